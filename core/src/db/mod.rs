@@ -1,0 +1,1 @@
+//! What applications use: databases, snapshots, transactions, cursors. With `std`: threads and group commit.

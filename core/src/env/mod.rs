@@ -1,0 +1,21 @@
+//! What a platform provides: storage, time, randomness. The lowest layer; the only one that may name a platform.
+
+mod clock;
+mod entropy;
+#[cfg(feature = "std")]
+mod file;
+mod memory;
+mod storage;
+pub(crate) mod sync;
+
+pub use clock::{Clock, FixedClock};
+pub use entropy::{Entropy, SeededEntropy};
+#[cfg(feature = "std")]
+pub use clock::SystemClock;
+#[cfg(feature = "std")]
+pub use entropy::SystemEntropy;
+#[cfg(feature = "std")]
+pub use file::FileStorage;
+pub use memory::MemoryStorage;
+pub use storage::{FileId, Storage, StorageError, StorageErrorKind, Sync, SyncTicket};
+pub use sync::MaybeSendSync;

@@ -1,0 +1,235 @@
+//! The one error type of the engine. Bindings map it one to one.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+
+use crate::env::{FileId, StorageError, StorageErrorKind};
+
+/// The result of every fallible operation of this crate.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// What went wrong, where, and what to do about it.
+///
+/// Every variant has a stable [name](Error::name) and says whether the same call may succeed
+/// [when tried again](Error::is_retryable).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Error {
+    /// The storage failed: an I/O error, a full disk, a missing permission.
+    Storage(Box<StorageError>),
+    /// A file does not hold what its checksums and structure promise. Nothing damaged is ever returned as data.
+    Corrupt(Box<Corruption>),
+    /// The file is not a Lightning DB database.
+    NotADatabase {
+        /// What was found instead.
+        found: String,
+    },
+    /// The file was written by a newer version, or uses a feature this build does not have.
+    Unsupported {
+        /// The feature or version.
+        what: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Another process (or handle) has the database open for writing.
+    Locked {
+        /// Who holds it.
+        holder: String,
+    },
+    /// A sync failed earlier, so what is durable is unknown; only reopening writes again.
+    Poisoned {
+        /// The failure that caused it.
+        cause: String,
+    },
+    /// Whether this commit is durable cannot be known; reopen the database to learn.
+    OutcomeUnknown {
+        /// The failure that caused it.
+        cause: String,
+    },
+    /// The database was closed.
+    Closed,
+    /// The database was opened, or the medium mounted, for reading only.
+    ReadOnly,
+    /// The transaction conflicts with one that committed meanwhile. Run it again.
+    Conflict {
+        /// What both touched.
+        what: String,
+    },
+    /// The transaction outlived the changes kept for its validation. Run it again.
+    TransactionTooOld,
+    /// The transaction ran longer than its time limit and was ended.
+    TransactionTimeout {
+        /// The limit, in milliseconds.
+        limit_ms: u64,
+    },
+    /// Waiting for a row lock would have closed a circle of waiting transactions. Run it again.
+    Deadlock {
+        /// The key that was waited for, escaped.
+        key: String,
+    },
+    /// A size or count exceeds its limit.
+    LimitExceeded {
+        /// What is limited.
+        what: &'static str,
+        /// The value asked for.
+        value: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A table was opened with other key or value types than it was made with.
+    TableTypeMismatch {
+        /// The table.
+        table: String,
+        /// The types recorded in the file.
+        recorded: String,
+        /// The types asked for.
+        requested: String,
+    },
+    /// There is no table of this name.
+    NoSuchTable {
+        /// The name.
+        table: String,
+    },
+    /// `insert` found the key, or `replace` did not, or a compare-and-swap found another value.
+    Unexpected {
+        /// What was expected and what was found.
+        what: &'static str,
+        /// The key, escaped.
+        key: String,
+    },
+    /// Stored bytes cannot be read as the type asked for, or an argument is not valid.
+    Invalid {
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// Where damage was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Corruption {
+    /// The damaged file.
+    pub file: FileId,
+    /// Byte offset of the damaged part.
+    pub offset: u64,
+    /// What is wrong there.
+    pub what: String,
+}
+
+impl Error {
+    /// Damage in `file` at `offset`.
+    pub(crate) fn corrupt(file: FileId, offset: u64, what: impl Into<String>) -> Self {
+        Error::Corrupt(Box::new(Corruption { file, offset, what: what.into() }))
+    }
+
+    pub(crate) fn invalid(what: impl Into<String>) -> Self {
+        Error::Invalid { what: what.into() }
+    }
+
+    /// The range that must be fetched before this operation is run again; `None` for every real error.
+    pub fn not_resident(&self) -> Option<(FileId, u64, u64)> {
+        match self {
+            Error::Storage(error) if error.kind == StorageErrorKind::NotResident => {
+                Some((error.file, error.offset, error.len))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether this is a full disk or quota.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Error::Storage(error) if error.kind == StorageErrorKind::Full)
+    }
+
+    /// Whether the same call may succeed when tried again without anyone's help.
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            Error::Conflict { .. } | Error::TransactionTooOld | Error::Deadlock { .. } | Error::Locked { .. }
+        )
+    }
+
+    /// A stable name, the same in every binding.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Error::Storage(error) => match error.kind {
+                StorageErrorKind::NotResident => "NotResident",
+                StorageErrorKind::Full => "StorageFull",
+                StorageErrorKind::PermissionDenied => "PermissionDenied",
+                StorageErrorKind::UnexpectedEnd | StorageErrorKind::Other => "StorageFailed",
+            },
+            Error::Corrupt(_) => "Corrupt",
+            Error::NotADatabase { .. } => "NotADatabase",
+            Error::Unsupported { .. } => "Unsupported",
+            Error::Locked { .. } => "Locked",
+            Error::Poisoned { .. } => "Poisoned",
+            Error::OutcomeUnknown { .. } => "OutcomeUnknown",
+            Error::Closed => "Closed",
+            Error::ReadOnly => "ReadOnly",
+            Error::Conflict { .. } => "Conflict",
+            Error::TransactionTooOld => "TransactionTooOld",
+            Error::TransactionTimeout { .. } => "TransactionTimeout",
+            Error::Deadlock { .. } => "Deadlock",
+            Error::LimitExceeded { .. } => "LimitExceeded",
+            Error::TableTypeMismatch { .. } => "TableTypeMismatch",
+            Error::NoSuchTable { .. } => "NoSuchTable",
+            Error::Unexpected { .. } => "Unexpected",
+            Error::Invalid { .. } => "Invalid",
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Storage(error) => match error.kind {
+                StorageErrorKind::Full => {
+                    write!(f, "{error}; free some space, then write again: nothing acknowledged was lost")
+                }
+                StorageErrorKind::PermissionDenied => write!(f, "{error}; check the permissions of the file and folder"),
+                _ => write!(f, "{error}"),
+            },
+            Error::Corrupt(c) => {
+                write!(f, "{} is damaged at {}: {}; run 'lightning check' for the extent of the damage", c.file, c.offset, c.what)
+            }
+            Error::NotADatabase { found } => write!(f, "not a Lightning DB database: {found}"),
+            Error::Unsupported { what, remedy } => write!(f, "{what} is not supported by this build; {remedy}"),
+            Error::Locked { holder } => write!(f, "the database is open in {holder}; close it there first"),
+            Error::Poisoned { cause } => {
+                write!(f, "an earlier sync failed ({cause}), so writing has stopped; reopen the database to go on")
+            }
+            Error::OutcomeUnknown { cause } => {
+                write!(f, "it is not known whether this commit is durable ({cause}); reopen the database to learn")
+            }
+            Error::Closed => f.write_str("the database is closed"),
+            Error::ReadOnly => f.write_str("the database is open for reading only"),
+            Error::Conflict { what } => {
+                write!(f, "another transaction changed {what} meanwhile; run this transaction again")
+            }
+            Error::TransactionTooOld => f.write_str(
+                "the transaction is older than the changes kept to validate it; run it again, and keep transactions short",
+            ),
+            Error::TransactionTimeout { limit_ms } => {
+                write!(f, "the transaction ran longer than its limit of {limit_ms} ms and was ended; nothing was written")
+            }
+            Error::Deadlock { key } => {
+                write!(f, "waiting for the lock on {key} would never end (deadlock); run this transaction again")
+            }
+            Error::LimitExceeded { what, value, limit } => write!(f, "{what} is {value}, more than the limit of {limit}"),
+            Error::TableTypeMismatch { table, recorded, requested } => {
+                write!(f, "table '{table}' holds {recorded}, not {requested}; open it with the types it was made with")
+            }
+            Error::NoSuchTable { table } => write!(f, "there is no table '{table}'"),
+            Error::Unexpected { what, key } => write!(f, "{what}: {key}"),
+            Error::Invalid { what } => f.write_str(what),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        Error::Storage(Box::new(error))
+    }
+}

@@ -1,0 +1,27 @@
+//! Lightning DB: one embedded, transactional, ordered database engine and file format for servers, phones and browsers.
+//!
+//! The crate is `no_std` with `alloc`; the default feature `std` adds files, threads and the operating system's clock.
+//! Layers, each using only those above it in this list: [`env`], `codec`, `space`, `cache`, `log`, `tree`, `memtable`,
+//! `engine`, `table`, `db`.
+//!
+//! **Architecture invariant:** this crate names no platform outside `env`. Whatever differs between platforms comes in
+//! through [`env::Storage`], [`env::Clock`] and [`env::Entropy`].
+#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+extern crate alloc;
+
+pub mod env;
+mod error;
+
+pub(crate) mod cache;
+pub(crate) mod codec;
+pub(crate) mod db;
+pub(crate) mod engine;
+pub(crate) mod log;
+pub(crate) mod memtable;
+pub(crate) mod space;
+pub(crate) mod table;
+pub(crate) mod tree;
+
+pub use error::{Error, Result};

@@ -1,0 +1,1 @@
+//! Persistent (structure-sharing) ordered map of the newest changes. Knows nothing of storage.

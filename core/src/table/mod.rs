@@ -1,0 +1,1 @@
+//! Typed keys and values and the catalogue of tables. Key encodings preserve order.

@@ -1,0 +1,5 @@
+//! One node.
+
+/// A verified node, uncompressed.
+#[derive(Debug)]
+pub(crate) struct Node;

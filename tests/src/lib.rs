@@ -1,0 +1,1 @@
+//! Conformance scripts, simulation, crash tests and peer benchmarks of Lightning DB.

@@ -1,0 +1,1 @@
+//! Lightning DB in the browser and in JavaScript runtimes.
