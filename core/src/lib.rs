@@ -25,3 +25,4 @@ pub(crate) mod table;
 pub(crate) mod tree;
 
 pub use error::{Error, Result};
+pub use table::{Key, KeyBuffer, KeyPart, KeyPrefix, KeyRange, Lend, Stored, Table, Value};
