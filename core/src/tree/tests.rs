@@ -41,7 +41,7 @@ fn check(store: &Store, root: Option<Root>, model: &Model, mode: Mode, probes: &
     let referenced: Vec<u64> = sorted(visited.nodes.iter().map(|(node, _)| node.offset));
     let stored: Vec<u64> = store.nodes.borrow().stored.keys().copied().collect();
     assert_eq!(referenced, stored, "nodes leaked or lost");
-    let values: Vec<_> = model.iter().filter_map(|(key, value)| match value {
+    let values = model.iter().filter_map(|(key, value)| match value {
         Value::Extent(number) => Some((key.clone(), value_ref(*number))),
         _ => None,
     });
