@@ -17,6 +17,8 @@ pub(crate) mod merge;
 pub(crate) mod node;
 pub(crate) mod walk;
 
+#[cfg(all(test, feature = "std"))]
+mod bench;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
