@@ -24,6 +24,8 @@ pub(super) struct Nodes {
     pub stored: BTreeMap<u64, (NodeRef, Vec<u8>, Arc<Node>)>,
     pub freed_values: Vec<ValueRef>,
     pub next_offset: u64,
+    /// Every other node goes here, if set, far above the rest.
+    pub next_far_offset: Option<u64>,
     pub writes: usize,
     /// Freed by the merge under way: readable until it is done.
     pending: BTreeSet<u64>,
@@ -104,10 +106,15 @@ pub(super) struct Sink<'a>(pub &'a Store);
 impl NodeSink for Sink<'_> {
     fn write(&mut self, stored: &[u8]) -> Result<NodeRef> {
         let mut nodes = self.0.nodes.borrow_mut();
-        let reference =
-            NodeRef { offset: nodes.next_offset, len: stored.len() as u32, checksum: crc32(&[stored]) };
-        nodes.next_offset += (stored.len() as u64).next_multiple_of(64);
         nodes.writes += 1;
+        let space = (stored.len() as u64).next_multiple_of(64);
+        let far = nodes.writes % 2 == 0;
+        let next = match &mut *nodes {
+            Nodes { next_far_offset: Some(next), .. } if far => next,
+            Nodes { next_offset: next, .. } => next,
+        };
+        let offset = core::mem::replace(next, *next + space);
+        let reference = NodeRef { offset, len: stored.len() as u32, checksum: crc32(&[stored]) };
         let node = Node::parse(stored).map_err(|what| damaged(&reference, what))?;
         nodes.stored.insert(reference.offset, (reference, stored.to_vec(), Arc::new(node)));
         Ok(reference)

@@ -38,6 +38,9 @@ fn check(store: &Store, root: Option<Root>, model: &Model, mode: Mode, probes: &
     }
     let visited = walk(store, root, mode);
     assert!(visited.damage.is_empty(), "{:?}", visited.damage);
+    let children = |node: &u64| store.nodes.borrow().stored[node].2.len();
+    let inner = visited.nodes.iter().filter(|(_, level)| *level > 0);
+    assert!(inner.clone().all(|(node, _)| children(&node.offset) > 1), "an inner node with a single child");
     let referenced: Vec<u64> = sorted(visited.nodes.iter().map(|(node, _)| node.offset));
     let stored: Vec<u64> = store.nodes.borrow().stored.keys().copied().collect();
     assert_eq!(referenced, stored, "nodes leaked or lost");
@@ -126,6 +129,8 @@ fn value(number: u32, round: u32) -> Value {
 #[derive(Clone, Debug)]
 enum Op {
     Put(u32),
+    /// With the value of the first load.
+    PutAgain(u32),
     Delete(u32),
     DeleteRange(u32, u32),
     DeleteFrom(u32),
@@ -134,6 +139,7 @@ enum Op {
 fn ops(space: u32, len: core::ops::Range<usize>) -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         12 => (0..space).prop_map(Op::Put),
+        3 => (0..space / 3).prop_map(Op::PutAgain),
         5 => (0..space).prop_map(Op::Delete),
         1 => (0..space, 0..space).prop_map(|(a, b)| Op::DeleteRange(a, b)),
         1 => (0..space, 1..space / 10 + 2).prop_map(|(a, len)| Op::DeleteRange(a, a + len)),
@@ -147,6 +153,7 @@ fn changes(shape: u8, ops: &[Op], round: u32) -> ChangeList {
     for op in ops {
         match *op {
             Op::Put(number) => drop(list.points.insert(key(shape, number), value(number, round))),
+            Op::PutAgain(number) => drop(list.points.insert(key(shape, number * 3), value(number, 0))),
             Op::Delete(number) => drop(list.points.insert(key(shape, number), Value::Tombstone)),
             Op::DeleteRange(a, b) => {
                 let (a, b) = (key(shape, a), key(shape, b));
@@ -225,19 +232,40 @@ proptest! {
         prop_assert_eq!(calm.nodes.borrow().writes, flaky.nodes.borrow().writes);
     }
 
+    /// A merge that was published in part before a crash is run again from its start.
+    #[test]
+    fn merging_twice_is_merging_once(shape in 0u8..7, load in 0u32..600, ops in ops(2000, 0..60), small_nodes: bool) {
+        let store = Store::new();
+        let sizes = if small_nodes { SMALL } else { NodeSizes::default() };
+        let setup = Setup { sizes, ..Setup::default() };
+        let root = run_rounds(&store, shape, load, &[ops.clone()], setup);
+        let list = changes(shape, &ops, 1);
+        let again = merge(&store, root, &list.items(), setup);
+        prop_assert_eq!(store.nodes.borrow().freed_values.len(), 0);
+        prop_assert_eq!(again.map(|root| root.entries), root.map(|root| root.entries));
+        if list.intervals.is_empty() {
+            prop_assert_eq!(again, root, "points that are there already change nothing");
+        }
+    }
+
     #[test]
     fn relocation_moves_nodes_below_a_mark_and_keeps_the_rest(
         load in 1u32..3000,
         rounds in prop::collection::vec(ops(9000, 1..40), 0..3),
         part in 0u64..=100,
+        scattered: bool,
         touched in ops(9000, 0..10),
     ) {
+        const FAR: u64 = 1 << 40;
         let store = Store::new();
         let setup = Setup { sizes: SMALL, ..Setup::default() };
+        store.nodes.borrow_mut().next_far_offset = scattered.then_some(FAR);
         let root = run_rounds(&store, 1, load, &rounds, setup);
         prop_assume!(root.is_some());
+        store.nodes.borrow_mut().next_far_offset = None;
         let old_end = store.nodes.borrow().next_offset;
-        let mark = 8192 + (old_end - 8192) * part / 100;
+        let mark = if scattered { FAR } else { 8192 + (old_end - 8192) * part / 100 };
+        let is_moved = |offset: u64| offset >= old_end && offset < FAR;
         let mut model = Model::new();
         let mut cursor = TreeCursor::new(&store, root);
         while cursor.next().unwrap() {
@@ -250,7 +278,7 @@ proptest! {
         list.apply_to(&mut model, Mode::DropTombstones);
         let root = merge(&store, root, &list.items(), Setup { relocate_from: Some(mark), ..setup });
         let visited = check(&store, root, &model, Mode::DropTombstones, &[]);
-        prop_assert!(visited.nodes.iter().all(|(node, _)| node.offset < mark || node.offset >= old_end));
+        prop_assert!(visited.nodes.iter().all(|(node, _)| node.offset < mark || is_moved(node.offset)));
         if touched.is_empty() && before.iter().all(|(node, _)| node.offset < mark) {
             prop_assert_eq!(visited.nodes, before, "nothing to move, nothing moved");
         }
@@ -379,6 +407,28 @@ fn untouched_subtrees_are_neither_read_nor_written() {
     };
     assert_eq!(merge(&store, root, &nothing.items(), Setup::default()), root);
     assert_eq!(store.nodes.borrow().writes, writes);
+}
+
+#[test]
+fn an_interval_between_leaves_touches_no_leaf_outside() {
+    let store = Store::new();
+    let (root, _) = loaded(&store, 20_000, record, Setup::default());
+    let nodes = walk(&store, root, Mode::DropTombstones).nodes;
+    let leaves: Vec<_> = nodes.iter().filter(|(_, level)| *level == 0).map(|(node, _)| node.offset).collect();
+    let top = store.nodes.borrow().stored[&root.unwrap().node.offset].2.clone();
+    let inner = store.nodes.borrow().stored[&top.view().child(1).unwrap().offset].2.clone();
+    let separator = |index: usize| {
+        let mut key = Vec::new();
+        inner.view().key_into(index, &mut key);
+        key
+    };
+    let (reads, writes) = (*store.reads.borrow(), store.nodes.borrow().writes);
+    let interval = [Item::Interval(separator(10), Some(separator(30)))];
+    let root = merge(&store, root, &interval, Setup::default());
+    assert_eq!(*store.reads.borrow() - reads, 2 + 20, "root, inner node, dropped leaves");
+    assert_eq!(store.nodes.borrow().writes - writes, 2, "inner node, root");
+    let after = walk(&store, root, Mode::DropTombstones).nodes;
+    assert_eq!(after.iter().filter(|(_, level)| *level == 0).count(), leaves.len() - 20);
 }
 
 #[test]

@@ -92,19 +92,6 @@ impl LeafBuffer {
         self.group(self.entries.len() - 1, self.raw_max);
     }
 
-    /// Puts every entry of `leaf` before all others.
-    pub(super) fn prepend(&mut self, leaf: &NodeView<'_>) {
-        let mut all = Self::new(self.raw_max);
-        (0..leaf.keys()).for_each(|index| all.copy(leaf, index));
-        let shift = all.bytes.len();
-        all.bytes.extend_from_slice(&self.bytes);
-        for entry in &self.entries {
-            all.entries.push(Entry { at: entry.at + shift, ..*entry });
-            all.group(all.entries.len() - 1, self.raw_max);
-        }
-        *self = all;
-    }
-
     /// Adds entry `index`, the one after all grouped ones, to the open group, or opens another for it.
     fn group(&mut self, index: usize, raw_max: usize) {
         let start = self.cuts.last().map_or(0, |cut| cut.end);

@@ -195,28 +195,26 @@ impl Merge {
         if matches!(&self.hidden, Hidden::Below(end) if self.base.compare_low(end) != Ordering::Greater) {
             self.hidden = Hidden::Nothing;
         }
-        if let Some(change) = change {
-            let begins_here = match self.base.compare_low(change.key()) {
-                Ordering::Less => true,
-                Ordering::Equal => matches!(change, Change::Interval { .. }),
-                Ordering::Greater => false,
-            };
-            if begins_here {
-                self.apply(change, sink)?;
-                return Ok(1);
-            }
+        if let Some(change @ Change::Interval { start, .. }) = change
+            && self.base.compare_low(start) != Ordering::Greater
+        {
+            // It begins with the subtree, and may cover all of it.
+            self.apply(change, sink)?;
+            return Ok(1);
         }
         let (hides, hides_all) = match &self.hidden {
             Hidden::Nothing => (false, false),
             Hidden::Below(end) => (true, self.base.ends_by(Some(end))),
             Hidden::Everything => (true, true),
         };
-        if hides_all {
+        let has_change = change.is_some_and(|change| self.base.is_below_high(change.key()));
+        // A point may put again the very value that the interval hides, so its leaf is merged entry by entry.
+        if hides_all && !has_change {
             self.dropping.start(subtree);
             self.base.pass(true);
             return Ok(1);
         }
-        let changes = hides || change.is_some_and(|change| self.base.is_below_high(change.key()));
+        let changes = hides || has_change;
         let absorb = !changes && !self.output.settle(subtree.level, sink)?;
         if !changes && !absorb && !self.may_relocate(&subtree) {
             self.take_over(subtree, sink)?;
@@ -268,10 +266,8 @@ impl Merge {
     fn close_inner(&mut self, sink: &mut impl NodeSink) -> Result<usize> {
         let Some(inner) = self.base.close() else { return Ok(1) };
         let level = inner.subtree.level;
-        let unchanged = inner.untouched.still(self.output.writes())
-            && self.output.is_empty_below(level - 1)
-            && self.output.waiting(level - 1, inner.node.len());
-        if unchanged {
+        if inner.untouched.still(self.output.writes()) {
+            debug_assert!(self.output.is_empty_below(level - 1) && self.output.waits(level - 1) == inner.node.len());
             self.output.take_back(level);
             self.take_over(inner.subtree, sink)?;
         } else {

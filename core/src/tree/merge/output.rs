@@ -147,9 +147,9 @@ impl Output {
         }
     }
 
-    /// Whether exactly `count` nodes of `level` wait.
-    pub(super) fn waiting(&self, level: u8, count: usize) -> bool {
-        self.inners.get(usize::from(level)).is_some_and(|buffer| buffer.children().len() == count)
+    /// How many nodes of `level` wait.
+    pub(super) fn waits(&self, level: u8) -> usize {
+        self.inners.get(usize::from(level)).map_or(0, |buffer| buffer.children().len())
     }
 
     fn push_child(&mut self, level: u8, child: Child, sink: &mut impl NodeSink) -> Result<()> {
@@ -223,9 +223,7 @@ impl Output {
         sink: &mut impl NodeSink,
     ) -> Result<Option<Option<Root>>> {
         if !self.leaves.is_empty() {
-            if !self.reopen_left_of_leaves(source, sink)? {
-                self.write_all_leaves(sink)?;
-            }
+            self.write_all_leaves(sink)?;
             return Ok(None);
         }
         let Some(level) = self.lowest_waiting(0) else { return Ok(Some(None)) };
@@ -251,28 +249,6 @@ impl Output {
     fn lowest_waiting(&self, from: u8) -> Option<u8> {
         let found = self.inners.iter().enumerate().skip(usize::from(from)).find(|(_, buffer)| !buffer.is_empty());
         found.map(|(level, _)| level as u8)
-    }
-
-    /// Takes the leaf of the base on the left of the last entries in, if it makes one leaf with them.
-    fn reopen_left_of_leaves(&mut self, source: &impl NodeSource, sink: &mut impl NodeSink) -> Result<bool> {
-        let room = self.sizes.leaf_max.saturating_sub(self.leaves.raw_len());
-        if room < self.sizes.leaf_max / 2 {
-            return Ok(false);
-        }
-        let Some(last) = self.inners.first().and_then(|leaves| leaves.children().last()) else {
-            return self.reopen_last_above(0, source, sink);
-        };
-        if last.fresh || last.node.len as usize > room {
-            return Ok(false);
-        }
-        let leaf = load(source, &last.node, 0)?;
-        sink.free(last.node);
-        if let Some(child) = self.inners[0].pop() {
-            self.left = Left::Below;
-            self.left_key = child.separator;
-        }
-        self.leaves.prepend(&leaf.view());
-        Ok(true)
     }
 
     /// Opens the last node that waits above `level`, if it is one of the base, so that its children wait instead.
