@@ -20,6 +20,8 @@ pub(crate) mod walk;
 #[cfg(all(test, feature = "std"))]
 mod bench;
 #[cfg(test)]
+mod format_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -107,8 +107,7 @@ impl Walk {
         if let Some(last) = view.keys().checked_sub(1) {
             view.key_into(0, &mut key);
             let low = self.low().map_or(key.as_slice().cmp(&[]), |(node, at)| node.view().compare(at, &key).reverse());
-            // What is below the first child lies between the lower bound and the first separator.
-            if low == Ordering::Less || (view.level() > 0 && low == Ordering::Equal) {
+            if low == Ordering::Less {
                 return Err("its first key is below what its parent allows".to_string());
             }
             view.key_into(last, &mut key);

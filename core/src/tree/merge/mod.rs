@@ -184,7 +184,7 @@ impl Merge {
         Ok(())
     }
 
-    /// Takes over, drops or opens the next subtree, or applies a change that comes before it.
+    /// Takes over, drops or opens the next subtree.
     fn subtree_step(
         &mut self,
         subtree: Subtree,
@@ -194,13 +194,6 @@ impl Merge {
     ) -> Result<usize> {
         if matches!(&self.hidden, Hidden::Below(end) if self.base.compare_low(end) != Ordering::Greater) {
             self.hidden = Hidden::Nothing;
-        }
-        if let Some(change @ Change::Interval { start, .. }) = change
-            && self.base.compare_low(start) != Ordering::Greater
-        {
-            // It begins with the subtree, and may cover all of it.
-            self.apply(change, sink)?;
-            return Ok(1);
         }
         let (hides, hides_all) = match &self.hidden {
             Hidden::Nothing => (false, false),
