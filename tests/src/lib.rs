@@ -2,5 +2,6 @@
 
 pub mod paging;
 pub mod random;
+pub mod sim;
 pub mod sim_disk;
 pub mod storage_suite;

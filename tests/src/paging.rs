@@ -1,7 +1,7 @@
 //! A storage whose bytes must be fetched before they can be read, and whose syncs complete later, as in a browser.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lightning_db::Error;
 use lightning_db::env::{FileId, Storage, StorageError, StorageErrorKind, Sync, SyncTicket};
@@ -17,7 +17,7 @@ const RESTARTS_MAX: usize = 100_000;
 /// [`end_operation`](PagingStorage::end_operation).
 #[derive(Debug)]
 pub struct PagingStorage<S> {
-    inner: S,
+    inner: Arc<S>,
     miss_parts: u64,
     miss_of: u64,
     pending_syncs: bool,
@@ -35,7 +35,7 @@ struct State {
 
 impl<S: Storage> PagingStorage<S> {
     /// A block that is not resident is missed `miss_parts` times in `miss_of`; otherwise it happens to be at hand.
-    pub fn new(inner: S, seed: u64, (miss_parts, miss_of): (u64, u64)) -> Self {
+    pub fn new(inner: impl Into<Arc<S>>, seed: u64, (miss_parts, miss_of): (u64, u64)) -> Self {
         let state = State {
             random: Random::new(seed),
             resident: HashSet::new(),
@@ -43,7 +43,7 @@ impl<S: Storage> PagingStorage<S> {
             next_ticket: 1,
             restarts: 0,
         };
-        Self { inner, miss_parts, miss_of, pending_syncs: false, state: Mutex::new(state) }
+        Self { inner: inner.into(), miss_parts, miss_of, pending_syncs: false, state: Mutex::new(state) }
     }
 
     /// Answers every sync with a ticket, to be completed by [`complete_sync`](PagingStorage::complete_sync).

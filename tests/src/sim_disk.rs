@@ -59,6 +59,8 @@ struct State {
     faults: BTreeMap<u64, Fault>,
     limit: Option<u64>,
     crashed: bool,
+    faults_met: u64,
+    failed_syncs: u64,
     /// Whether reads after a failed sync go on showing what was lost, also after reopening, until the power goes.
     stale_cache: bool,
 }
@@ -96,6 +98,8 @@ impl SimDisk {
                 faults: BTreeMap::new(),
                 limit: None,
                 crashed: false,
+                faults_met: 0,
+                failed_syncs: 0,
                 stale_cache: false,
             }),
         }
@@ -109,6 +113,16 @@ impl SimDisk {
     /// I/Os so far: reads, writes, changes of length and syncs, failed ones too.
     pub fn io_count(&self) -> u64 {
         self.lock().io_count
+    }
+
+    /// I/Os so far that met a fault or a full disk, so that a test knows whether an error has a reason.
+    pub fn faults_met(&self) -> u64 {
+        self.lock().faults_met
+    }
+
+    /// Syncs so far that failed and may have lost writes.
+    pub fn failed_syncs(&self) -> u64 {
+        self.lock().failed_syncs
     }
 
     /// Lets the I/O after `ios` more (0: the very next) meet `fault`.
@@ -159,8 +173,13 @@ impl SimDisk {
     /// Ends the process, at a scheduled crash or wherever it is: every write that returned is kept, the unsynced ones
     /// still in danger of a later power loss. Faults to come are forgotten.
     pub fn kill(&self) {
+        self.lock().restart();
+        self.end_process();
+    }
+
+    /// Ends the process as [`kill`](SimDisk::kill) does, but faults to come stay.
+    pub fn end_process(&self) {
         let mut state = self.lock();
-        state.restart();
         if !state.stale_cache {
             state.files.iter_mut().for_each(SimFile::drop_cache);
         }
@@ -280,7 +299,7 @@ impl Storage for SimDisk {
     fn sync(&self, file: FileId) -> Result<Sync, StorageError> {
         let mut state = self.lock();
         let fault = state.begin(file, 0, 0, Io::Sync)?;
-        let State { files, random, .. } = &mut *state;
+        let State { files, random, failed_syncs, .. } = &mut *state;
         let synced = &mut files[file as usize];
         match fault {
             Some(Fault::Crash) => {
@@ -290,6 +309,7 @@ impl Storage for SimDisk {
                 Err(crashed(file, 0, 0))
             }
             Some(Fault::Error) => {
+                *failed_syncs += 1;
                 power_loss::lose(synced, random);
                 Err(failure(StorageErrorKind::Other, file, 0, 0, "simulated sync error"))
             }
@@ -333,6 +353,7 @@ impl State {
             }
         };
         if concerns {
+            self.faults_met += 1;
             self.faults.pop_first();
         }
         Ok(concerns.then_some(fault))
@@ -349,8 +370,10 @@ impl State {
         self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(other.visible.len() as u64))
     }
 
-    fn is_full(&self, file: FileId, end: u64) -> bool {
-        end > self.room(file) && end > self.files[file as usize].visible.len() as u64
+    fn is_full(&mut self, file: FileId, end: u64) -> bool {
+        let full = end > self.room(file) && end > self.files[file as usize].visible.len() as u64;
+        self.faults_met += u64::from(full);
+        full
     }
 
     /// Does any part of a write that fails.
