@@ -1,8 +1,7 @@
 //! The database a command works on: opening it, finding tables and their types, reading and writing encoded rows.
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use lightning_db::{Database, Durability, Options, Snapshot, TableInfo};
@@ -38,7 +37,7 @@ impl From<DurabilityArg> for Durability {
     fn from(durability: DurabilityArg) -> Self {
         match durability {
             DurabilityArg::Sync => Durability::Sync,
-            DurabilityArg::Periodic => Durability::Periodic(Duration::from_secs(1)),
+            DurabilityArg::Periodic => Durability::Periodic { interval_ms: 1000 },
             DurabilityArg::Relaxed => Durability::Relaxed,
         }
     }
@@ -62,11 +61,17 @@ impl DatabaseArgs {
                 self.path.display()
             )));
         }
-        let mut options = Options { create: access == Access::Create, read_only: access == Access::Read, ..Options::default() };
-        if let Some(memory) = self.memory {
-            options.memory_budget_bytes = memory << 20;
-        }
+        let mut options = Options::default();
+        options.create = access == Access::Create;
+        options.read_only = access == Access::Read;
+        options.memory_budget_bytes = self.memory_budget_bytes();
         Database::open(&self.path, options).map_err(Failure::engine(self.name()))
+    }
+
+    /// What the database may use in memory.
+    pub fn memory_budget_bytes(&self) -> usize {
+        let default = Options::default().memory_budget_bytes;
+        self.memory.and_then(|megabytes| usize::try_from(megabytes << 20).ok()).unwrap_or(default)
     }
 
     /// For messages.
@@ -95,7 +100,8 @@ impl TableTypes {
             Some(info) => Ok(Self::from(info)),
             None => {
                 let names: Vec<_> = tables.iter().map(|info| format!("'{}'", info.name)).collect();
-                let there_are = if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
+                let there_are =
+                    if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
                 Err(Failure::usage(format!("{} has no table '{table}'; {there_are}", args.name())))
             }
         }
@@ -145,7 +151,10 @@ impl TableView {
     }
 
     pub fn get(&self, key: &[u8]) -> Outcome<Option<Vec<u8>>> {
-        let found = self.snapshot.untyped_table(&self.table).and_then(|table| table.get(key));
+        let found = self
+            .snapshot
+            .untyped_table(&self.table)
+            .and_then(|table| Ok(table.get(key)?.map(|found| found.bytes().to_vec())));
         found.map_err(|error| self.failed(error))
     }
 
@@ -154,20 +163,21 @@ impl TableView {
         count.map_err(|error| self.failed(error))
     }
 
-    /// Calls `each` with every row in the range, until it says [`Break`](std::ops::ControlFlow::Break).
+    /// Calls `each` with every row in the range, until it says [`Break`](ControlFlow::Break).
     pub fn scan(
         &self,
         bounds: &Bounds,
         reverse: bool,
-        mut each: impl FnMut(&[u8], &[u8]) -> Outcome<std::ops::ControlFlow<()>>,
+        mut each: impl FnMut(&[u8], &[u8]) -> Outcome<ControlFlow<()>>,
     ) -> Outcome {
         let table = self.snapshot.untyped_table(&self.table).map_err(|error| self.failed(error))?;
-        let mut rows = table.range(as_slices(bounds)).map_err(|error| self.failed(error))?;
-        while let Some(row) = if reverse { rows.next_back() } else { rows.next() } {
-            let (key, value) = row.map_err(|error| self.failed(error))?;
-            if each(&key, &value)?.is_break() {
+        let mut cursor = table.cursor(as_slices(bounds)).map_err(|error| self.failed(error))?;
+        let mut row = if reverse { cursor.last() } else { cursor.first() };
+        while let Some((key, value)) = row.map_err(|error| self.failed(error))? {
+            if each(key, value)?.is_break() {
                 break;
             }
+            row = if reverse { cursor.prev() } else { cursor.next() };
         }
         Ok(())
     }

@@ -67,8 +67,8 @@ impl Failure {
                 "NoSuchTable" | "TableTypeMismatch" | "Invalid" | "LimitExceeded" => 2,
                 "Corrupt" | "NotADatabase" => 3,
                 "Locked" => 4,
-                "StorageFull" | "PermissionDenied" | "StorageFailed" | "NotResident" | "Poisoned" | "OutcomeUnknown"
-                | "ReadOnly" => 5,
+                "StorageFull" | "PermissionDenied" | "StorageFailed" | "NotResident" | "Poisoned"
+                | "OutcomeUnknown" | "ReadOnly" => 5,
                 _ => 6,
             },
         }
@@ -84,7 +84,8 @@ impl Failure {
             return;
         }
         if as_json {
-            let error = json!({ "error": { "name": self.name(), "message": self.to_string(), "exit_code": self.code() } });
+            let error =
+                json!({ "error": { "name": self.name(), "message": self.to_string(), "exit_code": self.code() } });
             eprintln!("{error}");
         } else {
             eprintln!("lightning: {self}");

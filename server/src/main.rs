@@ -3,6 +3,8 @@
 //! One file for each command under `commands`; `types` knows keys and values whose types are read from the file,
 //! `records` reads what is imported, `output` prints, `failure` holds the exit codes.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod cli;
 mod commands;
 mod database;

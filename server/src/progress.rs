@@ -33,13 +33,6 @@ impl Progress {
         }
     }
 
-    /// The total has changed.
-    pub fn set_total(&self, total: u64) {
-        if let Self::Bar(bar) = self {
-            bar.set_length(total);
-        }
-    }
-
     /// So many rows are safe: a program that reads this may rely on it.
     pub fn acknowledged(&self, rows: u64) {
         if let Self::Lines = self {
@@ -106,6 +99,11 @@ impl Rate {
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {
     indicatif::HumanCount(number).to_string()
+}
+
+/// `1536` as `1.50 KiB`.
+pub fn bytes(count: u64) -> String {
+    indicatif::HumanBytes(count).to_string()
 }
 
 #[cfg(test)]

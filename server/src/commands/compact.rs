@@ -1,7 +1,7 @@
-use clap::Args;
 use crate::database::DatabaseArgs;
 use crate::failure::Outcome;
 use crate::output::Output;
+use clap::Args;
 /// x
 #[derive(Args, Debug)]
 pub struct Compact {
@@ -9,5 +9,8 @@ pub struct Compact {
     database: DatabaseArgs,
 }
 impl Compact {
-    pub fn run(self, _: &mut Output) -> Outcome { _ = self.database; Ok(()) }
+    pub fn run(self, _: &mut Output) -> Outcome {
+        _ = self.database;
+        Ok(())
+    }
 }

@@ -17,7 +17,12 @@ pub struct Delete {
     /// The table
     table: String,
     /// The keys
-    #[arg(value_name = "KEY", allow_negative_numbers = true, required_unless_present = "KeyRangeArgs", conflicts_with = "KeyRangeArgs")]
+    #[arg(
+        value_name = "KEY",
+        allow_negative_numbers = true,
+        required_unless_present = "KeyRangeArgs",
+        conflicts_with = "KeyRangeArgs"
+    )]
     keys: Vec<String>,
     #[command(flatten)]
     range: KeyRangeArgs,
@@ -51,7 +56,8 @@ impl Delete {
         let deleted = deleted.map_err(Failure::engine(&*subject))?;
         database.close().map_err(Failure::engine(self.database.name()))?;
         let rows = if deleted.count == 1 { "row" } else { "rows" };
-        output.result(|| format!("deleted {} {rows}", grouped(deleted.count)), || json!({ "deleted": deleted.count }))?;
+        output
+            .result(|| format!("deleted {} {rows}", grouped(deleted.count)), || json!({ "deleted": deleted.count }))?;
         if deleted.missing.is_empty() {
             return Ok(());
         }

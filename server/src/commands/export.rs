@@ -74,7 +74,11 @@ impl Export {
     }
 
     fn write_failed(&self, error: std::io::Error) -> Failure {
-        if self.file == "-" { closed_or_failed(error) } else { Failure::file(format!("cannot write {}", self.file))(error) }
+        if self.file == "-" {
+            closed_or_failed(error)
+        } else {
+            Failure::file(format!("cannot write {}", self.file))(error)
+        }
     }
 }
 

@@ -15,8 +15,8 @@ use crate::progress::{Progress, Rate, Unit, grouped};
 use crate::records::{FieldPath, Format, Record, RecordValue, Records};
 use crate::types::{Datum, Type, encode_key, encode_value};
 
-/// A batch is committed at this size, however few rows it has.
-const BATCH_BYTES_MAX: usize = 4 << 20;
+/// What the engine keeps in memory for a row beside its bytes, at most.
+const ROW_OVERHEAD_BYTES: usize = 128;
 /// Batches that may wait for the one being committed.
 const BATCHES_AHEAD: usize = 2;
 
@@ -109,8 +109,11 @@ impl Import {
 
     /// Reads and encodes all records. The rows before a record that is refused are sent.
     fn read(&self, mut records: Records, recorded: Option<TableTypes>, batches: SyncSender<Batch>) -> Outcome {
-        let mut encoder = RowEncoder { types: recorded, key_type: self.key_type.clone(), value_type: self.value_type.clone() };
+        let mut encoder =
+            RowEncoder { types: recorded, key_type: self.key_type.clone(), value_type: self.value_type.clone() };
         let mut batch = Batch::default();
+        // A transaction has a tenth of the memory; a batch is committed at half of that, however few rows it has.
+        let batch_bytes_max = self.database.memory_budget_bytes() / 20;
         let result = loop {
             let encoded = match records.next() {
                 Ok(Some(record)) => encoder.encode(&record, &mut batch),
@@ -120,7 +123,7 @@ impl Import {
             if let Err(what) = encoded {
                 break Err(records.refused(&what));
             }
-            if batch.rows.len() >= self.batch as usize || batch.bytes.len() >= BATCH_BYTES_MAX {
+            if batch.rows.len() >= self.batch as usize || batch.memory_bytes() >= batch_bytes_max {
                 batch.types.clone_from(&encoder.types);
                 // The other end is gone only when storing has failed, and that is what will be told.
                 if batches.send(std::mem::take(&mut batch)).is_err() {
@@ -168,6 +171,10 @@ impl Batch {
         self.rows.push((key_end, self.bytes.len()));
     }
 
+    fn memory_bytes(&self) -> usize {
+        self.bytes.len() + self.rows.len() * ROW_OVERHEAD_BYTES
+    }
+
     fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut start = 0;
         self.rows.iter().map(move |&(key_end, end)| {
@@ -191,8 +198,9 @@ impl RowEncoder {
             self.types = Some(self.infer(record)?);
         }
         let Some(types) = &self.types else { return Ok(()) };
-        let key = Datum::from_json(&types.key, &record.key)
-            .map_err(|what| format!("key {what}, which is the table's key type; another can be chosen for a new table with --key-type"))?;
+        let key = Datum::from_json(&types.key, &record.key).map_err(|what| {
+            format!("key {what}, which is the table's key type; another can be chosen for a new table with --key-type")
+        })?;
         let mut key_bytes = KeyBuffer::new();
         encode_key(&types.key, &key, &mut key_bytes).map_err(|error| error.to_string())?;
         let value = match (&record.value, &types.value) {

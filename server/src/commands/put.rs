@@ -74,7 +74,12 @@ pub fn parse_type(name: &str) -> Result<Type, String> {
 }
 
 /// The recorded types, or for a new table those asked for; asking for others than the recorded is refused.
-fn table_types(table: &str, recorded: Option<TableTypes>, key: Option<Type>, value: Option<Type>) -> Outcome<TableTypes> {
+fn table_types(
+    table: &str,
+    recorded: Option<TableTypes>,
+    key: Option<Type>,
+    value: Option<Type>,
+) -> Outcome<TableTypes> {
     let Some(recorded) = recorded else {
         return Ok(TableTypes { key: key.unwrap_or(Type::String), value: value.unwrap_or(Type::String) });
     };
@@ -95,6 +100,7 @@ fn read_value(kind: &Type) -> Outcome<Vec<u8>> {
     if let Type::Bytes | Type::Other(_) = kind {
         return Ok(bytes);
     }
-    let text = String::from_utf8(bytes).map_err(|error| Failure::Usage(format!("standard input is not UTF-8 text: {error}")))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|error| Failure::Usage(format!("standard input is not UTF-8 text: {error}")))?;
     if *kind == Type::String { Ok(text.into_bytes()) } else { text_value(kind, text.trim()) }
 }

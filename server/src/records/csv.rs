@@ -27,13 +27,17 @@ impl<R: Read> Csv<R> {
         let column = |wanted: &str| {
             names.iter().position(|name| name == wanted).ok_or_else(|| {
                 let there_are = names.join(", ");
-                Failure::Usage(format!("{name}, line 1: there is no column '{wanted}'; there are {there_are}; name the key's with --key"))
+                Failure::Usage(format!(
+                    "{name}, line 1: there is no column '{wanted}'; there are {there_are}; name the key's with --key"
+                ))
             })
         };
         let (key_at, value_at) = match &key {
             Some(path) => {
                 let single = path.single().ok_or_else(|| {
-                    Failure::Usage(format!("--key {path}: a CSV file has columns, not paths; for a name with dots write /{path}"))
+                    Failure::Usage(format!(
+                        "--key {path}: a CSV file has columns, not paths; for a name with dots write /{path}"
+                    ))
                 })?;
                 (column(single)?, None)
             }

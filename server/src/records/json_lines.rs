@@ -110,8 +110,12 @@ mod tests {
         let mut found = Vec::new();
         loop {
             match lines.next() {
-                (Ok(Some(Record { key, value: RecordValue::Document(text) })), _) => found.push((key, text.into_owned())),
-                (Ok(Some(Record { key, value: RecordValue::Plain(json) })), _) => found.push((key, format!("plain {json}"))),
+                (Ok(Some(Record { key, value: RecordValue::Document(text) })), _) => {
+                    found.push((key, text.into_owned()))
+                }
+                (Ok(Some(Record { key, value: RecordValue::Plain(json) })), _) => {
+                    found.push((key, format!("plain {json}")))
+                }
                 (Ok(None), _) => return Ok(found),
                 (Err(Wrong::Input(what)), line) => return Err(format!("{line}: {what}")),
                 (Err(Wrong::Read(error)), _) => panic!("{error}"),

@@ -97,7 +97,10 @@ impl Records {
     }
 
     /// The next record, or `None` at the end.
-    #[expect(clippy::should_implement_trait, reason = "a record borrows from the reader, which an iterator's item cannot")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a record borrows from the reader, which an iterator's item cannot"
+    )]
     pub fn next(&mut self) -> Outcome<Option<Record<'_>>> {
         let (found, line) = match &mut self.source {
             Source::JsonLines(source) => source.next(),

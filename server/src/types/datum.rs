@@ -276,9 +276,14 @@ mod tests {
 
     #[test]
     fn only_whole_documents_on_one_line_are_nested() {
-        for (text, nested) in
-            [("{\"a\": 1}", true), ("[1]", true), ("5", false), ("{\"a\":1", false), ("[1\n]", false), ("[1][2]", false)]
-        {
+        for (text, nested) in [
+            ("{\"a\": 1}", true),
+            ("[1]", true),
+            ("5", false),
+            ("{\"a\":1", false),
+            ("[1\n]", false),
+            ("[1][2]", false),
+        ] {
             let mut out = String::new();
             Datum::Text(text.into()).write_nested_json(&mut out);
             assert_eq!(out == text, nested && text != "5", "{text}");

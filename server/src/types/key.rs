@@ -132,7 +132,9 @@ fn decode_part<'a>(kind: &Type, bytes: &'a [u8]) -> Result<(Datum<'a>, &'a [u8])
         }
         Type::Unit => (Datum::Null, bytes),
         Type::Other(name) => {
-            return Err(Error::Invalid { what: format!("keys of type {name} are known only to the program that made them") });
+            return Err(Error::Invalid {
+                what: format!("keys of type {name} are known only to the program that made them"),
+            });
         }
     })
 }
@@ -193,7 +195,9 @@ mod tests {
 
     #[test]
     fn damaged_keys_are_errors() {
-        for (kind, bytes) in [("u64", [1u8].as_slice()), ("u8", &[1, 2]), ("string", &[0xff]), ("(string, u8)", b"a"), ("u8?", &[2])] {
+        for (kind, bytes) in
+            [("u64", [1u8].as_slice()), ("u8", &[1, 2]), ("string", &[0xff]), ("(string, u8)", b"a"), ("u8?", &[2])]
+        {
             assert!(decode_key(&Type::parse(kind), bytes).is_err(), "{kind}");
         }
     }

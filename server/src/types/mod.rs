@@ -161,8 +161,19 @@ mod tests {
     #[test]
     fn names_are_read_and_written_alike() {
         for name in [
-            "unit", "bool", "u8", "u128", "i16", "i64", "f64", "string", "bytes", "bytes[16]", "string?",
-            "(string, u64)", "((u8, string), bytes?, i32)",
+            "unit",
+            "bool",
+            "u8",
+            "u128",
+            "i16",
+            "i64",
+            "f64",
+            "string",
+            "bytes",
+            "bytes[16]",
+            "string?",
+            "(string, u64)",
+            "((u8, string), bytes?, i32)",
         ] {
             let parsed = Type::known(name).unwrap_or_else(|| panic!("{name} is not known"));
             assert_eq!(parsed.to_string(), name);
@@ -171,7 +182,9 @@ mod tests {
 
     #[test]
     fn other_names_are_kept_as_they_are() {
-        for name in ["geo::Point", "u7", "(string)", "(string, geo::Point)", "bytes[x]", "i", "", "(", "(,)", "((", ")?"] {
+        for name in
+            ["geo::Point", "u7", "(string)", "(string, geo::Point)", "bytes[x]", "i", "", "(", "(,)", "((", ")?"]
+        {
             assert_eq!(Type::parse(name), Type::Other(name.to_owned()));
         }
         let deep = format!("u8{}", "?".repeat(1 << 20));

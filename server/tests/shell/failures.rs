@@ -1,8 +1,6 @@
 //! Exit codes, messages and help.
 
-mod support;
-
-use support::Shell;
+use crate::support::Shell;
 
 #[test]
 fn a_missing_database_or_table_is_a_mistake_on_the_command_line() {
@@ -43,10 +41,11 @@ fn wrong_arguments_are_exit_code_2() {
 fn a_reader_that_has_seen_enough_is_no_failure() {
     use std::process::{Command, Stdio};
     let shell = Shell::new();
-    let lines: String = (0..20_000).map(|id| format!("{{\"id\":{id},\"text\":\"some more text in each line\"}}\n")).collect();
+    let lines: String =
+        (0..20_000).map(|id| format!("{{\"id\":{id},\"text\":\"some more text in each line\"}}\n")).collect();
     shell.write("a.jsonl", lines);
     shell.done("import a.ldb t a.jsonl --key id");
-    let mut child = Command::new(support::binary())
+    let mut child = Command::new(crate::support::binary())
         .args(["scan", "a.ldb", "t"])
         .current_dir(shell.path(""))
         .stdout(Stdio::piped())
@@ -62,7 +61,9 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
 fn the_help_and_the_manual_tell_the_exit_codes() {
     let shell = Shell::new();
     for text in [shell.done("--help"), shell.done("man"), std::fs::read_to_string("../docs/shell.md").unwrap()] {
-        for code in ["not found", "the command line or the input is not valid", "the database is damaged", "the storage failed"] {
+        for code in
+            ["not found", "the command line or the input is not valid", "the database is damaged", "the storage failed"]
+        {
             assert!(text.contains(code), "'{code}' is not in {text}");
         }
     }

@@ -1,10 +1,8 @@
 //! The examples in the manual are run, and what they print is what it says.
 
-mod support;
-
 use std::process::{Command, Stdio};
 
-use support::Shell;
+use crate::support::Shell;
 
 /// Runs every ```console block of docs/shell.md, one after another in one folder. `…` in expected output stands for
 /// anything on that line; a line `[exit code N]` after the output for a command that fails.
@@ -41,7 +39,7 @@ fn split_command(example: &str) -> (String, &str) {
 }
 
 fn run(shell: &Shell, command: &str) -> String {
-    let folder = support::binary().parent().unwrap();
+    let folder = crate::support::binary().parent().unwrap();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     let output = Command::new("sh")
         .args(["-c", &format!("exec 2>&1\n{command}")])
@@ -58,7 +56,8 @@ fn run(shell: &Shell, command: &str) -> String {
 }
 
 fn matches(printed: &str, expected: &str) -> bool {
-    let (printed, expected): (Vec<_>, Vec<_>) = (printed.trim_end().lines().collect(), expected.trim_end().lines().collect());
+    let (printed, expected): (Vec<_>, Vec<_>) =
+        (printed.trim_end().lines().collect(), expected.trim_end().lines().collect());
     printed.len() == expected.len()
         && printed.iter().zip(expected).all(|(line, pattern)| match pattern.split_once('…') {
             Some((start, end)) => line.starts_with(start) && line.ends_with(end),

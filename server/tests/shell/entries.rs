@@ -1,8 +1,6 @@
 //! Reading and writing single entries and ranges.
 
-mod support;
-
-use support::{Ran, Shell};
+use crate::support::{Ran, Shell};
 
 #[test]
 fn what_is_put_is_got() {
@@ -52,7 +50,10 @@ fn keys_are_read_in_the_type_of_the_table() {
     }
     assert_eq!(shell.done("scan a.ldb numbers --keys-only"), "-1\n9\n10\n");
     assert_eq!(shell.done("get a.ldb numbers -1"), "x\n");
-    assert_eq!(shell.done("scan a.ldb numbers --from -1 --below 10 --json"), "{\"key\":-1,\"value\":\"x\"}\n{\"key\":9,\"value\":\"x\"}\n");
+    assert_eq!(
+        shell.done("scan a.ldb numbers --from -1 --below 10 --json"),
+        "{\"key\":-1,\"value\":\"x\"}\n{\"key\":9,\"value\":\"x\"}\n"
+    );
     assert_eq!(shell.fails("get a.ldb numbers ada", 2), "lightning: key 'ada' is not a i64\n");
 
     shell.done(r#"put a.ldb pairs --key-type (string,u8) ["fi",2] x"#);
@@ -71,7 +72,10 @@ fn other_types_than_the_recorded_are_refused() {
     let shell = Shell::new();
     shell.done("put a.ldb t --key-type u64 1 x");
     let told = shell.fails("put a.ldb t --key-type string 1 x", 2);
-    assert_eq!(told, "lightning: table 't' has key type u64, not string; leave out --key-type, or choose another table\n");
+    assert_eq!(
+        told,
+        "lightning: table 't' has key type u64, not string; leave out --key-type, or choose another table\n"
+    );
     assert!(shell.fails("put a.ldb t --key-type int 1 x", 2).contains("types are string, bytes"));
 }
 

@@ -1,8 +1,6 @@
 //! Importing and exporting files.
 
-mod support;
-
-use support::Shell;
+use crate::support::Shell;
 
 const CITIES: &str = r#"{"id": 2, "name": "Turku",  "pop": 195000}
 {"id": 1, "name": "Oulu \"north\"", "at": {"lat": 65.0}}
@@ -28,7 +26,8 @@ fn what_was_exported_is_imported_to_the_same_table() {
     for format in ["jsonl", "csv"] {
         shell.done(&format!("export a.ldb cities out.{format}"));
         shell.done(&format!("import b-{format}.ldb cities out.{format}"));
-        let [before, after] = ["a", &format!("b-{format}")].map(|name| shell.done(&format!("scan {name}.ldb cities --json")));
+        let [before, after] =
+            ["a", &format!("b-{format}")].map(|name| shell.done(&format!("scan {name}.ldb cities --json")));
         assert_eq!(before, after, "{format}");
     }
     assert_eq!(shell.done("export a.ldb cities"), shell.read("out.jsonl"));
@@ -53,7 +52,11 @@ fn every_type_survives_export_and_import() {
         shell.done(&format!("put a.ldb {table} {types} {key} {value}"));
         shell.done(&format!("export a.ldb {table} {table}.jsonl"));
         shell.done(&format!("import b.ldb {table} {table}.jsonl {types}"));
-        assert_eq!(shell.done(&format!("get b.ldb {table} {key}")), shell.done(&format!("get a.ldb {table} {key}")), "{table}");
+        assert_eq!(
+            shell.done(&format!("get b.ldb {table} {key}")),
+            shell.done(&format!("get a.ldb {table} {key}")),
+            "{table}"
+        );
     }
 }
 
@@ -75,7 +78,8 @@ fn the_record_at_fault_is_named_and_those_before_it_are_stored() {
 fn rows_are_acknowledged_batch_by_batch() {
     let shell = Shell::new();
     let lines: String = (0..25).map(|id| format!("{{\"id\":{id}}}\n")).collect();
-    let ran = shell.run_with(&["import", "a.ldb", "t", "-", "--key", "id", "--batch", "10", "--progress", "--json"], &lines);
+    let ran =
+        shell.run_with(&["import", "a.ldb", "t", "-", "--key", "id", "--batch", "10", "--progress", "--json"], &lines);
     assert_eq!((ran.code, ran.err.as_str()), (0, "acknowledged 10\nacknowledged 20\nacknowledged 25\n"));
     assert!(ran.out.starts_with("{\"rows\":25,"), "{}", ran.out);
     assert_eq!(shell.done("count a.ldb t"), "25\n");
@@ -89,7 +93,9 @@ fn csv_lines_become_records_of_text() {
     let expected = "{\"key\":\"00045\",\"value\":{\"zip\":\"00045\",\"name\":\"Bo\"}}\n\
                     {\"key\":\"00123\",\"value\":{\"zip\":\"00123\",\"name\":\"Ada, the first\"}}\n";
     assert_eq!(shell.done("scan a.ldb people --json"), expected);
-    assert!(shell.fails("import a.ldb people a.csv --key id", 2).contains("there is no column 'id'; there are zip, name"));
+    assert!(
+        shell.fails("import a.ldb people a.csv --key id", 2).contains("there is no column 'id'; there are zip, name")
+    );
 }
 
 #[test]
