@@ -6,6 +6,8 @@
 //! means something.
 
 pub mod action;
+mod compare;
+pub mod damage;
 pub mod engine;
 pub mod every_crash;
 pub mod model;

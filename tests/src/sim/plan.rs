@@ -112,7 +112,7 @@ impl Shape {
     }
 
     fn accident(&mut self, random: &mut Random, weather: Weather) -> Action {
-        let crash = if random.chance(1, 3) { Crash::Kill } else { Crash::Power(random.next()) };
+        let crash = if random.chance(1, 3) { Crash::Kill } else { Crash::Power(random.bits()) };
         if weather == Weather::Crashes || random.chance(1, 2) {
             return if random.chance(1, 4) { Action::CrashNow(crash) } else { Action::CrashAfter(random.skewed(120), crash) };
         }
