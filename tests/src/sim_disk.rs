@@ -160,7 +160,12 @@ impl SimDisk {
         }
     }
 
-    /// Whether a scheduled crash has happened; until the machine is started again every call fails.
+    /// The machine goes down now, as at a scheduled crash but between two I/Os.
+    pub fn crash(&self) {
+        self.lock().crashed = true;
+    }
+
+    /// Whether the machine is down; until the machine is started again every call fails.
     pub fn is_crashed(&self) -> bool {
         self.lock().crashed
     }

@@ -396,7 +396,9 @@ impl<E: Engine> Runner<E> {
         Loss { unsynced: self.site.disk.failed_syncs() > self.failed_syncs_at_open, cache: false }
     }
 
+    /// Forgets the engine without letting it say goodbye.
     fn leave(&mut self) {
+        self.site.disk.crash();
         self.snapshots.clear();
         self.engine = None;
         if let Some(pager) = &self.site.pager {
