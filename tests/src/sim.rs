@@ -10,6 +10,7 @@ mod compare;
 pub mod damage;
 pub mod engine;
 pub mod every_crash;
+pub mod lightning;
 pub mod model;
 pub mod plan;
 pub mod reference;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use lightning_db_tests::sim::damage::{after, closed, damage};
 use lightning_db_tests::sim::engine::Engine;
 use lightning_db_tests::sim::every_crash::{crash_at, every_crash};
+use lightning_db_tests::sim::lightning::Lightning;
 use lightning_db_tests::sim::plan::{Plan, Weather};
 use lightning_db_tests::sim::reference::Reference;
 use lightning_db_tests::sim::run::{Failure, Stats, run};
@@ -13,7 +14,7 @@ use lightning_db_tests::sim::shrink::shrink;
 
 const USAGE: &str = "\
 usage: sim [--seconds N] [--runs N] [--seed N] [--actions N] [--weather fair|crashes|storm] [--every-crash]
-           [--damage N] [--stale-cache] [--shrink N] [--trace]
+           [--damage N] [--stale-cache] [--shrink N] [--trace] [--reference]
 
   --seconds N     simulate one seed after another for N seconds (10)
   --runs N        stop after N seeds
@@ -24,7 +25,8 @@ usage: sim [--seconds N] [--runs N] [--seed N] [--actions N] [--weather fair|cra
   --damage N      close each seed's database, damage it in N ways and look at what is left
   --stale-cache   after a failed sync, show what was lost until the power goes
   --shrink N      attempts at making a failure small (3000)
-  --trace         print the actions of the seed";
+  --trace         print the actions of the seed
+  --reference     simulate the reference engine, to test the simulator itself";
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
@@ -36,7 +38,7 @@ fn main() -> ExitCode {
     };
     // Panics of the engine are failures and reported as such.
     std::panic::set_hook(Box::new(|_| {}));
-    simulate::<Reference>(&options)
+    if options.reference { simulate::<Reference>(&options) } else { simulate::<Lightning>(&options) }
 }
 
 struct Options {
@@ -50,6 +52,7 @@ struct Options {
     stale_cache: bool,
     shrink_runs: usize,
     trace: bool,
+    reference: bool,
 }
 
 impl Options {
@@ -65,6 +68,7 @@ impl Options {
             stale_cache: false,
             shrink_runs: 3000,
             trace: false,
+            reference: false,
         };
         while let Some(arg) = args.next() {
             let mut number = || -> Result<u64, String> {
@@ -80,6 +84,7 @@ impl Options {
                 "--damage" => options.damage = Some(number()?),
                 "--every-crash" => options.every_crash = true,
                 "--stale-cache" => options.stale_cache = true,
+                "--reference" => options.reference = true,
                 "--trace" => options.trace = true,
                 "--weather" => {
                     options.weather = Some(match args.next().as_deref() {
@@ -207,6 +212,9 @@ fn replay_options(options: &Options) -> String {
     }
     if options.every_crash {
         text += " --every-crash";
+    }
+    if options.reference {
+        text += " --reference";
     }
     if options.stale_cache {
         text += " --stale-cache";
