@@ -160,7 +160,12 @@ impl SimDisk {
         }
     }
 
-    /// Whether a scheduled crash has happened; until the machine is started again every call fails.
+    /// The machine goes down now, as at a scheduled crash but between two I/Os.
+    pub fn crash(&self) {
+        self.lock().crashed = true;
+    }
+
+    /// Whether the machine is down; until the machine is started again every call fails.
     pub fn is_crashed(&self) -> bool {
         self.lock().crashed
     }
@@ -171,25 +176,20 @@ impl SimDisk {
     }
 
     /// Ends the process, at a scheduled crash or wherever it is: every write that returned is kept, the unsynced ones
-    /// still in danger of a later power loss. Faults to come are forgotten.
+    /// still in danger of a later power loss. Faults to come stay.
     pub fn kill(&self) {
-        self.lock().restart();
-        self.end_process();
-    }
-
-    /// Ends the process as [`kill`](SimDisk::kill) does, but faults to come stay.
-    pub fn end_process(&self) {
         let mut state = self.lock();
+        state.crashed = false;
         if !state.stale_cache {
             state.files.iter_mut().for_each(SimFile::drop_cache);
         }
     }
 
     /// Cuts the power, at a scheduled crash or wherever it is, and starts again with one of the contents that the
-    /// fault model allows, as `seed` decides. Faults to come are forgotten.
+    /// fault model allows, as `seed` decides. Faults to come stay.
     pub fn power_loss(&self, seed: u64) {
         let mut state = self.lock();
-        state.restart();
+        state.crashed = false;
         let mut random = Random::new(seed);
         power_loss::strike(&mut state.files, &mut random);
     }
@@ -357,11 +357,6 @@ impl State {
             self.faults.pop_first();
         }
         Ok(concerns.then_some(fault))
-    }
-
-    fn restart(&mut self) {
-        self.crashed = false;
-        self.faults.clear();
     }
 
     /// How long `file` may become.

@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use lightning_db_tests::sim::damage::{after, closed, damage};
 use lightning_db_tests::sim::engine::Engine;
 use lightning_db_tests::sim::every_crash::{crash_at, every_crash};
+use lightning_db_tests::sim::lightning::Lightning;
 use lightning_db_tests::sim::plan::{Plan, Weather};
 use lightning_db_tests::sim::reference::Reference;
 use lightning_db_tests::sim::run::{Failure, Stats, run};
@@ -12,7 +14,7 @@ use lightning_db_tests::sim::shrink::shrink;
 
 const USAGE: &str = "\
 usage: sim [--seconds N] [--runs N] [--seed N] [--actions N] [--weather fair|crashes|storm] [--every-crash]
-           [--stale-cache] [--shrink N] [--trace]
+           [--damage N] [--stale-cache] [--shrink N] [--trace] [--reference]
 
   --seconds N     simulate one seed after another for N seconds (10)
   --runs N        stop after N seeds
@@ -20,9 +22,11 @@ usage: sim [--seconds N] [--runs N] [--seed N] [--actions N] [--weather fair|cra
   --actions N     actions of each seed (300; 25 with --every-crash)
   --weather W     which accidents happen; without it, each seed its own
   --every-crash   let the machine go down at every single I/O of each seed
+  --damage N      close each seed's database, damage it in N ways and look at what is left
   --stale-cache   after a failed sync, show what was lost until the power goes
   --shrink N      attempts at making a failure small (3000)
-  --trace         print the actions of the seed";
+  --trace         print the actions of the seed
+  --reference     simulate the reference engine, to test the simulator itself";
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
@@ -34,7 +38,7 @@ fn main() -> ExitCode {
     };
     // Panics of the engine are failures and reported as such.
     std::panic::set_hook(Box::new(|_| {}));
-    simulate::<Reference>(&options)
+    if options.reference { simulate::<Reference>(&options) } else { simulate::<Lightning>(&options) }
 }
 
 struct Options {
@@ -44,9 +48,11 @@ struct Options {
     actions: Option<usize>,
     weather: Option<Weather>,
     every_crash: bool,
+    damage: Option<u64>,
     stale_cache: bool,
     shrink_runs: usize,
     trace: bool,
+    reference: bool,
 }
 
 impl Options {
@@ -58,9 +64,11 @@ impl Options {
             actions: None,
             weather: None,
             every_crash: false,
+            damage: None,
             stale_cache: false,
             shrink_runs: 3000,
             trace: false,
+            reference: false,
         };
         while let Some(arg) = args.next() {
             let mut number = || -> Result<u64, String> {
@@ -73,8 +81,10 @@ impl Options {
                 "--seed" => options.seed = Some(number()?),
                 "--actions" => options.actions = Some(number()? as usize),
                 "--shrink" => options.shrink_runs = number()? as usize,
+                "--damage" => options.damage = Some(number()?),
                 "--every-crash" => options.every_crash = true,
                 "--stale-cache" => options.stale_cache = true,
+                "--reference" => options.reference = true,
                 "--trace" => options.trace = true,
                 "--weather" => {
                     options.weather = Some(match args.next().as_deref() {
@@ -92,7 +102,7 @@ impl Options {
 
     fn plan(&self, seed: u64) -> Plan {
         let each = [Weather::Fair, Weather::Crashes, Weather::Storm, Weather::Storm];
-        let natural = if self.every_crash { Weather::Fair } else { each[seed as usize % each.len()] };
+        let natural = if self.every_crash || self.damage.is_some() { Weather::Fair } else { each[seed as usize % each.len()] };
         let actions = self.actions.unwrap_or(if self.every_crash { 25 } else { 300 });
         Plan { stale_cache: self.stale_cache, ..Plan::new(seed, actions, self.weather.unwrap_or(natural)) }
     }
@@ -146,6 +156,25 @@ fn one<E: Engine>(plan: &Plan, options: &Options, sum: &mut Stats) -> Result<(),
         sum.add(&stats);
         return Ok(());
     }
+    if let Some(times) = options.damage {
+        let outcomes = damage::<E>(plan, times).map_err(|(damage, what)| {
+            // The first actions alone may make a database that shows the same.
+            let mut short = plan.clone();
+            while let Some(last) = short.actions.pop() {
+                let still = closed::<E>(&short).is_ok_and(|(disk, state)| after::<E>(&short, &disk, &state, damage).is_err());
+                if !still {
+                    short.actions.push(last);
+                    break;
+                }
+            }
+            print_plan(&short);
+            format!("seed {}: after {damage:?}: {what}", plan.seed)
+        })?;
+        sum.runs += 1;
+        sum.operations += plan.actions.len() as u64;
+        sum.faults += outcomes.noticed + outcomes.harmless;
+        return Ok(());
+    }
     let stats = run::<E>(plan).map_err(|failure| {
         let (small, least) = shrink::<E>(plan, &failure, options.shrink_runs);
         print_plan(&small);
@@ -178,8 +207,14 @@ fn replay_options(options: &Options) -> String {
     if let Some(weather) = options.weather {
         text += &format!(" --weather {}", format!("{weather:?}").to_lowercase());
     }
+    if let Some(times) = options.damage {
+        text += &format!(" --damage {times}");
+    }
     if options.every_crash {
         text += " --every-crash";
+    }
+    if options.reference {
+        text += " --reference";
     }
     if options.stale_cache {
         text += " --stale-cache";

@@ -54,6 +54,11 @@ impl Tables {
         (now, answers)
     }
 
+    /// All keys, with their tables.
+    pub fn keys(&self) -> impl Iterator<Item = (usize, &Key)> {
+        self.0.iter().enumerate().flat_map(|(table, rows)| rows.keys().map(move |key| (table, key)))
+    }
+
     /// How many keys there are in all.
     pub fn len(&self) -> usize {
         self.0.iter().map(BTreeMap::len).sum()
