@@ -146,8 +146,7 @@ impl TableView {
     pub fn open(database: &Database, args: &DatabaseArgs, table: &str) -> Outcome<Self> {
         let subject = args.table_name(table);
         let types = TableTypes::of(database, args, table)?;
-        let snapshot = database.snapshot().map_err(Failure::engine(&*subject))?;
-        Ok(Self { snapshot, table: table.to_owned(), subject, types })
+        Ok(Self { snapshot: database.snapshot(), table: table.to_owned(), subject, types })
     }
 
     pub fn get(&self, key: &[u8]) -> Outcome<Option<Vec<u8>>> {

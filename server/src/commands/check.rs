@@ -30,7 +30,7 @@ impl Check {
         progress
             .done(&format!("opened {}: superblocks, checkpoint, space map and log are readable", self.database.name()));
         let mut lines = ProgressLines::default();
-        let report = database.check(&mut |report| {
+        let report = database.check_with(&mut |report| {
             progress
                 .at(report.entries, || format!("records  {} verified", bytes(report.node_bytes + report.value_bytes)));
             lines.tell(&progress, report);

@@ -19,7 +19,7 @@ impl Tables {
     pub fn run(self, output: &mut Output) -> Outcome {
         let database = self.database.open(Access::Read)?;
         let failed = |error| Failure::engine(self.database.name())(error);
-        let snapshot = database.snapshot().map_err(failed)?;
+        let snapshot = database.snapshot();
         let tables = snapshot.tables().map_err(failed)?;
         let name_width = tables.iter().map(|table| table.name.chars().count()).max().unwrap_or(0);
         for table in &tables {
