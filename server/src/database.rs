@@ -4,7 +4,7 @@ use std::ops::{Bound, ControlFlow};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use lightning_db::{Database, Durability, Options, Snapshot, TableInfo};
+use lightning_db::{Database, Durability, Options, RecoveryStage, Snapshot, TableInfo};
 
 use crate::failure::{Failure, Outcome};
 use crate::range::Bounds;
@@ -55,6 +55,11 @@ pub enum Access {
 impl DatabaseArgs {
     /// Opens the database.
     pub fn open(&self, access: Access) -> Outcome<Database> {
+        self.open_with(access, &mut |_| {})
+    }
+
+    /// Opens the database, and tells each stage of its recovery.
+    pub fn open_with(&self, access: Access, stage: &mut dyn FnMut(RecoveryStage)) -> Outcome<Database> {
         if access != Access::Create && !self.path.exists() {
             return Err(Failure::usage(format!(
                 "there is no database {}; check the path, or make one with 'put' or 'import'",
@@ -65,7 +70,7 @@ impl DatabaseArgs {
         options.create = access == Access::Create;
         options.read_only = access == Access::Read;
         options.memory_budget_bytes = self.memory_budget_bytes();
-        Database::open(&self.path, options).map_err(Failure::engine(self.name()))
+        Database::open_with(&self.path, options, stage).map_err(Failure::engine(self.name()))
     }
 
     /// What the database may use in memory.
