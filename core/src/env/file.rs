@@ -107,7 +107,7 @@ impl Storage for FileStorage {
         let len = buf.len() as u64;
         match self.file(file) {
             Some(open) => open.read_at(offset, buf).map_err(|error| storage_error(&error, file, offset, len)),
-            None if buf.is_empty() && offset == 0 => Ok(()),
+            None if buf.is_empty() => Ok(()),
             None => Err(StorageError::new(StorageErrorKind::UnexpectedEnd, file, offset, len, "there is no log file")),
         }
     }

@@ -13,7 +13,18 @@ pub(crate) mod cursor;
 mod encode;
 pub(crate) mod get;
 mod layout;
+pub(crate) mod merge;
 pub(crate) mod node;
+pub(crate) mod walk;
+
+#[cfg(all(test, feature = "std"))]
+mod bench;
+#[cfg(test)]
+mod format_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 /// Finds one node in the data file and proves it: a node is read through its parent's reference, never by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
