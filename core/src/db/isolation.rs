@@ -62,32 +62,28 @@ pub(super) fn validate(
     }
     let Some(memtables) = recent.since(start.sequence, head) else { return Err(Error::TransactionTooOld) };
     for memtable in memtables {
-        let touched = |from: &[u8], to: &[u8]| memtable.touched_since(from, Some(to), start.sequence);
+        let touched = |from: &[u8], to: &[u8]| {
+            memtable.touched_since(from, Some(to), start.sequence).map_or(Ok(()), |key| Err(conflict(key)))
+        };
         let mut cursor = writes.cursor();
         cursor.seek(&[]);
         while let Some(entry) = cursor.entry() {
-            if let Some(key) = touched(entry.key, &just_after(entry.key)) {
-                return Err(conflict(&key));
-            }
+            touched(entry.key, &just_after(entry.key))?;
             cursor.next();
         }
         let mut intervals = writes.intervals();
         intervals.seek(&[]);
-        while let Some((from, to, _)) = intervals.current() {
-            if let Some(key) = memtable.touched_since(from, to, start.sequence) {
-                return Err(conflict(&key));
+        while let Some(interval) = intervals.interval() {
+            if let Some(key) = memtable.touched_since(interval.start, interval.end, start.sequence) {
+                return Err(conflict(key));
             }
             intervals.next();
         }
         for key in &reads.points {
-            if let Some(key) = touched(key, &just_after(key)) {
-                return Err(conflict(&key));
-            }
+            touched(key, &just_after(key))?;
         }
         for (from, to) in &reads.ranges {
-            if let Some(key) = touched(from, to) {
-                return Err(conflict(&key));
-            }
+            touched(from, to)?;
         }
     }
     Ok(())

@@ -124,7 +124,7 @@ pub struct Range<K: Key, V: Value> {
 impl<K: Key, V: Value> Range<K, V> {
     pub(super) fn new(view: View, table: u64, from: KeyBuffer, to: KeyBuffer) -> Self {
         Self {
-            done: from >= to,
+            done: *from >= *to,
             make: (view, table, from, to),
             front: None,
             back: None,

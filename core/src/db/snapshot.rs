@@ -47,12 +47,12 @@ impl Snapshot {
     pub fn table<K: Key, V: Value>(&self, table: Table<'_, K, V>) -> Result<ReadTable<'_, K, V>> {
         let entry = self.entry(table.name())?;
         check_types(&table, &entry)?;
-        Ok(ReadTable { snapshot: self, id: entry.id, types: PhantomData })
+        Ok(ReadTable::new(self, entry.id))
     }
 
     /// Opens a table as bytes, whatever its types: for tools.
     pub fn untyped_table(&self, name: &str) -> Result<ReadTable<'_, &'static [u8], &'static [u8]>> {
-        Ok(ReadTable { snapshot: self, id: self.entry(name)?.id, types: PhantomData })
+        Ok(ReadTable::new(self, self.entry(name)?.id))
     }
 
     /// All tables, by name.
@@ -101,6 +101,10 @@ pub struct ReadTable<'s, K: Key, V: Value> {
 }
 
 impl<'s, K: Key, V: Value> ReadTable<'s, K, V> {
+    pub(super) fn new(snapshot: &'s Snapshot, id: u64) -> Self {
+        Self { snapshot, id, types: PhantomData }
+    }
+
     /// The value of `key`, if there is one.
     #[inline]
     pub fn get(&self, key: impl Lend<K>) -> Result<Option<Found<'s, V>>> {
@@ -175,7 +179,7 @@ impl<'s, K: Key, V: Value> ReadTable<'s, K, V> {
     /// How many keys the range holds: from counts in inner nodes, with one probe for each change not yet merged.
     pub fn count(&self, range: impl KeyRange<K>) -> Result<u64> {
         let (from, to) = range_bounds::<K>(self.id, &range)?;
-        if from >= to {
+        if *from >= *to {
             return Ok(0);
         }
         engine::count(&self.snapshot.version, None, &self.snapshot.engine.nodes, &from, Some(&to))

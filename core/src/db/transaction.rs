@@ -140,10 +140,11 @@ impl WriteTransaction {
         }
         validate_name(name)?;
         let id_key = next_id_key();
+        let nodes = Arc::clone(&self.engine.nodes);
         let id = match self.get_raw(&id_key)? {
             None => 1,
             Some(found) => found
-                .to_vec(&self.engine.nodes)?
+                .to_vec(&nodes)?
                 .try_into()
                 .map(u64::from_le_bytes)
                 .map_err(|_| Error::invalid("the catalogue's table counter is malformed; run 'lightning check'"))?,
@@ -201,7 +202,7 @@ impl WriteTransaction {
     }
 
     /// Stores a value inline or in an extent of its own, by its length.
-    fn write_value(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+    pub(super) fn write_value(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         if value.len() <= self.engine.options.inline_bytes_max {
             return self.write(key, Slot::Inline(value));
         }
@@ -213,6 +214,14 @@ impl WriteTransaction {
         let value = writer.finish(&self.engine)?;
         self.values.push(value);
         self.write(key, Slot::Extent(value))
+    }
+
+    pub(super) fn delete_key(&mut self, key: &[u8]) -> Result<bool> {
+        let was_there = self.get_raw(key)?.is_some();
+        if was_there {
+            self.write(key, Slot::Tombstone)?;
+        }
+        Ok(was_there)
     }
 
     fn check_deadline(&self) -> Result<()> {
@@ -253,6 +262,10 @@ pub struct WriteTable<'t, K: Key, V: Value> {
 }
 
 impl<K: Key, V: Value> WriteTable<'_, K, V> {
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     fn key(&self, key: &K::Borrowed<'_>) -> Result<KeyBuffer> {
         let mut bytes = KeyBuffer::new();
         prefix::encode_prefix(self.id, &mut bytes);
@@ -287,17 +300,13 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
     /// Deletes a key; tells whether it was there.
     pub fn delete(&mut self, key: impl Lend<K>) -> Result<bool> {
         let key = self.key(&key.lend())?;
-        let was_there = self.tx.get_raw(&key)?.is_some();
-        if was_there {
-            self.tx.write(&key, Slot::Tombstone)?;
-        }
-        Ok(was_there)
+        self.tx.delete_key(&key)
     }
 
     /// Deletes every key of a range, at a cost that does not depend on how many there are.
     pub fn delete_range(&mut self, range: impl KeyRange<K>) -> Result<()> {
         let (from, to) = range_bounds::<K>(self.id, &range)?;
-        if from < to {
+        if *from < *to {
             self.tx.check_deadline()?;
             self.tx.changes.memtable.delete_range(&from, Some(&to), 0);
         }
@@ -381,7 +390,7 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
     /// How many keys the range holds.
     pub fn count(&mut self, range: impl KeyRange<K>) -> Result<u64> {
         let (from, to) = range_bounds::<K>(self.id, &range)?;
-        if from >= to {
+        if *from >= *to {
             return Ok(0);
         }
         self.tx.reads.range(self.tx.isolation, &from, &to);

@@ -12,7 +12,7 @@ use crate::codec::slot::ValueRef;
 use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::space::{Extent, GRAIN_BYTES, RESERVED_SECTORS, SECTOR_BYTES};
-use crate::tree::{NodeRef, Root, Walk, WalkVisitor};
+use crate::tree::{self, Damage, MergeMode, NodeRef, Root, Walk};
 
 /// What a check has looked at, and what it found wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,8 @@ struct Visitor<'a> {
     engine: &'a Engine,
     report: CheckReport,
     grains: Vec<u16>,
+    /// Found, and not read yet.
+    values: Vec<ValueRef>,
     progress: &'a mut dyn FnMut(&CheckReport),
 }
 
@@ -70,33 +72,57 @@ impl Visitor<'_> {
     }
 }
 
-impl WalkVisitor for Visitor<'_> {
-    fn node(&mut self, reference: &NodeRef, entries: u64) -> Result<()> {
+impl tree::Visitor for Visitor<'_> {
+    fn node(&mut self, node: &NodeRef, _level: u8) {
         self.report.nodes += 1;
-        self.report.entries += entries;
-        self.report.node_bytes += u64::from(reference.len);
-        self.extent(Extent { offset: reference.offset, len: u64::from(reference.len) });
+        self.report.node_bytes += u64::from(node.len);
+        self.extent(Extent { offset: node.offset, len: u64::from(node.len) });
         (self.progress)(&self.report);
-        Ok(())
     }
 
-    fn value(&mut self, value: ValueRef) -> Result<()> {
-        self.report.values += 1;
-        self.report.value_bytes += value.len;
-        self.extent(extent_of(&value));
-        let mut reader = ValueReader::new(&self.engine.nodes, value);
+    fn value(&mut self, _key: &[u8], value: ValueRef) {
+        self.values.push(value);
+    }
+
+    fn damage(&mut self, damage: &Damage<'_>) {
+        let low = damage.low.get(..32).unwrap_or(damage.low).escape_ascii();
+        let high = damage.high.map_or_else(|| String::from("the end"), |high| {
+            format!("\"{}\"", high.get(..32).unwrap_or(high).escape_ascii())
+        });
+        self.problem(format!(
+            "{} at {}: node of level {}, keys from \"{low}\" to {high}: {}",
+            FileId::Data,
+            damage.node.offset,
+            damage.level,
+            damage.what
+        ));
+    }
+}
+
+impl Visitor<'_> {
+    /// Reads the values found since the last call, block by block.
+    fn read_values(&mut self) -> Result<()> {
         let mut buf = vec![0; super::values::BLOCK_BYTES];
-        let mut at = 0;
-        while at < value.len {
-            match reader.read_at(at, &mut buf) {
-                Ok(0) => break,
-                Ok(read) => at += read as u64,
-                Err(error) if error.not_resident().is_some() => return Err(error),
-                Err(error) => {
-                    self.problem(format!("{error}"));
-                    break;
+        while let Some(&value) = self.values.last() {
+            let mut reader = ValueReader::new(&self.engine.nodes, value);
+            let mut at = 0;
+            let mut damage = None;
+            while at < value.len {
+                match reader.read_at(at, &mut buf) {
+                    Ok(0) => break,
+                    Ok(read) => at += read as u64,
+                    Err(error @ Error::Corrupt(_)) => {
+                        damage = Some(format!("{error}"));
+                        break;
+                    }
+                    Err(error) => return Err(error),
                 }
             }
+            self.values.pop();
+            self.report.values += 1;
+            self.report.value_bytes += value.len;
+            self.extent(extent_of(&value));
+            damage.into_iter().for_each(|what| self.problem(what));
         }
         Ok(())
     }
@@ -112,24 +138,24 @@ impl Engine {
         }
         let version = self.version();
         let sectors = self.space.lock().map.sectors();
-        let mut visitor =
-            Visitor { engine: self, report: CheckReport::default(), grains: vec![0; sectors as usize], progress };
+        let mut visitor = Visitor {
+            engine: self,
+            report: CheckReport::default(),
+            grains: vec![0; sectors as usize],
+            values: Vec::new(),
+            progress,
+        };
         let layers = &version.layers;
-        let mut roots: Vec<Root> = layers.base.into_iter().collect();
-        roots.extend(layers.runs.iter().flat_map(|layer| [layer.run.points, layer.run.intervals]).flatten());
-        for root in roots {
-            let mut walk = Walk::new(root);
-            loop {
-                match walk.step(&super::nodes::Uncached(&self.nodes), &mut visitor, self.options.step_entries) {
-                    Ok(true) => break,
-                    Ok(false) => {}
-                    Err(error @ Error::Corrupt(_)) => {
-                        visitor.problem(format!("{error}"));
-                        break;
-                    }
-                    Err(error) => return Err(error),
-                }
+        let mut roots: Vec<(Root, MergeMode)> = layers.base.into_iter().map(|root| (root, MergeMode::DropTombstones)).collect();
+        let runs = layers.runs.iter().flat_map(|layer| [layer.run.points, layer.run.intervals]).flatten();
+        roots.extend(runs.map(|root| (root, MergeMode::KeepTombstones)));
+        for (root, mode) in roots {
+            visitor.report.entries += root.entries;
+            let mut walk = Walk::new(Some(root), mode);
+            while walk.step(&super::nodes::Uncached(&self.nodes), &mut visitor, self.options.step_entries)? {
+                visitor.read_values()?;
             }
+            visitor.read_values()?;
         }
         for sector in 0..RESERVED_SECTORS {
             visitor.extent(Extent { offset: sector * SECTOR_BYTES, len: SECTOR_BYTES });

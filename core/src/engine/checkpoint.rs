@@ -12,6 +12,7 @@ use super::version::Layers;
 use crate::codec::checksum::crc32;
 use crate::env::{FileId, SyncTicket};
 use crate::error::{Error, Result};
+use crate::log::LogPosition;
 use crate::space::{Extent, PendingFree, SECTOR_BYTES, Superblock};
 
 /// Room the record's extent has beyond its first estimate, because reserving space adds pending frees.
@@ -38,7 +39,8 @@ pub(super) struct Checkpoint {
 struct Next {
     superblock: Superblock,
     map_pages: Vec<(u64, u32)>,
-    log: crate::log::LogPosition,
+    log: LogPosition,
+    replay_start: LogPosition,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,6 +206,7 @@ impl Checkpoint {
             },
             map_pages: pages,
             log: work.merged_log,
+            replay_start: record.replay_start(),
         });
         Ok(())
     }
@@ -236,7 +239,9 @@ impl Checkpoint {
         work.unsaved = false;
         work.unsaved_bytes = 0;
         // What this checkpoint no longer needs of the log stays until the next one is durable too.
-        let reusable_log = core::mem::replace(&mut work.checkpoint_log, next.log);
+        let reusable_log = core::mem::replace(&mut work.checkpoint_log, next.replay_start);
+        work.saved_log = next.log;
+        engine.counters.checkpoints.add(1);
         let mut writer = engine.writer.lock();
         if let Some(log) = writer.log.as_mut() {
             log.set_checkpoint(durable);

@@ -6,16 +6,17 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::options::Durability;
+use super::recent::{OptimisticPin, Recent};
 use super::state::{Engine, Stopped, Writer};
 use super::version::{Frozen, Layers, MemtableValues, Version};
 use crate::codec::slot::{Slot, ValueRef};
 use crate::env::sync::Mutex;
 use crate::env::{FileId, SyncTicket};
 use crate::error::{Error, Result};
-use crate::log::{Operation, Operations, PayloadWriter};
+use crate::log::{Operation, OperationWriter, Operations, Preamble};
 use crate::memtable::{Lookup, Memtable};
 
 /// How far the log is durable, and who is syncing it.
@@ -53,29 +54,33 @@ pub(crate) struct Appended {
 }
 
 impl Engine {
-    /// Appends `payload` (operations as the log records them) as one commit and applies it. `validate` sees the head
-    /// before anything is written and may refuse.
+    /// Appends the operations that `write` gives as one commit and applies it. `validate` sees the head before anything
+    /// is written and may refuse. `buffer` holds the encoded commit meanwhile.
     pub(crate) fn append(
         &self,
-        payload: &mut PayloadWriter,
+        buffer: &mut Vec<u8>,
         durability: Durability,
-        validate: impl FnOnce(&Version) -> Result<()>,
+        validate: impl FnOnce(&Version, &Recent) -> Result<()>,
+        write: impl FnOnce(&mut OperationWriter<'_>),
     ) -> Result<Appended> {
         let mut writer = self.writer.lock();
         if let Some(stopped) = &writer.stopped {
             return Err(stopped.error());
         }
-        let head = self.head_of(&writer);
-        validate(&head)?;
-        let sequence = head.sequence + 1;
-        let time_ms = self.env.clock.wall_ms().max(head.time_ms);
-        drop(head);
-        payload.set_time(time_ms);
+        let (sequence, time_ms) = {
+            let head = self.head_of(&writer);
+            validate(&head, &writer.recent)?;
+            (head.sequence + 1, self.env.clock.wall_ms().max(head.time_ms))
+        };
+        write(&mut OperationWriter::begin(buffer, time_ms, None));
         let Some(log) = writer.log.as_mut() else { return Err(Error::ReadOnly) };
-        log.append(self.storage(), sequence, payload.bytes())?;
+        log.append(self.storage(), sequence, buffer)?;
+        self.counters.commits.add(1);
+        self.counters.log_bytes.add(buffer.len());
         writer.appended = sequence;
         let wait = durability == Durability::Sync;
-        self.apply(&mut writer, payload, sequence, time_ms, wait);
+        let Some((_, operations)) = Preamble::split(buffer) else { return Err(Error::invalid("a commit was malformed")) };
+        self.apply(&mut writer, operations, sequence, time_ms, wait);
         let appended = Appended { sequence, wait: wait || writer.head.is_some() };
         if wait {
             writer.must_sync = sequence;
@@ -86,15 +91,15 @@ impl Engine {
 
     /// Applies to the visible state itself when nothing is waiting for a sync and this commit need not wait, else to the
     /// head. A visible state that nobody else holds is changed in place.
-    fn apply(&self, writer: &mut Writer, payload: &PayloadWriter, sequence: u64, time_ms: u64, wait: bool) {
+    fn apply(&self, writer: &mut Writer, operations: &[u8], sequence: u64, time_ms: u64, wait: bool) {
         let Writer { head, values, .. } = writer;
         let memtable_bytes;
         if wait || head.is_some() {
             let version = head.get_or_insert_with(|| self.version());
-            memtable_bytes = change(version, payload, sequence, time_ms, values);
+            memtable_bytes = change(version, operations, sequence, time_ms, values);
         } else {
             let mut visible = self.visible.lock();
-            memtable_bytes = change(&mut visible, payload, sequence, time_ms, values);
+            memtable_bytes = change(&mut visible, operations, sequence, time_ms, values);
         }
         self.memtable_bytes.store(memtable_bytes, Ordering::Relaxed);
     }
@@ -206,6 +211,43 @@ impl Engine {
         }
     }
 
+    /// Makes values in extents of their own durable, before a commit refers to them.
+    pub(crate) fn sync_values(&self) -> Result<()> {
+        match self.storage().sync(FileId::Data) {
+            Ok(crate::env::Sync::Done) => Ok(()),
+            // Barriers complete in order, so the log's own, which follows, covers it.
+            Ok(crate::env::Sync::Pending(_)) => Ok(()),
+            Err(error) => {
+                let error = Error::from(error);
+                self.poison(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// The platform has completed a barrier.
+    pub(crate) fn complete_sync(&self, ticket: SyncTicket, result: core::result::Result<(), String>) {
+        self.tickets.lock().complete(ticket, result);
+    }
+
+    /// An optimistic transaction begins after commit `start`: what it needs for validation is kept.
+    pub(crate) fn begin_optimistic(&self, start: u64) -> OptimisticPin {
+        self.optimistic.lock().begin(start);
+        OptimisticPin { start, ended: AtomicBool::new(false) }
+    }
+
+    /// It has ended, one way or the other. Saying so again does nothing.
+    pub(crate) fn end_optimistic(&self, pin: &OptimisticPin) {
+        if !pin.ended.swap(true, Ordering::Relaxed) {
+            self.optimistic.lock().end(pin.start);
+        }
+    }
+
+    /// Whether a frozen memtable waits to be merged.
+    pub(crate) fn has_frozen(&self) -> bool {
+        !self.version().layers.frozen.is_empty()
+    }
+
     /// Takes no more writes and says so to everyone who tries.
     pub(super) fn stop(&self, why: Stopped) {
         self.writer.lock().stopped = Some(why);
@@ -215,7 +257,7 @@ impl Engine {
 /// Applies one commit to a version, in place if nobody else holds it. Returns the bytes of its memtable.
 fn change(
     version: &mut Arc<Version>,
-    payload: &PayloadWriter,
+    operations: &[u8],
     sequence: u64,
     time_ms: u64,
     values: &mut MemtableValues,
@@ -224,7 +266,7 @@ fn change(
         *version = Arc::new((**version).clone());
     }
     let Some(version) = Arc::get_mut(version) else { return 0 };
-    apply_operations(&mut version.memtable, payload.operations(), sequence, values);
+    apply_operations(&mut version.memtable, Operations::new(operations, sequence, 0), sequence, values);
     version.sequence = sequence;
     version.time_ms = time_ms;
     version.memtable.bytes()
@@ -248,12 +290,14 @@ pub(super) fn apply_operations(
             }
             Operation::Delete { key } => (key, Slot::Tombstone),
             Operation::DeleteRange { start, end } => {
-                collect_values(memtable, start, end, &mut values.dead);
+                if !values.all.is_empty() {
+                    collect_values(memtable, start, end, &mut values.dead);
+                }
                 memtable.delete_range(start, end, sequence);
                 continue;
             }
         };
-        if memtable.holds_extents()
+        if !values.all.is_empty()
             && let Lookup::Found { slot: Slot::Extent(old), .. } = memtable.get(key)
         {
             values.dead.push(old);
@@ -264,9 +308,6 @@ pub(super) fn apply_operations(
 }
 
 fn collect_values(memtable: &Memtable, start: &[u8], end: Option<&[u8]>, dead: &mut Vec<ValueRef>) {
-    if !memtable.holds_extents() {
-        return;
-    }
     let mut cursor = memtable.cursor();
     cursor.seek(start);
     while let Some(entry) = cursor.entry() {

@@ -75,7 +75,7 @@ impl MergeRuns {
         let budget = engine.options.step_entries;
         match &mut self.phase {
             RunsPhase::Start => {
-                self.phase = RunsPhase::Points(self.changes(engine), merge_into(None, MergeMode::Run, engine));
+                self.phase = RunsPhase::Points(self.changes(engine), merge_into(None, MergeMode::KeepTombstones, engine));
             }
             RunsPhase::Points(changes, merge) => {
                 let mut sink = JobSink::new(engine, &mut self.extents);
@@ -84,7 +84,7 @@ impl MergeRuns {
                 if let MergeProgress::Done(root) = progress {
                     self.points = root;
                     let intervals = IntervalEntries::new(self.changes(engine));
-                    self.phase = RunsPhase::Intervals(intervals, merge_into(None, MergeMode::Run, engine));
+                    self.phase = RunsPhase::Intervals(intervals, merge_into(None, MergeMode::KeepTombstones, engine));
                 }
             }
             RunsPhase::Intervals(changes, merge) => {
@@ -178,7 +178,7 @@ impl MergeToBase {
                 let make = || self.participants.iter().map(|layer| Layer::run(layer, &engine.nodes)).collect();
                 let changes = LayerChanges::new(make, Vec::from([KeyRange { from, to: self.to.clone() }]));
                 let base = engine.version().layers.base;
-                self.phase = BasePhase::Merge(changes, merge_into(base, MergeMode::Base, engine));
+                self.phase = BasePhase::Merge(changes, merge_into(base, MergeMode::DropTombstones, engine));
             }
             BasePhase::Merge(changes, merge) => {
                 let mut sink = JobSink::new(engine, &mut self.extents);
@@ -323,7 +323,8 @@ impl FreeTrees {
             self.stack.pop();
             freed.push(Extent { offset: reference.offset, len: u64::from(reference.len) });
             if let Some(node) = node {
-                self.stack.extend((0..node.len()).filter_map(|at| node.child(at)).map(|child| (child.node, level - 1)));
+                let view = node.view();
+                self.stack.extend((0..view.children()).filter_map(|at| view.child(at)).map(|child| (child, level - 1)));
             }
         }
         Ok(self.stack.is_empty())

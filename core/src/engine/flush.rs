@@ -71,7 +71,7 @@ impl Flush {
                 if self.plan(engine, budget)? {
                     self.base = engine.version().layers.base;
                     let changes = self.changes(&self.dense);
-                    self.phase = Phase::Base(changes, merge_into(self.base, MergeMode::Base, engine));
+                    self.phase = Phase::Base(changes, merge_into(self.base, MergeMode::DropTombstones, engine));
                 }
             }
             Phase::Base(changes, merge) => {
@@ -79,7 +79,7 @@ impl Flush {
                 if let MergeProgress::Done(root) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.base = root;
                     let changes = self.changes(&self.sparse);
-                    self.phase = Phase::RunPoints(changes, merge_into(None, MergeMode::Run, engine));
+                    self.phase = Phase::RunPoints(changes, merge_into(None, MergeMode::KeepTombstones, engine));
                 }
             }
             Phase::RunPoints(changes, merge) => {
@@ -87,7 +87,7 @@ impl Flush {
                 if let MergeProgress::Done(root) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.points = root;
                     let intervals = IntervalEntries::new(self.changes(&self.sparse));
-                    self.phase = Phase::RunIntervals(intervals, merge_into(None, MergeMode::Run, engine));
+                    self.phase = Phase::RunIntervals(intervals, merge_into(None, MergeMode::KeepTombstones, engine));
                 }
             }
             Phase::RunIntervals(changes, merge) => {
@@ -190,6 +190,9 @@ impl Flush {
             space.settle(extent_of(value));
         }
         drop(space);
+        engine.counters.flushes.add(1);
+        let oldest = engine.optimistic.lock().oldest();
+        engine.writer.lock().recent.merged(&self.frozen.memtable, self.frozen.sequence, oldest);
         work.merged_log = self.frozen.log_end;
         work.merged_sequence = self.frozen.sequence;
         work.merged_time_ms = engine.version().time_ms;
@@ -226,7 +229,7 @@ pub(super) fn merge_into(base: Option<Root>, mode: MergeMode, engine: &Engine) -
 
 /// A merge that also writes again, lower in the file, every node of `base` at or beyond `from`.
 pub(super) fn relocate_into(base: Root, from: u64, engine: &Engine) -> Merge {
-    Merge::new(Some(base), MergeMode::Base, NodeSizes::default(), engine.options.compression, Some(from))
+    Merge::new(Some(base), MergeMode::DropTombstones, NodeSizes::default(), engine.options.compression, Some(from))
 }
 
 /// The intervals of a stream of changes as points of an interval tree: start to end, the empty value for no end.

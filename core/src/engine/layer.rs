@@ -7,7 +7,7 @@ use super::nodes::Nodes;
 use super::version::{RunLayer, Version};
 use crate::codec::slot::Slot;
 use crate::error::Result;
-use crate::memtable::{Memtable, MemtableCursor};
+use crate::memtable::{self, Memtable, MemtableCursor};
 use crate::tree::{Root, TreeCursor};
 
 /// A position to move to, kept until the move has succeeded, so that a call that lacked bytes can be repeated.
@@ -165,8 +165,7 @@ impl Layer {
             Intervals::Memtable(memtable) => {
                 let mut intervals = memtable.intervals();
                 intervals.seek(key);
-                let at = intervals.current().map(|(start, end, _)| (Arc::<[u8]>::from(start), end.map(Arc::<[u8]>::from)));
-                match at {
+                match intervals.interval().map(owned_interval) {
                     Some((start, end)) if *start <= *key => (Some((start, end)), None),
                     Some((start, _)) => (None, Some(start)),
                     None => (None, None),
@@ -200,7 +199,7 @@ impl Layer {
             Intervals::Memtable(memtable) => {
                 let mut intervals = memtable.intervals();
                 intervals.seek(&from);
-                intervals.current().map(|(start, end, _)| (Arc::<[u8]>::from(start), end.map(Arc::<[u8]>::from)))
+                intervals.interval().map(owned_interval)
             }
             Intervals::Tree(cursor) => {
                 let mut just_after = from.to_vec();
@@ -229,6 +228,10 @@ impl Layer {
 /// A deleted range: start, and end (`None`: without end).
 pub(super) type Interval = (Arc<[u8]>, Option<Arc<[u8]>>);
 
+fn owned_interval(interval: memtable::Interval<'_>) -> Interval {
+    (Arc::from(interval.start), interval.end.map(Arc::from))
+}
+
 /// An interval tree maps each start to its end; the empty value is no end.
 fn decode_interval((start, slot): (&[u8], Slot<'_>)) -> Interval {
     let end = match slot {
@@ -242,7 +245,7 @@ impl Points {
     fn next(&mut self) -> Result<()> {
         match self {
             Points::Memtable(cursor) => cursor.next(),
-            Points::Tree(cursor) => return cursor.next(),
+            Points::Tree(cursor) => return cursor.next().map(drop),
             Points::None => {}
         }
         Ok(())
@@ -251,7 +254,7 @@ impl Points {
     fn prev(&mut self) -> Result<()> {
         match self {
             Points::Memtable(cursor) => cursor.prev(),
-            Points::Tree(cursor) => return cursor.prev(),
+            Points::Tree(cursor) => return cursor.prev().map(drop),
             Points::None => {}
         }
         Ok(())
@@ -260,7 +263,7 @@ impl Points {
     fn seek(&mut self, key: &[u8]) -> Result<()> {
         match self {
             Points::Memtable(cursor) => cursor.seek(key),
-            Points::Tree(cursor) => return cursor.seek(key),
+            Points::Tree(cursor) => return cursor.seek(key).map(drop),
             Points::None => {}
         }
         Ok(())
@@ -269,7 +272,7 @@ impl Points {
     fn seek_before(&mut self, key: &[u8]) -> Result<()> {
         match self {
             Points::Memtable(cursor) => cursor.seek_before(key),
-            Points::Tree(cursor) => return cursor.seek_before(key),
+            Points::Tree(cursor) => return cursor.seek_before(key).map(drop),
             Points::None => {}
         }
         Ok(())
@@ -278,7 +281,7 @@ impl Points {
     fn seek_last(&mut self) -> Result<()> {
         match self {
             Points::Memtable(cursor) => cursor.seek_last(),
-            Points::Tree(cursor) => return cursor.seek_last(),
+            Points::Tree(cursor) => return cursor.seek_last().map(drop),
             Points::None => {}
         }
         Ok(())

@@ -51,8 +51,10 @@ pub(super) struct Work {
     pub merged_sequence: u64,
     pub merged_time_ms: u64,
     pub next_run_id: u64,
-    /// The log position of the newest durable checkpoint: what lies before it is reused after the next one.
+    /// Where the newest durable checkpoint begins to replay: what lies before is reused after the next one.
     pub checkpoint_log: LogPosition,
+    /// `merged_log` as that checkpoint holds it.
+    pub saved_log: LogPosition,
     /// Bytes of nodes written since the newest checkpoint, and whether layers changed.
     pub unsaved_bytes: u64,
     pub unsaved: bool,
@@ -202,7 +204,7 @@ impl Engine {
         if let Some(oldest) = layers.frozen.last() {
             return Some(Job::Flush(Flush::new(Arc::clone(oldest))));
         }
-        if work.unsaved && (work.unsaved_bytes >= CHECKPOINT_BYTES || work.merged_log != work.checkpoint_log) {
+        if work.unsaved && (work.unsaved_bytes >= CHECKPOINT_BYTES || work.merged_log != work.saved_log) {
             return Some(Job::Checkpoint(Checkpoint::new(false)));
         }
         let runs = &layers.runs;

@@ -14,6 +14,9 @@ use crate::tree::{NodeRef, NodeSource};
 /// No node is longer: a key and a value at their limits, and room.
 const NODE_BYTES_MAX: u32 = 1 << 20;
 
+/// What a resident node takes beside its bytes.
+const NODE_OVERHEAD_BYTES: usize = 160;
+
 /// The resident nodes and the storage behind them.
 pub(crate) struct Nodes {
     storage: Arc<dyn Storage>,
@@ -62,7 +65,7 @@ impl Nodes {
             let what = format!("node of {} bytes: checksum {checksum:#010x}, expected {:#010x}", reference.len, reference.checksum);
             return Err(Error::corrupt(FileId::Data, reference.offset, what));
         }
-        Node::parse(&stored).map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
+        Node::from_stored(stored).map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
     }
 }
 
@@ -72,7 +75,7 @@ impl NodeSource for Nodes {
             return Ok(node);
         }
         let node = Arc::new(self.read_uncached(reference)?);
-        self.cache.insert(reference.offset, Arc::clone(&node), node.memory_bytes());
+        self.cache.insert(reference.offset, Arc::clone(&node), node.raw_len() + NODE_OVERHEAD_BYTES);
         Ok(node)
     }
 }

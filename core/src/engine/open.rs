@@ -11,6 +11,7 @@ use super::maintenance::{Job, Progress, Task, Work};
 use super::nodes::{Nodes, read_exact};
 use super::options::EngineOptions;
 use super::record::CheckpointRecord;
+use super::recent::Recent;
 use super::state::{Engine, Environment, Space, Stopped, Tickets, Writer};
 use super::stats::Counters;
 use super::values::extent_of;
@@ -19,7 +20,7 @@ use crate::codec::checksum::crc32;
 use crate::env::sync::Mutex;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
-use crate::log::{Log, LogConfig, LogPosition, ReplayEnd, replay};
+use crate::log::{Log, LogConfig, LogPosition, replay};
 use crate::memtable::Memtable;
 use crate::space::{Extent, Features, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
 
@@ -186,12 +187,11 @@ impl Engine {
     /// something was written meanwhile.
     pub(super) fn clean_checkpoint(&self, work: &mut Work) -> Option<super::checkpoint::Checkpoint> {
         let writer = self.writer.lock();
-        let next_generation = writer.log.as_ref().map_or(1, |log| log.position().generation + 1);
         let head = self.head_of(&writer);
         if !head.is_resting() {
             return None;
         }
-        work.merged_log = LogPosition::fresh(next_generation, head.sequence);
+        work.merged_log = writer.log.as_ref()?.fresh_position();
         work.merged_sequence = head.sequence;
         work.sealed.clear();
         Some(super::checkpoint::Checkpoint::new(true))
@@ -226,7 +226,7 @@ fn create(storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -
         record: (Extent { offset: 0, len: 0 }, 0),
         file_bytes: 0,
     };
-    let log = Log::create(&*storage, log_config(&superblock, &options))?;
+    let log = Log::create(&*storage, log_config(&superblock, &options), LogPosition::fresh(1, 0))?;
     let space = SpaceMap::new(options.file_bytes_max);
     let state = State {
         position: log.position(),
@@ -274,7 +274,7 @@ fn recover(
     let end = if superblock.clean {
         None
     } else {
-        let end = replay(&*storage, superblock.database_id, superblock.segment_bytes, &record.sealed, record.log, &mut |commit| {
+        let end = replay(&*storage, superblock.database_id, &record.sealed, record.log, &mut |commit| {
             if commit.sequence > sequence {
                 if !apply_operations(&mut memtable, commit.operations(), commit.sequence, &mut values) {
                     return Err(Error::corrupt(FileId::Log, 0, format!("commit {} is malformed", commit.sequence)));
@@ -311,9 +311,10 @@ fn recover(
     if !options.read_only {
         let config = log_config(&superblock, &options);
         let opened = match &end {
-            None => Log::create_at(&*storage, config, &record.log)?,
+            None => Log::create(&*storage, config, record.log)?,
+            Some(end) if end.is_empty() && is_fresh(&record.log) => Log::create(&*storage, config, record.log)?,
             Some(end) => {
-                superblock.parent = (superblock.incarnation, end.last_sequence);
+                superblock.parent = (superblock.incarnation, end.last_sequence());
                 superblock.incarnation = random(&env);
                 sealed.clone_from(&end.segments);
                 Log::resume(&*storage, LogConfig { incarnation: superblock.incarnation, ..config }, end)?
@@ -394,7 +395,8 @@ impl State {
             merged_time_ms: record.map_or(0, |record| record.time_ms),
             values: record.map_or(0, |record| record.values),
             next_run_id: record.map_or(0, |record| record.next_run_id),
-            checkpoint_log: self.position,
+            checkpoint_log: record.map_or(self.position, |record| record.replay_start()),
+            saved_log: self.position,
             unsaved_bytes: 0,
             unsaved: false,
             plan: alloc::collections::VecDeque::new(),
@@ -413,6 +415,7 @@ impl State {
                 head: None,
                 syncing: None,
                 values: self.values,
+                recent: Recent::new(self.merged_sequence, options.memtable_bytes),
                 stopped: options.read_only.then_some(Stopped::ReadOnly),
                 must_sync: 0,
                 appended: self.sequence,
@@ -421,6 +424,7 @@ impl State {
             work: Mutex::new(work),
             durable: Durable::at(self.sequence),
             tickets: Mutex::new(Tickets::default()),
+            optimistic: Mutex::default(),
             memtable_bytes: AtomicUsize::new(memtable_bytes),
             options,
         }
@@ -483,6 +487,10 @@ fn log_config(superblock: &Superblock, options: &EngineOptions) -> LogConfig {
         incarnation: superblock.incarnation,
         regions_max: u32::try_from(options.log_bytes_max / u64::from(superblock.segment_bytes)).unwrap_or(u32::MAX).max(4),
     }
+}
+
+fn is_fresh(position: &LogPosition) -> bool {
+    *position == LogPosition::fresh(position.generation, position.sequence)
 }
 
 fn random(env: &Environment) -> u64 {

@@ -1,5 +1,7 @@
 //! Sizes and limits of one engine, derived from the options an application gives.
 
+pub use crate::codec::compress::Compression;
+
 /// When a commit is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -13,16 +15,6 @@ pub enum Durability {
     },
     /// At once: it survives a killed process or tab; a power loss may take whatever was not yet merged.
     Relaxed,
-}
-
-/// How leaves are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Compression {
-    /// As they are.
-    None,
-    /// LZ4, leaf by leaf, where it saves at least an eighth.
-    #[default]
-    Lz4,
 }
 
 /// Keys are at most this long, in bytes, with the table's prefix.

@@ -76,6 +76,11 @@ impl CheckpointRecord {
         out
     }
 
+    /// Where reopening begins to read the log.
+    pub(super) fn replay_start(&self) -> LogPosition {
+        self.sealed.first().map_or(self.log, |segment| segment.start)
+    }
+
     /// Reads a record whose checksum was verified; `offset` is where it lies, for the error.
     pub(crate) fn decode(bytes: &[u8], offset: u64) -> Result<Self> {
         let mut reader = Reader::new(bytes);

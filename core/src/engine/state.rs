@@ -15,6 +15,7 @@ use super::commit::Durable;
 use super::maintenance::Work;
 use super::nodes::Nodes;
 use super::options::EngineOptions;
+use super::recent::{Optimistic, Recent};
 use super::stats::Counters;
 use super::version::{Layers, MemtableValues, Version};
 use crate::env::sync::Mutex;
@@ -51,6 +52,7 @@ pub(crate) struct Engine {
     pub(super) work: Mutex<Work>,
     pub(super) durable: Durable,
     pub(super) tickets: Mutex<Tickets>,
+    pub(super) optimistic: Mutex<Optimistic>,
     pub(super) memtable_bytes: AtomicUsize,
 }
 
@@ -65,6 +67,8 @@ pub(super) struct Writer {
     pub syncing: Option<Arc<Version>>,
     /// Value extents the active memtable names or named.
     pub values: MemtableValues,
+    /// Merged memtables that validation still needs.
+    pub recent: Recent,
     /// Why nothing more can be written.
     pub stopped: Option<Stopped>,
     /// The newest commit that must be synced before it is visible.

@@ -2,6 +2,8 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use super::state::Engine;
+
 /// A count of events.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicUsize);
@@ -146,4 +148,52 @@ pub struct Stats {
     pub sync_latency: Latency,
     /// Steps of background work.
     pub step_latency: Latency,
+}
+
+impl Engine {
+    /// The figures as they are now.
+    pub(crate) fn stats(&self, memory_budget_bytes: usize) -> Stats {
+        let version = self.version();
+        let cache = self.nodes.counters();
+        let (checkpoint, node_bytes_written) = {
+            let work = self.work.lock();
+            (work.superblock.checkpoint, work.node_bytes_written)
+        };
+        let log_bytes = self.writer.lock().log.as_ref().map_or(0, crate::log::Log::live_bytes);
+        let mut space = self.space.lock();
+        let snapshots = space.live_publications().len().saturating_sub(1) as u64;
+        let layers = &version.layers;
+        let memtables = || layers.frozen.iter().map(|frozen| &frozen.memtable).chain([&version.memtable]);
+        Stats {
+            sequence: version.sequence,
+            checkpoint,
+            base_entries: layers.base.as_ref().map_or(0, |root| root.entries),
+            runs: layers.runs.len() as u64,
+            run_entries: layers.runs.iter().map(|layer| layer.run.entries()).sum(),
+            memtable_entries: memtables().map(|memtable| memtable.len() as u64).sum(),
+            memtable_bytes: memtables().map(|memtable| memtable.bytes() as u64).sum(),
+            cache_nodes: cache.resident_nodes as u64,
+            cache_bytes: cache.resident_bytes as u64,
+            cache_bytes_max: self.options.cache_bytes as u64,
+            memory_budget_bytes: memory_budget_bytes as u64,
+            cache_hits: cache.hits as u64,
+            cache_misses: cache.misses as u64,
+            cache_evictions: cache.evictions as u64,
+            file_bytes: space.map.file_bytes(),
+            used_bytes: space.map.used_bytes(),
+            free_bytes: space.map.free_bytes(),
+            pending_bytes: space.pending.bytes(),
+            log_bytes,
+            commits: self.counters.commits.get(),
+            conflicts: self.counters.conflicts.get(),
+            log_bytes_written: self.counters.log_bytes.get(),
+            node_bytes_written,
+            flushes: self.counters.flushes.get(),
+            checkpoints: self.counters.checkpoints.get(),
+            snapshots,
+            commit_latency: self.counters.commit_latency.snapshot(),
+            sync_latency: self.counters.sync_latency.snapshot(),
+            step_latency: self.counters.step_latency.snapshot(),
+        }
+    }
 }

@@ -24,6 +24,7 @@
 mod draft;
 mod frame;
 mod operation;
+mod outcome;
 mod position;
 mod replay;
 mod scan;
@@ -34,7 +35,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use operation::{Operation, OperationWriter, Operations, RequestId};
+pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble, RequestId};
+pub(crate) use outcome::{Commit, ReplayEnd, Torn};
 pub(crate) use position::{LiveSegment, LogPosition, SealedSegment};
-pub(crate) use replay::{Commit, ReplayEnd, Torn, replay};
+pub(crate) use replay::replay;
 pub(crate) use writer::{Log, LogConfig};

@@ -4,7 +4,8 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Link, Place};
-use super::operation::{Operations, Preamble, RequestId};
+use super::operation::Preamble;
+use super::outcome::{Commit, ReplayEnd, Torn};
 use super::position::{LiveSegment, LogPosition, SealedSegment};
 use super::scan::{Evidence, Search, guess_layout};
 use super::segment::{FileHeader, FileState, Layout, SEGMENT_HEADER_BYTES, SegmentHeader};
@@ -12,79 +13,6 @@ use super::window::Window;
 use crate::codec::checksum::crc32;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
-
-/// One commit, as the visitor of [`replay`] gets it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Commit<'a> {
-    /// Its sequence; higher than that of the commit before.
-    pub sequence: u64,
-    /// Wall-clock time of the commit, in milliseconds since 1970.
-    pub time_ms: u64,
-    /// The incarnation of the database that wrote it.
-    pub incarnation: u64,
-    /// The client's request it answers.
-    pub request: Option<RequestId>,
-    /// All that was given to [`append`](super::Log::append).
-    pub payload: &'a [u8],
-    /// The part of the payload that holds the operations.
-    pub operations: &'a [u8],
-    /// Offset of its first frame in the log file.
-    pub offset: u64,
-    /// The place after it: where a checkpoint that contains it may begin.
-    pub end: LogPosition,
-}
-
-impl<'a> Commit<'a> {
-    /// What the commit does.
-    pub(crate) fn operations(&self) -> Operations<'a> {
-        Operations::new(self.operations, self.sequence, self.offset)
-    }
-}
-
-/// A tail that was cut off: an append that a crash interrupted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Torn {
-    /// Offset of the first byte cut off in the log file.
-    pub offset: u64,
-    /// Bytes cut off, as far as they can be told from what lay there before.
-    pub bytes: u64,
-}
-
-/// What a replay found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ReplayEnd {
-    /// The place after the last whole commit or mark; its `sequence` is that of the last commit.
-    pub position: LogPosition,
-    /// The highest sequence that a frame says was durable.
-    pub durable_sequence: u64,
-    /// The highest checkpoint number that a frame, cut off or not, says was durable. Higher than that of the superblock
-    /// means that the superblock is not the latest.
-    pub checkpoint: u64,
-    /// What was cut off, if anything.
-    pub torn: Option<Torn>,
-    /// All that was replayed, for the next checkpoint record.
-    pub segments: Vec<SealedSegment>,
-    /// Older segments still whole in the file. They may be retained by the other superblock, an archive or a feed, so they
-    /// stay in use until [released](super::Log::release).
-    pub retained: Vec<LiveSegment>,
-    /// A generation that no segment of this file was ever opened as.
-    pub next_generation: u64,
-    /// The segment size of the file; `None` if it has no valid header, and then it holds nothing.
-    pub segment_bytes: Option<u32>,
-}
-
-impl ReplayEnd {
-    /// Sequence of the last whole commit.
-    pub(crate) fn last_sequence(&self) -> u64 {
-        self.position.sequence
-    }
-
-    /// Whether nothing of the log was found and nothing cut off: then [`create`](super::Log::create) it at the position
-    /// replay began from, else [`resume`](super::Log::resume).
-    pub(crate) fn is_empty(&self) -> bool {
-        self.segments.is_empty() && self.torn.is_none()
-    }
-}
 
 /// Gives `visit` all whole commits of `sealed` and then those from `from` on, in order.
 ///
@@ -109,7 +37,7 @@ pub(crate) fn replay(
         FileState::Empty if needs_file => {
             return Err(Error::corrupt(FileId::Log, 0, "the file is empty or missing, but the data file needs it"));
         }
-        FileState::Empty => return Ok(nothing(from, from.generation)),
+        FileState::Empty => return Ok(ReplayEnd::nothing(from, from.generation)),
         FileState::Damaged if needs_file => return Err(damaged_file_header()),
         FileState::Damaged => return torn_creation(storage, &database_id, from, file_bytes),
     };
@@ -203,10 +131,9 @@ impl<'a> Replay<'a> {
     }
 
     fn tail(&mut self, from: LogPosition, visit: &mut dyn FnMut(Commit<'_>) -> Result<()>) -> Result<ReplayEnd> {
-        if self.pending.is_some() || self.link.is_some() || from.sequence < self.sequence {
-            return Err(damaged(&from, from.offset, "the sealed part of the log does not fit the place it goes on from"));
+        if self.pending.is_some() || self.link.is_some() || from.sequence != self.sequence {
+            return Err(damaged(&from, from.offset, "the sealed part of the log does not reach the place it goes on from"));
         }
-        self.sequence = from.sequence;
         self.mid_commit = false;
         let mut cut = Cut { position: from, segments: self.segments.len() };
         let mut at = from;
@@ -215,15 +142,12 @@ impl<'a> Replay<'a> {
                 Some(entered) => at = entered,
                 None => return self.finish(from, cut, from),
             }
-            cut.position = at;
         } else {
             self.enter_at(&from)?;
         }
+        cut = Cut { position: at, segments: cut.segments + 1 };
         loop {
             self.segments.push(SealedSegment { start: at, end_offset: at.offset, last_sequence: at.sequence });
-            if self.pending.is_none() {
-                cut = Cut { position: at, segments: self.segments.len() };
-            }
             match self.walk(at, None, &mut cut, visit)? {
                 Stop::Link { next, chain } => match self.enter(next, chain)? {
                     Some(entered) => at = entered,
@@ -424,7 +348,9 @@ impl<'a> Replay<'a> {
             );
             return Err(Error::corrupt(FileId::Log, damage.offset, what));
         }
-        let torn = (!blank || self.pending.is_some() || evidence.frames > 0).then(|| Torn {
+        // A commit without its end, or a link to a segment that is not there.
+        let dropped = damage.offset != cut.position.offset;
+        let torn = (!blank || dropped || evidence.frames > 0).then(|| Torn {
             offset: cut.position.offset,
             bytes: self.torn_bytes(&cut, &damage, &evidence),
         });
@@ -434,6 +360,7 @@ impl<'a> Replay<'a> {
             last.end_offset = cut.position.offset;
             last.last_sequence = cut.position.sequence;
         }
+        self.segments.retain(|segment| segment.end_offset > segment.start.offset);
         let regions = u64::from(self.layout.regions(self.window.file_bytes()));
         Ok(ReplayEnd {
             position: cut.position,
@@ -475,20 +402,6 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// The end of a replay that found no log.
-fn nothing(from: LogPosition, next_generation: u64) -> ReplayEnd {
-    ReplayEnd {
-        position: from,
-        durable_sequence: 0,
-        checkpoint: 0,
-        torn: None,
-        segments: Vec::new(),
-        retained: Vec::new(),
-        next_generation,
-        segment_bytes: None,
-    }
-}
-
 /// The file has bytes but no valid header, and the checkpoint needs none: the creation of the log was torn, unless a frame
 /// shows that commits of it were durable.
 fn torn_creation(
@@ -507,7 +420,7 @@ fn torn_creation(
         return Err(damaged_file_header());
     }
     let regions = u64::from(layout.regions(file_bytes));
-    let mut end = nothing(from, evidence.generation.saturating_add(regions).saturating_add(1));
+    let mut end = ReplayEnd::nothing(from, evidence.generation.saturating_add(regions).saturating_add(1));
     end.checkpoint = evidence.checkpoint;
     end.torn = Some(Torn { offset: 0, bytes: file_bytes });
     Ok(end)

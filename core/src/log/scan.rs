@@ -85,11 +85,11 @@ impl Search<'_> {
         (skipped, None)
     }
 
-    /// Looks through every segment newer than the one the log ended in, and gives those older than `oldest`.
+    /// Looks through every segment newer than the one the log ended in, and gives those not newer than `newest`.
     pub(super) fn other_segments(
         &self,
         window: &mut Window,
-        oldest: u64,
+        newest: u64,
         evidence: &mut Evidence,
     ) -> Result<Vec<LiveSegment>> {
         let ended_in = evidence.generation;
@@ -102,7 +102,7 @@ impl Search<'_> {
             let found = self.segment_header(region, window.file_bytes())?;
             let Some((header, _)) = found else { continue };
             let generation = header.generation;
-            if generation < oldest {
+            if generation <= newest {
                 retained.push(LiveSegment { generation, region });
             }
             if generation > ended_in {

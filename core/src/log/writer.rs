@@ -7,7 +7,7 @@ use core::mem;
 use super::draft::{Draft, Durable, TERMINATOR, links_needed, segment_start};
 use super::frame::Kind;
 use super::position::{LiveSegment, LogPosition};
-use super::replay::ReplayEnd;
+use super::outcome::ReplayEnd;
 use super::segment::{FileHeader, Layout, SEGMENT_HEADER_BYTES, segment_bytes_valid};
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
@@ -65,8 +65,8 @@ impl Log {
     }
 
     /// Goes on after a replay, in a new segment: what was replayed, and what lies cut off behind it, is never appended to.
-    /// Before the first commit the caller must sync the log and make a checkpoint durable that holds `end.segments` and
-    /// this log's [`position`](Log::position), for nothing on storage leads to the new segment yet.
+    /// Before the first commit the caller must sync the log and make a checkpoint durable that holds `end.segments`
+    /// (those it still needs) and this log's [`position`](Log::position), for nothing on storage leads to the new segment yet.
     ///
     /// The new segment may lie beyond `regions_max`; only appends are held to that.
     pub(crate) fn resume(storage: &dyn Storage, mut config: LogConfig, end: &ReplayEnd) -> Result<Self> {

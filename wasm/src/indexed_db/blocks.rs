@@ -59,12 +59,13 @@ impl BlockFile {
         let mut rest = buf;
         for (index, range) in self.parts(offset, rest.len()) {
             let Some((to, after)) = rest.split_at_mut_checked(range.len()) else { break };
+            let is_stored = self.is_stored(index);
             match self.blocks.get_mut(&index) {
                 Some(block) if block.known.covers(&range) => {
                     block.used = self.uses;
                     to.copy_from_slice(block.bytes.get(range).unwrap_or_default());
                 }
-                None if !self.is_stored(index) => to.fill(0),
+                None if !is_stored => to.fill(0),
                 _ => return Err(Unreadable::Missing),
             }
             rest = after;

@@ -124,7 +124,7 @@ impl Connection {
         for (file, changes) in changes {
             let store = transaction.object_store(store_name(*file))?;
             if let Some(first) = changes.delete_from {
-                store.delete(&IdbKeyRange::lower_bound(&JsValue::from_f64(first as f64))?)?;
+                store.delete(IdbKeyRange::lower_bound(&JsValue::from_f64(first as f64))?.as_ref())?;
             }
             let mut outcome = Ok(());
             blocks(*file, changes, &mut |index, bytes| {
@@ -166,8 +166,6 @@ impl Written {
             transaction.set_oncomplete(Some(&resolve));
             transaction.set_onabort(Some(&reject));
         });
-        // Without this the browser waits for further requests.
-        transaction.commit()?;
         let outcome = JsFuture::from(ended).await;
         // An aborted transaction without an error was aborted by the browser: the tab is closing, or the disk is full.
         outcome.map(drop).map_err(|event| transaction.error().map_or(event, JsValue::from))

@@ -174,3 +174,22 @@ fn room_for_a_link_and_its_terminator_is_always_left() {
     }
     assert_eq!(frame::LINK_FRAME_BYTES, frame::frame_bytes(12));
 }
+
+#[test]
+fn a_commit_whose_later_segments_never_arrived_is_cut_and_reported() {
+    // One that begins in the old segment, and one of which only the link is there.
+    for (before, size) in [(60_000, 20_000), (65_000, 5000)] {
+        let (storage, ..) = written(&[before, size]);
+        let mut bytes = log_bytes(&storage);
+        bytes[4096 + SEGMENT as usize..].fill(0);
+        let (found, end) = read(&with_log(&bytes)).unwrap();
+        assert!(found == [(1, payload(1, before))]);
+        let cut = end.torn.expect("reported").offset;
+        assert_eq!((cut, end.position.offset, end.segments[0].end_offset), (cut, cut, cut));
+        assert_eq!((end.segments.len(), end.segments[0].last_sequence), (1, 1));
+        // Whatever recovery does next, the sealed part replays.
+        let storage = with_log(&bytes);
+        let log = Log::resume(&storage, config(), &end).unwrap();
+        assert!(read_from(&storage, &end.segments, log.position()).unwrap().0 == found);
+    }
+}

@@ -87,3 +87,51 @@ proptest! {
         prop_assert_eq!(end.torn, None);
     }
 }
+
+#[test]
+fn a_frame_of_another_history_of_the_same_segment_does_not_continue_the_chain() {
+    // Generation 1, twice: what a failed append leaves behind its successor, the terminator lost.
+    let (theirs, ..) = written(&[100, 50, 60]);
+    let storage = MemoryStorage::new();
+    let mut log = Log::create(&storage, config(), start()).unwrap();
+    log.append(&storage, 1, &payload(77, 100)).unwrap();
+    let end = log.position().offset as usize;
+    let mut mixed = log_bytes(&theirs);
+    mixed[..end].copy_from_slice(&log_bytes(&storage)[..end]);
+    let (found, end) = read(&with_log(&mixed)).unwrap();
+    assert!(found == [(1, payload(77, 100))]);
+    assert!(end.torn.is_some());
+}
+
+#[test]
+fn a_segment_of_another_history_does_not_continue_the_chain() {
+    // The same generation in the same region, but led to by another link.
+    let (ours, ..) = written(&[60_000, 10_000]);
+    let (theirs, ..) = written(&[60_001, 10_000]);
+    let second = 4096 + SEGMENT as usize;
+    let mut mixed = log_bytes(&ours);
+    mixed[second..].copy_from_slice(&log_bytes(&theirs)[second..]);
+    let (found, end) = read(&with_log(&mixed)).unwrap();
+    assert!(found == [(1, payload(1, 60_000))]);
+    assert!(end.torn.is_some());
+}
+
+#[test]
+fn a_generation_that_was_cut_off_is_not_given_again() {
+    let (storage, log, _) = written(&[100, 300_000]);
+    let last = log.position().generation;
+    let mut bytes = log_bytes(&storage);
+    bytes[4096 + 64 + 10] ^= 1;
+    let (_, end) = read(&with_log(&bytes)).unwrap();
+    assert!(end.next_generation > last);
+    // Even if the headers of the segments cut off are lost.
+    for region in 1..5 {
+        bytes[4096 + region * SEGMENT as usize..][..64].fill(0);
+    }
+    let (_, end) = read(&with_log(&bytes)).unwrap();
+    assert!(end.next_generation > last);
+    let storage = with_log(&bytes);
+    let log = Log::resume(&storage, config(), &end).unwrap();
+    assert_eq!(log.position().generation, end.next_generation);
+    assert_eq!(log.position().region, 1, "segment 1 is still what the checkpoint leads to");
+}

