@@ -20,7 +20,7 @@ type Model = BTreeMap<Vec<u8>, Value>;
 const SMALL: NodeSizes = NodeSizes { leaf_max: 256, inner_max: 256 };
 
 /// Everything readable from the tree agrees with the model, and what is stored is what the tree refers to.
-fn check(store: &Store, root: Option<Root>, model: &Model, mode: Mode, probes: &[Vec<u8>]) -> Visited {
+fn check(store: &Store, root: Option<Root>, model: &Model, mode: Mode, probes: &[Vec<u8>], sizes: NodeSizes) -> Visited {
     assert_eq!(root.map_or(0, |root| root.entries), model.len() as u64);
     assert_eq!(root.is_none(), model.is_empty());
     check_scans(store, root, model);
@@ -38,9 +38,7 @@ fn check(store: &Store, root: Option<Root>, model: &Model, mode: Mode, probes: &
     }
     let visited = walk(store, root, mode);
     assert!(visited.damage.is_empty(), "{:?}", visited.damage);
-    let children = |node: &u64| store.nodes.borrow().stored[node].2.len();
-    let inner = visited.nodes.iter().filter(|(_, level)| *level > 0);
-    assert!(inner.clone().all(|(node, _)| children(&node.offset) > 1), "an inner node with a single child");
+    check_sizes(store, &visited, sizes);
     let referenced: Vec<u64> = sorted(visited.nodes.iter().map(|(node, _)| node.offset));
     let stored: Vec<u64> = store.nodes.borrow().stored.keys().copied().collect();
     assert_eq!(referenced, stored, "nodes leaked or lost");
@@ -50,6 +48,17 @@ fn check(store: &Store, root: Option<Root>, model: &Model, mode: Mode, probes: &
     });
     assert_eq!(visited.values, values.collect::<Vec<_>>());
     visited
+}
+
+/// Nodes are as large as they may be at most, unless they hold the least; and inner nodes lead somewhere.
+fn check_sizes(store: &Store, visited: &Visited, sizes: NodeSizes) {
+    for (reference, level) in &visited.nodes {
+        let node = store.nodes.borrow().stored[&reference.offset].2.clone();
+        let (max, least) = if *level == 0 { (sizes.leaf_max, 1) } else { (sizes.inner_max, 4) };
+        let (len, count) = (node.raw_len(), node.len());
+        assert!(len <= max || count <= least, "a node of {len} bytes with {count} entries or children");
+        assert!(*level == 0 || count > 1, "an inner node with a single child");
+    }
 }
 
 fn sorted(offsets: impl Iterator<Item = u64>) -> Vec<u64> {
@@ -189,7 +198,7 @@ fn run_rounds(store: &Store, shape: u8, load: u32, rounds: &[Vec<Op>], setup: Se
         let freed = sorted(core::mem::take(&mut store.nodes.borrow_mut().freed_values).iter().map(|v| v.offset / 64));
         assert_eq!(freed, lost_values(&before, &model), "values given back");
         let probes: Vec<Vec<u8>> = (0..12).map(|n| key(shape, n * 97 + round as u32)).collect();
-        check(store, root, &model, setup.mode, &probes);
+        check(store, root, &model, setup.mode, &probes, setup.sizes);
     }
     root
 }
@@ -277,7 +286,7 @@ proptest! {
         let list = changes(1, &touched, 77);
         list.apply_to(&mut model, Mode::DropTombstones);
         let root = merge(&store, root, &list.items(), Setup { relocate_from: Some(mark), ..setup });
-        let visited = check(&store, root, &model, Mode::DropTombstones, &[]);
+        let visited = check(&store, root, &model, Mode::DropTombstones, &[], SMALL);
         prop_assert!(visited.nodes.iter().all(|(node, _)| node.offset < mark || is_moved(node.offset)));
         if touched.is_empty() && before.iter().all(|(node, _)| node.offset < mark) {
             prop_assert_eq!(visited.nodes, before, "nothing to move, nothing moved");
@@ -367,7 +376,7 @@ fn leaves_stay_full_through_sparse_merges() {
         root = merge(&store, root, &list.items(), Setup::default());
         assert!(leaf_fill_percent(&store, root) >= 85, "round {round}: {}", leaf_fill_percent(&store, root));
     }
-    check(&store, root, &model, Mode::DropTombstones, &[]);
+    check(&store, root, &model, Mode::DropTombstones, &[], NodeSizes::default());
     let writes = store.nodes.borrow().writes;
     assert!(writes < 2 * 20_000, "{writes} nodes written for 20000 changes: sharing out costs too much");
 }
@@ -422,7 +431,7 @@ fn relocating_few_nodes_rewrites_few() {
     let root = merge(&store, root, &[], Setup { relocate_from: Some(mark), ..Setup::default() });
     let writes = store.nodes.borrow().writes - writes;
     assert!(writes <= 8, "{writes} nodes written to move one leaf, its siblings and the nodes above");
-    check(&store, root, &model, Mode::DropTombstones, &[]);
+    check(&store, root, &model, Mode::DropTombstones, &[], NodeSizes::default());
 }
 
 #[test]
@@ -466,7 +475,7 @@ fn deleting_from_the_end_lowers_the_tree() {
         let start = model.keys().nth(keep).unwrap().clone();
         model.retain(|key, _| *key < start);
         root = merge(&store, root, &[Item::Interval(start, None)], setup);
-        let visited = check(&store, root, &model, Mode::DropTombstones, &[]);
+        let visited = check(&store, root, &model, Mode::DropTombstones, &[], SMALL);
         let leaves = visited.nodes.iter().filter(|(_, level)| *level == 0).count();
         assert!(visited.nodes.len() <= 2 * leaves, "{} nodes for {leaves} leaves", visited.nodes.len());
     }
@@ -490,7 +499,7 @@ fn keys_of_64_kib_and_the_empty_key_are_stored() {
         let items: Vec<Item> = items.iter().skip(half).step_by(2).cloned().collect();
         root = merge(&store, root, &items, Setup::default());
     }
-    check(&store, root, &model, Mode::DropTombstones, &[vec![], vec![b'k'; 65_535], vec![b'k'; 65_537]]);
+    check(&store, root, &model, Mode::DropTombstones, &[vec![], vec![b'k'; 65_535], vec![b'k'; 65_537]], NodeSizes::default());
 }
 
 #[test]
