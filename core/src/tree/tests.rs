@@ -10,9 +10,9 @@ use crate::codec::compress::Compression;
 
 use super::cursor::TreeCursor;
 use super::get::{count_range, get};
-use super::merge::Mode;
+use super::merge::{Changes, Merge, Mode, Progress};
 use super::node::Node;
-use super::testing::{ChangeList, Item, Setup, Store, Value, Visited, merge, retry, value_ref, walk};
+use super::testing::{ChangeList, FromList, Item, Setup, Sink, Store, Value, Visited, merge, retry, value_ref, walk};
 use super::{NodeSizes, Root};
 
 type Model = BTreeMap<Vec<u8>, Value>;
@@ -417,6 +417,24 @@ fn untouched_subtrees_are_neither_read_nor_written() {
     };
     assert_eq!(merge(&store, root, &nothing.items(), Setup::default()), root);
     assert_eq!(store.nodes.borrow().writes, writes);
+}
+
+#[test]
+fn the_position_is_never_ahead_of_the_changes() {
+    let store = Store::new();
+    let (root, _) = loaded(&store, 5_000, record, Setup::default());
+    let list = changes(4, &(0..40).map(|n| Op::Put(n * 121)).collect::<Vec<_>>(), 1);
+    let items = list.items();
+    let mut source = FromList::new(&items, None);
+    let mut merge = Merge::new(root, Mode::DropTombstones, NodeSizes::default(), Compression::None, None);
+    let mut positions = 0;
+    while merge.step(&store, &mut source, &mut Sink(&store), 1).unwrap() == Progress::More {
+        if let (Some(position), Some(change)) = (merge.position(), source.peek().unwrap()) {
+            assert!(position <= change.key());
+            positions += 1;
+        }
+    }
+    assert!(positions > 40);
 }
 
 #[test]
