@@ -1,5 +1,5 @@
 //! Times of this layer alone, on a million records in memory. Run with
-//! `CARGO_PROFILE_TEST_OPT_LEVEL=3 cargo test -p lightning-db --lib tree::bench -- --ignored --nocapture`.
+//! `cargo test --release -p lightning-db --lib tree::bench -- --ignored --nocapture`.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -170,13 +170,14 @@ fn a_million_records() {
             }
         });
     }
-    let few = keys_all.iter().step_by(500).copied().collect::<Vec<_>>();
-    let few: Vec<_> = (0..RECORDS).map(|_| few[(random.next() % few.len() as u64) as usize]).collect();
-    timed("get, 2000 hot keys", RECORDS, || {
-        for key in &few {
-            black_box(get(&source, root, key).unwrap().unwrap().slot());
-        }
-    });
+    for (what, hot) in [("get, 2000 hot keys", 2000), ("get, 20 hot keys", 20)] {
+        let order: Vec<[u8; 16]> = (0..RECORDS).map(|n| order[((random.next() ^ n) % hot) as usize]).collect();
+        timed(what, RECORDS, || {
+            for key in &order {
+                black_box(get(&source, root, key).unwrap().unwrap().slot());
+            }
+        });
+    }
     let mut cursor = TreeCursor::new(&source, root);
     timed("seek, random keys", RECORDS / 4, || {
         for key in &order[..order.len() / 4] {
@@ -192,20 +193,32 @@ fn a_million_records() {
             }
         }
     });
-    for _ in 0..2 {
-        timed("scan forward", RECORDS, || {
+    timed("scan forward, 5 times", 5 * RECORDS, || {
+        for _ in 0..5 {
             let mut cursor = TreeCursor::new(&source, root);
             while cursor.next().unwrap() {
                 black_box(cursor.entry());
             }
-        });
-    }
-    timed("scan backward", RECORDS, || {
+        }
+    });
+    timed("scan backward, 5 times", 5 * RECORDS, || {
+        for _ in 0..5 {
+            let mut cursor = TreeCursor::new(&source, root);
+            let mut on = cursor.seek_last().unwrap();
+            while on {
+                black_box(cursor.entry());
+                on = cursor.prev().unwrap();
+            }
+        }
+    });
+    timed("1000 entries again and again, forward", 5 * RECORDS, || {
         let mut cursor = TreeCursor::new(&source, root);
-        let mut on = cursor.seek_last().unwrap();
-        while on {
-            black_box(cursor.entry());
-            on = cursor.prev().unwrap();
+        for _ in 0..5 * RECORDS / 1000 {
+            cursor.seek(&keys_all[5000]).unwrap();
+            for _ in 0..1000 {
+                black_box(cursor.entry());
+                cursor.next().unwrap();
+            }
         }
     });
 
