@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use crate::codec::slot::{Slot, ValueRef};
 
-use super::NodeRef;
-use super::encode::{self, Child, LeafEntry, Measure};
-use super::layout::{KIND_EXTENT, KIND_INLINE, KIND_TOMBSTONE};
-use super::node::Node;
+use crate::tree::NodeRef;
+use crate::tree::encode::{self, Child, LeafEntry, Measure};
+use crate::tree::layout::{KIND_EXTENT, KIND_INLINE, KIND_TOMBSTONE};
+use crate::tree::node::Node;
 use crate::codec::compress::Compression;
 
 fn leaf(entries: &[(&[u8], u8, &[u8])], compression: Compression) -> Vec<u8> {

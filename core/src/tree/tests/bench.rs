@@ -11,11 +11,12 @@ use crate::codec::compress::Compression;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::error::Result;
 
-use super::cursor::TreeCursor;
-use super::get::get;
-use super::merge::{Change, Changes, Merge, Mode, Progress};
-use super::node::Node;
-use super::{NodeRef, NodeSink, NodeSizes, NodeSource, Root, damaged};
+use crate::tree::cursor::TreeCursor;
+use crate::tree::get::get;
+use crate::tree::merge::{Change, Changes, Merge, Mode, Progress};
+use crate::tree::layout::Layout;
+use crate::tree::node::Node;
+use crate::tree::{NodeRef, NodeSink, NodeSizes, NodeSource, Root, damaged};
 
 const RECORDS: u64 = 1_000_000;
 
@@ -140,6 +141,39 @@ fn cpu_time_ns() -> f64 {
 
 #[test]
 #[ignore = "measures time"]
+fn loading() {
+    let mut random = Random(88172645463325252);
+    let keys_all = keys(&mut random, RECORDS);
+    let values: Vec<u8> = (0..1 << 16).map(|_| random.next() as u8).collect();
+    for _ in 0..5 {
+        let mut sink = Discarded { end: 0 };
+        timed("sorted load, nodes discarded", RECORDS, || {
+            let mut merge = Merge::new(None, Mode::DropTombstones, NodeSizes::default(), Compression::None, None);
+            let mut changes = Sorted { keys: &keys_all, values: &values, at: 0 };
+            while merge.step(&Resident(Vec::new()), &mut changes, &mut sink, 10_000).unwrap() == Progress::More {}
+        });
+    }
+}
+
+struct Discarded {
+    end: u64,
+}
+
+impl NodeSink for Discarded {
+    fn write(&mut self, stored: &[u8]) -> Result<NodeRef> {
+        let reference = NodeRef { offset: self.end, len: stored.len() as u32, checksum: 0 };
+        self.end += (stored.len() as u64).next_multiple_of(64);
+        black_box(stored);
+        Ok(reference)
+    }
+
+    fn free(&mut self, _: NodeRef) {}
+
+    fn free_value(&mut self, _: ValueRef) {}
+}
+
+#[test]
+#[ignore = "measures time"]
 fn a_million_records() {
     let mut random = Random(88172645463325252);
     let keys_all = keys(&mut random, RECORDS);
@@ -160,7 +194,10 @@ fn a_million_records() {
         written.stored.len(),
         written.end as f64 / RECORDS as f64 - 116.0,
     );
-    let source = timed("verifying the structure of all nodes, per record", RECORDS, || Resident::new(&written));
+    timed("verifying the structure of all nodes, per node", written.stored.len() as u64, || {
+        written.stored.iter().for_each(|(_, stored)| drop(black_box(Layout::verify(stored).unwrap())));
+    });
+    let source = Resident::new(&written);
 
     let order: Vec<[u8; 16]> = (0..RECORDS).map(|_| keys_all[(random.next() % RECORDS) as usize]).collect();
     for _ in 0..2 {
