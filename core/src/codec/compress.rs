@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 /// How the leaves of a tree are compressed when they are written. Any leaf can be read whatever this says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Compression {
+pub enum Compression {
     /// Leaves are stored as they are.
     None,
     /// By LZ4, each leaf for which it pays.

@@ -1,6 +1,7 @@
 //! Point lookups and counts: one descent, nothing kept.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use crate::codec::slot::Slot;
 use crate::error::Result;
@@ -37,6 +38,35 @@ pub(crate) fn get(source: &(impl NodeSource + ?Sized), root: Option<Root>, key: 
         reference = child.ok_or_else(|| damaged(&reference, "it has no children"))?;
         level -= 1;
     }
+}
+
+/// The leaf that a key belongs to: where it ends, and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LeafRange {
+    /// The first key above it; `None` if there is no bound.
+    pub to: Option<Vec<u8>>,
+    /// Entries in it.
+    pub entries: u64,
+}
+
+/// Finds the leaf of `key` by its parents; the leaf itself is not read.
+pub(crate) fn leaf_range(source: &(impl NodeSource + ?Sized), root: &Root, key: &[u8]) -> Result<LeafRange> {
+    let mut range = LeafRange { to: None, entries: root.entries };
+    let (mut reference, mut level) = (root.node, root.height);
+    while level > 0 {
+        let node = load(source, &reference, level)?;
+        let view = node.view();
+        let at = view.child_index(key);
+        if at < view.keys() {
+            let mut to = Vec::new();
+            view.key_into(at, &mut to);
+            range.to = Some(to);
+        }
+        range.entries = view.child_entries(at);
+        reference = view.child(at).ok_or_else(|| damaged(&reference, "it has no children"))?;
+        level -= 1;
+    }
+    Ok(range)
 }
 
 /// Entries (tombstones included) with `start <= key < end`, by the counts in inner nodes: two descents.

@@ -9,16 +9,21 @@ use alloc::sync::Arc;
 use crate::env::FileId;
 use crate::error::{Error, Result};
 
-pub(crate) mod cursor;
+mod cursor;
 mod encode;
-pub(crate) mod get;
+mod get;
 mod layout;
 pub(crate) mod merge;
 pub(crate) mod node;
-pub(crate) mod walk;
+mod walk;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use cursor::TreeCursor;
+pub(crate) use get::{Found, count_range, get, leaf_range};
+pub(crate) use merge::{Change, Changes, Merge, Mode as MergeMode, Progress as MergeProgress};
+pub(crate) use walk::{Damage, Visitor, Walk};
 
 /// Finds one node in the data file and proves it: a node is read through its parent's reference, never by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,0 +1,137 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use super::{Result, peers};
+
+pub(crate) const HELP: &str = "\
+Measures Lightning DB beside other embedded databases: peer-bench [OPTIONS]
+
+  --records N     records of 16 + 100 bytes in the main data set; 10k, 1M and the like are understood [1M]
+  --rounds N      times each phase is run by each peer, in turn [3]
+  --seconds S     time for one sample of a phase that reads [1]
+  --peers A,B     only these; see the list that a wrong name prints [all built in]
+  --phases A,B    only phases whose names begin so, as in: --phases get,put-sync [all]
+  --dir PATH      where the databases are made, and removed again [beside the program]
+  --json FILE     writes every sample and the medians there
+  --quick         a test of life: 100k records, 2 rounds, 0.2 seconds
+";
+
+/// What the process is to do.
+pub(crate) enum Command {
+    Conduct(Options),
+    Work(Job),
+    Help,
+}
+
+/// A whole run.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) records: u64,
+    pub(crate) rounds: u64,
+    pub(crate) seconds: f64,
+    pub(crate) peers: Vec<&'static str>,
+    /// Empty for all.
+    pub(crate) phases: Vec<String>,
+    pub(crate) directory: PathBuf,
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What a worker process is told when it is started.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) peer: String,
+    pub(crate) records: u64,
+    pub(crate) seconds: f64,
+    pub(crate) directory: PathBuf,
+}
+
+pub(crate) fn parse() -> Result<Command> {
+    use lexopt::prelude::*;
+
+    let mut records = None;
+    let mut rounds = None;
+    let mut seconds = None;
+    let mut peers = peers::names();
+    let mut phases = Vec::new();
+    let mut directory = None;
+    let mut json = None;
+    let mut quick = false;
+    let mut worker = None;
+
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("records") => records = Some(parse_count(&parser.value()?.string()?)?),
+            Long("rounds") => rounds = Some(parser.value()?.parse()?),
+            Long("seconds") => seconds = Some(parser.value()?.parse()?),
+            Long("peers") => peers = parse_peers(&parser.value()?.string()?)?,
+            Long("phases") => phases = split(&parser.value()?.string()?),
+            Long("dir") => directory = Some(PathBuf::from(parser.value()?)),
+            Long("json") => json = Some(PathBuf::from(parser.value()?)),
+            Long("quick") => quick = true,
+            Long("worker") => worker = Some(parser.value()?.string()?),
+            Long("help") | Short('h') => return Ok(Command::Help),
+            other => return Err(format!("{}\n\n{HELP}", other.unexpected()).into()),
+        }
+    }
+
+    let records = records.unwrap_or(if quick { 100_000 } else { 1_000_000 });
+    if records < 1_000 {
+        return Err("--records: at least 1,000".into());
+    }
+    let seconds = seconds.unwrap_or(if quick { 0.2 } else { 1.0 });
+    let directory = match directory {
+        Some(directory) => directory,
+        None => std::env::current_exe()?.with_extension("data"),
+    };
+    Ok(match worker {
+        Some(peer) => Command::Work(Job { peer, records, seconds, directory }),
+        None => {
+            let rounds = rounds.unwrap_or(if quick { 2 } else { 3 }).max(1);
+            Command::Conduct(Options { records, rounds, seconds, peers, phases, directory, json })
+        }
+    })
+}
+
+fn split(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+/// Keeps the order of the table whatever the order asked for.
+fn parse_peers(list: &str) -> Result<Vec<&'static str>> {
+    let wanted = split(list);
+    let known = peers::names();
+    if let Some(stranger) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(format!("--peers: '{stranger}' is not built in; there are {}", known.join(", ")).into());
+    }
+    Ok(known.into_iter().filter(|name| wanted.iter().any(|wish| wish == name)).collect())
+}
+
+/// `1000000`, `1M` and `1000k` are the same.
+fn parse_count(text: &str) -> Result<u64> {
+    let (digits, factor) = match text.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, 1_000),
+        None => match text.strip_suffix(['m', 'M']) {
+            Some(digits) => (digits, 1_000_000),
+            None => (text, 1),
+        },
+    };
+    let count = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    count.ok_or_else(|| format!("'{text}' is not a count like 10000, 10k or 1M").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_with_their_suffix() {
+        for (text, count) in [("1000", 1_000), ("10k", 10_000), ("1M", 1_000_000)] {
+            assert_eq!(parse_count(text).ok(), Some(count));
+        }
+        for text in ["", "k", "-1", "1G", "99999999999999999999M"] {
+            assert!(parse_count(text).is_err(), "{text}");
+        }
+    }
+}
