@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::fmt;
 
-use crate::env::{FileId, StorageError, StorageErrorKind};
+use crate::env::{FileId, StorageError, StorageErrorKind, SyncTicket};
 
 /// The result of every fallible operation of this crate.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
@@ -18,6 +18,8 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 pub enum Error {
     /// The storage failed: an I/O error, a full disk, a missing permission.
     Storage(Box<StorageError>),
+    /// The platform has not yet completed this barrier; complete it and call again. Only asynchronous storages see this.
+    Pending(SyncTicket),
     /// A file does not hold what its checksums and structure promise. Nothing damaged is ever returned as data.
     Corrupt(Box<Corruption>),
     /// The file is not a Lightning DB database.
@@ -158,6 +160,7 @@ impl Error {
                 StorageErrorKind::PermissionDenied => "PermissionDenied",
                 StorageErrorKind::UnexpectedEnd | StorageErrorKind::Other => "StorageFailed",
             },
+            Error::Pending(_) => "Pending",
             Error::Corrupt(_) => "Corrupt",
             Error::NotADatabase { .. } => "NotADatabase",
             Error::Unsupported { .. } => "Unsupported",
@@ -189,6 +192,7 @@ impl fmt::Display for Error {
                 StorageErrorKind::PermissionDenied => write!(f, "{error}; check the permissions of the file and folder"),
                 _ => write!(f, "{error}"),
             },
+            Error::Pending(ticket) => write!(f, "the platform has not completed barrier {} yet", ticket.0),
             Error::Corrupt(c) => {
                 write!(f, "{} is damaged at {}: {}; run 'lightning check' for the extent of the damage", c.file, c.offset, c.what)
             }

@@ -24,4 +24,12 @@ pub(crate) mod space;
 pub(crate) mod table;
 pub(crate) mod tree;
 
-pub use error::{Error, Result};
+pub use db::{
+    AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Snapshot, TableInfo,
+    Transaction, WriteTable, WriteTransaction,
+};
+pub use engine::{
+    CheckReport, Compression, Durability, Environment, Latency, Progress, RecoveryReport, RecoveryStage, Stats,
+};
+pub use error::{Corruption, Error, Result};
+pub use table::{Key, KeyBuffer, KeyPart, KeyPrefix, KeyRange, Lend, Stored, Table, Value};

@@ -1,4 +1,11 @@
 //! Conformance scripts, simulation, crash tests and peer benchmarks of Lightning DB.
+//!
+//! **Architecture invariant:** everything here reaches the engine through its public interface, as any application would.
 
+pub mod paging;
+pub mod random;
+pub mod sim;
+pub mod sim_disk;
+pub mod storage_suite;
 #[cfg(feature = "peer-bench")]
 pub mod bench;

@@ -1,1 +1,55 @@
-fn main() {}
+//! All automation of this repository. `cargo xtask --help` lists it.
+//!
+//! One file per subcommand. Everything a subcommand needs is installed by [`setup`], which every subcommand calls itself,
+//! so none of them depends on what was installed by hand.
+
+mod bench;
+mod demo;
+mod process;
+mod setup;
+mod sim;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Automation of the Lightning DB repository
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what is missing for the other subcommands, each step only when needed
+    Setup(setup::Arguments),
+    /// Show the database at work on real data
+    Demo(demo::Arguments),
+    /// Run every test that fits into a build
+    Test(test::Arguments),
+    /// Measure against other databases
+    Bench(bench::Arguments),
+    /// Run the simulation of storage faults
+    Sim(sim::Arguments),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Setup(arguments) => setup::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

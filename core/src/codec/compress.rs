@@ -2,6 +2,16 @@
 
 use alloc::vec::Vec;
 
+/// How the leaves of a tree are compressed when they are written. Any leaf can be read whatever this says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compression {
+    /// Leaves are stored as they are.
+    None,
+    /// By LZ4, each leaf for which it pays.
+    #[default]
+    Lz4,
+}
+
 /// The LZ4 block of `raw`, or `None` when it would save less than an eighth.
 pub(crate) fn lz4(raw: &[u8]) -> Option<Vec<u8>> {
     let compressed = lz4_flex::block::compress(raw);

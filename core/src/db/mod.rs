@@ -1,1 +1,26 @@
-//! What applications use: databases, snapshots, transactions, cursors. With `std`: threads and group commit.
+//! What applications use: databases, snapshots, transactions, cursors. With `std`: threads, files, sharing within a
+//! process. The only layer that waits.
+
+#[cfg(feature = "std")]
+mod background;
+mod catalogue;
+mod database;
+mod exclusive;
+#[cfg(feature = "std")]
+mod files;
+mod found;
+mod isolation;
+mod options;
+mod range;
+mod snapshot;
+#[cfg(all(test, feature = "std"))]
+mod tests;
+mod transaction;
+
+pub use database::{AutoTable, Database, Transaction};
+pub use found::Found;
+pub use isolation::Isolation;
+pub use options::Options;
+pub use range::{Cursor, Range};
+pub use snapshot::{BlobReader, ReadTable, Snapshot, TableInfo};
+pub use transaction::{Savepoint, WriteTable, WriteTransaction};

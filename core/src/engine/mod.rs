@@ -1,1 +1,42 @@
-//! The state machine: versions, commit, freeze, merge, checkpoint, recovery, verification. Single-threaded; `db` adds threads.
+//! The state machine: versions, commit, freeze, merge, checkpoint, recovery, verification. Reaches storage through `nodes`,
+//! `log` and `space`; knows keys as bytes and tables not at all.
+//!
+//! Data moves one way: commit → log (durable) → memtable (visible) → merge → tree (compact) → log space reused.
+
+mod changes;
+mod check;
+mod checkpoint;
+mod commit;
+mod compaction;
+mod cursor;
+mod flush;
+mod layer;
+mod maintenance;
+mod nodes;
+mod open;
+mod options;
+mod read;
+mod recent;
+mod record;
+mod state;
+mod stats;
+mod values;
+mod version;
+
+pub use check::CheckReport;
+pub use maintenance::Progress;
+pub use open::{RecoveryReport, RecoveryStage};
+pub use options::{Compression, Durability};
+pub use state::Environment;
+pub use stats::{Latency, Stats};
+
+pub(crate) use commit::Appended;
+pub(crate) use cursor::MergedCursor;
+pub(crate) use nodes::Nodes;
+pub(crate) use open::OpenArguments;
+pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};
+pub(crate) use read::{FoundValue, count, get, get_in_memtable, inline};
+pub(crate) use recent::{OptimisticPin, Recent};
+pub(crate) use state::Engine;
+pub(crate) use values::{ValueReader, ValueWriter};
+pub(crate) use version::Version;

@@ -40,8 +40,7 @@ impl Entropy for SeededEntropy {
     }
 }
 
-/// The operating system's generator, through the seeds the standard library draws for its hash maps, each used once and
-/// mixed with the time and a counter.
+/// The operating system's generator.
 #[cfg(feature = "std")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemEntropy;
@@ -49,7 +48,46 @@ pub struct SystemEntropy;
 #[cfg(feature = "std")]
 impl Entropy for SystemEntropy {
     fn fill(&self, buf: &mut [u8]) {
-        // TODO(file helper): /dev/urandom via getrandom
-        let _ = buf;
+        #[cfg(any(unix, windows))]
+        if getrandom::fill(buf).is_ok() {
+            return;
+        }
+        fill_from_hash_seeds(buf);
+    }
+}
+
+/// What is left where the system's generator cannot be had (a sandbox that forbids both the call and the device): the
+/// seeds the standard library draws for its hash maps, each keying SipHash over a counter and the time. Different at every
+/// call and on every machine, which ids and salts need; not meant for secret keys.
+#[cfg(feature = "std")]
+fn fill_from_hash_seeds(buf: &mut [u8]) {
+    use core::hash::{BuildHasher, Hash, Hasher};
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    for chunk in buf.chunks_mut(8) {
+        let mut hasher = std::hash::RandomState::new().build_hasher();
+        CALLS.fetch_add(1, Ordering::Relaxed).hash(&mut hasher);
+        std::time::SystemTime::now().hash(&mut hasher);
+        std::process::id().hash(&mut hasher);
+        for (to, from) in chunk.iter_mut().zip(hasher.finish().to_le_bytes()) {
+            *to = from;
+        }
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn system_entropy_fills_all_of_it_differently_each_time() {
+        for fill in [|buf: &mut [u8]| SystemEntropy.fill(buf), fill_from_hash_seeds] {
+            let (mut first, mut second) = ([0; 61], [0; 61]);
+            fill(&mut first);
+            fill(&mut second);
+            assert_ne!(first, second);
+            // 61 bytes without one among them that is not zero: once in 2^256.
+            assert!(first[..32].iter().any(|byte| *byte != 0) && first[32..].iter().any(|byte| *byte != 0));
+            assert!(first.chunks(8).collect::<std::collections::HashSet<_>>().len() == 8, "{first:?}");
+        }
     }
 }

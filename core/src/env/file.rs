@@ -1,4 +1,167 @@
 //! A database in two files of the operating system.
-/// placeholder
+//!
+//! Everything is positional: no handle has a position, so any thread may read while another writes elsewhere. Who may
+//! open is settled once, in `lock`; after that nothing is created, listed or removed until the storage is dropped.
+
+mod durable;
+mod lock;
+mod open;
+mod positional;
+mod process;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::string::{String, ToString};
+
+use self::durable::DurableFile;
+use self::lock::Ownership;
+pub use self::open::{OpenMode, canonical_name};
+use super::storage::{FileId, Storage, StorageError, StorageErrorKind, Sync};
+use crate::error::Error;
+
+/// A database in two files, `app.ldb` and `app.ldb-log`, owned by one process at a time.
+///
+/// Ownership is an operating system lock on the data file together with the file `app.ldb-lock`, which names its holder
+/// for processes that have no such locks (Node) and for messages. Both end when the storage is dropped; what a crash
+/// leaves behind is recognised as stale by the next open.
+///
+/// ```
+/// use lightning_db::env::{FileId, FileStorage, OpenMode, Storage};
+///
+/// let folder = std::env::temp_dir().join(format!("lightning-doc-{}", std::process::id()));
+/// std::fs::create_dir_all(&folder).unwrap();
+/// let storage = FileStorage::open(&folder.join("app.ldb"), OpenMode::CREATE)?;
+/// storage.write_at(FileId::Data, 0, b"hello")?;
+/// let _done = storage.sync(FileId::Data)?;
+/// drop(storage);
+/// # std::fs::remove_dir_all(&folder).unwrap();
+/// # Ok::<(), lightning_db::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct FileStorage;
+pub struct FileStorage {
+    /// Declared first, so dropped first: the lock file goes while the operating system's lock on `data` is still held.
+    _ownership: Ownership,
+    data: DurableFile,
+    /// Absent only in a database opened for reading that was closed cleanly and moved without its log.
+    log: Option<DurableFile>,
+    /// The folder whose entries must be made durable with the first sync, if a file was created.
+    folder: durable::Folder,
+    path: PathBuf,
+    read_only: bool,
+}
+
+impl FileStorage {
+    /// Opens the database at `path` (and its log beside it) and takes ownership of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Locked`] while another process, or another handle of this one, has it open; [`Error::Invalid`] for a path
+    /// that cannot be a database (a folder, a missing parent, nothing there and not [created](OpenMode::create));
+    /// [`Error::Storage`] with [`StorageErrorKind::PermissionDenied`] where the system refuses.
+    pub fn open(path: impl AsRef<Path>, mode: OpenMode) -> Result<Self, Error> {
+        let path = canonical_name(path)?;
+        let data = open::open_data(&path, mode)?;
+        let ownership = Ownership::take(&path, &data.file, mode.read_only)?;
+        let log = open::open_log(&path, mode)?;
+        let created = data.created || log.as_ref().is_some_and(|log| log.created);
+        Ok(Self {
+            _ownership: ownership,
+            data: DurableFile::new(data),
+            log: log.map(DurableFile::new),
+            folder: durable::Folder::of(&path, created),
+            path,
+            read_only: mode.read_only,
+        })
+    }
+
+    /// The data file's path, absolute and without symbolic links.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn file(&self, file: FileId) -> Option<&DurableFile> {
+        match file {
+            FileId::Data => Some(&self.data),
+            FileId::Log => self.log.as_ref(),
+        }
+    }
+
+    fn writable(&self, file: FileId, offset: u64, len: u64) -> Result<&DurableFile, StorageError> {
+        match self.file(file) {
+            Some(open) if !self.read_only => Ok(open),
+            _ => Err(StorageError::new(
+                StorageErrorKind::PermissionDenied,
+                file,
+                offset,
+                len,
+                "the database is open for reading only",
+            )),
+        }
+    }
+}
+
+impl Storage for FileStorage {
+    fn read_at(&self, file: FileId, offset: u64, buf: &mut [u8]) -> Result<(), StorageError> {
+        let len = buf.len() as u64;
+        match self.file(file) {
+            Some(open) => open.read_at(offset, buf).map_err(|error| storage_error(&error, file, offset, len)),
+            None if buf.is_empty() => Ok(()),
+            None => Err(StorageError::new(StorageErrorKind::UnexpectedEnd, file, offset, len, "there is no log file")),
+        }
+    }
+
+    fn write_at(&self, file: FileId, offset: u64, buf: &[u8]) -> Result<(), StorageError> {
+        let len = buf.len() as u64;
+        self.writable(file, offset, len)?
+            .write_at(offset, buf)
+            .map_err(|error| storage_error(&error, file, offset, len))
+    }
+
+    fn len(&self, file: FileId) -> Result<u64, StorageError> {
+        self.file(file).map_or(Ok(0), DurableFile::len).map_err(|error| storage_error(&error, file, 0, 0))
+    }
+
+    fn set_len(&self, file: FileId, len: u64) -> Result<(), StorageError> {
+        self.writable(file, 0, len)?.set_len(len).map_err(|error| storage_error(&error, file, 0, len))
+    }
+
+    fn allocate(&self, file: FileId, len: u64) -> Result<(), StorageError> {
+        self.writable(file, 0, len)?.allocate(len).map_err(|error| storage_error(&error, file, 0, len))
+    }
+
+    fn sync(&self, file: FileId) -> Result<Sync, StorageError> {
+        let Some(open) = self.file(file).filter(|_| !self.read_only) else {
+            return Ok(Sync::Done);
+        };
+        open.sync().and_then(|()| self.folder.sync()).map_err(|error| storage_error(&error, file, 0, 0))?;
+        Ok(Sync::Done)
+    }
+
+    fn prefetch(&self, file: FileId, offset: u64, len: u64) {
+        if let Some(open) = self.file(file) {
+            open.prefetch(offset, len);
+        }
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
+fn storage_error(error: &io::Error, file: FileId, offset: u64, len: u64) -> StorageError {
+    StorageError::new(kind(error), file, offset, len, error.to_string())
+}
+
+fn kind(error: &io::Error) -> StorageErrorKind {
+    match error.kind() {
+        // FileTooLarge is the platform's or the quota's limit on one file: no room for these bytes either.
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            StorageErrorKind::Full
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StorageErrorKind::PermissionDenied,
+        io::ErrorKind::UnexpectedEof => StorageErrorKind::UnexpectedEnd,
+        _ => StorageErrorKind::Other,
+    }
+}

@@ -2,7 +2,7 @@
 
 mod clock;
 mod entropy;
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", any(unix, windows)))]
 mod file;
 mod memory;
 mod storage;
@@ -14,8 +14,8 @@ pub use entropy::{Entropy, SeededEntropy};
 pub use clock::SystemClock;
 #[cfg(feature = "std")]
 pub use entropy::SystemEntropy;
-#[cfg(feature = "std")]
-pub use file::FileStorage;
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use file::{FileStorage, OpenMode, canonical_name};
 pub use memory::MemoryStorage;
 pub use storage::{FileId, Storage, StorageError, StorageErrorKind, Sync, SyncTicket};
 pub use sync::MaybeSendSync;

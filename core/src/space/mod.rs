@@ -1,1 +1,13 @@
-//! Where nodes and values lie in the data file: superblocks, extents, free space. Uses `codec` and `env`.
+//! Where nodes and values lie in the data file: superblocks, extents, free space. Uses `codec` and `env`; never reads a
+//! node, never names a key.
+//!
+//! Space is given out in grains of 64 bytes inside sectors of 4096. A sector is written by one checkpoint only and reused
+//! only when every grain of it is free, so a torn write can never harm data that was already durable.
+
+mod map;
+mod pending;
+mod superblock;
+
+pub(crate) use map::{Extent, GRAIN_BYTES, RESERVED_SECTORS, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap};
+pub(crate) use pending::{PendingFree, PendingFrees};
+pub(crate) use superblock::{Features, Superblock, SuperblockSlots};

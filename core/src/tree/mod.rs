@@ -2,7 +2,34 @@
 //! only code that writes them. Uses `codec`; reaches storage only through [`NodeSource`] and [`NodeSink`], and never
 //! names a table.
 
-use crate::error::Result;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use crate::env::FileId;
+use crate::error::{Error, Result};
+
+mod cursor;
+mod encode;
+mod get;
+mod layout;
+pub(crate) mod merge;
+pub(crate) mod node;
+mod walk;
+
+#[cfg(all(test, feature = "std"))]
+mod bench;
+#[cfg(test)]
+mod format_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cursor::TreeCursor;
+pub(crate) use get::{Found, count_range, get, leaf_range};
+pub(crate) use merge::{Change, Changes, Merge, Mode as MergeMode, Progress as MergeProgress};
+pub(crate) use walk::{Damage, Visitor, Walk};
 
 /// Finds one node in the data file and proves it: a node is read through its parent's reference, never by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,10 +42,49 @@ pub(crate) struct NodeRef {
     pub checksum: u32,
 }
 
+/// A whole tree. The empty tree has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Root {
+    /// The topmost node.
+    pub node: NodeRef,
+    /// Levels above the leaves; 0 when the root is a leaf.
+    pub height: u8,
+    /// Entries in all leaves, tombstones included.
+    pub entries: u64,
+}
+
+/// How large nodes are made. Readers take any size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NodeSizes {
+    /// Bytes of a leaf before compression, header included. An entry larger than this makes a leaf of its own.
+    pub leaf_max: usize,
+    /// Bytes of an inner node, header included. Longer only where fewer than four children would fit.
+    pub inner_max: usize,
+}
+
+impl Default for NodeSizes {
+    /// One 4 KiB sector each.
+    fn default() -> Self {
+        Self { leaf_max: 4096, inner_max: 4096 }
+    }
+}
+
 /// Where the bytes of nodes come from: storage through the node cache. May answer `NotResident`.
 pub(crate) trait NodeSource {
     /// Stored bytes of the node, verified against `reference.checksum` and length, decompressed, structurally valid.
-    fn node(&self, reference: &NodeRef) -> Result<alloc::sync::Arc<node::Node>>;
+    fn node(&self, reference: &NodeRef) -> Result<Arc<node::Node>>;
+}
+
+impl<S: NodeSource + ?Sized> NodeSource for &S {
+    fn node(&self, reference: &NodeRef) -> Result<Arc<node::Node>> {
+        (**self).node(reference)
+    }
+}
+
+impl<S: NodeSource + ?Sized> NodeSource for Arc<S> {
+    fn node(&self, reference: &NodeRef) -> Result<Arc<node::Node>> {
+        (**self).node(reference)
+    }
 }
 
 /// Where merges put nodes. Never answers `NotResident`.
@@ -31,4 +97,15 @@ pub(crate) trait NodeSink {
     fn free_value(&mut self, value: crate::codec::slot::ValueRef);
 }
 
-pub(crate) mod node;
+/// Reads a node that its parent puts at `level` (0 for a leaf).
+fn load(source: &(impl NodeSource + ?Sized), reference: &NodeRef, level: u8) -> Result<Arc<node::Node>> {
+    let node = source.node(reference)?;
+    if node.level() != level {
+        return Err(damaged(reference, format!("the node is of level {}, its parent says {level}", node.level())));
+    }
+    Ok(node)
+}
+
+fn damaged(reference: &NodeRef, what: impl Into<String>) -> Error {
+    Error::corrupt(FileId::Data, reference.offset, what)
+}

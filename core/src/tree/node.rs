@@ -1,5 +1,401 @@
-//! One node.
+//! One node: the format, and search in place on its bytes.
+//!
+//! A stored node is a header of 24 bytes and a body; the body of a leaf may be compressed. All integers are
+//! little-endian. The header:
+//!
+//! | at | size | |
+//! |---|---|---|
+//! | 0 | 1 | `0xb0` + level (0 for a leaf, at most 15) |
+//! | 1 | 1 | flags: bits 0–1 compression of the body (0 none, 1 LZ4 block), 2 kinds, 3 lens, 4 slots, 5 wide, 6 byte lens |
+//! | 2 | 2 | count: entries of a leaf, children of an inner node; at least 1 |
+//! | 4 | 4 | bytes of the body, decoded |
+//! | 8 | 4 | bytes of the body as stored |
+//! | 12 | 4 | bytes of the prefix that all keys share |
+//! | 16 | 4 | bytes of each key after the prefix; 0 if lens are given |
+//! | 20 | 4 | bytes of each value; 0 if slots are given |
+//!
+//! The body holds these parts without gaps. `keys` is the number of entries of a leaf; an inner node has one separator
+//! less than children, since everything below its second child's separator is in its first child.
+//!
+//! | part | bytes | present | |
+//! |---|---|---|---|
+//! | prefix | | always | |
+//! | heads | 4 × keys | always | the first four bytes of each key after the prefix, as a number whose order is theirs (most significant byte first), zeros where the key is shorter; stored little-endian |
+//! | offsets | 8 × children | inner | where each child is stored |
+//! | lengths | 4 × children | inner | its stored length |
+//! | checksums | 4 × children | inner | the CRC-32 of its stored bytes |
+//! | counts | 8 × children | inner | entries in all leaves below it |
+//! | kinds | 1 × keys | flag | 0 inline value, 1 value in an extent, 2 tombstone; without this part all are inline |
+//! | lens | 1, 2 or 4 × keys | flag | bytes of each key after the prefix: 1 with the flag byte lens, else 2, with the flag wide 4 |
+//! | slots | 2 or 4 × keys | flag | where each entry's data ends, from the first byte of data: 4 with the flag wide |
+//! | data | the rest | always | for each entry the key after prefix and head, then the value |
+//!
+//! Without slots all entries have data of one length: the key's tail and the value by the header, or, if lens are given
+//! (none is above four then, and values are empty), none at all. The data of a value in an extent is its encoded
+//! reference, a tombstone has none, a separator has no value. Keys are strictly ascending.
 
-/// A verified node, uncompressed.
+#![deny(clippy::indexing_slicing)]
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+use crate::codec::compress;
+use crate::codec::slot::{Slot, ValueRef};
+
+use super::NodeRef;
+use super::layout::{BYTE_LENS, HAS_KINDS, HAS_LENS, HAS_SLOTS, HEADER_LEN, Header, Layout, WIDE};
+use super::layout::{COMPRESSION_MASK, KIND_EXTENT, KIND_INLINE, KIND_TOMBSTONE};
+
+/// A verified node, decoded.
 #[derive(Debug)]
-pub(crate) struct Node;
+pub(crate) struct Node {
+    raw: Vec<u8>,
+    layout: Layout,
+}
+
+impl Node {
+    /// Decodes stored bytes and proves their structure, or says what is wrong with them.
+    pub(crate) fn parse(stored: &[u8]) -> Result<Self, String> {
+        Self::from_raw(decode(stored)?)
+    }
+
+    /// Like [`Node::parse`], keeping the vector where nothing is to be decoded.
+    pub(crate) fn from_stored(stored: Vec<u8>) -> Result<Self, String> {
+        let compressed = Header::parse(&stored)?.flags & COMPRESSION_MASK != 0;
+        Self::from_raw(if compressed { decode(&stored)? } else { stored })
+    }
+
+    fn from_raw(raw: Vec<u8>) -> Result<Self, String> {
+        let layout = Layout::verify(&raw)?;
+        Ok(Self { raw, layout })
+    }
+
+    #[inline]
+    pub(crate) fn view(&self) -> NodeView<'_> {
+        NodeView { raw: &self.raw, layout: &self.layout }
+    }
+
+    /// 0 for a leaf.
+    #[inline]
+    pub(crate) fn level(&self) -> u8 {
+        self.layout.level
+    }
+
+    /// Entries of a leaf, children of an inner node.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        if self.layout.level == 0 { self.layout.keys as usize } else { self.layout.children as usize }
+    }
+
+    /// Bytes of the decoded node: what it takes in memory.
+    pub(crate) fn raw_len(&self) -> usize {
+        self.raw.len()
+    }
+}
+
+/// The decoded bytes (header, then body) of a stored node, not yet verified.
+pub(crate) fn decode(stored: &[u8]) -> Result<Vec<u8>, String> {
+    let header = Header::parse(stored)?;
+    let (head, body) = stored.split_at_checked(HEADER_LEN).ok_or("it is shorter than a header")?;
+    if body.len() != header.stored_len as usize {
+        return Err("its stored length is not what its header says".into());
+    }
+    let mut raw = Vec::with_capacity(HEADER_LEN + header.body_len as usize);
+    raw.extend_from_slice(head);
+    if header.flags & COMPRESSION_MASK == 0 {
+        raw.extend_from_slice(body);
+    } else {
+        let body = compress::lz4_decompress(body, header.body_len as usize).ok_or("it does not decompress")?;
+        raw.extend_from_slice(&body);
+    }
+    Ok(raw)
+}
+
+/// Reads a node wherever its decoded bytes live. Every accessor is total: on bytes that were not verified it gives
+/// nonsense or `None`, never a panic.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeView<'a> {
+    raw: &'a [u8],
+    layout: &'a Layout,
+}
+
+impl<'a> NodeView<'a> {
+    /// `layout` was made from these bytes by [`Layout::verify`].
+    #[inline]
+    pub(crate) fn new(raw: &'a [u8], layout: &'a Layout) -> Self {
+        Self { raw, layout }
+    }
+
+    #[inline]
+    pub(crate) fn level(&self) -> u8 {
+        self.layout.level
+    }
+
+    /// Stored keys: entries of a leaf, separators of an inner node.
+    #[inline]
+    pub(crate) fn keys(&self) -> usize {
+        self.layout.keys as usize
+    }
+
+    #[inline]
+    pub(crate) fn children(&self) -> usize {
+        self.layout.children as usize
+    }
+
+    /// What all keys begin with.
+    #[inline]
+    pub(crate) fn prefix(&self) -> &'a [u8] {
+        part(self.raw, HEADER_LEN, self.layout.prefix_len as usize)
+    }
+
+    /// Where `key` is among the keys, or where it would be inserted.
+    #[inline]
+    pub(crate) fn search(&self, key: &[u8]) -> Result<usize, usize> {
+        let prefix = self.prefix();
+        let Some(suffix) = key.strip_prefix(prefix) else {
+            return Err(if key < prefix { 0 } else { self.keys() });
+        };
+        let (head, rest) = split_head(suffix);
+        let heads = self.heads();
+        let low = first_not_below(heads, head);
+        if head_at(heads, low) != Some(head) {
+            return Err(low);
+        }
+        let mut high = low + 1;
+        if head_at(heads, high) == Some(head) {
+            high += heads.get(high..).map_or(0, |tail| tail.partition_point(|h| u32::from_le_bytes(*h) == head));
+        }
+        self.search_ties(low, high, suffix.len().min(4), rest)
+    }
+
+    /// Among keys `low..high`, which have the head searched for.
+    fn search_ties(&self, mut low: usize, mut high: usize, head_len: usize, rest: &[u8]) -> Result<usize, usize> {
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.compare_tie(middle, head_len, rest) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Equal => return Ok(middle),
+                Ordering::Greater => high = middle,
+            }
+        }
+        Err(low)
+    }
+
+    /// Key `index` against a key that has the same prefix and head.
+    fn compare_tie(&self, index: usize, head_len: usize, rest: &[u8]) -> Ordering {
+        self.suffix_len(index).min(4).cmp(&head_len).then_with(|| self.rest(index).cmp(rest))
+    }
+
+    /// Key `index` against `key`.
+    pub(crate) fn compare(&self, index: usize, key: &[u8]) -> Ordering {
+        let prefix = self.prefix();
+        let Some(suffix) = key.strip_prefix(prefix) else {
+            return prefix.cmp(key);
+        };
+        let (head, rest) = split_head(suffix);
+        self.head(index).cmp(&head).then_with(|| self.compare_tie(index, suffix.len().min(4), rest))
+    }
+
+    /// Replaces `out` by key `index`.
+    #[inline]
+    pub(crate) fn key_into(&self, index: usize, out: &mut Vec<u8>) {
+        out.clear();
+        self.append_key(index, out);
+    }
+
+    /// Appends key `index` to `out`.
+    #[inline]
+    pub(crate) fn append_key(&self, index: usize, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.prefix());
+        self.append_suffix(index, out);
+    }
+
+    /// Appends what key `index` has after the prefix.
+    #[inline]
+    pub(crate) fn append_suffix(&self, index: usize, out: &mut Vec<u8>) {
+        let head = self.head(index).to_be_bytes();
+        match self.suffix_len(index) {
+            len @ 0..4 => out.extend_from_slice(head.get(..len).unwrap_or(&[])),
+            _ => {
+                out.extend_from_slice(&head);
+                out.extend_from_slice(self.rest(index));
+            }
+        }
+    }
+
+    /// The child that holds `key`, if any does.
+    #[inline]
+    pub(crate) fn child_index(&self, key: &[u8]) -> usize {
+        match self.search(key) {
+            Ok(index) => index + 1,
+            Err(index) => index,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn child(&self, index: usize) -> Option<NodeRef> {
+        let children = self.children();
+        if index >= children {
+            return None;
+        }
+        let at = self.layout.refs as usize;
+        Some(NodeRef {
+            offset: u64_at(self.raw, at + 8 * index)?,
+            len: u32_at(self.raw, at + 8 * children + 4 * index)?,
+            checksum: u32_at(self.raw, at + 12 * children + 4 * index)?,
+        })
+    }
+
+    /// Entries in all leaves below child `index`; 0 if there is none.
+    #[inline]
+    pub(crate) fn child_entries(&self, index: usize) -> u64 {
+        let children = self.children();
+        if index >= children {
+            return 0;
+        }
+        u64_at(self.raw, self.layout.refs as usize + 16 * children + 8 * index).unwrap_or(0)
+    }
+
+    /// What entry `index` of a leaf maps to; `None` past the last.
+    #[inline]
+    pub(crate) fn slot(&self, index: usize) -> Option<Slot<'a>> {
+        if index >= self.keys() {
+            return None;
+        }
+        let value = self.data(index).get(self.rest_len(index)..)?;
+        match self.kind(index) {
+            KIND_INLINE => Some(Slot::Inline(value)),
+            KIND_TOMBSTONE => Some(Slot::Tombstone),
+            KIND_EXTENT => ValueRef::decode(value).map(Slot::Extent),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn heads(&self) -> &'a [[u8; 4]] {
+        part(self.raw, self.layout.heads as usize, 4 * self.keys()).as_chunks().0
+    }
+
+    #[inline]
+    pub(super) fn head(&self, index: usize) -> u32 {
+        u32_at(self.raw, self.layout.heads as usize + 4 * index).unwrap_or(0)
+    }
+
+    #[inline]
+    pub(super) fn kind(&self, index: usize) -> u8 {
+        if !self.layout.has(HAS_KINDS) {
+            return KIND_INLINE;
+        }
+        self.raw.get(self.layout.kinds as usize + index).copied().unwrap_or(KIND_INLINE)
+    }
+
+    /// Bytes of key `index` after the prefix.
+    #[inline]
+    pub(super) fn suffix_len(&self, index: usize) -> usize {
+        if !self.layout.has(HAS_LENS) {
+            return self.layout.key_len as usize;
+        }
+        let at = self.layout.lens as usize;
+        if self.layout.has(BYTE_LENS) {
+            self.raw.get(at + index).map_or(0, |len| usize::from(*len))
+        } else {
+            self.sized_at(at, index)
+        }
+    }
+
+    /// Bytes of key `index` after prefix and head.
+    #[inline]
+    fn rest_len(&self, index: usize) -> usize {
+        self.suffix_len(index).saturating_sub(4)
+    }
+
+    /// What key `index` has after prefix and head.
+    #[inline]
+    pub(super) fn rest(&self, index: usize) -> &'a [u8] {
+        self.data(index).get(..self.rest_len(index)).unwrap_or(&[])
+    }
+
+    /// Where the data of entry `index` ends, from the first byte of data. Only where there are slots.
+    #[inline]
+    pub(super) fn slot_end(&self, index: usize) -> usize {
+        self.sized_at(self.layout.slots as usize, index)
+    }
+
+    /// Bytes of data of entry `index`.
+    pub(super) fn entry_len(&self, index: usize) -> usize {
+        let (start, end) = self.data_range(index);
+        end.saturating_sub(start)
+    }
+
+    #[inline]
+    fn data(&self, index: usize) -> &'a [u8] {
+        let (start, end) = self.data_range(index);
+        let at = self.layout.data as usize;
+        self.raw.get(at + start..at + end).unwrap_or(&[])
+    }
+
+    #[inline]
+    fn data_range(&self, index: usize) -> (usize, usize) {
+        if self.layout.has(HAS_SLOTS) {
+            (if index == 0 { 0 } else { self.slot_end(index - 1) }, self.slot_end(index))
+        } else {
+            let stride = self.layout.stride as usize;
+            (stride * index, stride * (index + 1))
+        }
+    }
+
+    /// Number `index` of an array of 2-byte numbers, or 4-byte ones in a wide node.
+    #[inline]
+    fn sized_at(&self, at: usize, index: usize) -> usize {
+        if self.layout.has(WIDE) {
+            u32_at(self.raw, at + 4 * index).unwrap_or(0) as usize
+        } else {
+            part(self.raw, at + 2 * index, 2).first_chunk().map_or(0, |b| usize::from(u16::from_le_bytes(*b)))
+        }
+    }
+}
+
+/// The first four bytes as a number that orders as they do, zeros where there are fewer, and what follows them.
+#[inline]
+pub(super) fn split_head(suffix: &[u8]) -> (u32, &[u8]) {
+    match suffix.split_first_chunk::<4>() {
+        Some((head, rest)) => (u32::from_be_bytes(*head), rest),
+        None => (suffix.iter().zip([24, 16, 8]).fold(0, |head, (byte, shift)| head | u32::from(*byte) << shift), &[]),
+    }
+}
+
+/// How many heads are below `head`; they are ascending.
+#[inline]
+fn first_not_below(heads: &[[u8; 4]], head: u32) -> usize {
+    let below = |index: usize| head_at(heads, index).is_some_and(|h| h < head);
+    let mut base = 0;
+    let mut size = heads.len();
+    while size > 1 {
+        let half = size / 2;
+        // A conditional move, not a branch: which way it goes cannot be predicted.
+        base = if below(base + half - 1) { base + half } else { base };
+        size -= half;
+    }
+    base + usize::from(size == 1 && below(base))
+}
+
+#[inline]
+fn head_at(heads: &[[u8; 4]], index: usize) -> Option<u32> {
+    heads.get(index).map(|bytes| u32::from_le_bytes(*bytes))
+}
+
+#[inline]
+fn part(bytes: &[u8], at: usize, len: usize) -> &[u8] {
+    bytes.get(at..).and_then(|tail| tail.get(..len)).unwrap_or(&[])
+}
+
+#[inline]
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|b| u32::from_le_bytes(*b))
+}
+
+#[inline]
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|b| u64::from_le_bytes(*b))
+}

@@ -1,0 +1,195 @@
+//! A cache of verified nodes by file offset, replaced by CLOCK (Corbató 1968): a hit sets a bit, the hand clears it and
+//! evicts what it finds clear.
+//!
+//! **When an entry is right:** a node at an offset never changes until its extent is reused, and whoever writes to an
+//! extent calls [`NodeCache::invalidate`] first; extents are reused only when no live version refers to the old node.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use hashbrown::HashMap;
+
+use crate::env::sync::Mutex;
+
+/// Locks are spread over this many shards.
+const SHARDS: usize = 16;
+
+/// Nodes by offset, at most `budget` bytes of them.
+#[derive(Debug)]
+pub(crate) struct NodeCache<T> {
+    shards: Vec<Mutex<Shard<T>>>,
+    shard_budget: AtomicUsize,
+    hits: AtomicUsize,
+    misses: AtomicUsize,
+    evictions: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Shard<T> {
+    slot_of: HashMap<u64, usize>,
+    slots: Vec<Option<Slot<T>>>,
+    vacant: Vec<usize>,
+    hand: usize,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    offset: u64,
+    bytes: usize,
+    referenced: AtomicBool,
+    node: Arc<T>,
+}
+
+/// What the cache did since the database was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CacheCounters {
+    pub hits: usize,
+    pub misses: usize,
+    pub evictions: usize,
+    pub resident_bytes: usize,
+    pub resident_nodes: usize,
+}
+
+impl<T> NodeCache<T> {
+    pub(crate) fn new(budget_bytes: usize) -> Self {
+        Self {
+            shards: (0..SHARDS)
+                .map(|_| {
+                    Mutex::new(Shard {
+                        slot_of: HashMap::new(),
+                        slots: Vec::new(),
+                        vacant: Vec::new(),
+                        hand: 0,
+                        bytes: 0,
+                    })
+                })
+                .collect(),
+            shard_budget: AtomicUsize::new(budget_bytes / SHARDS),
+            hits: AtomicUsize::new(0),
+            misses: AtomicUsize::new(0),
+            evictions: AtomicUsize::new(0),
+        }
+    }
+
+    fn shard(&self, offset: u64) -> &Mutex<Shard<T>> {
+        let mixed = (offset >> 6).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60;
+        &self.shards[mixed as usize % SHARDS]
+    }
+
+    /// The node at `offset`, if resident.
+    pub(crate) fn get(&self, offset: u64) -> Option<Arc<T>> {
+        let shard = self.shard(offset).lock();
+        let found = shard.slot_of.get(&offset).and_then(|&slot| shard.slots.get(slot)?.as_ref()).map(|slot| {
+            if !slot.referenced.load(Ordering::Relaxed) {
+                slot.referenced.store(true, Ordering::Relaxed);
+            }
+            Arc::clone(&slot.node)
+        });
+        drop(shard);
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
+    /// Makes a node resident, evicting others as the budget demands. `bytes` is what it occupies in memory.
+    pub(crate) fn insert(&self, offset: u64, node: Arc<T>, bytes: usize) {
+        let budget = self.shard_budget.load(Ordering::Relaxed);
+        if bytes > budget {
+            return;
+        }
+        let mut shard = self.shard(offset).lock();
+        shard.remove(offset);
+        let evicted = shard.make_room(budget - bytes);
+        shard.bytes += bytes;
+        let entry = Some(Slot { offset, bytes, referenced: AtomicBool::new(false), node });
+        let slot = match shard.vacant.pop() {
+            Some(slot) => {
+                shard.slots[slot] = entry;
+                slot
+            }
+            None => {
+                shard.slots.push(entry);
+                shard.slots.len() - 1
+            }
+        };
+        shard.slot_of.insert(offset, slot);
+        drop(shard);
+        self.evictions.fetch_add(evicted, Ordering::Relaxed);
+    }
+
+    /// The extent at `offset` is about to hold something else.
+    pub(crate) fn invalidate(&self, offset: u64) {
+        self.shard(offset).lock().remove(offset);
+    }
+
+    /// Changes the budget; eviction follows with the next inserts.
+    pub(crate) fn set_budget(&self, budget_bytes: usize) {
+        self.shard_budget.store(budget_bytes / SHARDS, Ordering::Relaxed);
+    }
+
+    pub(crate) fn counters(&self) -> CacheCounters {
+        let mut counters = CacheCounters {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            evictions: self.evictions.load(Ordering::Relaxed),
+            ..CacheCounters::default()
+        };
+        for shard in &self.shards {
+            let shard = shard.lock();
+            counters.resident_bytes += shard.bytes;
+            counters.resident_nodes += shard.slot_of.len();
+        }
+        counters
+    }
+}
+
+impl<T> Shard<T> {
+    fn remove(&mut self, offset: u64) {
+        if let Some(slot) = self.slot_of.remove(&offset)
+            && let Some(entry) = self.slots[slot].take()
+        {
+            self.bytes -= entry.bytes;
+            self.vacant.push(slot);
+        }
+    }
+
+    fn make_room(&mut self, target_bytes: usize) -> usize {
+        let mut evicted = 0;
+        while self.bytes > target_bytes {
+            self.hand = if self.hand + 1 >= self.slots.len() { 0 } else { self.hand + 1 };
+            match self.slots.get(self.hand) {
+                Some(Some(slot)) if slot.referenced.swap(false, Ordering::Relaxed) => {}
+                Some(Some(slot)) => {
+                    let offset = slot.offset;
+                    self.remove(offset);
+                    evicted += 1;
+                }
+                _ => {}
+            }
+        }
+        evicted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stays_within_its_budget_and_keeps_what_is_used() {
+        let cache = NodeCache::<u64>::new(SHARDS * 1000);
+        for round in 0..50u64 {
+            for offset in 0..400u64 {
+                cache.insert((round * 400 + offset) * 64, Arc::new(offset), 100);
+                cache.get(0);
+                assert!(cache.counters().resident_bytes <= SHARDS * 1000);
+            }
+        }
+        assert!(cache.get(0).is_some(), "read all the time");
+        assert!(cache.counters().evictions > 0);
+        cache.invalidate(0);
+        assert!(cache.get(0).is_none());
+    }
+}

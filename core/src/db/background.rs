@@ -1,0 +1,145 @@
+//! The thread that does background work, and the writers that wait for it.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::engine::{Durability, Engine, Progress};
+use crate::error::{Error, Result};
+
+/// A resting database's memtable is merged after this long without a commit.
+const IDLE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Handle of the thread. It holds the engine weakly enough that dropping the database ends it: the database stops it
+/// first.
+#[derive(Debug)]
+pub(super) struct Background {
+    signal: Arc<Signal>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Signal {
+    state: Mutex<State>,
+    /// There may be work.
+    work: Condvar,
+    /// Work was done.
+    progress: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    stop: bool,
+    wanted: bool,
+    /// Steps done, so that a waiter sees progress.
+    steps: u64,
+    failed: Option<Error>,
+}
+
+impl Signal {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Background {
+    pub(super) fn start(engine: &Arc<Engine>, durability: Durability) -> Self {
+        let signal = Arc::new(Signal::default());
+        let (engine, seen) = (Arc::clone(engine), Arc::clone(&signal));
+        let interval = match durability {
+            Durability::Periodic { interval_ms } => Duration::from_millis(u64::from(interval_ms).max(1)),
+            _ => IDLE_INTERVAL,
+        };
+        let thread = std::thread::Builder::new()
+            .name("lightning-background".into())
+            .spawn(move || run(&engine, &seen, interval, durability))
+            .ok();
+        Self { signal, thread: Mutex::new(thread) }
+    }
+
+    /// There may be work.
+    pub(super) fn wake(&self) {
+        let mut state = self.signal.lock();
+        if !state.wanted {
+            state.wanted = true;
+            self.signal.work.notify_one();
+        }
+    }
+
+    /// Returns when writers may go on; fails with what stopped the background work.
+    pub(super) fn wait_for_room(&self, engine: &Engine) -> Result<()> {
+        self.wake();
+        let mut state = self.signal.lock();
+        while engine.must_wait() {
+            if let Some(error) = state.failed.take() {
+                return Err(error);
+            }
+            if state.stop {
+                return Err(Error::Closed);
+            }
+            state = self.signal.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        Ok(())
+    }
+
+    /// Ends the thread and waits for it.
+    pub(super) fn stop(&self) {
+        self.signal.lock().stop = true;
+        self.signal.work.notify_all();
+        self.signal.progress.notify_all();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // A panic there has been reported by the panic hook; the engine's state is checked on every use.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(engine: &Engine, signal: &Signal, interval: Duration, durability: Durability) {
+    let mut last_sequence = engine.version().sequence;
+    loop {
+        {
+            let mut state = signal.lock();
+            if !state.wanted && !state.stop {
+                let (woken, timeout) =
+                    signal.work.wait_timeout(state, interval).unwrap_or_else(PoisonError::into_inner);
+                state = woken;
+                if timeout.timed_out() && !state.wanted && !state.stop {
+                    drop(state);
+                    let sequence = engine.version().sequence;
+                    if matches!(durability, Durability::Periodic { .. }) && sequence != last_sequence {
+                        // A failure poisons the handle, so the next writer hears of it.
+                        let _ = engine.make_durable(sequence);
+                    } else if sequence == last_sequence {
+                        engine.freeze_now();
+                    }
+                    last_sequence = sequence;
+                    state = signal.lock();
+                }
+            }
+            if state.stop {
+                return;
+            }
+            state.wanted = false;
+        }
+        loop {
+            let result = engine.step();
+            let mut state = signal.lock();
+            state.steps += 1;
+            if let Err(error) = &result {
+                state.failed = Some(error.clone());
+            } else {
+                state.failed = None;
+            }
+            signal.progress.notify_all();
+            if state.stop {
+                return;
+            }
+            if !matches!(result, Ok(Progress::More)) {
+                break;
+            }
+        }
+    }
+}

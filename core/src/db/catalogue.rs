@@ -1,0 +1,73 @@
+//! The tables' definitions, remembered between reads.
+//!
+//! **When a remembered definition is right:** for every version at or after the commit that last changed the catalogue.
+//! That commit's number is kept beside the definitions; older versions read the catalogue itself.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::engine::{self, Engine, Version};
+use crate::env::sync::Mutex;
+use crate::error::{Error, Result};
+use crate::table::catalogue::{TableEntry, entry_key};
+use crate::table::{Key, Table, Value};
+
+/// More definitions than this are not remembered.
+const REMEMBERED_MAX: usize = 1024;
+
+#[derive(Debug, Default)]
+pub(super) struct Catalogue {
+    state: Mutex<Remembered>,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    tables: HashMap<String, Arc<TableEntry>>,
+    changed_at: u64,
+}
+
+impl Catalogue {
+    /// The definition of `name` in `version`.
+    pub(super) fn entry(&self, engine: &Engine, version: &Version, name: &str) -> Result<Option<Arc<TableEntry>>> {
+        {
+            let state = self.state.lock();
+            if version.sequence >= state.changed_at
+                && let Some(entry) = state.tables.get(name)
+            {
+                return Ok(Some(Arc::clone(entry)));
+            }
+        }
+        let Some(found) = engine::get(version, &engine.nodes, &entry_key(name))? else { return Ok(None) };
+        let entry = Arc::new(TableEntry::decode(name, &found.to_vec(&engine.nodes)?)?);
+        let mut state = self.state.lock();
+        if version.sequence >= state.changed_at && state.tables.len() < REMEMBERED_MAX {
+            state.tables.insert(String::from(name), Arc::clone(&entry));
+        }
+        Ok(Some(entry))
+    }
+
+    /// Commit `sequence` changed the catalogue.
+    pub(super) fn changed(&self, sequence: u64) {
+        let mut state = self.state.lock();
+        state.changed_at = state.changed_at.max(sequence);
+        state.tables.clear();
+    }
+}
+
+/// Refuses to open a table with other types than it was made with.
+pub(super) fn check_types<K: Key, V: Value>(table: &Table<'_, K, V>, entry: &TableEntry) -> Result<()> {
+    check_type_names(table.name(), &table.key_type(), &table.value_type(), entry)
+}
+
+pub(super) fn check_type_names(name: &str, key_type: &str, value_type: &str, entry: &TableEntry) -> Result<()> {
+    if entry.key_type == key_type && entry.value_type == value_type {
+        return Ok(());
+    }
+    Err(Error::TableTypeMismatch {
+        table: String::from(name),
+        recorded: alloc::format!("{} to {}", entry.key_type, entry.value_type),
+        requested: alloc::format!("{key_type} to {value_type}"),
+    })
+}

@@ -1,0 +1,501 @@
+//! The handle an application holds.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+
+use super::catalogue::{Catalogue, check_types};
+use super::exclusive::Exclusive;
+use super::found::Found;
+use super::isolation::Isolation;
+use super::options::Options;
+use super::snapshot::{ReadTable, Snapshot, TableInfo};
+use super::transaction::WriteTransaction;
+use crate::codec::slot::Slot;
+use crate::engine::{
+    self, Appended, CheckReport, Durability, Engine, Environment, OpenArguments, Progress, RecoveryReport, RecoveryStage,
+    Stats,
+};
+use crate::env::{Storage, SyncTicket};
+use crate::error::{Error, Result};
+use crate::log::OperationWriter;
+use crate::table::{Key, KeyBuffer, KeyRange, Lend, Table, Value, prefix};
+
+/// A transaction ends after this long, unless it is asked to take longer.
+const TRANSACTION_MS_MAX: u64 = 30_000;
+/// The closure form of an optimistic transaction tries this often before it takes the writer lock.
+const CONFLICTS_MAX: usize = 5;
+
+/// An open database. Clones share it; the last one dropped closes it.
+#[derive(Clone)]
+pub struct Database {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What the clones of one handle share.
+pub(super) struct Shared {
+    pub engine: Arc<Engine>,
+    pub catalogue: Arc<Catalogue>,
+    pub exclusive: Exclusive,
+    pub options: Options,
+    pub recovery: RecoveryReport,
+    #[cfg(feature = "std")]
+    pub background: Option<super::background::Background>,
+    /// Names the database among those open in this process.
+    #[cfg(feature = "std")]
+    pub registered: Option<std::path::PathBuf>,
+}
+
+impl Database {
+    /// Opens a database on any storage. On a storage that answers `NotResident`, fetch and call again with the same one.
+    pub fn open_storage(storage: Arc<dyn Storage>, env: Environment, options: Options) -> Result<Self> {
+        Self::open_storage_with(storage, env, options, &mut |_| {})
+    }
+
+    /// Like [`open_storage`](Self::open_storage), and tells each stage as it begins.
+    pub fn open_storage_with(
+        storage: Arc<dyn Storage>,
+        env: Environment,
+        options: Options,
+        progress: &mut dyn FnMut(RecoveryStage),
+    ) -> Result<Self> {
+        let (engine, recovery) =
+            Engine::open(OpenArguments { storage, env, options: options.engine_options()?, progress })?;
+        let engine = Arc::new(engine);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                #[cfg(feature = "std")]
+                background: options
+                    .background_thread
+                    .then(|| super::background::Background::start(&engine, options.durability)),
+                #[cfg(feature = "std")]
+                registered: None,
+                engine,
+                catalogue: Arc::new(Catalogue::default()),
+                exclusive: Exclusive::default(),
+                options,
+                recovery,
+            }),
+        })
+    }
+
+    /// What opening found.
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.shared.recovery
+    }
+
+    /// The database as it is now.
+    #[inline]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            engine: Arc::clone(&self.shared.engine),
+            catalogue: Arc::clone(&self.shared.catalogue),
+            version: self.shared.engine.version(),
+        }
+    }
+
+    /// All tables, by name.
+    pub fn tables(&self) -> Result<Vec<TableInfo>> {
+        self.snapshot().tables()
+    }
+
+    /// A table of which each write is a transaction of its own. A table that is not there is made by the first write.
+    pub fn table<K: Key, V: Value>(&self, table: Table<'_, K, V>) -> Result<AutoTable<'_, K, V>> {
+        let shared = &*self.shared;
+        let id = match shared.catalogue.entry(&shared.engine, &shared.engine.version(), table.name())? {
+            Some(entry) => {
+                check_types(&table, &entry)?;
+                entry.id
+            }
+            None => {
+                let id = self.transaction(|tx| Ok(tx.table(table)?.id()))?;
+                id
+            }
+        };
+        Ok(AutoTable { database: self, id, types: PhantomData })
+    }
+
+    /// Runs `body` with the writer lock: it never conflicts with other writers. What it returns is committed, with the
+    /// database's durability, if it is `Ok`, and undone if it is `Err`.
+    ///
+    /// Inside `body` use `tx`; using the database handle to write there is an error, not a deadlock.
+    pub fn transaction<T>(&self, body: impl FnOnce(&mut WriteTransaction) -> Result<T>) -> Result<T> {
+        self.transaction_with(self.shared.options.durability, body)
+    }
+
+    /// Like [`transaction`](Self::transaction), acknowledged as `durability` says.
+    pub fn transaction_with<T>(
+        &self,
+        durability: Durability,
+        body: impl FnOnce(&mut WriteTransaction) -> Result<T>,
+    ) -> Result<T> {
+        let shared = &*self.shared;
+        let start = shared.engine.env.clock.monotonic_ns();
+        self.admit()?;
+        let (result, appended) = {
+            let mut exclusive = shared.exclusive.lock()?;
+            let mut tx = WriteTransaction::new(
+                Arc::clone(&shared.engine),
+                Arc::clone(&shared.catalogue),
+                shared.engine.head(),
+                Isolation::Serializable,
+            );
+            tx.reads.exclusive = true;
+            tx.deadline_ns = Some((start + TRANSACTION_MS_MAX * 1_000_000, TRANSACTION_MS_MAX));
+            let result = body(&mut tx)?;
+            (result, self.commit_changes(&mut tx, durability, exclusive.buffer())?)
+        };
+        self.acknowledge(appended, start)?;
+        Ok(result)
+    }
+
+    /// Begins an interactive transaction. It takes no lock: its commit is refused with a retryable error when others
+    /// have changed what `isolation` protects.
+    pub fn begin(&self, isolation: Isolation) -> Transaction {
+        let shared = &*self.shared;
+        let mut tx = WriteTransaction::new(
+            Arc::clone(&shared.engine),
+            Arc::clone(&shared.catalogue),
+            shared.engine.version(),
+            isolation,
+        );
+        tx.deadline_ns =
+            Some((shared.engine.env.clock.monotonic_ns() + TRANSACTION_MS_MAX * 1_000_000, TRANSACTION_MS_MAX));
+        Transaction { pin: shared.engine.begin_optimistic(tx.version.sequence), database: self.clone(), tx }
+    }
+
+    /// Runs `body` as an optimistic transaction, again after each conflict, and with the writer lock after several.
+    pub fn optimistic<T>(
+        &self,
+        isolation: Isolation,
+        mut body: impl FnMut(&mut WriteTransaction) -> Result<T>,
+    ) -> Result<T> {
+        for _ in 0..CONFLICTS_MAX {
+            let mut transaction = self.begin(isolation);
+            let result = body(&mut transaction.tx)?;
+            match transaction.commit() {
+                Err(error) if error.is_retryable() => {}
+                committed => return committed.map(|()| result),
+            }
+        }
+        self.transaction(body)
+    }
+
+    /// Does one bounded piece of background work. Only needed without a background thread.
+    pub fn step(&self) -> Result<Progress> {
+        self.shared.engine.step()
+    }
+
+    /// The platform has completed a barrier it had answered with [`Sync::Pending`](crate::env::Sync::Pending).
+    pub fn complete_sync(&self, ticket: SyncTicket, result: Result<(), String>) {
+        self.shared.engine.complete_sync(ticket, result);
+    }
+
+    /// Merges what is in memory and makes it durable, so that reopening has nothing to replay.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.shared.engine.settle()
+    }
+
+    /// Merges everything into one tree, moves the end of the file down, and gives the space back to the platform.
+    pub fn compact(&self) -> Result<()> {
+        self.shared.engine.compact()
+    }
+
+    /// Reads and verifies everything: checksums, structure, order, counts, and that every sector is accounted for.
+    pub fn check(&self) -> Result<CheckReport> {
+        self.check_with(&mut |_| {})
+    }
+
+    /// Like [`check`](Self::check), and shows what has been seen so far.
+    pub fn check_with(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
+        self.shared.engine.check(progress)
+    }
+
+    /// Counters and sizes.
+    pub fn stats(&self) -> Stats {
+        self.shared.engine.stats(self.shared.options.memory_budget_bytes)
+    }
+
+    /// Brings everything into the data file, which alone is the database afterwards, and closes it for every clone.
+    /// Writes afterwards are [`Error::Closed`]. Restartable on asynchronous storages.
+    pub fn close(&self) -> Result<()> {
+        #[cfg(feature = "std")]
+        {
+            if let Some(background) = &self.shared.background {
+                background.stop();
+            }
+        }
+        let result = self.shared.engine.close();
+        #[cfg(feature = "std")]
+        if result.is_ok() {
+            self.shared.deregister();
+        }
+        result
+    }
+
+    /// Waits, or works, until there is room in memory for more changes.
+    pub(super) fn admit(&self) -> Result<()> {
+        let engine = &self.shared.engine;
+        if !engine.must_wait() {
+            return Ok(());
+        }
+        #[cfg(feature = "std")]
+        if let Some(background) = &self.shared.background {
+            return background.wait_for_room(engine);
+        }
+        while engine.must_wait() {
+            engine.step()?;
+        }
+        Ok(())
+    }
+
+    /// Logs and applies a transaction's changes. The caller holds the writer lock.
+    fn commit_changes(
+        &self,
+        tx: &mut WriteTransaction,
+        durability: Durability,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Option<Appended>> {
+        let engine = &self.shared.engine;
+        let memtable = &tx.changes.memtable;
+        if memtable.is_empty() {
+            return Ok(None);
+        }
+        if !tx.values.is_empty() {
+            // A commit's values are durable before the frame that refers to them.
+            engine.sync_values()?;
+        }
+        let appended = engine.append(
+            buffer,
+            durability,
+            |head, recent| super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent),
+            |writer| {
+                let mut intervals = memtable.intervals();
+                intervals.seek(&[]);
+                while let Some(interval) = intervals.interval() {
+                    writer.delete_range(interval.start, interval.end);
+                    intervals.next();
+                }
+                for entry in memtable.iter() {
+                    match entry.slot {
+                        Slot::Inline(value) => writer.put(entry.key, value),
+                        Slot::Extent(value) => writer.put_extent(entry.key, value),
+                        Slot::Tombstone => writer.delete(entry.key),
+                    }
+                }
+            },
+        )?;
+        tx.committed = true;
+        self.withdraw_unused(tx);
+        if tx.changes_catalogue {
+            self.shared.catalogue.changed(appended.sequence);
+        }
+        self.poke();
+        Ok(Some(appended))
+    }
+
+    /// Values that were overwritten or rolled back inside the transaction go with nothing.
+    fn withdraw_unused(&self, tx: &mut WriteTransaction) {
+        if tx.values.is_empty() {
+            return;
+        }
+        let mut used: Vec<u64> = tx.changes.memtable.iter().filter_map(|e| e.slot.extent()).map(|value| value.offset).collect();
+        used.sort_unstable();
+        for value in tx.values.drain(..) {
+            if used.binary_search(&value.offset).is_err() {
+                self.shared.engine.withdraw_value(&value);
+            }
+        }
+    }
+
+    fn acknowledge(&self, appended: Option<Appended>, start_ns: u64) -> Result<()> {
+        let engine = &self.shared.engine;
+        if let Some(appended) = appended {
+            if appended.wait {
+                engine.make_durable(appended.sequence)?;
+            }
+            engine.counters.commit_latency.record_ns(engine.env.clock.monotonic_ns().saturating_sub(start_ns));
+        }
+        Ok(())
+    }
+
+    /// Tells the background thread that there may be work.
+    fn poke(&self) {
+        #[cfg(feature = "std")]
+        if let Some(background) = &self.shared.background
+            && self.shared.engine.has_frozen()
+        {
+            background.wake();
+        }
+    }
+
+    fn write_one(&self, key: &[u8], write: impl FnOnce(&mut OperationWriter<'_>)) -> Result<()> {
+        let shared = &*self.shared;
+        let start = shared.engine.env.clock.monotonic_ns();
+        self.admit()?;
+        if key.len() > engine::KEY_BYTES_MAX {
+            return Err(Error::LimitExceeded {
+                what: "the length of a key in bytes",
+                value: key.len() as u64,
+                limit: engine::KEY_BYTES_MAX as u64,
+            });
+        }
+        let appended = {
+            let mut exclusive = shared.exclusive.lock()?;
+            shared.engine.append(exclusive.buffer(), shared.options.durability, |_, _| Ok(()), write)?
+        };
+        self.poke();
+        self.acknowledge(Some(appended), start)
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("name", &self.shared.engine.storage().name()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        #[cfg(feature = "std")]
+        {
+            if let Some(background) = &self.background {
+                background.stop();
+            }
+            self.deregister();
+        }
+        // Whatever fails here is found again in the log.
+        let _ = self.engine.close();
+    }
+}
+
+/// An interactive transaction: [`commit`](Transaction::commit) it, or drop it to undo everything.
+pub struct Transaction {
+    database: Database,
+    tx: WriteTransaction,
+    pin: engine::OptimisticPin,
+}
+
+impl Transaction {
+    /// Makes everything permanent, with the database's durability, or nothing.
+    pub fn commit(self) -> Result<()> {
+        let durability = self.database.shared.options.durability;
+        self.commit_with(durability)
+    }
+
+    /// Like [`commit`](Self::commit), acknowledged as `durability` says.
+    pub fn commit_with(mut self, durability: Durability) -> Result<()> {
+        let shared = Arc::clone(&self.database.shared);
+        let start = shared.engine.env.clock.monotonic_ns();
+        self.database.admit()?;
+        let appended = {
+            let mut exclusive = shared.exclusive.lock()?;
+            self.database.commit_changes(&mut self.tx, durability, exclusive.buffer())
+        };
+        if let Err(Error::Conflict { .. } | Error::TransactionTooOld) = &appended {
+            shared.engine.counters.conflicts.add(1);
+        }
+        shared.engine.end_optimistic(&self.pin);
+        self.database.acknowledge(appended?, start)
+    }
+}
+
+impl core::ops::Deref for Transaction {
+    type Target = WriteTransaction;
+    fn deref(&self) -> &WriteTransaction {
+        &self.tx
+    }
+}
+
+impl core::ops::DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut WriteTransaction {
+        &mut self.tx
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        self.database.shared.engine.end_optimistic(&self.pin);
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tx.fmt(f)
+    }
+}
+
+/// A table of which each write is a transaction of its own, acknowledged with the database's durability.
+pub struct AutoTable<'d, K: Key, V: Value> {
+    database: &'d Database,
+    id: u64,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K: Key, V: Value> AutoTable<'_, K, V> {
+    fn key(&self, key: &K::Borrowed<'_>) -> Result<KeyBuffer> {
+        let mut bytes = KeyBuffer::new();
+        prefix::encode_prefix(self.id, &mut bytes);
+        K::encode(key, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes `value` under `key`, whatever was there.
+    pub fn put(&self, key: impl Lend<K>, value: impl Lend<V>) -> Result<()> {
+        let key = self.key(&key.lend())?;
+        let value = value.lend();
+        let bytes = V::encode(&value);
+        let bytes = bytes.as_ref();
+        if bytes.len() > self.database.shared.engine.options.inline_bytes_max {
+            return self.database.transaction(|tx| tx.write_value(&key, bytes));
+        }
+        self.database.write_one(&key, |writer| writer.put(&key, bytes))
+    }
+
+    /// Deletes a key; tells whether it was there.
+    pub fn delete(&self, key: impl Lend<K>) -> Result<bool> {
+        let key = self.key(&key.lend())?;
+        self.database.transaction(|tx| tx.delete_key(&key))
+    }
+
+    /// Deletes every key of a range, at a cost that does not depend on how many there are.
+    pub fn delete_range(&self, range: impl KeyRange<K>) -> Result<()> {
+        let (from, to) = crate::table::range_bounds::<K>(self.id, &range)?;
+        if *from >= *to {
+            return Ok(());
+        }
+        self.database.write_one(&to, |writer| writer.delete_range(&from, Some(&to)))
+    }
+
+    /// The value of `key` as it is now, if there is one.
+    pub fn get(&self, key: impl Lend<K>) -> Result<Option<V::Owned>> {
+        let snapshot = self.database.snapshot();
+        let table = self.read(&snapshot);
+        table.get(key)?.map(Found::into_owned).transpose()
+    }
+
+    /// How many keys the table holds.
+    pub fn len(&self) -> Result<u64> {
+        let snapshot = self.database.snapshot();
+        self.read(&snapshot).len()
+    }
+
+    /// Whether the table holds no key.
+    pub fn is_empty(&self) -> Result<bool> {
+        let snapshot = self.database.snapshot();
+        self.read(&snapshot).is_empty()
+    }
+
+    fn read<'s>(&self, snapshot: &'s Snapshot) -> ReadTable<'s, K, V> {
+        ReadTable::new(snapshot, self.id)
+    }
+}
+
+impl<K: Key, V: Value> fmt::Debug for AutoTable<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AutoTable").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+

@@ -1,0 +1,79 @@
+//! What an application chooses when it opens a database.
+
+use crate::engine::{Compression, Durability, EngineOptions};
+use crate::error::{Error, Result};
+
+/// How a database is opened. The defaults suit an application on a phone or a small server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// Make the database if there is none.
+    pub create: bool,
+    /// Refuse every write, and write nothing to the files.
+    pub read_only: bool,
+    /// Memory for everything together, in bytes: memtables, resident nodes, buffers. At least 2 MiB; 10 MB is enough for
+    /// any size of database.
+    pub memory_budget_bytes: usize,
+    /// When commits are acknowledged, unless a transaction says otherwise.
+    pub durability: Durability,
+    /// How leaves are stored.
+    pub compression: Compression,
+    /// The log file never grows beyond this; `None` leaves it to the memory budget.
+    pub log_bytes_max: Option<u64>,
+    /// The data file never grows beyond this.
+    pub file_bytes_max: u64,
+    /// A memtable is merged at this size; `None` leaves it to the memory budget.
+    pub memtable_bytes: Option<usize>,
+    /// Bytes of one segment of a new database's log.
+    pub log_segment_bytes: u32,
+    /// Longer values live in extents of their own.
+    pub inline_bytes_max: usize,
+    /// Do background work in a thread (with `std`). Without it, writers do it themselves and [`step`](crate::Database::step)
+    /// does it when called.
+    pub background_thread: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            create: true,
+            read_only: false,
+            memory_budget_bytes: 64 << 20,
+            durability: Durability::Sync,
+            compression: Compression::Lz4,
+            log_bytes_max: None,
+            file_bytes_max: 1 << 46,
+            memtable_bytes: None,
+            log_segment_bytes: 1 << 20,
+            inline_bytes_max: 8 << 10,
+            background_thread: true,
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn engine_options(&self) -> Result<EngineOptions> {
+        const SEGMENT_BYTES_MIN: u32 = 64 << 10;
+        if self.log_segment_bytes < SEGMENT_BYTES_MIN || !self.log_segment_bytes.is_multiple_of(4096) {
+            return Err(Error::invalid("log_segment_bytes must be a multiple of 4096 and at least 65536"));
+        }
+        let mut options = EngineOptions::within(self.memory_budget_bytes);
+        options.create = self.create && !self.read_only;
+        options.read_only = self.read_only;
+        options.compression = self.compression;
+        options.file_bytes_max = self.file_bytes_max;
+        options.inline_bytes_max = self.inline_bytes_max.clamp(64, 64 << 10);
+        options.segment_bytes = self.log_segment_bytes;
+        if let Some(bytes) = self.memtable_bytes {
+            options.memtable_bytes = bytes.clamp(4 << 10, 1 << 30);
+            options.log_bytes_max = options.memtable_bytes as u64 * 4;
+        }
+        if let Some(bytes) = self.log_bytes_max {
+            options.log_bytes_max = bytes;
+        }
+        // Two memtables, what recovery seals, and the segment being written.
+        options.log_bytes_max =
+            options.log_bytes_max.max(options.memtable_bytes as u64 * 3).max(u64::from(options.segment_bytes) * 8);
+        Ok(options)
+    }
+}

@@ -1,0 +1,221 @@
+//! Cursors and ranges over one table.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+
+use super::transaction::Changes;
+use crate::codec::slot::Slot;
+use crate::engine::{Engine, MergedCursor, ValueReader, Version};
+use crate::error::Result;
+use crate::table::{Key, KeyBuffer, Lend, Value, prefix};
+
+/// What a cursor reads.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub engine: Arc<Engine>,
+    pub version: Arc<Version>,
+    pub changes: Option<Changes>,
+}
+
+impl View {
+    fn cursor(&self) -> MergedCursor {
+        match &self.changes {
+            Some(changes) => MergedCursor::with_changes(&changes.memtable, &self.version, &self.engine.nodes),
+            None => MergedCursor::new(&self.version, &self.engine.nodes),
+        }
+    }
+}
+
+/// A position in one table, moved freely in both directions. It owns what it reads: it stays valid after the snapshot or
+/// handle it came from is gone, and what is committed later does not show.
+///
+/// On a storage that answers `NotResident`, the same call is made again.
+pub struct Cursor<K: Key, V: Value> {
+    inner: MergedCursor,
+    view: View,
+    table: u64,
+    from: KeyBuffer,
+    to: KeyBuffer,
+    value: Vec<u8>,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K: Key, V: Value> Cursor<K, V> {
+    pub(super) fn new(view: View, table: u64, from: KeyBuffer, to: KeyBuffer) -> Self {
+        Self { inner: view.cursor(), view, table, from, to, value: Vec::new(), types: PhantomData }
+    }
+
+    /// To the first key at or after `key`, and the entry there.
+    pub fn seek(&mut self, key: impl Lend<K>) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
+        let mut bytes = KeyBuffer::new();
+        prefix::encode_prefix(self.table, &mut bytes);
+        K::encode(&key.lend(), &mut bytes)?;
+        self.inner.seek(if *bytes < *self.from { &self.from } else { &bytes })?;
+        self.entry()
+    }
+
+    /// To the first key of the range, and the entry there.
+    pub fn first(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
+        self.inner.seek(&self.from)?;
+        self.entry()
+    }
+
+    /// To the last key of the range, and the entry there.
+    pub fn last(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
+        self.inner.seek_before(Some(&self.to))?;
+        self.entry()
+    }
+
+    /// To the next key, and the entry there; `None` past the end of the range.
+    pub fn next(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
+        self.inner.next()?;
+        self.entry()
+    }
+
+    /// To the key before, and the entry there; `None` before the beginning of the range.
+    pub fn prev(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
+        self.inner.prev()?;
+        self.entry()
+    }
+
+    /// The entry the cursor stands on; `None` when it stands outside its range.
+    pub fn entry(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
+        let Some((key, slot)) = self.inner.entry() else { return Ok(None) };
+        if key < &*self.from || key >= &*self.to {
+            return Ok(None);
+        }
+        let bytes = match slot {
+            Slot::Inline(bytes) => bytes,
+            Slot::Extent(value) => {
+                self.value = ValueReader::new(&self.view.engine.nodes, value).read_all()?;
+                &self.value
+            }
+            Slot::Tombstone => return Ok(None),
+        };
+        let key = prefix::split(key).map_or(&[][..], |(_, key)| key);
+        Ok(Some((K::decode(key)?, V::decode(bytes)?)))
+    }
+
+    fn raw_key(&self) -> Option<&[u8]> {
+        self.inner.key().filter(|key| *key >= &*self.from && *key < &*self.to)
+    }
+}
+
+impl<K: Key, V: Value> fmt::Debug for Cursor<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cursor").field("at", &self.raw_key().map(|key| key.escape_ascii())).finish_non_exhaustive()
+    }
+}
+
+/// The entries of a range in order, from either end. Each item is a key and a value of their own; for borrowed ones see
+/// [`Cursor`].
+pub struct Range<K: Key, V: Value> {
+    make: (View, u64, KeyBuffer, KeyBuffer),
+    front: Option<Cursor<K, V>>,
+    back: Option<Cursor<K, V>>,
+    /// A move that lacked bytes is repeated, not skipped.
+    front_started: bool,
+    back_started: bool,
+    done: bool,
+}
+
+impl<K: Key, V: Value> Range<K, V> {
+    pub(super) fn new(view: View, table: u64, from: KeyBuffer, to: KeyBuffer) -> Self {
+        Self {
+            done: *from >= *to,
+            make: (view, table, from, to),
+            front: None,
+            back: None,
+            front_started: false,
+            back_started: false,
+        }
+    }
+
+    fn make_cursor(&self) -> Cursor<K, V> {
+        let (view, table, from, to) = self.make.clone();
+        Cursor::new(view, table, from, to)
+    }
+
+    fn forward(&mut self) -> Result<Option<(K::Owned, V::Owned)>> {
+        if self.front.is_none() {
+            self.front = Some(self.make_cursor());
+        }
+        let Some(front) = &mut self.front else { return Ok(None) };
+        let moved = if self.front_started { front.inner.next() } else { front.inner.seek(&front.from) };
+        moved?;
+        self.front_started = true;
+        let met = match (front.raw_key(), self.back.as_ref().filter(|_| self.back_started).map(Cursor::raw_key)) {
+            (Some(front), Some(Some(back))) => front >= back,
+            (Some(_), Some(None)) => true,
+            _ => false,
+        };
+        if met {
+            return Ok(None);
+        }
+        Ok(front.entry()?.map(|(key, value)| (K::into_owned(key), V::into_owned(value))))
+    }
+
+    fn backward(&mut self) -> Result<Option<(K::Owned, V::Owned)>> {
+        if self.back.is_none() {
+            self.back = Some(self.make_cursor());
+        }
+        let Some(back) = &mut self.back else { return Ok(None) };
+        let moved = if self.back_started { back.inner.prev() } else { back.inner.seek_before(Some(&back.to)) };
+        moved?;
+        self.back_started = true;
+        let met = match (back.raw_key(), self.front.as_ref().filter(|_| self.front_started).map(Cursor::raw_key)) {
+            (Some(back), Some(Some(front))) => back <= front,
+            (Some(_), Some(None)) => true,
+            _ => false,
+        };
+        if met {
+            return Ok(None);
+        }
+        Ok(back.entry()?.map(|(key, value)| (K::into_owned(key), V::into_owned(value))))
+    }
+
+    fn item(&mut self, result: Result<Option<(K::Owned, V::Owned)>>) -> Option<Result<(K::Owned, V::Owned)>> {
+        match result {
+            Ok(Some(entry)) => Some(Ok(entry)),
+            Ok(None) => {
+                self.done = true;
+                None
+            }
+            Err(error) => {
+                // What must be fetched first is asked for again; any other error ends the iteration.
+                self.done = error.not_resident().is_none();
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl<K: Key, V: Value> Iterator for Range<K, V> {
+    type Item = Result<(K::Owned, V::Owned)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let result = self.forward();
+        self.item(result)
+    }
+}
+
+impl<K: Key, V: Value> DoubleEndedIterator for Range<K, V> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        if self.done {
+            return None;
+        }
+        let result = self.backward();
+        self.item(result)
+    }
+}
+
+impl<K: Key, V: Value> fmt::Debug for Range<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Range").field("front", &self.front).field("back", &self.back).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,263 @@
+//! The database from the outside, on memory.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::*;
+use crate::engine::{Durability, Environment};
+use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
+use crate::error::Error;
+use crate::table::Table;
+
+const T: Table<&[u8], &[u8]> = Table::new("t");
+const NUMBERS: Table<u64, i64> = Table::new("numbers");
+
+fn options() -> Options {
+    Options { background_thread: false, memtable_bytes: Some(64 << 10), log_segment_bytes: 64 << 10, ..Options::default() }
+}
+
+fn env() -> Environment {
+    Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(7)) }
+}
+
+fn open(storage: &Arc<MemoryStorage>) -> Database {
+    Database::open_storage(Arc::clone(storage) as Arc<dyn Storage>, env(), options()).unwrap()
+}
+
+/// What a killed process leaves.
+fn crashed(storage: &MemoryStorage) -> Arc<MemoryStorage> {
+    Arc::new(MemoryStorage::with_contents(storage.contents(FileId::Data), storage.contents(FileId::Log)))
+}
+
+fn assert_holds(db: &Database, model: &BTreeMap<Vec<u8>, Vec<u8>>) {
+    let snapshot = db.snapshot();
+    let table = snapshot.table(T).unwrap();
+    let all: Vec<_> = table.range(..).unwrap().map(Result::unwrap).collect();
+    let expected: Vec<_> = model.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    assert_eq!(all.len(), expected.len());
+    assert!(all == expected, "entries differ");
+    let back: Vec<_> = table.range(..).unwrap().rev().map(Result::unwrap).collect();
+    assert!(back.iter().eq(expected.iter().rev()));
+    assert_eq!(table.len().unwrap(), model.len() as u64);
+    let report = db.check().unwrap();
+    assert!(report.is_clean(), "{:#?}", report.problems);
+}
+
+#[test]
+fn what_is_put_is_found_after_merges_closing_and_crashes() {
+    let storage = Arc::new(MemoryStorage::new());
+    let mut model = BTreeMap::new();
+    let db = open(&storage);
+    let mut seed = 1u64;
+    let mut random = move || {
+        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        seed >> 33
+    };
+    for round in 0..60 {
+        db.transaction(|tx| {
+            let mut table = tx.table(T)?;
+            for _ in 0..100 {
+                let key = format!("key{:06}", random() % 20_000).into_bytes();
+                if random() % 10 == 0 {
+                    assert_eq!(table.delete(&key)?, model.remove(&key).is_some());
+                } else {
+                    let value = format!("value {round} {}", random()).repeat(3).into_bytes();
+                    table.put(&key, &value)?;
+                    model.insert(key, value);
+                }
+            }
+            if round % 7 == 3 {
+                let from = format!("key{:06}", random() % 20_000).into_bytes();
+                let mut to = from.clone();
+                to.extend_from_slice(b"\xff");
+                to[5] = to[5].wrapping_add(1);
+                table.delete_range(&from[..]..&to[..])?;
+                model.retain(|key, _| *key < from || *key >= to);
+            }
+            Ok(())
+        })
+        .unwrap();
+        if round % 10 == 9 {
+            assert_holds(&db, &model);
+        }
+    }
+    assert!(db.stats().flushes > 2, "merges happened");
+    let reopened = open(&crashed(&storage));
+    assert!(!reopened.recovery().clean);
+    assert_holds(&reopened, &model);
+    reopened.close().unwrap();
+
+    db.close().unwrap();
+    assert_eq!(storage.len(FileId::Log).unwrap(), 0, "the data file alone is the database");
+    let reopened = open(&storage);
+    assert!(reopened.recovery().clean);
+    assert_holds(&reopened, &model);
+    reopened.compact().unwrap();
+    assert_holds(&reopened, &model);
+}
+
+#[test]
+fn a_snapshot_does_not_change_while_merges_go_on_under_it() {
+    let storage = Arc::new(MemoryStorage::new());
+    let db = open(&storage);
+    db.transaction(|tx| {
+        let mut table = tx.table(T)?;
+        (0..1000u32).try_for_each(|i| table.put(i.to_be_bytes(), b"old"))
+    })
+    .unwrap();
+    db.checkpoint().unwrap();
+    let snapshot = db.snapshot();
+    for round in 0..30u32 {
+        db.transaction(|tx| {
+            let mut table = tx.table(T)?;
+            (0..1000u32).try_for_each(|i| table.put(i.to_be_bytes(), format!("new {round} {i}").repeat(5).into_bytes()))
+        })
+        .unwrap();
+        db.checkpoint().unwrap();
+    }
+    let table = snapshot.table(T).unwrap();
+    for entry in table.range(..).unwrap() {
+        assert_eq!(entry.unwrap().1, b"old");
+    }
+    assert_eq!(table.len().unwrap(), 1000);
+    let pinned = db.stats();
+    assert!(pinned.snapshots >= 1);
+    drop(snapshot);
+    db.checkpoint().unwrap();
+    db.checkpoint().unwrap();
+    db.compact().unwrap();
+    assert!(db.check().unwrap().is_clean());
+    assert!(db.stats().file_bytes < 512 << 10, "{:?}", db.stats().file_bytes);
+}
+
+#[test]
+fn transactions_are_all_or_nothing_and_savepoints_undo() {
+    let db = open(&Arc::new(MemoryStorage::new()));
+    let failed: crate::Result<()> = db.transaction(|tx| {
+        tx.table(T)?.put(b"a", b"1")?;
+        Err(Error::ReadOnly)
+    });
+    assert!(failed.is_err());
+    assert!(matches!(db.snapshot().table(T), Err(Error::NoSuchTable { .. })));
+    db.transaction(|tx| {
+        tx.table(T)?.put(b"a", b"1")?;
+        let savepoint = tx.savepoint();
+        tx.table(T)?.put(b"b", b"2")?;
+        tx.rollback_to(&savepoint);
+        assert!(tx.table(T)?.get(b"b")?.is_none());
+        assert!(matches!(tx.table(T)?.insert(b"a", b"x"), Err(Error::Unexpected { .. })));
+        assert!(matches!(tx.table(T)?.replace(b"c", b"x"), Err(Error::Unexpected { .. })));
+        assert!(!tx.table(T)?.compare_and_swap(b"a", Some(b"0"), b"x")?);
+        assert!(tx.table(T)?.compare_and_swap(b"a", Some(b"1"), b"3")?);
+        assert_eq!(tx.table(NUMBERS)?.increment(1, 5)?, 5);
+        assert_eq!(tx.table(NUMBERS)?.increment(1, -7)?, -2);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(db.table(T).unwrap().get(b"a").unwrap().unwrap(), b"3");
+    assert_eq!(db.table(NUMBERS).unwrap().get(1).unwrap(), Some(-2));
+    let other: Table<&str, &str> = Table::new("t");
+    assert!(matches!(db.snapshot().table(other), Err(Error::TableTypeMismatch { .. })));
+    assert_eq!(db.tables().unwrap().len(), 2);
+    assert!(db.transaction(|tx| tx.drop_table("t")).unwrap());
+    assert_eq!(db.tables().unwrap().len(), 1);
+    let nested = db.transaction(|tx| {
+        tx.table(NUMBERS)?;
+        db.table(NUMBERS)?.put(9, 9)
+    });
+    assert!(matches!(nested, Err(Error::Invalid { .. })), "{nested:?}");
+}
+
+#[test]
+fn isolation_levels_refuse_what_they_promise_to_refuse() {
+    let db = open(&Arc::new(MemoryStorage::new()));
+    db.transaction(|tx| {
+        tx.table(NUMBERS)?.put(1, 1)?;
+        tx.table(NUMBERS)?.put(2, 1)
+    })
+    .unwrap();
+    // Write skew: each reads both and writes one.
+    for (isolation, refused) in [(Isolation::Snapshot, false), (Isolation::Serializable, true)] {
+        let (mut a, mut b) = (db.begin(isolation), db.begin(isolation));
+        for tx in [&mut a, &mut b] {
+            let sum: i64 = tx.table(NUMBERS).unwrap().range(..).unwrap().map(|e| e.unwrap().1).sum();
+            assert!(sum > 0);
+        }
+        a.table(NUMBERS).unwrap().put(1, 5).unwrap();
+        b.table(NUMBERS).unwrap().put(2, 5).unwrap();
+        a.commit().unwrap();
+        assert_eq!(matches!(b.commit(), Err(Error::Conflict { .. })), refused, "{isolation:?}");
+    }
+    // Lost update.
+    for (isolation, refused) in [(Isolation::ReadCommitted, false), (Isolation::Snapshot, true)] {
+        let (mut a, mut b) = (db.begin(isolation), db.begin(isolation));
+        for tx in [&mut a, &mut b] {
+            tx.table(NUMBERS).unwrap().increment(1, 1).unwrap();
+        }
+        a.commit().unwrap();
+        assert_eq!(matches!(b.commit(), Err(Error::Conflict { .. })), refused, "{isolation:?}");
+    }
+    // Validation sees what was merged meanwhile.
+    let mut late = db.begin(Isolation::Serializable);
+    late.table(NUMBERS).unwrap().get(2).unwrap();
+    late.table(NUMBERS).unwrap().put(7, 7).unwrap();
+    db.table(NUMBERS).unwrap().put(2, 8).unwrap();
+    db.checkpoint().unwrap();
+    assert!(matches!(late.commit(), Err(Error::Conflict { .. } | Error::TransactionTooOld)));
+    assert_eq!(db.optimistic(Isolation::Serializable, |tx| tx.table(NUMBERS)?.increment(1, 1)).unwrap(), db.table(NUMBERS).unwrap().get(1).unwrap().unwrap());
+}
+
+#[test]
+fn long_values_live_outside_the_tree_and_come_back_whole() {
+    let storage = Arc::new(MemoryStorage::new());
+    let db = open(&storage);
+    let long: Vec<u8> = (0..300_000u32).map(|i| (i * 7 + i / 251) as u8).collect();
+    db.table(T).unwrap().put(b"long", &long[..]).unwrap();
+    db.transaction(|tx| {
+        tx.table(T)?.put_stream(b"streamed", long.len() as u64, |write| long.chunks(10_000).try_for_each(write))?;
+        tx.table(T)?.put(b"overwritten", &long[..])?;
+        tx.table(T)?.put(b"overwritten", b"short")
+    })
+    .unwrap();
+    let check = |db: &Database| {
+        let snapshot = db.snapshot();
+        let table = snapshot.table(T).unwrap();
+        assert!(table.get(b"long").unwrap().unwrap().bytes() == &long[..]);
+        assert_eq!(table.value_len(b"streamed").unwrap(), Some(300_000));
+        let mut part = [0; 1000];
+        assert_eq!(table.reader(b"streamed").unwrap().unwrap().read_at(299_500, &mut part).unwrap(), 500);
+        assert_eq!(part[..500], long[299_500..]);
+        assert_eq!(table.get(b"overwritten").unwrap().unwrap().bytes(), b"short");
+        let report = db.check().unwrap();
+        assert!(report.is_clean(), "{:#?}", report.problems);
+    };
+    check(&db);
+    let again = open(&crashed(&storage));
+    check(&again);
+    again.checkpoint().unwrap();
+    check(&again);
+    again.close().unwrap();
+    db.checkpoint().unwrap();
+    check(&db);
+    db.table(T).unwrap().delete(b"long").unwrap();
+    db.table(T).unwrap().delete_range(&b"s"[..]..&b"t"[..]).unwrap();
+    db.compact().unwrap();
+    assert!(db.check().unwrap().is_clean());
+    assert!(db.stats().file_bytes < 100_000, "{}", db.stats().file_bytes);
+    let transaction = db.begin(Isolation::Snapshot);
+    drop(transaction);
+}
+
+#[test]
+fn relaxed_commits_survive_a_killed_process() {
+    let storage = Arc::new(MemoryStorage::new());
+    let db = open(&storage);
+    for i in 0..500u32 {
+        db.transaction_with(Durability::Relaxed, |tx| tx.table(T)?.put(i.to_be_bytes(), b"x")).unwrap();
+    }
+    let again = open(&crashed(&storage));
+    assert_eq!(again.snapshot().table(T).unwrap().len().unwrap(), 500);
+    assert_eq!(again.recovery().replayed_commits, 500);
+}

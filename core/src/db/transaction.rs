@@ -1,0 +1,448 @@
+//! Read-write transactions.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+
+use hashbrown::HashMap;
+
+use super::catalogue::{Catalogue, check_type_names};
+use super::found::Found;
+use super::isolation::{Isolation, ReadSet};
+use super::range::{Cursor, Range, View};
+use crate::codec::slot::{Slot, ValueRef};
+use crate::engine::{self, Engine, FoundValue, KEY_BYTES_MAX, ValueWriter, Version};
+use crate::error::{Error, Result};
+use crate::memtable::Memtable;
+use crate::table::catalogue::{TableEntry, entry_key, next_id_key};
+use crate::table::{
+    Key, KeyBuffer, KeyPrefix, KeyRange, Lend, Table, Value, prefix, prefix_bounds, range_bounds, validate_name,
+};
+
+/// What a transaction has changed so far; a clone is a savepoint.
+#[derive(Clone, Debug)]
+pub(super) struct Changes {
+    pub memtable: Memtable,
+}
+
+/// A transaction: sees the database as it was at its start, with its own changes, and commits them all or none.
+///
+/// Dropping it without a commit undoes everything.
+pub struct WriteTransaction {
+    pub(super) engine: Arc<Engine>,
+    pub(super) catalogue: Arc<Catalogue>,
+    pub(super) version: Arc<Version>,
+    pub(super) changes: Changes,
+    pub(super) isolation: Isolation,
+    pub(super) reads: ReadSet,
+    /// Values written to extents of their own; given back if the transaction does not commit.
+    pub(super) values: Vec<ValueRef>,
+    tables: HashMap<String, Arc<TableEntry>>,
+    pub(super) changes_catalogue: bool,
+    pub(super) deadline_ns: Option<(u64, u64)>,
+    pub(super) committed: bool,
+}
+
+/// A point inside a transaction to go back to.
+#[derive(Clone, Debug)]
+pub struct Savepoint {
+    changes: Changes,
+    changes_catalogue: bool,
+}
+
+impl WriteTransaction {
+    pub(super) fn new(engine: Arc<Engine>, catalogue: Arc<Catalogue>, version: Arc<Version>, isolation: Isolation) -> Self {
+        Self {
+            engine,
+            catalogue,
+            version,
+            changes: Changes { memtable: Memtable::new() },
+            isolation,
+            reads: ReadSet::default(),
+            values: Vec::new(),
+            tables: HashMap::new(),
+            changes_catalogue: false,
+            deadline_ns: None,
+            committed: false,
+        }
+    }
+
+    /// The newest commit this transaction sees.
+    pub fn sequence(&self) -> u64 {
+        self.version.sequence
+    }
+
+    /// Opens a table for reading and writing; it is made with the first write if there is none.
+    pub fn table<K: Key, V: Value>(&mut self, table: Table<'_, K, V>) -> Result<WriteTable<'_, K, V>> {
+        let entry = self.ensure_table(table.name(), &table.key_type(), &table.value_type())?;
+        Ok(WriteTable { id: entry.id, tx: self, types: PhantomData })
+    }
+
+    /// Opens a table as bytes, making it with these types if there is none: for tools.
+    pub fn untyped_table(
+        &mut self,
+        name: &str,
+        key_type: &str,
+        value_type: &str,
+    ) -> Result<WriteTable<'_, &'static [u8], &'static [u8]>> {
+        let entry = self.ensure_table(name, key_type, value_type)?;
+        Ok(WriteTable { id: entry.id, tx: self, types: PhantomData })
+    }
+
+    /// Deletes a table with everything in it; false when there is none.
+    pub fn drop_table(&mut self, name: &str) -> Result<bool> {
+        let Some(entry) = self.find_table(name)? else { return Ok(false) };
+        let mut from = KeyBuffer::new();
+        prefix::encode_prefix(entry.id, &mut from);
+        self.changes.memtable.delete_range(&from, Some(&prefix::end_of(entry.id)), 0);
+        self.write(&entry_key(name), Slot::Tombstone)?;
+        self.tables.remove(name);
+        self.changes_catalogue = true;
+        Ok(true)
+    }
+
+    /// Marks this point. Going back to it undoes writes made since, never what was read.
+    pub fn savepoint(&self) -> Savepoint {
+        Savepoint { changes: self.changes.clone(), changes_catalogue: self.changes_catalogue }
+    }
+
+    /// Undoes everything written since the savepoint of this transaction was taken.
+    pub fn rollback_to(&mut self, savepoint: &Savepoint) {
+        self.changes = savepoint.changes.clone();
+        self.changes_catalogue = savepoint.changes_catalogue;
+        self.tables.clear();
+    }
+
+    fn find_table(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
+        if let Some(entry) = self.tables.get(name) {
+            return Ok(Some(Arc::clone(entry)));
+        }
+        let key = entry_key(name);
+        let entry = match engine::get_in_memtable(&self.changes.memtable, &key) {
+            Some(None) => None,
+            Some(Some(found)) => Some(Arc::new(TableEntry::decode(name, &found.to_vec(&self.engine.nodes)?)?)),
+            None => self.catalogue.entry(&self.engine, &self.version, name)?,
+        };
+        // What is read of the catalogue can conflict like any other key.
+        self.reads.point(self.isolation, &key);
+        if let Some(entry) = &entry {
+            self.tables.insert(String::from(name), Arc::clone(entry));
+        }
+        Ok(entry)
+    }
+
+    fn ensure_table(&mut self, name: &str, key_type: &str, value_type: &str) -> Result<Arc<TableEntry>> {
+        if let Some(entry) = self.find_table(name)? {
+            check_type_names(name, key_type, value_type, &entry)?;
+            return Ok(entry);
+        }
+        validate_name(name)?;
+        let id_key = next_id_key();
+        let nodes = Arc::clone(&self.engine.nodes);
+        let id = match self.get_raw(&id_key)? {
+            None => 1,
+            Some(found) => found
+                .to_vec(&nodes)?
+                .try_into()
+                .map(u64::from_le_bytes)
+                .map_err(|_| Error::invalid("the catalogue's table counter is malformed; run 'lightning check'"))?,
+        };
+        let entry = TableEntry {
+            id,
+            key_type: String::from(key_type),
+            value_type: String::from(value_type),
+            created_ms: self.engine.env.clock.wall_ms(),
+            options: alloc::collections::BTreeMap::new(),
+        };
+        self.write(&id_key, Slot::Inline(&(id + 1).to_le_bytes()))?;
+        self.write(&entry_key(name), Slot::Inline(&entry.encode()))?;
+        self.changes_catalogue = true;
+        let entry = Arc::new(entry);
+        self.tables.insert(String::from(name), Arc::clone(&entry));
+        Ok(entry)
+    }
+
+    pub(super) fn get_raw(&mut self, key: &[u8]) -> Result<Option<FoundValue<'_>>> {
+        self.check_deadline()?;
+        self.reads.point(self.isolation, key);
+        if self.isolation == Isolation::ReadCommitted {
+            self.version = self.engine.version();
+        }
+        match engine::get_in_memtable(&self.changes.memtable, key) {
+            Some(said) => Ok(said),
+            None => engine::get(&self.version, &self.engine.nodes, key),
+        }
+    }
+
+    fn write(&mut self, key: &[u8], slot: Slot<'_>) -> Result<()> {
+        self.check_deadline()?;
+        if key.len() > KEY_BYTES_MAX {
+            return Err(Error::LimitExceeded {
+                what: "the length of a key in bytes",
+                value: key.len() as u64,
+                limit: KEY_BYTES_MAX as u64,
+            });
+        }
+        let more = match slot {
+            Slot::Inline(bytes) => bytes.len(),
+            _ => 0,
+        } + key.len();
+        let limit = self.engine.options.transaction_bytes_max;
+        if self.changes.memtable.bytes() + more > limit {
+            return Err(Error::LimitExceeded {
+                what: "the size of a transaction's changes in bytes",
+                value: (self.changes.memtable.bytes() + more) as u64,
+                limit: limit as u64,
+            });
+        }
+        self.changes.memtable.put(key, slot, 0);
+        Ok(())
+    }
+
+    /// Stores a value inline or in an extent of its own, by its length.
+    pub(super) fn write_value(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        if value.len() <= self.engine.options.inline_bytes_max {
+            return self.write(key, Slot::Inline(value));
+        }
+        let mut writer = ValueWriter::new(&self.engine, value.len() as u64)?;
+        if let Err(error) = writer.write(&self.engine, value) {
+            writer.abandon(&self.engine);
+            return Err(error);
+        }
+        let value = writer.finish(&self.engine)?;
+        self.values.push(value);
+        self.write(key, Slot::Extent(value))
+    }
+
+    pub(super) fn delete_key(&mut self, key: &[u8]) -> Result<bool> {
+        let was_there = self.get_raw(key)?.is_some();
+        if was_there {
+            self.write(key, Slot::Tombstone)?;
+        }
+        Ok(was_there)
+    }
+
+    fn check_deadline(&self) -> Result<()> {
+        match self.deadline_ns {
+            Some((deadline, limit_ms)) if self.engine.env.clock.monotonic_ns() > deadline => {
+                Err(Error::TransactionTimeout { limit_ms })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for WriteTransaction {
+    fn drop(&mut self) {
+        if !self.committed {
+            for value in self.values.drain(..) {
+                self.engine.withdraw_value(&value);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for WriteTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteTransaction")
+            .field("sequence", &self.version.sequence)
+            .field("isolation", &self.isolation)
+            .field("changes", &self.changes.memtable.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A table inside a transaction: sees the transaction's own changes.
+pub struct WriteTable<'t, K: Key, V: Value> {
+    tx: &'t mut WriteTransaction,
+    id: u64,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K: Key, V: Value> WriteTable<'_, K, V> {
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn key(&self, key: &K::Borrowed<'_>) -> Result<KeyBuffer> {
+        let mut bytes = KeyBuffer::new();
+        prefix::encode_prefix(self.id, &mut bytes);
+        K::encode(key, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Writes `value` under `key`, whatever was there.
+    pub fn put(&mut self, key: impl Lend<K>, value: impl Lend<V>) -> Result<()> {
+        let key = self.key(&key.lend())?;
+        self.tx.write_value(&key, V::encode(&value.lend()).as_ref())
+    }
+
+    /// Writes a new key; one that exists is [`Error::Unexpected`].
+    pub fn insert(&mut self, key: impl Lend<K>, value: impl Lend<V>) -> Result<()> {
+        let key = self.key(&key.lend())?;
+        if self.tx.get_raw(&key)?.is_some() {
+            return Err(unexpected("the key exists already", &key));
+        }
+        self.tx.write_value(&key, V::encode(&value.lend()).as_ref())
+    }
+
+    /// Writes over an existing key; one that is missing is [`Error::Unexpected`].
+    pub fn replace(&mut self, key: impl Lend<K>, value: impl Lend<V>) -> Result<()> {
+        let key = self.key(&key.lend())?;
+        if self.tx.get_raw(&key)?.is_none() {
+            return Err(unexpected("there is no such key to replace", &key));
+        }
+        self.tx.write_value(&key, V::encode(&value.lend()).as_ref())
+    }
+
+    /// Deletes a key; tells whether it was there.
+    pub fn delete(&mut self, key: impl Lend<K>) -> Result<bool> {
+        let key = self.key(&key.lend())?;
+        self.tx.delete_key(&key)
+    }
+
+    /// Deletes every key of a range, at a cost that does not depend on how many there are.
+    pub fn delete_range(&mut self, range: impl KeyRange<K>) -> Result<()> {
+        let (from, to) = range_bounds::<K>(self.id, &range)?;
+        if *from < *to {
+            self.tx.check_deadline()?;
+            self.tx.changes.memtable.delete_range(&from, Some(&to), 0);
+        }
+        Ok(())
+    }
+
+    /// Writes `new` if the value is `expected` (`None`: no such key); tells whether it was.
+    pub fn compare_and_swap(&mut self, key: impl Lend<K>, expected: Option<&[u8]>, new: impl Lend<V>) -> Result<bool> {
+        let key = self.key(&key.lend())?;
+        let nodes = Arc::clone(&self.tx.engine.nodes);
+        let found = self.tx.get_raw(&key)?.map(|found| found.to_vec(&nodes)).transpose()?;
+        if found.as_deref() != expected {
+            return Ok(false);
+        }
+        self.tx.write_value(&key, V::encode(&new.lend()).as_ref())?;
+        Ok(true)
+    }
+
+    /// Writes a value of `len` bytes in pieces, for values too long to hold at once: `fill` is called with a function
+    /// that appends bytes.
+    pub fn put_stream(
+        &mut self,
+        key: impl Lend<K>,
+        len: u64,
+        fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        let key = self.key(&key.lend())?;
+        if len <= self.tx.engine.options.inline_bytes_max as u64 {
+            let mut bytes = Vec::new();
+            fill(&mut |piece| {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            })?;
+            if bytes.len() as u64 != len {
+                return Err(Error::invalid(alloc::format!("the value was announced with {len} bytes and got {}", bytes.len())));
+            }
+            return self.tx.write(&key, Slot::Inline(&bytes));
+        }
+        let engine = Arc::clone(&self.tx.engine);
+        let mut writer = ValueWriter::new(&engine, len)?;
+        if let Err(error) = fill(&mut |piece| writer.write(&engine, piece)) {
+            writer.abandon(&engine);
+            return Err(error);
+        }
+        let value = writer.finish(&engine)?;
+        self.tx.values.push(value);
+        self.tx.write(&key, Slot::Extent(value))
+    }
+
+    /// The value of `key`, if there is one.
+    pub fn get(&mut self, key: impl Lend<K>) -> Result<Option<Found<'_, V>>> {
+        let key = self.key(&key.lend())?;
+        let nodes = Arc::clone(&self.tx.engine.nodes);
+        self.tx.get_raw(&key)?.map(|found| Found::new(found, &nodes)).transpose()
+    }
+
+    /// Whether there is such a key.
+    pub fn contains(&mut self, key: impl Lend<K>) -> Result<bool> {
+        let key = self.key(&key.lend())?;
+        Ok(self.tx.get_raw(&key)?.is_some())
+    }
+
+    /// The entries of a range in key order, from either end, as they are now: what is written later does not show.
+    pub fn range(&mut self, range: impl KeyRange<K>) -> Result<Range<K, V>> {
+        let (from, to) = range_bounds::<K>(self.id, &range)?;
+        Ok(Range::new(self.view(&from, &to), self.id, from, to))
+    }
+
+    /// The entries whose keys begin with `prefix`, as they are now.
+    pub fn prefix(&mut self, prefix: impl KeyPrefix<K>) -> Result<Range<K, V>> {
+        let (from, to) = prefix_bounds::<K>(self.id, &prefix)?;
+        Ok(Range::new(self.view(&from, &to), self.id, from, to))
+    }
+
+    /// A cursor over a range as it is now; it stands nowhere until it is moved.
+    pub fn cursor(&mut self, range: impl KeyRange<K>) -> Result<Cursor<K, V>> {
+        let (from, to) = range_bounds::<K>(self.id, &range)?;
+        Ok(Cursor::new(self.view(&from, &to), self.id, from, to))
+    }
+
+    /// How many keys the range holds.
+    pub fn count(&mut self, range: impl KeyRange<K>) -> Result<u64> {
+        let (from, to) = range_bounds::<K>(self.id, &range)?;
+        if *from >= *to {
+            return Ok(0);
+        }
+        self.tx.reads.range(self.tx.isolation, &from, &to);
+        engine::count(&self.tx.version, Some(&self.tx.changes.memtable), &self.tx.engine.nodes, &from, Some(&to))
+    }
+
+    /// How many keys the table holds.
+    pub fn len(&mut self) -> Result<u64> {
+        self.count(..)
+    }
+
+    /// Whether the table holds no key.
+    pub fn is_empty(&mut self) -> Result<bool> {
+        Ok(self.cursor(..)?.first()?.is_none())
+    }
+
+    /// The whole range asked for counts as read, whatever part of it is then looked at.
+    fn view(&mut self, from: &[u8], to: &[u8]) -> View {
+        self.tx.reads.range(self.tx.isolation, from, to);
+        View {
+            engine: Arc::clone(&self.tx.engine),
+            version: Arc::clone(&self.tx.version),
+            changes: (!self.tx.changes.memtable.is_empty()).then(|| self.tx.changes.clone()),
+        }
+    }
+}
+
+impl<K: Key> WriteTable<'_, K, i64> {
+    /// Adds `by` to the number under `key` (0 when missing) and gives the sum; overflow is an error.
+    pub fn increment(&mut self, key: impl Lend<K>, by: i64) -> Result<i64> {
+        let key = self.key(&key.lend())?;
+        let nodes = Arc::clone(&self.tx.engine.nodes);
+        let old = match self.tx.get_raw(&key)? {
+            None => 0,
+            Some(found) => <i64 as Value>::decode(&found.to_vec(&nodes)?)?,
+        };
+        let new = old.checked_add(by).ok_or_else(|| Error::invalid(alloc::format!("{old} + {by} does not fit 64 bits")))?;
+        self.tx.write(&key, Slot::Inline(&new.to_le_bytes()))?;
+        Ok(new)
+    }
+}
+
+impl<K: Key, V: Value> fmt::Debug for WriteTable<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteTable").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The error for a condition on a key that does not hold.
+pub(super) fn unexpected(what: &'static str, key: &[u8]) -> Error {
+    let key = prefix::split(key).map_or(key, |(_, key)| key);
+    let shown = key.get(..64).unwrap_or(key).escape_ascii();
+    Error::Unexpected { what, key: alloc::format!("\"{shown}\"") }
+}
+

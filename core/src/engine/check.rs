@@ -1,0 +1,192 @@
+//! Proof that a database is whole: every node and value verifies, the trees are ordered and counted right, and every
+//! sector is accounted for exactly: reachable + pending = in use.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::state::Engine;
+use super::values::{ValueReader, extent_of};
+use crate::codec::slot::ValueRef;
+use crate::env::FileId;
+use crate::error::{Error, Result};
+use crate::space::{Extent, GRAIN_BYTES, RESERVED_SECTORS, SECTOR_BYTES};
+use crate::tree::{self, Damage, MergeMode, NodeRef, Root, Walk};
+
+/// What a check has looked at, and what it found wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// Nodes read and verified.
+    pub nodes: u64,
+    /// Entries in the trees, tombstones of runs included.
+    pub entries: u64,
+    /// Values in extents of their own, read whole and verified.
+    pub values: u64,
+    /// Bytes of those values.
+    pub value_bytes: u64,
+    /// Bytes of nodes as stored.
+    pub node_bytes: u64,
+    /// Everything found wrong, in plain words; empty when the database is whole.
+    pub problems: Vec<String>,
+}
+
+impl CheckReport {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.problems.is_empty()
+    }
+}
+
+/// Problems listed at most; more are counted in the last line.
+const PROBLEMS_MAX: usize = 100;
+
+/// Counts grains by sector.
+struct Visitor<'a> {
+    engine: &'a Engine,
+    report: CheckReport,
+    grains: Vec<u16>,
+    /// Found, and not read yet.
+    values: Vec<ValueRef>,
+    progress: &'a mut dyn FnMut(&CheckReport),
+}
+
+impl Visitor<'_> {
+    fn extent(&mut self, extent: Extent) {
+        let start = extent.offset / GRAIN_BYTES;
+        let per_sector = SECTOR_BYTES / GRAIN_BYTES;
+        for grain in start..start + extent.len.div_ceil(GRAIN_BYTES) {
+            let sector = (grain / per_sector) as usize;
+            match self.grains.get_mut(sector) {
+                Some(count) => *count = count.saturating_add(1),
+                None => return self.problem(format!("{} bytes at {} lie outside the file", extent.len, extent.offset)),
+            }
+        }
+    }
+
+    fn problem(&mut self, what: String) {
+        if self.report.problems.len() < PROBLEMS_MAX {
+            self.report.problems.push(what);
+        }
+    }
+}
+
+impl tree::Visitor for Visitor<'_> {
+    fn node(&mut self, node: &NodeRef, _level: u8) {
+        self.report.nodes += 1;
+        self.report.node_bytes += u64::from(node.len);
+        self.extent(Extent { offset: node.offset, len: u64::from(node.len) });
+        (self.progress)(&self.report);
+    }
+
+    fn value(&mut self, _key: &[u8], value: ValueRef) {
+        self.values.push(value);
+    }
+
+    fn damage(&mut self, damage: &Damage<'_>) {
+        let low = damage.low.get(..32).unwrap_or(damage.low).escape_ascii();
+        let high = damage.high.map_or_else(|| String::from("the end"), |high| {
+            format!("\"{}\"", high.get(..32).unwrap_or(high).escape_ascii())
+        });
+        self.problem(format!(
+            "{} at {}: node of level {}, keys from \"{low}\" to {high}: {}",
+            FileId::Data,
+            damage.node.offset,
+            damage.level,
+            damage.what
+        ));
+    }
+}
+
+impl Visitor<'_> {
+    /// Reads the values found since the last call, block by block.
+    fn read_values(&mut self) -> Result<()> {
+        let mut buf = vec![0; super::values::BLOCK_BYTES];
+        while let Some(&value) = self.values.last() {
+            let mut reader = ValueReader::new(&self.engine.nodes, value);
+            let mut at = 0;
+            let mut damage = None;
+            while at < value.len {
+                match reader.read_at(at, &mut buf) {
+                    Ok(0) => break,
+                    Ok(read) => at += read as u64,
+                    Err(error @ Error::Corrupt(_)) => {
+                        damage = Some(format!("{error}"));
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            self.values.pop();
+            self.report.values += 1;
+            self.report.value_bytes += value.len;
+            self.extent(extent_of(&value));
+            damage.into_iter().for_each(|what| self.problem(what));
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// Verifies everything that storage holds. Holds background work off meanwhile; readers and writers go on.
+    /// `NotResident` means: fetch and call again.
+    pub(crate) fn check(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
+        let mut work = self.work.lock();
+        while work.job.is_some() {
+            self.step_in(&mut work)?;
+        }
+        let version = self.version();
+        let sectors = self.space.lock().map.sectors();
+        let mut visitor = Visitor {
+            engine: self,
+            report: CheckReport::default(),
+            grains: vec![0; sectors as usize],
+            values: Vec::new(),
+            progress,
+        };
+        let layers = &version.layers;
+        let mut roots: Vec<(Root, MergeMode)> = layers.base.into_iter().map(|root| (root, MergeMode::DropTombstones)).collect();
+        let runs = layers.runs.iter().flat_map(|layer| [layer.run.points, layer.run.intervals]).flatten();
+        roots.extend(runs.map(|root| (root, MergeMode::KeepTombstones)));
+        for (root, mode) in roots {
+            visitor.report.entries += root.entries;
+            let mut walk = Walk::new(Some(root), mode);
+            while walk.step(&super::nodes::Uncached(&self.nodes), &mut visitor, self.options.step_entries)? {
+                visitor.read_values()?;
+            }
+            visitor.read_values()?;
+        }
+        for sector in 0..RESERVED_SECTORS {
+            visitor.extent(Extent { offset: sector * SECTOR_BYTES, len: SECTOR_BYTES });
+        }
+        visitor.extent(work.superblock.record.0);
+        for &(offset, _) in &work.map_pages {
+            visitor.extent(Extent { offset, len: SECTOR_BYTES });
+        }
+        let space = self.space.lock();
+        for free in space.pending.iter() {
+            visitor.extent(free.extent);
+        }
+        for (&offset, &len) in &space.in_flight {
+            visitor.extent(Extent { offset, len });
+        }
+        // A damaged node hides what lies below it, so only a whole tree can be held against the map.
+        if visitor.report.is_clean() {
+            for sector in 0..sectors {
+                let (counted, mapped) =
+                    (visitor.grains.get(sector as usize).copied().unwrap_or(0), u16::from(space.map.sector_used(sector)));
+                if counted != mapped {
+                    let at = sector * SECTOR_BYTES;
+                    visitor.problem(format!(
+                        "{} at {at}: {} bytes are referred to, but the space map says {}",
+                        FileId::Data,
+                        u64::from(counted) * GRAIN_BYTES,
+                        u64::from(mapped) * GRAIN_BYTES
+                    ));
+                }
+            }
+        }
+        Ok(visitor.report)
+    }
+}

@@ -1,0 +1,322 @@
+//! Commit: append to the log, apply to the head, sync, publish, acknowledge.
+//!
+//! Publication is in sequence order. While one sync is under way arriving commits are appended and share the next.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use super::options::Durability;
+use super::recent::{OptimisticPin, Recent};
+use super::state::{Engine, Stopped, Writer};
+use super::version::{Frozen, Layers, MemtableValues, Version};
+use crate::codec::slot::{Slot, ValueRef};
+use crate::env::sync::Mutex;
+use crate::env::{FileId, SyncTicket};
+use crate::error::{Error, Result};
+use crate::log::{Operation, OperationWriter, Operations, Preamble};
+use crate::memtable::{Lookup, Memtable};
+
+/// How far the log is durable, and who is syncing it.
+#[derive(Debug, Default)]
+pub(super) struct Durable {
+    state: Mutex<SyncState>,
+    #[cfg(feature = "std")]
+    changed: std::sync::Condvar,
+}
+
+impl Durable {
+    /// Everything up to `sequence` was found on the medium.
+    pub(super) fn at(sequence: u64) -> Self {
+        let state = Mutex::new(SyncState { durable: sequence, ..SyncState::default() });
+        Self { state, ..Self::default() }
+    }
+}
+
+#[derive(Debug, Default)]
+struct SyncState {
+    durable: u64,
+    syncing: bool,
+    ticket: Option<SyncTicket>,
+    target: u64,
+    failed: Option<String>,
+}
+
+/// The result of an append: what to wait for before telling anyone.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub(crate) struct Appended {
+    pub sequence: u64,
+    /// Acknowledge only when the log is durable up to `sequence`.
+    pub wait: bool,
+}
+
+impl Engine {
+    /// Appends the operations that `write` gives as one commit and applies it. `validate` sees the head before anything
+    /// is written and may refuse. `buffer` holds the encoded commit meanwhile.
+    pub(crate) fn append(
+        &self,
+        buffer: &mut Vec<u8>,
+        durability: Durability,
+        validate: impl FnOnce(&Version, &Recent) -> Result<()>,
+        write: impl FnOnce(&mut OperationWriter<'_>),
+    ) -> Result<Appended> {
+        let mut writer = self.writer.lock();
+        if let Some(stopped) = &writer.stopped {
+            return Err(stopped.error());
+        }
+        let (sequence, time_ms) = {
+            let head = self.head_of(&writer);
+            validate(&head, &writer.recent)?;
+            (head.sequence + 1, self.env.clock.wall_ms().max(head.time_ms))
+        };
+        write(&mut OperationWriter::begin(buffer, time_ms, None));
+        let Some(log) = writer.log.as_mut() else { return Err(Error::ReadOnly) };
+        log.append(self.storage(), sequence, buffer)?;
+        self.counters.commits.add(1);
+        self.counters.log_bytes.add(buffer.len());
+        writer.appended = sequence;
+        let wait = durability == Durability::Sync;
+        let Some((_, operations)) = Preamble::split(buffer) else { return Err(Error::invalid("a commit was malformed")) };
+        self.apply(&mut writer, operations, sequence, time_ms, wait);
+        let appended = Appended { sequence, wait: wait || writer.head.is_some() };
+        if wait {
+            writer.must_sync = sequence;
+        }
+        self.freeze_if_full(&mut writer);
+        Ok(appended)
+    }
+
+    /// Applies to the visible state itself when nothing is waiting for a sync and this commit need not wait, else to the
+    /// head. A visible state that nobody else holds is changed in place.
+    fn apply(&self, writer: &mut Writer, operations: &[u8], sequence: u64, time_ms: u64, wait: bool) {
+        let Writer { head, values, .. } = writer;
+        let memtable_bytes;
+        if wait || head.is_some() {
+            let version = head.get_or_insert_with(|| self.version());
+            memtable_bytes = change(version, operations, sequence, time_ms, values);
+        } else {
+            let mut visible = self.visible.lock();
+            memtable_bytes = change(&mut visible, operations, sequence, time_ms, values);
+        }
+        self.memtable_bytes.store(memtable_bytes, Ordering::Relaxed);
+    }
+
+    fn freeze_if_full(&self, writer: &mut Writer) {
+        if self.memtable_bytes() >= self.options.memtable_bytes {
+            self.freeze(writer, 1);
+        }
+    }
+
+    /// Turns the active memtable into a frozen layer and starts an empty one, unless `frozen_max` are waiting already.
+    pub(super) fn freeze(&self, writer: &mut Writer, frozen_max: usize) {
+        let head = self.head_of(writer);
+        if head.memtable.is_empty() || head.layers.frozen.len() >= frozen_max {
+            return;
+        }
+        let Some(log) = writer.log.as_ref() else { return };
+        let frozen = Arc::new(Frozen {
+            memtable: head.memtable.clone(),
+            log_end: log.position(),
+            sequence: head.sequence,
+            values: core::mem::take(&mut writer.values),
+        });
+        let mut stack = head.layers.frozen.clone();
+        stack.insert(0, frozen);
+        let layers = Arc::new(Layers { frozen: stack, ..(*head.layers).clone() });
+        let next = Arc::new(Version { memtable: Memtable::new(), layers: Arc::clone(&layers), ..(*head).clone() });
+        let mut space = self.space.lock();
+        let publication = layers.publication;
+        space.live.push((publication, Arc::downgrade(&layers)));
+        drop(space);
+        if writer.head.is_some() {
+            writer.head = Some(next);
+        } else {
+            *self.visible.lock() = next;
+        }
+        self.memtable_bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// Returns when the log is durable up to `sequence` and everything up to there is visible. One caller syncs for all
+    /// who wait.
+    pub(crate) fn make_durable(&self, sequence: u64) -> Result<()> {
+        loop {
+            let mut state = self.durable.state.lock();
+            if state.durable >= sequence {
+                return Ok(());
+            }
+            if let Some(cause) = &state.failed {
+                return Err(Error::OutcomeUnknown { cause: cause.clone() });
+            }
+            if state.syncing && state.ticket.is_none() {
+                #[cfg(feature = "std")]
+                {
+                    drop(self.durable.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner));
+                    continue;
+                }
+                #[cfg(not(feature = "std"))]
+                return Err(Error::invalid("a sync is already under way"));
+            }
+            if !state.syncing {
+                state.syncing = true;
+                let mut writer = self.writer.lock();
+                let head = self.head_of(&writer);
+                state.target = writer.appended;
+                writer.syncing = Some(head);
+            }
+            let (target, mut ticket) = (state.target, state.ticket);
+            drop(state);
+            let result = self.barrier(FileId::Log, &mut ticket);
+            let mut state = self.durable.state.lock();
+            state.ticket = ticket;
+            match result {
+                Err(error @ Error::Pending(_)) => return Err(error),
+                Ok(()) => {
+                    state.durable = state.durable.max(target);
+                    state.syncing = false;
+                    drop(state);
+                    self.publish(target);
+                }
+                Err(error) => {
+                    state.syncing = false;
+                    state.failed = Some(format!("{error}"));
+                    drop(state);
+                    self.poison(&error);
+                }
+            }
+            #[cfg(feature = "std")]
+            self.durable.changed.notify_all();
+        }
+    }
+
+    /// Everything up to `durable` is on the medium: shows it, and what follows without waiting for a sync of its own.
+    fn publish(&self, durable: u64) {
+        let mut writer = self.writer.lock();
+        if let Some(log) = writer.log.as_mut() {
+            log.set_durable(durable);
+        }
+        let synced = writer.syncing.take();
+        if writer.must_sync <= durable {
+            if let Some(head) = writer.head.take() {
+                *self.visible.lock() = head;
+            }
+        } else if let Some(synced) = synced {
+            let mut visible = self.visible.lock();
+            // Commits that wait for no sync may have moved it on meanwhile.
+            if synced.sequence > visible.sequence {
+                *visible = synced;
+            }
+        }
+    }
+
+    /// Makes values in extents of their own durable, before a commit refers to them.
+    pub(crate) fn sync_values(&self) -> Result<()> {
+        match self.storage().sync(FileId::Data) {
+            Ok(crate::env::Sync::Done) => Ok(()),
+            // Barriers complete in order, so the log's own, which follows, covers it.
+            Ok(crate::env::Sync::Pending(_)) => Ok(()),
+            Err(error) => {
+                let error = Error::from(error);
+                self.poison(&error);
+                Err(error)
+            }
+        }
+    }
+
+    /// The platform has completed a barrier.
+    pub(crate) fn complete_sync(&self, ticket: SyncTicket, result: core::result::Result<(), String>) {
+        self.tickets.lock().complete(ticket, result);
+    }
+
+    /// An optimistic transaction begins after commit `start`: what it needs for validation is kept.
+    pub(crate) fn begin_optimistic(&self, start: u64) -> OptimisticPin {
+        self.optimistic.lock().begin(start);
+        OptimisticPin { start, ended: AtomicBool::new(false) }
+    }
+
+    /// It has ended, one way or the other. Saying so again does nothing.
+    pub(crate) fn end_optimistic(&self, pin: &OptimisticPin) {
+        if !pin.ended.swap(true, Ordering::Relaxed) {
+            self.optimistic.lock().end(pin.start);
+        }
+    }
+
+    /// Whether a frozen memtable waits to be merged.
+    pub(crate) fn has_frozen(&self) -> bool {
+        !self.version().layers.frozen.is_empty()
+    }
+
+    /// Takes no more writes and says so to everyone who tries.
+    pub(super) fn stop(&self, why: Stopped) {
+        self.writer.lock().stopped = Some(why);
+    }
+}
+
+/// Applies one commit to a version, in place if nobody else holds it. Returns the bytes of its memtable.
+fn change(
+    version: &mut Arc<Version>,
+    operations: &[u8],
+    sequence: u64,
+    time_ms: u64,
+    values: &mut MemtableValues,
+) -> usize {
+    if Arc::get_mut(version).is_none() {
+        *version = Arc::new((**version).clone());
+    }
+    let Some(version) = Arc::get_mut(version) else { return 0 };
+    apply_operations(&mut version.memtable, Operations::new(operations, sequence, 0), sequence, values);
+    version.sequence = sequence;
+    version.time_ms = time_ms;
+    version.memtable.bytes()
+}
+
+/// Applies logged operations to a memtable; value extents they bring or overwrite join `values`. Stops at the first
+/// malformed operation and answers false.
+pub(super) fn apply_operations(
+    memtable: &mut Memtable,
+    operations: Operations<'_>,
+    sequence: u64,
+    values: &mut MemtableValues,
+) -> bool {
+    for operation in operations {
+        let Ok(operation) = operation else { return false };
+        let (key, slot) = match operation {
+            Operation::Put { key, value } => (key, Slot::Inline(value)),
+            Operation::PutExtent { key, value } => {
+                values.all.push(value);
+                (key, Slot::Extent(value))
+            }
+            Operation::Delete { key } => (key, Slot::Tombstone),
+            Operation::DeleteRange { start, end } => {
+                if !values.all.is_empty() {
+                    collect_values(memtable, start, end, &mut values.dead);
+                }
+                memtable.delete_range(start, end, sequence);
+                continue;
+            }
+        };
+        if !values.all.is_empty()
+            && let Lookup::Found { slot: Slot::Extent(old), .. } = memtable.get(key)
+        {
+            values.dead.push(old);
+        }
+        memtable.put(key, slot, sequence);
+    }
+    true
+}
+
+fn collect_values(memtable: &Memtable, start: &[u8], end: Option<&[u8]>, dead: &mut Vec<ValueRef>) {
+    let mut cursor = memtable.cursor();
+    cursor.seek(start);
+    while let Some(entry) = cursor.entry() {
+        if end.is_some_and(|end| entry.key >= end) {
+            break;
+        }
+        if let Slot::Extent(value) = entry.slot {
+            dead.push(value);
+        }
+        cursor.next();
+    }
+}

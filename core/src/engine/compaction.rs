@@ -1,0 +1,332 @@
+//! Runs merge among themselves and into the base; nodes at the end of the file move down so that it can be cut.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::changes::{KeyRange, LayerChanges};
+use super::flush::{IntervalEntries, merge_into, relocate_into};
+use super::layer::Layer;
+use super::maintenance::{JobExtents, JobSink, Progress, RUN_FANOUT, Work};
+use super::state::Engine;
+use super::values::ValueMoves;
+use super::version::{Layers, Run, RunLayer};
+use crate::error::Result;
+use crate::space::Extent;
+use crate::tree::{Merge, MergeMode, MergeProgress, NodeRef, NodeSource, Root, TreeCursor};
+
+/// Steps' worth of entries that go into the base before the result is published.
+const CHUNK_STEPS: usize = 16;
+/// Relocation must shorten the file by this much to be worth its writes.
+const RELOCATION_GAIN_BYTES_MIN: u64 = 64 << 10;
+
+impl Run {
+    /// Points and intervals.
+    pub(super) fn entries(&self) -> u64 {
+        [&self.points, &self.intervals].into_iter().flatten().map(|root| root.entries).sum()
+    }
+}
+
+/// Several runs next to each other in age become one of the next level.
+#[derive(Debug)]
+pub(super) struct MergeRuns {
+    inputs: Vec<RunLayer>,
+    pub(super) extents: JobExtents,
+    phase: RunsPhase,
+    points: Option<Root>,
+    intervals: Option<Root>,
+}
+
+#[derive(Debug)]
+enum RunsPhase {
+    Start,
+    Points(LayerChanges, Merge),
+    Intervals(IntervalEntries, Merge),
+    Free(FreeTrees),
+}
+
+impl MergeRuns {
+    /// The newest group of a level that is full.
+    pub(super) fn choose(layers: &Layers) -> Option<Self> {
+        let runs = &layers.runs;
+        let mut start = 0;
+        while start < runs.len() {
+            let level = runs.get(start)?.run.level;
+            let len = runs.iter().skip(start).take_while(|layer| layer.run.level == level).count();
+            if len >= RUN_FANOUT {
+                return Some(Self {
+                    inputs: runs.get(start..start + len)?.to_vec(),
+                    extents: JobExtents::default(),
+                    phase: RunsPhase::Start,
+                    points: None,
+                    intervals: None,
+                });
+            }
+            start += len;
+        }
+        None
+    }
+
+    fn changes(&self, engine: &Engine) -> LayerChanges {
+        let make = || self.inputs.iter().map(|layer| Layer::run(layer, &engine.nodes)).collect();
+        LayerChanges::new(make, Vec::from([KeyRange::all()]))
+    }
+
+    pub(super) fn step(&mut self, engine: &Engine, work: &mut Work) -> Result<Progress> {
+        let budget = engine.options.step_entries;
+        match &mut self.phase {
+            RunsPhase::Start => {
+                self.phase = RunsPhase::Points(self.changes(engine), merge_into(None, MergeMode::KeepTombstones, engine));
+            }
+            RunsPhase::Points(changes, merge) => {
+                let mut sink = JobSink::new(engine, &mut self.extents);
+                let progress = merge.step(&*engine.nodes, changes, &mut sink, budget)?;
+                self.extents.free_values(&changes.take_hidden_values());
+                if let MergeProgress::Done(root) = progress {
+                    self.points = root;
+                    let intervals = IntervalEntries::new(self.changes(engine));
+                    self.phase = RunsPhase::Intervals(intervals, merge_into(None, MergeMode::KeepTombstones, engine));
+                }
+            }
+            RunsPhase::Intervals(changes, merge) => {
+                let mut sink = JobSink::new(engine, &mut self.extents);
+                if let MergeProgress::Done(root) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
+                    self.intervals = root;
+                    self.phase = RunsPhase::Free(FreeTrees::of_runs(&self.inputs));
+                }
+            }
+            RunsPhase::Free(free) => {
+                if free.step(&engine.nodes, &mut self.extents.freed, budget)? {
+                    self.publish(engine, work);
+                    return Ok(Progress::Idle);
+                }
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    fn publish(&mut self, engine: &Engine, work: &mut Work) {
+        work.next_run_id += 1;
+        let run = Arc::new(Run {
+            id: work.next_run_id,
+            level: self.inputs.iter().map(|layer| layer.run.level).max().unwrap_or(0).saturating_add(1),
+            points: self.points,
+            intervals: self.intervals,
+            bytes: self.inputs.iter().map(|layer| layer.run.bytes).sum(),
+        });
+        work.published(&self.extents);
+        let is_input = |layer: &RunLayer| self.inputs.iter().any(|input| input.run.id == layer.run.id);
+        engine.publish_layers(
+            |layers| {
+                let mut runs = Vec::new();
+                let mut placed = run.entries() == 0;
+                for layer in &layers.runs {
+                    if !is_input(layer) {
+                        runs.push(layer.clone());
+                    } else if !placed {
+                        runs.push(RunLayer { run: Arc::clone(&run), merged_below: None });
+                        placed = true;
+                    }
+                }
+                Layers { runs, ..layers.clone() }
+            },
+            &self.extents.freed,
+            &self.extents.written,
+        );
+    }
+}
+
+/// One chunk of the runs, from the lowest key not yet merged, goes into the base.
+///
+/// **Layer invariant, kept here:** all runs that are older than any participant take part, over the same range, in one
+/// merge; the range is then no longer part of any of them.
+#[derive(Debug)]
+pub(super) struct MergeToBase {
+    participants: Vec<RunLayer>,
+    pub(super) extents: JobExtents,
+    phase: BasePhase,
+    to: Option<Arc<[u8]>>,
+    base: Option<Root>,
+}
+
+#[derive(Debug)]
+enum BasePhase {
+    Start,
+    Merge(LayerChanges, Merge),
+    Free(FreeTrees),
+}
+
+impl MergeToBase {
+    /// Goes on with the runs that are partly merged; if none is, starts with all.
+    pub(super) fn new(layers: &Layers) -> Self {
+        let started: Vec<_> = layers.runs.iter().filter(|layer| layer.merged_below.is_some()).cloned().collect();
+        Self {
+            participants: if started.is_empty() { layers.runs.clone() } else { started },
+            extents: JobExtents::default(),
+            phase: BasePhase::Start,
+            to: None,
+            base: None,
+        }
+    }
+
+    pub(super) fn step(&mut self, engine: &Engine, work: &mut Work) -> Result<Progress> {
+        let budget = engine.options.step_entries;
+        match &mut self.phase {
+            BasePhase::Start => {
+                let from = self.participants.iter().find_map(|layer| layer.merged_below.clone());
+                let from = from.unwrap_or_else(|| Arc::from(&[][..]));
+                self.to = self.chunk_end(engine, &from, budget * CHUNK_STEPS)?;
+                let make = || self.participants.iter().map(|layer| Layer::run(layer, &engine.nodes)).collect();
+                let changes = LayerChanges::new(make, Vec::from([KeyRange { from, to: self.to.clone() }]));
+                let base = engine.version().layers.base;
+                self.phase = BasePhase::Merge(changes, merge_into(base, MergeMode::DropTombstones, engine));
+            }
+            BasePhase::Merge(changes, merge) => {
+                let mut sink = JobSink::new(engine, &mut self.extents);
+                let progress = merge.step(&*engine.nodes, changes, &mut sink, budget)?;
+                self.extents.free_values(&changes.take_hidden_values());
+                if let MergeProgress::Done(root) = progress {
+                    self.base = root;
+                    let finished = if self.to.is_none() { &self.participants[..] } else { &[] };
+                    self.phase = BasePhase::Free(FreeTrees::of_runs(finished));
+                }
+            }
+            BasePhase::Free(free) => {
+                if free.step(&engine.nodes, &mut self.extents.freed, budget)? {
+                    self.publish(engine, work);
+                    return Ok(Progress::Idle);
+                }
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    /// The lowest key that any participant reaches after `entries` entries; `None` when all end before.
+    fn chunk_end(&self, engine: &Engine, from: &[u8], entries: usize) -> Result<Option<Arc<[u8]>>> {
+        let mut end: Option<Arc<[u8]>> = None;
+        for root in self.participants.iter().flat_map(|layer| [layer.run.points, layer.run.intervals]).flatten() {
+            let mut cursor = TreeCursor::new(&*engine.nodes, Some(root));
+            cursor.seek(from)?;
+            for _ in 0..entries {
+                if cursor.entry().is_none() {
+                    break;
+                }
+                cursor.next()?;
+            }
+            if let Some((key, _)) = cursor.entry()
+                && end.as_ref().is_none_or(|end| key < &**end)
+            {
+                end = Some(Arc::from(key));
+            }
+        }
+        Ok(end)
+    }
+
+    fn publish(&mut self, engine: &Engine, work: &mut Work) {
+        work.published(&self.extents);
+        let takes_part = |layer: &RunLayer| self.participants.iter().any(|other| other.run.id == layer.run.id);
+        let (to, base) = (self.to.clone(), self.base);
+        engine.publish_layers(
+            |layers| {
+                let runs = layers.runs.iter().filter_map(|layer| match (takes_part(layer), &to) {
+                    (false, _) => Some(layer.clone()),
+                    (true, Some(to)) => Some(RunLayer { merged_below: Some(Arc::clone(to)), ..layer.clone() }),
+                    (true, None) => None,
+                });
+                Layers { runs: runs.collect(), base, ..layers.clone() }
+            },
+            &self.extents.freed,
+            &self.extents.written,
+        );
+    }
+}
+
+/// Nodes and values of the base at or beyond an offset are written again below it.
+#[derive(Debug)]
+pub(super) struct Relocate {
+    pub(super) extents: JobExtents,
+    base: Root,
+    from: u64,
+    phase: RelocatePhase,
+}
+
+#[derive(Debug)]
+enum RelocatePhase {
+    Values(ValueMoves),
+    Nodes(LayerChanges, Merge),
+}
+
+impl Engine {
+    /// Relocation of the base, if it would shorten the file.
+    pub(super) fn choose_relocation(&self, work: &Work) -> Option<Relocate> {
+        let from = self.space.lock().map.relocation_target(RELOCATION_GAIN_BYTES_MIN)?;
+        let base = self.version().layers.base?;
+        let moves = ValueMoves::new(self, base, from);
+        let phase = match work.values {
+            0 => Relocate::nodes(&moves, base, from, self),
+            _ => RelocatePhase::Values(moves),
+        };
+        Some(Relocate { extents: JobExtents::default(), base, from, phase })
+    }
+}
+
+impl Relocate {
+    fn nodes(moves: &ValueMoves, base: Root, from: u64, engine: &Engine) -> RelocatePhase {
+        let make = || Layer::memtable(&moves.moved).into_iter().collect();
+        let changes = LayerChanges::new(make, Vec::from([KeyRange::all()]));
+        RelocatePhase::Nodes(changes, relocate_into(base, from, engine))
+    }
+
+    pub(super) fn step(&mut self, engine: &Engine, work: &mut Work) -> Result<Progress> {
+        let budget = engine.options.step_entries;
+        match &mut self.phase {
+            RelocatePhase::Values(moves) => {
+                let done = moves.step(engine, budget);
+                self.extents.written.append(&mut moves.written);
+                if done? {
+                    self.phase = Self::nodes(moves, self.base, self.from, engine);
+                }
+                Ok(Progress::More)
+            }
+            RelocatePhase::Nodes(changes, merge) => {
+                let mut sink = JobSink::new(engine, &mut self.extents);
+                let MergeProgress::Done(base) = merge.step(&*engine.nodes, changes, &mut sink, budget)? else {
+                    return Ok(Progress::More);
+                };
+                // Moved, not gone.
+                self.extents.freed_values = 0;
+                work.published(&self.extents);
+                engine.publish_layers(|layers| Layers { base, ..layers.clone() }, &self.extents.freed, &self.extents.written);
+                Ok(Progress::Idle)
+            }
+        }
+    }
+}
+
+/// Lists the nodes of trees that are no longer needed, by their parents: no leaf is read. Values are not listed: they
+/// live on in the tree the records were merged into.
+#[derive(Debug)]
+struct FreeTrees {
+    stack: Vec<(NodeRef, u8)>,
+}
+
+impl FreeTrees {
+    fn of_runs(runs: &[RunLayer]) -> Self {
+        let roots = runs.iter().flat_map(|layer| [layer.run.points, layer.run.intervals]).flatten();
+        Self { stack: roots.map(|root| (root.node, root.height)).collect() }
+    }
+
+    /// True when done.
+    fn step(&mut self, nodes: &Arc<super::nodes::Nodes>, freed: &mut Vec<Extent>, budget: usize) -> Result<bool> {
+        for _ in 0..budget {
+            let Some(&(reference, level)) = self.stack.last() else { return Ok(true) };
+            let node = if level == 0 { None } else { Some(nodes.node(&reference)?) };
+            self.stack.pop();
+            freed.push(Extent { offset: reference.offset, len: u64::from(reference.len) });
+            if let Some(node) = node {
+                let view = node.view();
+                self.stack.extend((0..view.children()).filter_map(|at| view.child(at)).map(|child| (child, level - 1)));
+            }
+        }
+        Ok(self.stack.is_empty())
+    }
+}

@@ -1,0 +1,240 @@
+//! One ordered view over all layers: for each key the newest layer that says anything about it decides.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::layer::{Layer, Move};
+use super::nodes::Nodes;
+use super::version::Version;
+use crate::codec::slot::{Slot, ValueRef};
+use crate::error::Result;
+
+/// A cursor over several layers, newest first. It owns what it reads, so it can outlive the snapshot it was made from.
+///
+/// Every call that answers `NotResident` is repeated by the caller after fetching; the cursor then goes on where it was.
+#[derive(Debug)]
+pub(crate) struct MergedCursor {
+    layers: Vec<Layer>,
+    current: Option<usize>,
+    forward: bool,
+    /// A move was asked for and has not been completed.
+    moving: bool,
+    purpose: Purpose,
+    hidden_values: Vec<ValueRef>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// For readers: tombstones and what they hide do not appear.
+    Read,
+    /// For merges: tombstones appear, and the values that newer layers hide are collected.
+    Merge,
+}
+
+impl MergedCursor {
+    /// A reader's view of `version`. Stands nowhere until it is sought.
+    pub(crate) fn new(version: &Version, nodes: &Arc<Nodes>) -> Self {
+        Self::over(Layer::all(version, nodes), Purpose::Read)
+    }
+
+    /// A reader's view of `version` with a transaction's own changes on top.
+    pub(crate) fn with_changes(changes: &crate::memtable::Memtable, version: &Version, nodes: &Arc<Nodes>) -> Self {
+        let mut layers: Vec<Layer> = Layer::memtable(changes).into_iter().collect();
+        layers.extend(Layer::all(version, nodes));
+        Self::over(layers, Purpose::Read)
+    }
+
+    /// A merge's view of some layers.
+    pub(super) fn for_merge(layers: Vec<Layer>) -> Self {
+        Self::over(layers, Purpose::Merge)
+    }
+
+    fn over(layers: Vec<Layer>, purpose: Purpose) -> Self {
+        Self { layers, current: None, forward: true, moving: false, purpose, hidden_values: Vec::new() }
+    }
+
+    /// To the first key at or after `key`.
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<()> {
+        self.all_go(&Move::AtOrAfter(Arc::from(key)), true);
+        self.settle()
+    }
+
+    /// To the last key before `key`, or to the last key of all.
+    pub(crate) fn seek_before(&mut self, key: Option<&[u8]>) -> Result<()> {
+        self.all_go(&Move::Before(key.map(Arc::from)), false);
+        self.settle()
+    }
+
+    /// To the next key; off the end once past the last.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<()> {
+        if !self.moving {
+            if self.forward {
+                self.leave_current(Move::Next);
+            } else if let Some(key) = self.key() {
+                let mut after = key.to_vec();
+                after.push(0);
+                self.all_go(&Move::AtOrAfter(Arc::from(after)), true);
+            }
+        }
+        self.settle()
+    }
+
+    /// To the previous key; off the end once past the first.
+    pub(crate) fn prev(&mut self) -> Result<()> {
+        if !self.moving {
+            if !self.forward {
+                self.leave_current(Move::Prev);
+            } else if let Some(key) = self.key() {
+                let before = Arc::from(key);
+                self.all_go(&Move::Before(Some(before)), false);
+            }
+        }
+        self.settle()
+    }
+
+    /// The key the cursor stands on; `None` off either end.
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        self.layers.get(self.current?)?.key()
+    }
+
+    /// The entry the cursor stands on.
+    #[inline]
+    pub(crate) fn entry(&self) -> Option<(&[u8], Slot<'_>)> {
+        self.layers.get(self.current?)?.entry()
+    }
+
+    /// Values that newer layers hid from what this merge has passed, since the last call.
+    pub(super) fn take_hidden_values(&mut self) -> Vec<ValueRef> {
+        core::mem::take(&mut self.hidden_values)
+    }
+
+    fn all_go(&mut self, to: &Move, forward: bool) {
+        self.forward = forward;
+        self.current = None;
+        self.moving = true;
+        for layer in &mut self.layers {
+            layer.go(to.clone());
+        }
+    }
+
+    /// Moves every layer that stands on the current key.
+    fn leave_current(&mut self, to: Move) {
+        let Some(current) = self.current else { return };
+        self.moving = true;
+        if let [only] = &mut self.layers[..] {
+            only.go(to);
+            return;
+        }
+        let (newer_and_self, older) = self.layers.split_at_mut(current + 1);
+        let Some(layer) = newer_and_self.last_mut() else { return };
+        for other in older {
+            if other.key() == layer.key() {
+                if self.purpose == Purpose::Merge
+                    && let Some((_, Slot::Extent(value))) = other.entry()
+                {
+                    self.hidden_values.push(value);
+                }
+                other.go(to.clone());
+            }
+        }
+        layer.go(to);
+        self.current = None;
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        if let [only] = &mut self.layers[..]
+            && self.purpose == Purpose::Merge
+        {
+            // One layer hides nothing of itself.
+            only.settle()?;
+            self.current = Some(0);
+            self.moving = false;
+            return Ok(());
+        }
+        while self.moving {
+            for layer in &mut self.layers {
+                layer.settle()?;
+            }
+            self.current = self.extreme();
+            let Some(at) = self.current else {
+                self.moving = false;
+                return Ok(());
+            };
+            if self.skip_if_covered(at)? {
+                continue;
+            }
+            let tombstone = matches!(self.entry(), Some((_, Slot::Tombstone)));
+            if tombstone && self.purpose == Purpose::Read {
+                let on = if self.forward { Move::Next } else { Move::Prev };
+                self.leave_current(on);
+            } else {
+                self.moving = false;
+            }
+        }
+        Ok(())
+    }
+
+    /// The layer with the smallest key going forward, the largest going back; the newest of equals.
+    fn extreme(&self) -> Option<usize> {
+        let mut best: Option<(usize, &[u8])> = None;
+        for (index, layer) in self.layers.iter().enumerate() {
+            if let Some(key) = layer.key()
+                && best.is_none_or(|(_, best)| if self.forward { key < best } else { key > best })
+            {
+                best = Some((index, key));
+            }
+        }
+        best.map(|(index, _)| index)
+    }
+
+    /// Whether a newer layer deletes the range around the key of layer `at`; if so, moves on.
+    fn skip_if_covered(&mut self, at: usize) -> Result<bool> {
+        let (newer, rest) = self.layers.split_at_mut(at);
+        let Some((layer, _)) = rest.split_first() else { return Ok(false) };
+        let Some(key) = layer.key() else { return Ok(false) };
+        for (index, above) in newer.iter_mut().enumerate() {
+            let Some(coverage) = above.coverage(key)? else { continue };
+            if !coverage.covered {
+                continue;
+            }
+            let beyond = match (self.forward, &coverage.to) {
+                (true, Some(end)) => Move::AtOrAfter(Arc::clone(end)),
+                (true, None) => Move::Exhaust,
+                (false, _) => Move::Before(Some(Arc::clone(&coverage.from))),
+            };
+            match self.purpose {
+                Purpose::Read => self.skip_below(index, &beyond),
+                Purpose::Merge => self.pass_hidden(at),
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Every layer below `index` that stands inside the deleted range leaves it at once.
+    fn skip_below(&mut self, index: usize, beyond: &Move) {
+        let forward = self.forward;
+        for layer in self.layers.iter_mut().skip(index + 1) {
+            let inside = match (layer.key(), beyond) {
+                (Some(key), Move::AtOrAfter(end)) => key < &**end,
+                (Some(key), Move::Before(Some(start))) => key >= &**start,
+                (Some(_), _) => forward,
+                (None, _) => false,
+            };
+            if inside {
+                layer.go(beyond.clone());
+            }
+        }
+    }
+
+    /// A merge passes hidden records one by one, to learn which values die with them.
+    fn pass_hidden(&mut self, at: usize) {
+        if let Some(layer) = self.layers.get_mut(at) {
+            if let Some((_, Slot::Extent(value))) = layer.entry() {
+                self.hidden_values.push(value);
+            }
+            layer.go(Move::Next);
+        }
+    }
+}

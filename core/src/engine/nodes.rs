@@ -1,0 +1,100 @@
+//! Nodes from storage through the cache, verified once per residence.
+
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec;
+
+use crate::cache::{CacheCounters, NodeCache};
+use crate::codec::checksum::crc32;
+use crate::env::{FileId, Storage, StorageErrorKind};
+use crate::error::{Error, Result};
+use crate::tree::node::Node;
+use crate::tree::{NodeRef, NodeSource};
+
+/// No node is longer: a key and a value at their limits, and room.
+const NODE_BYTES_MAX: u32 = 1 << 20;
+
+/// What a resident node takes beside its bytes.
+const NODE_OVERHEAD_BYTES: usize = 160;
+
+/// The resident nodes and the storage behind them.
+pub(crate) struct Nodes {
+    storage: Arc<dyn Storage>,
+    cache: NodeCache<Node>,
+}
+
+impl core::fmt::Debug for Nodes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Nodes").field("cache", &self.cache.counters()).finish_non_exhaustive()
+    }
+}
+
+impl Nodes {
+    pub(crate) fn new(storage: Arc<dyn Storage>, budget_bytes: usize) -> Self {
+        Self { storage, cache: NodeCache::new(budget_bytes) }
+    }
+
+    pub(crate) fn storage(&self) -> &dyn Storage {
+        &*self.storage
+    }
+
+    pub(crate) fn counters(&self) -> CacheCounters {
+        self.cache.counters()
+    }
+
+    pub(crate) fn set_budget(&self, budget_bytes: usize) {
+        self.cache.set_budget(budget_bytes);
+    }
+
+    /// Whoever is about to write at `offset` says so first: the node that was there is no longer what a reference to this
+    /// offset means.
+    pub(super) fn invalidate(&self, offset: u64) {
+        self.cache.invalidate(offset);
+    }
+
+    /// Reads, proves and parses a node without keeping it: for checks that must see what storage really holds.
+    pub(super) fn read_uncached(&self, reference: &NodeRef) -> Result<Node> {
+        if reference.len > NODE_BYTES_MAX || reference.len == 0 {
+            let what = format!("a reference claims a node of {} bytes", reference.len);
+            return Err(Error::corrupt(FileId::Data, reference.offset, what));
+        }
+        let mut stored = vec![0; reference.len as usize];
+        read_exact(&*self.storage, reference.offset, &mut stored, "a node")?;
+        let checksum = crc32(&[&stored]);
+        if checksum != reference.checksum {
+            let what = format!("node of {} bytes: checksum {checksum:#010x}, expected {:#010x}", reference.len, reference.checksum);
+            return Err(Error::corrupt(FileId::Data, reference.offset, what));
+        }
+        Node::from_stored(stored).map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
+    }
+}
+
+impl NodeSource for Nodes {
+    fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
+        if let Some(node) = self.cache.get(reference.offset) {
+            return Ok(node);
+        }
+        let node = Arc::new(self.read_uncached(reference)?);
+        self.cache.insert(reference.offset, Arc::clone(&node), node.raw_len() + NODE_OVERHEAD_BYTES);
+        Ok(node)
+    }
+}
+
+/// Reads from the data file; an end before the range is damage, because only what was written is referred to.
+pub(super) fn read_exact(storage: &dyn Storage, offset: u64, buf: &mut [u8], what: &str) -> Result<()> {
+    storage.read_at(FileId::Data, offset, buf).map_err(|error| match error.kind {
+        StorageErrorKind::UnexpectedEnd => {
+            Error::corrupt(FileId::Data, offset, format!("the file ends before {what} of {} bytes", buf.len()))
+        }
+        _ => error.into(),
+    })
+}
+
+/// Reads every node from storage, whatever is resident: what a check must do.
+pub(super) struct Uncached<'a>(pub &'a Nodes);
+
+impl NodeSource for Uncached<'_> {
+    fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
+        self.0.read_uncached(reference).map(Arc::new)
+    }
+}

@@ -1,0 +1,501 @@
+//! Opening, creating and closing: recovery in named stages.
+
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::sync::atomic::AtomicUsize;
+
+use super::commit::{Durable, apply_operations};
+use super::maintenance::{Job, Progress, Task, Work};
+use super::nodes::{Nodes, read_exact};
+use super::options::EngineOptions;
+use super::record::CheckpointRecord;
+use super::recent::Recent;
+use super::state::{Engine, Environment, Space, Stopped, Tickets, Writer};
+use super::stats::Counters;
+use super::values::extent_of;
+use super::version::{Layers, MemtableValues, Version};
+use crate::codec::checksum::crc32;
+use crate::env::sync::Mutex;
+use crate::env::{FileId, Storage};
+use crate::error::{Error, Result};
+use crate::log::{Log, LogConfig, LogPosition, replay};
+use crate::memtable::Memtable;
+use crate::space::{Extent, Features, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
+
+/// What opening is doing, in this order. A clean database skips the stages of replay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RecoveryStage {
+    /// Reading both superblocks.
+    Superblocks,
+    /// Reading the checkpoint record.
+    CheckpointRecord,
+    /// Reading the pages of the space map.
+    SpaceMap,
+    /// Reading the log and applying its commits.
+    ReplayLog,
+    /// Marking values that the log names as in use.
+    ReserveValues,
+    /// Opening a fresh log segment.
+    StartLog,
+    /// Writing a checkpoint that names what was recovered.
+    Checkpoint,
+    /// Open.
+    Done,
+}
+
+impl RecoveryStage {
+    /// A name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Superblocks => "read superblocks",
+            Self::CheckpointRecord => "read checkpoint record",
+            Self::SpaceMap => "read space map",
+            Self::ReplayLog => "replay log",
+            Self::ReserveValues => "reserve values",
+            Self::StartLog => "start log",
+            Self::Checkpoint => "write checkpoint",
+            Self::Done => "done",
+        }
+    }
+}
+
+/// What opening found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveryReport {
+    /// The database was made by this open.
+    pub created: bool,
+    /// It had been closed properly.
+    pub clean: bool,
+    /// Commits brought back from the log.
+    pub replayed_commits: u64,
+    /// Bytes of a torn tail that were cut: writes that were never acknowledged as durable.
+    pub torn_bytes: u64,
+    /// Where the torn tail began, in the log file.
+    pub torn_offset: Option<u64>,
+}
+
+/// What a database is opened with.
+pub(crate) struct OpenArguments<'a> {
+    pub storage: Arc<dyn Storage>,
+    pub env: Environment,
+    pub options: EngineOptions,
+    pub progress: &'a mut dyn FnMut(RecoveryStage),
+}
+
+impl Engine {
+    /// Opens or creates. `NotResident` means: fetch and call again from the start.
+    pub(crate) fn open(arguments: OpenArguments<'_>) -> Result<(Self, RecoveryReport)> {
+        let OpenArguments { storage, env, options, progress } = arguments;
+        progress(RecoveryStage::Superblocks);
+        let opened = match SuperblockSlots::read(&*storage)? {
+            SuperblockSlots::Found { newest, .. } => recover(storage, env, options, newest, progress)?,
+            SuperblockSlots::Empty => create(storage, env, options)?,
+        };
+        progress(RecoveryStage::Done);
+        Ok(opened)
+    }
+
+    /// Brings everything into the trees and the data file, so that it alone is the whole database. Restartable.
+    pub(crate) fn close(&self) -> Result<()> {
+        {
+            let writer = self.writer.lock();
+            match &writer.stopped {
+                Some(Stopped::Closed | Stopped::ReadOnly) => return Ok(()),
+                Some(Stopped::Poisoned(cause)) => return Err(Error::Poisoned { cause: cause.clone() }),
+                None => {}
+            }
+        }
+        if !core::mem::replace(&mut self.work.lock().closing, true) {
+            self.freeze_now();
+            let mut work = self.work.lock();
+            work.merge_all = self.merging_all_pays();
+            work.plan.extend([
+                Task::Checkpoint,
+                Task::Checkpoint,
+                Task::Shrink { rounds: 2, gain_part: 12 },
+                Task::CleanCheckpoint,
+            ]);
+        }
+        self.run_until_idle()?;
+        if !self.work.lock().superblock.clean {
+            self.work.lock().closing = false;
+            return Err(Error::invalid("the database was written to while it was being closed; close it again"));
+        }
+        self.stop(Stopped::Closed);
+        self.storage().set_len(FileId::Log, 0)?;
+        self.cut_file()?;
+        // What these two make durable is only tidiness: the superblock already says that the log may be absent.
+        let _ = self.storage().sync(FileId::Log)?;
+        let _ = self.storage().sync(FileId::Data)?;
+        Ok(())
+    }
+
+    /// Freezes and merges until the database is one tree, and makes that durable. Restartable.
+    pub(crate) fn settle(&self) -> Result<()> {
+        self.freeze_now();
+        let mut work = self.work.lock();
+        if work.plan.is_empty() {
+            work.merge_all = true;
+            work.plan.push_back(Task::Checkpoint);
+        }
+        drop(work);
+        self.run_until_idle()
+    }
+
+    /// Merges everything, moves the end of the file down, and cuts it. Restartable.
+    pub(crate) fn compact(&self) -> Result<()> {
+        self.freeze_now();
+        let mut work = self.work.lock();
+        if work.plan.is_empty() && !matches!(work.job, Some(Job::Relocate(_) | Job::Checkpoint(_))) {
+            work.merge_all = true;
+            work.plan.extend([
+                Task::Checkpoint,
+                Task::Checkpoint,
+                Task::Shrink { rounds: 4, gain_part: u64::MAX },
+                Task::Checkpoint,
+            ]);
+        }
+        drop(work);
+        self.run_until_idle()?;
+        self.cut_file()
+    }
+
+    /// A close merges the runs unless they are tiny beside the base.
+    fn merging_all_pays(&self) -> bool {
+        const BASE_PART_MIN: u64 = 64;
+        let layers = Arc::clone(&self.version().layers);
+        let runs: u64 = layers.runs.iter().map(|layer| layer.run.entries()).sum();
+        layers.base.as_ref().is_none_or(|base| base.entries <= runs.saturating_mul(BASE_PART_MIN))
+    }
+
+    /// Gives what lies beyond the newest durable superblock's file back to the platform. Whatever the superblock before
+    /// it needs is still pending, so it lies within.
+    pub(super) fn cut_file(&self) -> Result<()> {
+        let bytes = self.work.lock().superblock.file_bytes;
+        let in_flight = self.space.lock().in_flight.iter().next_back().map_or(0, |(offset, len)| offset + len);
+        let end = bytes.max(in_flight).max(self.space.lock().map.file_bytes());
+        if self.storage().len(FileId::Data)? > end {
+            self.storage().set_len(FileId::Data, end)?;
+        }
+        Ok(())
+    }
+
+    /// The last checkpoint of a session: the log is empty after it and begins anew, with the next generation. `None` when
+    /// something was written meanwhile.
+    pub(super) fn clean_checkpoint(&self, work: &mut Work) -> Option<super::checkpoint::Checkpoint> {
+        let writer = self.writer.lock();
+        let head = self.head_of(&writer);
+        if !head.is_resting() {
+            return None;
+        }
+        work.merged_log = writer.log.as_ref()?.fresh_position();
+        work.merged_sequence = head.sequence;
+        work.sealed.clear();
+        Some(super::checkpoint::Checkpoint::new(true))
+    }
+
+    pub(super) fn step_in(&self, work: &mut Work) -> Result<Progress> {
+        let start = self.env.clock.monotonic_ns();
+        let result = self.do_step(work);
+        self.counters.step_latency.record_ns(self.env.clock.monotonic_ns().saturating_sub(start));
+        result
+    }
+}
+
+fn create(storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -> Result<(Engine, RecoveryReport)> {
+    if options.read_only || !options.create {
+        return Err(Error::NotADatabase {
+            found: format!("{} is empty, and this open may not create a database", storage.name()),
+        });
+    }
+    let mut database_id = [0; 16];
+    env.entropy.fill(&mut database_id);
+    let superblock = Superblock {
+        database_id,
+        features: Features(Features::LZ4),
+        incarnation: random(&env),
+        parent: (0, 0),
+        checkpoint: 0,
+        sequence: 0,
+        created_ms: env.clock.wall_ms(),
+        clean: false,
+        segment_bytes: options.segment_bytes,
+        record: (Extent { offset: 0, len: 0 }, 0),
+        file_bytes: 0,
+    };
+    let log = Log::create(&*storage, log_config(&superblock, &options), LogPosition::fresh(1, 0))?;
+    let space = SpaceMap::new(options.file_bytes_max);
+    let state = State {
+        position: log.position(),
+        log: Some(log),
+        map: space,
+        pending: PendingFrees::default(),
+        layers: Layers::default(),
+        memtable: Memtable::new(),
+        values: MemtableValues::default(),
+        sequence: 0,
+        merged_sequence: 0,
+        time_ms: 0,
+        record: None,
+        sealed: Vec::new(),
+        superblock,
+    };
+    let engine = state.into_engine(storage, env, options);
+    engine.first_checkpoint()?;
+    Ok((engine, RecoveryReport { created: true, clean: true, ..RecoveryReport::default() }))
+}
+
+fn recover(
+    storage: Arc<dyn Storage>,
+    env: Environment,
+    options: EngineOptions,
+    mut superblock: Superblock,
+    progress: &mut dyn FnMut(RecoveryStage),
+) -> Result<(Engine, RecoveryReport)> {
+    let data_bytes = storage.len(FileId::Data)?;
+    if data_bytes < superblock.file_bytes {
+        let what = format!("the file has {data_bytes} bytes, its superblock says {}: it was cut", superblock.file_bytes);
+        return Err(Error::corrupt(FileId::Data, data_bytes, what));
+    }
+    progress(RecoveryStage::CheckpointRecord);
+    let record = read_record(&*storage, &superblock)?;
+    progress(RecoveryStage::SpaceMap);
+    let mut map = read_map(&*storage, &record, options.file_bytes_max)?;
+
+    progress(RecoveryStage::ReplayLog);
+    let mut memtable = Memtable::new();
+    let mut values = MemtableValues::default();
+    let mut report = RecoveryReport { clean: superblock.clean, ..RecoveryReport::default() };
+    let mut time_ms = record.time_ms;
+    let mut sequence = superblock.sequence;
+    let end = if superblock.clean {
+        None
+    } else {
+        let end = replay(&*storage, superblock.database_id, &record.sealed, record.log, &mut |commit| {
+            if commit.sequence > sequence {
+                if !apply_operations(&mut memtable, commit.operations(), commit.sequence, &mut values) {
+                    return Err(Error::corrupt(FileId::Log, 0, format!("commit {} is malformed", commit.sequence)));
+                }
+                sequence = commit.sequence;
+                time_ms = time_ms.max(commit.time_ms);
+                report.replayed_commits += 1;
+            }
+            Ok(())
+        })?;
+        if end.checkpoint > superblock.checkpoint {
+            let what = format!(
+                "the log was written after checkpoint {}, but the newest intact superblock is {}",
+                end.checkpoint, superblock.checkpoint
+            );
+            return Err(Error::corrupt(FileId::Data, 0, what));
+        }
+        if let Some(torn) = &end.torn {
+            report.torn_bytes = torn.bytes;
+            report.torn_offset = Some(torn.offset);
+        }
+        Some(end)
+    };
+
+    progress(RecoveryStage::ReserveValues);
+    for value in &values.all {
+        map.reserve(extent_of(value))?;
+    }
+
+    progress(RecoveryStage::StartLog);
+    let mut sealed = Vec::new();
+    let mut log = None;
+    let mut position = record.log;
+    if !options.read_only {
+        let config = log_config(&superblock, &options);
+        let opened = match &end {
+            None => Log::create(&*storage, config, record.log)?,
+            Some(end) if end.is_empty() && is_fresh(&record.log) => Log::create(&*storage, config, record.log)?,
+            Some(end) => {
+                superblock.parent = (superblock.incarnation, end.last_sequence());
+                superblock.incarnation = random(&env);
+                sealed.clone_from(&end.segments);
+                Log::resume(&*storage, LogConfig { incarnation: superblock.incarnation, ..config }, end)?
+            }
+        };
+        position = opened.position();
+        log = Some(opened);
+    }
+    superblock.clean = false;
+    let state = State {
+        position,
+        log,
+        map,
+        pending: PendingFrees::from_record(record.pending.clone()),
+        layers: Layers { base: record.base, runs: record.runs.clone(), ..Layers::default() },
+        memtable,
+        values,
+        sequence,
+        merged_sequence: superblock.sequence,
+        time_ms,
+        record: Some(record),
+        sealed,
+        superblock,
+    };
+    let read_only = options.read_only;
+    let engine = state.into_engine(storage, env, options);
+    if !read_only {
+        progress(RecoveryStage::Checkpoint);
+        engine.first_checkpoint()?;
+    }
+    Ok((engine, report))
+}
+
+/// What opening has gathered.
+struct State {
+    superblock: Superblock,
+    record: Option<CheckpointRecord>,
+    map: SpaceMap,
+    pending: PendingFrees,
+    layers: Layers,
+    memtable: Memtable,
+    values: MemtableValues,
+    sequence: u64,
+    merged_sequence: u64,
+    time_ms: u64,
+    log: Option<Log>,
+    position: LogPosition,
+    sealed: Vec<crate::log::SealedSegment>,
+}
+
+impl State {
+    fn into_engine(self, storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -> Engine {
+        let layers = Arc::new(Layers { publication: 1, ..self.layers });
+        let mut in_flight = alloc::collections::BTreeMap::new();
+        for value in &self.values.all {
+            let extent = extent_of(value);
+            in_flight.insert(extent.offset, extent.len);
+        }
+        let space = Space {
+            map: self.map,
+            pending: self.pending,
+            building: self.superblock.checkpoint + 1,
+            publication: 1,
+            live: vec![(1, Arc::downgrade(&layers))],
+            in_flight,
+            born: hashbrown::HashMap::new(),
+        };
+        let memtable_bytes = self.memtable.bytes();
+        let version =
+            Version { sequence: self.sequence, time_ms: self.time_ms, memtable: self.memtable, layers };
+        let record = self.record.as_ref();
+        let work = Work {
+            job: None,
+            map_pages: record.map_or_else(Vec::new, |record| record.map_pages.clone()),
+            merged_log: self.position,
+            sealed: self.sealed,
+            merged_sequence: self.merged_sequence,
+            merged_time_ms: record.map_or(0, |record| record.time_ms),
+            values: record.map_or(0, |record| record.values),
+            next_run_id: record.map_or(0, |record| record.next_run_id),
+            checkpoint_log: record.map_or(self.position, |record| record.replay_start()),
+            saved_log: self.position,
+            unsaved_bytes: 0,
+            unsaved: false,
+            plan: alloc::collections::VecDeque::new(),
+            merge_all: false,
+            closing: false,
+            node_bytes_written: 0,
+            superblock: self.superblock,
+        };
+        Engine {
+            nodes: Arc::new(Nodes::new(storage, options.cache_bytes)),
+            env,
+            counters: Counters::default(),
+            visible: Mutex::new(Arc::new(version)),
+            writer: Mutex::new(Writer {
+                log: self.log,
+                head: None,
+                syncing: None,
+                values: self.values,
+                recent: Recent::new(self.merged_sequence, options.memtable_bytes),
+                stopped: options.read_only.then_some(Stopped::ReadOnly),
+                must_sync: 0,
+                appended: self.sequence,
+            }),
+            space: Mutex::new(space),
+            work: Mutex::new(work),
+            durable: Durable::at(self.sequence),
+            tickets: Mutex::new(Tickets::default()),
+            optimistic: Mutex::default(),
+            memtable_bytes: AtomicUsize::new(memtable_bytes),
+            options,
+        }
+    }
+}
+
+impl Engine {
+    /// Makes the log's new beginning part of a durable checkpoint before anything is acknowledged. Where the platform
+    /// completes barriers later, the job goes on with the next steps, and commits wait for it.
+    fn first_checkpoint(&self) -> Result<()> {
+        // The log must be durable before a superblock names it.
+        let mut work = self.work.lock();
+        work.job = Some(Job::Checkpoint(super::checkpoint::Checkpoint::first()));
+        while work.job.is_some() {
+            match self.step_in(&mut work) {
+                Ok(_) => {}
+                Err(Error::Pending(_)) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_record(storage: &dyn Storage, superblock: &Superblock) -> Result<CheckpointRecord> {
+    const RECORD_BYTES_MAX: u64 = 1 << 30;
+    let (extent, checksum) = superblock.record;
+    if extent.len > RECORD_BYTES_MAX || extent.offset.checked_add(extent.len).is_none_or(|end| end > superblock.file_bytes) {
+        return Err(Error::corrupt(FileId::Data, extent.offset, "the checkpoint record lies outside the file"));
+    }
+    let mut bytes = vec![0; extent.len as usize];
+    read_exact(storage, extent.offset, &mut bytes, "the checkpoint record")?;
+    if crc32(&[&bytes]) != checksum {
+        return Err(Error::corrupt(FileId::Data, extent.offset, "the checkpoint record is damaged"));
+    }
+    CheckpointRecord::decode(&bytes, extent.offset)
+}
+
+fn read_map(storage: &dyn Storage, record: &CheckpointRecord, limit_bytes: u64) -> Result<SpaceMap> {
+    let mut counts = Vec::new();
+    let mut page = vec![0; SECTOR_BYTES as usize];
+    for &(offset, checksum) in &record.map_pages {
+        read_exact(storage, offset, &mut page, "a page of the space map")?;
+        if crc32(&[&page]) != checksum {
+            return Err(Error::corrupt(FileId::Data, offset, "a page of the space map is damaged"));
+        }
+        counts.extend_from_slice(&page);
+    }
+    if record.sectors > counts.len() as u64 {
+        return Err(Error::corrupt(FileId::Data, 0, "the space map describes fewer sectors than the file has"));
+    }
+    counts.truncate(record.sectors as usize);
+    SpaceMap::from_counts(counts, limit_bytes)
+}
+
+fn log_config(superblock: &Superblock, options: &EngineOptions) -> LogConfig {
+    LogConfig {
+        database_id: superblock.database_id,
+        segment_bytes: superblock.segment_bytes,
+        incarnation: superblock.incarnation,
+        regions_max: u32::try_from(options.log_bytes_max / u64::from(superblock.segment_bytes)).unwrap_or(u32::MAX).max(4),
+    }
+}
+
+fn is_fresh(position: &LogPosition) -> bool {
+    *position == LogPosition::fresh(position.generation, position.sequence)
+}
+
+fn random(env: &Environment) -> u64 {
+    let mut bytes = [0; 8];
+    env.entropy.fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+

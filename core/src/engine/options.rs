@@ -1,0 +1,69 @@
+//! Sizes and limits of one engine, derived from the options an application gives.
+
+pub use crate::codec::compress::Compression;
+
+/// When a commit is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// When it has reached the medium: it survives a power loss.
+    #[default]
+    Sync,
+    /// At once; a sync follows within the interval, so a power loss may take the commits of up to that long.
+    Periodic {
+        /// The longest time between a commit and its sync, in milliseconds.
+        interval_ms: u32,
+    },
+    /// At once: it survives a killed process or tab; a power loss may take whatever was not yet merged.
+    Relaxed,
+}
+
+/// Keys are at most this long, in bytes, with the table's prefix.
+pub(crate) const KEY_BYTES_MAX: usize = 64 * 1024 + 16;
+/// Values are at most this long, in bytes.
+pub(crate) const VALUE_BYTES_MAX: u64 = 4 << 30;
+
+/// What the engine is told.
+#[derive(Clone, Debug)]
+pub(crate) struct EngineOptions {
+    pub read_only: bool,
+    pub create: bool,
+    /// A memtable is frozen at this size.
+    pub memtable_bytes: usize,
+    /// Resident nodes.
+    pub cache_bytes: usize,
+    /// One log segment.
+    pub segment_bytes: u32,
+    /// The log file never grows beyond this.
+    pub log_bytes_max: u64,
+    /// Longer values live in extents of their own.
+    pub inline_bytes_max: usize,
+    /// The data file never grows beyond this.
+    pub file_bytes_max: u64,
+    /// One transaction's changes.
+    pub transaction_bytes_max: usize,
+    pub compression: Compression,
+    /// Entries a step of background work handles.
+    pub step_entries: usize,
+}
+
+impl EngineOptions {
+    /// Splits one memory budget: two memtables (active and frozen) of a tenth each, at most 8 MB; the rest for nodes,
+    /// less a sixteenth for the space map, buffers and bookkeeping.
+    pub(crate) fn within(memory_budget_bytes: usize) -> Self {
+        let budget = memory_budget_bytes.max(2 << 20);
+        let memtable_bytes = (budget / 10).clamp(256 << 10, 8 << 20);
+        Self {
+            read_only: false,
+            create: true,
+            memtable_bytes,
+            cache_bytes: budget - 2 * memtable_bytes - budget / 16,
+            segment_bytes: 1 << 20,
+            log_bytes_max: (memtable_bytes as u64 * 4).clamp(4 << 20, 32 << 20),
+            inline_bytes_max: 8 << 10,
+            file_bytes_max: 1 << 46,
+            transaction_bytes_max: (memtable_bytes).max(1 << 20),
+            compression: Compression::default(),
+            step_entries: 4096,
+        }
+    }
+}

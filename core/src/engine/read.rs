@@ -1,0 +1,163 @@
+//! Point reads and counts through the layers of one version.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::cursor::MergedCursor;
+use super::layer::Layer;
+use super::nodes::Nodes;
+use super::values::ValueReader;
+use super::version::Version;
+use crate::codec::slot::{Slot, ValueRef};
+use crate::error::Result;
+use crate::memtable::{Lookup, Memtable};
+use crate::tree::{self, Found};
+
+/// A value found: borrowed from a memtable, held in its node, or still in its own extent.
+#[derive(Debug)]
+pub(crate) enum FoundValue<'a> {
+    Memtable(&'a [u8]),
+    Node(Found),
+    Extent(ValueRef),
+}
+
+/// Looks `key` up in one memtable: `None` when it says nothing, `Some(None)` when it says there is no such key.
+pub(crate) fn get_in_memtable<'a>(memtable: &'a Memtable, key: &[u8]) -> Option<Option<FoundValue<'a>>> {
+    match memtable.get(key) {
+        Lookup::Found { slot: Slot::Inline(value), .. } => Some(Some(FoundValue::Memtable(value))),
+        Lookup::Found { slot: Slot::Extent(value), .. } => Some(Some(FoundValue::Extent(value))),
+        Lookup::Found { slot: Slot::Tombstone, .. } | Lookup::Covered { .. } => Some(None),
+        Lookup::Absent => None,
+    }
+}
+
+/// The value of `key` in `version`.
+pub(crate) fn get<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> Result<Option<FoundValue<'a>>> {
+    if let Some(said) = get_in_memtable(&version.memtable, key) {
+        return Ok(said);
+    }
+    let layers = &*version.layers;
+    for frozen in &layers.frozen {
+        if let Some(said) = get_in_memtable(&frozen.memtable, key) {
+            return Ok(said);
+        }
+    }
+    for layer in &layers.runs {
+        if layer.merged_below.as_ref().is_some_and(|floor| key < &**floor) {
+            continue;
+        }
+        if let Some(found) = tree::get(&**nodes, layer.run.points, key)? {
+            return Ok(found_value(found));
+        }
+        if layer.run.intervals.is_some()
+            && Layer::run(layer, nodes).coverage(key)?.is_some_and(|coverage| coverage.covered)
+        {
+            return Ok(None);
+        }
+    }
+    Ok(tree::get(&**nodes, layers.base, key)?.and_then(found_value))
+}
+
+fn found_value<'a>(found: Found) -> Option<FoundValue<'a>> {
+    match found.slot() {
+        Slot::Inline(_) => Some(FoundValue::Node(found)),
+        Slot::Extent(value) => Some(FoundValue::Extent(value)),
+        Slot::Tombstone => None,
+    }
+}
+
+impl FoundValue<'_> {
+    /// Length in bytes, without reading a value in its own extent.
+    pub(crate) fn len(&self) -> u64 {
+        match self {
+            FoundValue::Memtable(bytes) => bytes.len() as u64,
+            FoundValue::Node(found) => inline(found).len() as u64,
+            FoundValue::Extent(value) => value.len,
+        }
+    }
+
+    /// The bytes, read from the extent if need be.
+    pub(crate) fn to_vec(&self, nodes: &Arc<Nodes>) -> Result<Vec<u8>> {
+        match self {
+            FoundValue::Memtable(bytes) => Ok(bytes.to_vec()),
+            FoundValue::Node(found) => Ok(inline(found).to_vec()),
+            FoundValue::Extent(value) => ValueReader::new(nodes, *value).read_all(),
+        }
+    }
+}
+
+/// The bytes of a record that was found inline.
+pub(crate) fn inline(found: &Found) -> &[u8] {
+    match found.slot() {
+        Slot::Inline(bytes) => bytes,
+        _ => &[],
+    }
+}
+
+/// Keys from `from` to before `to`: the base's from its inner nodes' counts, then one probe for each key that an upper
+/// layer puts or deletes.
+pub(crate) fn count(
+    version: &Version,
+    changes: Option<&Memtable>,
+    nodes: &Arc<Nodes>,
+    from: &[u8],
+    to: Option<&[u8]>,
+) -> Result<u64> {
+    let mut upper: Vec<Layer> = changes.and_then(Layer::memtable).into_iter().collect();
+    let layers = &*version.layers;
+    upper.extend(Layer::memtable(&version.memtable));
+    upper.extend(layers.frozen.iter().filter_map(|frozen| Layer::memtable(&frozen.memtable)));
+    upper.extend(layers.runs.iter().map(|run| Layer::run(run, nodes)));
+    let deletes_ranges = changes.is_some_and(|changes| changes.interval_count() > 0)
+        || version.memtable.interval_count() > 0
+        || layers.frozen.iter().any(|frozen| frozen.memtable.interval_count() > 0)
+        || layers.runs.iter().any(|layer| layer.run.intervals.is_some());
+    if deletes_ranges {
+        return count_by_walking(version, changes, nodes, from, to);
+    }
+    let mut count = match &layers.base {
+        Some(base) => tree::count_range(&**nodes, Some(*base), from, to)?,
+        None => 0,
+    };
+    if upper.is_empty() {
+        return Ok(count);
+    }
+    let mut cursor = MergedCursor::for_merge(upper);
+    cursor.seek(from)?;
+    while let Some((key, slot)) = cursor.entry() {
+        if to.is_some_and(|to| key >= to) {
+            break;
+        }
+        let below = tree::get(&**nodes, layers.base, key)?.is_some();
+        match (slot, below) {
+            (Slot::Tombstone, true) => count = count.saturating_sub(1),
+            (Slot::Tombstone, false) | (_, true) => {}
+            (_, false) => count += 1,
+        }
+        cursor.next()?;
+    }
+    Ok(count)
+}
+
+fn count_by_walking(
+    version: &Version,
+    changes: Option<&Memtable>,
+    nodes: &Arc<Nodes>,
+    from: &[u8],
+    to: Option<&[u8]>,
+) -> Result<u64> {
+    let mut cursor = match changes {
+        Some(changes) => MergedCursor::with_changes(changes, version, nodes),
+        None => MergedCursor::new(version, nodes),
+    };
+    cursor.seek(from)?;
+    let mut count = 0;
+    while let Some((key, _)) = cursor.entry() {
+        if to.is_some_and(|to| key >= to) {
+            break;
+        }
+        count += 1;
+        cursor.next()?;
+    }
+    Ok(count)
+}

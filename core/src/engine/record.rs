@@ -1,0 +1,156 @@
+//! The checkpoint record: everything a superblock refers to. Little-endian; written to an extent of its own.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::version::{Run, RunLayer};
+use crate::codec::bytes::{Reader, Writer};
+use crate::env::FileId;
+use crate::error::{Error, Result};
+use crate::log::{LogPosition, SealedSegment};
+use crate::space::{Extent, PendingFree};
+use crate::tree::{NodeRef, Root};
+
+const RECORD_VERSION: u16 = 0;
+
+/// What a checkpoint makes durable beside nodes and values.
+#[derive(Clone, Debug)]
+pub(crate) struct CheckpointRecord {
+    /// The bottom layer.
+    pub base: Option<Root>,
+    /// Runs, newest first.
+    pub runs: Vec<RunLayer>,
+    /// Values in extents of their own that the trees refer to.
+    pub values: u64,
+    /// The id of the newest run.
+    pub next_run_id: u64,
+    /// Parts of the log that a recovery cut and that are still to be replayed before `log`.
+    pub sealed: Vec<SealedSegment>,
+    /// Where the log goes on after this checkpoint's sequence.
+    pub log: LogPosition,
+    /// Wall clock of the checkpoint's last commit.
+    pub time_ms: u64,
+    /// Sectors of the data file.
+    pub sectors: u64,
+    /// The pages of the space map, in order: offset and CRC-32.
+    pub map_pages: Vec<(u64, u32)>,
+    /// Extents that wait to be reused.
+    pub pending: Vec<PendingFree>,
+}
+
+impl CheckpointRecord {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.put_u16(RECORD_VERSION);
+        put_root(&mut out, self.base.as_ref());
+        out.put_varint(self.runs.len() as u64);
+        for layer in &self.runs {
+            out.put_u64(layer.run.id);
+            out.put_u8(layer.run.level);
+            out.put_u64(layer.run.bytes);
+            put_root(&mut out, layer.run.points.as_ref());
+            put_root(&mut out, layer.run.intervals.as_ref());
+            out.put_u8(u8::from(layer.merged_below.is_some()));
+            out.put_prefixed(layer.merged_below.as_deref().unwrap_or(&[]));
+        }
+        out.put_u64(self.values);
+        out.put_u64(self.next_run_id);
+        out.put_varint(self.sealed.len() as u64);
+        for segment in &self.sealed {
+            segment.encode(&mut out);
+        }
+        self.log.encode(&mut out);
+        out.put_u64(self.time_ms);
+        out.put_u64(self.sectors);
+        out.put_varint(self.map_pages.len() as u64);
+        for &(offset, checksum) in &self.map_pages {
+            out.put_u64(offset);
+            out.put_u32(checksum);
+        }
+        out.put_varint(self.pending.len() as u64);
+        for free in &self.pending {
+            out.put_u64(free.extent.offset);
+            out.put_u64(free.extent.len);
+            out.put_u64(free.checkpoint);
+        }
+        out
+    }
+
+    /// Where reopening begins to read the log.
+    pub(super) fn replay_start(&self) -> LogPosition {
+        self.sealed.first().map_or(self.log, |segment| segment.start)
+    }
+
+    /// Reads a record whose checksum was verified; `offset` is where it lies, for the error.
+    pub(crate) fn decode(bytes: &[u8], offset: u64) -> Result<Self> {
+        let mut reader = Reader::new(bytes);
+        Self::decode_from(&mut reader)
+            .filter(|_| reader.is_empty())
+            .ok_or_else(|| Error::corrupt(FileId::Data, offset, "the checkpoint record is malformed"))
+    }
+
+    fn decode_from(reader: &mut Reader<'_>) -> Option<Self> {
+        if reader.u16()? != RECORD_VERSION {
+            return None;
+        }
+        let base = take_root(reader)?;
+        let runs = list(reader, |reader| {
+            let (id, level, bytes) = (reader.u64()?, reader.u8()?, reader.u64()?);
+            let run = Run { id, level, bytes, points: take_root(reader)?, intervals: take_root(reader)? };
+            let bounded = reader.u8()? != 0;
+            let merged_below = reader.prefixed()?;
+            Some(RunLayer { run: Arc::new(run), merged_below: bounded.then(|| Arc::from(merged_below)) })
+        })?;
+        Some(Self {
+            base,
+            runs,
+            values: reader.u64()?,
+            next_run_id: reader.u64()?,
+            sealed: list(reader, SealedSegment::decode)?,
+            log: LogPosition::decode(reader)?,
+            time_ms: reader.u64()?,
+            sectors: reader.u64()?,
+            map_pages: list(reader, |reader| Some((reader.u64()?, reader.u32()?)))?,
+            pending: list(reader, |reader| {
+                let extent = Extent { offset: reader.u64()?, len: reader.u64()? };
+                Some(PendingFree { extent, checkpoint: reader.u64()?, readable: 0..0 })
+            })?,
+        })
+    }
+}
+
+/// A varint count followed by that many items. Memory grows with the bytes really there, not with the count claimed.
+fn list<T>(reader: &mut Reader<'_>, mut item: impl FnMut(&mut Reader<'_>) -> Option<T>) -> Option<Vec<T>> {
+    let count = reader.varint()?;
+    let mut items = Vec::new();
+    for _ in 0..count {
+        items.push(item(reader)?);
+    }
+    Some(items)
+}
+
+fn put_root(out: &mut Vec<u8>, root: Option<&Root>) {
+    match root {
+        None => out.put_u8(0),
+        Some(root) => {
+            out.put_u8(1);
+            out.put_u64(root.node.offset);
+            out.put_u32(root.node.len);
+            out.put_u32(root.node.checksum);
+            out.put_u8(root.height);
+            out.put_u64(root.entries);
+        }
+    }
+}
+
+fn take_root(reader: &mut Reader<'_>) -> Option<Option<Root>> {
+    Some(match reader.u8()? {
+        0 => None,
+        1 => Some(Root {
+            node: NodeRef { offset: reader.u64()?, len: reader.u32()?, checksum: reader.u32()? },
+            height: reader.u8()?,
+            entries: reader.u64()?,
+        }),
+        _ => return None,
+    })
+}

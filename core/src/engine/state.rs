@@ -1,0 +1,287 @@
+//! The engine: what is visible, what is being written, where space is, what work is under way.
+//!
+//! Lock order: `work`, then `writer`, then `space` or `visible`. Readers take `visible` alone, for the time of cloning one
+//! reference. No lock but `work` is held over reads of nodes; `writer` is held over appends to the log, never over a sync.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use hashbrown::HashMap;
+
+use super::commit::Durable;
+use super::maintenance::Work;
+use super::nodes::Nodes;
+use super::options::EngineOptions;
+use super::recent::{Optimistic, Recent};
+use super::stats::Counters;
+use super::version::{Layers, MemtableValues, Version};
+use crate::env::sync::Mutex;
+use crate::env::{Clock, Entropy, Storage, SyncTicket};
+use crate::error::{Error, Result};
+use crate::log::Log;
+use crate::space::{Extent, PendingFree, PendingFrees, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap};
+
+/// The world around one database.
+#[derive(Clone)]
+pub struct Environment {
+    /// Wall and monotonic time.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes for ids and incarnations.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl core::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Environment").finish_non_exhaustive()
+    }
+}
+
+/// One open database.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) nodes: Arc<Nodes>,
+    pub(crate) env: Environment,
+    pub(crate) options: EngineOptions,
+    pub(crate) counters: Counters,
+    pub(super) visible: Mutex<Arc<Version>>,
+    pub(super) writer: Mutex<Writer>,
+    pub(super) space: Mutex<Space>,
+    pub(super) work: Mutex<Work>,
+    pub(super) durable: Durable,
+    pub(super) tickets: Mutex<Tickets>,
+    pub(super) optimistic: Mutex<Optimistic>,
+    pub(super) memtable_bytes: AtomicUsize,
+}
+
+/// What commits change; one at a time.
+#[derive(Debug)]
+pub(super) struct Writer {
+    /// Absent when the database is open for reading only.
+    pub log: Option<Log>,
+    /// The newest state, when it is ahead of what is visible: commits that wait for a sync.
+    pub head: Option<Arc<Version>>,
+    /// The state whose log is being synced.
+    pub syncing: Option<Arc<Version>>,
+    /// Value extents the active memtable names or named.
+    pub values: MemtableValues,
+    /// Merged memtables that validation still needs.
+    pub recent: Recent,
+    /// Why nothing more can be written.
+    pub stopped: Option<Stopped>,
+    /// The newest commit that must be synced before it is visible.
+    pub must_sync: u64,
+    /// Everything up to here has been appended.
+    pub appended: u64,
+}
+
+/// Why a database takes no writes.
+#[derive(Clone, Debug)]
+pub(super) enum Stopped {
+    Closed,
+    ReadOnly,
+    Poisoned(String),
+}
+
+impl Stopped {
+    pub(super) fn error(&self) -> Error {
+        match self {
+            Stopped::Closed => Error::Closed,
+            Stopped::ReadOnly => Error::ReadOnly,
+            Stopped::Poisoned(cause) => Error::Poisoned { cause: cause.clone() },
+        }
+    }
+}
+
+/// The data file's space and who may still read what was freed.
+#[derive(Debug)]
+pub(super) struct Space {
+    pub map: SpaceMap,
+    pub pending: PendingFrees,
+    /// The checkpoint being built: one more than the newest durable one.
+    pub building: u64,
+    /// Counts publications of layers.
+    pub publication: u64,
+    /// Layers that may still be held by a snapshot, with their publication numbers; the last is the current one.
+    pub live: Vec<(u64, Weak<Layers>)>,
+    /// Value extents that no tree refers to yet: written by transactions that have not committed, or named by memtables.
+    /// They are left out of the persisted map; recovery finds those that matter in the log.
+    pub in_flight: BTreeMap<u64, u64>,
+    /// The publication that brought the sectors written while older layers were held.
+    pub born: HashMap<u64, u64>,
+}
+
+/// Barriers that the platform completes later.
+#[derive(Debug, Default)]
+pub(super) struct Tickets {
+    done: Vec<(SyncTicket, core::result::Result<(), String>)>,
+}
+
+impl Tickets {
+    pub(super) fn complete(&mut self, ticket: SyncTicket, result: core::result::Result<(), String>) {
+        self.done.push((ticket, result));
+    }
+
+    /// The result of a barrier, once.
+    pub(super) fn take(&mut self, ticket: SyncTicket) -> Option<core::result::Result<(), String>> {
+        let at = self.done.iter().position(|(done, _)| *done == ticket)?;
+        Some(self.done.swap_remove(at).1)
+    }
+}
+
+impl Engine {
+    pub(crate) fn storage(&self) -> &dyn Storage {
+        self.nodes.storage()
+    }
+
+    /// The newest visible state.
+    #[inline]
+    pub(crate) fn version(&self) -> Arc<Version> {
+        Arc::clone(&self.visible.lock())
+    }
+
+    /// The newest state, whether visible or still waiting for its sync: what writers see.
+    pub(crate) fn head(&self) -> Arc<Version> {
+        let writer = self.writer.lock();
+        self.head_of(&writer)
+    }
+
+    pub(super) fn head_of(&self, writer: &Writer) -> Arc<Version> {
+        writer.head.as_ref().map_or_else(|| self.version(), Arc::clone)
+    }
+
+    /// Replaces the layers of every state that is visible or about to be. The caller holds `work`, so layers change in
+    /// one order; the writer lock keeps commits from slipping in between.
+    pub(super) fn publish_layers(&self, change: impl Fn(&Layers) -> Layers, freed: &[Extent], written: &[Extent]) {
+        let mut writer = self.writer.lock();
+        let mut space = self.space.lock();
+        space.publication += 1;
+        let publication = space.publication;
+        let mut visible = self.visible.lock();
+        let mut replaced: Vec<(Arc<Layers>, Arc<Layers>)> = Vec::new();
+        let mut replace = |version: &mut Arc<Version>| {
+            let known = replaced.iter().find(|(old, _)| Arc::ptr_eq(old, &version.layers)).map(|(_, new)| Arc::clone(new));
+            let layers = known.unwrap_or_else(|| {
+                let layers = Arc::new(Layers { publication, ..change(&version.layers) });
+                replaced.push((Arc::clone(&version.layers), Arc::clone(&layers)));
+                layers
+            });
+            match Arc::get_mut(version) {
+                Some(version) => version.layers = layers,
+                None => *version = Arc::new(Version { layers, ..(**version).clone() }),
+            }
+        };
+        replace(&mut visible);
+        writer.head.as_mut().map(&mut replace);
+        writer.syncing.as_mut().map(&mut replace);
+        drop(visible);
+        let current: Vec<Arc<Layers>> = replaced.into_iter().map(|(_, new)| new).collect();
+        space.published(&current, freed, written);
+    }
+
+    /// Waits for a barrier over `file`, or answers `Pending` where the platform completes it later. `slot` remembers the
+    /// ticket between calls.
+    pub(super) fn barrier(&self, file: crate::env::FileId, slot: &mut Option<SyncTicket>) -> Result<()> {
+        let ticket = match slot {
+            Some(ticket) => *ticket,
+            None => match self.storage().sync(file)? {
+                crate::env::Sync::Done => return Ok(()),
+                crate::env::Sync::Pending(ticket) => *slot.insert(ticket),
+            },
+        };
+        let result = self.tickets.lock().take(ticket).ok_or(Error::Pending(ticket))?;
+        *slot = None;
+        result.map_err(|cause| Error::Poisoned { cause })
+    }
+
+    /// Refuses every further write: what is durable is no longer known.
+    pub(super) fn poison(&self, cause: &Error) {
+        let mut writer = self.writer.lock();
+        if !matches!(writer.stopped, Some(Stopped::Poisoned(_) | Stopped::Closed)) {
+            writer.stopped = Some(Stopped::Poisoned(alloc::format!("{cause}")));
+        }
+        writer.head = None;
+        writer.syncing = None;
+    }
+
+    /// Bytes the active memtable holds, read without a lock.
+    pub(crate) fn memtable_bytes(&self) -> usize {
+        self.memtable_bytes.load(Ordering::Relaxed)
+    }
+}
+
+impl Space {
+    /// Takes note of what the newest publication brought and dropped.
+    fn published(&mut self, current: &[Arc<Layers>], freed: &[Extent], written: &[Extent]) {
+        let publication = self.publication;
+        self.live.retain(|(_, layers)| layers.strong_count() > 0);
+        for extent in freed {
+            let born = self.born.get(&(extent.offset / SECTOR_BYTES)).copied().unwrap_or(0);
+            self.pending.push(PendingFree {
+                extent: *extent,
+                checkpoint: self.building,
+                readable: born..publication,
+            });
+        }
+        for extent in written {
+            // A sector may be filled by several publications of one checkpoint: the earliest counts.
+            self.born.entry(extent.offset / SECTOR_BYTES).or_insert(publication);
+        }
+        self.live.extend(current.iter().map(|layers| (publication, Arc::downgrade(layers))));
+    }
+
+    /// Publications that someone still holds.
+    pub(super) fn live_publications(&mut self) -> Vec<u64> {
+        self.live.retain(|(_, layers)| layers.strong_count() > 0);
+        self.live.iter().map(|(publication, _)| *publication).collect()
+    }
+
+    /// Space for a value of `len` stored bytes, in flight until [`settle`](Self::settle) or [`withdraw`](Self::withdraw).
+    pub(super) fn allocate_value(&mut self, len: u64) -> Result<Extent> {
+        let extent = self.map.allocate_sectors(len)?;
+        self.in_flight.insert(extent.offset, extent.len);
+        Ok(extent)
+    }
+
+    /// The value will never be committed.
+    pub(super) fn withdraw(&mut self, extent: Extent) {
+        if self.in_flight.remove(&extent.offset).is_some() {
+            self.map.release(extent);
+        }
+    }
+
+    /// The value is now referred to by a tree, or waits to be freed.
+    pub(super) fn settle(&mut self, extent: Extent) {
+        if self.in_flight.remove(&extent.offset).is_some() {
+            self.map.touch(extent);
+        }
+    }
+
+    /// One page of the map as it is persisted: without values in flight, whose sectors are theirs alone.
+    pub(super) fn page_image(&self, page: u64) -> Vec<u8> {
+        let mut image = self.map.page(page).to_vec();
+        let first = page * SECTORS_PER_PAGE;
+        for (&offset, &len) in &self.in_flight {
+            let sectors = offset / SECTOR_BYTES..(offset + len).div_ceil(SECTOR_BYTES);
+            for sector in sectors {
+                if let Some(count) = sector.checked_sub(first).and_then(|at| image.get_mut(at as usize)) {
+                    *count = 0;
+                }
+            }
+        }
+        image
+    }
+
+    /// Reuses what may be reused now that checkpoint `durable` is durable.
+    pub(super) fn release_pending(&mut self, durable: u64) {
+        let live = self.live_publications();
+        for extent in self.pending.release(&mut self.map, durable, &live) {
+            self.born.remove(&(extent.offset / SECTOR_BYTES));
+        }
+        if live.len() <= 1 {
+            self.born.clear();
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Values above the inline threshold: each in an extent of its own, streamed in and out, verified block by block.
+//!
+//! An extent holds the value's bytes and then one CRC-32 for each block of 64 KiB; the reference holds the CRC-32 of that
+//! table. So a part of a value is verified without reading the rest.
+
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::nodes::{Nodes, read_exact};
+use super::options::VALUE_BYTES_MAX;
+use super::state::Engine;
+use crate::codec::checksum::crc32;
+use crate::codec::slot::{Slot, ValueRef};
+use crate::env::FileId;
+use crate::error::{Error, Result};
+use crate::space::Extent;
+use crate::memtable::Memtable;
+use crate::tree::{Root, TreeCursor};
+
+/// Bytes that one checksum covers.
+pub(crate) const BLOCK_BYTES: usize = 64 << 10;
+
+fn table_bytes(len: u64) -> u64 {
+    len.div_ceil(BLOCK_BYTES as u64) * 4
+}
+
+/// The space a value occupies.
+pub(super) fn extent_of(value: &ValueRef) -> Extent {
+    Extent { offset: value.offset, len: value.len + table_bytes(value.len) }
+}
+
+/// Writes one value of a length known in advance, in pieces of any size.
+#[derive(Debug)]
+pub(crate) struct ValueWriter {
+    extent: Extent,
+    len: u64,
+    written: u64,
+    block: Vec<u8>,
+    table: Vec<u8>,
+}
+
+impl ValueWriter {
+    /// Takes space for `len` bytes.
+    pub(crate) fn new(engine: &Engine, len: u64) -> Result<Self> {
+        if len > VALUE_BYTES_MAX {
+            return Err(Error::LimitExceeded { what: "the length of a value in bytes", value: len, limit: VALUE_BYTES_MAX });
+        }
+        let extent = engine.space.lock().allocate_value(len + table_bytes(len))?;
+        Ok(Self { extent, len, written: 0, block: Vec::new(), table: Vec::new() })
+    }
+
+    /// Appends bytes. More than the length announced is an error.
+    pub(crate) fn write(&mut self, engine: &Engine, mut bytes: &[u8]) -> Result<()> {
+        let total = self.written + self.block.len() as u64 + bytes.len() as u64;
+        if total > self.len {
+            return Err(Error::LimitExceeded { what: "the bytes written to a value", value: total, limit: self.len });
+        }
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(BLOCK_BYTES - self.block.len()));
+            self.block.extend_from_slice(now);
+            bytes = later;
+            if self.block.len() == BLOCK_BYTES {
+                self.flush_block(engine)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush_block(&mut self, engine: &Engine) -> Result<()> {
+        engine.storage().write_at(FileId::Data, self.extent.offset + self.written, &self.block)?;
+        self.table.extend_from_slice(&crc32(&[&self.block]).to_le_bytes());
+        self.written += self.block.len() as u64;
+        self.block.clear();
+        Ok(())
+    }
+
+    /// Completes the value. Fewer bytes than announced is an error.
+    pub(crate) fn finish(mut self, engine: &Engine) -> Result<ValueRef> {
+        if !self.block.is_empty() {
+            self.flush_block(engine)?;
+        }
+        if self.written != self.len {
+            let what = format!("the value was announced with {} bytes and got {}", self.len, self.written);
+            self.abandon(engine);
+            return Err(Error::Invalid { what });
+        }
+        engine.storage().write_at(FileId::Data, self.extent.offset + self.len, &self.table)?;
+        Ok(ValueRef { offset: self.extent.offset, len: self.len, checksum: crc32(&[&self.table]) })
+    }
+
+    /// Gives the space back.
+    pub(crate) fn abandon(&mut self, engine: &Engine) {
+        engine.space.lock().withdraw(self.extent);
+    }
+}
+
+impl Engine {
+    /// The value will not be committed after all.
+    pub(crate) fn withdraw_value(&self, value: &ValueRef) {
+        self.space.lock().withdraw(extent_of(value));
+    }
+}
+
+/// Reads a value in pieces, each verified.
+#[derive(Debug)]
+pub(crate) struct ValueReader {
+    nodes: Arc<Nodes>,
+    value: ValueRef,
+    table: Option<Vec<u8>>,
+    block: Option<(u64, Vec<u8>)>,
+}
+
+impl ValueReader {
+    pub(crate) fn new(nodes: &Arc<Nodes>, value: ValueRef) -> Self {
+        Self { nodes: Arc::clone(nodes), value, table: None, block: None }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.value.len
+    }
+
+    /// Fills as much of `buf` as the rest of the value from `offset` gives; returns how much.
+    pub(crate) fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = buf.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            let at = offset + filled as u64;
+            if at >= self.value.len {
+                break;
+            }
+            let index = at / BLOCK_BYTES as u64;
+            self.load(index)?;
+            let Some((_, block)) = &self.block else { break };
+            let from = block.get((at % BLOCK_BYTES as u64) as usize..).unwrap_or(&[]);
+            let take = from.len().min(rest.len());
+            if let (Some(to), Some(from)) = (rest.get_mut(..take), from.get(..take)) {
+                to.copy_from_slice(from);
+            }
+            if take == 0 {
+                break;
+            }
+            filled += take;
+        }
+        Ok(filled)
+    }
+
+    /// The whole value.
+    pub(crate) fn read_all(&mut self) -> Result<Vec<u8>> {
+        let len = usize::try_from(self.value.len).map_err(|_| Error::LimitExceeded {
+            what: "the length of a value read at once",
+            value: self.value.len,
+            limit: usize::MAX as u64,
+        })?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).map_err(|_| Error::invalid("there is no memory for a value of this length; read it in pieces"))?;
+        bytes.resize(len, 0);
+        self.read_at(0, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn load(&mut self, index: u64) -> Result<()> {
+        if self.block.as_ref().is_some_and(|(have, _)| *have == index) {
+            return Ok(());
+        }
+        let value = self.value;
+        if value.len > VALUE_BYTES_MAX {
+            return Err(Error::corrupt(FileId::Data, value.offset, format!("a reference claims a value of {} bytes", value.len)));
+        }
+        if self.table.is_none() {
+            let mut table = vec![0; table_bytes(value.len) as usize];
+            read_exact(self.nodes.storage(), value.offset + value.len, &mut table, "a value's checksums")?;
+            if crc32(&[&table]) != value.checksum {
+                return Err(Error::corrupt(FileId::Data, value.offset + value.len, "the checksums of a value are damaged"));
+            }
+            self.table = Some(table);
+        }
+        let start = index * BLOCK_BYTES as u64;
+        let len = (value.len - start).min(BLOCK_BYTES as u64) as usize;
+        let mut block = vec![0; len];
+        read_exact(self.nodes.storage(), value.offset + start, &mut block, "a value")?;
+        let expected = self.table.as_ref().and_then(|table| table.get(index as usize * 4..)?.first_chunk::<4>().copied());
+        if expected.map(u32::from_le_bytes) != Some(crc32(&[&block])) {
+            return Err(Error::corrupt(FileId::Data, value.offset + start, "a block of a value is damaged"));
+        }
+        self.block = Some((index, block));
+        Ok(())
+    }
+}
+
+/// Copies every value of the base that lies at or beyond an offset to lower ground, and keeps the new references as
+/// changes for a merge: used when the file is shortened.
+#[derive(Debug)]
+pub(super) struct ValueMoves {
+    cursor: TreeCursor<Arc<Nodes>>,
+    from: u64,
+    started: bool,
+    /// The records with their new references.
+    pub(super) moved: Memtable,
+    /// The new extents.
+    pub(super) written: Vec<Extent>,
+}
+
+impl ValueMoves {
+    pub(super) fn new(engine: &Engine, base: Root, from: u64) -> Self {
+        let cursor = TreeCursor::new(Arc::clone(&engine.nodes), Some(base));
+        Self { cursor, from, started: false, moved: Memtable::new(), written: Vec::new() }
+    }
+
+    /// Looks at some records; true when it has seen all.
+    pub(super) fn step(&mut self, engine: &Engine, budget: usize) -> Result<bool> {
+        if !self.started {
+            self.cursor.seek(&[])?;
+            self.started = true;
+        }
+        for _ in 0..budget {
+            let Some((key, slot)) = self.cursor.entry() else { return Ok(true) };
+            if let Some(old) = slot.extent()
+                && old.offset >= self.from
+            {
+                let bytes = ValueReader::new(&engine.nodes, old).read_all()?;
+                let mut writer = ValueWriter::new(engine, old.len)?;
+                let new = match writer.write(engine, &bytes) {
+                    Ok(()) => writer.finish(engine)?,
+                    Err(error) => {
+                        writer.abandon(engine);
+                        return Err(error);
+                    }
+                };
+                // It becomes part of the base with this job, or is released with it.
+                engine.space.lock().settle(extent_of(&new));
+                self.written.push(extent_of(&new));
+                self.moved.put(key, Slot::Extent(new), 0);
+            }
+            self.cursor.next()?;
+        }
+        Ok(false)
+    }
+}
+
+impl Slot<'_> {
+    /// The extent, if the value has one of its own.
+    pub(crate) fn extent(&self) -> Option<ValueRef> {
+        if let Slot::Extent(value) = self { Some(*value) } else { None }
+    }
+}

@@ -1,0 +1,268 @@
+//! The writing end of the log.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::mem;
+
+use super::draft::{Draft, Durable, TERMINATOR, links_needed, segment_start};
+use super::frame::Kind;
+use super::position::{LiveSegment, LogPosition};
+use super::outcome::ReplayEnd;
+use super::segment::{FileHeader, Layout, SEGMENT_HEADER_BYTES, segment_bytes_valid};
+use crate::env::{FileId, Storage};
+use crate::error::{Error, Result};
+
+/// The buffer of an append is given back above this, so that one large commit does not hold memory for ever.
+const SCRATCH_BYTES_KEPT: usize = 320 * 1024;
+
+/// What a log is made with.
+#[derive(Clone, Debug)]
+pub(crate) struct LogConfig {
+    /// Binds every frame to its database.
+    pub database_id: [u8; 16],
+    /// Bytes of a segment: at least 64 KiB, a multiple of 4096. An existing log file keeps what it was made with.
+    pub segment_bytes: u32,
+    /// How many segments may be in use at once.
+    pub regions_max: u32,
+    /// The incarnation written into new segments.
+    pub incarnation: u64,
+}
+
+impl LogConfig {
+    /// The usual size of a segment.
+    pub(crate) const SEGMENT_BYTES: u32 = 1 << 20;
+
+    pub(super) fn layout(&self) -> Layout {
+        Layout { segment_bytes: u64::from(self.segment_bytes) }
+    }
+}
+
+/// Appends commits. It never syncs: a commit is durable when the caller has synced the log file after `append`.
+#[derive(Debug)]
+pub(crate) struct Log {
+    config: LogConfig,
+    /// Segments not yet released, oldest first; the last is being written.
+    live: VecDeque<LiveSegment>,
+    position: LogPosition,
+    next_generation: u64,
+    durable: Durable,
+    /// Length to which the file is known to reach.
+    file_bytes: u64,
+    /// What the file holds from the start of the current sector to the position.
+    tail: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl Log {
+    /// Begins a log at a [fresh](LogPosition::fresh) position that a durable checkpoint holds, over whatever the file
+    /// held. Commits may follow at once: replay from that position finds them.
+    pub(crate) fn create(storage: &dyn Storage, config: LogConfig, start: LogPosition) -> Result<Self> {
+        if start != LogPosition::fresh(start.generation, start.sequence) {
+            return Err(Error::invalid("a log can only be created at a fresh position"));
+        }
+        let first = LiveSegment { generation: start.generation, region: start.region };
+        Self::open(storage, config, VecDeque::new(), first, start.sequence, true)
+    }
+
+    /// Goes on after a replay, in a new segment: what was replayed, and what lies cut off behind it, is never appended to.
+    /// Before the first commit the caller must sync the log and make a checkpoint durable that holds `end.segments`
+    /// (those it still needs) and this log's [`position`](Log::position), for nothing on storage leads to the new segment yet.
+    ///
+    /// The new segment may lie beyond `regions_max`; only appends are held to that.
+    pub(crate) fn resume(storage: &dyn Storage, mut config: LogConfig, end: &ReplayEnd) -> Result<Self> {
+        if let Some(segment_bytes) = end.segment_bytes {
+            config.segment_bytes = segment_bytes;
+        }
+        let replayed = end.segments.iter().map(|s| LiveSegment { generation: s.start.generation, region: s.start.region });
+        let mut live: Vec<LiveSegment> = end.retained.iter().copied().chain(replayed).collect();
+        live.sort_unstable();
+        live.dedup();
+        let region = free_regions(&live).next();
+        let Some(region) = region else { return Err(Error::invalid("every region of the log is in use")) };
+        let next = LiveSegment { generation: end.next_generation, region };
+        Self::open(storage, config, live.into(), next, end.position.sequence, end.segment_bytes.is_none())
+    }
+
+    fn open(
+        storage: &dyn Storage,
+        config: LogConfig,
+        mut live: VecDeque<LiveSegment>,
+        first: LiveSegment,
+        sequence: u64,
+        new_file: bool,
+    ) -> Result<Self> {
+        if !segment_bytes_valid(config.segment_bytes) {
+            return Err(Error::invalid("a log segment must be at least 64 KiB, and a multiple of 4096 bytes"));
+        }
+        let file_bytes = storage.len(FileId::Log)?;
+        let (start, header) = segment_start(&config, first, 0, sequence);
+        let next_generation = following(first.generation)?;
+        let mut log = Self {
+            live: VecDeque::new(),
+            position: start,
+            next_generation,
+            durable: Durable::default(),
+            file_bytes,
+            tail: Vec::new(),
+            scratch: Vec::new(),
+            config,
+        };
+        log.grow(storage, first.region)?;
+        if new_file {
+            let header = FileHeader { segment_bytes: log.config.segment_bytes, database_id: log.config.database_id };
+            header.encode(&mut log.scratch);
+            storage.write_at(FileId::Log, 0, &log.scratch)?;
+        }
+        log.position.chain = header.encode(&mut log.tail);
+        log.position.offset += SEGMENT_HEADER_BYTES;
+        log.scratch.clear();
+        log.scratch.extend_from_slice(&log.tail);
+        log.scratch.extend_from_slice(&TERMINATOR);
+        storage.write_at(FileId::Log, start.offset, &log.scratch)?;
+        live.push_back(first);
+        log.live = live;
+        Ok(log)
+    }
+
+    /// The place after the last commit or mark: where a checkpoint made now begins its replay.
+    pub(crate) fn position(&self) -> LogPosition {
+        self.position
+    }
+
+    /// What the last checkpoint of a clean close holds instead: nothing to replay, and a log begun anew at the next
+    /// opening. When it is durable in both superblocks, [`Log::discard`] the file.
+    pub(crate) fn fresh_position(&self) -> LogPosition {
+        LogPosition::fresh(self.next_generation, self.position.sequence)
+    }
+
+    /// Bytes a segment has.
+    pub(crate) fn segment_bytes(&self) -> u32 {
+        self.config.segment_bytes
+    }
+
+    /// Writes all frames of a commit: one write, unless the commit leaves its segment.
+    ///
+    /// `sequence` must be higher than any before. When the commit needs more segments than are free, this is
+    /// [`Error::LimitExceeded`] and nothing was written. After any other error the log stands where it stood, and the next
+    /// append or mark overwrites what was written; until then a crash may bring the failed commit back.
+    pub(crate) fn append(&mut self, storage: &dyn Storage, sequence: u64, payload: &[u8]) -> Result<()> {
+        if sequence <= self.position.sequence {
+            return Err(Error::invalid("a commit needs a higher sequence than the one before"));
+        }
+        self.append_chain(storage, Kind::Commit, sequence, payload)
+    }
+
+    /// Writes a mark, which carries what is known to be durable: when idle, at close, and over a failed append. Like a commit
+    /// it fails when it needs a segment and none is free.
+    pub(crate) fn mark(&mut self, storage: &dyn Storage) -> Result<()> {
+        self.append_chain(storage, Kind::Mark, self.position.sequence, &[])
+    }
+
+    /// All commits up to `sequence` are durable. The next frame says so.
+    pub(crate) fn set_durable(&mut self, sequence: u64) {
+        self.durable.sequence = self.durable.sequence.max(sequence);
+    }
+
+    /// Checkpoint `number` is durable. The next frame says so.
+    pub(crate) fn set_checkpoint(&mut self, number: u64) {
+        self.durable.checkpoint = self.durable.checkpoint.max(number);
+    }
+
+    /// Gives back the regions of all segments before the one `oldest` lies in. What may be given back is the caller's
+    /// duty: neither superblock, nor an archive, a feed or a backup may need them.
+    pub(crate) fn release(&mut self, oldest: &LogPosition) {
+        while self.live.len() > 1 && self.live.front().is_some_and(|segment| segment.generation < oldest.generation) {
+            self.live.pop_front();
+        }
+    }
+
+    /// Bytes of the segments in use, the current one up to the position.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        let full = self.live.len().saturating_sub(1) as u64 * u64::from(self.config.segment_bytes);
+        full + (self.position.offset - self.config.layout().region_start(self.position.region))
+    }
+
+    /// How many segments are in use, the current one included.
+    pub(crate) fn regions_in_use(&self) -> usize {
+        self.live.len()
+    }
+
+    /// Cuts free regions off the end of the file.
+    pub(crate) fn trim(&mut self, storage: &dyn Storage) -> Result<()> {
+        let last = self.live.iter().map(|segment| segment.region).max().unwrap_or(0);
+        let len = self.config.layout().region_end(last);
+        if len < self.file_bytes {
+            storage.set_len(FileId::Log, len)?;
+            self.file_bytes = len;
+        }
+        Ok(())
+    }
+
+    /// Empties the log file, after a clean close whose checkpoints need no log.
+    pub(crate) fn discard(storage: &dyn Storage) -> Result<()> {
+        Ok(storage.set_len(FileId::Log, 0)?)
+    }
+
+    fn append_chain(&mut self, storage: &dyn Storage, kind: Kind, sequence: u64, payload: &[u8]) -> Result<()> {
+        let links = links_needed(self.config.layout(), &self.position, payload.len());
+        let successors = self.take_regions(storage, links)?;
+        let buffer = mem::take(&mut self.scratch);
+        let mut draft = Draft::begin(&self.config, self.durable, self.position, &self.tail, buffer);
+        let written = draft.write_chain(storage, &successors, kind, sequence, payload);
+        let buffer = if written.is_ok() {
+            let (position, buffer) = draft.finish(&mut self.tail);
+            self.position = position;
+            self.live.extend(successors);
+            buffer
+        } else {
+            draft.abandon()
+        };
+        if buffer.capacity() <= SCRATCH_BYTES_KEPT {
+            self.scratch = buffer;
+        }
+        written
+    }
+
+    /// Chooses `count` free regions and makes the file reach over them. A generation once given is never given again, even
+    /// if the append then fails.
+    fn take_regions(&mut self, storage: &dyn Storage, count: usize) -> Result<Vec<LiveSegment>> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let limit = u64::from(self.config.regions_max);
+        let needed = self.live.len().saturating_add(count) as u64;
+        if needed > limit {
+            return Err(Error::LimitExceeded { what: "number of log segments in use", value: needed, limit });
+        }
+        let mut taken = Vec::with_capacity(count);
+        for region in free_regions(self.live.make_contiguous()).take(count) {
+            taken.push(LiveSegment { generation: self.next_generation, region });
+            self.next_generation = following(self.next_generation)?;
+        }
+        let last = taken.iter().map(|segment| segment.region).max().unwrap_or(0);
+        self.grow(storage, last)?;
+        Ok(taken)
+    }
+
+    fn grow(&mut self, storage: &dyn Storage, region: u32) -> Result<()> {
+        let len = self.config.layout().region_end(region);
+        if len > self.file_bytes {
+            storage.allocate(FileId::Log, len)?;
+            self.file_bytes = len;
+        }
+        Ok(())
+    }
+}
+
+fn following(generation: u64) -> Result<u64> {
+    generation.checked_add(1).ok_or(Error::LimitExceeded {
+        what: "generation of a log segment",
+        value: generation,
+        limit: u64::MAX - 1,
+    })
+}
+
+/// Regions that none of `live` lies in, lowest first, so that the file stays short.
+fn free_regions(live: &[LiveSegment]) -> impl Iterator<Item = u32> {
+    (0..u32::MAX).filter(|region| live.iter().all(|segment| segment.region != *region))
+}

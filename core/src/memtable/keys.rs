@@ -1,0 +1,252 @@
+//! The sorted keys of one node, made for a fast search.
+
+use super::arena::{Arena, CAPACITY, Entry, Records};
+use alloc::sync::Arc;
+use core::cmp::Ordering;
+use core::hint::select_unpredictable;
+use core::ops::Range;
+
+/// Bytes of the common prefix that are kept in the node itself; the rest of a longer one is read from the first key.
+const PREFIX_INLINE_BYTES: usize = 20;
+
+/// What the heads beyond the last entry are: nothing is above it, so a search needs no length.
+const HEAD_VACANT: u64 = u64::MAX;
+
+/// Entries in the order of their keys, at most [`CAPACITY`].
+///
+/// Beside each entry stands its *head*: the eight bytes of the key after the `skip` bytes that all keys of the node share.
+/// A search runs over the heads, which lie together, and reads keys only where heads are equal. `skip` grows when an
+/// insert meets equal heads and shrinks when an insert does not share the prefix; both recompute the heads.
+#[derive(Clone, Debug)]
+#[repr(C)]
+pub(super) struct Keys {
+    skip: u32,
+    prefix: [u8; PREFIX_INLINE_BYTES],
+    heads: [u64; CAPACITY],
+    records: Records,
+}
+
+impl Keys {
+    pub(super) fn new(arena: Arc<Arena>) -> Self {
+        Self::over(Records::new(arena))
+    }
+
+    /// No keys yet, in the arena of `self`.
+    pub(super) fn sibling(&self) -> Self {
+        Self::over(self.records.sibling())
+    }
+
+    fn over(records: Records) -> Self {
+        Self { skip: 0, prefix: [0; PREFIX_INLINE_BYTES], heads: [HEAD_VACANT; CAPACITY], records }
+    }
+
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.len() == CAPACITY
+    }
+
+    #[inline]
+    pub(super) fn key(&self, at: usize) -> &[u8] {
+        self.records.key(at)
+    }
+
+    #[inline]
+    pub(super) fn entry(&self, at: usize) -> Entry<'_> {
+        self.records.entry(at)
+    }
+
+    /// Where `key` is (`Ok`), or where it would be inserted.
+    #[inline]
+    pub(super) fn search(&self, key: &[u8]) -> Result<usize, usize> {
+        let skip = self.skip();
+        let rest = if skip == 0 {
+            key
+        } else {
+            let prefix = self.prefix();
+            match key.split_at_checked(skip) {
+                Some((start, rest)) => match start.cmp(prefix) {
+                    Ordering::Equal => rest,
+                    Ordering::Less => return Err(0),
+                    Ordering::Greater => return Err(self.len()),
+                },
+                None if key > prefix => return Err(self.len()),
+                None => return Err(0),
+            }
+        };
+        let head = head(rest);
+        let low = lower_bound(&self.heads, head);
+        if self.heads.get(low) != Some(&head) { Err(low) } else { self.search_ties(low, head, rest) }
+    }
+
+    /// Where the first key that is not below `key` is.
+    #[inline]
+    pub(super) fn lower_bound(&self, key: &[u8]) -> usize {
+        let (Ok(at) | Err(at)) = self.search(key);
+        at
+    }
+
+    /// Stores a copy of `entry` at `at`, where a search said that its key belongs. The node must not be full.
+    pub(super) fn insert(&mut self, at: usize, entry: &Entry<'_>) {
+        let tied = self.insert_head(at, entry.key);
+        self.records.insert(at, entry);
+        if tied {
+            self.lengthen_prefix();
+        }
+    }
+
+    /// As [`insert`](Self::insert), with an entry that `other`, of the same arena, already stores.
+    pub(super) fn insert_shared(&mut self, at: usize, other: &Self, from: usize) {
+        let tied = self.insert_head(at, other.key(from));
+        self.records.insert_shared(at, &other.records, from);
+        if tied {
+            self.lengthen_prefix();
+        }
+    }
+
+    /// Stores a copy of `entry` in place of the one at `at`, which has the same key.
+    pub(super) fn replace(&mut self, at: usize, entry: &Entry<'_>) {
+        self.records.replace(at, entry);
+    }
+
+    /// Moves the entries from `at` on into a new node.
+    pub(super) fn split_off(&mut self, at: usize) -> Self {
+        let len = self.len();
+        let mut right = Self::over(self.records.split_off(at));
+        if at < len {
+            (right.skip, right.prefix) = (self.skip, self.prefix);
+            right.heads[..len - at].copy_from_slice(&self.heads[at..len]);
+            self.heads[at..len].fill(HEAD_VACANT);
+        }
+        self.forget_prefix_if_empty();
+        right
+    }
+
+    /// Takes out the entries of `range`.
+    pub(super) fn remove(&mut self, range: Range<usize>) {
+        let len = self.len();
+        self.heads.copy_within(range.end..len, range.start);
+        self.heads[len - range.len()..len].fill(HEAD_VACANT);
+        self.records.remove(range);
+        self.forget_prefix_if_empty();
+    }
+
+    #[inline]
+    fn skip(&self) -> usize {
+        self.skip as usize
+    }
+
+    #[inline]
+    fn prefix(&self) -> &[u8] {
+        let skip = self.skip();
+        match self.prefix.get(..skip) {
+            Some(prefix) => prefix,
+            None => &self.key(0)[..skip],
+        }
+    }
+
+    /// Binary search among the keys that have the head of the one at `low`. `rest` is the key without the prefix.
+    fn search_ties(&self, mut low: usize, head: u64, rest: &[u8]) -> Result<usize, usize> {
+        let skip = self.skip();
+        let compare = |at: usize| self.key(at)[skip..].cmp(rest);
+        let mut high = match self.heads.get(low + 1) {
+            // Nearly always: only one has it.
+            Some(&next) if next != head => low + 1,
+            _ if head == HEAD_VACANT => self.len(),
+            _ => lower_bound(&self.heads, head + 1),
+        };
+        while low < high {
+            let middle = low.midpoint(high);
+            match compare(middle) {
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+                Ordering::Equal => return Ok(middle),
+            }
+        }
+        Err(low)
+    }
+
+    /// Makes room for `key` among the heads and fills it. Tells whether a neighbour has the same head.
+    fn insert_head(&mut self, at: usize, key: &[u8]) -> bool {
+        let len = self.len();
+        if len > 0 && !key.starts_with(self.prefix()) {
+            self.set_skip(common_prefix_len(key, self.prefix()));
+        }
+        let head = head(&key[self.skip()..]);
+        self.heads[..=len].copy_within(at..len, at + 1);
+        self.heads[at] = head;
+        (at > 0 && self.heads[at - 1] == head) || (at < len && self.heads[at + 1] == head)
+    }
+
+    /// Cuts off all that the keys share, so that the heads tell apart as many of them as they can.
+    fn lengthen_prefix(&mut self) {
+        let common = common_prefix_len(self.key(0), self.key(self.len() - 1));
+        if common > self.skip() {
+            self.set_skip(common);
+        }
+    }
+
+    /// Changes the length of the prefix to `skip`, which all keys must share, and recomputes the heads.
+    fn set_skip(&mut self, skip: usize) {
+        let first = self.records.key(0);
+        let inline = skip.min(PREFIX_INLINE_BYTES);
+        self.prefix[..inline].copy_from_slice(&first[..inline]);
+        self.skip = skip as u32;
+        for (at, slot) in self.heads[..self.records.len()].iter_mut().enumerate() {
+            *slot = head(&self.records.key(at)[skip..]);
+        }
+    }
+
+    fn forget_prefix_if_empty(&mut self) {
+        if self.len() == 0 {
+            self.skip = 0;
+        }
+    }
+
+    /// Checks the order of the keys, that they share the prefix, and the heads.
+    #[cfg(test)]
+    pub(super) fn check(&self) {
+        for at in 0..self.len() {
+            assert!(at == 0 || self.key(at - 1) < self.key(at));
+            assert_eq!(self.key(at)[..self.skip()], *self.prefix());
+            assert_eq!(self.heads[at], head(&self.key(at)[self.skip()..]));
+        }
+        assert!(self.heads[self.len()..].iter().all(|head| *head == HEAD_VACANT));
+    }
+}
+
+/// The first eight bytes, zero padded, as a number of the same order. Equal heads do not mean equal keys.
+#[inline]
+fn head(rest: &[u8]) -> u64 {
+    match rest.first_chunk() {
+        Some(bytes) => u64::from_be_bytes(*bytes),
+        None => {
+            let mut bytes = [0; 8];
+            for (to, from) in bytes.iter_mut().zip(rest) {
+                *to = *from;
+            }
+            u64::from_be_bytes(bytes)
+        }
+    }
+}
+
+/// How many of the sorted heads are below `head`. No branch depends on the heads: six steps, then one for the last.
+#[inline]
+fn lower_bound(heads: &[u64; CAPACITY], head: u64) -> usize {
+    let mut low = 0;
+    let mut step = CAPACITY / 2;
+    while step > 0 {
+        // The mask is always all ones here; it tells the compiler that the index is in bounds.
+        let below = heads[(low + step - 1) & (CAPACITY - 1)] < head;
+        low = select_unpredictable(below, low + step, low);
+        step /= 2;
+    }
+    low + usize::from(heads[low & (CAPACITY - 1)] < head)
+}
+
+fn common_prefix_len(left: &[u8], right: &[u8]) -> usize {
+    left.iter().zip(right).take_while(|(left, right)| left == right).count()
+}

@@ -1,0 +1,433 @@
+//! Which sectors of the data file are in use, and allocation among the rest.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use crate::env::FileId;
+use crate::error::{Error, Result};
+
+/// The unit of allocation, in bytes.
+pub(crate) const GRAIN_BYTES: u64 = 64;
+/// The unit of reuse, in bytes: what a torn write may damage as a whole.
+pub(crate) const SECTOR_BYTES: u64 = 4096;
+/// Sectors one page of the persisted map describes (16 MiB of file).
+pub(crate) const SECTORS_PER_PAGE: u64 = 4096;
+
+const GRAINS_PER_SECTOR: u64 = SECTOR_BYTES / GRAIN_BYTES;
+const FULL: u8 = GRAINS_PER_SECTOR as u8;
+/// The superblocks.
+pub(crate) const RESERVED_SECTORS: u64 = 2;
+/// How many sectors an open allocation window takes from a large free run at a time.
+const WINDOW_SECTORS: u64 = 256;
+/// How many low free runs are tried before the best fit by size is taken: low addresses keep the file short.
+const FIRST_FIT_TRIES: usize = 16;
+
+/// A contiguous piece of the data file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Extent {
+    /// Byte offset, a multiple of [`GRAIN_BYTES`].
+    pub offset: u64,
+    /// Bytes in use; the extent occupies this rounded up to whole grains.
+    pub len: u64,
+}
+
+impl Extent {
+    fn grains(self) -> core::ops::Range<u64> {
+        let start = self.offset / GRAIN_BYTES;
+        start..start + self.len.div_ceil(GRAIN_BYTES)
+    }
+}
+
+/// The number of grains in use in each sector, and the free runs of sectors.
+///
+/// Memory: one byte a sector (1/4096 of the file) plus the free runs.
+#[derive(Debug)]
+pub(crate) struct SpaceMap {
+    /// Grains in use by sector; what is freed but still pending counts as in use.
+    used: Vec<u8>,
+    /// Wholly free runs, start sector to length in sectors, coalesced; none lies in the window.
+    free: BTreeMap<u64, u64>,
+    /// The same runs by (length, start).
+    by_len: BTreeSet<(u64, u64)>,
+    /// Sectors set aside for the checkpoint being written, filled from the front: `position` to `end`, in grains.
+    window: core::ops::Range<u64>,
+    /// Pages whose counts changed since they were last persisted.
+    dirty_pages: BTreeSet<u64>,
+    /// Largest file length allowed, in sectors.
+    limit_sectors: u64,
+}
+
+impl SpaceMap {
+    /// The map of a new file: two superblocks.
+    pub(crate) fn new(limit_bytes: u64) -> Self {
+        let mut map = Self {
+            used: Vec::new(),
+            free: BTreeMap::new(),
+            by_len: BTreeSet::new(),
+            window: 0..0,
+            dirty_pages: BTreeSet::new(),
+            limit_sectors: limit_bytes / SECTOR_BYTES,
+        };
+        map.used.resize(RESERVED_SECTORS as usize, FULL);
+        map.dirty_pages.insert(0);
+        map
+    }
+
+    /// The map as persisted: `used` is the concatenation of its pages, cut to the file's sectors.
+    pub(crate) fn from_counts(used: Vec<u8>, limit_bytes: u64) -> Result<Self> {
+        if used.iter().any(|&count| count > FULL) || used.iter().take(RESERVED_SECTORS as usize).any(|&c| c != FULL) {
+            return Err(Error::corrupt(FileId::Data, 0, "the space map holds impossible counts"));
+        }
+        let mut map = Self { limit_sectors: limit_bytes / SECTOR_BYTES, ..Self::new(limit_bytes) };
+        map.dirty_pages.clear();
+        map.used = used;
+        let mut run_start = None;
+        for sector in 0..=map.used.len() as u64 {
+            let is_free = map.used.get(sector as usize) == Some(&0);
+            match (is_free, run_start) {
+                (true, None) => run_start = Some(sector),
+                (false, Some(start)) => {
+                    map.insert_run(start, sector - start);
+                    run_start = None;
+                }
+                _ => {}
+            }
+        }
+        map.drop_free_tail();
+        Ok(map)
+    }
+
+    /// Sectors the file must have.
+    pub(crate) fn sectors(&self) -> u64 {
+        self.used.len() as u64
+    }
+
+    /// Length of the file in bytes.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.sectors() * SECTOR_BYTES
+    }
+
+    /// Grains in use, superblocks included, in bytes.
+    pub(crate) fn used_bytes(&self) -> u64 {
+        self.used.iter().map(|&count| u64::from(count)).sum::<u64>() * GRAIN_BYTES
+    }
+
+    /// Wholly free sectors below the end of the file, in bytes.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        self.free.values().sum::<u64>() * SECTOR_BYTES
+    }
+
+    /// Grain counts of the sectors of one page of the persisted map.
+    pub(crate) fn page(&self, page: u64) -> &[u8] {
+        let start = (page * SECTORS_PER_PAGE) as usize;
+        let end = (start + SECTORS_PER_PAGE as usize).min(self.used.len());
+        self.used.get(start..end).unwrap_or(&[])
+    }
+
+    /// Pages the map has.
+    pub(crate) fn page_count(&self) -> u64 {
+        self.sectors().div_ceil(SECTORS_PER_PAGE)
+    }
+
+    /// Pages changed since [`take_dirty`](Self::take_dirty).
+    pub(crate) fn dirty_pages(&self) -> &BTreeSet<u64> {
+        &self.dirty_pages
+    }
+
+    /// The dirty pages, which are about to be persisted as they are now.
+    pub(crate) fn take_dirty(&mut self) -> Vec<u64> {
+        core::mem::take(&mut self.dirty_pages).into_iter().collect()
+    }
+
+    /// These pages were not persisted after all.
+    pub(crate) fn mark_dirty(&mut self, pages: &[u64]) {
+        let count = self.page_count();
+        self.dirty_pages.extend(pages.iter().filter(|&&page| page < count));
+    }
+
+    /// The page that describes the sector at byte `offset` must be persisted again.
+    pub(crate) fn touch(&mut self, extent: Extent) {
+        let first = extent.offset / SECTOR_BYTES / SECTORS_PER_PAGE;
+        let last = (extent.offset + extent.len) / SECTOR_BYTES / SECTORS_PER_PAGE;
+        self.mark_dirty(&(first..=last).collect::<Vec<_>>());
+    }
+
+    /// Grains in use in `sector`, for `check`.
+    pub(crate) fn sector_used(&self, sector: u64) -> u8 {
+        self.used.get(sector as usize).copied().unwrap_or(0)
+    }
+
+    /// Takes space for `len` bytes from the lowest fitting free run, else from the end of the file.
+    pub(crate) fn allocate(&mut self, len: u64) -> Result<Extent> {
+        let grains = len.div_ceil(GRAIN_BYTES).max(1);
+        if self.window.end - self.window.start < grains {
+            self.open_window(grains.div_ceil(GRAINS_PER_SECTOR))?;
+        }
+        let extent = Extent { offset: self.window.start * GRAIN_BYTES, len };
+        self.window.start += grains;
+        self.count(extent, |count, by| count.checked_add(by).filter(|&sum| sum <= FULL));
+        Ok(extent)
+    }
+
+    /// Takes whole sectors for a value, written outside any checkpoint: no node shares them.
+    pub(crate) fn allocate_sectors(&mut self, len: u64) -> Result<Extent> {
+        let sectors = len.div_ceil(SECTOR_BYTES).max(1);
+        let kept = core::mem::replace(&mut self.window, 0..0);
+        let opened = self.open_window(sectors);
+        let window = core::mem::replace(&mut self.window, kept);
+        opened?;
+        let extent = Extent { offset: window.start * GRAIN_BYTES, len };
+        self.count(extent, |count, by| count.checked_add(by).filter(|&sum| sum <= FULL));
+        let start = window.start / GRAINS_PER_SECTOR;
+        let taken = window.end / GRAINS_PER_SECTOR - start;
+        if taken > sectors {
+            self.insert_run(start + sectors, taken - sectors);
+            self.drop_free_tail();
+        }
+        Ok(extent)
+    }
+
+    /// Marks an extent that a retained log names as in use, before anything is allocated. Refuses one that overlaps what
+    /// is in use by whole sectors.
+    pub(crate) fn reserve(&mut self, extent: Extent) -> Result<()> {
+        let grains = extent.grains();
+        let end_sector = grains.end.div_ceil(GRAINS_PER_SECTOR);
+        if extent.offset % GRAIN_BYTES != 0
+            || grains.start < RESERVED_SECTORS * GRAINS_PER_SECTOR
+            || end_sector > self.limit_sectors
+        {
+            return Err(Error::corrupt(FileId::Data, extent.offset, "a value of the log lies outside the file"));
+        }
+        if end_sector > self.sectors() {
+            let from = self.sectors();
+            self.used.resize(end_sector as usize, 0);
+            self.insert_run(from, end_sector - from);
+        }
+        for sector in grains.start / GRAINS_PER_SECTOR..end_sector {
+            self.take_sector(sector);
+        }
+        if !self.count(extent, |count, by| count.checked_add(by).filter(|&sum| sum <= FULL)) {
+            return Err(Error::corrupt(FileId::Data, extent.offset, "a value of the log overlaps other data"));
+        }
+        Ok(())
+    }
+
+    /// Gives an extent back for reuse. The caller has waited until no valid superblock, snapshot or log needs it.
+    pub(crate) fn release(&mut self, extent: Extent) {
+        let counted = self.count(extent, |count, by| count.checked_sub(by));
+        debug_assert!(counted, "released twice: {extent:?}");
+        let grains = extent.grains();
+        for sector in grains.start / GRAINS_PER_SECTOR..grains.end.div_ceil(GRAINS_PER_SECTOR) {
+            if self.sector_used(sector) == 0 && !self.in_window(sector) {
+                self.insert_run(sector, 1);
+            }
+        }
+        self.drop_free_tail();
+    }
+
+    /// Ends the sectors written by one checkpoint: what is allocated next starts in sectors of its own.
+    pub(crate) fn seal_window(&mut self) {
+        let window = core::mem::replace(&mut self.window, 0..0);
+        let first = window.start / GRAINS_PER_SECTOR;
+        for sector in first..window.end.div_ceil(GRAINS_PER_SECTOR) {
+            if self.sector_used(sector) == 0 {
+                self.insert_run(sector, 1);
+            }
+        }
+        self.drop_free_tail();
+    }
+
+    /// The lowest offset such that, were everything at or above it moved into free space below, the file would end
+    /// there; `None` when moving would gain less than `gain_min_bytes`.
+    pub(crate) fn relocation_target(&self, gain_min_bytes: u64) -> Option<u64> {
+        let used_sectors = self.used.iter().filter(|&&count| count > 0).count() as u64;
+        let spare = used_sectors / 32 + 4;
+        let target = used_sectors + spare;
+        (self.sectors() > target && (self.sectors() - target) * SECTOR_BYTES >= gain_min_bytes)
+            .then_some(target * SECTOR_BYTES)
+    }
+
+    fn in_window(&self, sector: u64) -> bool {
+        !self.window.is_empty()
+            && (self.window.start / GRAINS_PER_SECTOR..self.window.end.div_ceil(GRAINS_PER_SECTOR)).contains(&sector)
+    }
+
+    fn open_window(&mut self, sectors: u64) -> Result<()> {
+        self.seal_window();
+        let fit = self
+            .free
+            .iter()
+            .take(FIRST_FIT_TRIES)
+            .find(|&(_, &len)| len >= sectors)
+            .map(|(&start, &len)| (start, len))
+            .or_else(|| self.by_len.range((sectors, 0)..).next().map(|&(len, start)| (start, len)));
+        let (start, len) = match fit {
+            Some(run) => run,
+            None => {
+                let start = self.sectors();
+                let end = start.checked_add(sectors).filter(|&end| end <= self.limit_sectors).ok_or(
+                    Error::LimitExceeded {
+                        what: "the size of the data file in bytes",
+                        value: start.saturating_add(sectors).saturating_mul(SECTOR_BYTES),
+                        limit: self.limit_sectors.saturating_mul(SECTOR_BYTES),
+                    },
+                )?;
+                self.used.resize(end as usize, 0);
+                self.insert_run(start, sectors);
+                (start, sectors)
+            }
+        };
+        let take = len.min(sectors.max(WINDOW_SECTORS));
+        self.remove_run(start, len);
+        if take < len {
+            self.insert_run(start + take, len - take);
+        }
+        self.window = start * GRAINS_PER_SECTOR..(start + take) * GRAINS_PER_SECTOR;
+        Ok(())
+    }
+
+    /// Applies `change` to the count of each sector the extent touches; false (and unchanged there) where it refuses.
+    fn count(&mut self, extent: Extent, change: impl Fn(u8, u8) -> Option<u8>) -> bool {
+        let grains = extent.grains();
+        let mut at = grains.start;
+        let mut all = true;
+        while at < grains.end {
+            let sector = at / GRAINS_PER_SECTOR;
+            let until = grains.end.min((sector + 1) * GRAINS_PER_SECTOR);
+            match self.used.get_mut(sector as usize) {
+                Some(count) => match change(*count, (until - at) as u8) {
+                    Some(new) => *count = new,
+                    None => all = false,
+                },
+                None => all = false,
+            }
+            self.dirty_pages.insert(sector / SECTORS_PER_PAGE);
+            at = until;
+        }
+        all
+    }
+
+    fn take_sector(&mut self, sector: u64) {
+        let Some((&start, &len)) = self.free.range(..=sector).next_back() else { return };
+        if sector >= start + len {
+            return;
+        }
+        self.remove_run(start, len);
+        if sector > start {
+            self.insert_run(start, sector - start);
+        }
+        if sector + 1 < start + len {
+            self.insert_run(sector + 1, start + len - sector - 1);
+        }
+    }
+
+    fn insert_run(&mut self, mut start: u64, mut len: u64) {
+        if let Some((&before, &before_len)) = self.free.range(..start).next_back()
+            && before + before_len == start
+        {
+            self.remove_run(before, before_len);
+            start = before;
+            len += before_len;
+        }
+        if let Some((&after, &after_len)) = self.free.range(start + len..).next()
+            && start + len == after
+        {
+            self.remove_run(after, after_len);
+            len += after_len;
+        }
+        self.free.insert(start, len);
+        self.by_len.insert((len, start));
+    }
+
+    fn remove_run(&mut self, start: u64, len: u64) {
+        self.free.remove(&start);
+        self.by_len.remove(&(len, start));
+    }
+
+    /// A free run at the end is not part of the file.
+    fn drop_free_tail(&mut self) {
+        if let Some((&start, &len)) = self.free.iter().next_back()
+            && start + len == self.sectors()
+        {
+            self.remove_run(start, len);
+            self.used.truncate(start as usize);
+            let pages = self.page_count();
+            self.dirty_pages.retain(|&page| page < pages);
+            self.dirty_pages.insert(pages.saturating_sub(1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extents_never_overlap_and_sectors_return_only_when_wholly_free() {
+        let mut map = SpaceMap::new(1 << 30);
+        let a = map.allocate(100).unwrap();
+        let b = map.allocate(4000).unwrap();
+        let c = map.allocate(64).unwrap();
+        assert_eq!(a.offset, RESERVED_SECTORS * SECTOR_BYTES);
+        assert!(b.offset >= a.offset + 128 && c.offset >= b.offset + 4000);
+        map.seal_window();
+        let next = map.allocate(64).unwrap();
+        assert_eq!(next.offset % SECTOR_BYTES, 0, "a sealed sector is not written again");
+        assert!(next.offset > c.offset);
+        map.seal_window();
+        map.release(a);
+        let again = map.allocate(64).unwrap();
+        assert!(again.offset > next.offset, "a's sector still holds part of b");
+        map.release(b);
+        map.seal_window();
+        let low = map.allocate(64).unwrap();
+        assert_eq!(low.offset, a.offset, "now it is wholly free");
+    }
+
+    #[test]
+    fn counts_come_back_with_the_same_free_runs() {
+        let mut map = SpaceMap::new(1 << 30);
+        let extents: Vec<_> = (0..50).map(|i| map.allocate(1000 + i * 37).unwrap()).collect();
+        map.seal_window();
+        for extent in extents.iter().step_by(2) {
+            map.release(*extent);
+        }
+        let counts: Vec<u8> = (0..map.page_count()).flat_map(|page| map.page(page).to_vec()).collect();
+        let back = SpaceMap::from_counts(counts, 1 << 30).unwrap();
+        assert_eq!(back.free, map.free);
+        assert_eq!(back.used_bytes(), map.used_bytes());
+    }
+
+    #[test]
+    fn the_file_shrinks_when_its_tail_is_released() {
+        let mut map = SpaceMap::new(1 << 30);
+        let a = map.allocate(5000).unwrap();
+        let b = map.allocate(50_000).unwrap();
+        map.seal_window();
+        let full = map.sectors();
+        map.release(b);
+        assert!(map.sectors() < full);
+        map.release(a);
+        assert_eq!(map.sectors(), RESERVED_SECTORS);
+    }
+
+    #[test]
+    fn the_size_limit_is_an_error() {
+        let mut map = SpaceMap::new(64 * 1024);
+        assert!(map.allocate(32 * 1024).is_ok());
+        assert!(matches!(map.allocate(64 * 1024), Err(Error::LimitExceeded { .. })));
+        assert!(map.allocate(1024).is_ok(), "and small requests still fit");
+    }
+
+    #[test]
+    fn reserved_extents_are_not_given_out() {
+        let mut map = SpaceMap::new(1 << 30);
+        let extent = Extent { offset: 20 * SECTOR_BYTES + 640, len: 9000 };
+        map.reserve(extent).unwrap();
+        for _ in 0..40 {
+            let got = map.allocate(4000).unwrap();
+            assert!(got.offset + 4032 <= extent.offset || got.offset >= extent.offset + 9000);
+        }
+        assert!(SpaceMap::new(1 << 30).reserve(Extent { offset: 64, len: 10 }).is_err(), "the superblocks");
+    }
+}

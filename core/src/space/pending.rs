@@ -1,0 +1,84 @@
+//! Extents that are no longer part of the newest version but may still be read by an older one.
+//!
+//! **Reuse rule:** what checkpoint *c* frees, extents and log segments alike, is reused only after checkpoint *c* + 1 is
+//! durable (so both superblocks stay valid), and only when no live snapshot lies between its birth and its end.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use super::map::{Extent, SpaceMap};
+
+/// One extent waiting to be reused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PendingFree {
+    /// Where it lies.
+    pub extent: Extent,
+    /// The checkpoint that was being built when it was freed.
+    pub checkpoint: u64,
+    /// The publications of layers that refer to it: from the one that brought it to before the one that dropped it.
+    /// Empty after a reopening, because snapshots do not survive one.
+    pub readable: Range<u64>,
+}
+
+/// All extents waiting to be reused, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct PendingFrees {
+    frees: Vec<PendingFree>,
+}
+
+impl PendingFrees {
+    pub(crate) fn from_record(frees: Vec<PendingFree>) -> Self {
+        Self { frees }
+    }
+
+    pub(crate) fn push(&mut self, free: PendingFree) {
+        self.frees.push(free);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &PendingFree> {
+        self.frees.iter()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.frees.len()
+    }
+
+    /// Bytes waiting, in whole grains.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.frees.iter().map(|free| free.extent.len.next_multiple_of(super::GRAIN_BYTES)).sum()
+    }
+
+    /// Gives back to `map` what may be reused now that checkpoint `durable` is durable. `live` holds the
+    /// publication numbers of the layers that snapshots still hold. Returns what was released.
+    pub(crate) fn release(&mut self, map: &mut SpaceMap, durable: u64, live: &[u64]) -> Vec<Extent> {
+        let mut released = Vec::new();
+        self.frees.retain(|free| {
+            let pinned = live.iter().any(|at| free.readable.contains(at));
+            let reusable = free.checkpoint < durable && !pinned;
+            if reusable {
+                map.release(free.extent);
+                released.push(free.extent);
+            }
+            !reusable
+        });
+        released
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extent_is_reused_one_checkpoint_later_and_never_under_a_snapshot() {
+        let mut map = SpaceMap::new(1 << 30);
+        let extent = map.allocate(100).unwrap();
+        map.seal_window();
+        let mut pending = PendingFrees::default();
+        pending.push(PendingFree { extent, checkpoint: 7, readable: 3..6 });
+        assert!(pending.release(&mut map, 7, &[]).is_empty(), "the superblock of 6 still needs it");
+        assert!(pending.release(&mut map, 8, &[5]).is_empty(), "a snapshot of publication 5 reads it");
+        assert_eq!(pending.release(&mut map, 8, &[2, 6]), [extent], "snapshots before its birth and after its end do not");
+        assert_eq!(pending.len(), 0);
+    }
+}

@@ -1,0 +1,257 @@
+//! The two superblocks: where everything else is found. Checkpoint *c* is written to slot *c* mod 2.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::map::{Extent, SECTOR_BYTES};
+use crate::codec::bytes::{Reader, Writer};
+use crate::codec::checksum::crc32;
+use crate::env::{FileId, Storage};
+use crate::error::{Error, Result};
+
+const MAGIC: [u8; 8] = *b"LightnDB";
+/// Format 0 is free to change between builds.
+const FORMAT_VERSION: u32 = 0;
+/// All fields lie in the first 512 bytes, the unit that is never torn inside.
+const ENCODED_LEN: usize = 256;
+
+/// Bits for what a reader must understand to open the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Features(pub u64);
+
+impl Features {
+    pub(crate) const LZ4: u64 = 1;
+    pub(crate) const ZSTD: u64 = 1 << 1;
+    pub(crate) const BLAKE3: u64 = 1 << 2;
+    const KNOWN: [(u64, &'static str, bool); 3] = [
+        (Self::LZ4, "LZ4 compression", true),
+        (Self::ZSTD, "Zstandard compression", cfg!(feature = "zstd")),
+        (Self::BLAKE3, "BLAKE3 checksums", cfg!(feature = "blake3")),
+    ];
+
+    fn require_known(self) -> Result<()> {
+        let mut unknown = self.0;
+        for (bit, what, available) in Self::KNOWN {
+            unknown &= !bit;
+            if self.0 & bit != 0 && !available {
+                return Err(Error::Unsupported {
+                    what: String::from(what),
+                    remedy: "run 'lightning compact --portable' where it is available, then open the file here",
+                });
+            }
+        }
+        if unknown != 0 {
+            return Err(Error::Unsupported {
+                what: format!("a feature of a newer version (bits {unknown:#x})"),
+                remedy: "open the file with a newer version of Lightning DB",
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The root of everything durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Superblock {
+    /// Drawn when the database was made; every checksum of the log covers it.
+    pub database_id: [u8; 16],
+    /// What a reader must understand.
+    pub features: Features,
+    /// Drawn at every recovery without a clean close, and at every restore.
+    pub incarnation: u64,
+    /// The incarnation before, and the sequence at which this one left it.
+    pub parent: (u64, u64),
+    /// Counts superblocks written; the higher valid one is opened.
+    pub checkpoint: u64,
+    /// Every commit up to here is in the trees.
+    pub sequence: u64,
+    /// Wall clock when the database was made, in milliseconds since 1970.
+    pub created_ms: u64,
+    /// The log may be absent: everything is in this file.
+    pub clean: bool,
+    /// Bytes of one log segment.
+    pub segment_bytes: u32,
+    /// Where the checkpoint record lies, and its CRC-32.
+    pub record: (Extent, u32),
+    /// Length of the data file in bytes when this was written.
+    pub file_bytes: u64,
+}
+
+impl Superblock {
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(SECTOR_BYTES as usize);
+        out.extend_from_slice(&MAGIC);
+        out.put_u32(FORMAT_VERSION);
+        out.put_u32(self.segment_bytes);
+        out.extend_from_slice(&self.database_id);
+        out.put_u64(self.features.0);
+        out.put_u64(self.incarnation);
+        out.put_u64(self.parent.0);
+        out.put_u64(self.parent.1);
+        out.put_u64(self.checkpoint);
+        out.put_u64(self.sequence);
+        out.put_u64(self.created_ms);
+        out.put_u64(u64::from(self.clean));
+        out.put_u64(self.record.0.offset);
+        out.put_u64(self.record.0.len);
+        out.put_u32(self.record.1);
+        out.put_u32(0);
+        out.put_u64(self.file_bytes);
+        out.resize(ENCODED_LEN - 4, 0);
+        let checksum = crc32(&[&out]);
+        out.put_u32(checksum);
+        out.resize(SECTOR_BYTES as usize, 0);
+        out
+    }
+
+    fn decode(sector: &[u8]) -> Option<Result<Self>> {
+        let body = sector.get(..ENCODED_LEN - 4)?;
+        let stored = Reader::new(sector.get(ENCODED_LEN - 4..)?).u32()?;
+        let mut reader = Reader::new(body);
+        let magic = reader.take(8)?;
+        if magic != MAGIC {
+            return None;
+        }
+        let version = reader.u32()?;
+        if crc32(&[body]) != stored {
+            return None;
+        }
+        if version != FORMAT_VERSION {
+            return Some(Err(Error::Unsupported {
+                what: format!("file format {version}"),
+                remedy: "open the file with a newer version of Lightning DB",
+            }));
+        }
+        let segment_bytes = reader.u32()?;
+        let superblock = Self {
+            segment_bytes,
+            database_id: reader.bytes16()?,
+            features: Features(reader.u64()?),
+            incarnation: reader.u64()?,
+            parent: (reader.u64()?, reader.u64()?),
+            checkpoint: reader.u64()?,
+            sequence: reader.u64()?,
+            created_ms: reader.u64()?,
+            clean: reader.u64()? != 0,
+            record: {
+                let extent = Extent { offset: reader.u64()?, len: reader.u64()? };
+                let checksum = reader.u32()?;
+                reader.u32()?;
+                (extent, checksum)
+            },
+            file_bytes: reader.u64()?,
+        };
+        Some(superblock.features.require_known().map(|()| superblock))
+    }
+
+    /// Writes this superblock to its slot. The caller has synced everything it refers to, and syncs afterwards.
+    pub(crate) fn write(&self, storage: &dyn Storage) -> Result<()> {
+        storage.write_at(FileId::Data, (self.checkpoint % 2) * SECTOR_BYTES, &self.encode())?;
+        Ok(())
+    }
+}
+
+/// What the two slots of a file hold.
+#[derive(Debug)]
+pub(crate) enum SuperblockSlots {
+    /// The file is empty: there is no database yet.
+    Empty,
+    /// The newest valid superblock, and the other if it is valid too.
+    Found { newest: Superblock, other: Option<Superblock> },
+}
+
+impl SuperblockSlots {
+    /// Reads both slots. Errors: not a database, an unknown version or feature, or both slots damaged.
+    pub(crate) fn read(storage: &dyn Storage) -> Result<Self> {
+        let len = storage.len(FileId::Data)?;
+        if len == 0 {
+            return Ok(Self::Empty);
+        }
+        let mut sectors = vec![0u8; (2 * SECTOR_BYTES).min(len) as usize];
+        storage.read_at(FileId::Data, 0, &mut sectors)?;
+        let mut found: Vec<Superblock> = Vec::new();
+        let mut refusal = None;
+        for sector in sectors.chunks(SECTOR_BYTES as usize) {
+            match Superblock::decode(sector) {
+                Some(Ok(superblock)) => found.push(superblock),
+                Some(Err(error)) => refusal = Some(error),
+                None => {}
+            }
+        }
+        found.sort_by_key(|superblock| superblock.checkpoint);
+        if let Some(error) = refusal {
+            return Err(error);
+        }
+        match found.pop() {
+            Some(newest) => Ok(Self::Found { newest, other: found.pop() }),
+            None if sectors.iter().all(|&byte| byte == 0) => Ok(Self::Empty),
+            None if sectors.chunks(SECTOR_BYTES as usize).any(|sector| sector.starts_with(&MAGIC)) => Err(Error::corrupt(
+                FileId::Data,
+                0,
+                "neither superblock is intact, so nothing can be found",
+            )),
+            None => Err(Error::NotADatabase {
+                found: format!("{} starts with {:02x?}", storage.name(), sectors.get(..8).unwrap_or(&sectors)),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::MemoryStorage;
+
+    fn superblock(checkpoint: u64) -> Superblock {
+        Superblock {
+            database_id: [7; 16],
+            features: Features(Features::LZ4),
+            incarnation: 11,
+            parent: (5, 6),
+            checkpoint,
+            sequence: 99,
+            created_ms: 123,
+            clean: true,
+            segment_bytes: 1 << 20,
+            record: (Extent { offset: 8192, len: 300 }, 0xabcd),
+            file_bytes: 16384,
+        }
+    }
+
+    #[test]
+    fn the_newer_of_two_valid_superblocks_is_opened_and_damage_falls_back() {
+        let storage = MemoryStorage::new();
+        assert!(matches!(SuperblockSlots::read(&storage).unwrap(), SuperblockSlots::Empty));
+        superblock(4).write(&storage).unwrap();
+        superblock(5).write(&storage).unwrap();
+        match SuperblockSlots::read(&storage).unwrap() {
+            SuperblockSlots::Found { newest, other } => {
+                assert_eq!((newest, other), (superblock(5), Some(superblock(4))));
+            }
+            SuperblockSlots::Empty => panic!("not empty"),
+        }
+        storage.write_at(FileId::Data, SECTOR_BYTES + 40, &[0xff]).unwrap();
+        match SuperblockSlots::read(&storage).unwrap() {
+            SuperblockSlots::Found { newest, other } => assert_eq!((newest.checkpoint, other), (4, None)),
+            SuperblockSlots::Empty => panic!("not empty"),
+        }
+    }
+
+    #[test]
+    fn foreign_future_and_ruined_files_are_told_apart() {
+        let foreign = MemoryStorage::with_contents(b"%PDF-1.7 something else".to_vec(), Vec::new());
+        assert!(matches!(SuperblockSlots::read(&foreign), Err(Error::NotADatabase { .. })));
+        let mut future = superblock(1).encode();
+        future[8] = 9;
+        let checksum = crc32(&[&future[..ENCODED_LEN - 4]]);
+        future[ENCODED_LEN - 4..ENCODED_LEN].copy_from_slice(&checksum.to_le_bytes());
+        let future = MemoryStorage::with_contents(future, Vec::new());
+        assert!(matches!(SuperblockSlots::read(&future), Err(Error::Unsupported { .. })));
+        let mut ruined = superblock(1).encode();
+        ruined[100] ^= 1;
+        let ruined = MemoryStorage::with_contents(ruined, Vec::new());
+        assert!(matches!(SuperblockSlots::read(&ruined), Err(Error::Corrupt(_))));
+    }
+}

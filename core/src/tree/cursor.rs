@@ -1,0 +1,252 @@
+//! Moving through a tree in key order.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::mem;
+
+use crate::codec::slot::Slot;
+use crate::error::Result;
+
+use super::node::Node;
+use super::{NodeRef, NodeSource, Root, damaged, load};
+
+/// A position in one tree: on an entry, before the first, or after the last (where it starts depends on the first move:
+/// a new cursor is before the first entry).
+///
+/// Every move either succeeds or leaves the cursor where it was, so a move that met `NotResident` is simply repeated.
+/// Each move answers whether the cursor is on an entry now.
+#[derive(Debug)]
+pub(crate) struct TreeCursor<S> {
+    source: S,
+    root: Option<Root>,
+    place: Place,
+    /// Inner nodes from the root down, each with the child taken. Meaningful only `On` an entry, like the next three.
+    path: Vec<Step>,
+    leaf: Option<Arc<Node>>,
+    index: usize,
+    key: Vec<u8>,
+    /// Where a path is put together before it takes the place of `path`.
+    spare: Vec<Step>,
+    /// The same for the part of a path below a common ancestor.
+    below: Vec<Step>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Before,
+    On,
+    After,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    node: Arc<Node>,
+    child: usize,
+}
+
+impl<S: NodeSource> TreeCursor<S> {
+    /// A cursor before the first entry. `None` is the empty tree.
+    pub(crate) fn new(source: S, root: Option<Root>) -> Self {
+        Self {
+            source,
+            root,
+            place: Place::Before,
+            path: Vec::new(),
+            leaf: None,
+            index: 0,
+            key: Vec::new(),
+            spare: Vec::new(),
+            below: Vec::new(),
+        }
+    }
+
+    /// The entry the cursor is on.
+    #[inline]
+    pub(crate) fn entry(&self) -> Option<(&[u8], Slot<'_>)> {
+        if self.place != Place::On {
+            return None;
+        }
+        let slot = self.leaf.as_ref()?.view().slot(self.index)?;
+        Some((&self.key, slot))
+    }
+
+    /// Goes to the first entry at or above `key`, else after the last.
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<bool> {
+        self.jump(Target::AtOrAbove(key))
+    }
+
+    /// Goes to the last entry below `key`, else before the first.
+    pub(crate) fn seek_before(&mut self, key: &[u8]) -> Result<bool> {
+        self.jump(Target::Below(key))
+    }
+
+    /// Goes to the first entry.
+    pub(crate) fn seek_first(&mut self) -> Result<bool> {
+        self.jump(Target::First)
+    }
+
+    /// Goes to the last entry.
+    pub(crate) fn seek_last(&mut self) -> Result<bool> {
+        self.jump(Target::Last)
+    }
+
+    /// Goes to the following entry; from before the first to the first.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<bool> {
+        match (self.place, &self.leaf) {
+            (Place::On, Some(leaf)) if self.index + 1 < leaf.len() => {
+                self.index += 1;
+                self.load_key_in_leaf();
+                Ok(true)
+            }
+            (Place::Before, _) => self.seek_first(),
+            (Place::After, _) => Ok(false),
+            (Place::On, _) => self.cross(true),
+        }
+    }
+
+    /// Goes to the preceding entry; from after the last to the last.
+    #[inline]
+    pub(crate) fn prev(&mut self) -> Result<bool> {
+        match self.place {
+            Place::On if self.index > 0 => {
+                self.index -= 1;
+                self.load_key_in_leaf();
+                Ok(true)
+            }
+            Place::After => self.seek_last(),
+            Place::Before => Ok(false),
+            Place::On => self.cross(false),
+        }
+    }
+
+    /// Steps to the neighbouring leaf.
+    fn cross(&mut self, forward: bool) -> Result<bool> {
+        let leaf = neighbour(&self.source, &mut self.path, &mut self.below, forward)?;
+        Ok(self.land(leaf, forward, |leaf| if forward { 0 } else { leaf.len() - 1 }))
+    }
+
+    fn jump(&mut self, target: Target<'_>) -> Result<bool> {
+        let Some(root) = self.root else {
+            self.place = if target.forward() { Place::After } else { Place::Before };
+            return Ok(false);
+        };
+        let mut leaf = Some(descend(&self.source, &mut self.spare, root.node, root.height, target)?);
+        let mut index = leaf.as_ref().and_then(|leaf| target.entry_in(leaf));
+        if index.is_none() {
+            // Everything in the leaf is on the wrong side of the key: the neighbour's nearest entry is the one.
+            leaf = neighbour(&self.source, &mut self.spare, &mut self.below, target.forward())?;
+            index = leaf.as_ref().map(|leaf| if target.forward() { 0 } else { leaf.len() - 1 });
+        }
+        mem::swap(&mut self.path, &mut self.spare);
+        Ok(self.land(leaf, target.forward(), |_| index.unwrap_or(0)))
+    }
+
+    fn land(&mut self, leaf: Option<Arc<Node>>, forward: bool, index: impl FnOnce(&Node) -> usize) -> bool {
+        let Some(leaf) = leaf else {
+            self.place = if forward { Place::After } else { Place::Before };
+            return false;
+        };
+        self.index = index(&leaf);
+        self.place = Place::On;
+        leaf.view().key_into(self.index, &mut self.key);
+        self.leaf = Some(leaf);
+        true
+    }
+
+    /// The prefix in the buffer is that of the leaf already.
+    #[inline]
+    fn load_key_in_leaf(&mut self) {
+        if let Some(leaf) = &self.leaf {
+            let view = leaf.view();
+            self.key.truncate(view.prefix().len());
+            view.append_suffix(self.index, &mut self.key);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    First,
+    Last,
+    AtOrAbove(&'a [u8]),
+    Below(&'a [u8]),
+}
+
+impl Target<'_> {
+    /// Which way the search goes on when a leaf has no such entry.
+    fn forward(self) -> bool {
+        matches!(self, Target::First | Target::AtOrAbove(_))
+    }
+
+    fn child_of(self, node: &Node) -> usize {
+        match self {
+            Target::First => 0,
+            Target::Last => node.len() - 1,
+            Target::AtOrAbove(key) => node.view().child_index(key),
+            // Below a separator is the child before it.
+            Target::Below(key) => match node.view().search(key) {
+                Ok(index) | Err(index) => index,
+            },
+        }
+    }
+
+    fn entry_in(self, leaf: &Node) -> Option<usize> {
+        match self {
+            Target::First => Some(0),
+            Target::Last => Some(leaf.len() - 1),
+            Target::AtOrAbove(key) => {
+                let (Ok(index) | Err(index)) = leaf.view().search(key);
+                (index < leaf.len()).then_some(index)
+            }
+            Target::Below(key) => {
+                let (Ok(index) | Err(index)) = leaf.view().search(key);
+                index.checked_sub(1)
+            }
+        }
+    }
+}
+
+/// The leaf that `target` leads to from `reference` down; the inner nodes on the way replace the contents of `path`.
+fn descend(
+    source: &impl NodeSource,
+    path: &mut Vec<Step>,
+    mut reference: NodeRef,
+    mut level: u8,
+    target: Target<'_>,
+) -> Result<Arc<Node>> {
+    path.clear();
+    loop {
+        let node = load(source, &reference, level)?;
+        if level == 0 {
+            return Ok(node);
+        }
+        let child = target.child_of(&node);
+        reference = node.view().child(child).ok_or_else(|| damaged(&reference, "it has no children"))?;
+        path.push(Step { node, child });
+        level -= 1;
+    }
+}
+
+/// The leaf beside the one `path` leads to, and `path` changed to lead to it, but not on an error or where there is none.
+fn neighbour(
+    source: &impl NodeSource,
+    path: &mut Vec<Step>,
+    below: &mut Vec<Step>,
+    forward: bool,
+) -> Result<Option<Arc<Node>>> {
+    let sibling = |step: &Step| {
+        if forward { Some(step.child + 1).filter(|child| *child < step.node.len()) } else { step.child.checked_sub(1) }
+    };
+    let turn = path.iter().enumerate().rev().find_map(|(depth, step)| Some((depth, step, sibling(step)?)));
+    let Some((depth, step, child)) = turn else { return Ok(None) };
+    let Some(reference) = step.node.view().child(child) else { return Ok(None) };
+    let target = if forward { Target::First } else { Target::Last };
+    let leaf = descend(source, below, reference, step.node.level() - 1, target)?;
+    path.truncate(depth + 1);
+    if let Some(step) = path.last_mut() {
+        step.child = child;
+    }
+    path.append(below);
+    Ok(Some(leaf))
+}

@@ -1,0 +1,525 @@
+//! The tree against a map.
+
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use proptest::prelude::*;
+
+use crate::codec::compress::Compression;
+
+use super::cursor::TreeCursor;
+use super::get::{count_range, get};
+use super::merge::Mode;
+use super::node::Node;
+use super::testing::{ChangeList, Item, Setup, Store, Value, Visited, merge, retry, value_ref, walk};
+use super::{NodeSizes, Root};
+
+type Model = BTreeMap<Vec<u8>, Value>;
+
+const SMALL: NodeSizes = NodeSizes { leaf_max: 256, inner_max: 256 };
+
+/// Everything readable from the tree agrees with the model, and what is stored is what the tree refers to.
+fn check(store: &Store, root: Option<Root>, model: &Model, mode: Mode, probes: &[Vec<u8>]) -> Visited {
+    assert_eq!(root.map_or(0, |root| root.entries), model.len() as u64);
+    assert_eq!(root.is_none(), model.is_empty());
+    check_scans(store, root, model);
+    let absent = probes.iter().filter(|key| !model.contains_key(*key));
+    for key in model.keys().step_by(model.len() / 200 + 1).chain(absent) {
+        let found = retry(|| get(store, root, key));
+        assert_eq!(found.as_ref().map(|found| Value::of(found.slot())), model.get(key).cloned(), "get {key:?}");
+        check_seeks(store, root, model, key);
+    }
+    for pair in probes.windows(2) {
+        let (start, end) = (pair[0].as_slice().min(&pair[1]), pair[0].as_slice().max(&pair[1]));
+        let expected = model.range(start.to_vec()..end.to_vec()).count() as u64;
+        assert_eq!(retry(|| count_range(store, root, start, Some(end))), expected);
+        assert_eq!(retry(|| count_range(store, root, start, None)), model.range(start.to_vec()..).count() as u64);
+    }
+    let visited = walk(store, root, mode);
+    assert!(visited.damage.is_empty(), "{:?}", visited.damage);
+    let children = |node: &u64| store.nodes.borrow().stored[node].2.len();
+    let inner = visited.nodes.iter().filter(|(_, level)| *level > 0);
+    assert!(inner.clone().all(|(node, _)| children(&node.offset) > 1), "an inner node with a single child");
+    let referenced: Vec<u64> = sorted(visited.nodes.iter().map(|(node, _)| node.offset));
+    let stored: Vec<u64> = store.nodes.borrow().stored.keys().copied().collect();
+    assert_eq!(referenced, stored, "nodes leaked or lost");
+    let values = model.iter().filter_map(|(key, value)| match value {
+        Value::Extent(number) => Some((key.clone(), value_ref(*number))),
+        _ => None,
+    });
+    assert_eq!(visited.values, values.collect::<Vec<_>>());
+    visited
+}
+
+fn sorted(offsets: impl Iterator<Item = u64>) -> Vec<u64> {
+    let mut all: Vec<u64> = offsets.collect();
+    all.sort_unstable();
+    all
+}
+
+fn check_scans(store: &Store, root: Option<Root>, model: &Model) {
+    store.evict();
+    let mut cursor = TreeCursor::new(store, root);
+    let mut forward = Vec::new();
+    while retry(|| cursor.next()) {
+        let (key, slot) = cursor.entry().unwrap();
+        forward.push((key.to_vec(), Value::of(slot)));
+    }
+    assert!(cursor.entry().is_none());
+    assert!(!retry(|| cursor.next()), "stays after the last");
+    let expected: Vec<_> = model.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    assert!(forward == expected, "forward scan of {} gave {}", expected.len(), forward.len());
+    let mut backward = Vec::new();
+    while retry(|| cursor.prev()) {
+        let (key, slot) = cursor.entry().unwrap();
+        backward.push((key.to_vec(), Value::of(slot)));
+    }
+    backward.reverse();
+    assert!(backward == expected, "backward scan of {} gave {}", expected.len(), backward.len());
+}
+
+fn check_seeks(store: &Store, root: Option<Root>, model: &Model, key: &Vec<u8>) {
+    store.evict();
+    let mut cursor = TreeCursor::new(store, root);
+    let key_of = |cursor: &TreeCursor<&Store>| cursor.entry().map(|(key, _)| key.to_vec());
+    let at = model.range(key.clone()..).next().map(|(key, _)| key.clone());
+    let before = model.range(..key.clone()).next_back().map(|(key, _)| key.clone());
+    retry(|| cursor.seek(key));
+    assert_eq!(key_of(&cursor), at);
+    retry(|| cursor.prev());
+    assert_eq!(key_of(&cursor), before, "prev after seek {key:?}");
+    retry(|| cursor.seek_before(key));
+    assert_eq!(key_of(&cursor), before);
+    retry(|| cursor.next());
+    assert_eq!(key_of(&cursor), at, "next after seek_before {key:?}");
+    retry(|| cursor.seek_first());
+    assert_eq!(key_of(&cursor), model.keys().next().cloned());
+    retry(|| cursor.seek_last());
+    assert_eq!(key_of(&cursor), model.keys().next_back().cloned());
+}
+
+/// A key of one of the shapes that matter, by number; the same numbers give the same keys.
+fn key(shape: u8, number: u32) -> Vec<u8> {
+    let scattered = number.wrapping_mul(2654435761);
+    match shape {
+        0 => scattered.to_be_bytes().to_vec(),
+        1 => alloc::format!("user:{number:08}:name").into_bytes(),
+        2 => vec![b'a'; number as usize % 97],
+        3 => {
+            let mut key = vec![0; number as usize % 7];
+            key.extend_from_slice(&number.to_be_bytes()[2..]);
+            key
+        }
+        4 => [&scattered.to_be_bytes()[..], &scattered.to_le_bytes(), &number.to_be_bytes(), b"tail"].concat(),
+        5 => scattered.to_be_bytes()[..1 + number as usize % 4].to_vec(),
+        _ => [b"same-first-bytes".as_slice(), &[number as u8; 40][..number as usize % 40], &scattered.to_le_bytes()].concat(),
+    }
+}
+
+fn value(number: u32, round: u32) -> Value {
+    match number % 11 {
+        0 => Value::Extent(u64::from(round) << 32 | u64::from(number)),
+        1 => Value::Inline(vec![]),
+        2..=6 => Value::Inline([number.to_le_bytes(), round.to_le_bytes()].concat()),
+        _ => Value::Inline(vec![number as u8; (number % 61) as usize + round as usize]),
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Put(u32),
+    /// With the value of the first load.
+    PutAgain(u32),
+    Delete(u32),
+    DeleteRange(u32, u32),
+    DeleteFrom(u32),
+}
+
+fn ops(space: u32, len: core::ops::Range<usize>) -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        12 => (0..space).prop_map(Op::Put),
+        3 => (0..space / 3).prop_map(Op::PutAgain),
+        5 => (0..space).prop_map(Op::Delete),
+        1 => (0..space, 0..space).prop_map(|(a, b)| Op::DeleteRange(a, b)),
+        1 => (0..space, 1..space / 10 + 2).prop_map(|(a, len)| Op::DeleteRange(a, a + len)),
+        1 => (space - space / 20..space).prop_map(Op::DeleteFrom),
+    ];
+    prop::collection::vec(op, len)
+}
+
+fn changes(shape: u8, ops: &[Op], round: u32) -> ChangeList {
+    let mut list = ChangeList::default();
+    for op in ops {
+        match *op {
+            Op::Put(number) => drop(list.points.insert(key(shape, number), value(number, round))),
+            Op::PutAgain(number) => drop(list.points.insert(key(shape, number * 3), value(number, 0))),
+            Op::Delete(number) => drop(list.points.insert(key(shape, number), Value::Tombstone)),
+            Op::DeleteRange(a, b) => {
+                let (a, b) = (key(shape, a), key(shape, b));
+                list.delete_range(a.clone().min(b.clone()), Some(a.max(b)));
+            }
+            Op::DeleteFrom(a) => list.delete_range(key(shape, a), None),
+        }
+    }
+    list
+}
+
+/// The extents of `before` that are not in `after` any more.
+fn lost_values(before: &Model, after: &Model) -> Vec<u64> {
+    let extents = |model: &Model| {
+        let values = model.values().filter_map(|v| if let Value::Extent(n) = v { Some(*n) } else { None });
+        values.collect::<alloc::collections::BTreeSet<u64>>()
+    };
+    extents(before).difference(&extents(after)).copied().collect()
+}
+
+fn run_rounds(store: &Store, shape: u8, load: u32, rounds: &[Vec<Op>], setup: Setup) -> Option<Root> {
+    let mut model = Model::new();
+    let mut list = ChangeList::default();
+    (0..load).for_each(|number| drop(list.points.insert(key(shape, number * 3), value(number, 0))));
+    let mut root = None;
+    for round in 0..=rounds.len() {
+        if round > 0 {
+            list = changes(shape, &rounds[round - 1], round as u32);
+        }
+        let before = model.clone();
+        list.apply_to(&mut model, setup.mode);
+        root = merge(store, root, &list.items(), setup);
+        let freed = sorted(core::mem::take(&mut store.nodes.borrow_mut().freed_values).iter().map(|v| v.offset / 64));
+        assert_eq!(freed, lost_values(&before, &model), "values given back");
+        let probes: Vec<Vec<u8>> = (0..12).map(|n| key(shape, n * 97 + round as u32)).collect();
+        check(store, root, &model, setup.mode, &probes);
+    }
+    root
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn merges_do_what_a_map_does(
+        shape in 0u8..7,
+        load in 0u32..1500,
+        rounds in prop::collection::vec(ops(5000, 0..60), 0..6),
+        big_rounds in prop::collection::vec(ops(5000, 0..800), 0..2),
+        small_nodes: bool, lz4: bool, keep: bool,
+        budget in 1usize..40,
+    ) {
+        let setup = Setup {
+            mode: if keep { Mode::KeepTombstones } else { Mode::DropTombstones },
+            sizes: if small_nodes { SMALL } else { NodeSizes::default() },
+            compression: if lz4 { Compression::Lz4 } else { Compression::None },
+            budget,
+            ..Setup::default()
+        };
+        run_rounds(&Store::new(), shape, load, &[rounds, big_rounds].concat(), setup);
+    }
+
+    #[test]
+    fn fetching_on_the_way_changes_nothing(
+        shape in 0u8..7,
+        load in 0u32..600,
+        rounds in prop::collection::vec(ops(2000, 0..60), 0..4),
+        seed: u64,
+        budget in 1usize..40,
+    ) {
+        let setup = Setup { sizes: SMALL, budget, ..Setup::default() };
+        let (calm, flaky) = (Store::new(), Store::flaky(seed));
+        let expected = run_rounds(&calm, shape, load, &rounds, setup);
+        let root = run_rounds(&flaky, shape, load, &rounds, setup);
+        prop_assert_eq!(root, expected, "the same nodes in the same places");
+        prop_assert_eq!(calm.nodes.borrow().writes, flaky.nodes.borrow().writes);
+    }
+
+    /// A merge that was published in part before a crash is run again from its start.
+    #[test]
+    fn merging_twice_is_merging_once(shape in 0u8..7, load in 0u32..600, ops in ops(2000, 0..60), small_nodes: bool) {
+        let store = Store::new();
+        let sizes = if small_nodes { SMALL } else { NodeSizes::default() };
+        let setup = Setup { sizes, ..Setup::default() };
+        let root = run_rounds(&store, shape, load, &[ops.clone()], setup);
+        let list = changes(shape, &ops, 1);
+        let again = merge(&store, root, &list.items(), setup);
+        prop_assert_eq!(store.nodes.borrow().freed_values.len(), 0);
+        prop_assert_eq!(again.map(|root| root.entries), root.map(|root| root.entries));
+        if list.intervals.is_empty() {
+            prop_assert_eq!(again, root, "points that are there already change nothing");
+        }
+    }
+
+    #[test]
+    fn relocation_moves_nodes_below_a_mark_and_keeps_the_rest(
+        load in 1u32..3000,
+        rounds in prop::collection::vec(ops(9000, 1..40), 0..3),
+        part in 0u64..=100,
+        scattered: bool,
+        touched in ops(9000, 0..10),
+    ) {
+        const FAR: u64 = 1 << 40;
+        let store = Store::new();
+        let setup = Setup { sizes: SMALL, ..Setup::default() };
+        store.nodes.borrow_mut().next_far_offset = scattered.then_some(FAR);
+        let root = run_rounds(&store, 1, load, &rounds, setup);
+        prop_assume!(root.is_some());
+        store.nodes.borrow_mut().next_far_offset = None;
+        let old_end = store.nodes.borrow().next_offset;
+        let mark = if scattered { FAR } else { 8192 + (old_end - 8192) * part / 100 };
+        let is_moved = |offset: u64| offset >= old_end && offset < FAR;
+        let mut model = Model::new();
+        let mut cursor = TreeCursor::new(&store, root);
+        while cursor.next().unwrap() {
+            let (key, slot) = cursor.entry().unwrap();
+            model.insert(key.to_vec(), Value::of(slot));
+        }
+        drop(cursor);
+        let before = walk(&store, root, Mode::DropTombstones).nodes;
+        let list = changes(1, &touched, 77);
+        list.apply_to(&mut model, Mode::DropTombstones);
+        let root = merge(&store, root, &list.items(), Setup { relocate_from: Some(mark), ..setup });
+        let visited = check(&store, root, &model, Mode::DropTombstones, &[]);
+        prop_assert!(visited.nodes.iter().all(|(node, _)| node.offset < mark || is_moved(node.offset)));
+        if touched.is_empty() && before.iter().all(|(node, _)| node.offset < mark) {
+            prop_assert_eq!(visited.nodes, before, "nothing to move, nothing moved");
+        }
+    }
+
+    #[test]
+    fn random_bytes_are_refused_or_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), kind in 0u8..3) {
+        let mut bytes = bytes;
+        if let Some(first) = bytes.first_mut() {
+            *first = 0xb0 + kind;
+        }
+        read_all(&bytes);
+    }
+
+    #[test]
+    fn damaged_nodes_are_refused_or_read_without_panic(
+        shape in 0u8..7, load in 1u32..400, lz4: bool, which: prop::sample::Index,
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6), near_start: bool,
+    ) {
+        let store = Store::new();
+        let compression = if lz4 { Compression::Lz4 } else { Compression::None };
+        let root = run_rounds(&store, shape, load, &[], Setup { sizes: SMALL, compression, ..Setup::default() });
+        let nodes = walk(&store, root, Mode::DropTombstones).nodes;
+        let mut bytes = store.stored_bytes(&nodes[which.index(nodes.len())].0);
+        let len = if near_start { bytes.len().min(40) } else { bytes.len() };
+        for (index, byte) in flips {
+            bytes[index.index(len)] ^= byte;
+        }
+        read_all(&bytes);
+    }
+}
+
+/// Everything that can be asked of a node, if it is one.
+fn read_all(bytes: &[u8]) {
+    let Ok(node) = Node::parse(bytes) else { return };
+    let view = node.view();
+    let mut key = Vec::new();
+    for index in 0..view.keys() + 2 {
+        view.key_into(index, &mut key);
+        if index < view.keys() {
+            assert_eq!(view.search(&key), Ok(index));
+            assert_eq!(view.compare(index, &key), core::cmp::Ordering::Equal);
+        }
+        let _ = (view.slot(index), view.child(index), view.child_entries(index));
+    }
+}
+
+fn loaded(store: &Store, count: u32, make: impl Fn(u32) -> (Vec<u8>, Value), setup: Setup) -> (Option<Root>, Model) {
+    let model: Model = (0..count).map(make).collect();
+    let items: Vec<Item> = model.iter().map(|(key, value)| Item::Point(key.clone(), value.clone())).collect();
+    (merge(store, None, &items, setup), model)
+}
+
+fn record(number: u32) -> (Vec<u8>, Value) {
+    (key(4, number), Value::Inline(vec![number as u8; 100]))
+}
+
+/// Raw bytes of entries over bytes of leaves as large as they may be.
+fn leaf_fill_percent(store: &Store, root: Option<Root>) -> u64 {
+    let nodes = walk(store, root, Mode::DropTombstones).nodes;
+    let leaves = nodes.iter().filter(|(_, level)| *level == 0);
+    let (count, bytes) = leaves.fold((0, 0), |(count, bytes), (node, _)| (count + 1, bytes + u64::from(node.len)));
+    100 * bytes / (count * 4096)
+}
+
+#[test]
+fn a_sorted_load_takes_few_bytes_beside_the_data() {
+    let store = Store::new();
+    let (root, model) = loaded(&store, 50_000, record, Setup::default());
+    let per_record = store.nodes.borrow().stored_len() as f64 / model.len() as f64;
+    assert!(per_record < 16.0 + 4.0 + 100.0 + 3.0, "{per_record} bytes stored for each record of 116 + 4");
+    assert!(leaf_fill_percent(&store, root) >= 95);
+}
+
+#[test]
+fn leaves_stay_full_through_sparse_merges() {
+    let store = Store::new();
+    let (mut root, mut model) = loaded(&store, 20_000, record, Setup::default());
+    for round in 0..200 {
+        let mut list = ChangeList::default();
+        for number in 0..100 {
+            let (key, value) = record(20_000 + round * 100 + number);
+            list.points.insert(key, value);
+        }
+        list.apply_to(&mut model, Mode::DropTombstones);
+        root = merge(&store, root, &list.items(), Setup::default());
+        assert!(leaf_fill_percent(&store, root) >= 85, "round {round}: {}", leaf_fill_percent(&store, root));
+    }
+    check(&store, root, &model, Mode::DropTombstones, &[]);
+    let writes = store.nodes.borrow().writes;
+    assert!(writes < 2 * 20_000, "{writes} nodes written for 20000 changes: sharing out costs too much");
+}
+
+#[test]
+fn appending_keeps_leaves_packed() {
+    let store = Store::new();
+    let (mut root, mut next) = (None, 0u32);
+    for round in 0..300 {
+        let mut list = ChangeList::default();
+        for _ in 0..1 + round % 17 {
+            list.points.insert(key(1, next), Value::Inline(vec![7; 100]));
+            next += 1;
+        }
+        root = merge(&store, root, &list.items(), Setup::default());
+    }
+    assert!(leaf_fill_percent(&store, root) >= 95, "{}", leaf_fill_percent(&store, root));
+}
+
+#[test]
+fn untouched_subtrees_are_neither_read_nor_written() {
+    let store = Store::new();
+    let (root, _) = loaded(&store, 100_000, record, Setup::default());
+    assert_eq!(root.unwrap().height, 2);
+    let (reads, writes) = (*store.reads.borrow(), store.nodes.borrow().writes);
+    let (key, _) = record(5);
+    let one = [Item::Point(key, Value::Inline(vec![1; 100]))];
+    let root = merge(&store, root, &one, Setup::default());
+    assert_eq!(*store.reads.borrow() - reads, 3, "root, inner node, leaf");
+    assert_eq!(store.nodes.borrow().writes - writes, 3);
+
+    // A deletion of what is not there, and a value put again, change nothing.
+    let writes = store.nodes.borrow().writes;
+    let (again, _) = record(9);
+    let nothing = ChangeList {
+        points: [(again, Value::Inline(vec![9; 100])), (b"absent".to_vec(), Value::Tombstone)].into(),
+        ..ChangeList::default()
+    };
+    assert_eq!(merge(&store, root, &nothing.items(), Setup::default()), root);
+    assert_eq!(store.nodes.borrow().writes, writes);
+}
+
+#[test]
+fn relocating_few_nodes_rewrites_few() {
+    let store = Store::new();
+    let (root, mut model) = loaded(&store, 100_000, record, Setup::default());
+    let mark = store.nodes.borrow().next_offset;
+    let list = ChangeList { points: [record(100_001)].into(), ..ChangeList::default() };
+    list.apply_to(&mut model, Mode::DropTombstones);
+    let root = merge(&store, root, &list.items(), Setup::default());
+    let writes = store.nodes.borrow().writes;
+    let root = merge(&store, root, &[], Setup { relocate_from: Some(mark), ..Setup::default() });
+    let writes = store.nodes.borrow().writes - writes;
+    assert!(writes <= 8, "{writes} nodes written to move one leaf, its siblings and the nodes above");
+    check(&store, root, &model, Mode::DropTombstones, &[]);
+}
+
+#[test]
+fn an_interval_between_leaves_touches_no_leaf_outside() {
+    let store = Store::new();
+    let (root, _) = loaded(&store, 20_000, record, Setup::default());
+    let nodes = walk(&store, root, Mode::DropTombstones).nodes;
+    let leaves: Vec<_> = nodes.iter().filter(|(_, level)| *level == 0).map(|(node, _)| node.offset).collect();
+    let top = store.nodes.borrow().stored[&root.unwrap().node.offset].2.clone();
+    let inner = store.nodes.borrow().stored[&top.view().child(1).unwrap().offset].2.clone();
+    let separator = |index: usize| {
+        let mut key = Vec::new();
+        inner.view().key_into(index, &mut key);
+        key
+    };
+    let (reads, writes) = (*store.reads.borrow(), store.nodes.borrow().writes);
+    let interval = [Item::Interval(separator(10), Some(separator(30)))];
+    let root = merge(&store, root, &interval, Setup::default());
+    assert_eq!(*store.reads.borrow() - reads, 2 + 20, "root, inner node, dropped leaves");
+    assert_eq!(store.nodes.borrow().writes - writes, 2, "inner node, root");
+    let after = walk(&store, root, Mode::DropTombstones).nodes;
+    assert_eq!(after.iter().filter(|(_, level)| *level == 0).count(), leaves.len() - 20);
+}
+
+#[test]
+fn deleting_everything_leaves_no_tree() {
+    let store = Store::new();
+    let (root, _) = loaded(&store, 3000, record, Setup { sizes: SMALL, ..Setup::default() });
+    let all = [Item::Interval(vec![], None)];
+    assert_eq!(merge(&store, root, &all, Setup { sizes: SMALL, ..Setup::default() }), None);
+    assert!(store.nodes.borrow().stored.is_empty());
+}
+
+#[test]
+fn deleting_from_the_end_lowers_the_tree() {
+    let store = Store::new();
+    let setup = Setup { sizes: SMALL, ..Setup::default() };
+    let (mut root, mut model) = loaded(&store, 3000, record, setup);
+    while model.len() > 3 {
+        let keep = model.len() - model.len().div_ceil(5);
+        let start = model.keys().nth(keep).unwrap().clone();
+        model.retain(|key, _| *key < start);
+        root = merge(&store, root, &[Item::Interval(start, None)], setup);
+        let visited = check(&store, root, &model, Mode::DropTombstones, &[]);
+        let leaves = visited.nodes.iter().filter(|(_, level)| *level == 0).count();
+        assert!(visited.nodes.len() <= 2 * leaves, "{} nodes for {leaves} leaves", visited.nodes.len());
+    }
+    assert_eq!(root.unwrap().height, 1);
+}
+
+#[test]
+fn keys_of_64_kib_and_the_empty_key_are_stored() {
+    let store = Store::new();
+    let mut model = Model::new();
+    for number in 0..40u8 {
+        let mut long = vec![b'k'; 65_536];
+        long[65_535 - usize::from(number) * 1000] = number;
+        model.insert(long, Value::Inline(vec![number; 2048]));
+        model.insert(vec![b'k'; usize::from(number) * 1600], Value::Inline(vec![number; 10]));
+        model.insert(vec![number], Value::Extent(u64::from(number)));
+    }
+    let items: Vec<Item> = model.iter().map(|(key, value)| Item::Point(key.clone(), value.clone())).collect();
+    let mut root = None;
+    for half in [0, 1] {
+        let items: Vec<Item> = items.iter().skip(half).step_by(2).cloned().collect();
+        root = merge(&store, root, &items, Setup::default());
+    }
+    check(&store, root, &model, Mode::DropTombstones, &[vec![], vec![b'k'; 65_535], vec![b'k'; 65_537]]);
+}
+
+#[test]
+fn the_walk_finds_what_does_not_belong() {
+    let store = Store::new();
+    let (root, model) = loaded(&store, 2000, record, Setup { sizes: SMALL, ..Setup::default() });
+    let root = root.unwrap();
+    let wrong_count = Root { entries: root.entries + 1, ..root };
+    assert_eq!(walk(&store, Some(wrong_count), Mode::DropTombstones).damage.len(), 1);
+
+    // Two leaves that changed places: each has keys its parent does not allow.
+    let nodes = walk(&store, Some(root), Mode::DropTombstones).nodes;
+    let leaves: Vec<_> = nodes.iter().filter(|(_, level)| *level == 0).map(|(node, _)| node.offset).collect();
+    let swap = |a: u64, b: u64| {
+        let mut nodes = store.nodes.borrow_mut();
+        let (first, second) = (nodes.stored[&a].2.clone(), nodes.stored[&b].2.clone());
+        nodes.stored.get_mut(&a).unwrap().2 = second;
+        nodes.stored.get_mut(&b).unwrap().2 = first;
+    };
+    swap(leaves[3], leaves[9]);
+    let damage = walk(&store, Some(root), Mode::DropTombstones).damage;
+    assert!(damage.iter().any(|what| what.contains("last key is above")), "{damage:?}");
+    assert!(damage.iter().any(|what| what.contains("first key is below")), "{damage:?}");
+    swap(leaves[3], leaves[9]);
+
+    // A node that is gone: the keys that may be lost are told, and the walk goes on behind it.
+    store.nodes.borrow_mut().stored.remove(&leaves[5]);
+    let visited = walk(&store, Some(root), Mode::DropTombstones);
+    assert_eq!(visited.damage.len(), 1, "{:?}", visited.damage);
+    assert_eq!(visited.nodes, nodes);
+    assert_eq!(model.len() as u64, root.entries);
+}

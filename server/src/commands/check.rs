@@ -1,0 +1,100 @@
+//! `lightning check`
+
+use clap::Args;
+use lightning_db::CheckReport;
+use serde_json::json;
+
+use crate::database::{Access, DatabaseArgs};
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use crate::progress::{Progress, Rate, Unit, bytes, grouped};
+
+/// Verify the whole database: every page and value, the order and number of records, and the use of space
+///
+/// Nothing is written. Exit code 3 and a list of what is wrong, if anything is.
+#[derive(Args, Debug)]
+pub struct Check {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Tell how far it is, also where standard error is no terminal
+    #[arg(long)]
+    progress: bool,
+}
+
+impl Check {
+    pub fn run(self, output: &mut Output) -> Outcome {
+        let rate = Rate::start();
+        let database = self.database.open(Access::Read)?;
+        let stats = database.stats();
+        let progress = Progress::start(Some(stats.base_entries + stats.run_entries), Unit::Count, self.progress);
+        progress
+            .done(&format!("opened {}: superblocks, checkpoint, space map and log are readable", self.database.name()));
+        let mut lines = ProgressLines::default();
+        let report = database.check(&mut |report| {
+            progress
+                .at(report.entries, || format!("records  {} verified", bytes(report.node_bytes + report.value_bytes)));
+            lines.tell(&progress, report);
+        });
+        let report = report.map_err(Failure::engine(self.database.name()))?;
+        progress.finish();
+        output
+            .result(|| as_text(&self.database.name(), &report, rate.seconds()), || as_json(&report, rate.seconds()))?;
+        if report.is_clean() {
+            return Ok(());
+        }
+        Err(Failure::Damaged(format!(
+            "{} is damaged; keep a copy of it as it is, then restore a backup, or 'export' the tables: only sound records are ever read",
+            self.database.name()
+        )))
+    }
+}
+
+/// A line each time the number of verified records has doubled, for those who have no bar.
+#[derive(Default)]
+struct ProgressLines {
+    told: u64,
+}
+
+impl ProgressLines {
+    fn tell(&mut self, progress: &Progress, report: &CheckReport) {
+        if matches!(progress, Progress::Lines) && report.entries >= (self.told * 2).max(1 << 16) {
+            self.told = report.entries;
+            progress.done(&format!("verified {} records", report.entries));
+        }
+    }
+}
+
+fn as_text(name: &str, report: &CheckReport, seconds: f64) -> String {
+    let mut text = String::new();
+    for problem in &report.problems {
+        text.push_str(&format!("damaged: {problem}\n"));
+    }
+    let verdict = if report.is_clean() { "whole" } else { "damaged" };
+    text.push_str(&format!(
+        "{name} is {verdict}
+  pages    {:>14}  {} (checksum and structure of each)
+  records  {:>14}  (order and number)
+  values   {:>14}  {} in extents of their own (checksum of each block)
+  space    every sector accounted for
+  time     {seconds:>12.2} s",
+        grouped(report.nodes),
+        bytes(report.node_bytes),
+        grouped(report.entries),
+        grouped(report.values),
+        bytes(report.value_bytes),
+    ));
+    text
+}
+
+fn as_json(report: &CheckReport, seconds: f64) -> serde_json::Value {
+    json!({
+        "clean": report.is_clean(),
+        "pages": report.nodes,
+        "page_bytes": report.node_bytes,
+        "records": report.entries,
+        "values": report.values,
+        "value_bytes": report.value_bytes,
+        "problems": report.problems,
+        "seconds": seconds,
+    })
+}

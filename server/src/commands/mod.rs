@@ -1,0 +1,16 @@
+//! The commands, one file each: its arguments, and what it does.
+
+pub mod check;
+pub mod compact;
+pub mod completions;
+pub mod count;
+pub mod delete;
+pub mod export;
+pub mod get;
+pub mod import;
+pub mod insert;
+pub mod man;
+pub mod put;
+pub mod scan;
+pub mod stats;
+pub mod tables;

@@ -1,0 +1,106 @@
+//! `lightning put`
+
+use std::io::Read;
+
+use clap::Args;
+use lightning_db::KeyBuffer;
+
+use crate::database::{Access, DatabaseArgs, DurabilityArg, TableTypes};
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+use crate::range::parse_key;
+use crate::types::{Datum, Type, encode_value};
+
+/// Write one entry, whether or not the key is there; makes the database and the table if there are none
+#[derive(Args, Debug)]
+pub struct Put {
+    #[command(flatten)]
+    entry: EntryArgs,
+}
+
+impl Put {
+    pub fn run(self, _: &mut Output) -> Outcome {
+        self.entry.write(false)
+    }
+}
+
+/// The entry to write, and the types of the table if it is to be made.
+#[derive(Args, Debug)]
+pub struct EntryArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// The table
+    table: String,
+    /// The key
+    #[arg(allow_negative_numbers = true)]
+    key: String,
+    /// The value; - reads it from standard input, to its end
+    #[arg(allow_negative_numbers = true)]
+    value: String,
+    /// The key type of a new table [default: string]
+    #[arg(long, value_name = "TYPE", value_parser = parse_type)]
+    key_type: Option<Type>,
+    /// The value type of a new table [default: string]
+    #[arg(long, value_name = "TYPE", value_parser = parse_type)]
+    value_type: Option<Type>,
+    /// When the write is acknowledged
+    #[arg(long, value_enum, default_value_t)]
+    durability: DurabilityArg,
+}
+
+impl EntryArgs {
+    /// Puts the entry, or inserts it where there may be none.
+    pub fn write(self, refuse_existing: bool) -> Outcome {
+        let database = self.database.open(Access::Create)?;
+        let recorded = TableTypes::find(&database, &self.database, &self.table)?;
+        let types = table_types(&self.table, recorded, self.key_type, self.value_type)?;
+        let key: KeyBuffer = parse_key(&types.key, &self.key)?;
+        let value = if self.value == "-" { read_value(&types.value)? } else { text_value(&types.value, &self.value)? };
+        let written = database.transaction_with(self.durability.into(), |tx| {
+            let mut table = tx.untyped_table(&self.table, &types.key.to_string(), &types.value.to_string())?;
+            if refuse_existing { table.insert(&key, &value) } else { table.put(&key, &value) }
+        });
+        written.map_err(Failure::engine(self.database.table_name(&self.table)))?;
+        database.close().map_err(Failure::engine(self.database.name()))
+    }
+}
+
+/// Reads a type's name given as an option.
+pub fn parse_type(name: &str) -> Result<Type, String> {
+    Type::known(name).ok_or_else(|| {
+        "types are string, bytes, bytes[N], bool, f64, unit, u8 to u128, i8 to i128; for keys also (string, u64) and string?"
+            .to_owned()
+    })
+}
+
+/// The recorded types, or for a new table those asked for; asking for others than the recorded is refused.
+fn table_types(
+    table: &str,
+    recorded: Option<TableTypes>,
+    key: Option<Type>,
+    value: Option<Type>,
+) -> Outcome<TableTypes> {
+    let Some(recorded) = recorded else {
+        return Ok(TableTypes { key: key.unwrap_or(Type::String), value: value.unwrap_or(Type::String) });
+    };
+    recorded.agree(table, key.as_ref(), value.as_ref())?;
+    Ok(recorded)
+}
+
+fn text_value(kind: &Type, text: &str) -> Outcome<Vec<u8>> {
+    let value = Datum::from_text(kind, text).map_err(|error| Failure::Usage(format!("value {error}")))?;
+    let bytes = encode_value(kind, &value).map_err(|error| Failure::Usage(format!("value '{text}': {error}")))?;
+    Ok(bytes.into_owned())
+}
+
+/// Standard input as a value: for text and bytes exactly what it holds, for others the text without white space around.
+fn read_value(kind: &Type) -> Outcome<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes).map_err(Failure::file("standard input"))?;
+    if let Type::Bytes | Type::Other(_) = kind {
+        return Ok(bytes);
+    }
+    let text = String::from_utf8(bytes)
+        .map_err(|error| Failure::Usage(format!("standard input is not UTF-8 text: {error}")))?;
+    if *kind == Type::String { Ok(text.into_bytes()) } else { text_value(kind, text.trim()) }
+}

@@ -1,0 +1,121 @@
+//! Progress on standard error: a bar for people, lines for programs.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Tells how far a long command is.
+pub enum Progress {
+    Bar(ProgressBar),
+    Lines,
+    Silent,
+}
+
+impl Progress {
+    /// A bar where standard error is a terminal; elsewhere lines, if they were asked for. `total` is in the unit that
+    /// [`at`](Self::at) is told; without it the bar turns in place.
+    pub fn start(total: Option<u64>, unit: Unit, lines_asked: bool) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return if lines_asked { Self::Lines } else { Self::Silent };
+        }
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(10));
+        bar.set_style(style(total.is_some(), unit));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self::Bar(bar)
+    }
+
+    /// How far it is, and in words.
+    pub fn at(&self, position: u64, message: impl FnOnce() -> String) {
+        if let Self::Bar(bar) = self {
+            bar.set_position(position);
+            bar.set_message(message());
+        }
+    }
+
+    /// So many rows are safe: a program that reads this may rely on it.
+    pub fn acknowledged(&self, rows: u64) {
+        if let Self::Lines = self {
+            let mut stderr = std::io::stderr().lock();
+            // Nobody may be listening; the import goes on all the same.
+            _ = writeln!(stderr, "acknowledged {rows}");
+            _ = stderr.flush();
+        }
+    }
+
+    /// A step of the work is done: a line that stays.
+    pub fn done(&self, line: &str) {
+        match self {
+            Self::Bar(bar) => bar.println(line),
+            Self::Lines => eprintln!("{line}"),
+            Self::Silent => {}
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(self) {
+        if let Self::Bar(bar) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Bytes,
+    Count,
+}
+
+fn style(bounded: bool, unit: Unit) -> ProgressStyle {
+    let template = match (bounded, unit) {
+        (true, Unit::Bytes) => "{bar:24} {bytes} of {total_bytes}  {msg}  {eta} left",
+        (true, Unit::Count) => "{bar:24} {human_pos} of {human_len}  {msg}  {eta} left",
+        (false, Unit::Bytes) => "{spinner} {bytes}  {msg}  {elapsed}",
+        (false, Unit::Count) => "{spinner} {human_pos}  {msg}  {elapsed}",
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+}
+
+/// Rows since a start, and how many a second.
+pub struct Rate {
+    start: Instant,
+}
+
+impl Rate {
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    pub fn seconds(&self) -> f64 {
+        self.start.elapsed().as_secs_f64()
+    }
+
+    pub fn per_second(&self, count: u64) -> u64 {
+        (count as f64 / self.seconds().max(1e-6)) as u64
+    }
+}
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    indicatif::HumanCount(number).to_string()
+}
+
+/// `1536` as `1.50 KiB`.
+pub fn bytes(count: u64) -> String {
+    indicatif::HumanBytes(count).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_is_valid() {
+        for (bounded, unit) in [(true, Unit::Bytes), (true, Unit::Count), (false, Unit::Bytes), (false, Unit::Count)] {
+            style(bounded, unit);
+        }
+        assert!(ProgressStyle::with_template("{bar:24} {bytes} of {total_bytes}  {msg}  {eta} left").is_ok());
+        assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+}

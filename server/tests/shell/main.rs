@@ -1,0 +1,9 @@
+//! The `lightning` command as a user meets it: run as a process, judged by what it prints and its exit code.
+
+#![allow(clippy::unwrap_used)]
+
+mod docs;
+mod entries;
+mod failures;
+mod import_export;
+mod support;

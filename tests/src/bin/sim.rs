@@ -1,0 +1,205 @@
+//! `sim --seconds N`: simulates one seed after another until the time is over or something is wrong.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use lightning_db_tests::sim::engine::Engine;
+use lightning_db_tests::sim::every_crash::{crash_at, every_crash};
+use lightning_db_tests::sim::plan::{Plan, Weather};
+use lightning_db_tests::sim::reference::Reference;
+use lightning_db_tests::sim::run::{Failure, Stats, run};
+use lightning_db_tests::sim::shrink::shrink;
+
+const USAGE: &str = "\
+usage: sim [--seconds N] [--runs N] [--seed N] [--actions N] [--weather fair|crashes|storm] [--every-crash]
+           [--stale-cache] [--shrink N] [--trace]
+
+  --seconds N     simulate one seed after another for N seconds (10)
+  --runs N        stop after N seeds
+  --seed N        replay this seed alone
+  --actions N     actions of each seed (300; 25 with --every-crash)
+  --weather W     which accidents happen; without it, each seed its own
+  --every-crash   let the machine go down at every single I/O of each seed
+  --stale-cache   after a failed sync, show what was lost until the power goes
+  --shrink N      attempts at making a failure small (3000)
+  --trace         print the actions of the seed";
+
+fn main() -> ExitCode {
+    let options = match Options::parse(std::env::args().skip(1)) {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("{message}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    // Panics of the engine are failures and reported as such.
+    std::panic::set_hook(Box::new(|_| {}));
+    simulate::<Reference>(&options)
+}
+
+struct Options {
+    seconds: u64,
+    runs: u64,
+    seed: Option<u64>,
+    actions: Option<usize>,
+    weather: Option<Weather>,
+    every_crash: bool,
+    stale_cache: bool,
+    shrink_runs: usize,
+    trace: bool,
+}
+
+impl Options {
+    fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = Self {
+            seconds: 10,
+            runs: u64::MAX,
+            seed: None,
+            actions: None,
+            weather: None,
+            every_crash: false,
+            stale_cache: false,
+            shrink_runs: 3000,
+            trace: false,
+        };
+        while let Some(arg) = args.next() {
+            let mut number = || -> Result<u64, String> {
+                let value = args.next().ok_or_else(|| format!("{arg} needs a number"))?;
+                value.parse().map_err(|_| format!("{arg}: '{value}' is not a number"))
+            };
+            match arg.as_str() {
+                "--seconds" => options.seconds = number()?,
+                "--runs" => options.runs = number()?,
+                "--seed" => options.seed = Some(number()?),
+                "--actions" => options.actions = Some(number()? as usize),
+                "--shrink" => options.shrink_runs = number()? as usize,
+                "--every-crash" => options.every_crash = true,
+                "--stale-cache" => options.stale_cache = true,
+                "--trace" => options.trace = true,
+                "--weather" => {
+                    options.weather = Some(match args.next().as_deref() {
+                        Some("fair") => Weather::Fair,
+                        Some("crashes") => Weather::Crashes,
+                        Some("storm") => Weather::Storm,
+                        other => return Err(format!("--weather: {other:?} is none of fair, crashes, storm")),
+                    });
+                }
+                _ => return Err(format!("unknown option '{arg}'")),
+            }
+        }
+        Ok(options)
+    }
+
+    fn plan(&self, seed: u64) -> Plan {
+        let each = [Weather::Fair, Weather::Crashes, Weather::Storm, Weather::Storm];
+        let natural = if self.every_crash { Weather::Fair } else { each[seed as usize % each.len()] };
+        let actions = self.actions.unwrap_or(if self.every_crash { 25 } else { 300 });
+        Plan { stale_cache: self.stale_cache, ..Plan::new(seed, actions, self.weather.unwrap_or(natural)) }
+    }
+}
+
+fn simulate<E: Engine>(options: &Options) -> ExitCode {
+    let start = Instant::now();
+    let mut sum = Stats::default();
+    let mut reported = Duration::ZERO;
+    // A new start each time, so that running it again finds something new; the seed is printed with every failure.
+    let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let first = options.seed.unwrap_or(clock % 1_000_000 * 1000);
+    let runs = if options.seed.is_some() { 1 } else { options.runs };
+    for seed in (first..).take(usize::try_from(runs).unwrap_or(usize::MAX)) {
+        if options.seed.is_none() && start.elapsed() >= Duration::from_secs(options.seconds) {
+            break;
+        }
+        let plan = options.plan(seed);
+        if options.trace {
+            print_plan(&plan);
+        }
+        if let Err(message) = one::<E>(&plan, options, &mut sum) {
+            println!("{message}\nreplay with: sim --seed {seed}{}", replay_options(options));
+            return ExitCode::FAILURE;
+        }
+        if start.elapsed() - reported > Duration::from_secs(10) {
+            reported = start.elapsed();
+            println!("{}", rates(&sum, start.elapsed()));
+        }
+    }
+    println!("nothing wrong from seed {first} on: {}", rates(&sum, start.elapsed()));
+    ExitCode::SUCCESS
+}
+
+fn one<E: Engine>(plan: &Plan, options: &Options, sum: &mut Stats) -> Result<(), String> {
+    if options.every_crash {
+        let stats = every_crash::<E>(plan, 3).map_err(|point| {
+            // Without what comes after the crash point it may fail too, and is then easier to read.
+            let mut short = plan.clone();
+            while short.actions.len() > 1 {
+                let last = short.actions.pop();
+                if crash_at::<E>(&short, point.ios, point.crash).is_ok() {
+                    short.actions.extend(last);
+                    break;
+                }
+            }
+            print_plan(&short);
+            let Failure { action, what } = point.failure;
+            format!("seed {}: down after {} I/Os ({:?}), action {action}: {what}", plan.seed, point.ios, point.crash)
+        })?;
+        sum.add(&stats);
+        return Ok(());
+    }
+    let stats = run::<E>(plan).map_err(|failure| {
+        let (small, least) = shrink::<E>(plan, &failure, options.shrink_runs);
+        print_plan(&small);
+        format!(
+            "seed {}: action {}: {}\nshrunk to {} actions; there action {}: {}",
+            plan.seed,
+            failure.action,
+            failure.what,
+            small.actions.len(),
+            least.action,
+            least.what
+        )
+    })?;
+    sum.add(&stats);
+    Ok(())
+}
+
+fn print_plan(plan: &Plan) {
+    println!("seed {}, paging {:?}, stale cache {}, {:?}", plan.seed, plan.paging, plan.stale_cache, plan.tuning);
+    for (index, action) in plan.actions.iter().enumerate() {
+        println!("{index:4} {action:?},");
+    }
+}
+
+fn replay_options(options: &Options) -> String {
+    let mut text = String::new();
+    if let Some(actions) = options.actions {
+        text += &format!(" --actions {actions}");
+    }
+    if let Some(weather) = options.weather {
+        text += &format!(" --weather {}", format!("{weather:?}").to_lowercase());
+    }
+    if options.every_crash {
+        text += " --every-crash";
+    }
+    if options.stale_cache {
+        text += " --stale-cache";
+    }
+    text
+}
+
+fn rates(sum: &Stats, elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs_f64().max(1e-3);
+    let rate = |count: u64| (count as f64 / seconds).round();
+    format!(
+        "{} runs, {} operations ({}/s), {} crashes ({}/s), {} faults, {} steps, {} I/Os, {} restarts, {seconds:.1} s",
+        sum.runs,
+        sum.operations,
+        rate(sum.operations),
+        sum.crashes,
+        rate(sum.crashes),
+        sum.faults,
+        sum.steps,
+        sum.ios,
+        sum.restarts,
+    )
+}

@@ -1,0 +1,158 @@
+//! What a plan consists of.
+
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::random::Random;
+use crate::sim_disk::Fault;
+
+/// The tables of every simulated database.
+pub const TABLES: [&str; 3] = ["alpha", "beta", "gamma"];
+
+/// A key, cheap to copy.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(pub Arc<[u8]>);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key(b\"{}\")", self.0.escape_ascii())
+    }
+}
+
+/// A key from bytes, as a printed plan writes it.
+pub fn key(bytes: &[u8]) -> Key {
+    Key(Arc::from(bytes))
+}
+
+/// A value, described rather than held.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Value {
+    /// Decides the bytes; even ones compress well.
+    pub tag: u32,
+    /// Length in bytes.
+    pub len: u32,
+}
+
+/// A value, as a printed plan writes it.
+pub fn value(tag: u32, len: u32) -> Value {
+    Value { tag, len }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "value({}, {})", self.tag, self.len)
+    }
+}
+
+impl Value {
+    /// The bytes: different for every tag, as far as the length allows.
+    pub fn bytes(self) -> Vec<u8> {
+        let mut bytes = vec![b'a' + (self.tag % 26) as u8; self.len as usize];
+        if self.tag % 2 == 1 {
+            Random::new(u64::from(self.tag)).fill(&mut bytes);
+        }
+        for (to, from) in bytes.iter_mut().zip(self.tag.to_le_bytes()) {
+            *to = from;
+        }
+        bytes
+    }
+}
+
+/// A range of keys; may be empty or upside down, which means empty.
+pub type Range = (Bound<Key>, Bound<Key>);
+
+/// A question with one right answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The value of a key.
+    Get(usize, Key),
+    /// How many keys a range of a table holds.
+    Count(usize, Range),
+    /// The entries of a range, taken from its front (`false`) or its back (`true`), in these turns, over and over until
+    /// the cursor is at its end or this many are taken.
+    Walk(usize, Range, Vec<bool>, usize),
+}
+
+/// The answer to a [`Query`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To `Get`.
+    Value(Option<Vec<u8>>),
+    /// To `Count`.
+    Count(u64),
+    /// To `Walk`, in the order taken.
+    Entries(Vec<(Vec<u8>, Vec<u8>)>),
+}
+
+/// One step of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TxOp {
+    /// Writes a key of a table.
+    Put(usize, Key, Value),
+    /// Removes a key, there or not.
+    Delete(usize, Key),
+    /// Removes all keys of a range.
+    DeleteRange(usize, Range),
+    /// Asks, own writes included.
+    Ask(Query),
+    /// Remembers this point.
+    Savepoint,
+    /// Undoes everything since the last point remembered, and forgets it; nothing if there is none.
+    Rollback,
+}
+
+/// When a commit is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When it survives a power loss.
+    Sync,
+    /// When it survives the end of the process.
+    Relaxed,
+}
+
+/// How the machine goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// The process is killed.
+    Kill,
+    /// The power goes; the seed decides what is left of unsynced writes.
+    Power(u64),
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A transaction that commits.
+    Commit(Durability, Vec<TxOp>),
+    /// A transaction that is given up at its end.
+    Abort(Vec<TxOp>),
+    /// A question to the newest state.
+    Ask(Query),
+    /// Takes a snapshot; the oldest goes if there are too many.
+    TakeSnapshot,
+    /// Asks a held snapshot (counted around).
+    AskSnapshot(usize, Query),
+    /// Compares all of a held snapshot.
+    CompareSnapshot(usize),
+    /// Lets a held snapshot go.
+    DropSnapshot(usize),
+    /// Bounded background work, this often.
+    Step(u32),
+    /// Background work until there is none.
+    Settle,
+    /// Compares everything, forwards, backwards and by count.
+    Compare,
+    /// Runs the engine's own check.
+    Check,
+    /// Closes cleanly and opens again.
+    Reopen,
+    /// Down after this many more I/Os.
+    CrashAfter(u64, Crash),
+    /// Down here.
+    CrashNow(Crash),
+    /// A fault after this many more I/Os.
+    FaultAfter(u64, Fault),
+    /// Lets the disk have this many bytes more than it holds now, or any number again.
+    Limit(Option<u64>),
+}

@@ -1,0 +1,213 @@
+//! From a seed to everything that will happen.
+
+use std::ops::Bound;
+
+use super::action::{Action, Crash, Durability, Key, Query, Range, TABLES, TxOp, Value, key};
+use super::engine::Tuning;
+use crate::random::Random;
+use crate::sim_disk::Fault;
+
+/// Everything that will happen in one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// For the disk's accidents and the engine's randomness.
+    pub seed: u64,
+    /// Sizes.
+    pub tuning: Tuning,
+    /// How often reads must be fetched first: so many times in so many.
+    pub paging: Option<(u64, u64)>,
+    /// Whether what a failed sync lost stays visible until the power goes.
+    pub stale_cache: bool,
+    /// In this order.
+    pub actions: Vec<Action>,
+}
+
+/// Which accidents a plan may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weather {
+    /// None: only work.
+    Fair,
+    /// Crashes.
+    Crashes,
+    /// Crashes, I/O errors, wrong reads, full disks.
+    Storm,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn new(seed: u64, actions: usize, weather: Weather) -> Self {
+        let mut random = Random::new(seed);
+        let mut shape = Shape::choose(&mut random);
+        let tuning = Tuning {
+            node_bytes: 1 << random.between(9, 12),
+            memtable_bytes: 1 << random.between(10, 15),
+            segment_bytes: 1 << random.between(13, 16),
+            cache_bytes: 1 << random.between(12, 18),
+            step_bytes: 1 << random.between(9, 15),
+            large_value_bytes: 1 << random.between(8, 13),
+        };
+        let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
+        let actions = (0..actions).map(|_| shape.action(&mut random, weather)).collect();
+        Self { seed, tuning, paging, stale_cache: false, actions }
+    }
+}
+
+/// What the work of one run looks like.
+struct Shape {
+    keys: u64,
+    key_style: u64,
+    prefix: Vec<u8>,
+    value_max: u64,
+    batch_max: u64,
+    tables: usize,
+    relaxed_parts: u64,
+    delete_parts: u64,
+    next_tag: u32,
+}
+
+impl Shape {
+    fn choose(random: &mut Random) -> Self {
+        let prefix_len = random.skewed(300) as usize;
+        Self {
+            keys: random.skewed(3000).max(3),
+            key_style: random.below(4),
+            prefix: random.bytes(prefix_len),
+            value_max: match random.below(8) {
+                0 => 20_000,
+                1 => 3000,
+                2 => 8,
+                _ => 150,
+            },
+            batch_max: match random.below(6) {
+                0 => 1,
+                1 => 150,
+                _ => 12,
+            },
+            tables: random.between(1, TABLES.len() as u64) as usize,
+            relaxed_parts: random.below(11),
+            delete_parts: random.below(5),
+            next_tag: 0,
+        }
+    }
+
+    fn action(&mut self, random: &mut Random, weather: Weather) -> Action {
+        if weather != Weather::Fair && random.chance(1, 40) {
+            return self.accident(random, weather);
+        }
+        match random.below(100) {
+            0..=54 => Action::Commit(self.durability(random), self.transaction(random)),
+            55..=58 => Action::Abort(self.transaction(random)),
+            59..=70 => Action::Ask(self.query(random)),
+            71..=73 => Action::TakeSnapshot,
+            74..=78 => Action::AskSnapshot(random.index(8), self.query(random)),
+            79 => Action::CompareSnapshot(random.index(8)),
+            80..=81 => Action::DropSnapshot(random.index(8)),
+            82..=93 => Action::Step(random.skewed(30) as u32),
+            94 => Action::Settle,
+            95..=96 => Action::Compare,
+            97 => Action::Check,
+            98 => Action::Reopen,
+            _ => Action::Commit(Durability::Sync, self.purge(random)),
+        }
+    }
+
+    fn accident(&mut self, random: &mut Random, weather: Weather) -> Action {
+        let crash = if random.chance(1, 3) { Crash::Kill } else { Crash::Power(random.next()) };
+        if weather == Weather::Crashes || random.chance(1, 2) {
+            return if random.chance(1, 4) { Action::CrashNow(crash) } else { Action::CrashAfter(random.skewed(120), crash) };
+        }
+        match random.below(8) {
+            0 => Action::Limit(Some(random.skewed(60_000))),
+            1 => Action::Limit(None),
+            2 => Action::FaultAfter(random.skewed(60), Fault::Full),
+            3 => Action::FaultAfter(random.skewed(60), Fault::WrongBit),
+            4 => Action::FaultAfter(random.skewed(60), Fault::ShortRead),
+            _ => Action::FaultAfter(random.skewed(60), Fault::Error),
+        }
+    }
+
+    fn durability(&self, random: &mut Random) -> Durability {
+        if random.chance(self.relaxed_parts, 10) { Durability::Relaxed } else { Durability::Sync }
+    }
+
+    fn transaction(&mut self, random: &mut Random) -> Vec<TxOp> {
+        let len = random.skewed(self.batch_max).max(1);
+        (0..len).map(|_| self.op(random)).collect()
+    }
+
+    /// A transaction that removes much at once.
+    fn purge(&mut self, random: &mut Random) -> Vec<TxOp> {
+        (0..self.tables).map(|table| TxOp::DeleteRange(table, self.range(random, 1))).collect()
+    }
+
+    fn op(&mut self, random: &mut Random) -> TxOp {
+        let table = random.index(self.tables);
+        match random.below(40) {
+            0..=3 => TxOp::Ask(self.query(random)),
+            4 => TxOp::Savepoint,
+            5 => TxOp::Rollback,
+            6 => TxOp::DeleteRange(table, self.range(random, 30)),
+            _ if random.chance(self.delete_parts, 10) => TxOp::Delete(table, self.key(random)),
+            _ => TxOp::Put(table, self.key(random), self.value(random)),
+        }
+    }
+
+    fn query(&mut self, random: &mut Random) -> Query {
+        let table = random.index(self.tables);
+        match random.below(8) {
+            0..=3 => Query::Get(table, self.key(random)),
+            4 => Query::Count(table, self.range(random, 3)),
+            _ => {
+                let turns = match random.below(3) {
+                    0 => vec![false],
+                    1 => vec![true],
+                    _ => (0..random.between(2, 5)).map(|_| random.chance(1, 2)).collect(),
+                };
+                Query::Walk(table, self.range(random, 3), turns, random.skewed(400) as usize)
+            }
+        }
+    }
+
+    /// A range over about one part in `parts` of the keys, sometimes empty, upside down or open.
+    fn range(&mut self, random: &mut Random, parts: u64) -> Range {
+        let start = random.below(self.keys);
+        let end = start + random.below(self.keys / parts + 2);
+        let (mut start, mut end) = (self.key_at(start), self.key_at(end));
+        if random.chance(1, 20) {
+            std::mem::swap(&mut start, &mut end);
+        }
+        let bound = |random: &mut Random, key| match random.below(12) {
+            0 => Bound::Unbounded,
+            1..=5 => Bound::Excluded(key),
+            _ => Bound::Included(key),
+        };
+        (bound(random, start), bound(random, end))
+    }
+
+    fn key(&mut self, random: &mut Random) -> Key {
+        let id = match random.below(3) {
+            0 => random.skewed(self.keys - 1),
+            _ => random.below(self.keys),
+        };
+        self.key_at(id)
+    }
+
+    fn key_at(&self, id: u64) -> Key {
+        match self.key_style {
+            0 => key(format!("{id:05}").as_bytes()),
+            // Key lengths from nothing to a few hundred, many with one prefix.
+            1 => key(&[&self.prefix[..], format!("{id}").as_bytes()].concat()),
+            2 if id == 0 => key(b""),
+            2 => key(&Random::new(id).bytes(1 + id as usize % 40)),
+            // Bytes at both ends of their range, so that bounds and successors matter.
+            _ => key(&(0..8).map(|bit| if id >> bit & 1 == 1 { 0xFF } else { 0 }).take(1 + id as usize % 9).collect::<Vec<_>>()),
+        }
+    }
+
+    fn value(&mut self, random: &mut Random) -> Value {
+        let len = random.skewed(self.value_max) as u32;
+        self.next_tag += 1;
+        let tag = if len < 4 { self.next_tag & ((1 << (8 * len)) - 1) } else { self.next_tag };
+        Value { tag, len }
+    }
+}

@@ -1,0 +1,324 @@
+//! The simplest engine that keeps every promise: all tables in memory, each commit one frame in the log. It shows that the
+//! simulator accepts what is right; with a [`Flaw`] it shows that the simulator notices what is wrong.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Mutex;
+
+use lightning_db::Error;
+use lightning_db::env::{FileId, Storage, StorageErrorKind};
+
+use super::action::{Answer, Durability, Query, Range, TABLES, TxOp};
+use super::engine::{Engine, Site};
+use crate::sim_disk::SECTOR_BYTES;
+
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+type State = [Rows; TABLES.len()];
+
+const HEADER_BYTES: usize = 20;
+
+/// Something that this engine may do wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Nothing.
+    None,
+    /// Acknowledges without a sync.
+    NoSync,
+    /// Believes every frame whose length is right.
+    NoChecksum,
+    /// Does not notice that a frame belongs to another history than the one before it.
+    NoChain,
+    /// Writes each table of a transaction as a commit of its own.
+    Split,
+    /// Packs frames into shared sectors.
+    SharedSectors,
+    /// Shows a commit that failed.
+    FailedVisible,
+    /// Goes on writing after a failed sync.
+    TrustsLaterSync,
+    /// Deleting a range misses its included end.
+    RangeEnd,
+    /// Cuts off what one bad read made look torn.
+    ReadsOnce,
+    /// A savepoint undone leaves one table as it was.
+    HalfRollback,
+}
+
+/// The engine, with flaw number `FLAW` of [`FLAWS`].
+#[derive(Debug)]
+pub struct Reference<const FLAW: usize = 0> {
+    site: Site,
+    inner: Mutex<Inner>,
+}
+
+/// What `FLAW` counts.
+pub const FLAWS: [Flaw; 11] = [
+    Flaw::None,
+    Flaw::NoSync,
+    Flaw::NoChecksum,
+    Flaw::NoChain,
+    Flaw::Split,
+    Flaw::SharedSectors,
+    Flaw::FailedVisible,
+    Flaw::TrustsLaterSync,
+    Flaw::RangeEnd,
+    Flaw::ReadsOnce,
+    Flaw::HalfRollback,
+];
+
+#[derive(Clone, Debug)]
+struct Inner {
+    state: State,
+    end: u64,
+    /// Checksum of the last frame, which the next one continues.
+    chain: u64,
+    poison: Option<String>,
+}
+
+impl<const FLAW: usize> Reference<FLAW> {
+    const FLAW: Flaw = FLAWS[FLAW];
+
+    fn append(&self, inner: &mut Inner, durability: Durability, payload: &[u8]) -> Result<(), Error> {
+        if let Some(cause) = &inner.poison {
+            return Err(Error::Poisoned { cause: cause.clone() });
+        }
+        let chain = checksum(inner.chain, payload);
+        let mut frame = Vec::new();
+        frame.extend_from_slice(&(payload.len() as u32 + 1).to_le_bytes());
+        frame.extend_from_slice(&inner.chain.to_le_bytes());
+        frame.extend_from_slice(&chain.to_le_bytes());
+        frame.extend_from_slice(payload);
+        if Self::FLAW != Flaw::SharedSectors {
+            frame.resize(frame.len().next_multiple_of(SECTOR_BYTES as usize), 0);
+        }
+        let storage = self.site.storage();
+        storage.write_at(FileId::Log, inner.end, &frame)?;
+        if durability == Durability::Sync && Self::FLAW != Flaw::NoSync {
+            let _done = storage.sync(FileId::Log).map_err(|error| {
+                if Self::FLAW != Flaw::TrustsLaterSync {
+                    inner.poison = Some(error.to_string());
+                }
+                Error::OutcomeUnknown { cause: error.to_string() }
+            })?;
+        }
+        inner.end += frame.len() as u64;
+        inner.chain = chain;
+        Ok(())
+    }
+
+    fn apply(state: &mut State, ops: &[TxOp]) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        let mut savepoints = Vec::new();
+        for op in ops {
+            match op {
+                TxOp::Put(table, key, value) => drop(state[*table].insert(key.0.to_vec(), value.bytes())),
+                TxOp::Delete(table, key) => drop(state[*table].remove(&*key.0)),
+                TxOp::DeleteRange(table, range) => {
+                    let (start, mut end) = bounds(range);
+                    if Self::FLAW == Flaw::RangeEnd {
+                        if let Bound::Included(key) = end {
+                            end = Bound::Excluded(key);
+                        }
+                    }
+                    state[*table].retain(|key, _| !holds(&(start.clone(), end.clone()), key));
+                }
+                TxOp::Ask(query) => answers.push(answer(state, query)),
+                TxOp::Savepoint => savepoints.push(state.clone()),
+                TxOp::Rollback => {
+                    if let Some(mut then) = savepoints.pop() {
+                        if Self::FLAW == Flaw::HalfRollback {
+                            then[1].clone_from(&state[1]);
+                        }
+                        *state = then;
+                    }
+                }
+            }
+        }
+        answers
+    }
+
+    /// Reads the log up to `len_max`, or as far as there are frames.
+    fn replay(site: &Site, len_max: u64) -> Result<Inner, Error> {
+        let storage = site.storage();
+        let mut inner = Inner { state: State::default(), end: 0, chain: 0, poison: None };
+        let len = storage.len(FileId::Log)?.min(len_max);
+        while let Some((chain, payload, end)) = site.drive(|| Self::frame(&*storage, &inner, len))? {
+            apply_payload(&mut inner.state, &payload);
+            inner.chain = chain;
+            inner.end = end;
+        }
+        Ok(inner)
+    }
+
+    /// The frame at the end of what is read so far, if there is a whole one.
+    fn frame(storage: &dyn Storage, inner: &Inner, len: u64) -> Result<Option<(u64, Vec<u8>, u64)>, Error> {
+        if inner.end + HEADER_BYTES as u64 > len {
+            return Ok(None);
+        }
+        let mut header = [0; HEADER_BYTES];
+        storage.read_at(FileId::Log, inner.end, &mut header)?;
+        let number = |at: usize| header[at..].iter().take(8).rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        let (payload_len, previous, chain) = (number(0) & 0xFFFF_FFFF, number(4), number(12));
+        let start = inner.end + HEADER_BYTES as u64;
+        let payload_end = start + payload_len.saturating_sub(1);
+        if payload_len == 0 || payload_end > len {
+            return Ok(None);
+        }
+        let mut payload = vec![0; payload_len as usize - 1];
+        storage.read_at(FileId::Log, start, &mut payload)?;
+        let chained = previous == inner.chain || Self::FLAW == Flaw::NoChain;
+        if (checksum(previous, &payload) != chain && Self::FLAW != Flaw::NoChecksum) || !chained {
+            return Ok(None);
+        }
+        let end = if Self::FLAW == Flaw::SharedSectors { payload_end } else { payload_end.next_multiple_of(SECTOR_BYTES) };
+        Ok(Some((chain, payload, end)))
+    }
+}
+
+impl<const FLAW: usize> Engine for Reference<FLAW> {
+    type Snapshot = State;
+
+    fn open(site: &Site) -> Result<Self, Error> {
+        let mut inner = Self::replay(site, u64::MAX)?;
+        if Self::FLAW != Flaw::ReadsOnce {
+            // What looks like a torn end is believed only when it looks the same again.
+            for _ in 0..3 {
+                let again = Self::replay(site, u64::MAX)?;
+                if again.end > inner.end {
+                    inner = again;
+                }
+            }
+        }
+        // A commit that failed, and is not to be seen now, must not come back after the next power loss.
+        let storage = site.storage();
+        storage.set_len(FileId::Log, inner.end)?;
+        let _done = storage.sync(FileId::Log)?;
+        Ok(Self { site: site.clone(), inner: Mutex::new(inner) })
+    }
+
+    fn transaction(&self, durability: Option<Durability>, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
+        let mut inner = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut state = inner.state.clone();
+        let answers = Self::apply(&mut state, ops);
+        if let Some(durability) = durability {
+            let before = inner.state.clone();
+            if Self::FLAW == Flaw::FailedVisible {
+                inner.state = state.clone();
+            }
+            if Self::FLAW == Flaw::Split {
+                let mut so_far = before;
+                for table in 0..TABLES.len() {
+                    let from = so_far.clone();
+                    so_far[table].clone_from(&state[table]);
+                    let durability = if table == 2 { durability } else { Durability::Relaxed };
+                    self.append(&mut inner, durability, &payload(&from, &so_far))?;
+                }
+            } else {
+                self.append(&mut inner, durability, &payload(&before, &state))?;
+            }
+            inner.state = state;
+        }
+        Ok(answers)
+    }
+
+    fn snapshot(&self) -> Result<State, Error> {
+        Ok(self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).state.clone())
+    }
+
+    fn ask(&self, snapshot: &State, query: &Query) -> Result<Answer, Error> {
+        Ok(answer(snapshot, query))
+    }
+
+    fn step(&self) -> Result<bool, Error> {
+        // Nothing to do, but not without a read that can fail.
+        match self.site.drive(|| Ok(self.site.storage().read_at(FileId::Log, 0, &mut [0; 16])?)) {
+            Err(Error::Storage(error)) if error.kind == StorageErrorKind::UnexpectedEnd => Ok(false),
+            done => done.map(|()| false),
+        }
+    }
+
+    fn check(&self) -> Result<Vec<String>, Error> {
+        let inner = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let stored = Self::replay(&self.site, inner.end)?;
+        let same = stored.state == inner.state;
+        Ok(if same { Vec::new() } else { vec![String::from("the log holds something else")] })
+    }
+
+    fn close(self) -> Result<(), Error> {
+        // A commit that failed may be whole behind the end.
+        let inner = self.inner.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let storage = self.site.storage();
+        storage.set_len(FileId::Log, inner.end)?;
+        let _done = storage.sync(FileId::Log)?;
+        Ok(())
+    }
+}
+
+fn answer(state: &State, query: &Query) -> Answer {
+    let within = |table: usize, range: &Range| {
+        let range = bounds(range);
+        state[table].iter().filter(move |(key, _)| holds(&range, key)).map(|(key, value)| (key.clone(), value.clone()))
+    };
+    match query {
+        Query::Get(table, key) => Answer::Value(state[*table].get(&*key.0).cloned()),
+        Query::Count(table, range) => Answer::Count(within(*table, range).count() as u64),
+        Query::Walk(table, range, turns, limit) => {
+            let mut entries = within(*table, range).collect::<Vec<_>>().into_iter();
+            let turns = turns.iter().cycle().take(*limit);
+            Answer::Entries(turns.map_while(|back| if *back { entries.next_back() } else { entries.next() }).collect())
+        }
+    }
+}
+
+fn bounds((start, end): &Range) -> (Bound<Vec<u8>>, Bound<Vec<u8>>) {
+    (start.clone().map(|key| key.0.to_vec()), end.clone().map(|key| key.0.to_vec()))
+}
+
+fn holds(range: &(Bound<Vec<u8>>, Bound<Vec<u8>>), key: &Vec<u8>) -> bool {
+    std::ops::RangeBounds::contains(range, key)
+}
+
+/// What changed between two states: table, key, value or nothing.
+fn payload(before: &State, after: &State) -> Vec<u8> {
+    let mut payload = Vec::new();
+    let mut change = |table: usize, key: &[u8], value: Option<&Vec<u8>>| {
+        payload.extend_from_slice(&[table as u8, u8::from(value.is_some())]);
+        for part in [key, value.map_or(&[][..], Vec::as_slice)] {
+            payload.extend_from_slice(&(part.len() as u32).to_le_bytes());
+            payload.extend_from_slice(part);
+        }
+    };
+    for (table, (before, after)) in before.iter().zip(after).enumerate() {
+        before.keys().filter(|key| !after.contains_key(*key)).for_each(|key| change(table, key, None));
+        after.iter().filter(|(key, value)| before.get(*key) != Some(*value)).for_each(|(key, value)| change(table, key, Some(value)));
+    }
+    payload
+}
+
+/// Never fails: with the flaws that believe everything, garbage must end somewhere.
+fn apply_payload(state: &mut State, mut payload: &[u8]) {
+    let mut next = || -> Option<(usize, bool, Vec<u8>, Vec<u8>)> {
+        let (head, rest) = payload.split_first_chunk::<2>()?;
+        payload = rest;
+        let mut part = || {
+            let (len, rest) = payload.split_first_chunk::<4>()?;
+            let (part, rest) = rest.split_at_checked(u32::from_le_bytes(*len) as usize)?;
+            payload = rest;
+            Some(part.to_vec())
+        };
+        Some((head[0] as usize % TABLES.len(), head[1] == 1, part()?, part()?))
+    };
+    while let Some((table, put, key, value)) = next() {
+        if put {
+            state[table].insert(key, value);
+        } else {
+            state[table].remove(&key);
+        }
+    }
+}
+
+/// FNV-1a over the checksum before and the bytes.
+fn checksum(previous: u64, bytes: &[u8]) -> u64 {
+    let step = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
+    bytes.iter().fold(previous.to_le_bytes().iter().fold(0xCBF2_9CE4_8422_2325, step), step)
+}

@@ -1,0 +1,125 @@
+//! Makes a failing plan small: leaves out actions, then parts of transactions, as long as it still fails.
+
+use super::action::{Action, TxOp, Value};
+use super::engine::Engine;
+use super::plan::Plan;
+use super::run::{Failure, run};
+
+/// A smaller plan that fails too, with its failure, after at most `runs_max` attempts.
+pub fn shrink<E: Engine>(plan: &Plan, failure: &Failure, runs_max: usize) -> (Plan, Failure) {
+    let mut best = Best { plan: plan.clone(), failure: failure.clone(), runs: runs_max, run: run::<E> };
+    best.plan.actions.truncate(failure.action + 1);
+    if (best.run)(&best.plan).is_ok() {
+        // It shows only in the last comparison.
+        best.plan = plan.clone();
+    }
+    loop {
+        let before = best.plan.clone();
+        best.without_actions();
+        best.without_transaction_ops();
+        best.simpler();
+        if best.plan == before || best.runs == 0 {
+            return (best.plan, best.failure);
+        }
+    }
+}
+
+struct Best {
+    plan: Plan,
+    failure: Failure,
+    runs: usize,
+    run: fn(&Plan) -> Result<super::run::Stats, Failure>,
+}
+
+impl Best {
+    /// Takes the plan if it fails.
+    fn offer(&mut self, plan: Plan) -> bool {
+        if self.runs == 0 || plan == self.plan {
+            return false;
+        }
+        self.runs -= 1;
+        match (self.run)(&plan) {
+            Ok(_) => false,
+            Err(failure) => {
+                self.plan = plan;
+                self.failure = failure;
+                true
+            }
+        }
+    }
+
+    fn without_actions(&mut self) {
+        let mut size = self.plan.actions.len().div_ceil(2);
+        while size > 0 {
+            let mut at = 0;
+            while at < self.plan.actions.len() {
+                let mut plan = self.plan.clone();
+                plan.actions.drain(at..(at + size).min(plan.actions.len()));
+                if !self.offer(plan) {
+                    at += size;
+                }
+            }
+            size /= 2;
+        }
+    }
+
+    fn without_transaction_ops(&mut self) {
+        for index in 0..self.plan.actions.len() {
+            let len = ops(&self.plan.actions[index]).map_or(0, Vec::len);
+            let mut size = len.div_ceil(2);
+            while size > 0 {
+                let mut at = 0;
+                while at < ops(&self.plan.actions[index]).map_or(0, Vec::len) {
+                    let mut plan = self.plan.clone();
+                    if let Some(ops) = ops_mut(&mut plan.actions[index]) {
+                        ops.drain(at..(at + size).min(ops.len()));
+                    }
+                    if !self.offer(plan) {
+                        at += size;
+                    }
+                }
+                size /= 2;
+            }
+        }
+    }
+
+    /// Reads that need not be fetched, accidents that come at once, short values, few steps.
+    fn simpler(&mut self) {
+        self.offer(Plan { paging: None, ..self.plan.clone() });
+        for index in 0..self.plan.actions.len() {
+            let simpler = match &self.plan.actions[index] {
+                Action::Step(times) if *times > 1 => Action::Step(times / 2),
+                Action::CrashAfter(_, crash) => Action::CrashNow(*crash),
+                Action::FaultAfter(ios, fault) if *ios > 0 => Action::FaultAfter(ios / 2, *fault),
+                Action::Commit(durability, ops) => Action::Commit(*durability, shorter_values(ops)),
+                _ => continue,
+            };
+            let mut plan = self.plan.clone();
+            plan.actions[index] = simpler;
+            self.offer(plan);
+        }
+    }
+}
+
+fn ops(action: &Action) -> Option<&Vec<TxOp>> {
+    match action {
+        Action::Commit(_, ops) | Action::Abort(ops) => Some(ops),
+        _ => None,
+    }
+}
+
+fn ops_mut(action: &mut Action) -> Option<&mut Vec<TxOp>> {
+    match action {
+        Action::Commit(_, ops) | Action::Abort(ops) => Some(ops),
+        _ => None,
+    }
+}
+
+fn shorter_values(ops: &[TxOp]) -> Vec<TxOp> {
+    let shorter = |op: &TxOp| match op {
+        // Four bytes hold the tag, so values stay different.
+        TxOp::Put(table, key, Value { tag, len }) if *len > 4 => TxOp::Put(*table, key.clone(), Value { tag: *tag, len: (len / 2).max(4) }),
+        other => other.clone(),
+    };
+    ops.iter().map(shorter).collect()
+}

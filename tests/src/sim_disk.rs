@@ -1,0 +1,437 @@
+//! A disk that does everything the fault model on [`Storage`] allows, and nothing else, as a seed decides.
+//!
+//! What it may do, in the words of that contract, and where:
+//! - after a power loss, writes since the last completed sync are whole, missing or torn by 512-byte units, in any order;
+//!   lengths are old or new; bytes never written are zeros or anything; a torn write may ruin the rest of the 4096-byte
+//!   sectors at its ends: [`SimDisk::power_loss`], in `power_loss.rs`;
+//! - after a killed process, every write that returned is whole: [`SimDisk::kill`];
+//! - a failed sync loses any of the writes it should have made durable, even if a later sync succeeds; writes fail half
+//!   done; reads fail, end early or return wrong bytes; the disk is full: [`Fault`], [`SimDisk::limit`];
+//! - stored bits change: [`SimDisk::flip_bit`].
+//!
+//! Every read, write, change of length and sync is counted, so a test can run once to learn how many there are and then
+//! again with a crash at each.
+
+mod power_loss;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use lightning_db::env::{FileId, Storage, StorageError, StorageErrorKind, Sync};
+
+use crate::random::Random;
+
+/// The unit that is either old or new after a power loss.
+pub const UNIT_BYTES: u64 = 512;
+/// The unit that a torn write may ruin around itself.
+pub const SECTOR_BYTES: u64 = 4096;
+
+const CRASH_MESSAGE: &str = "the simulated machine has crashed";
+
+/// What happens at a chosen I/O.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The I/O fails: a read returns nothing useful, a write or change of length is done in part, a sync loses any of what
+    /// it should have made durable.
+    Error,
+    /// The next write or change of length, from this I/O on, finds the disk full.
+    Full,
+    /// The next read, from this I/O on, returns one wrong bit.
+    WrongBit,
+    /// The next read, from this I/O on, reports the end of the file too early.
+    ShortRead,
+    /// The I/O is done wholly, in part or not at all, and nothing works any more until [`SimDisk::power_loss`] or
+    /// [`SimDisk::kill`].
+    Crash,
+}
+
+/// A simulated disk. Clones are independent copies of everything, faults to come included.
+#[derive(Debug)]
+pub struct SimDisk {
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    files: [SimFile; 2],
+    random: Random,
+    io_count: u64,
+    faults: BTreeMap<u64, Fault>,
+    limit: Option<u64>,
+    crashed: bool,
+    faults_met: u64,
+    failed_syncs: u64,
+    /// Whether reads after a failed sync go on showing what was lost, also after reopening, until the power goes.
+    stale_cache: bool,
+}
+
+/// One file: `visible` is what reads see, `durable` with any of `unsynced` is what a power loss leaves. They agree until a
+/// sync fails.
+#[derive(Clone, Debug, Default)]
+struct SimFile {
+    visible: Vec<u8>,
+    durable: Vec<u8>,
+    unsynced: Vec<Change>,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write { offset: u64, bytes: Vec<u8> },
+    Len(u64),
+}
+
+impl SimDisk {
+    /// An empty disk whose accidents are decided by `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self::with_contents(seed, [Vec::new(), Vec::new()])
+    }
+
+    /// A disk that durably holds these files (data, log).
+    pub fn with_contents(seed: u64, contents: [Vec<u8>; 2]) -> Self {
+        let files = contents.map(|bytes| SimFile { visible: bytes.clone(), durable: bytes, unsynced: Vec::new() });
+        let random = Random::new(seed);
+        Self {
+            state: Mutex::new(State {
+                files,
+                random,
+                io_count: 0,
+                faults: BTreeMap::new(),
+                limit: None,
+                crashed: false,
+                faults_met: 0,
+                failed_syncs: 0,
+                stale_cache: false,
+            }),
+        }
+    }
+
+    /// The files as reads see them (data, log).
+    pub fn contents(&self) -> [Vec<u8>; 2] {
+        self.lock().files.each_ref().map(|file| file.visible.clone())
+    }
+
+    /// I/Os so far: reads, writes, changes of length and syncs, failed ones too.
+    pub fn io_count(&self) -> u64 {
+        self.lock().io_count
+    }
+
+    /// I/Os so far that met a fault or a full disk, so that a test knows whether an error has a reason.
+    pub fn faults_met(&self) -> u64 {
+        self.lock().faults_met
+    }
+
+    /// Syncs so far that failed and may have lost writes.
+    pub fn failed_syncs(&self) -> u64 {
+        self.lock().failed_syncs
+    }
+
+    /// Lets the I/O after `ios` more (0: the very next) meet `fault`.
+    pub fn schedule(&self, ios: u64, fault: Fault) {
+        let mut state = self.lock();
+        let at = state.io_count + 1 + ios;
+        state.faults.insert(at, fault);
+    }
+
+    /// Forgets all faults to come.
+    pub fn cancel_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// Both files together may be this long; `None` for no limit.
+    pub fn limit(&self, bytes: Option<u64>) {
+        self.lock().limit = bytes;
+    }
+
+    /// After a failed sync, keep showing readers what may be lost until the power goes, as Linux' page cache does; without,
+    /// what was lost shows when the process ends.
+    pub fn keep_stale_cache(&self, keep: bool) {
+        self.lock().stale_cache = keep;
+    }
+
+    /// Changes a stored bit, unless a write that is still on its way overwrites it. Beyond the end of the file nothing
+    /// happens.
+    pub fn flip_bit(&self, file: FileId, offset: u64, bit: u8) {
+        let mut state = self.lock();
+        let file = &mut state.files[file as usize];
+        for image in [&mut file.visible, &mut file.durable] {
+            if let Some(byte) = usize::try_from(offset).ok().and_then(|offset| image.get_mut(offset)) {
+                *byte ^= 1 << (bit % 8);
+            }
+        }
+    }
+
+    /// Whether a scheduled crash has happened; until the machine is started again every call fails.
+    pub fn is_crashed(&self) -> bool {
+        self.lock().crashed
+    }
+
+    /// Whether this error is how calls fail after a scheduled crash.
+    pub fn is_crash(error: &StorageError) -> bool {
+        error.message == CRASH_MESSAGE
+    }
+
+    /// Ends the process, at a scheduled crash or wherever it is: every write that returned is kept, the unsynced ones
+    /// still in danger of a later power loss. Faults to come are forgotten.
+    pub fn kill(&self) {
+        self.lock().restart();
+        self.end_process();
+    }
+
+    /// Ends the process as [`kill`](SimDisk::kill) does, but faults to come stay.
+    pub fn end_process(&self) {
+        let mut state = self.lock();
+        if !state.stale_cache {
+            state.files.iter_mut().for_each(SimFile::drop_cache);
+        }
+    }
+
+    /// Cuts the power, at a scheduled crash or wherever it is, and starts again with one of the contents that the
+    /// fault model allows, as `seed` decides. Faults to come are forgotten.
+    pub fn power_loss(&self, seed: u64) {
+        let mut state = self.lock();
+        state.restart();
+        let mut random = Random::new(seed);
+        power_loss::strike(&mut state.files, &mut random);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Clone for SimDisk {
+    fn clone(&self) -> Self {
+        Self { state: Mutex::new(self.lock().clone()) }
+    }
+}
+
+impl Storage for SimDisk {
+    fn read_at(&self, file: FileId, offset: u64, buf: &mut [u8]) -> Result<(), StorageError> {
+        let mut state = self.lock();
+        let len = buf.len() as u64;
+        let fault = state.begin(file, offset, len, Io::Read)?;
+        // Whoever uses the buffer after a failure must be found out.
+        state.random.fill(buf);
+        match fault {
+            Some(Fault::Crash) => return Err(crashed(file, offset, len)),
+            Some(Fault::Error) => return Err(failure(StorageErrorKind::Other, file, offset, len, "simulated read error")),
+            Some(Fault::ShortRead) => {
+                return Err(failure(StorageErrorKind::UnexpectedEnd, file, offset, len, "simulated short read"));
+            }
+            _ => {}
+        }
+        if buf.is_empty() {
+            return Ok(());
+        }
+        let found = range(offset, len).and_then(|range| state.files[file as usize].visible.get(range));
+        let Some(found) = found else {
+            return Err(failure(StorageErrorKind::UnexpectedEnd, file, offset, len, "the file ends before this range"));
+        };
+        buf.copy_from_slice(found);
+        if fault == Some(Fault::WrongBit) {
+            let at = state.random.index(buf.len());
+            buf[at] ^= 1 << state.random.below(8);
+        }
+        Ok(())
+    }
+
+    fn write_at(&self, file: FileId, offset: u64, buf: &[u8]) -> Result<(), StorageError> {
+        let mut state = self.lock();
+        let len = buf.len() as u64;
+        let fault = state.begin(file, offset, len, Io::Write)?;
+        if buf.is_empty() && fault.is_none() {
+            return Ok(());
+        }
+        let Some(range) = range(offset, len) else {
+            return Err(failure(StorageErrorKind::Full, file, offset, len, "beyond what this machine can address"));
+        };
+        let full = state.is_full(file, range.end as u64);
+        let error = match fault {
+            Some(Fault::Crash) => crashed(file, offset, len),
+            Some(Fault::Error) => failure(StorageErrorKind::Other, file, offset, len, "simulated write error"),
+            Some(Fault::Full) => failure(StorageErrorKind::Full, file, offset, len, "simulated full disk"),
+            _ if full => failure(StorageErrorKind::Full, file, offset, len, "the simulated disk is full"),
+            _ => {
+                state.files[file as usize].change(Change::Write { offset, bytes: buf.to_vec() });
+                return Ok(());
+            }
+        };
+        if full {
+            let room = state.room(file).saturating_sub(offset).min(len);
+            state.write_partly(file, offset, &buf[..room as usize]);
+        } else {
+            state.write_partly(file, offset, buf);
+        }
+        Err(error)
+    }
+
+    fn len(&self, file: FileId) -> Result<u64, StorageError> {
+        let state = self.lock();
+        if state.crashed {
+            return Err(crashed(file, 0, 0));
+        }
+        Ok(state.files[file as usize].visible.len() as u64)
+    }
+
+    fn set_len(&self, file: FileId, len: u64) -> Result<(), StorageError> {
+        let mut state = self.lock();
+        let fault = state.begin(file, 0, len, Io::Write)?;
+        if range(len, 0).is_none() {
+            return Err(failure(StorageErrorKind::Full, file, 0, len, "beyond what this machine can address"));
+        }
+        let full = state.is_full(file, len);
+        let error = match fault {
+            Some(Fault::Crash) => crashed(file, 0, len),
+            Some(Fault::Error) => failure(StorageErrorKind::Other, file, 0, len, "simulated error"),
+            Some(Fault::Full) => failure(StorageErrorKind::Full, file, 0, len, "simulated full disk"),
+            _ if full => return Err(failure(StorageErrorKind::Full, file, 0, len, "the simulated disk is full")),
+            _ => {
+                state.files[file as usize].change(Change::Len(len));
+                return Ok(());
+            }
+        };
+        if !full && state.random.chance(1, 2) {
+            state.files[file as usize].change(Change::Len(len));
+        }
+        Err(error)
+    }
+
+    fn sync(&self, file: FileId) -> Result<Sync, StorageError> {
+        let mut state = self.lock();
+        let fault = state.begin(file, 0, 0, Io::Sync)?;
+        let State { files, random, failed_syncs, .. } = &mut *state;
+        let synced = &mut files[file as usize];
+        match fault {
+            Some(Fault::Crash) => {
+                if random.chance(1, 2) {
+                    synced.sync();
+                }
+                Err(crashed(file, 0, 0))
+            }
+            Some(Fault::Error) => {
+                *failed_syncs += 1;
+                power_loss::lose(synced, random);
+                Err(failure(StorageErrorKind::Other, file, 0, 0, "simulated sync error"))
+            }
+            _ => {
+                synced.sync();
+                Ok(Sync::Done)
+            }
+        }
+    }
+
+    fn name(&self) -> String {
+        String::from("simulated disk")
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Io {
+    Read,
+    Write,
+    Sync,
+}
+
+impl State {
+    /// Counts an I/O and says what it meets.
+    fn begin(&mut self, file: FileId, offset: u64, len: u64, io: Io) -> Result<Option<Fault>, StorageError> {
+        if self.crashed {
+            return Err(crashed(file, offset, len));
+        }
+        self.io_count += 1;
+        let Some(due) = self.faults.first_entry().filter(|due| *due.key() <= self.io_count) else {
+            return Ok(None);
+        };
+        let fault = *due.get();
+        let concerns = match fault {
+            Fault::Error => true,
+            Fault::Full => io == Io::Write,
+            Fault::WrongBit | Fault::ShortRead => io == Io::Read && len > 0,
+            Fault::Crash => {
+                self.crashed = true;
+                true
+            }
+        };
+        if concerns {
+            self.faults_met += 1;
+            self.faults.pop_first();
+        }
+        Ok(concerns.then_some(fault))
+    }
+
+    fn restart(&mut self) {
+        self.crashed = false;
+        self.faults.clear();
+    }
+
+    /// How long `file` may become.
+    fn room(&self, file: FileId) -> u64 {
+        let other = &self.files[1 - file as usize];
+        self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(other.visible.len() as u64))
+    }
+
+    fn is_full(&mut self, file: FileId, end: u64) -> bool {
+        let full = end > self.room(file) && end > self.files[file as usize].visible.len() as u64;
+        self.faults_met += u64::from(full);
+        full
+    }
+
+    /// Does any part of a write that fails.
+    fn write_partly(&mut self, file: FileId, offset: u64, buf: &[u8]) {
+        let Self { files, random, .. } = self;
+        for (start, part) in power_loss::torn(offset, buf, random) {
+            files[file as usize].change(Change::Write { offset: start, bytes: part.to_vec() });
+        }
+    }
+}
+
+impl SimFile {
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.visible);
+        self.unsynced.push(change);
+    }
+
+    fn sync(&mut self) {
+        for change in self.unsynced.drain(..) {
+            change.apply(&mut self.durable);
+        }
+    }
+
+    /// Shows what is really stored: durable bytes and the writes still on their way.
+    fn drop_cache(&mut self) {
+        self.visible.clone_from(&self.durable);
+        for change in &self.unsynced {
+            change.apply(&mut self.visible);
+        }
+    }
+}
+
+impl Change {
+    fn apply(&self, image: &mut Vec<u8>) {
+        match self {
+            Change::Write { offset, bytes } => {
+                let start = *offset as usize;
+                let end = start + bytes.len();
+                if image.len() < end {
+                    image.resize(end, 0);
+                }
+                image[start..end].copy_from_slice(bytes);
+            }
+            Change::Len(len) => image.resize(*len as usize, 0),
+        }
+    }
+}
+
+fn range(offset: u64, len: u64) -> Option<std::ops::Range<usize>> {
+    // A simulated file of more than 16 GiB is a mistake of the test, not a file.
+    let end = offset.checked_add(len).filter(|end| *end <= 1 << 34)?;
+    Some(usize::try_from(offset).ok()?..usize::try_from(end).ok()?)
+}
+
+fn failure(kind: StorageErrorKind, file: FileId, offset: u64, len: u64, message: &str) -> StorageError {
+    StorageError::new(kind, file, offset, len, message)
+}
+
+fn crashed(file: FileId, offset: u64, len: u64) -> StorageError {
+    failure(StorageErrorKind::Other, file, offset, len, CRASH_MESSAGE)
+}

@@ -1,0 +1,58 @@
+//! The simulator accepts an engine that keeps its promises and notices each way of breaking one.
+
+use lightning_db_tests::sim::every_crash::every_crash;
+use lightning_db_tests::sim::plan::{Plan, Weather};
+use lightning_db_tests::sim::reference::{FLAWS, Reference};
+use lightning_db_tests::sim::run::run;
+use lightning_db_tests::sim::shrink::shrink;
+
+#[test]
+fn an_engine_that_keeps_its_promises_is_accepted_in_all_weathers() {
+    for weather in [Weather::Fair, Weather::Crashes, Weather::Storm] {
+        for seed in 0..60 {
+            let plan = Plan::new(seed, 200, weather);
+            run::<Reference>(&plan).unwrap_or_else(|failure| panic!("seed {seed}, {weather:?}: {failure:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_crash_at_any_io_is_survived() {
+    for seed in 0..6 {
+        let stats = every_crash::<Reference>(&Plan::new(seed, 30, Weather::Fair), 4).unwrap();
+        assert!(stats.crashes > 50, "{stats:?}");
+    }
+}
+
+#[test]
+fn a_plan_replays_exactly() {
+    let plan = Plan::new(11, 300, Weather::Storm);
+    assert_eq!(run::<Reference>(&plan).unwrap(), run::<Reference>(&plan).unwrap());
+    assert_ne!(plan, Plan::new(12, 300, Weather::Storm));
+}
+
+#[test]
+fn every_flaw_is_noticed() {
+    fn noticed<const FLAW: usize>() {
+        let found = (0..400).find(|seed| run::<Reference<FLAW>>(&Plan::new(*seed, 200, Weather::Storm)).is_err());
+        assert!(found.is_some(), "{:?} was not noticed", FLAWS[FLAW]);
+    }
+    let checks = [
+        noticed::<1>, noticed::<2>, noticed::<3>, noticed::<4>, noticed::<5>, noticed::<6>, noticed::<7>, noticed::<8>,
+        noticed::<9>, noticed::<10>,
+    ];
+    assert_eq!(checks.len() + 1, FLAWS.len());
+    checks.iter().for_each(|check| check());
+}
+
+#[test]
+fn a_failure_shrinks_to_what_matters() {
+    type NoSync = Reference<1>;
+    let failing = |seed: &u64| run::<NoSync>(&Plan::new(*seed, 200, Weather::Crashes)).is_err();
+    let plan = Plan::new((0..100).find(failing).unwrap(), 200, Weather::Crashes);
+    let failure = run::<NoSync>(&plan).unwrap_err();
+    let (small, failure) = shrink::<NoSync>(&plan, &failure, 5000);
+    assert!(small.actions.len() <= 3, "{small:#?}");
+    assert_eq!(run::<NoSync>(&small), Err(failure));
+    run::<Reference>(&small).unwrap();
+}

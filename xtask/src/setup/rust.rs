@@ -1,0 +1,182 @@
+//! Rust's own parts: formatter, linter, and the standard library for targets other than the host.
+//!
+//! Where rustup can provide a target, it does. Where it cannot (a machine with a mirror of crates only), Debian's
+//! `rustc-web` comes with the sources of the standard library, from which it is built once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::{Consent, debian};
+use crate::{process, workspace};
+
+/// The browser's target.
+pub const WEB: &str = "wasm32-unknown-unknown";
+/// A microcontroller: 32 bits, no operating system, no 64-bit atomics.
+pub const BARE_METAL: &str = "thumbv7em-none-eabihf";
+
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_LIBRARIES: &str = "/usr/lib/rustlib";
+const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
+const DOWNLOAD_LIMIT: Duration = Duration::from_secs(300);
+
+/// The cargo that builds for a target.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Toolchain {
+    /// The one in use, with the target added.
+    Default,
+    /// Debian's, with the target's standard library built from source.
+    Debian,
+}
+
+impl Toolchain {
+    /// `cargo SUBCOMMAND --target TARGET` in the repository.
+    pub fn cargo(self, subcommand: &str, target: &str) -> Result<Command> {
+        let mut command = process::in_repository(match self {
+            Toolchain::Default => Command::new("cargo"),
+            Toolchain::Debian => debian_cargo(),
+        })?;
+        command.args([subcommand, "--target", target]);
+        if self == Toolchain::Debian && target == BARE_METAL {
+            command.arg("-Zbuild-std=core,alloc").env("RUSTC_BOOTSTRAP", "1");
+        }
+        Ok(command)
+    }
+}
+
+/// `cargo fmt` and `cargo clippy`.
+pub fn formatter_and_linter() -> Result<()> {
+    for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        if !process::succeeds(Command::new("cargo").args([tool, "--version"])) {
+            process::run(Command::new("rustup").args(["component", "add", component]))?;
+        }
+    }
+    Ok(())
+}
+
+/// Miri, which runs tests in an interpreter that notices undefined behaviour. It belongs to the nightly toolchain.
+pub fn miri() -> Result<()> {
+    if !process::succeeds(Command::new("cargo").args(["+nightly", "miri", "--version"]).env_remove("RUSTUP_TOOLCHAIN"))
+    {
+        println!("setup: Miri");
+        let mut install = Command::new("rustup");
+        install.args(["toolchain", "install", "nightly", "--profile", "minimal", "--component", "miri,rust-src"]);
+        process::run_within(&mut install, DOWNLOAD_LIMIT)?;
+    }
+    Ok(())
+}
+
+/// A toolchain that builds for [`WEB`], tests included.
+pub fn web(consent: Consent) -> Result<Toolchain> {
+    if add_target(WEB) {
+        return Ok(Toolchain::Default);
+    }
+    debian_toolchain(consent)?;
+    let linker = host_libraries()?.join("bin/rust-lld");
+    if !linker.exists() {
+        consent.obtain(&format!("link {} to wasm-ld-22, where rustc looks for its linker", linker.display()))?;
+        let folder = linker.parent().context("a linker in no folder")?;
+        process::run(debian::privileged("mkdir").arg("-p").arg(folder))?;
+        process::run(debian::privileged("ln").args(["-sfn", "/usr/bin/wasm-ld-22"]).arg(&linker))?;
+    }
+    let libraries = Path::new(DEBIAN_LIBRARIES).join(WEB).join("lib");
+    if !holds_std(&libraries) {
+        build_std(&libraries, consent)?;
+    }
+    Ok(Toolchain::Debian)
+}
+
+/// A toolchain that builds for [`BARE_METAL`].
+pub fn bare_metal(consent: Consent) -> Result<Toolchain> {
+    if add_target(BARE_METAL) {
+        return Ok(Toolchain::Default);
+    }
+    debian_toolchain(consent)?;
+    Ok(Toolchain::Debian)
+}
+
+/// Whether the default toolchain has `target`, after adding it through rustup where that works.
+fn add_target(target: &str) -> bool {
+    // For trying the other way on a machine where this one works.
+    if std::env::var_os("XTASK_WITHOUT_RUSTUP").is_some() {
+        return false;
+    }
+    let installed = || {
+        process::output(Command::new("rustc").args(["--print", "target-libdir", "--target", target]))
+            .is_ok_and(|folder| holds_std(Path::new(folder.trim())))
+    };
+    if installed() {
+        return true;
+    }
+    if process::find(&["rustup"]).is_none() {
+        return false;
+    }
+    println!("setup: Rust target {target}");
+    let add = process::run_within(Command::new("rustup").args(["target", "add", target]), DOWNLOAD_LIMIT);
+    match add {
+        Ok(()) => installed(),
+        Err(error) => {
+            println!("setup: rustup cannot provide {target} ({error}); using Debian's toolchain instead");
+            false
+        }
+    }
+}
+
+fn holds_std(folder: &Path) -> bool {
+    fs::read_dir(folder)
+        .is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-")))
+}
+
+fn debian_toolchain(consent: Consent) -> Result<()> {
+    let missing: Vec<&str> = DEBIAN_PACKAGES.into_iter().filter(|package| !debian::is_installed(package)).collect();
+    debian::install("a Rust toolchain with the sources of its standard library", &missing, consent)
+}
+
+/// Debian's cargo and rustc, untouched by rustup.
+fn debian_cargo() -> Command {
+    let mut command = Command::new(DEBIAN_CARGO);
+    command.env_remove("RUSTUP_TOOLCHAIN").env("RUSTC", DEBIAN_RUSTC);
+    command
+}
+
+fn host_libraries() -> Result<PathBuf> {
+    let version = process::output(Command::new(DEBIAN_RUSTC).arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names no host")?;
+    Ok(Path::new(DEBIAN_LIBRARIES).join(host))
+}
+
+/// Builds std, with `test` so that test programs link, and with bitcode so that link-time optimisation works; then
+/// copies it to where rustc looks.
+fn build_std(libraries: &Path, consent: Consent) -> Result<()> {
+    consent.obtain(&format!("build the standard library for {WEB} into {}", libraries.display()))?;
+    let package = workspace::cache("std")?;
+    fs::create_dir_all(package.join("src"))?;
+    fs::write(package.join("src/lib.rs"), "")?;
+    fs::write(
+        package.join("Cargo.toml"),
+        "[package]\nname = \"std-for-the-web\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n",
+    )?;
+    process::run(
+        debian_cargo()
+            .args(["build", "--quiet", "--release", "--target", WEB, "-Zbuild-std=std,panic_abort,test"])
+            .current_dir(&package)
+            .env_remove("CARGO_TARGET_DIR")
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env("RUSTFLAGS", "-Cembed-bitcode=yes"),
+    )?;
+    let built: Vec<_> = fs::read_dir(package.join("target").join(WEB).join("release/deps"))?
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rlib"))
+        .filter(|path| !path.to_string_lossy().contains("libstd_for_the_web"))
+        .collect();
+    if built.is_empty() {
+        bail!("building the standard library left no libraries in {}", package.display());
+    }
+    process::run(debian::privileged("mkdir").arg("-p").arg(libraries))?;
+    process::run(debian::privileged("cp").args(&built).arg(libraries))
+}

@@ -1,0 +1,26 @@
+//! The engine, the command `lightning` and the tests crate, on this machine; the engine without the standard library.
+
+use anyhow::Result;
+
+use super::stage::Stage;
+use crate::process::cargo;
+use crate::setup::{Consent, rust};
+
+/// The crate for the browser has its own stage.
+const HERE: [&str; 3] = ["--workspace", "--exclude", "lightning-db-wasm"];
+
+pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
+    rust::formatter_and_linter()?;
+    stage.check("formatting", cargo()?.args(["fmt", "--all", "--check"]))?;
+    stage.check(
+        "lints",
+        cargo()?.args(["clippy", "--quiet"]).args(HERE).args(["--all-targets", "--", "-D", "warnings"]),
+    )?;
+    for (target, toolchain) in [(rust::WEB, rust::web(consent)?), (rust::BARE_METAL, rust::bare_metal(consent)?)] {
+        stage.check(
+            &format!("the engine without std for {target}"),
+            toolchain.cargo("check", target)?.args(["--quiet", "-p", "lightning-db", "--no-default-features", "--lib"]),
+        )?;
+    }
+    stage.tests("tests", cargo()?.arg("test").args(HERE).arg("--no-fail-fast"))
+}

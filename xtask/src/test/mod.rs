@@ -1,0 +1,72 @@
+//! `cargo xtask test`: every test that fits into a build, in stages; `--all` adds what does not fit.
+//!
+//! The output ends with the test runners' own result lines, one line a stage, and the totals on a line of their own:
+//! `N passed, N failed`. A check that is not a test (formatting, lints, a build for another target) counts as one failure
+//! when it fails and as nothing when it passes.
+
+mod core;
+mod extended;
+mod miri;
+mod stage;
+mod web;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use self::stage::Stage;
+use crate::setup::Consent;
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Only these stages
+    #[arg(value_enum)]
+    stages: Vec<Name>,
+    /// Add what takes too long for a build: Miri, a long simulation, the demonstrations
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Name {
+    /// The engine, the command and their tests on this machine
+    Core,
+    /// The WebAssembly build in Chromium
+    Web,
+    /// The engine's own tests in an interpreter that notices undefined behaviour (part of --all)
+    Miri,
+    /// A long simulation and the demonstrations (part of --all)
+    Extended,
+}
+
+impl Name {
+    fn run(self, consent: Consent) -> Stage {
+        match self {
+            Name::Core => Stage::run("core", |stage| core::run(stage, consent)),
+            Name::Web => Stage::run("web", |stage| web::run(stage, consent)),
+            Name::Miri => Stage::run("miri", miri::run),
+            Name::Extended => Stage::run("extended", |stage| extended::run(stage, consent)),
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let mut names = arguments.stages.clone();
+    if names.is_empty() {
+        names = vec![Name::Core, Name::Web];
+    }
+    if arguments.all {
+        names.extend([Name::Miri, Name::Extended]);
+    }
+    let consent = Consent::from_environment();
+    let stages: Vec<Stage> = names.into_iter().map(|name| name.run(consent)).collect();
+
+    println!();
+    stages.iter().for_each(Stage::print_results);
+    println!();
+    stages.iter().for_each(|stage| println!("{}", stage.summary()));
+    let passed: u64 = stages.iter().map(|stage| stage.passed).sum();
+    let failed: u64 = stages.iter().map(|stage| stage.failed).sum();
+    println!("{passed} passed, {failed} failed");
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

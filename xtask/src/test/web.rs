@@ -1,0 +1,38 @@
+//! The WebAssembly build, its tests run by headless Chromium.
+
+use anyhow::Result;
+
+use super::stage::Stage;
+use crate::setup::rust::Toolchain;
+use crate::setup::{Consent, browser, rust, wasm_bindgen};
+
+const PACKAGE: [&str; 2] = ["-p", "lightning-db-wasm"];
+
+pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
+    let toolchain = rust::web(consent)?;
+    let tools = wasm_bindgen::tools()?;
+    browser::chromium(consent)?;
+    let driver = browser::chromedriver(consent)?;
+    // Debian's toolchain has no linter; the sources are the same.
+    if toolchain == Toolchain::Default {
+        stage.check(
+            "lints for the web",
+            toolchain.cargo("clippy", rust::WEB)?.arg("--quiet").args(PACKAGE).args([
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+        )?;
+    }
+    stage.tests(
+        "tests in Chromium",
+        toolchain
+            .cargo("test", rust::WEB)?
+            .args(PACKAGE)
+            .args(["--tests", "--no-fail-fast"])
+            .env("CHROMEDRIVER", driver)
+            .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", tools.test_runner)
+            .env("WASM_BINDGEN_TEST_TIMEOUT", "300"),
+    )
+}
