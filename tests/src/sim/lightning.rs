@@ -20,18 +20,27 @@ type Entries = lightning_db::Range<Bytes, Bytes>;
 pub struct Lightning {
     database: Database,
     site: Site,
+    clock: Arc<SimClock>,
 }
 
-/// A clock that goes on a little whenever somebody looks.
-#[derive(Debug)]
-struct SimClock(AtomicU64);
+/// A clock that goes on a little whenever somebody looks, and notices who looks without end.
+#[derive(Debug, Default)]
+struct SimClock {
+    now_ns: AtomicU64,
+    looks: AtomicU64,
+}
+
+/// One call of an application never looks this often at the clock.
+const LOOKS_MAX: u64 = 1_000_000;
 
 impl Clock for SimClock {
     fn wall_ms(&self) -> u64 {
         1_700_000_000_000 + self.monotonic_ns() / 1_000_000
     }
     fn monotonic_ns(&self) -> u64 {
-        self.0.fetch_add(1000, Ordering::Relaxed)
+        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
+        assert!(looks < LOOKS_MAX || std::thread::panicking(), "a call that never ends");
+        self.now_ns.fetch_add(1000, Ordering::Relaxed)
     }
 }
 
@@ -58,6 +67,12 @@ enum Body {
 }
 
 impl Lightning {
+    /// A call begins: runs it, fetching what it misses.
+    fn call<T>(&self, operation: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        self.clock.looks.store(0, Ordering::Relaxed);
+        self.site.drive(operation)
+    }
+
     /// Runs the operations; what they ask is answered in order.
     fn body(&self, tx: &mut WriteTransaction, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
         let mut answers = Vec::new();
@@ -159,16 +174,17 @@ impl Engine for Lightning {
     type Snapshot = Snapshot;
 
     fn open(site: &Site) -> Result<Self, Error> {
+        let clock = Arc::new(SimClock::default());
         let environment = Environment {
-            clock: Arc::new(SimClock(AtomicU64::new(0))),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
             entropy: Arc::new(SeededEntropy::new(site.entropy_seed)),
         };
         let database = site.drive(|| Database::open_storage(site.storage(), environment.clone(), options(site)))?;
-        Ok(Self { database, site: site.clone() })
+        Ok(Self { database, site: site.clone(), clock })
     }
 
     fn transaction(&self, durability: Option<Durability>, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
-        self.site.drive(|| {
+        self.call(|| {
             let mut ended = Body::NotRun;
             let outcome = match durability {
                 Some(durability) => self.commit(durability, ops, &mut ended),
@@ -187,7 +203,7 @@ impl Engine for Lightning {
     }
 
     fn ask(&self, snapshot: &Snapshot, query: &Query) -> Result<Answer, Error> {
-        let table = match self.site.drive(|| snapshot.table(table(table_of(query)))) {
+        let table = match self.call(|| snapshot.table(table(table_of(query)))) {
             Ok(table) => table,
             Err(Error::NoSuchTable { .. }) => {
                 return Ok(match query {
@@ -200,30 +216,30 @@ impl Engine for Lightning {
         };
         match query {
             Query::Get(_, key) => {
-                let found = self.site.drive(|| Ok(table.get(&*key.0)?.map(|found| found.to_vec())))?;
-                let there = self.site.drive(|| table.contains(&*key.0))?;
-                let len = self.site.drive(|| table.value_len(&*key.0))?;
+                let found = self.call(|| Ok(table.get(&*key.0)?.map(|found| found.to_vec())))?;
+                let there = self.call(|| table.contains(&*key.0))?;
+                let len = self.call(|| table.value_len(&*key.0))?;
                 assert_eq!((there, len), (found.is_some(), found.as_ref().map(|found| found.len() as u64)), "{query:?}");
                 Ok(Answer::Value(found))
             }
-            Query::Count(_, range) => self.site.drive(|| table.count(bounds(range))).map(Answer::Count),
+            Query::Count(_, range) => self.call(|| table.count(bounds(range))).map(Answer::Count),
             Query::Walk(_, range, turns, limit) => {
-                let entries = self.site.drive(|| table.range(bounds(range)))?;
+                let entries = self.call(|| table.range(bounds(range)))?;
                 self.walk(entries, turns, *limit)
             }
         }
     }
 
     fn step(&self) -> Result<bool, Error> {
-        Ok(self.site.drive(|| self.database.step())? == Progress::More)
+        Ok(self.call(|| self.database.step())? == Progress::More)
     }
 
     fn check(&self) -> Result<Vec<String>, Error> {
-        Ok(self.site.drive(|| self.database.check())?.problems)
+        Ok(self.call(|| self.database.check())?.problems)
     }
 
     fn close(self) -> Result<(), Error> {
-        self.site.drive(|| self.database.close())
+        self.call(|| self.database.close())
     }
 }
 
