@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lightning_db::env::{Clock, SeededEntropy};
 use lightning_db::{
-    Database, Environment, Error, Isolation, Options, Progress, Snapshot, Table, WriteTable, WriteTransaction,
+    Cursor, Database, Environment, Error, Isolation, Options, Progress, Snapshot, Table, WriteTable, WriteTransaction,
 };
 
-use super::action::{Answer, Durability, Key, Query, Range, TABLES, TxOp};
+use super::action::{Answer, Durability, Key, Move, Query, Range, TABLES, TxOp};
 use super::engine::{Engine, Site};
 
 type Bytes = &'static [u8];
@@ -114,6 +114,10 @@ impl Lightning {
                 let entries = self.site.drive(|| table.range(bounds(range)))?;
                 self.walk(entries, turns, *limit)
             }
+            Query::Roam(_, range, moves) => {
+                let cursor = self.site.drive(|| table.cursor(bounds(range)))?;
+                self.roam(cursor, moves)
+            }
         }
     }
 
@@ -125,6 +129,26 @@ impl Lightning {
             taken.push(entry);
         }
         Ok(Answer::Entries(taken))
+    }
+
+    fn roam(&self, mut cursor: Cursor<Bytes, Bytes>, moves: &[Move]) -> Result<Answer, Error> {
+        let mut stops: Vec<Option<(Vec<u8>, Vec<u8>)>> = Vec::new();
+        for step in moves {
+            if matches!(step, Move::Next | Move::Prev) && !stops.last().is_some_and(Option::is_some) {
+                continue;
+            }
+            stops.push(self.site.drive(|| {
+                let entry = match step {
+                    Move::Seek(to) => cursor.seek(&*to.0),
+                    Move::First => cursor.first(),
+                    Move::Last => cursor.last(),
+                    Move::Next => cursor.next(),
+                    Move::Prev => cursor.prev(),
+                }?;
+                Ok(entry.map(|(key, value)| (key.to_vec(), value.to_vec())))
+            })?);
+        }
+        Ok(Answer::Stops(stops))
     }
 
     /// Some transactions are interactive, some are one write of a table, most are closures.
@@ -210,6 +234,10 @@ impl Engine for Lightning {
                     Query::Get(..) => Answer::Value(None),
                     Query::Count(..) => Answer::Count(0),
                     Query::Walk(..) => Answer::Entries(Vec::new()),
+                    Query::Roam(_, _, moves) => {
+                        let outside = moves.iter().filter(|step| !matches!(step, Move::Next | Move::Prev));
+                        Answer::Stops(outside.map(|_| None).collect())
+                    }
                 });
             }
             Err(error) => return Err(error),
@@ -226,6 +254,10 @@ impl Engine for Lightning {
             Query::Walk(_, range, turns, limit) => {
                 let entries = self.call(|| table.range(bounds(range)))?;
                 self.walk(entries, turns, *limit)
+            }
+            Query::Roam(_, range, moves) => {
+                let cursor = self.site.drive(|| table.cursor(bounds(range)))?;
+                self.roam(cursor, moves)
             }
         }
     }
@@ -245,7 +277,7 @@ impl Engine for Lightning {
 
 fn table_of(query: &Query) -> usize {
     match query {
-        Query::Get(table, _) | Query::Count(table, _) | Query::Walk(table, ..) => *table,
+        Query::Get(table, _) | Query::Count(table, _) | Query::Walk(table, ..) | Query::Roam(table, ..) => *table,
     }
 }
 
