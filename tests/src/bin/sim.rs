@@ -1,6 +1,7 @@
 //! `sim --seconds N`: simulates one seed after another until the time is over or something is wrong.
 
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lightning_db_tests::sim::damage::{after, closed, damage};
@@ -11,6 +12,9 @@ use lightning_db_tests::sim::plan::{Plan, Weather};
 use lightning_db_tests::sim::reference::Reference;
 use lightning_db_tests::sim::run::{Failure, Stats, run};
 use lightning_db_tests::sim::shrink::shrink;
+
+/// No seed takes this long, shrinking it included.
+const SEED_MAX: Duration = Duration::from_secs(300);
 
 const USAGE: &str = "\
 usage: sim [--seconds N] [--runs N] [--seed N] [--actions N] [--weather fair|crashes|storm] [--every-crash]
@@ -115,6 +119,7 @@ fn simulate<E: Engine>(options: &Options) -> ExitCode {
     // A new start each time, so that running it again finds something new; the seed is printed with every failure.
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let first = options.seed.unwrap_or(clock % 1_000_000 * 1000);
+    let watchdog = Watchdog::start(replay_options(options));
     let runs = if options.seed.is_some() { 1 } else { options.runs };
     for seed in (first..).take(usize::try_from(runs).unwrap_or(usize::MAX)) {
         if options.seed.is_none() && start.elapsed() >= Duration::from_secs(options.seconds) {
@@ -124,6 +129,7 @@ fn simulate<E: Engine>(options: &Options) -> ExitCode {
         if options.trace {
             print_plan(&plan);
         }
+        watchdog.watch(seed);
         if let Err(message) = one::<E>(&plan, options, &mut sum) {
             println!("{message}\nreplay with: sim --seed {seed}{}", replay_options(options));
             return ExitCode::FAILURE;
@@ -135,6 +141,29 @@ fn simulate<E: Engine>(options: &Options) -> ExitCode {
     }
     println!("nothing wrong from seed {first} on: {}", rates(&sum, start.elapsed()));
     ExitCode::SUCCESS
+}
+
+/// Ends the process when one seed takes too long, which a call that never ends does.
+struct Watchdog(Arc<Mutex<(u64, Instant)>>);
+
+impl Watchdog {
+    fn start(replay: String) -> Self {
+        let seed = Arc::new(Mutex::new((0, Instant::now())));
+        let watched = Arc::clone(&seed);
+        std::thread::spawn(move || loop {
+            std::thread::sleep(Duration::from_secs(1));
+            let (seed, since) = *watched.lock().unwrap_or_else(PoisonError::into_inner);
+            if since.elapsed() > SEED_MAX {
+                println!("seed {seed}: still not done after {SEED_MAX:?}\nreplay with: sim --seed {seed}{replay}");
+                std::process::exit(3);
+            }
+        });
+        Self(seed)
+    }
+
+    fn watch(&self, seed: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (seed, Instant::now());
+    }
 }
 
 fn one<E: Engine>(plan: &Plan, options: &Options, sum: &mut Stats) -> Result<(), String> {

@@ -52,6 +52,15 @@ fn difference(found: &Answer, expected: &Answer) -> String {
             let name = |value: &Option<Vec<u8>>| value.as_ref().map_or(String::from("nothing"), |value| brief(value));
             format!("{} instead of {}", name(found), name(expected))
         }
+        (Answer::Stops(found), Answer::Stops(expected)) => {
+            let at = found.iter().zip(expected).take_while(|(found, expected)| found == expected).count();
+            let name = |stop: Option<&Option<(Vec<u8>, Vec<u8>)>>| match stop {
+                Some(Some((key, value))) => format!("b\"{}\" = {}", key.escape_ascii(), brief(value)),
+                Some(None) => String::from("outside"),
+                None => String::from("missing"),
+            };
+            format!("stop {at} is {} instead of {}", name(found.get(at)), name(expected.get(at)))
+        }
         _ => format!("{found:?} instead of {expected:?}"),
     }
 }

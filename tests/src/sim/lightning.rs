@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use lightning_db::env::{Clock, SeededEntropy};
 use lightning_db::{
-    Database, Environment, Error, Isolation, Options, Progress, Snapshot, Table, WriteTable, WriteTransaction,
+    Cursor, Database, Environment, Error, Isolation, Options, Progress, Snapshot, Table, WriteTable, WriteTransaction,
 };
 
-use super::action::{Answer, Durability, Key, Query, Range, TABLES, TxOp};
+use super::action::{Answer, Durability, Key, Move, Query, Range, TABLES, TxOp};
 use super::engine::{Engine, Site};
 
 type Bytes = &'static [u8];
@@ -20,18 +20,27 @@ type Entries = lightning_db::Range<Bytes, Bytes>;
 pub struct Lightning {
     database: Database,
     site: Site,
+    clock: Arc<SimClock>,
 }
 
-/// A clock that goes on a little whenever somebody looks.
-#[derive(Debug)]
-struct SimClock(AtomicU64);
+/// A clock that goes on a little whenever somebody looks, and notices who looks without end.
+#[derive(Debug, Default)]
+struct SimClock {
+    now_ns: AtomicU64,
+    looks: AtomicU64,
+}
+
+/// One call of an application never looks this often at the clock.
+const LOOKS_MAX: u64 = 1_000_000;
 
 impl Clock for SimClock {
     fn wall_ms(&self) -> u64 {
         1_700_000_000_000 + self.monotonic_ns() / 1_000_000
     }
     fn monotonic_ns(&self) -> u64 {
-        self.0.fetch_add(1000, Ordering::Relaxed)
+        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
+        assert!(looks < LOOKS_MAX || std::thread::panicking(), "a call that never ends");
+        self.now_ns.fetch_add(1000, Ordering::Relaxed)
     }
 }
 
@@ -58,6 +67,12 @@ enum Body {
 }
 
 impl Lightning {
+    /// A call begins: runs it, fetching what it misses.
+    fn call<T>(&self, operation: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        self.clock.looks.store(0, Ordering::Relaxed);
+        self.site.drive(operation)
+    }
+
     /// Runs the operations; what they ask is answered in order.
     fn body(&self, tx: &mut WriteTransaction, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
         let mut answers = Vec::new();
@@ -99,6 +114,10 @@ impl Lightning {
                 let entries = self.site.drive(|| table.range(bounds(range)))?;
                 self.walk(entries, turns, *limit)
             }
+            Query::Roam(_, range, moves) => {
+                let cursor = self.site.drive(|| table.cursor(bounds(range)))?;
+                self.roam(cursor, moves)
+            }
         }
     }
 
@@ -112,6 +131,26 @@ impl Lightning {
         Ok(Answer::Entries(taken))
     }
 
+    fn roam(&self, mut cursor: Cursor<Bytes, Bytes>, moves: &[Move]) -> Result<Answer, Error> {
+        let mut stops: Vec<Option<(Vec<u8>, Vec<u8>)>> = Vec::new();
+        for step in moves {
+            if matches!(step, Move::Next | Move::Prev) && !stops.last().is_some_and(Option::is_some) {
+                continue;
+            }
+            stops.push(self.site.drive(|| {
+                let entry = match step {
+                    Move::Seek(to) => cursor.seek(&*to.0),
+                    Move::First => cursor.first(),
+                    Move::Last => cursor.last(),
+                    Move::Next => cursor.next(),
+                    Move::Prev => cursor.prev(),
+                }?;
+                Ok(entry.map(|(key, value)| (key.to_vec(), value.to_vec())))
+            })?);
+        }
+        Ok(Answer::Stops(stops))
+    }
+
     /// Some transactions are interactive, some are one write of a table, most are closures.
     fn commit(&self, durability: Durability, ops: &[TxOp], ended: &mut Body) -> Result<Vec<Answer>, Error> {
         let durability = match durability {
@@ -121,14 +160,13 @@ impl Lightning {
         match ops {
             [TxOp::Put(at, key, value)] if durability == lightning_db::Durability::Sync && value.tag % 2 == 0 => {
                 let table = self.site.drive(|| self.database.table(table(*at)))?;
-                *ended = Body::Done;
-                table.put(&*key.0, value.bytes().as_slice())?;
+                self.site.drive(|| table.put(&*key.0, value.bytes().as_slice()))?;
                 Ok(Vec::new())
             }
             _ if ops.len() % 4 == 3 => {
                 let mut tx = self.database.begin(Isolation::Serializable);
                 let answers = self.body(&mut tx, ops)?;
-                *ended = Body::Done;
+                // Bytes it asks for are for making room first: nothing has happened then, and all is run again.
                 tx.commit_with(durability)?;
                 Ok(answers)
             }
@@ -159,16 +197,17 @@ impl Engine for Lightning {
     type Snapshot = Snapshot;
 
     fn open(site: &Site) -> Result<Self, Error> {
+        let clock = Arc::new(SimClock::default());
         let environment = Environment {
-            clock: Arc::new(SimClock(AtomicU64::new(0))),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
             entropy: Arc::new(SeededEntropy::new(site.entropy_seed)),
         };
         let database = site.drive(|| Database::open_storage(site.storage(), environment.clone(), options(site)))?;
-        Ok(Self { database, site: site.clone() })
+        Ok(Self { database, site: site.clone(), clock })
     }
 
     fn transaction(&self, durability: Option<Durability>, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
-        self.site.drive(|| {
+        self.call(|| {
             let mut ended = Body::NotRun;
             let outcome = match durability {
                 Some(durability) => self.commit(durability, ops, &mut ended),
@@ -187,49 +226,57 @@ impl Engine for Lightning {
     }
 
     fn ask(&self, snapshot: &Snapshot, query: &Query) -> Result<Answer, Error> {
-        let table = match self.site.drive(|| snapshot.table(table(table_of(query)))) {
+        let table = match self.call(|| snapshot.table(table(table_of(query)))) {
             Ok(table) => table,
             Err(Error::NoSuchTable { .. }) => {
                 return Ok(match query {
                     Query::Get(..) => Answer::Value(None),
                     Query::Count(..) => Answer::Count(0),
                     Query::Walk(..) => Answer::Entries(Vec::new()),
+                    Query::Roam(_, _, moves) => {
+                        let outside = moves.iter().filter(|step| !matches!(step, Move::Next | Move::Prev));
+                        Answer::Stops(outside.map(|_| None).collect())
+                    }
                 });
             }
             Err(error) => return Err(error),
         };
         match query {
             Query::Get(_, key) => {
-                let found = self.site.drive(|| Ok(table.get(&*key.0)?.map(|found| found.to_vec())))?;
-                let there = self.site.drive(|| table.contains(&*key.0))?;
-                let len = self.site.drive(|| table.value_len(&*key.0))?;
+                let found = self.call(|| Ok(table.get(&*key.0)?.map(|found| found.to_vec())))?;
+                let there = self.call(|| table.contains(&*key.0))?;
+                let len = self.call(|| table.value_len(&*key.0))?;
                 assert_eq!((there, len), (found.is_some(), found.as_ref().map(|found| found.len() as u64)), "{query:?}");
                 Ok(Answer::Value(found))
             }
-            Query::Count(_, range) => self.site.drive(|| table.count(bounds(range))).map(Answer::Count),
+            Query::Count(_, range) => self.call(|| table.count(bounds(range))).map(Answer::Count),
             Query::Walk(_, range, turns, limit) => {
-                let entries = self.site.drive(|| table.range(bounds(range)))?;
+                let entries = self.call(|| table.range(bounds(range)))?;
                 self.walk(entries, turns, *limit)
+            }
+            Query::Roam(_, range, moves) => {
+                let cursor = self.site.drive(|| table.cursor(bounds(range)))?;
+                self.roam(cursor, moves)
             }
         }
     }
 
     fn step(&self) -> Result<bool, Error> {
-        Ok(self.site.drive(|| self.database.step())? == Progress::More)
+        Ok(self.call(|| self.database.step())? == Progress::More)
     }
 
     fn check(&self) -> Result<Vec<String>, Error> {
-        Ok(self.site.drive(|| self.database.check())?.problems)
+        Ok(self.call(|| self.database.check())?.problems)
     }
 
     fn close(self) -> Result<(), Error> {
-        self.site.drive(|| self.database.close())
+        self.call(|| self.database.close())
     }
 }
 
 fn table_of(query: &Query) -> usize {
     match query {
-        Query::Get(table, _) | Query::Count(table, _) | Query::Walk(table, ..) => *table,
+        Query::Get(table, _) | Query::Count(table, _) | Query::Walk(table, ..) | Query::Roam(table, ..) => *table,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use super::action::{Action, Crash, Durability, Key, Query, Range, TABLES, TxOp, Value, key};
+use super::action::{Action, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
 use super::engine::Tuning;
 use crate::random::Random;
 use crate::sim_disk::Fault;
@@ -146,6 +146,17 @@ impl Shape {
         match random.below(8) {
             0..=3 => Query::Get(table, self.key(random)),
             4 => Query::Count(table, self.range(random, 3)),
+            5 => {
+                let range = self.range(random, 3);
+                let moves = (0..random.skewed(40).max(1)).map(|_| match random.below(12) {
+                    0..=1 => Move::Seek(self.key(random)),
+                    2 => Move::First,
+                    3 => Move::Last,
+                    4..=7 => Move::Next,
+                    _ => Move::Prev,
+                });
+                Query::Roam(table, range, moves.collect())
+            }
             _ => {
                 let turns = match random.below(3) {
                     0 => vec![false],

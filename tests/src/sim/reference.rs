@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use lightning_db::Error;
 use lightning_db::env::{FileId, Storage, StorageErrorKind};
 
-use super::action::{Answer, Durability, Query, Range, TABLES, TxOp};
+use super::action::{Answer, Durability, Move, Query, Range, TABLES, TxOp};
 use super::engine::{Engine, Site};
 use crate::sim_disk::SECTOR_BYTES;
 
@@ -290,6 +290,24 @@ fn answer(state: &State, query: &Query) -> Answer {
             let mut entries = within(*table, range).collect::<Vec<_>>().into_iter();
             let turns = turns.iter().cycle().take(*limit);
             Answer::Entries(turns.map_while(|back| if *back { entries.next_back() } else { entries.next() }).collect())
+        }
+        Query::Roam(table, range, moves) => {
+            let entries: Vec<_> = within(*table, range).collect();
+            let mut at = None;
+            let mut stops = Vec::new();
+            for step in moves {
+                at = match (step, at) {
+                    (Move::Seek(to), _) => Some(entries.partition_point(|(key, _)| key.as_slice() < &*to.0)),
+                    (Move::First, _) => Some(0),
+                    (Move::Last, _) => entries.len().checked_sub(1),
+                    (Move::Next | Move::Prev, None) => continue,
+                    (Move::Next, Some(at)) => Some(at + 1),
+                    (Move::Prev, Some(at)) => at.checked_sub(1),
+                };
+                at = at.filter(|at| *at < entries.len());
+                stops.push(at.map(|at| entries[at].clone()));
+            }
+            Answer::Stops(stops)
         }
     }
 }
