@@ -67,12 +67,21 @@ pub struct Failure {
 
 /// Carries out a plan. A panic of the engine is a failure too.
 pub fn run<E: Engine>(plan: &Plan) -> Result<Stats, Failure> {
+    run_with::<E>(plan, false)
+}
+
+/// Like [`run`], and prints each action as it begins and each I/O.
+pub fn run_with<E: Engine>(plan: &Plan, trace: bool) -> Result<Stats, Failure> {
     let mut at = 0;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut runner = Runner::<E>::new(plan);
+        runner.site.disk.trace(trace);
         runner.start()?;
         for (index, action) in plan.actions.iter().enumerate() {
             at = index;
+            if trace {
+                println!("{index:4} {action:?}");
+            }
             runner.act(action)?;
         }
         runner.finish()
