@@ -234,6 +234,7 @@ impl Database {
     /// Waits, or works, until there is room in memory for more changes.
     pub(super) fn admit(&self) -> Result<()> {
         let engine = &self.shared.engine;
+        engine.finish_opening()?;
         if !engine.must_wait() {
             return Ok(());
         }

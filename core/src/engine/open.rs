@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::commit::{Durable, apply_operations};
 use super::maintenance::{Job, Progress, Task, Work};
@@ -426,6 +426,7 @@ impl State {
             tickets: Mutex::new(Tickets::default()),
             optimistic: Mutex::default(),
             memtable_bytes: AtomicUsize::new(memtable_bytes),
+            opening: AtomicBool::new(false),
             options,
         }
     }
@@ -441,7 +442,10 @@ impl Engine {
         while work.job.is_some() {
             match self.step_in(&mut work) {
                 Ok(_) => {}
-                Err(Error::Pending(_)) => return Ok(()),
+                Err(Error::Pending(_)) => {
+                    self.opening.store(true, Ordering::Release);
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }
