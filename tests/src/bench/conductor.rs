@@ -11,7 +11,7 @@ use super::measure::Metric;
 use super::phase::{Phase, Suite, plan};
 use super::report::Report;
 use super::worker::{Answer, Request};
-use super::{Result, peers};
+use super::{Result, peers, process};
 
 pub(crate) fn conduct(options: &Options) -> Result<()> {
     let suites = plan(options.records, &options.phases);
@@ -101,6 +101,7 @@ impl Seat<'_> {
             Some(worker) => worker,
             None => Worker::start(options, directory, self.peer)?,
         };
+        process::sync_disk(directory)?;
         self.worker.insert(worker).ask(phase, round)
     }
 }

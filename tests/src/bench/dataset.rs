@@ -78,6 +78,7 @@ impl<E: Engine> Datasets<E> {
                     let engine = E::open(&directory, Settings { durability: Durability::Relaxed, ..settings })?;
                     load(&engine, records, &mut Stopwatch::default())?;
                     engine.close()?;
+                    process::sync_disk(&directory)?;
                 }
                 let engine = E::open(&directory, settings)?;
                 engine.settle()?;

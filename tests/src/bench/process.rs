@@ -1,15 +1,52 @@
 //! What the kernel knows about this process and about a directory.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Result;
 
-/// Bytes this process caused to be written to storage so far: pages made dirty, less those dropped unwritten.
-pub(crate) fn storage_bytes_written() -> Result<u64> {
-    let io = fs::read_to_string("/proc/self/io")?;
-    Ok(field(&io, "write_bytes:")?.saturating_sub(field(&io, "cancelled_write_bytes:")?))
+/// Bytes written to storage so far, as two counts of the kernel that both err upwards.
+///
+/// That of the process counts a page whenever it becomes dirty, and where the kernel caches files in large folios, the
+/// whole folio for one page of it. That of the device has what others write too.
+pub(crate) struct Written {
+    process_bytes: u64,
+    /// None where the file system is not on one block device.
+    device_bytes: Option<u64>,
+}
+
+impl Written {
+    /// Counts up to now, everything that waits to be written included.
+    pub(crate) fn until_now(directory: &Path) -> Result<Self> {
+        sync_disk(directory)?;
+        let io = fs::read_to_string("/proc/self/io")?;
+        let process_bytes = field(&io, "write_bytes:")?.saturating_sub(field(&io, "cancelled_write_bytes:")?);
+        Ok(Self { process_bytes, device_bytes: device_bytes_written(directory) })
+    }
+
+    /// What was written since `earlier`: the smaller count.
+    pub(crate) fn since(&self, earlier: &Self) -> u64 {
+        let process = self.process_bytes.saturating_sub(earlier.process_bytes);
+        match (self.device_bytes, earlier.device_bytes) {
+            (Some(now), Some(then)) => process.min(now - then),
+            _ => process,
+        }
+    }
+}
+
+/// Waits until the file system of `directory` has nothing left to write, so that one measurement does not pay for what
+/// the one before it has left in the system's buffers.
+pub(crate) fn sync_disk(directory: &Path) -> Result<()> {
+    Ok(rustix::fs::syncfs(File::open(directory)?)?)
+}
+
+fn device_bytes_written(directory: &Path) -> Option<u64> {
+    let device = fs::metadata(directory).ok()?.dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let counts = fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
+    // The seventh number: sectors written, of 512 bytes whatever the device's own are.
+    Some(counts.split_whitespace().nth(6)?.parse::<u64>().ok()? * 512)
 }
 
 /// Memory of this process.

@@ -74,7 +74,10 @@ impl<'j, E: Engine> Worker<'j, E> {
             Phase::ScanBackward => reading.scan(self.loaded(relaxed)?, Direction::Backward)?,
             Phase::PutRelaxed => writes::put_relaxed(self.loaded(relaxed)?, &row, records, round)?,
             Phase::PutSync { clients } => writes::put_sync(self.loaded(synced)?, &row, clients, seconds, round)?,
-            Phase::Overwrite => writes::overwrite(sets.open("scarce", records, scarce)?, &row, records, round)?,
+            Phase::Overwrite => {
+                let engine = sets.open("scarce", records, scarce)?;
+                writes::overwrite(engine, &self.job.directory, &row, records, round)?
+            }
             Phase::GetOverwritten => reading.get(sets.open("scarce", records, scarce)?)?,
             Phase::FillLog => kill::fill_log(sets, records, relaxed, round)?,
             Phase::Reopen => kill::reopen(sets, records, relaxed, round)?,

@@ -1,5 +1,6 @@
 //! Phases that write to a loaded database.
 
+use std::path::Path;
 use std::thread;
 
 use super::Result;
@@ -8,7 +9,7 @@ use super::data::{Entry, RECORD_BYTES, Random, entry};
 use super::dataset::{put_in_batches, verify_entries};
 use super::engine::Engine;
 use super::measure::{Metric, Unit, rates};
-use super::process;
+use super::process::Written;
 
 /// Entries made at a time, outside the timed part.
 const MADE: usize = 1_000;
@@ -61,8 +62,14 @@ pub(crate) fn put_sync<E: Engine>(
 
 /// As many random overwrites as there are records, in synced batches. What the background still writes for them
 /// counts as written.
-pub(crate) fn overwrite<E: Engine>(engine: &E, row: &str, records: u64, round: u64) -> Result<Vec<Metric>> {
-    let written = process::storage_bytes_written()?;
+pub(crate) fn overwrite<E: Engine>(
+    engine: &E,
+    directory: &Path,
+    row: &str,
+    records: u64,
+    round: u64,
+) -> Result<Vec<Metric>> {
+    let before = Written::until_now(directory)?;
     let mut random = Random::new(row, round);
     let entries = (0..records).map(|_| entry(random.below(records), 2 + round));
     let mut watch = Stopwatch::default();
@@ -70,7 +77,7 @@ pub(crate) fn overwrite<E: Engine>(engine: &E, row: &str, records: u64, round: u
     let mut metrics = rates(row, records, &watch, 1);
     watch.time(|| engine.settle())?;
     metrics.extend(rates(&format!("{row}, until at rest"), records, &watch, 1));
-    let written = process::storage_bytes_written()? - written;
+    let written = Written::until_now(directory)?.since(&before);
     let given = records * RECORD_BYTES as u64;
     metrics.push(Metric::new("write amplification", Unit::Amplification, written as f64 / given as f64));
     Ok(metrics)

@@ -31,8 +31,8 @@ impl Engine for RocksDb {
 
     fn description() -> String {
         format!(
-            "RocksDB through the crate rocksdb {}; bloom filters of 10 bits, no compression, otherwise its wiki's basic \
-             tuning; synced is WriteOptions::sync",
+            "RocksDB 7 or 8 through the crate rocksdb {}; bloom filters of 10 bits, blocks of 16 KiB, no compression; \
+             synced is WriteOptions::sync",
             locked_version("rocksdb")
         )
     }
@@ -41,8 +41,9 @@ impl Engine for RocksDb {
         let mut table = BlockBasedOptions::default();
         table.set_block_cache(&Cache::new_lru_cache(settings.cache_bytes())?);
         table.set_bloom_filter(10.0, false);
-        table.set_cache_index_and_filter_blocks(true);
-        table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        // The wiki's size. Its advice to keep indexes and filters in the block cache is not taken: in the phases with
+        // little memory that costs RocksDB nine tenths of its reads.
+        table.set_block_size(16 << 10);
         table.set_format_version(5);
 
         let mut options = Options::default();
