@@ -25,7 +25,7 @@ mod inners;
 mod leaves;
 mod output;
 
-pub(crate) use changes::{Change, Changes, NoChanges};
+pub(crate) use changes::{Change, Changes};
 
 use base::{Base, Subtree, Untouched};
 use dropping::{Dropping, free_values};
