@@ -4,7 +4,7 @@ use std::ops::{Bound, ControlFlow};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use lightning_db::{Database, Durability, Options, Snapshot, TableInfo};
+use lightning_db::{Database, Durability, Options, RecoveryStage, Snapshot, TableInfo};
 
 use crate::failure::{Failure, Outcome};
 use crate::range::Bounds;
@@ -55,6 +55,11 @@ pub enum Access {
 impl DatabaseArgs {
     /// Opens the database.
     pub fn open(&self, access: Access) -> Outcome<Database> {
+        self.open_with(access, &mut |_| {})
+    }
+
+    /// Opens the database, and tells each stage of its recovery.
+    pub fn open_with(&self, access: Access, stage: &mut dyn FnMut(RecoveryStage)) -> Outcome<Database> {
         if access != Access::Create && !self.path.exists() {
             return Err(Failure::usage(format!(
                 "there is no database {}; check the path, or make one with 'put' or 'import'",
@@ -65,7 +70,7 @@ impl DatabaseArgs {
         options.create = access == Access::Create;
         options.read_only = access == Access::Read;
         options.memory_budget_bytes = self.memory_budget_bytes();
-        Database::open(&self.path, options).map_err(Failure::engine(self.name()))
+        Database::open_with(&self.path, options, stage).map_err(Failure::engine(self.name()))
     }
 
     /// What the database may use in memory.
@@ -146,8 +151,7 @@ impl TableView {
     pub fn open(database: &Database, args: &DatabaseArgs, table: &str) -> Outcome<Self> {
         let subject = args.table_name(table);
         let types = TableTypes::of(database, args, table)?;
-        let snapshot = database.snapshot().map_err(Failure::engine(&*subject))?;
-        Ok(Self { snapshot, table: table.to_owned(), subject, types })
+        Ok(Self { snapshot: database.snapshot(), table: table.to_owned(), subject, types })
     }
 
     pub fn get(&self, key: &[u8]) -> Outcome<Option<Vec<u8>>> {

@@ -8,6 +8,7 @@
 mod cli;
 mod commands;
 mod database;
+mod destination;
 mod failure;
 mod output;
 mod progress;

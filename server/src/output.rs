@@ -1,6 +1,5 @@
 //! What commands print: text for people, JSON lines for programs.
 
-use std::fs::File;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 use crate::failure::{Failure, Outcome};
@@ -91,50 +90,5 @@ pub fn closed_or_failed(error: io::Error) -> Failure {
         Failure::OutputClosed
     } else {
         Failure::file("standard output")(error)
-    }
-}
-
-/// Where an export goes: standard output, or a file that has its name only once it is whole.
-pub enum Destination {
-    Stdout(BufWriter<StdoutLock<'static>>),
-    File { sink: BufWriter<File>, partial: String, name: String },
-}
-
-impl Destination {
-    pub fn create(name: &str) -> Outcome<Self> {
-        if name == "-" {
-            return Ok(Self::Stdout(BufWriter::with_capacity(1 << 16, io::stdout().lock())));
-        }
-        let partial = format!("{name}.partial");
-        let file = File::create(&partial).map_err(Failure::file(format!("cannot create {partial}")))?;
-        Ok(Self::File { sink: BufWriter::with_capacity(1 << 16, file), partial, name: name.to_owned() })
-    }
-
-    /// Everything is written: makes it durable and gives it its name.
-    pub fn finish(self) -> Outcome {
-        match self {
-            Self::Stdout(mut sink) => sink.flush().map_err(closed_or_failed),
-            Self::File { sink, partial, name } => {
-                let file = sink.into_inner().map_err(|error| Failure::file(&*partial)(error.into_error()))?;
-                file.sync_all().map_err(Failure::file(&*partial))?;
-                std::fs::rename(&partial, &name).map_err(Failure::file(format!("cannot rename {partial} to {name}")))
-            }
-        }
-    }
-}
-
-impl Write for Destination {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Stdout(sink) => sink.write(bytes),
-            Self::File { sink, .. } => sink.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Stdout(sink) => sink.flush(),
-            Self::File { sink, .. } => sink.flush(),
-        }
     }
 }

@@ -33,6 +33,14 @@ impl Progress {
         }
     }
 
+    /// The total has become known: the bar fills up to it.
+    pub fn set_total(&self, total: u64) {
+        if let Self::Bar(bar) = self {
+            bar.set_style(style(true, Unit::Count));
+            bar.set_length(total);
+        }
+    }
+
     /// So many rows are safe: a program that reads this may rely on it.
     pub fn acknowledged(&self, rows: u64) {
         if let Self::Lines = self {

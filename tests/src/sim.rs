@@ -6,8 +6,11 @@
 //! means something.
 
 pub mod action;
+mod compare;
+pub mod damage;
 pub mod engine;
 pub mod every_crash;
+pub mod lightning;
 pub mod model;
 pub mod plan;
 pub mod reference;

@@ -255,7 +255,7 @@ fn a_seed_decides_everything() {
                 let _ = disk.sync(FileId::Data);
             }
             if disk.is_crashed() {
-                disk.power_loss(random.next());
+                disk.power_loss(random.bits());
             }
         }
         disk.contents()

@@ -1,5 +1,6 @@
 //! The simulator accepts an engine that keeps its promises and notices each way of breaking one.
 
+use lightning_db_tests::sim::damage::damage;
 use lightning_db_tests::sim::every_crash::every_crash;
 use lightning_db_tests::sim::plan::{Plan, Weather};
 use lightning_db_tests::sim::reference::{FLAWS, Reference};
@@ -41,8 +42,19 @@ fn every_flaw_is_noticed() {
         noticed::<1>, noticed::<2>, noticed::<3>, noticed::<4>, noticed::<5>, noticed::<6>, noticed::<7>, noticed::<8>,
         noticed::<9>, noticed::<10>,
     ];
-    assert_eq!(checks.len() + 1, FLAWS.len());
+    assert_eq!(checks.len() + 2, FLAWS.len(), "but for NoMark, which only damage shows");
     checks.iter().for_each(|check| check());
+}
+
+#[test]
+fn damage_is_noticed_or_harmless() {
+    for seed in 0..10 {
+        let plan = Plan::new(seed, 60, Weather::Fair);
+        let outcomes = damage::<Reference>(&plan, 100).unwrap();
+        assert!(outcomes.noticed > 0 && outcomes.harmless > 0, "seed {seed}: {outcomes:?}");
+    }
+    type NoMark = Reference<11>;
+    damage::<NoMark>(&Plan::new(1, 60, Weather::Fair), 100).unwrap_err();
 }
 
 #[test]
@@ -52,7 +64,7 @@ fn a_failure_shrinks_to_what_matters() {
     let plan = Plan::new((0..100).find(failing).unwrap(), 200, Weather::Crashes);
     let failure = run::<NoSync>(&plan).unwrap_err();
     let (small, failure) = shrink::<NoSync>(&plan, &failure, 5000);
-    assert!(small.actions.len() <= 3, "{small:#?}");
+    assert!(small.actions.len() <= 5, "{small:#?}");
     assert_eq!(run::<NoSync>(&small), Err(failure));
     run::<Reference>(&small).unwrap();
 }

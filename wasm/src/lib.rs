@@ -1,1 +1,17 @@
-//! Lightning DB in the browser and in JavaScript runtimes.
+//! Lightning DB in the browser: the engine on a browser's storages.
+//!
+//! [`OpfsStorage`] keeps a database in two files of the origin private file system; it works in dedicated workers only,
+//! where file handles are synchronous. [`IndexedDb`] keeps it in IndexedDB, anywhere: what is not in memory must be
+//! fetched first, and what is written becomes durable later, so operations run through a driver that starts them again.
+//! A database in memory needs nothing from here.
+//!
+//! **Architecture invariant:** nothing here knows the file format. These are byte files, a clock and entropy.
+
+mod environment;
+mod failure;
+mod indexed_db;
+mod opfs;
+
+pub use environment::{JsClock, JsEntropy};
+pub use indexed_db::{Flushed, IndexedDb, IndexedDbStorage, Restartable};
+pub use opfs::OpfsStorage;

@@ -74,7 +74,17 @@ impl Engine {
         };
         write(&mut OperationWriter::begin(buffer, time_ms, None));
         let Some(log) = writer.log.as_mut() else { return Err(Error::ReadOnly) };
-        log.append(self.storage(), sequence, buffer)?;
+        if let Err(error) = log.append(self.storage(), sequence, buffer) {
+            // What was written of it is overwritten at once, so that no crash can bring it back after it was refused.
+            // Where that fails too, nothing may follow.
+            if matches!(error, Error::Storage(_))
+                && let Err(again) = log.mark(self.storage())
+            {
+                let cause = format!("{error}, and then {again}");
+                writer.stopped = Some(Stopped::Poisoned(cause));
+            }
+            return Err(error);
+        }
         self.counters.commits.add(1);
         self.counters.log_bytes.add(buffer.len());
         writer.appended = sequence;
@@ -241,6 +251,12 @@ impl Engine {
         if !pin.ended.swap(true, Ordering::Relaxed) {
             self.optimistic.lock().end(pin.start);
         }
+    }
+
+    /// Shows what a commit would be validated against.
+    pub(crate) fn examine_head<R>(&self, look: impl FnOnce(&Version, &Recent) -> R) -> R {
+        let writer = self.writer.lock();
+        look(&self.head_of(&writer), &writer.recent)
     }
 
     /// Whether a frozen memtable waits to be merged.

@@ -199,6 +199,11 @@ impl Engine {
     }
 
     fn choose_job(&self, work: &mut Work) -> Option<Job> {
+        if self.must_wait() {
+            // It filled while the one before it was being merged.
+            let mut writer = self.writer.lock();
+            self.freeze(&mut writer, 1);
+        }
         let version = self.head();
         let layers = &version.layers;
         if let Some(oldest) = layers.frozen.last() {

@@ -81,11 +81,11 @@ impl CheckpointRecord {
         self.sealed.first().map_or(self.log, |segment| segment.start)
     }
 
-    /// Reads a record whose checksum was verified; `offset` is where it lies, for the error.
+    /// Reads a record whose checksum was verified; zeros fill its extent. `offset` is where it lies, for the error.
     pub(crate) fn decode(bytes: &[u8], offset: u64) -> Result<Self> {
         let mut reader = Reader::new(bytes);
         Self::decode_from(&mut reader)
-            .filter(|_| reader.is_empty())
+            .filter(|_| reader.take(reader.remaining()).is_some_and(|rest| rest.iter().all(|&byte| byte == 0)))
             .ok_or_else(|| Error::corrupt(FileId::Data, offset, "the checkpoint record is malformed"))
     }
 

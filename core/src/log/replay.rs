@@ -158,8 +158,8 @@ impl<'a> Replay<'a> {
                         return self.finish(damage, cut, from);
                     }
                 },
-                Stop::Invalid(at) => return self.finish(at, cut, from),
-                Stop::SealedEnd => return self.finish(at, cut, from),
+                Stop::Invalid(damage) => return self.finish(damage, cut, from),
+                Stop::SealedEnd => return Err(damaged(&at, at.offset, "an open segment has no sealed end")),
             }
         }
     }
@@ -369,8 +369,8 @@ impl<'a> Replay<'a> {
             torn,
             segments: core::mem::take(&mut self.segments),
             retained,
-            // Between a cut and its recovery no segment is reused, so fewer were opened behind the cut than there are
-            // regions, even if their headers are lost.
+            // No segment behind a cut was released, so no more were opened there than there are regions, even if their
+            // headers are lost.
             next_generation: evidence.generation.saturating_add(regions).saturating_add(1),
             segment_bytes: u32::try_from(self.layout.segment_bytes).ok(),
         })

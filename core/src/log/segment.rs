@@ -48,7 +48,7 @@ impl Layout {
     pub(super) fn holds(&self, position: &LogPosition) -> bool {
         let start = self.region_start(position.region);
         let frames = start.saturating_add(SEGMENT_HEADER_BYTES);
-        position.offset % 8 == 0
+        position.offset.is_multiple_of(8)
             && (position.offset == start || position.offset >= frames)
             && position.offset <= self.region_end(position.region)
     }
@@ -201,7 +201,7 @@ impl SegmentHeader {
 
 /// Whether segments may have this size: a multiple of the sector, not too small.
 pub(super) fn segment_bytes_valid(bytes: u32) -> bool {
-    bytes >= SEGMENT_BYTES_MIN && u64::from(bytes) % SECTOR_BYTES == 0
+    bytes >= SEGMENT_BYTES_MIN && u64::from(bytes).is_multiple_of(SECTOR_BYTES)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -223,8 +223,8 @@ impl Log {
         written
     }
 
-    /// Chooses `count` free regions and makes the file reach over them. A generation once given is never given again, even
-    /// if the append then fails.
+    /// Chooses `count` free regions and makes the file reach over them. A generation written once is never given
+    /// again, even if the append then fails.
     fn take_regions(&mut self, storage: &dyn Storage, count: usize) -> Result<Vec<LiveSegment>> {
         if count == 0 {
             return Ok(Vec::new());
@@ -234,13 +234,13 @@ impl Log {
         if needed > limit {
             return Err(Error::LimitExceeded { what: "number of log segments in use", value: needed, limit });
         }
+        let regions: Vec<u32> = free_regions(self.live.make_contiguous()).take(count).collect();
+        self.grow(storage, regions.iter().copied().max().unwrap_or(0))?;
         let mut taken = Vec::with_capacity(count);
-        for region in free_regions(self.live.make_contiguous()).take(count) {
+        for region in regions {
             taken.push(LiveSegment { generation: self.next_generation, region });
             self.next_generation = following(self.next_generation)?;
         }
-        let last = taken.iter().map(|segment| segment.region).max().unwrap_or(0);
-        self.grow(storage, last)?;
         Ok(taken)
     }
 

@@ -63,23 +63,18 @@ impl Keys {
     #[inline]
     pub(super) fn search(&self, key: &[u8]) -> Result<usize, usize> {
         let skip = self.skip();
-        let rest = if skip == 0 {
-            key
-        } else {
+        if skip > 0 {
+            // A key shorter than the prefix is never equal to it.
             let prefix = self.prefix();
-            match key.split_at_checked(skip) {
-                Some((start, rest)) => match start.cmp(prefix) {
-                    Ordering::Equal => rest,
-                    Ordering::Less => return Err(0),
-                    Ordering::Greater => return Err(self.len()),
-                },
-                None if key > prefix => return Err(self.len()),
-                None => return Err(0),
+            match key.get(..skip).unwrap_or(key).cmp(prefix) {
+                Ordering::Equal => {}
+                Ordering::Less => return Err(0),
+                Ordering::Greater => return Err(self.len()),
             }
-        };
-        let head = head(rest);
+        }
+        let head = head(key, skip);
         let low = lower_bound(&self.heads, head);
-        if self.heads.get(low) != Some(&head) { Err(low) } else { self.search_ties(low, head, rest) }
+        if self.heads.get(low) != Some(&head) { Err(low) } else { self.search_ties(low, head, key) }
     }
 
     /// Where the first key that is not below `key` is.
@@ -148,10 +143,8 @@ impl Keys {
         }
     }
 
-    /// Binary search among the keys that have the head of the one at `low`. `rest` is the key without the prefix.
-    fn search_ties(&self, mut low: usize, head: u64, rest: &[u8]) -> Result<usize, usize> {
-        let skip = self.skip();
-        let compare = |at: usize| self.key(at)[skip..].cmp(rest);
+    /// Binary search among the keys that have the head of the one at `low`.
+    fn search_ties(&self, mut low: usize, head: u64, key: &[u8]) -> Result<usize, usize> {
         let mut high = match self.heads.get(low + 1) {
             // Nearly always: only one has it.
             Some(&next) if next != head => low + 1,
@@ -160,7 +153,7 @@ impl Keys {
         };
         while low < high {
             let middle = low.midpoint(high);
-            match compare(middle) {
+            match self.key(middle).cmp(key) {
                 Ordering::Less => low = middle + 1,
                 Ordering::Greater => high = middle,
                 Ordering::Equal => return Ok(middle),
@@ -175,7 +168,7 @@ impl Keys {
         if len > 0 && !key.starts_with(self.prefix()) {
             self.set_skip(common_prefix_len(key, self.prefix()));
         }
-        let head = head(&key[self.skip()..]);
+        let head = head(key, self.skip());
         self.heads[..=len].copy_within(at..len, at + 1);
         self.heads[at] = head;
         (at > 0 && self.heads[at - 1] == head) || (at < len && self.heads[at + 1] == head)
@@ -196,7 +189,7 @@ impl Keys {
         self.prefix[..inline].copy_from_slice(&first[..inline]);
         self.skip = skip as u32;
         for (at, slot) in self.heads[..self.records.len()].iter_mut().enumerate() {
-            *slot = head(&self.records.key(at)[skip..]);
+            *slot = head(self.records.key(at), skip);
         }
     }
 
@@ -212,24 +205,24 @@ impl Keys {
         for at in 0..self.len() {
             assert!(at == 0 || self.key(at - 1) < self.key(at));
             assert_eq!(self.key(at)[..self.skip()], *self.prefix());
-            assert_eq!(self.heads[at], head(&self.key(at)[self.skip()..]));
+            assert_eq!(self.heads[at], head(self.key(at), self.skip()));
         }
         assert!(self.heads[self.len()..].iter().all(|head| *head == HEAD_VACANT));
     }
 }
 
-/// The first eight bytes, zero padded, as a number of the same order. Equal heads do not mean equal keys.
+/// The first eight bytes of the key from `skip` on, zero padded, as a number of the same order. Equal heads do not mean
+/// equal keys.
 #[inline]
-fn head(rest: &[u8]) -> u64 {
-    match rest.first_chunk() {
-        Some(bytes) => u64::from_be_bytes(*bytes),
-        None => {
-            let mut bytes = [0; 8];
-            for (to, from) in bytes.iter_mut().zip(rest) {
-                *to = *from;
-            }
-            u64::from_be_bytes(bytes)
-        }
+fn head(key: &[u8], skip: usize) -> u64 {
+    let rest = &key[skip..];
+    if let Some(bytes) = rest.first_chunk() {
+        u64::from_be_bytes(*bytes)
+    } else if let Some(bytes) = key.last_chunk() {
+        // The last eight bytes, those before `skip` shifted out.
+        u64::from_be_bytes(*bytes).checked_shl(64 - 8 * rest.len() as u32).unwrap_or(0)
+    } else {
+        rest.iter().zip([56, 48, 40, 32, 24, 16, 8]).fold(0, |head, (byte, shift)| head | u64::from(*byte) << shift)
     }
 }
 
@@ -249,4 +242,95 @@ fn lower_bound(heads: &[u64; CAPACITY], head: u64) -> usize {
 
 fn common_prefix_len(left: &[u8], right: &[u8]) -> usize {
     left.iter().zip(right).take_while(|(left, right)| left == right).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::slot::Slot;
+    use alloc::vec::Vec;
+
+    fn insert(keys: &mut Keys, key: &[u8]) {
+        let at = keys.search(key).unwrap_err();
+        keys.insert(at, &Entry { key, slot: Slot::Tombstone, sequence: 0 });
+        keys.check();
+    }
+
+    /// Inserts the keys one by one, last first, and searches for each of them and for those next to them.
+    fn check(sorted: &[&[u8]]) {
+        let mut keys = Keys::new(Arc::new(Arena::new()));
+        for key in sorted.iter().rev() {
+            insert(&mut keys, key);
+        }
+        for (at, key) in sorted.iter().enumerate() {
+            assert_eq!(keys.search(key), Ok(at), "{key:?}");
+            for probe in [[key, &[0][..]].concat(), [key, &[0xff][..]].concat(), key[..key.len() / 2].to_vec()] {
+                assert_eq!(keys.search(&probe), sorted.binary_search(&probe.as_slice()), "{probe:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_heads_are_told_apart_by_the_keys() {
+        check(&[b"", b"\0", b"\0\0", b"\0\0\0\0\0\0\0\0", b"\0\0\0\0\0\0\0\0\0"]);
+        check(&[b"A12345678a", b"A12345678b", b"A12345678c", b"B12345678", b"B12345678\0", b"B123456780"]);
+    }
+
+    #[test]
+    fn keys_with_the_highest_head_are_found_beside_vacant_places() {
+        let high = [0xff; 10];
+        check(&[b"", &high[..7], &high[..8], &high[..9], &high]);
+    }
+
+    #[test]
+    fn prefixes_longer_than_what_is_kept_are_cut_off() {
+        let long = [b'x'; 40];
+        check(&[&long[..30], &long[..31], &[&long[..], b"a"].concat(), &[&long[..], b"a\0"].concat(), &[&long[..], b"b"].concat()]);
+    }
+
+    #[test]
+    fn the_prefix_grows_on_equal_heads_and_shrinks_on_another_prefix() {
+        let mut keys = Keys::new(Arc::new(Arena::new()));
+        insert(&mut keys, b"customer/1");
+        assert_eq!(keys.skip, 0);
+        insert(&mut keys, b"customer/2");
+        assert_eq!(keys.skip, 9);
+        insert(&mut keys, b"customs");
+        assert_eq!(keys.skip, 6);
+        keys.remove(2..3);
+        insert(&mut keys, b"customer/11");
+        assert_eq!(keys.skip, 6);
+        insert(&mut keys, b"customer/1\0");
+        assert_eq!(keys.skip, 9);
+        keys.remove(0..keys.len());
+        insert(&mut keys, b"");
+        assert_eq!(keys.skip, 0);
+    }
+
+    #[test]
+    fn heads_are_searched_in_every_fill() {
+        let mut heads = [HEAD_VACANT; CAPACITY];
+        for len in 0..=CAPACITY {
+            for head in 0..=2 * len as u64 + 1 {
+                assert_eq!(lower_bound(&heads, head), heads[..len].iter().filter(|other| **other < head).count());
+            }
+            assert_eq!(lower_bound(&heads, HEAD_VACANT), len);
+            if len < CAPACITY {
+                heads[len] = 2 * len as u64 + 1;
+            }
+        }
+    }
+
+    #[test]
+    fn a_head_is_the_key_after_the_prefix_zero_padded() {
+        let key: Vec<u8> = (1..=12).collect();
+        for len in 0..=key.len() {
+            for skip in 0..=len {
+                let mut expected = [0; 8];
+                let rest = &key[skip..len.min(skip + 8)];
+                expected[..rest.len()].copy_from_slice(rest);
+                assert_eq!(head(&key[..len], skip), u64::from_be_bytes(expected));
+            }
+        }
+    }
 }

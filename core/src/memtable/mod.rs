@@ -9,6 +9,8 @@ use crate::codec::slot::Slot;
 use alloc::sync::Arc;
 
 mod arena;
+#[cfg(all(test, feature = "std"))]
+mod bench;
 mod intervals;
 mod keys;
 mod map;

@@ -18,7 +18,10 @@ const JOINED_MAX: usize = CAPACITY * 3 / 4;
 /// A leaf, which has entries, or an inner node, which has as many children as keys.
 ///
 /// The key of a child is a lower bound of the keys below it, except the first child's, which takes all that is lower too.
-/// All leaves are equally deep. No node below the root is empty, nor is a root; an empty map has none.
+/// All leaves are equally deep. No node is empty between changes; an empty map has no root.
+///
+/// Dropping a node drops the children that nobody else holds, a recursion as deep as the tree, which is a handful; the
+/// entries in leaves need no dropping.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     keys: Keys,

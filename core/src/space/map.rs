@@ -264,17 +264,20 @@ impl SpaceMap {
         let (start, len) = match fit {
             Some(run) => run,
             None => {
+                // A whole window, so that extents lie end to end in it; what is left is cut off when it is sealed.
                 let start = self.sectors();
-                let end = start.checked_add(sectors).filter(|&end| end <= self.limit_sectors).ok_or(
-                    Error::LimitExceeded {
+                let room = self.limit_sectors.saturating_sub(start);
+                if room < sectors {
+                    return Err(Error::LimitExceeded {
                         what: "the size of the data file in bytes",
                         value: start.saturating_add(sectors).saturating_mul(SECTOR_BYTES),
                         limit: self.limit_sectors.saturating_mul(SECTOR_BYTES),
-                    },
-                )?;
-                self.used.resize(end as usize, 0);
-                self.insert_run(start, sectors);
-                (start, sectors)
+                    });
+                }
+                let grown = sectors.max(WINDOW_SECTORS).min(room);
+                self.used.resize((start + grown) as usize, 0);
+                self.insert_run(start, grown);
+                (start, grown)
             }
         };
         let take = len.min(sectors.max(WINDOW_SECTORS));

@@ -158,9 +158,7 @@ impl<S: NodeSource> TreeCursor<S> {
     #[inline]
     fn load_key_in_leaf(&mut self) {
         if let Some(leaf) = &self.leaf {
-            let view = leaf.view();
-            self.key.truncate(view.prefix().len());
-            view.append_suffix(self.index, &mut self.key);
+            leaf.view().replace_suffix(self.index, &mut self.key);
         }
     }
 }

@@ -98,7 +98,6 @@ pub(crate) struct Layout {
     pub(super) children: u32,
     pub(super) prefix_len: u32,
     pub(super) key_len: u32,
-    pub(super) value_len: u32,
     /// Data bytes of an entry where there are no slots.
     pub(super) stride: u32,
     pub(super) heads: u32,
@@ -161,7 +160,6 @@ impl Layout {
             children,
             prefix_len: header.prefix_len,
             key_len: header.key_len,
-            value_len: header.value_len,
             stride,
             heads,
             kinds,

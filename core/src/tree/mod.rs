@@ -17,12 +17,6 @@ pub(crate) mod merge;
 pub(crate) mod node;
 mod walk;
 
-#[cfg(all(test, feature = "std"))]
-mod bench;
-#[cfg(test)]
-mod format_tests;
-#[cfg(test)]
-mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! `lightning check`
 
 use clap::Args;
-use lightning_db::CheckReport;
+use lightning_db::{CheckReport, RecoveryReport, RecoveryStage};
 use serde_json::json;
 
 use crate::database::{Access, DatabaseArgs};
@@ -24,21 +24,26 @@ pub struct Check {
 impl Check {
     pub fn run(self, output: &mut Output) -> Outcome {
         let rate = Rate::start();
-        let database = self.database.open(Access::Read)?;
+        let progress = Progress::start(None, Unit::Count, self.progress);
+        let database = self.database.open_with(Access::Read, &mut |stage| match stage {
+            RecoveryStage::Done => progress.done("verify pages, values, order, counts and space"),
+            stage => progress.done(stage.name()),
+        })?;
+        let found = database.recovery();
         let stats = database.stats();
-        let progress = Progress::start(Some(stats.base_entries + stats.run_entries), Unit::Count, self.progress);
-        progress
-            .done(&format!("opened {}: superblocks, checkpoint, space map and log are readable", self.database.name()));
+        progress.set_total(stats.base_entries + stats.run_entries);
         let mut lines = ProgressLines::default();
-        let report = database.check(&mut |report| {
+        let report = database.check_with(&mut |report| {
             progress
                 .at(report.entries, || format!("records  {} verified", bytes(report.node_bytes + report.value_bytes)));
             lines.tell(&progress, report);
         });
         let report = report.map_err(Failure::engine(self.database.name()))?;
         progress.finish();
-        output
-            .result(|| as_text(&self.database.name(), &report, rate.seconds()), || as_json(&report, rate.seconds()))?;
+        output.result(
+            || as_text(&self.database.name(), found, &report, rate.seconds()),
+            || as_json(found, &report, rate.seconds()),
+        )?;
         if report.is_clean() {
             return Ok(());
         }
@@ -64,18 +69,29 @@ impl ProgressLines {
     }
 }
 
-fn as_text(name: &str, report: &CheckReport, seconds: f64) -> String {
+fn as_text(name: &str, found: &RecoveryReport, report: &CheckReport, seconds: f64) -> String {
     let mut text = String::new();
     for problem in &report.problems {
         text.push_str(&format!("damaged: {problem}\n"));
     }
+    let log = match (found.clean, found.torn_bytes) {
+        (true, _) => "closed properly, nothing to replay".to_owned(),
+        (false, 0) => format!("not closed properly; {} commits replayed", grouped(found.replayed_commits)),
+        (false, torn) => format!(
+            "not closed properly; {} commits replayed, {} cut at the end that were never acknowledged as durable",
+            grouped(found.replayed_commits),
+            bytes(torn)
+        ),
+    };
+    let space = if report.is_clean() { "every sector accounted for" } else { "see above" };
     let verdict = if report.is_clean() { "whole" } else { "damaged" };
     text.push_str(&format!(
         "{name} is {verdict}
   pages    {:>14}  {} (checksum and structure of each)
   records  {:>14}  (order and number)
   values   {:>14}  {} in extents of their own (checksum of each block)
-  space    every sector accounted for
+  space    {space}
+  log      {log}
   time     {seconds:>12.2} s",
         grouped(report.nodes),
         bytes(report.node_bytes),
@@ -86,7 +102,7 @@ fn as_text(name: &str, report: &CheckReport, seconds: f64) -> String {
     text
 }
 
-fn as_json(report: &CheckReport, seconds: f64) -> serde_json::Value {
+fn as_json(found: &RecoveryReport, report: &CheckReport, seconds: f64) -> serde_json::Value {
     json!({
         "clean": report.is_clean(),
         "pages": report.nodes,
@@ -95,6 +111,9 @@ fn as_json(report: &CheckReport, seconds: f64) -> serde_json::Value {
         "values": report.values,
         "value_bytes": report.value_bytes,
         "problems": report.problems,
+        "clean_close": found.clean,
+        "replayed_commits": found.replayed_commits,
+        "torn_bytes": found.torn_bytes,
         "seconds": seconds,
     })
 }

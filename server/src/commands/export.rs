@@ -6,8 +6,9 @@ use std::ops::ControlFlow;
 use clap::Args;
 
 use crate::database::{Access, DatabaseArgs, TableView};
+use crate::destination::Destination;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Destination, Output, closed_or_failed, write_entry_json};
+use crate::output::{Output, closed_or_failed, write_entry_json};
 use crate::progress::{Progress, Rate, Unit, grouped};
 use crate::range::KeyRangeArgs;
 use crate::records::Format;

@@ -32,7 +32,7 @@ fn as_text(tables: usize, figures: &Figures) -> String {
         ("records", format!("{} in the tree", grouped(figures.base_entries))),
         ("", format!("{} changes in {} runs above it", grouped(figures.run_entries), figures.runs)),
         ("", format!("{} changes in memory, {}", grouped(figures.memtable_entries), bytes(figures.memtable_bytes))),
-        ("file", format!("{}", bytes(figures.file_bytes))),
+        ("file", bytes(figures.file_bytes)),
         ("", format!("{} used", bytes(figures.used_bytes))),
         ("", format!("{} free", bytes(figures.free_bytes))),
         ("", format!("{} freed, waiting for a checkpoint or a snapshot", bytes(figures.pending_bytes))),

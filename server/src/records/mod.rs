@@ -82,7 +82,7 @@ impl Records {
             if metadata.is_dir() {
                 return Err(Failure::usage(format!("{name} is a folder; give a file, or - for standard input")));
             }
-            (Box::new(file), metadata.is_file().then(|| metadata.len()))
+            (Box::new(file), metadata.is_file().then_some(metadata.len()))
         };
         let bytes_read = BytesRead::default();
         let input = Counted { input, bytes_read: bytes_read.clone() };
@@ -97,10 +97,6 @@ impl Records {
     }
 
     /// The next record, or `None` at the end.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "a record borrows from the reader, which an iterator's item cannot"
-    )]
     pub fn next(&mut self) -> Outcome<Option<Record<'_>>> {
         let (found, line) = match &mut self.source {
             Source::JsonLines(source) => source.next(),

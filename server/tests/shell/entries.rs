@@ -10,7 +10,7 @@ fn what_is_put_is_got() {
     shell.done("put a.ldb t ada 37");
     assert_eq!(shell.done("get --json a.ldb t ada"), "{\"key\":\"ada\",\"value\":\"37\"}\n");
     assert_eq!(shell.done("get --raw a.ldb t ada"), "37");
-    assert_eq!(shell.done("tables a.ldb"), "t  string -> string\n");
+    assert_eq!(shell.done("tables a.ldb"), "t  string -> string  1 row\n");
 }
 
 #[test]

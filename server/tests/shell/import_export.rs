@@ -13,7 +13,7 @@ fn records_are_stored_whole_under_their_key() {
     shell.write("cities.jsonl", CITIES);
     let told = shell.done("import a.ldb cities cities.jsonl --key id");
     assert!(told.starts_with("imported 3 rows into 'cities' in "), "{told}");
-    assert_eq!(shell.done("tables a.ldb"), "cities  i64 -> string\n");
+    assert_eq!(shell.done("tables a.ldb"), "cities  i64 -> string  3 rows\n");
     assert_eq!(shell.done("scan a.ldb cities --keys-only"), "1\n2\n10\n");
     assert_eq!(shell.done("get a.ldb cities 1"), "{\"id\":1,\"name\":\"Oulu \\\"north\\\"\",\"at\":{\"lat\":65.0}}\n");
 }

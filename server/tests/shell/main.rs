@@ -6,4 +6,5 @@ mod docs;
 mod entries;
 mod failures;
 mod import_export;
+mod safety;
 mod support;

@@ -1,18 +1,24 @@
 //! `sim --seconds N`: simulates one seed after another until the time is over or something is wrong.
 
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use lightning_db_tests::sim::damage::{after, closed, damage};
 use lightning_db_tests::sim::engine::Engine;
 use lightning_db_tests::sim::every_crash::{crash_at, every_crash};
+use lightning_db_tests::sim::lightning::Lightning;
 use lightning_db_tests::sim::plan::{Plan, Weather};
 use lightning_db_tests::sim::reference::Reference;
-use lightning_db_tests::sim::run::{Failure, Stats, run};
+use lightning_db_tests::sim::run::{Failure, Stats, run, run_with};
 use lightning_db_tests::sim::shrink::shrink;
+
+/// No seed takes this long, shrinking it included.
+const SEED_MAX: Duration = Duration::from_secs(300);
 
 const USAGE: &str = "\
 usage: sim [--seconds N] [--runs N] [--seed N] [--actions N] [--weather fair|crashes|storm] [--every-crash]
-           [--stale-cache] [--shrink N] [--trace]
+           [--damage N] [--stale-cache] [--shrink N] [--trace] [--reference]
 
   --seconds N     simulate one seed after another for N seconds (10)
   --runs N        stop after N seeds
@@ -20,9 +26,11 @@ usage: sim [--seconds N] [--runs N] [--seed N] [--actions N] [--weather fair|cra
   --actions N     actions of each seed (300; 25 with --every-crash)
   --weather W     which accidents happen; without it, each seed its own
   --every-crash   let the machine go down at every single I/O of each seed
+  --damage N      close each seed's database, damage it in N ways and look at what is left
   --stale-cache   after a failed sync, show what was lost until the power goes
   --shrink N      attempts at making a failure small (3000)
-  --trace         print the actions of the seed";
+  --trace         carry out the shrunk plan again, printing each action and I/O
+  --reference     simulate the reference engine, to test the simulator itself";
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
@@ -34,7 +42,7 @@ fn main() -> ExitCode {
     };
     // Panics of the engine are failures and reported as such.
     std::panic::set_hook(Box::new(|_| {}));
-    simulate::<Reference>(&options)
+    if options.reference { simulate::<Reference>(&options) } else { simulate::<Lightning>(&options) }
 }
 
 struct Options {
@@ -44,9 +52,11 @@ struct Options {
     actions: Option<usize>,
     weather: Option<Weather>,
     every_crash: bool,
+    damage: Option<u64>,
     stale_cache: bool,
     shrink_runs: usize,
     trace: bool,
+    reference: bool,
 }
 
 impl Options {
@@ -58,9 +68,11 @@ impl Options {
             actions: None,
             weather: None,
             every_crash: false,
+            damage: None,
             stale_cache: false,
             shrink_runs: 3000,
             trace: false,
+            reference: false,
         };
         while let Some(arg) = args.next() {
             let mut number = || -> Result<u64, String> {
@@ -73,8 +85,10 @@ impl Options {
                 "--seed" => options.seed = Some(number()?),
                 "--actions" => options.actions = Some(number()? as usize),
                 "--shrink" => options.shrink_runs = number()? as usize,
+                "--damage" => options.damage = Some(number()?),
                 "--every-crash" => options.every_crash = true,
                 "--stale-cache" => options.stale_cache = true,
+                "--reference" => options.reference = true,
                 "--trace" => options.trace = true,
                 "--weather" => {
                     options.weather = Some(match args.next().as_deref() {
@@ -92,7 +106,7 @@ impl Options {
 
     fn plan(&self, seed: u64) -> Plan {
         let each = [Weather::Fair, Weather::Crashes, Weather::Storm, Weather::Storm];
-        let natural = if self.every_crash { Weather::Fair } else { each[seed as usize % each.len()] };
+        let natural = if self.every_crash || self.damage.is_some() { Weather::Fair } else { each[seed as usize % each.len()] };
         let actions = self.actions.unwrap_or(if self.every_crash { 25 } else { 300 });
         Plan { stale_cache: self.stale_cache, ..Plan::new(seed, actions, self.weather.unwrap_or(natural)) }
     }
@@ -105,15 +119,14 @@ fn simulate<E: Engine>(options: &Options) -> ExitCode {
     // A new start each time, so that running it again finds something new; the seed is printed with every failure.
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let first = options.seed.unwrap_or(clock % 1_000_000 * 1000);
+    let watchdog = Watchdog::start(replay_options(options));
     let runs = if options.seed.is_some() { 1 } else { options.runs };
     for seed in (first..).take(usize::try_from(runs).unwrap_or(usize::MAX)) {
         if options.seed.is_none() && start.elapsed() >= Duration::from_secs(options.seconds) {
             break;
         }
         let plan = options.plan(seed);
-        if options.trace {
-            print_plan(&plan);
-        }
+        watchdog.watch(seed);
         if let Err(message) = one::<E>(&plan, options, &mut sum) {
             println!("{message}\nreplay with: sim --seed {seed}{}", replay_options(options));
             return ExitCode::FAILURE;
@@ -125,6 +138,29 @@ fn simulate<E: Engine>(options: &Options) -> ExitCode {
     }
     println!("nothing wrong from seed {first} on: {}", rates(&sum, start.elapsed()));
     ExitCode::SUCCESS
+}
+
+/// Ends the process when one seed takes too long, which a call that never ends does.
+struct Watchdog(Arc<Mutex<(u64, Instant)>>);
+
+impl Watchdog {
+    fn start(replay: String) -> Self {
+        let seed = Arc::new(Mutex::new((0, Instant::now())));
+        let watched = Arc::clone(&seed);
+        std::thread::spawn(move || loop {
+            std::thread::sleep(Duration::from_secs(1));
+            let (seed, since) = *watched.lock().unwrap_or_else(PoisonError::into_inner);
+            if since.elapsed() > SEED_MAX {
+                println!("seed {seed}: still not done after {SEED_MAX:?}\nreplay with: sim --seed {seed}{replay}");
+                std::process::exit(3);
+            }
+        });
+        Self(seed)
+    }
+
+    fn watch(&self, seed: u64) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (seed, Instant::now());
+    }
 }
 
 fn one<E: Engine>(plan: &Plan, options: &Options, sum: &mut Stats) -> Result<(), String> {
@@ -146,9 +182,32 @@ fn one<E: Engine>(plan: &Plan, options: &Options, sum: &mut Stats) -> Result<(),
         sum.add(&stats);
         return Ok(());
     }
+    if let Some(times) = options.damage {
+        let outcomes = damage::<E>(plan, times).map_err(|(damage, what)| {
+            // The first actions alone may make a database that shows the same.
+            let mut short = plan.clone();
+            while let Some(last) = short.actions.pop() {
+                let still = closed::<E>(&short).is_ok_and(|(disk, state)| after::<E>(&short, &disk, &state, damage).is_err());
+                if !still {
+                    short.actions.push(last);
+                    break;
+                }
+            }
+            print_plan(&short);
+            format!("seed {}: after {damage:?}: {what}", plan.seed)
+        })?;
+        sum.runs += 1;
+        sum.operations += plan.actions.len() as u64;
+        sum.faults += outcomes.noticed + outcomes.harmless;
+        return Ok(());
+    }
     let stats = run::<E>(plan).map_err(|failure| {
         let (small, least) = shrink::<E>(plan, &failure, options.shrink_runs);
         print_plan(&small);
+        if options.trace {
+            println!("the shrunk plan again:");
+            let _ = run_with::<E>(&small, true);
+        }
         format!(
             "seed {}: action {}: {}\nshrunk to {} actions; there action {}: {}",
             plan.seed,
@@ -178,8 +237,14 @@ fn replay_options(options: &Options) -> String {
     if let Some(weather) = options.weather {
         text += &format!(" --weather {}", format!("{weather:?}").to_lowercase());
     }
+    if let Some(times) = options.damage {
+        text += &format!(" --damage {times}");
+    }
     if options.every_crash {
         text += " --every-crash";
+    }
+    if options.reference {
+        text += " --reference";
     }
     if options.stale_cache {
         text += " --stale-cache";

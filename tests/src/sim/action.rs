@@ -72,6 +72,23 @@ pub enum Query {
     /// The entries of a range, taken from its front (`false`) or its back (`true`), in these turns, over and over until
     /// the cursor is at its end or this many are taken.
     Walk(usize, Range, Vec<bool>, usize),
+    /// Where a cursor over a range stands after each of these moves.
+    Roam(usize, Range, Vec<Move>),
+}
+
+/// A move of a cursor. From outside its range `Next` and `Prev` are left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// To the first key of the range at or after this one.
+    Seek(Key),
+    /// To the first key.
+    First,
+    /// To the last key.
+    Last,
+    /// To the next key.
+    Next,
+    /// To the key before.
+    Prev,
 }
 
 /// The answer to a [`Query`].
@@ -83,6 +100,8 @@ pub enum Answer {
     Count(u64),
     /// To `Walk`, in the order taken.
     Entries(Vec<(Vec<u8>, Vec<u8>)>),
+    /// To `Roam`: the entry after each move.
+    Stops(Vec<Option<(Vec<u8>, Vec<u8>)>>),
 }
 
 /// One step of a transaction.

@@ -12,16 +12,10 @@ use crate::sim_disk::SimDisk;
 /// Sizes small enough that everything happens within a few hundred operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
-    /// Size of a tree node.
-    pub node_bytes: u32,
     /// Size at which a memtable is frozen.
     pub memtable_bytes: u32,
     /// Size of a log segment.
     pub segment_bytes: u32,
-    /// Size of the node cache.
-    pub cache_bytes: u32,
-    /// Work of one background step.
-    pub step_bytes: u32,
     /// Size from which values are stored outside the tree.
     pub large_value_bytes: u32,
 }

@@ -25,7 +25,7 @@ pub fn every_crash<E: Engine>(plan: &Plan, powers: u64) -> Result<Stats, CrashPo
     for ios in 0.. {
         let mut crashed = false;
         for way in 0..=powers {
-            let crash = if way == 0 { Crash::Kill } else { Crash::Power(random.next()) };
+            let crash = if way == 0 { Crash::Kill } else { Crash::Power(random.bits()) };
             let (stats, down) = crash_at::<E>(plan, ios, crash).map_err(|failure| CrashPoint { ios, crash, failure })?;
             sum.add(&stats);
             crashed |= down;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::action::{Answer, Durability, Key, Query, Range, TABLES, TxOp, Value};
+use super::action::{Answer, Durability, Key, Move, Query, Range, TABLES, TxOp, Value};
 
 /// The contents of all tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,23 @@ impl Tables {
                     taken.push((key.0.to_vec(), value.bytes()));
                 }
                 Answer::Entries(taken)
+            }
+            Query::Roam(table, range, moves) => {
+                let mut at: Option<&Key> = None;
+                let mut stops = Vec::new();
+                for step in moves {
+                    let mut keys = self.range(*table, range).map(|(key, _)| key);
+                    at = match step {
+                        Move::Seek(to) => keys.find(|key| *key >= to),
+                        Move::First => keys.next(),
+                        Move::Last => keys.next_back(),
+                        Move::Next | Move::Prev if at.is_none() => continue,
+                        Move::Next => keys.find(|key| Some(*key) > at),
+                        Move::Prev => keys.rfind(|key| Some(*key) < at),
+                    };
+                    stops.push(at.and_then(|key| Some((key.0.to_vec(), self.0[*table].get(key)?.bytes()))));
+                }
+                Answer::Stops(stops)
             }
         }
     }
@@ -52,6 +69,11 @@ impl Tables {
             }
         }
         (now, answers)
+    }
+
+    /// All keys, with their tables.
+    pub fn keys(&self) -> impl Iterator<Item = (usize, &Key)> {
+        self.0.iter().enumerate().flat_map(|(table, rows)| rows.keys().map(move |key| (table, key)))
     }
 
     /// How many keys there are in all.

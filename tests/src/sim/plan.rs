@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use super::action::{Action, Crash, Durability, Key, Query, Range, TABLES, TxOp, Value, key};
+use super::action::{Action, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
 use super::engine::Tuning;
 use crate::random::Random;
 use crate::sim_disk::Fault;
@@ -39,12 +39,9 @@ impl Plan {
         let mut random = Random::new(seed);
         let mut shape = Shape::choose(&mut random);
         let tuning = Tuning {
-            node_bytes: 1 << random.between(9, 12),
-            memtable_bytes: 1 << random.between(10, 15),
-            segment_bytes: 1 << random.between(13, 16),
-            cache_bytes: 1 << random.between(12, 18),
-            step_bytes: 1 << random.between(9, 15),
-            large_value_bytes: 1 << random.between(8, 13),
+            memtable_bytes: 1 << random.between(12, 16),
+            segment_bytes: 1 << random.between(16, 18),
+            large_value_bytes: 1 << random.between(6, 13),
         };
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
         let actions = (0..actions).map(|_| shape.action(&mut random, weather)).collect();
@@ -68,21 +65,13 @@ struct Shape {
 impl Shape {
     fn choose(random: &mut Random) -> Self {
         let prefix_len = random.skewed(300) as usize;
+        let value_max = [20_000, 3000, 8, 150, 150, 150, 150, 150][random.index(8)];
         Self {
             keys: random.skewed(3000).max(3),
             key_style: random.below(4),
             prefix: random.bytes(prefix_len),
-            value_max: match random.below(8) {
-                0 => 20_000,
-                1 => 3000,
-                2 => 8,
-                _ => 150,
-            },
-            batch_max: match random.below(6) {
-                0 => 1,
-                1 => 150,
-                _ => 12,
-            },
+            value_max,
+            batch_max: if value_max <= 3000 { [1, 150, 12, 12, 12, 12][random.index(6)] } else { 12 },
             tables: random.between(1, TABLES.len() as u64) as usize,
             relaxed_parts: random.below(11),
             delete_parts: random.below(5),
@@ -112,7 +101,7 @@ impl Shape {
     }
 
     fn accident(&mut self, random: &mut Random, weather: Weather) -> Action {
-        let crash = if random.chance(1, 3) { Crash::Kill } else { Crash::Power(random.next()) };
+        let crash = if random.chance(1, 3) { Crash::Kill } else { Crash::Power(random.bits()) };
         if weather == Weather::Crashes || random.chance(1, 2) {
             return if random.chance(1, 4) { Action::CrashNow(crash) } else { Action::CrashAfter(random.skewed(120), crash) };
         }
@@ -157,6 +146,17 @@ impl Shape {
         match random.below(8) {
             0..=3 => Query::Get(table, self.key(random)),
             4 => Query::Count(table, self.range(random, 3)),
+            5 => {
+                let range = self.range(random, 3);
+                let moves = (0..random.skewed(40).max(1)).map(|_| match random.below(12) {
+                    0..=1 => Move::Seek(self.key(random)),
+                    2 => Move::First,
+                    3 => Move::Last,
+                    4..=7 => Move::Next,
+                    _ => Move::Prev,
+                });
+                Query::Roam(table, range, moves.collect())
+            }
             _ => {
                 let turns = match random.below(3) {
                     0 => vec![false],

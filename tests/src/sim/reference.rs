@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use lightning_db::Error;
 use lightning_db::env::{FileId, Storage, StorageErrorKind};
 
-use super::action::{Answer, Durability, Query, Range, TABLES, TxOp};
+use super::action::{Answer, Durability, Move, Query, Range, TABLES, TxOp};
 use super::engine::{Engine, Site};
 use crate::sim_disk::SECTOR_BYTES;
 
@@ -42,6 +42,8 @@ pub enum Flaw {
     ReadsOnce,
     /// A savepoint undone leaves one table as it was.
     HalfRollback,
+    /// Does not write down where the log ended, so damage looks like an end.
+    NoMark,
 }
 
 /// The engine, with flaw number `FLAW` of [`FLAWS`].
@@ -52,7 +54,7 @@ pub struct Reference<const FLAW: usize = 0> {
 }
 
 /// What `FLAW` counts.
-pub const FLAWS: [Flaw; 11] = [
+pub const FLAWS: [Flaw; 12] = [
     Flaw::None,
     Flaw::NoSync,
     Flaw::NoChecksum,
@@ -64,6 +66,7 @@ pub const FLAWS: [Flaw; 11] = [
     Flaw::RangeEnd,
     Flaw::ReadsOnce,
     Flaw::HalfRollback,
+    Flaw::NoMark,
 ];
 
 #[derive(Clone, Debug)]
@@ -115,10 +118,8 @@ impl<const FLAW: usize> Reference<FLAW> {
                 TxOp::Delete(table, key) => drop(state[*table].remove(&*key.0)),
                 TxOp::DeleteRange(table, range) => {
                     let (start, mut end) = bounds(range);
-                    if Self::FLAW == Flaw::RangeEnd {
-                        if let Bound::Included(key) = end {
-                            end = Bound::Excluded(key);
-                        }
+                    if let (Flaw::RangeEnd, Bound::Included(key)) = (Self::FLAW, &end) {
+                        end = Bound::Excluded(key.clone());
                     }
                     state[*table].retain(|key, _| !holds(&(start.clone(), end.clone()), key));
                 }
@@ -148,6 +149,22 @@ impl<const FLAW: usize> Reference<FLAW> {
             inner.end = end;
         }
         Ok(inner)
+    }
+
+    /// The log must reach as far as the last clean close wrote down. A mark that is not whole says nothing.
+    fn compare_with_mark(site: &Site, inner: &Inner) -> Result<(), Error> {
+        let storage = site.storage();
+        let mut mark = [0; 24];
+        if storage.len(FileId::Data)? < mark.len() as u64 {
+            return Ok(());
+        }
+        site.drive(|| Ok(storage.read_at(FileId::Data, 0, &mut mark)?))?;
+        let [end, chain, sum] = [0, 8, 16].map(|at| mark[at..].iter().take(8).rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
+        if checksum(end, &chain.to_le_bytes()) == sum && inner.end < end {
+            let found = format!("a log that was closed at {end} and ends at {}", inner.end);
+            return Err(Error::NotADatabase { found });
+        }
+        Ok(())
     }
 
     /// The frame at the end of what is read so far, if there is a whole one.
@@ -189,6 +206,7 @@ impl<const FLAW: usize> Engine for Reference<FLAW> {
                 }
             }
         }
+        Self::compare_with_mark(site, &inner)?;
         // A commit that failed, and is not to be seen now, must not come back after the next power loss.
         let storage = site.storage();
         storage.set_len(FileId::Log, inner.end)?;
@@ -250,6 +268,12 @@ impl<const FLAW: usize> Engine for Reference<FLAW> {
         let storage = self.site.storage();
         storage.set_len(FileId::Log, inner.end)?;
         let _done = storage.sync(FileId::Log)?;
+        if Self::FLAW != Flaw::NoMark {
+            let mark = checksum(inner.end, &inner.chain.to_le_bytes());
+            let mark: Vec<u8> = [inner.end, inner.chain, mark].iter().flat_map(|number| number.to_le_bytes()).collect();
+            storage.write_at(FileId::Data, 0, &mark)?;
+            let _done = storage.sync(FileId::Data)?;
+        }
         Ok(())
     }
 }
@@ -266,6 +290,24 @@ fn answer(state: &State, query: &Query) -> Answer {
             let mut entries = within(*table, range).collect::<Vec<_>>().into_iter();
             let turns = turns.iter().cycle().take(*limit);
             Answer::Entries(turns.map_while(|back| if *back { entries.next_back() } else { entries.next() }).collect())
+        }
+        Query::Roam(table, range, moves) => {
+            let entries: Vec<_> = within(*table, range).collect();
+            let mut at = None;
+            let mut stops = Vec::new();
+            for step in moves {
+                at = match (step, at) {
+                    (Move::Seek(to), _) => Some(entries.partition_point(|(key, _)| key.as_slice() < &*to.0)),
+                    (Move::First, _) => Some(0),
+                    (Move::Last, _) => entries.len().checked_sub(1),
+                    (Move::Next | Move::Prev, None) => continue,
+                    (Move::Next, Some(at)) => Some(at + 1),
+                    (Move::Prev, Some(at)) => at.checked_sub(1),
+                };
+                at = at.filter(|at| *at < entries.len());
+                stops.push(at.map(|at| entries[at].clone()));
+            }
+            Answer::Stops(stops)
         }
     }
 }

@@ -1,15 +1,15 @@
 //! Carries out a plan and compares every answer with the model.
 
 use std::collections::VecDeque;
-use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use lightning_db::Error;
 
-use super::action::{Action, Answer, Crash, Durability, Query, TABLES, TxOp};
+use super::action::{Action, Crash, Durability, Query, TxOp, key, value};
+use super::compare::{Wrong, compare, everything, same};
 use super::engine::{Engine, Site};
-use super::model::{Model, Tables, tables_found};
+use super::model::{Model, Tables};
 use super::plan::Plan;
 use crate::paging::PagingStorage;
 use crate::sim_disk::{Fault, SimDisk};
@@ -67,12 +67,21 @@ pub struct Failure {
 
 /// Carries out a plan. A panic of the engine is a failure too.
 pub fn run<E: Engine>(plan: &Plan) -> Result<Stats, Failure> {
+    run_with::<E>(plan, false)
+}
+
+/// Like [`run`], and prints each action as it begins and each I/O.
+pub fn run_with<E: Engine>(plan: &Plan, trace: bool) -> Result<Stats, Failure> {
     let mut at = 0;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut runner = Runner::<E>::new(plan);
+        runner.site.disk.trace(trace);
         runner.start()?;
         for (index, action) in plan.actions.iter().enumerate() {
             at = index;
+            if trace {
+                println!("{index:4} {action:?}");
+            }
             runner.act(action)?;
         }
         runner.finish()
@@ -158,6 +167,16 @@ impl<E: Engine> Runner<E> {
         Ok(self.stats)
     }
 
+    /// Closes, and hands over the disk and what it should hold.
+    pub fn close(mut self) -> Result<(SimDisk, Arc<Tables>), String> {
+        self.site.disk.cancel_faults();
+        self.site.disk.limit(None);
+        self.snapshots.clear();
+        let engine = self.engine.take().ok_or("no engine")?;
+        engine.close().map_err(|error| format!("closing: {}: {error}", error.name()))?;
+        Ok((SimDisk::clone(&self.site.disk), Arc::clone(self.model.now())))
+    }
+
     /// Carries out one action, and whatever comes of it.
     pub fn act(&mut self, action: &Action) -> Result<(), String> {
         self.stats.actions += 1;
@@ -211,7 +230,10 @@ impl<E: Engine> Runner<E> {
         let met_now = self.site.disk.faults_met() > faults_before;
         let met_since_open = self.site.disk.faults_met() > self.faults_at_open;
         let only_reopening_helps = match error {
-            Error::Poisoned { .. } | Error::OutcomeUnknown { .. } if met_since_open => true,
+            Error::Poisoned { .. } | Error::OutcomeUnknown { .. } if met_since_open => {
+                self.probe_poisoned()?;
+                true
+            }
             Error::Storage(_) if met_now => false,
             Error::Storage(_) if self.limited && error.is_full() => false,
             // A wrong bit or an early end read from the disk looks like damage.
@@ -221,13 +243,34 @@ impl<E: Engine> Runner<E> {
         if only_reopening_helps || self.engine.is_none() { self.restart_process() } else { Ok(()) }
     }
 
+    /// After an unknown outcome the handle still reads what was acknowledged, and writes no more.
+    fn probe_poisoned(&mut self) -> Result<(), String> {
+        let Some(engine) = &self.engine else { return Ok(()) };
+        let write = [TxOp::Put(0, key(b"after poison"), value(1, 4))];
+        match engine.transaction(Some(Durability::Relaxed), &write) {
+            Err(Error::Poisoned { .. }) => {}
+            other => return Err(format!("a handle that must be poisoned answers a commit with {other:?}")),
+        }
+        let faults_before = self.site.disk.faults_met();
+        match self.compare_all() {
+            Err(Wrong::Answer(what)) => Err(format!("a poisoned handle: {what}")),
+            Err(Wrong::Error(error)) if self.site.disk.faults_met() == faults_before => {
+                Err(format!("a poisoned handle does not read: {}: {error}", error.name()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn transaction(&mut self, durability: Option<Durability>, ops: &[TxOp]) -> Result<(), Wrong> {
         self.stats.operations += ops.len() as u64;
         let (after, expected) = self.model.now().after(ops);
         match self.engine()?.transaction(durability, ops) {
             Ok(answers) => {
-                if let Some(durability) = durability {
-                    self.model.acknowledged(durability, after);
+                match durability {
+                    // A transaction that changes nothing need not sync what others left unsynced.
+                    Some(_) if after == **self.model.now() => self.model.acknowledged(Durability::Relaxed, after),
+                    Some(durability) => self.model.acknowledged(durability, after),
+                    None => {}
                 }
                 for (at, (found, expected)) in answers.iter().zip(&expected).enumerate() {
                     same(found, expected, || format!("question {at} of the transaction"))?;
@@ -312,7 +355,7 @@ impl<E: Engine> Runner<E> {
         engine.close()?;
         if !self.site.disk.is_crashed() {
             self.model.closed();
-            self.site.disk.end_process();
+            self.site.disk.kill();
             self.open(Loss::NONE).map_err(Wrong::Answer)?;
         }
         Ok(())
@@ -365,7 +408,9 @@ impl<E: Engine> Runner<E> {
         Loss { unsynced: self.site.disk.failed_syncs() > self.failed_syncs_at_open, cache: false }
     }
 
+    /// Forgets the engine without letting it say goodbye.
     fn leave(&mut self) {
+        self.site.disk.crash();
         self.snapshots.clear();
         self.engine = None;
         if let Some(pager) = &self.site.pager {
@@ -409,7 +454,7 @@ impl<E: Engine> Runner<E> {
                     // A person would make room, or try again.
                     disk.limit(None);
                     self.limited = false;
-                    disk.end_process();
+                    disk.kill();
                 }
             }
         }
@@ -428,82 +473,4 @@ struct Loss {
 
 impl Loss {
     const NONE: Loss = Loss { unsynced: false, cache: false };
-}
-
-/// Either the engine said something untrue, or it returned an error whose reason must be found.
-enum Wrong {
-    Answer(String),
-    Error(Error),
-}
-
-impl Wrong {
-    fn into_words(self) -> String {
-        match self {
-            Wrong::Answer(what) => what,
-            Wrong::Error(error) => format!("error without a reason: {}: {error}", error.name()),
-        }
-    }
-}
-
-impl From<Error> for Wrong {
-    fn from(error: Error) -> Self {
-        Wrong::Error(error)
-    }
-}
-
-fn same(found: &Answer, expected: &Answer, what: impl Fn() -> String) -> Result<(), Wrong> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(Wrong::Answer(format!("{}: {}", what(), difference(found, expected))))
-}
-
-fn difference(found: &Answer, expected: &Answer) -> String {
-    match (found, expected) {
-        (Answer::Entries(found), Answer::Entries(expected)) => {
-            let at = found.iter().zip(expected).take_while(|(found, expected)| found == expected).count();
-            let name = |entry: Option<&(Vec<u8>, Vec<u8>)>| match entry {
-                Some((key, value)) => format!("b\"{}\" = {}", key.escape_ascii(), brief(value)),
-                None => String::from("the end"),
-            };
-            let (found, expected) = (name(found.get(at)), name(expected.get(at)));
-            format!("entry {at} is {found} instead of {expected}")
-        }
-        (Answer::Value(found), Answer::Value(expected)) => {
-            let name = |value: &Option<Vec<u8>>| value.as_ref().map_or(String::from("nothing"), |value| brief(value));
-            format!("{} instead of {}", name(found), name(expected))
-        }
-        _ => format!("{found:?} instead of {expected:?}"),
-    }
-}
-
-fn brief(value: &[u8]) -> String {
-    format!("b\"{}\" ({} bytes)", value[..value.len().min(12)].escape_ascii(), value.len())
-}
-
-const ALL: (Bound<super::action::Key>, Bound<super::action::Key>) = (Bound::Unbounded, Bound::Unbounded);
-
-fn everything<E: Engine>(engine: &E) -> Result<Tables, Wrong> {
-    let snapshot = engine.snapshot()?;
-    let mut scans: [_; TABLES.len()] = Default::default();
-    for (table, scan) in scans.iter_mut().enumerate() {
-        match engine.ask(&snapshot, &Query::Walk(table, ALL, vec![false], usize::MAX))? {
-            Answer::Entries(entries) => *scan = entries,
-            other => return Err(Wrong::Answer(format!("a walk was answered by {other:?}"))),
-        }
-    }
-    tables_found(scans).map_err(Wrong::Answer)
-}
-
-fn compare<E: Engine>(engine: &E, snapshot: &E::Snapshot, state: &Tables) -> Result<(), Wrong> {
-    for table in 0..TABLES.len() {
-        for query in [
-            Query::Walk(table, ALL, vec![false], usize::MAX),
-            Query::Walk(table, ALL, vec![true], usize::MAX),
-            Query::Count(table, ALL),
-        ] {
-            same(&engine.ask(snapshot, &query)?, &state.ask(&query), || format!("comparing all, {query:?}"))?;
-        }
-    }
-    Ok(())
 }

@@ -142,7 +142,7 @@ impl Model {
         self.log = Log::resume(&self.disk, LogConfig { incarnation, ..config() }, &end).unwrap();
         self.sync();
         // Every other recovery leaves the sealed part to be replayed again.
-        if self.newer.number % 2 == 0 {
+        if self.newer.number.is_multiple_of(2) {
             self.checkpoint(end.segments, self.newer.merged);
         } else {
             self.checkpoint(Vec::new(), self.sequence);

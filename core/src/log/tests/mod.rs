@@ -1,5 +1,4 @@
 //! The log as a whole: what goes in comes out, after any crash, and damage is never silent.
-#![allow(clippy::indexing_slicing)]
 
 mod crash;
 mod damage;

@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::fmt;
 
+use crate::table::Lend;
+
 /// Keys up to this length, table prefix included, are encoded without touching the heap.
 const INLINE_LEN: usize = 64;
 
@@ -117,6 +119,14 @@ impl core::ops::Deref for KeyBuffer {
 
     #[inline]
     fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+/// An encoded key is a key of a table opened as bytes.
+impl Lend<&[u8]> for KeyBuffer {
+    #[inline]
+    fn lend(&self) -> &[u8] {
         self.as_slice()
     }
 }

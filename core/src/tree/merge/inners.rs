@@ -130,8 +130,7 @@ impl InnerBuffer {
             all_fit &= count <= CHILDREN_MIN || shape.raw_len(count) <= self.raw_max;
             self.cuts.push(Cut { end: range.end, shape });
         }
-        // Fewer than two children a node would be worse than a node too large.
-        all_fit || total < 2 * (groups + 1)
+        all_fit
     }
 
     /// Leaves all groups full but the last, and gives that an eighth of a full one: appending goes on there.

@@ -229,16 +229,12 @@ impl Output {
         let Some(level) = self.lowest_waiting(0) else { return Ok(Some(None)) };
         let is_top = self.lowest_waiting(level + 1).is_none();
         let buffer = &mut self.inners[usize::from(level)];
-        match buffer.children() {
-            [only] if is_top => {
-                return Ok(Some(Some(Root { node: only.node, height: level, entries: only.entries })));
-            }
-            _ if !is_top && buffer.is_thinner_than(INNER_FILL_MIN_AT_END_PERCENT) => {
-                if self.reopen_last_above(level, source, sink)? {
-                    return Ok(None);
-                }
-            }
-            _ => {}
+        if let ([only], true) = (buffer.children(), is_top) {
+            return Ok(Some(Some(Root { node: only.node, height: level, entries: only.entries })));
+        }
+        let thin = !is_top && buffer.is_thinner_than(INNER_FILL_MIN_AT_END_PERCENT);
+        if thin && self.reopen_last_above(level, source, sink)? {
+            return Ok(None);
         }
         self.inners[usize::from(level)].spread_for_appending();
         self.write_all_nodes(level, sink)?;

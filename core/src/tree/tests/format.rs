@@ -5,10 +5,10 @@ use alloc::vec::Vec;
 
 use crate::codec::slot::{Slot, ValueRef};
 
-use super::NodeRef;
-use super::encode::{self, Child, LeafEntry, Measure};
-use super::layout::{KIND_EXTENT, KIND_INLINE, KIND_TOMBSTONE};
-use super::node::Node;
+use crate::tree::NodeRef;
+use crate::tree::encode::{self, Child, LeafEntry, Measure};
+use crate::tree::layout::{KIND_EXTENT, KIND_INLINE, KIND_TOMBSTONE};
+use crate::tree::node::Node;
 use crate::codec::compress::Compression;
 
 fn leaf(entries: &[(&[u8], u8, &[u8])], compression: Compression) -> Vec<u8> {
@@ -82,6 +82,7 @@ fn mixed_leaf() -> Vec<u8> {
     )
 }
 
+const A_NODE: NodeRef = NodeRef { offset: 64, len: 64, checksum: 1 };
 const MIXED_SLOTS: usize = 24 + 1 + 12 + 3 + 3;
 
 #[test]
@@ -178,6 +179,7 @@ fn structural_damage_is_named() {
     assert_eq!(damaged(8, &[1]), "its stored length is not what its header says");
     assert_eq!(damaged(12, &[200]), "its parts do not fit its length");
     assert_eq!(damaged(16, &[1]), "its parts do not fit its length");
+    assert_eq!(damaged(20, &[1]), "its parts do not fit its length");
     assert_eq!(damaged(MIXED_SLOTS, &[25]), "entry 1 ends before it begins");
     assert_eq!(damaged(MIXED_SLOTS + 4, &[27]), "its last entry does not end at its end");
     assert_eq!(damaged(MIXED_SLOTS + 2, &[1]), "the key of entry 1 is longer than the entry");
@@ -185,6 +187,12 @@ fn structural_damage_is_named() {
     assert_eq!(damaged(MIXED_SLOTS - 6, &[3]), "entry 0 is of unknown kind 3");
     assert_eq!(damaged(MIXED_SLOTS - 6, &[2]), "the value of entry 0 has 1 bytes, not 0");
     assert_eq!(damaged(25, &[1]), "the short key of entry 0 is not padded with zeros");
+    let uniform = leaf(&[(b"a", KIND_INLINE, b"ONE"), (b"b", KIND_INLINE, b"TWO")], Compression::None);
+    let inner = inner(1, &[(b"", A_NODE, 1), (b"m", A_NODE, 1), (b"z9", A_NODE, 1)]);
+    for (mut stored, at, value) in [(uniform.clone(), 16, 6), (uniform, 20, 2), (inner.clone(), 20, 1), (inner, 1, 0x4c)] {
+        stored[at] = value;
+        assert_eq!(Node::parse(&stored).unwrap_err(), "its parts do not fit its length");
+    }
     let mut longer = mixed_leaf();
     longer.push(0);
     assert_eq!(Node::parse(&longer).unwrap_err(), "its stored length is not what its header says");

@@ -13,10 +13,10 @@ use crate::codec::slot::{Slot, ValueRef};
 use crate::env::{FileId, StorageError, StorageErrorKind};
 use crate::error::Result;
 
-use super::merge::{Change, Changes, Merge, Mode, Progress};
-use super::node::Node;
-use super::walk::{Damage, Visitor, Walk};
-use super::{NodeRef, NodeSink, NodeSizes, NodeSource, Root, damaged};
+use crate::tree::merge::{Change, Changes, Merge, Mode, Progress};
+use crate::tree::node::Node;
+use crate::tree::walk::{Damage, Visitor, Walk};
+use crate::tree::{NodeRef, NodeSink, NodeSizes, NodeSource, Root, damaged};
 
 /// Every node ever written, and which are free. Panics on a double free and on reading what was freed or never written.
 #[derive(Debug, Default)]

@@ -1,5 +1,5 @@
 //! Times of this layer alone, on a million records in memory. Run with
-//! `CARGO_PROFILE_TEST_OPT_LEVEL=3 cargo test -p lightning-db --lib tree::bench -- --ignored --nocapture`.
+//! `cargo test --release -p lightning-db --lib tree::bench -- --ignored --nocapture`.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -11,11 +11,12 @@ use crate::codec::compress::Compression;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::error::Result;
 
-use super::cursor::TreeCursor;
-use super::get::get;
-use super::merge::{Change, Changes, Merge, Mode, Progress};
-use super::node::Node;
-use super::{NodeRef, NodeSink, NodeSizes, NodeSource, Root, damaged};
+use crate::tree::cursor::TreeCursor;
+use crate::tree::get::get;
+use crate::tree::merge::{Change, Changes, Merge, Mode, Progress};
+use crate::tree::layout::Layout;
+use crate::tree::node::Node;
+use crate::tree::{NodeRef, NodeSink, NodeSizes, NodeSource, Root, damaged};
 
 const RECORDS: u64 = 1_000_000;
 
@@ -140,6 +141,39 @@ fn cpu_time_ns() -> f64 {
 
 #[test]
 #[ignore = "measures time"]
+fn loading() {
+    let mut random = Random(88172645463325252);
+    let keys_all = keys(&mut random, RECORDS);
+    let values: Vec<u8> = (0..1 << 16).map(|_| random.next() as u8).collect();
+    for _ in 0..5 {
+        let mut sink = Discarded { end: 0 };
+        timed("sorted load, nodes discarded", RECORDS, || {
+            let mut merge = Merge::new(None, Mode::DropTombstones, NodeSizes::default(), Compression::None, None);
+            let mut changes = Sorted { keys: &keys_all, values: &values, at: 0 };
+            while merge.step(&Resident(Vec::new()), &mut changes, &mut sink, 10_000).unwrap() == Progress::More {}
+        });
+    }
+}
+
+struct Discarded {
+    end: u64,
+}
+
+impl NodeSink for Discarded {
+    fn write(&mut self, stored: &[u8]) -> Result<NodeRef> {
+        let reference = NodeRef { offset: self.end, len: stored.len() as u32, checksum: 0 };
+        self.end += (stored.len() as u64).next_multiple_of(64);
+        black_box(stored);
+        Ok(reference)
+    }
+
+    fn free(&mut self, _: NodeRef) {}
+
+    fn free_value(&mut self, _: ValueRef) {}
+}
+
+#[test]
+#[ignore = "measures time"]
 fn a_million_records() {
     let mut random = Random(88172645463325252);
     let keys_all = keys(&mut random, RECORDS);
@@ -160,7 +194,10 @@ fn a_million_records() {
         written.stored.len(),
         written.end as f64 / RECORDS as f64 - 116.0,
     );
-    let source = timed("verifying the structure of all nodes, per record", RECORDS, || Resident::new(&written));
+    timed("verifying the structure of all nodes, per node", written.stored.len() as u64, || {
+        written.stored.iter().for_each(|(_, stored)| drop(black_box(Layout::verify(stored).unwrap())));
+    });
+    let source = Resident::new(&written);
 
     let order: Vec<[u8; 16]> = (0..RECORDS).map(|_| keys_all[(random.next() % RECORDS) as usize]).collect();
     for _ in 0..2 {
@@ -170,13 +207,14 @@ fn a_million_records() {
             }
         });
     }
-    let few = keys_all.iter().step_by(500).copied().collect::<Vec<_>>();
-    let few: Vec<_> = (0..RECORDS).map(|_| few[(random.next() % few.len() as u64) as usize]).collect();
-    timed("get, 2000 hot keys", RECORDS, || {
-        for key in &few {
-            black_box(get(&source, root, key).unwrap().unwrap().slot());
-        }
-    });
+    for (what, hot) in [("get, 2000 hot keys", 2000), ("get, 20 hot keys", 20)] {
+        let order: Vec<[u8; 16]> = (0..RECORDS).map(|n| order[((random.next() ^ n) % hot) as usize]).collect();
+        timed(what, RECORDS, || {
+            for key in &order {
+                black_box(get(&source, root, key).unwrap().unwrap().slot());
+            }
+        });
+    }
     let mut cursor = TreeCursor::new(&source, root);
     timed("seek, random keys", RECORDS / 4, || {
         for key in &order[..order.len() / 4] {
@@ -192,20 +230,32 @@ fn a_million_records() {
             }
         }
     });
-    for _ in 0..2 {
-        timed("scan forward", RECORDS, || {
+    timed("scan forward, 5 times", 5 * RECORDS, || {
+        for _ in 0..5 {
             let mut cursor = TreeCursor::new(&source, root);
             while cursor.next().unwrap() {
                 black_box(cursor.entry());
             }
-        });
-    }
-    timed("scan backward", RECORDS, || {
+        }
+    });
+    timed("scan backward, 5 times", 5 * RECORDS, || {
+        for _ in 0..5 {
+            let mut cursor = TreeCursor::new(&source, root);
+            let mut on = cursor.seek_last().unwrap();
+            while on {
+                black_box(cursor.entry());
+                on = cursor.prev().unwrap();
+            }
+        }
+    });
+    timed("1000 entries again and again, forward", 5 * RECORDS, || {
         let mut cursor = TreeCursor::new(&source, root);
-        let mut on = cursor.seek_last().unwrap();
-        while on {
-            black_box(cursor.entry());
-            on = cursor.prev().unwrap();
+        for _ in 0..5 * RECORDS / 1000 {
+            cursor.seek(&keys_all[5000]).unwrap();
+            for _ in 0..1000 {
+                black_box(cursor.entry());
+                cursor.next().unwrap();
+            }
         }
     });
 

@@ -1,0 +1,288 @@
+//! The engine itself, through the interface that applications use.
+
+use std::ops::Bound;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use lightning_db::env::{Clock, SeededEntropy};
+use lightning_db::{
+    Cursor, Database, Environment, Error, Isolation, Options, Progress, Snapshot, Table, WriteTable, WriteTransaction,
+};
+
+use super::action::{Answer, Durability, Key, Move, Query, Range, TABLES, TxOp};
+use super::engine::{Engine, Site};
+
+type Bytes = &'static [u8];
+type Entries = lightning_db::Range<Bytes, Bytes>;
+
+/// A database on a simulated disk, without threads: the plan decides when background work is done.
+#[derive(Debug)]
+pub struct Lightning {
+    database: Database,
+    site: Site,
+    clock: Arc<SimClock>,
+}
+
+/// A clock that goes on a little whenever somebody looks, and notices who looks without end.
+#[derive(Debug, Default)]
+struct SimClock {
+    now_ns: AtomicU64,
+    looks: AtomicU64,
+}
+
+/// One call of an application never looks this often at the clock.
+const LOOKS_MAX: u64 = 1_000_000;
+
+impl Clock for SimClock {
+    fn wall_ms(&self) -> u64 {
+        1_700_000_000_000 + self.monotonic_ns() / 1_000_000
+    }
+    fn monotonic_ns(&self) -> u64 {
+        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
+        assert!(looks < LOOKS_MAX || std::thread::panicking(), "a call that never ends");
+        self.now_ns.fetch_add(1000, Ordering::Relaxed)
+    }
+}
+
+fn table(index: usize) -> Table<'static, Bytes, Bytes> {
+    Table::new(TABLES[index])
+}
+
+fn options(site: &Site) -> Options {
+    let mut options = Options::default();
+    options.background_thread = false;
+    options.memory_budget_bytes = 2 << 20;
+    options.memtable_bytes = Some(site.tuning.memtable_bytes as usize);
+    options.log_segment_bytes = site.tuning.segment_bytes;
+    options.inline_bytes_max = site.tuning.large_value_bytes as usize;
+    options
+}
+
+/// How a transaction's body ended without an error of the engine.
+#[derive(PartialEq, Eq)]
+enum Body {
+    NotRun,
+    Aborted,
+    Done,
+}
+
+impl Lightning {
+    /// A call begins: runs it, fetching what it misses.
+    fn call<T>(&self, operation: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+        self.clock.looks.store(0, Ordering::Relaxed);
+        self.site.drive(operation)
+    }
+
+    /// Runs the operations; what they ask is answered in order.
+    fn body(&self, tx: &mut WriteTransaction, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
+        let mut answers = Vec::new();
+        let mut savepoints = Vec::new();
+        let site = &self.site;
+        for op in ops {
+            match op {
+                TxOp::Put(at, key, value) => {
+                    let value = value.bytes();
+                    site.drive(|| tx.table(table(*at))?.put(&*key.0, value.as_slice()))?;
+                }
+                TxOp::Delete(at, key) => _ = site.drive(|| tx.table(table(*at))?.delete(&*key.0))?,
+                TxOp::DeleteRange(at, range) => {
+                    site.drive(|| tx.table(table(*at))?.delete_range(bounds(range)))?;
+                }
+                TxOp::Ask(query) => {
+                    let mut table = site.drive(|| tx.table(table(table_of(query))).map(|_| ())).and_then(|()| tx.table(table(table_of(query))))?;
+                    answers.push(self.ask_in(&mut table, query)?);
+                }
+                TxOp::Savepoint => savepoints.push(tx.savepoint()),
+                TxOp::Rollback => {
+                    if let Some(savepoint) = savepoints.pop() {
+                        tx.rollback_to(&savepoint);
+                    }
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    fn ask_in(&self, table: &mut WriteTable<'_, Bytes, Bytes>, query: &Query) -> Result<Answer, Error> {
+        match query {
+            Query::Get(_, key) => self
+                .site
+                .drive(|| Ok(table.get(&*key.0)?.map(|found| found.to_vec())))
+                .map(Answer::Value),
+            Query::Count(_, range) => self.site.drive(|| table.count(bounds(range))).map(Answer::Count),
+            Query::Walk(_, range, turns, limit) => {
+                let entries = self.site.drive(|| table.range(bounds(range)))?;
+                self.walk(entries, turns, *limit)
+            }
+            Query::Roam(_, range, moves) => {
+                let cursor = self.site.drive(|| table.cursor(bounds(range)))?;
+                self.roam(cursor, moves)
+            }
+        }
+    }
+
+    fn walk(&self, mut entries: Entries, turns: &[bool], limit: usize) -> Result<Answer, Error> {
+        let mut taken = Vec::new();
+        for back in turns.iter().cycle().take(limit) {
+            let next = self.site.drive(|| if *back { entries.next_back() } else { entries.next() }.transpose())?;
+            let Some(entry) = next else { break };
+            taken.push(entry);
+        }
+        Ok(Answer::Entries(taken))
+    }
+
+    fn roam(&self, mut cursor: Cursor<Bytes, Bytes>, moves: &[Move]) -> Result<Answer, Error> {
+        let mut stops: Vec<Option<(Vec<u8>, Vec<u8>)>> = Vec::new();
+        for step in moves {
+            if matches!(step, Move::Next | Move::Prev) && !stops.last().is_some_and(Option::is_some) {
+                continue;
+            }
+            stops.push(self.site.drive(|| {
+                let entry = match step {
+                    Move::Seek(to) => cursor.seek(&*to.0),
+                    Move::First => cursor.first(),
+                    Move::Last => cursor.last(),
+                    Move::Next => cursor.next(),
+                    Move::Prev => cursor.prev(),
+                }?;
+                Ok(entry.map(|(key, value)| (key.to_vec(), value.to_vec())))
+            })?);
+        }
+        Ok(Answer::Stops(stops))
+    }
+
+    /// Some transactions are interactive, some are one write of a table, most are closures.
+    fn commit(&self, durability: Durability, ops: &[TxOp], ended: &mut Body) -> Result<Vec<Answer>, Error> {
+        let durability = match durability {
+            Durability::Sync => lightning_db::Durability::Sync,
+            Durability::Relaxed => lightning_db::Durability::Relaxed,
+        };
+        match ops {
+            [TxOp::Put(at, key, value)] if durability == lightning_db::Durability::Sync && value.tag % 2 == 0 => {
+                let table = self.site.drive(|| self.database.table(table(*at)))?;
+                self.site.drive(|| table.put(&*key.0, value.bytes().as_slice()))?;
+                Ok(Vec::new())
+            }
+            _ if ops.len() % 4 == 3 => {
+                let mut tx = self.database.begin(Isolation::Serializable);
+                let answers = self.body(&mut tx, ops)?;
+                // Bytes it asks for are for making room first: nothing has happened then, and all is run again.
+                tx.commit_with(durability)?;
+                Ok(answers)
+            }
+            _ => self.database.transaction_with(durability, |tx| {
+                let answers = self.body(tx, ops)?;
+                *ended = Body::Done;
+                Ok(answers)
+            }),
+        }
+    }
+
+    fn abort(&self, ops: &[TxOp], ended: &mut Body) -> Result<Vec<Answer>, Error> {
+        let mut answers = Vec::new();
+        let outcome: Result<(), Error> = self.database.transaction(|tx| {
+            answers = self.body(tx, ops)?;
+            *ended = Body::Aborted;
+            Err(Error::Closed)
+        });
+        match outcome {
+            Err(Error::Closed) if *ended == Body::Aborted => Ok(answers),
+            Err(error) => Err(error),
+            Ok(()) => Ok(answers),
+        }
+    }
+}
+
+impl Engine for Lightning {
+    type Snapshot = Snapshot;
+
+    fn open(site: &Site) -> Result<Self, Error> {
+        let clock = Arc::new(SimClock::default());
+        let environment = Environment {
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            entropy: Arc::new(SeededEntropy::new(site.entropy_seed)),
+        };
+        let database = site.drive(|| Database::open_storage(site.storage(), environment.clone(), options(site)))?;
+        Ok(Self { database, site: site.clone(), clock })
+    }
+
+    fn transaction(&self, durability: Option<Durability>, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
+        self.call(|| {
+            let mut ended = Body::NotRun;
+            let outcome = match durability {
+                Some(durability) => self.commit(durability, ops, &mut ended),
+                None => self.abort(ops, &mut ended),
+            };
+            if let Err(error) = &outcome {
+                // Whoever runs it again would do it twice.
+                assert!(error.not_resident().is_none() || ended == Body::NotRun, "a commit asked for bytes: {error}");
+            }
+            outcome
+        })
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, Error> {
+        Ok(self.database.snapshot())
+    }
+
+    fn ask(&self, snapshot: &Snapshot, query: &Query) -> Result<Answer, Error> {
+        let table = match self.call(|| snapshot.table(table(table_of(query)))) {
+            Ok(table) => table,
+            Err(Error::NoSuchTable { .. }) => {
+                return Ok(match query {
+                    Query::Get(..) => Answer::Value(None),
+                    Query::Count(..) => Answer::Count(0),
+                    Query::Walk(..) => Answer::Entries(Vec::new()),
+                    Query::Roam(_, _, moves) => {
+                        let outside = moves.iter().filter(|step| !matches!(step, Move::Next | Move::Prev));
+                        Answer::Stops(outside.map(|_| None).collect())
+                    }
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        match query {
+            Query::Get(_, key) => {
+                let found = self.call(|| Ok(table.get(&*key.0)?.map(|found| found.to_vec())))?;
+                let there = self.call(|| table.contains(&*key.0))?;
+                let len = self.call(|| table.value_len(&*key.0))?;
+                assert_eq!((there, len), (found.is_some(), found.as_ref().map(|found| found.len() as u64)), "{query:?}");
+                Ok(Answer::Value(found))
+            }
+            Query::Count(_, range) => self.call(|| table.count(bounds(range))).map(Answer::Count),
+            Query::Walk(_, range, turns, limit) => {
+                let entries = self.call(|| table.range(bounds(range)))?;
+                self.walk(entries, turns, *limit)
+            }
+            Query::Roam(_, range, moves) => {
+                let cursor = self.site.drive(|| table.cursor(bounds(range)))?;
+                self.roam(cursor, moves)
+            }
+        }
+    }
+
+    fn step(&self) -> Result<bool, Error> {
+        Ok(self.call(|| self.database.step())? == Progress::More)
+    }
+
+    fn check(&self) -> Result<Vec<String>, Error> {
+        Ok(self.call(|| self.database.check())?.problems)
+    }
+
+    fn close(self) -> Result<(), Error> {
+        self.call(|| self.database.close())
+    }
+}
+
+fn table_of(query: &Query) -> usize {
+    match query {
+        Query::Get(table, _) | Query::Count(table, _) | Query::Walk(table, ..) | Query::Roam(table, ..) => *table,
+    }
+}
+
+fn bounds((start, end): &Range) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    fn bound(bound: &Bound<Key>) -> Bound<&[u8]> {
+        bound.as_ref().map(|key| &*key.0)
+    }
+    (bound(start), bound(end))
+}
