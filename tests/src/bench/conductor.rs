@@ -63,7 +63,9 @@ fn run_suite(
                     Ok(Answer::Failed(message)) => message,
                     Err(error) => error.to_string(),
                 };
-                failures.push(format!("{}, {}: {failure}", seat.peer, phase.name()));
+                let failure = format!("{}, {}: {failure}", seat.peer, phase.name());
+                eprintln!("round {} {failure}", round + 1);
+                failures.push(failure);
                 seat.failed = true;
             }
         }
