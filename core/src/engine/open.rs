@@ -22,7 +22,7 @@ use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogConfig, LogPosition, replay};
 use crate::memtable::Memtable;
-use crate::space::{Extent, Features, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
+use crate::space::{Extent, Features, GRAIN_BYTES, PendingFree, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
 
 /// What opening is doing, in this order. A clean database skips the stages of replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -300,6 +300,10 @@ fn recover(
     };
 
     progress(RecoveryStage::ReserveValues);
+    // What was reusable once this checkpoint was durable has perhaps been reused, for values that only the log names.
+    require_in_use(&map, &record.pending, &superblock)?;
+    let mut pending = PendingFrees::from_record(record.pending.clone());
+    pending.release(&mut map, superblock.checkpoint, &[]);
     for value in &values.all {
         map.reserve(extent_of(value))?;
     }
@@ -328,7 +332,7 @@ fn recover(
         position,
         log,
         map,
-        pending: PendingFrees::from_record(record.pending.clone()),
+        pending,
         layers: Layers { base: record.base, runs: record.runs.clone(), ..Layers::default() },
         memtable,
         values,
@@ -484,12 +488,38 @@ fn read_map(storage: &dyn Storage, record: &CheckpointRecord, limit_bytes: u64) 
     SpaceMap::from_counts(counts, limit_bytes)
 }
 
+/// What waits to be freed must be in use, each grain once, or the map and the record do not belong together.
+fn require_in_use(map: &SpaceMap, pending: &[PendingFree], superblock: &Superblock) -> Result<()> {
+    let mut freed: hashbrown::HashMap<u64, u64> = hashbrown::HashMap::new();
+    for PendingFree { extent, .. } in pending {
+        let end = extent.offset.checked_add(extent.len).filter(|&end| end <= map.file_bytes());
+        let mut whole = end.is_some() && extent.offset.is_multiple_of(GRAIN_BYTES);
+        let mut at = extent.offset;
+        while let Some(end) = end
+            && whole
+            && at < end
+        {
+            let sector = at / SECTOR_BYTES;
+            let until = end.min((sector + 1) * SECTOR_BYTES);
+            let grains = freed.entry(sector).or_insert(0);
+            *grains += (until - at).div_ceil(GRAIN_BYTES);
+            whole = *grains <= u64::from(map.sector_used(sector));
+            at = until;
+        }
+        if !whole {
+            let what = format!("{} bytes at {} wait to be freed, but are not in use", extent.len, extent.offset);
+            return Err(Error::corrupt(FileId::Data, superblock.record.0.offset, what));
+        }
+    }
+    Ok(())
+}
+
 fn log_config(superblock: &Superblock, options: &EngineOptions) -> LogConfig {
     LogConfig {
         database_id: superblock.database_id,
         segment_bytes: superblock.segment_bytes,
         incarnation: superblock.incarnation,
-        regions_max: u32::try_from(options.log_bytes_max / u64::from(superblock.segment_bytes)).unwrap_or(u32::MAX).max(4),
+        regions_max: u32::try_from(options.log_bytes_max / u64::from(superblock.segment_bytes.max(1))).unwrap_or(u32::MAX).max(4),
     }
 }
 
