@@ -409,16 +409,16 @@ fn a_log_cut_anywhere_is_refused() {
 #[test]
 fn fields_that_lie_under_a_right_checksum_never_panic_or_hang() {
     for files in [stored_tiny(), stored_crashed()] {
-        let newest = if field(&files.data, 56) > field(&files.data, 4096 + 56) { 0 } else { 4096 };
-        let record = field(&files.data, newest + 80) as usize;
-        let record_len = files.data[record..].len().min(field(&files.data, newest + 88) as usize);
-        let places = (12..120).map(|at| newest + at).chain((0..record_len).map(|at| record + at));
+        let newest = if field(&files.data, 64) > field(&files.data, 4096 + 64) { 0 } else { 4096 };
+        let record = field(&files.data, newest + 96) as usize;
+        let record_len = files.data[record..].len().min(field(&files.data, newest + 104) as usize);
+        let places = (12..128).map(|at| newest + at).chain((0..record_len).map(|at| record + at));
         for at in places {
             for bit in [0, 7] {
                 let mut data = files.data.clone();
                 data[at] ^= 1 << bit;
                 let checksum = crc32(&data[record..record + record_len]);
-                data[newest + 96..newest + 100].copy_from_slice(&checksum.to_le_bytes());
+                data[newest + 112..newest + 116].copy_from_slice(&checksum.to_le_bytes());
                 let checksum = crc32(&data[newest..newest + 252]);
                 data[newest + 252..newest + 256].copy_from_slice(&checksum.to_le_bytes());
                 let storage = Files { data, log: files.log.clone() }.storage();
@@ -457,6 +457,28 @@ fn values_in_space_reused_since_the_last_checkpoint_survive_a_crash() {
         assert_eq!(again.check().unwrap().problems, Vec::<String>::new());
         db.checkpoint().unwrap();
     }
+}
+
+#[test]
+fn the_dumps_in_the_format_s_description_are_of_these_files() {
+    let page = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/file-format.md");
+    let [tiny, _, log] = stored();
+    let mut file = None;
+    let mut lines = 0;
+    for line in fs::read_to_string(page).unwrap().lines() {
+        match line {
+            "<!-- tiny.ldb -->" => file = Some(&tiny),
+            "<!-- crashed.ldb-log -->" => file = Some(&log),
+            _ => {}
+        }
+        let Some((at, dump)) = line.split_once(": ").filter(|(at, _)| at.len() == 8) else { continue };
+        let Ok(at) = usize::from_str_radix(at, 16) else { continue };
+        let bytes = &file.expect("the file is named before its dump")[at..at + 16];
+        let expected: Vec<String> = bytes.chunks(2).map(|pair| format!("{:02x}{:02x}", pair[0], pair[1])).collect();
+        assert!(dump.starts_with(&expected.join(" ")), "{line}\nis {}", expected.join(" "));
+        lines += 1;
+    }
+    assert!(lines > 30, "the dumps were found");
 }
 
 #[test]

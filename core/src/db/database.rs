@@ -114,8 +114,7 @@ impl Database {
                 entry.id
             }
             None => {
-                let id = self.transaction(|tx| Ok(tx.table(table)?.id()))?;
-                id
+                self.transaction(|tx| Ok(tx.table(table)?.id()))?
             }
         };
         Ok(AutoTable { database: self, id, types: PhantomData })

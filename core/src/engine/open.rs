@@ -91,7 +91,7 @@ impl Engine {
         let OpenArguments { storage, env, options, progress } = arguments;
         progress(RecoveryStage::Superblocks);
         let opened = match SuperblockSlots::read(&*storage)? {
-            SuperblockSlots::Found { newest, .. } => recover(storage, env, options, newest, progress)?,
+            SuperblockSlots::Found(newest) => recover(storage, env, options, *newest, progress)?,
             SuperblockSlots::Empty => create(storage, env, options)?,
         };
         progress(RecoveryStage::Done);
@@ -125,7 +125,7 @@ impl Engine {
             return Err(Error::invalid("the database was written to while it was being closed; close it again"));
         }
         self.stop(Stopped::Closed);
-        self.storage().set_len(FileId::Log, 0)?;
+        Log::discard(self.storage())?;
         self.cut_file()?;
         // What these two make durable is only tidiness: the superblock already says that the log may be absent.
         let _ = self.storage().sync(FileId::Log)?;
@@ -142,7 +142,11 @@ impl Engine {
             work.plan.push_back(Task::Checkpoint);
         }
         drop(work);
-        self.run_until_idle()
+        self.run_until_idle()?;
+        match self.writer.lock().log.as_mut() {
+            Some(log) => log.trim(self.storage()),
+            None => Ok(()),
+        }
     }
 
     /// Merges everything, moves the end of the file down, and cuts it. Restartable.

@@ -192,7 +192,7 @@ impl SpaceMap {
     pub(crate) fn reserve(&mut self, extent: Extent) -> Result<()> {
         let grains = extent.grains();
         let end_sector = grains.end.div_ceil(GRAINS_PER_SECTOR);
-        if extent.offset % GRAIN_BYTES != 0
+        if !extent.offset.is_multiple_of(GRAIN_BYTES)
             || grains.start < RESERVED_SECTORS * GRAINS_PER_SECTOR
             || end_sector > self.limit_sectors
         {

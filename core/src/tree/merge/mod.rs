@@ -130,6 +130,7 @@ impl Merge {
         }
     }
 
+    #[cfg(test)]
     /// Everything below this key is in the new tree, though perhaps not yet in a node; `None` at the start.
     pub(crate) fn position(&self) -> Option<&[u8]> {
         self.output.position()

@@ -1,5 +1,5 @@
 //! Times of this layer alone, on a million records in memory. Run with
-//! `cargo test --release -p lightning-db --lib tree::bench -- --ignored --nocapture`.
+//! `cargo test --release -p lightning-db --lib tree::tests::bench -- --ignored --nocapture --test-threads 1`.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
