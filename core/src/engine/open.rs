@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::commit::{Durable, apply_operations};
 use super::maintenance::{Job, Progress, Task, Work};
@@ -91,7 +91,7 @@ impl Engine {
         let OpenArguments { storage, env, options, progress } = arguments;
         progress(RecoveryStage::Superblocks);
         let opened = match SuperblockSlots::read(&*storage)? {
-            SuperblockSlots::Found { newest, .. } => recover(storage, env, options, newest, progress)?,
+            SuperblockSlots::Found(newest) => recover(storage, env, options, *newest, progress)?,
             SuperblockSlots::Empty => create(storage, env, options)?,
         };
         progress(RecoveryStage::Done);
@@ -125,7 +125,7 @@ impl Engine {
             return Err(Error::invalid("the database was written to while it was being closed; close it again"));
         }
         self.stop(Stopped::Closed);
-        self.storage().set_len(FileId::Log, 0)?;
+        Log::discard(self.storage())?;
         self.cut_file()?;
         // What these two make durable is only tidiness: the superblock already says that the log may be absent.
         let _ = self.storage().sync(FileId::Log)?;
@@ -142,7 +142,11 @@ impl Engine {
             work.plan.push_back(Task::Checkpoint);
         }
         drop(work);
-        self.run_until_idle()
+        self.run_until_idle()?;
+        match self.writer.lock().log.as_mut() {
+            Some(log) => log.trim(self.storage()),
+            None => Ok(()),
+        }
     }
 
     /// Merges everything, moves the end of the file down, and cuts it. Restartable.
@@ -430,6 +434,7 @@ impl State {
             tickets: Mutex::new(Tickets::default()),
             optimistic: Mutex::default(),
             memtable_bytes: AtomicUsize::new(memtable_bytes),
+            opening: AtomicBool::new(false),
             options,
         }
     }
@@ -445,7 +450,10 @@ impl Engine {
         while work.job.is_some() {
             match self.step_in(&mut work) {
                 Ok(_) => {}
-                Err(Error::Pending(_)) => return Ok(()),
+                Err(Error::Pending(_)) => {
+                    self.opening.store(true, Ordering::Release);
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }
