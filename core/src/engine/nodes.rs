@@ -9,7 +9,7 @@ use crate::codec::checksum::crc32;
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
 use crate::tree::node::Node;
-use crate::tree::{NodeRef, NodeSource};
+use crate::tree::{self, Found, NodeRef, NodeSource, Root};
 
 /// No node is longer: a key and a value at their limits, and room.
 const NODE_BYTES_MAX: u32 = 1 << 20;
@@ -48,6 +48,34 @@ impl Nodes {
         self.cache.invalidate(offset);
     }
 
+    /// Looks `key` up in a tree.
+    #[inline]
+    pub(super) fn find(&self, root: &Root, key: &[u8]) -> Result<Option<Found>> {
+        match self.find_resident(root, key) {
+            Some(found) => Ok(found),
+            None => tree::get(self, Some(*root), key),
+        }
+    }
+
+    /// The same without locks, reading nothing from storage: `None` when some node on the way is not at hand, or not what
+    /// it should be.
+    fn find_resident(&self, root: &Root, key: &[u8]) -> Option<Option<Found>> {
+        let pin = self.cache.pin()?;
+        let (mut offset, mut level) = (root.node.offset, root.height);
+        loop {
+            let node = pin.get(offset)?;
+            let view = node.view();
+            if view.level() != level {
+                return None;
+            }
+            if level == 0 {
+                return Some(view.search(key).ok().map(|index| Found::new(node.to_arc(), index)));
+            }
+            offset = view.child(view.child_index(key))?.offset;
+            level -= 1;
+        }
+    }
+
     /// Reads, proves and parses a node without keeping it: for checks that must see what storage really holds.
     pub(super) fn read_uncached(&self, reference: &NodeRef) -> Result<Node> {
         if reference.len > NODE_BYTES_MAX || reference.len == 0 {
@@ -67,6 +95,9 @@ impl Nodes {
 
 impl NodeSource for Nodes {
     fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
+        if let Some(node) = self.cache.pin().and_then(|pin| pin.get(reference.offset).map(|node| node.to_arc())) {
+            return Ok(node);
+        }
         if let Some(node) = self.cache.get(reference.offset) {
             return Ok(node);
         }
