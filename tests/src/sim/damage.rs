@@ -128,7 +128,8 @@ impl Damage {
         match random.below(8) {
             0 => Damage::Zeros(file, offset / SECTOR_BYTES * SECTOR_BYTES),
             1 => Damage::Noise(file, offset / SECTOR_BYTES * SECTOR_BYTES),
-            2 => Damage::Cut(file, offset),
+            // Two empty files are a new database, and a closed one's log is empty.
+            2 => Damage::Cut(file, offset.max(1)),
             _ => Damage::Bit(file, offset, random.below(8) as u8),
         }
     }
