@@ -51,13 +51,6 @@ impl Nodes {
         counters
     }
 
-<<<<<<< HEAD
-=======
-    pub(crate) fn set_budget(&self, budget_bytes: usize) {
-        self.cache.set_budget(budget_bytes.saturating_sub(self.points.bytes()));
-    }
-
->>>>>>> readpath
     /// Whoever is about to write at `offset` says so first: the node that was there is no longer what a reference to this
     /// offset means.
     pub(super) fn invalidate(&self, offset: u64) {
