@@ -183,6 +183,14 @@ impl Database {
         self.shared.engine.step()
     }
 
+    /// Makes every commit so far durable, whatever durability it was made with. On an asynchronous storage this answers
+    /// [`Error::Pending`] until the barrier is complete, and is called again then; a commit that answered so itself was
+    /// applied, and this is what it waits for.
+    pub fn sync(&self) -> Result<()> {
+        let engine = &self.shared.engine;
+        engine.make_durable(engine.head().sequence)
+    }
+
     /// The platform has completed a barrier it had answered with [`Sync::Pending`](crate::env::Sync::Pending).
     pub fn complete_sync(&self, ticket: SyncTicket, result: Result<(), String>) {
         self.shared.engine.complete_sync(ticket, result);
