@@ -250,7 +250,12 @@ impl Database {
             return background.wait_for_room(engine);
         }
         while engine.must_wait() {
-            engine.step()?;
+            if engine.step()? == Progress::Idle {
+                engine.freeze_now();
+                if engine.step()? == Progress::Idle {
+                    break;
+                }
+            }
         }
         Ok(())
     }
