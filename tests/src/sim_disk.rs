@@ -150,6 +150,11 @@ impl SimDisk {
         self.lock().stale_cache = keep;
     }
 
+    /// Empties both files durably, as a person who deletes them.
+    pub fn erase(&self) {
+        self.lock().files = Default::default();
+    }
+
     /// Changes a stored bit, unless a write that is still on its way overwrites it. Beyond the end of the file nothing
     /// happens.
     pub fn flip_bit(&self, file: FileId, offset: u64, bit: u8) {

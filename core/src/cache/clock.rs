@@ -10,7 +10,11 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
 
+use super::residents::{Pin, Residents};
 use crate::env::sync::Mutex;
+
+/// The table of residents is made for nodes of this many bytes. Smaller ones are found under a lock once it is full.
+const NODE_BYTES_TYPICAL: usize = 4096;
 
 /// Locks are spread over this many shards.
 const SHARDS: usize = 16;
@@ -19,6 +23,9 @@ const SHARDS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct NodeCache<T> {
     shards: Vec<Mutex<Shard<T>>>,
+    /// Some of what the shards hold. Changed only under the lock of the node's shard.
+    residents: Residents<T>,
+    table_bytes: usize,
     shard_budget: AtomicUsize,
     hits: AtomicUsize,
     misses: AtomicUsize,
@@ -54,7 +61,11 @@ pub(crate) struct CacheCounters {
 
 impl<T> NodeCache<T> {
     pub(crate) fn new(budget_bytes: usize) -> Self {
+        let nodes = budget_bytes / NODE_BYTES_TYPICAL;
+        let table_bytes = Residents::<T>::bytes(nodes);
         Self {
+            residents: Residents::new(nodes),
+            table_bytes,
             shards: (0..SHARDS)
                 .map(|_| {
                     Mutex::new(Shard {
@@ -66,7 +77,7 @@ impl<T> NodeCache<T> {
                     })
                 })
                 .collect(),
-            shard_budget: AtomicUsize::new(budget_bytes / SHARDS),
+            shard_budget: AtomicUsize::new(budget_bytes.saturating_sub(table_bytes) / SHARDS),
             hits: AtomicUsize::new(0),
             misses: AtomicUsize::new(0),
             evictions: AtomicUsize::new(0),
@@ -76,6 +87,13 @@ impl<T> NodeCache<T> {
     fn shard(&self, offset: u64) -> &Mutex<Shard<T>> {
         let mixed = (offset >> 6).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60;
         &self.shards[mixed as usize % SHARDS]
+    }
+
+    /// Says that this thread reads nodes without locks for the time of one descent. `None` when it has to use
+    /// [`get`](Self::get); so too for a node that the pin does not find.
+    #[inline]
+    pub(crate) fn pin(&self) -> Option<Pin<'_, T>> {
+        self.residents.pin()
     }
 
     /// The node at `offset`, if resident.
@@ -100,8 +118,9 @@ impl<T> NodeCache<T> {
             return;
         }
         let mut shard = self.shard(offset).lock();
-        shard.remove(offset);
-        let evicted = shard.make_room(budget - bytes);
+        shard.remove(offset, &self.residents);
+        let evicted = shard.make_room(budget - bytes, &self.residents);
+        self.residents.insert(offset, &node);
         shard.bytes += bytes;
         let entry = Some(Slot { offset, bytes, referenced: AtomicBool::new(false), node });
         let slot = match shard.vacant.pop() {
@@ -121,19 +140,20 @@ impl<T> NodeCache<T> {
 
     /// The extent at `offset` is about to hold something else.
     pub(crate) fn invalidate(&self, offset: u64) {
-        self.shard(offset).lock().remove(offset);
+        self.shard(offset).lock().remove(offset, &self.residents);
     }
 
     /// Changes the budget; eviction follows with the next inserts.
     pub(crate) fn set_budget(&self, budget_bytes: usize) {
-        self.shard_budget.store(budget_bytes / SHARDS, Ordering::Relaxed);
+        self.shard_budget.store(budget_bytes.saturating_sub(self.table_bytes) / SHARDS, Ordering::Relaxed);
     }
 
     pub(crate) fn counters(&self) -> CacheCounters {
         let mut counters = CacheCounters {
-            hits: self.hits.load(Ordering::Relaxed),
+            hits: self.hits.load(Ordering::Relaxed).wrapping_add(self.residents.hits()),
             misses: self.misses.load(Ordering::Relaxed),
             evictions: self.evictions.load(Ordering::Relaxed),
+            resident_bytes: self.table_bytes,
             ..CacheCounters::default()
         };
         for shard in &self.shards {
@@ -146,24 +166,25 @@ impl<T> NodeCache<T> {
 }
 
 impl<T> Shard<T> {
-    fn remove(&mut self, offset: u64) {
+    fn remove(&mut self, offset: u64, residents: &Residents<T>) {
         if let Some(slot) = self.slot_of.remove(&offset)
             && let Some(entry) = self.slots[slot].take()
         {
+            residents.remove(offset);
             self.bytes -= entry.bytes;
             self.vacant.push(slot);
         }
     }
 
-    fn make_room(&mut self, target_bytes: usize) -> usize {
+    fn make_room(&mut self, target_bytes: usize, residents: &Residents<T>) -> usize {
         let mut evicted = 0;
         while self.bytes > target_bytes {
             self.hand = if self.hand + 1 >= self.slots.len() { 0 } else { self.hand + 1 };
             match self.slots.get(self.hand) {
-                Some(Some(slot)) if slot.referenced.swap(false, Ordering::Relaxed) => {}
+                Some(Some(slot)) if residents.take_used(slot.offset) | slot.referenced.swap(false, Ordering::Relaxed) => {}
                 Some(Some(slot)) => {
                     let offset = slot.offset;
-                    self.remove(offset);
+                    self.remove(offset, residents);
                     evicted += 1;
                 }
                 _ => {}
@@ -180,11 +201,12 @@ mod tests {
     #[test]
     fn stays_within_its_budget_and_keeps_what_is_used() {
         let cache = NodeCache::<u64>::new(SHARDS * 1000);
+        let budget = SHARDS * 1000;
         for round in 0..50u64 {
             for offset in 0..400u64 {
                 cache.insert((round * 400 + offset) * 64, Arc::new(offset), 100);
                 cache.get(0);
-                assert!(cache.counters().resident_bytes <= SHARDS * 1000);
+                assert!(cache.counters().resident_bytes <= budget);
             }
         }
         assert!(cache.get(0).is_some(), "read all the time");

@@ -114,8 +114,7 @@ impl Database {
                 entry.id
             }
             None => {
-                let id = self.transaction(|tx| Ok(tx.table(table)?.id()))?;
-                id
+                self.transaction(|tx| Ok(tx.table(table)?.id()))?
             }
         };
         Ok(AutoTable { database: self, id, types: PhantomData })
@@ -234,6 +233,7 @@ impl Database {
     /// Waits, or works, until there is room in memory for more changes.
     pub(super) fn admit(&self) -> Result<()> {
         let engine = &self.shared.engine;
+        engine.finish_opening()?;
         if !engine.must_wait() {
             return Ok(());
         }
@@ -242,7 +242,12 @@ impl Database {
             return background.wait_for_room(engine);
         }
         while engine.must_wait() {
-            engine.step()?;
+            if engine.step()? == Progress::Idle {
+                engine.freeze_now();
+                if engine.step()? == Progress::Idle {
+                    break;
+                }
+            }
         }
         Ok(())
     }

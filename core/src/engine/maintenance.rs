@@ -145,8 +145,14 @@ impl NodeSink for JobSink<'_> {
 impl Engine {
     /// Does one bounded piece of background work. `NotResident` and `Pending` mean: fetch or wait, then call again.
     pub(crate) fn step(&self) -> Result<Progress> {
+        if let Some(stopped @ super::state::Stopped::Poisoned(_)) = &self.writer.lock().stopped {
+            return Err(stopped.error());
+        }
         let mut work = self.work.lock();
-        self.step_in(&mut work)
+        self.step_in(&mut work).map_err(|error| match error {
+            Error::OutcomeUnknown { cause } => Error::Poisoned { cause },
+            error => error,
+        })
     }
 
     pub(super) fn do_step(&self, work: &mut Work) -> Result<Progress> {

@@ -3,13 +3,14 @@
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
+use core::cmp::Ordering;
 
-use crate::cache::{CacheCounters, NodeCache};
+use crate::cache::{CacheCounters, NodeCache, Pin, Point, Points};
 use crate::codec::checksum::crc32;
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
 use crate::tree::node::Node;
-use crate::tree::{NodeRef, NodeSource};
+use crate::tree::{self, Found, NodeRef, NodeSource, Root};
 
 /// No node is longer: a key and a value at their limits, and room.
 const NODE_BYTES_MAX: u32 = 1 << 20;
@@ -17,10 +18,14 @@ const NODE_BYTES_MAX: u32 = 1 << 20;
 /// What a resident node takes beside its bytes.
 const NODE_OVERHEAD_BYTES: usize = 160;
 
+/// This part of the budget remembers where keys were found.
+const POINTS_SHARE: usize = 32;
+
 /// The resident nodes and the storage behind them.
 pub(crate) struct Nodes {
     storage: Arc<dyn Storage>,
     cache: NodeCache<Node>,
+    points: Points,
 }
 
 impl core::fmt::Debug for Nodes {
@@ -31,7 +36,9 @@ impl core::fmt::Debug for Nodes {
 
 impl Nodes {
     pub(crate) fn new(storage: Arc<dyn Storage>, budget_bytes: usize) -> Self {
-        Self { storage, cache: NodeCache::new(budget_bytes) }
+        let points = Points::new(budget_bytes / POINTS_SHARE);
+        let cache = NodeCache::new(budget_bytes.saturating_sub(points.bytes()));
+        Self { storage, cache, points }
     }
 
     pub(crate) fn storage(&self) -> &dyn Storage {
@@ -39,17 +46,52 @@ impl Nodes {
     }
 
     pub(crate) fn counters(&self) -> CacheCounters {
-        self.cache.counters()
-    }
-
-    pub(crate) fn set_budget(&self, budget_bytes: usize) {
-        self.cache.set_budget(budget_bytes);
+        let mut counters = self.cache.counters();
+        counters.resident_bytes += self.points.bytes();
+        counters
     }
 
     /// Whoever is about to write at `offset` says so first: the node that was there is no longer what a reference to this
     /// offset means.
     pub(super) fn invalidate(&self, offset: u64) {
         self.cache.invalidate(offset);
+    }
+
+    /// Looks `key` up in a tree.
+    #[inline]
+    pub(super) fn find(&self, root: &Root, key: &[u8]) -> Result<Option<Found>> {
+        let resident = self.cache.pin().and_then(|pin| find_resident(&pin, root, key, |_, _| {}));
+        match resident {
+            Some(found) => Ok(found),
+            None => tree::get(self, Some(*root), key),
+        }
+    }
+
+    /// Looks `key` up in the base that came with publication `since`, which the caller's version holds.
+    #[inline]
+    pub(super) fn find_in_base(&self, base: &Root, since: u64, key: &[u8]) -> Result<Option<Found>> {
+        match self.find_resident_in_base(base, since, key) {
+            Some(found) => Ok(found),
+            None => tree::get(self, Some(*base), key),
+        }
+    }
+
+    fn find_resident_in_base(&self, base: &Root, since: u64, key: &[u8]) -> Option<Option<Found>> {
+        let pin = self.cache.pin()?;
+        let point = Point::new(since, key);
+        if let Some((leaf, entry)) = point.and_then(|point| self.points.get(point))
+            && let Some(leaf) = pin.get(leaf)
+            && leaf.level() == 0
+            && entry < leaf.len()
+            && leaf.view().compare(entry, key) == Ordering::Equal
+        {
+            return Some(Some(Found::new(leaf.to_arc(), entry)));
+        }
+        find_resident(&pin, base, key, |leaf, entry| {
+            if let Some(point) = point {
+                self.points.insert(point, leaf, entry);
+            }
+        })
     }
 
     /// Reads, proves and parses a node without keeping it: for checks that must see what storage really holds.
@@ -69,8 +111,36 @@ impl Nodes {
     }
 }
 
+/// Descends without locks, reading nothing from storage: `None` when some node on the way is not at hand, or not what it
+/// should be. Tells the offset of the leaf and the entry where the key was found.
+fn find_resident(
+    pin: &Pin<'_, Node>,
+    root: &Root,
+    key: &[u8],
+    found_at: impl FnOnce(u64, usize),
+) -> Option<Option<Found>> {
+    let (mut offset, mut level) = (root.node.offset, root.height);
+    loop {
+        let node = pin.get(offset)?;
+        let view = node.view();
+        if view.level() != level {
+            return None;
+        }
+        if level == 0 {
+            let Ok(index) = view.search(key) else { return Some(None) };
+            found_at(offset, index);
+            return Some(Some(Found::new(node.to_arc(), index)));
+        }
+        offset = view.child(view.child_index(key))?.offset;
+        level -= 1;
+    }
+}
+
 impl NodeSource for Nodes {
     fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
+        if let Some(node) = self.cache.pin().and_then(|pin| pin.get(reference.offset).map(|node| node.to_arc())) {
+            return Ok(node);
+        }
         if let Some(node) = self.cache.get(reference.offset) {
             return Ok(node);
         }

@@ -46,7 +46,9 @@ pub(crate) fn get<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> R
         if layer.merged_below.as_ref().is_some_and(|floor| key < &**floor) {
             continue;
         }
-        if let Some(found) = tree::get(&**nodes, layer.run.points, key)? {
+        if let Some(points) = &layer.run.points
+            && let Some(found) = nodes.find(points, key)?
+        {
             return Ok(found_value(found));
         }
         if layer.run.intervals.is_some()
@@ -55,7 +57,8 @@ pub(crate) fn get<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> R
             return Ok(None);
         }
     }
-    Ok(tree::get(&**nodes, layers.base, key)?.and_then(found_value))
+    let Some(base) = &layers.base else { return Ok(None) };
+    Ok(nodes.find_in_base(base, layers.base_since, key)?.and_then(found_value))
 }
 
 fn found_value<'a>(found: Found) -> Option<FoundValue<'a>> {

@@ -17,7 +17,14 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Entry `index` of `leaf`.
+    #[inline]
+    pub(crate) fn new(leaf: Arc<Node>, index: usize) -> Self {
+        Self { leaf, index }
+    }
+
     /// What the key maps to.
+    #[inline]
     pub(crate) fn slot(&self) -> Slot<'_> {
         // The index is one the search gave, so there is a slot.
         self.leaf.view().slot(self.index).unwrap_or(Slot::Tombstone)

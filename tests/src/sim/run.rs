@@ -109,6 +109,8 @@ pub struct Runner<E: Engine> {
     faults_at_open: u64,
     failed_syncs_at_open: u64,
     limited: bool,
+    /// Whether the database was ever open.
+    made: bool,
     stats: Stats,
 }
 
@@ -127,6 +129,7 @@ impl<E: Engine> Runner<E> {
             faults_at_open: 0,
             failed_syncs_at_open: 0,
             limited: false,
+            made: false,
             stats: Stats { runs: 1, ..Stats::default() },
         }
     }
@@ -247,8 +250,10 @@ impl<E: Engine> Runner<E> {
     fn probe_poisoned(&mut self) -> Result<(), String> {
         let Some(engine) = &self.engine else { return Ok(()) };
         let write = [TxOp::Put(0, key(b"after poison"), value(1, 4))];
+        let faults_before = self.site.disk.faults_met();
         match engine.transaction(Some(Durability::Relaxed), &write) {
             Err(Error::Poisoned { .. }) => {}
+            Err(_) if self.site.disk.faults_met() > faults_before => {}
             other => return Err(format!("a handle that must be poisoned answers a commit with {other:?}")),
         }
         let faults_before = self.site.disk.faults_met();
@@ -438,6 +443,7 @@ impl<E: Engine> Runner<E> {
             match opened {
                 Ok((engine, found)) => {
                     self.model.recovered(&found, loss.unsynced, loss.cache).map_err(|what| format!("after opening: {what}"))?;
+                    self.made = true;
                     self.faults_at_open = faults_before;
                     self.failed_syncs_at_open = failed_syncs_before;
                     self.engine = Some(engine);
@@ -447,6 +453,8 @@ impl<E: Engine> Runner<E> {
                     };
                 }
                 Err(Wrong::Answer(what)) => return Err(format!("after opening: {what}")),
+                // Half made, and nothing in it yet: a person would delete it and begin again.
+                Err(Wrong::Error(Error::NotADatabase { .. })) if !self.made => disk.erase(),
                 Err(Wrong::Error(error)) => {
                     if disk.faults_met() == faults_before {
                         return Err(format!("cannot open: {}: {error}", error.name()));
