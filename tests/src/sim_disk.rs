@@ -61,6 +61,7 @@ struct State {
     crashed: bool,
     faults_met: u64,
     failed_syncs: u64,
+    trace: bool,
     /// Whether reads after a failed sync go on showing what was lost, also after reopening, until the power goes.
     stale_cache: bool,
 }
@@ -100,6 +101,7 @@ impl SimDisk {
                 crashed: false,
                 faults_met: 0,
                 failed_syncs: 0,
+                trace: false,
                 stale_cache: false,
             }),
         }
@@ -148,6 +150,11 @@ impl SimDisk {
         self.lock().stale_cache = keep;
     }
 
+    /// Empties both files durably, as a person who deletes them.
+    pub fn erase(&self) {
+        self.lock().files = Default::default();
+    }
+
     /// Changes a stored bit, unless a write that is still on its way overwrites it. Beyond the end of the file nothing
     /// happens.
     pub fn flip_bit(&self, file: FileId, offset: u64, bit: u8) {
@@ -158,6 +165,11 @@ impl SimDisk {
                 *byte ^= 1 << (bit % 8);
             }
         }
+    }
+
+    /// Prints every I/O, for whoever reads a failing run.
+    pub fn trace(&self, trace: bool) {
+        self.lock().trace = trace;
     }
 
     /// The machine goes down now, as at a scheduled crash but between two I/Os.
@@ -179,6 +191,9 @@ impl SimDisk {
     /// still in danger of a later power loss. Faults to come stay.
     pub fn kill(&self) {
         let mut state = self.lock();
+        if state.trace {
+            println!("      killed");
+        }
         state.crashed = false;
         if !state.stale_cache {
             state.files.iter_mut().for_each(SimFile::drop_cache);
@@ -191,6 +206,9 @@ impl SimDisk {
         let mut state = self.lock();
         state.crashed = false;
         let mut random = Random::new(seed);
+        if state.trace {
+            println!("      power lost");
+        }
         power_loss::strike(&mut state.files, &mut random);
     }
 
@@ -325,7 +343,7 @@ impl Storage for SimDisk {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Io {
     Read,
     Write,
@@ -339,9 +357,16 @@ impl State {
             return Err(crashed(file, offset, len));
         }
         self.io_count += 1;
-        let Some(due) = self.faults.first_entry().filter(|due| *due.key() <= self.io_count) else {
-            return Ok(None);
-        };
+        let fault = self.meet(io, len);
+        if self.trace {
+            let fault = fault.map_or(String::new(), |fault| format!(", {fault:?}"));
+            println!("      I/O {}: {io:?} {file}, {len} bytes at {offset}{fault}", self.io_count);
+        }
+        Ok(fault)
+    }
+
+    fn meet(&mut self, io: Io, len: u64) -> Option<Fault> {
+        let due = self.faults.first_entry().filter(|due| *due.key() <= self.io_count)?;
         let fault = *due.get();
         let concerns = match fault {
             Fault::Error => true,
@@ -356,7 +381,7 @@ impl State {
             self.faults_met += 1;
             self.faults.pop_first();
         }
-        Ok(concerns.then_some(fault))
+        concerns.then_some(fault)
     }
 
     /// How long `file` may become.
@@ -371,12 +396,22 @@ impl State {
         full
     }
 
-    /// Does any part of a write that fails.
+    /// Does any part of a write that fails. It stays one write of its whole range: what a power loss may ruin lies around
+    /// that, not around each part.
     fn write_partly(&mut self, file: FileId, offset: u64, buf: &[u8]) {
         let Self { files, random, .. } = self;
-        for (start, part) in power_loss::torn(offset, buf, random) {
-            files[file as usize].change(Change::Write { offset: start, bytes: part.to_vec() });
+        let file = &mut files[file as usize];
+        let parts = power_loss::torn(offset, buf, random);
+        let Some((start, last)) = parts.last() else { return };
+        let written_end = start + last.len() as u64;
+        let end = (file.visible.len() as u64).clamp(written_end, offset + buf.len() as u64);
+        let mut bytes = file.visible.get(offset as usize..).unwrap_or(&[]).to_vec();
+        bytes.resize((end - offset) as usize, 0);
+        for (start, part) in parts {
+            let at = (start - offset) as usize;
+            bytes[at..at + part.len()].copy_from_slice(part);
         }
+        file.change(Change::Write { offset, bytes });
     }
 }
 

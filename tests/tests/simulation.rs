@@ -64,7 +64,7 @@ fn a_failure_shrinks_to_what_matters() {
     let plan = Plan::new((0..100).find(failing).unwrap(), 200, Weather::Crashes);
     let failure = run::<NoSync>(&plan).unwrap_err();
     let (small, failure) = shrink::<NoSync>(&plan, &failure, 5000);
-    assert!(small.actions.len() <= 5, "{small:#?}");
+    assert!(small.actions.len() * 10 < plan.actions.len(), "{small:#?}");
     assert_eq!(run::<NoSync>(&small), Err(failure));
     run::<Reference>(&small).unwrap();
 }

@@ -103,6 +103,7 @@ impl Writer for Vec<u8> {
     }
 }
 
+#[cfg(test)]
 /// Bytes a varint of `value` takes: 1 to 10.
 pub(crate) fn varint_len(value: u64) -> usize {
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)

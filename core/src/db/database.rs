@@ -7,7 +7,7 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use super::catalogue::{Catalogue, check_types};
-use super::exclusive::Exclusive;
+use super::exclusive::{Exclusive, ExclusiveGuard};
 use super::found::Found;
 use super::isolation::Isolation;
 use super::options::Options;
@@ -42,6 +42,8 @@ pub(super) struct Shared {
     pub options: Options,
     pub recovery: RecoveryReport,
     #[cfg(feature = "std")]
+    pub row_locks: Arc<super::row_locks::RowLocks>,
+    #[cfg(feature = "std")]
     pub background: Option<super::background::Background>,
     /// Names the database among those open in this process.
     #[cfg(feature = "std")]
@@ -70,6 +72,8 @@ impl Database {
                 background: options
                     .background_thread
                     .then(|| super::background::Background::start(&engine, options.durability)),
+                #[cfg(feature = "std")]
+                row_locks: Arc::default(),
                 #[cfg(feature = "std")]
                 registered: None,
                 engine,
@@ -110,8 +114,7 @@ impl Database {
                 entry.id
             }
             None => {
-                let id = self.transaction(|tx| Ok(tx.table(table)?.id()))?;
-                id
+                self.transaction(|tx| Ok(tx.table(table)?.id()))?
             }
         };
         Ok(AutoTable { database: self, id, types: PhantomData })
@@ -136,13 +139,10 @@ impl Database {
         self.admit()?;
         let (result, appended) = {
             let mut exclusive = shared.exclusive.lock()?;
-            let mut tx = WriteTransaction::new(
-                Arc::clone(&shared.engine),
-                Arc::clone(&shared.catalogue),
-                shared.engine.head(),
-                Isolation::Serializable,
-            );
+            let mut tx = WriteTransaction::new(shared, shared.engine.head(), Isolation::Serializable);
             tx.reads.exclusive = true;
+            #[cfg(feature = "std")]
+            let _writer = super::row_locks::WriterParty::new(&shared.row_locks, tx.rows.party);
             tx.deadline_ns = Some((start + TRANSACTION_MS_MAX * 1_000_000, TRANSACTION_MS_MAX));
             let result = body(&mut tx)?;
             (result, self.commit_changes(&mut tx, durability, exclusive.buffer())?)
@@ -155,12 +155,7 @@ impl Database {
     /// have changed what `isolation` protects.
     pub fn begin(&self, isolation: Isolation) -> Transaction {
         let shared = &*self.shared;
-        let mut tx = WriteTransaction::new(
-            Arc::clone(&shared.engine),
-            Arc::clone(&shared.catalogue),
-            shared.engine.version(),
-            isolation,
-        );
+        let mut tx = WriteTransaction::new(shared, shared.engine.version(), isolation);
         tx.deadline_ns =
             Some((shared.engine.env.clock.monotonic_ns() + TRANSACTION_MS_MAX * 1_000_000, TRANSACTION_MS_MAX));
         Transaction { pin: shared.engine.begin_optimistic(tx.version.sequence), database: self.clone(), tx }
@@ -238,6 +233,7 @@ impl Database {
     /// Waits, or works, until there is room in memory for more changes.
     pub(super) fn admit(&self) -> Result<()> {
         let engine = &self.shared.engine;
+        engine.finish_opening()?;
         if !engine.must_wait() {
             return Ok(());
         }
@@ -331,6 +327,14 @@ impl Database {
         }
     }
 
+    /// Whether some transaction has locked rows, so that writers must look before they write.
+    fn rows_locked(&self) -> bool {
+        #[cfg(feature = "std")]
+        return self.shared.row_locks.any();
+        #[cfg(not(feature = "std"))]
+        false
+    }
+
     fn write_one(&self, key: &[u8], write: impl FnOnce(&mut OperationWriter<'_>)) -> Result<()> {
         let shared = &*self.shared;
         let start = shared.engine.env.clock.monotonic_ns();
@@ -379,6 +383,15 @@ pub struct Transaction {
 }
 
 impl Transaction {
+    /// The writer lock; a transaction that holds rows waits for it as part of the wait-for graph.
+    fn writer_lock<'s>(&self, shared: &'s Shared) -> Result<ExclusiveGuard<'s>> {
+        #[cfg(feature = "std")]
+        if self.tx.rows.locks.holds_any(self.tx.rows.party) {
+            return self.tx.rows.locks.take_writer(self.tx.rows.party, || shared.exclusive.try_lock());
+        }
+        shared.exclusive.lock()
+    }
+
     /// Makes everything permanent, with the database's durability, or nothing.
     pub fn commit(self) -> Result<()> {
         let durability = self.database.shared.options.durability;
@@ -391,7 +404,7 @@ impl Transaction {
         let start = shared.engine.env.clock.monotonic_ns();
         self.database.admit()?;
         let appended = {
-            let mut exclusive = shared.exclusive.lock()?;
+            let mut exclusive = self.writer_lock(&shared)?;
             self.database.commit_changes(&mut self.tx, durability, exclusive.buffer())
         };
         if let Err(Error::Conflict { .. } | Error::TransactionTooOld) = &appended {
@@ -448,7 +461,7 @@ impl<K: Key, V: Value> AutoTable<'_, K, V> {
         let value = value.lend();
         let bytes = V::encode(&value);
         let bytes = bytes.as_ref();
-        if bytes.len() > self.database.shared.engine.options.inline_bytes_max {
+        if bytes.len() > self.database.shared.engine.options.inline_bytes_max || self.database.rows_locked() {
             return self.database.transaction(|tx| tx.write_value(&key, bytes));
         }
         self.database.write_one(&key, |writer| writer.put(&key, bytes))

@@ -12,7 +12,7 @@ const BUFFER_BYTES_KEPT: usize = 1 << 20;
 mod imp {
     use super::{Result, Vec};
     use core::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
     /// The lock, and the buffer that commits are encoded in.
     #[derive(Debug, Default)]
@@ -41,6 +41,21 @@ mod imp {
             let buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
             self.holder.store(this, Ordering::Relaxed);
             Ok(ExclusiveGuard { lock: self, buffer })
+        }
+
+        /// The lock if nobody has it.
+        pub(crate) fn try_lock(&self) -> Result<Option<ExclusiveGuard<'_>>> {
+            let this = this_thread();
+            if self.holder.load(Ordering::Relaxed) == this {
+                return Err(super::nested());
+            }
+            let buffer = match self.buffer.try_lock() {
+                Ok(buffer) => buffer,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return Ok(None),
+            };
+            self.holder.store(this, Ordering::Relaxed);
+            Ok(Some(ExclusiveGuard { lock: self, buffer }))
         }
     }
 
@@ -88,7 +103,7 @@ mod imp {
     }
 }
 
-pub(super) use imp::Exclusive;
+pub(super) use imp::{Exclusive, ExclusiveGuard};
 
 fn nested() -> Error {
     Error::invalid("the database is used inside a transaction on it; use the transaction instead")

@@ -32,6 +32,10 @@ pub(super) struct ReadSet {
 }
 
 impl ReadSet {
+    pub(super) fn is_empty(&self) -> bool {
+        self.points.is_empty() && self.ranges.is_empty()
+    }
+
     pub(super) fn point(&mut self, isolation: Isolation, key: &[u8]) {
         if isolation == Isolation::Serializable && !self.exclusive && !self.points.contains(key) {
             self.points.insert(key.to_vec());

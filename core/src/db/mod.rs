@@ -12,6 +12,8 @@ mod found;
 mod isolation;
 mod options;
 mod range;
+#[cfg(feature = "std")]
+mod row_locks;
 mod snapshot;
 #[cfg(all(test, feature = "std"))]
 mod tests;

@@ -2,6 +2,7 @@
 
 use crate::engine::{Compression, Durability, EngineOptions};
 use crate::error::{Error, Result};
+use crate::log::LogConfig;
 
 /// How a database is opened. The defaults suit an application on a phone or a small server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Default for Options {
             log_bytes_max: None,
             file_bytes_max: 1 << 46,
             memtable_bytes: None,
-            log_segment_bytes: 1 << 20,
+            log_segment_bytes: LogConfig::SEGMENT_BYTES,
             inline_bytes_max: 8 << 10,
             background_thread: true,
         }

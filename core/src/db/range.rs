@@ -69,6 +69,7 @@ impl<K: Key, V: Value> Cursor<K, V> {
     }
 
     /// To the next key, and the entry there; `None` past the end of the range.
+    #[allow(clippy::should_implement_trait, reason = "it lends from the cursor, which an iterator cannot")]
     pub fn next(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
         self.inner.next()?;
         self.entry()

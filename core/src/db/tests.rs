@@ -261,3 +261,55 @@ fn relaxed_commits_survive_a_killed_process() {
     assert_eq!(again.snapshot().table(T).unwrap().len().unwrap(), 500);
     assert_eq!(again.recovery().replayed_commits, 500);
 }
+
+#[cfg(feature = "std")]
+#[test]
+fn a_locked_row_makes_writers_wait_and_circles_end_in_an_error() {
+    let db = open(&Arc::new(MemoryStorage::new()));
+    db.table(NUMBERS).unwrap().put(1, 0).unwrap();
+    db.table(NUMBERS).unwrap().put(2, 0).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    let mut tx = db.begin(Isolation::Snapshot);
+                    let value = tx.table(NUMBERS).unwrap().get_for_update(1).unwrap().unwrap().value().unwrap();
+                    tx.table(NUMBERS).unwrap().put(1, value + 1).unwrap();
+                    tx.commit().unwrap();
+                }
+            });
+        }
+        scope.spawn(|| {
+            for _ in 0..50 {
+                db.transaction(|tx| tx.table(NUMBERS)?.increment(1, 1).map(drop)).unwrap();
+            }
+        });
+    });
+    assert_eq!(db.table(NUMBERS).unwrap().get(1).unwrap(), Some(250), "no update was lost, and none was refused");
+
+    let mut a = db.begin(Isolation::Serializable);
+    a.table(NUMBERS).unwrap().get_for_update(1).unwrap();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut b = db.begin(Isolation::Serializable);
+            b.table(NUMBERS).unwrap().get_for_update(2).unwrap();
+            let result = b.table(NUMBERS).unwrap().get_for_update(1).map(drop);
+            drop(b);
+            result
+        });
+        let mut result = Ok(());
+        for _ in 0..2000 {
+            // Meets the other's lock once it is there, and then one of the two is refused.
+            result = a.table(NUMBERS).unwrap().get_for_update(2).map(drop);
+            if result.is_err() || other.is_finished() {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        drop(a);
+        let other = other.join().unwrap();
+        assert!(
+            [result, other].iter().all(|r| matches!(r, Ok(()) | Err(Error::Deadlock { .. } | Error::Conflict { .. }))),
+        );
+    });
+}

@@ -11,7 +11,10 @@ use hashbrown::HashMap;
 use super::catalogue::{Catalogue, check_type_names};
 use super::found::Found;
 use super::isolation::{Isolation, ReadSet};
+use super::database::Shared;
 use super::range::{Cursor, Range, View};
+#[cfg(feature = "std")]
+use super::row_locks::{Party, RowLocks};
 use crate::codec::slot::{Slot, ValueRef};
 use crate::engine::{self, Engine, FoundValue, KEY_BYTES_MAX, ValueWriter, Version};
 use crate::error::{Error, Result};
@@ -43,6 +46,23 @@ pub struct WriteTransaction {
     pub(super) changes_catalogue: bool,
     pub(super) deadline_ns: Option<(u64, u64)>,
     pub(super) committed: bool,
+    #[cfg(feature = "std")]
+    pub(super) rows: Rows,
+}
+
+/// A transaction's place among the row locks.
+#[cfg(feature = "std")]
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub locks: Arc<RowLocks>,
+    pub party: Party,
+}
+
+#[cfg(feature = "std")]
+impl Drop for Rows {
+    fn drop(&mut self) {
+        self.locks.release(self.party);
+    }
 }
 
 /// A point inside a transaction to go back to.
@@ -53,8 +73,11 @@ pub struct Savepoint {
 }
 
 impl WriteTransaction {
-    pub(super) fn new(engine: Arc<Engine>, catalogue: Arc<Catalogue>, version: Arc<Version>, isolation: Isolation) -> Self {
+    pub(super) fn new(shared: &Shared, version: Arc<Version>, isolation: Isolation) -> Self {
+        let (engine, catalogue) = (Arc::clone(&shared.engine), Arc::clone(&shared.catalogue));
         Self {
+            #[cfg(feature = "std")]
+            rows: Rows { party: shared.row_locks.party(), locks: Arc::clone(&shared.row_locks) },
             engine,
             catalogue,
             version,
@@ -178,6 +201,8 @@ impl WriteTransaction {
 
     fn write(&mut self, key: &[u8], slot: Slot<'_>) -> Result<()> {
         self.check_deadline()?;
+        #[cfg(feature = "std")]
+        self.rows.locks.wait(self.rows.party, key)?;
         if key.len() > KEY_BYTES_MAX {
             return Err(Error::LimitExceeded {
                 what: "the length of a key in bytes",
@@ -214,6 +239,26 @@ impl WriteTransaction {
         let value = writer.finish(&self.engine)?;
         self.values.push(value);
         self.write(key, Slot::Extent(value))
+    }
+
+    /// Locks the row, and sees to it that what is read of it now can still be committed.
+    #[cfg(feature = "std")]
+    fn lock_row(&mut self, key: &[u8]) -> Result<()> {
+        self.check_deadline()?;
+        self.rows.locks.acquire(self.rows.party, key)?;
+        if self.reads.exclusive {
+            return Ok(());
+        }
+        if self.reads.is_empty() && self.changes.memtable.is_empty() {
+            // Nothing was seen yet, so the transaction may as well begin now.
+            self.version = self.engine.version();
+            return Ok(());
+        }
+        let mut seen = ReadSet::default();
+        seen.point(Isolation::Serializable, key);
+        self.engine.examine_head(|head, recent| {
+            super::isolation::validate(Isolation::Serializable, &self.version, &seen, &Memtable::new(), head, recent)
+        })
     }
 
     pub(super) fn delete_key(&mut self, key: &[u8]) -> Result<bool> {
@@ -359,6 +404,16 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
     /// The value of `key`, if there is one.
     pub fn get(&mut self, key: impl Lend<K>) -> Result<Option<Found<'_, V>>> {
         let key = self.key(&key.lend())?;
+        let nodes = Arc::clone(&self.tx.engine.nodes);
+        self.tx.get_raw(&key)?.map(|found| Found::new(found, &nodes)).transpose()
+    }
+
+    /// The value of `key`, locked: until this transaction ends, others that write or lock this key wait for it. A wait
+    /// that could never end is [`Error::Deadlock`]. Deleting a range does not wait for the rows in it.
+    #[cfg(feature = "std")]
+    pub fn get_for_update(&mut self, key: impl Lend<K>) -> Result<Option<Found<'_, V>>> {
+        let key = self.key(&key.lend())?;
+        self.tx.lock_row(&key)?;
         let nodes = Arc::clone(&self.tx.engine.nodes);
         self.tx.get_raw(&key)?.map(|found| Found::new(found, &nodes)).transpose()
     }

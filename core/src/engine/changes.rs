@@ -43,7 +43,6 @@ pub(super) struct LayerChanges {
     interval: Option<Option<Interval>>,
     /// What `peek` showed last.
     peeked_interval: bool,
-    passed: u64,
 }
 
 impl LayerChanges {
@@ -59,18 +58,12 @@ impl LayerChanges {
             interval_from,
             interval: None,
             peeked_interval: false,
-            passed: 0,
         }
     }
 
     /// Values that newer layers hid from what was passed, since the last call.
     pub(super) fn take_hidden_values(&mut self) -> Vec<ValueRef> {
         self.points.take_hidden_values()
-    }
-
-    /// Changes passed so far.
-    pub(super) fn passed(&self) -> u64 {
-        self.passed
     }
 
     fn find_interval(&mut self) -> Result<Option<Interval>> {
@@ -154,7 +147,6 @@ impl Changes for LayerChanges {
         } else {
             self.points.next()?;
         }
-        self.passed += 1;
         Ok(())
     }
 }

@@ -102,28 +102,31 @@ impl tree::Visitor for Visitor<'_> {
 impl Visitor<'_> {
     /// Reads the values found since the last call, block by block.
     fn read_values(&mut self) -> Result<()> {
-        let mut buf = vec![0; super::values::BLOCK_BYTES];
         while let Some(&value) = self.values.last() {
-            let mut reader = ValueReader::new(&self.engine.nodes, value);
-            let mut at = 0;
-            let mut damage = None;
-            while at < value.len {
-                match reader.read_at(at, &mut buf) {
-                    Ok(0) => break,
-                    Ok(read) => at += read as u64,
-                    Err(error @ Error::Corrupt(_)) => {
-                        damage = Some(format!("{error}"));
-                        break;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
+            self.read_value(value)?;
             self.values.pop();
-            self.report.values += 1;
-            self.report.value_bytes += value.len;
             self.extent(extent_of(&value));
-            damage.into_iter().for_each(|what| self.problem(what));
         }
+        Ok(())
+    }
+
+    fn read_value(&mut self, value: ValueRef) -> Result<()> {
+        let mut buf = vec![0; super::values::BLOCK_BYTES];
+        let mut reader = ValueReader::new(&self.engine.nodes, value);
+        let mut at = 0;
+        while at < value.len {
+            match reader.read_at(at, &mut buf) {
+                Ok(0) => break,
+                Ok(read) => at += read as u64,
+                Err(error @ Error::Corrupt(_)) => {
+                    self.problem(format!("{error}"));
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.report.values += 1;
+        self.report.value_bytes += value.len;
         Ok(())
     }
 }
@@ -156,6 +159,13 @@ impl Engine {
                 visitor.read_values()?;
             }
             visitor.read_values()?;
+        }
+        // Values that only the log and a memtable name; their space is counted among what is in flight.
+        let frozen = layers.frozen.iter().map(|frozen| &frozen.memtable);
+        for memtable in core::iter::once(&version.memtable).chain(frozen) {
+            for value in memtable.iter().filter_map(|entry| entry.slot.extent()) {
+                visitor.read_value(value)?;
+            }
         }
         for sector in 0..RESERVED_SECTORS {
             visitor.extent(Extent { offset: sector * SECTOR_BYTES, len: SECTOR_BYTES });

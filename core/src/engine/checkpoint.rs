@@ -257,6 +257,7 @@ impl Checkpoint {
         space.release_pending(durable);
         drop(space);
         self.written.clear();
+        engine.opening.store(false, core::sync::atomic::Ordering::Release);
     }
 
     /// Nothing refers to what was written: it is free again.

@@ -149,6 +149,7 @@ pub(super) struct MergeToBase {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 enum BasePhase {
     Start,
     Merge(LayerChanges, Merge),
@@ -250,6 +251,7 @@ pub(super) struct Relocate {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
 enum RelocatePhase {
     Values(ValueMoves),
     Nodes(LayerChanges, Merge),

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::commit::{Durable, apply_operations};
 use super::maintenance::{Job, Progress, Task, Work};
@@ -22,7 +22,7 @@ use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogConfig, LogPosition, replay};
 use crate::memtable::Memtable;
-use crate::space::{Extent, Features, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
+use crate::space::{Extent, Features, GRAIN_BYTES, PendingFree, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
 
 /// What opening is doing, in this order. A clean database skips the stages of replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +91,7 @@ impl Engine {
         let OpenArguments { storage, env, options, progress } = arguments;
         progress(RecoveryStage::Superblocks);
         let opened = match SuperblockSlots::read(&*storage)? {
-            SuperblockSlots::Found { newest, .. } => recover(storage, env, options, newest, progress)?,
+            SuperblockSlots::Found(newest) => recover(storage, env, options, *newest, progress)?,
             SuperblockSlots::Empty => create(storage, env, options)?,
         };
         progress(RecoveryStage::Done);
@@ -125,7 +125,7 @@ impl Engine {
             return Err(Error::invalid("the database was written to while it was being closed; close it again"));
         }
         self.stop(Stopped::Closed);
-        self.storage().set_len(FileId::Log, 0)?;
+        Log::discard(self.storage())?;
         self.cut_file()?;
         // What these two make durable is only tidiness: the superblock already says that the log may be absent.
         let _ = self.storage().sync(FileId::Log)?;
@@ -142,7 +142,11 @@ impl Engine {
             work.plan.push_back(Task::Checkpoint);
         }
         drop(work);
-        self.run_until_idle()
+        self.run_until_idle()?;
+        match self.writer.lock().log.as_mut() {
+            Some(log) => log.trim(self.storage()),
+            None => Ok(()),
+        }
     }
 
     /// Merges everything, moves the end of the file down, and cuts it. Restartable.
@@ -300,6 +304,10 @@ fn recover(
     };
 
     progress(RecoveryStage::ReserveValues);
+    // What was reusable once this checkpoint was durable has perhaps been reused, for values that only the log names.
+    require_in_use(&map, &record.pending, &superblock)?;
+    let mut pending = PendingFrees::from_record(record.pending.clone());
+    pending.release(&mut map, superblock.checkpoint, &[]);
     for value in &values.all {
         map.reserve(extent_of(value))?;
     }
@@ -328,7 +336,7 @@ fn recover(
         position,
         log,
         map,
-        pending: PendingFrees::from_record(record.pending.clone()),
+        pending,
         layers: Layers { base: record.base, runs: record.runs.clone(), ..Layers::default() },
         memtable,
         values,
@@ -426,6 +434,7 @@ impl State {
             tickets: Mutex::new(Tickets::default()),
             optimistic: Mutex::default(),
             memtable_bytes: AtomicUsize::new(memtable_bytes),
+            opening: AtomicBool::new(false),
             options,
         }
     }
@@ -441,7 +450,10 @@ impl Engine {
         while work.job.is_some() {
             match self.step_in(&mut work) {
                 Ok(_) => {}
-                Err(Error::Pending(_)) => return Ok(()),
+                Err(Error::Pending(_)) => {
+                    self.opening.store(true, Ordering::Release);
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -480,12 +492,38 @@ fn read_map(storage: &dyn Storage, record: &CheckpointRecord, limit_bytes: u64) 
     SpaceMap::from_counts(counts, limit_bytes)
 }
 
+/// What waits to be freed must be in use, each grain once, or the map and the record do not belong together.
+fn require_in_use(map: &SpaceMap, pending: &[PendingFree], superblock: &Superblock) -> Result<()> {
+    let mut freed: hashbrown::HashMap<u64, u64> = hashbrown::HashMap::new();
+    for PendingFree { extent, .. } in pending {
+        let end = extent.offset.checked_add(extent.len).filter(|&end| end <= map.file_bytes());
+        let mut whole = end.is_some() && extent.offset.is_multiple_of(GRAIN_BYTES);
+        let mut at = extent.offset;
+        while let Some(end) = end
+            && whole
+            && at < end
+        {
+            let sector = at / SECTOR_BYTES;
+            let until = end.min((sector + 1) * SECTOR_BYTES);
+            let grains = freed.entry(sector).or_insert(0);
+            *grains += (until - at).div_ceil(GRAIN_BYTES);
+            whole = *grains <= u64::from(map.sector_used(sector));
+            at = until;
+        }
+        if !whole {
+            let what = format!("{} bytes at {} wait to be freed, but are not in use", extent.len, extent.offset);
+            return Err(Error::corrupt(FileId::Data, superblock.record.0.offset, what));
+        }
+    }
+    Ok(())
+}
+
 fn log_config(superblock: &Superblock, options: &EngineOptions) -> LogConfig {
     LogConfig {
         database_id: superblock.database_id,
         segment_bytes: superblock.segment_bytes,
         incarnation: superblock.incarnation,
-        regions_max: u32::try_from(options.log_bytes_max / u64::from(superblock.segment_bytes)).unwrap_or(u32::MAX).max(4),
+        regions_max: u32::try_from(options.log_bytes_max / u64::from(superblock.segment_bytes.max(1))).unwrap_or(u32::MAX).max(4),
     }
 }
 

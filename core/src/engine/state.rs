@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
 
@@ -54,6 +54,8 @@ pub(crate) struct Engine {
     pub(super) tickets: Mutex<Tickets>,
     pub(super) optimistic: Mutex<Optimistic>,
     pub(super) memtable_bytes: AtomicUsize,
+    /// The checkpoint that follows opening is not durable yet: nothing may be committed before it is.
+    pub(super) opening: AtomicBool,
 }
 
 /// What commits change; one at a time.
@@ -113,21 +115,30 @@ pub(super) struct Space {
     pub born: HashMap<u64, u64>,
 }
 
-/// Barriers that the platform completes later.
+/// Barriers that the platform completes later, in the order they were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
-    done: Vec<(SyncTicket, core::result::Result<(), String>)>,
+    completed: Option<SyncTicket>,
+    failed: Option<(SyncTicket, String)>,
 }
 
 impl Tickets {
     pub(super) fn complete(&mut self, ticket: SyncTicket, result: core::result::Result<(), String>) {
-        self.done.push((ticket, result));
+        match result {
+            Ok(()) => self.completed = self.completed.max(Some(ticket)),
+            // The first failure stays: nothing after it can be trusted.
+            Err(cause) => {
+                self.failed.get_or_insert((ticket, cause));
+            }
+        }
     }
 
-    /// The result of a barrier, once.
-    pub(super) fn take(&mut self, ticket: SyncTicket) -> Option<core::result::Result<(), String>> {
-        let at = self.done.iter().position(|(done, _)| *done == ticket)?;
-        Some(self.done.swap_remove(at).1)
+    /// The result of a barrier, once it is known.
+    pub(super) fn result(&self, ticket: SyncTicket) -> Option<core::result::Result<(), String>> {
+        match &self.failed {
+            Some((failed, cause)) if *failed <= ticket => Some(Err(cause.clone())),
+            _ => (self.completed >= Some(ticket)).then_some(Ok(())),
+        }
     }
 }
 
@@ -195,7 +206,7 @@ impl Engine {
                 crate::env::Sync::Pending(ticket) => *slot.insert(ticket),
             },
         };
-        let result = self.tickets.lock().take(ticket).ok_or(Error::Pending(ticket))?;
+        let result = self.tickets.lock().result(ticket).ok_or(Error::Pending(ticket))?;
         *slot = None;
         result.map_err(|cause| Error::Poisoned { cause })
     }
@@ -208,6 +219,14 @@ impl Engine {
         }
         writer.head = None;
         writer.syncing = None;
+    }
+
+    /// Completes what opening left to be done, before the first commit. Restartable.
+    pub(crate) fn finish_opening(&self) -> Result<()> {
+        while self.opening.load(Ordering::Acquire) {
+            self.step()?;
+        }
+        Ok(())
     }
 
     /// Bytes the active memtable holds, read without a lock.

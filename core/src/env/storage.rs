@@ -73,6 +73,8 @@ pub trait Storage: MaybeSendSync {
 
     /// Makes every completed write, length and name of `file` durable.
     ///
+    /// Barriers complete in the order they were asked for, over both files: when one is complete, so are all before it.
+    ///
     /// [`Sync::Pending`] means that the platform reports completion later; the driver then tells the database with
     /// `complete_sync(ticket, result)`.
     fn sync(&self, file: FileId) -> Result<Sync, StorageError>;

@@ -35,8 +35,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble, RequestId};
-pub(crate) use outcome::{Commit, ReplayEnd, Torn};
-pub(crate) use position::{LiveSegment, LogPosition, SealedSegment};
+pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble};
+pub(crate) use position::{LogPosition, SealedSegment};
 pub(crate) use replay::replay;
 pub(crate) use writer::{Log, LogConfig};

@@ -115,6 +115,7 @@ impl<'a> OperationWriter<'a> {
         }
     }
 
+    #[cfg(test)]
     /// Bytes of the payload so far.
     pub(crate) fn len(&self) -> usize {
         self.out.len()

@@ -24,6 +24,7 @@ pub(crate) struct LogPosition {
 }
 
 impl LogPosition {
+    #[cfg(test)]
     /// Bytes of the encoding.
     pub(crate) const ENCODED_LEN: usize = 32;
 
@@ -69,6 +70,7 @@ pub(crate) struct SealedSegment {
 }
 
 impl SealedSegment {
+    #[cfg(test)]
     /// Bytes of the encoding.
     pub(crate) const ENCODED_LEN: usize = LogPosition::ENCODED_LEN + 16;
 

@@ -170,6 +170,11 @@ impl<'a> Replay<'a> {
         if !self.layout.holds(position) || position.offset == start {
             return Err(damaged(position, position.offset, "the checkpoint names a place that is not in this log"));
         }
+        // A segment lies in a region wholly allocated, and was durable before a checkpoint named it.
+        let file_bytes = self.window.file_bytes();
+        if self.layout.region_end(position.region) > file_bytes {
+            return Err(damaged(position, file_bytes, "the file ends inside a segment that the checkpoint needs: it was cut"));
+        }
         let header = self.segment_header(position.region)?.filter(|(header, checksum)| {
             let first = position.offset == start + SEGMENT_HEADER_BYTES;
             header.generation == position.generation && (!first || *checksum == position.chain)

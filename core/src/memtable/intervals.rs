@@ -115,19 +115,21 @@ impl IntervalCursor {
         seek_ending_after(&mut self.path, key);
     }
 
+    #[cfg(test)]
     /// Goes to the last interval that starts before `key`, or to the last of all.
     pub(crate) fn seek_before(&mut self, key: Option<&[u8]>) {
         self.path.seek_below(key);
     }
 
-    /// Goes to the following interval; from the last, and from none, to none.
-    pub(crate) fn next(&mut self) {
-        self.path.next();
-    }
-
+    #[cfg(test)]
     /// Goes to the preceding interval; from the first, and from none, to none.
     pub(crate) fn prev(&mut self) {
         self.path.prev();
+    }
+
+    /// Goes to the following interval; from the last, and from none, to none.
+    pub(crate) fn next(&mut self) {
+        self.path.next();
     }
 
     /// The interval the cursor is on.

@@ -192,16 +192,14 @@ impl SpaceMap {
     pub(crate) fn reserve(&mut self, extent: Extent) -> Result<()> {
         let grains = extent.grains();
         let end_sector = grains.end.div_ceil(GRAINS_PER_SECTOR);
-        if extent.offset % GRAIN_BYTES != 0
+        if !extent.offset.is_multiple_of(GRAIN_BYTES)
             || grains.start < RESERVED_SECTORS * GRAINS_PER_SECTOR
             || end_sector > self.limit_sectors
         {
             return Err(Error::corrupt(FileId::Data, extent.offset, "a value of the log lies outside the file"));
         }
         if end_sector > self.sectors() {
-            let from = self.sectors();
-            self.used.resize(end_sector as usize, 0);
-            self.insert_run(from, end_sector - from);
+            self.grow(end_sector);
         }
         for sector in grains.start / GRAINS_PER_SECTOR..end_sector {
             self.take_sector(sector);
@@ -264,17 +262,20 @@ impl SpaceMap {
         let (start, len) = match fit {
             Some(run) => run,
             None => {
+                // A whole window, so that extents lie end to end in it; what is left is cut off when it is sealed.
                 let start = self.sectors();
-                let end = start.checked_add(sectors).filter(|&end| end <= self.limit_sectors).ok_or(
-                    Error::LimitExceeded {
+                let room = self.limit_sectors.saturating_sub(start);
+                if room < sectors {
+                    return Err(Error::LimitExceeded {
                         what: "the size of the data file in bytes",
                         value: start.saturating_add(sectors).saturating_mul(SECTOR_BYTES),
                         limit: self.limit_sectors.saturating_mul(SECTOR_BYTES),
-                    },
-                )?;
-                self.used.resize(end as usize, 0);
-                self.insert_run(start, sectors);
-                (start, sectors)
+                    });
+                }
+                let grown = sectors.max(WINDOW_SECTORS).min(room);
+                self.grow(start + grown);
+                // It joined a free run before it, if there was one.
+                self.free.iter().next_back().map_or((start, grown), |(&start, &len)| (start, len))
             }
         };
         let take = len.min(sectors.max(WINDOW_SECTORS));
@@ -284,6 +285,14 @@ impl SpaceMap {
         }
         self.window = start * GRAINS_PER_SECTOR..(start + take) * GRAINS_PER_SECTOR;
         Ok(())
+    }
+
+    /// Lengthens the map by free sectors. Every page it now reaches must be persisted.
+    fn grow(&mut self, sectors: u64) {
+        let from = self.sectors();
+        self.used.resize(sectors as usize, 0);
+        self.insert_run(from, sectors - from);
+        self.dirty_pages.extend(from / SECTORS_PER_PAGE..sectors.div_ceil(SECTORS_PER_PAGE));
     }
 
     /// Applies `change` to the count of each sector the extent touches; false (and unchanged there) where it refuses.
@@ -428,6 +437,10 @@ mod tests {
             let got = map.allocate(4000).unwrap();
             assert!(got.offset + 4032 <= extent.offset || got.offset >= extent.offset + 9000);
         }
+        let mut far = SpaceMap::new(1 << 40);
+        far.take_dirty();
+        far.reserve(Extent { offset: 3 * SECTORS_PER_PAGE * SECTOR_BYTES, len: 10 }).unwrap();
+        assert_eq!(far.take_dirty(), [0, 1, 2, 3], "every page in between is new");
         assert!(SpaceMap::new(1 << 30).reserve(Extent { offset: 64, len: 10 }).is_err(), "the superblocks");
     }
 }

@@ -39,6 +39,7 @@ impl PendingFrees {
         self.frees.iter()
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.frees.len()
     }

@@ -1,5 +1,6 @@
 //! The two superblocks: where everything else is found. Checkpoint *c* is written to slot *c* mod 2.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec;
@@ -27,8 +28,8 @@ impl Features {
     pub(crate) const BLAKE3: u64 = 1 << 2;
     const KNOWN: [(u64, &'static str, bool); 3] = [
         (Self::LZ4, "LZ4 compression", true),
-        (Self::ZSTD, "Zstandard compression", cfg!(feature = "zstd")),
-        (Self::BLAKE3, "BLAKE3 checksums", cfg!(feature = "blake3")),
+        (Self::ZSTD, "Zstandard compression", false),
+        (Self::BLAKE3, "BLAKE3 checksums", false),
     ];
 
     fn require_known(self) -> Result<()> {
@@ -158,8 +159,8 @@ impl Superblock {
 pub(crate) enum SuperblockSlots {
     /// The file is empty: there is no database yet.
     Empty,
-    /// The newest valid superblock, and the other if it is valid too.
-    Found { newest: Superblock, other: Option<Superblock> },
+    /// The newest valid superblock.
+    Found(Box<Superblock>),
 }
 
 impl SuperblockSlots {
@@ -185,7 +186,7 @@ impl SuperblockSlots {
             return Err(error);
         }
         match found.pop() {
-            Some(newest) => Ok(Self::Found { newest, other: found.pop() }),
+            Some(newest) => Ok(Self::Found(Box::new(newest))),
             None if sectors.iter().all(|&byte| byte == 0) => Ok(Self::Empty),
             None if sectors.chunks(SECTOR_BYTES as usize).any(|sector| sector.starts_with(&MAGIC)) => Err(Error::corrupt(
                 FileId::Data,
@@ -227,14 +228,12 @@ mod tests {
         superblock(4).write(&storage).unwrap();
         superblock(5).write(&storage).unwrap();
         match SuperblockSlots::read(&storage).unwrap() {
-            SuperblockSlots::Found { newest, other } => {
-                assert_eq!((newest, other), (superblock(5), Some(superblock(4))));
-            }
+            SuperblockSlots::Found(newest) => assert_eq!(*newest, superblock(5)),
             SuperblockSlots::Empty => panic!("not empty"),
         }
         storage.write_at(FileId::Data, SECTOR_BYTES + 40, &[0xff]).unwrap();
         match SuperblockSlots::read(&storage).unwrap() {
-            SuperblockSlots::Found { newest, other } => assert_eq!((newest.checkpoint, other), (4, None)),
+            SuperblockSlots::Found(newest) => assert_eq!(newest.checkpoint, 4),
             SuperblockSlots::Empty => panic!("not empty"),
         }
     }

@@ -15,7 +15,7 @@
 //! | 20 | 4 | bytes of each value; 0 if slots are given |
 //!
 //! The body holds these parts without gaps. `keys` is the number of entries of a leaf; an inner node has one separator
-//! less than children, since everything below its second child's separator is in its first child.
+//! less than children: that of each child but the first, above every key to the child's left and not above any in it.
 //!
 //! | part | bytes | present | |
 //! |---|---|---|---|

@@ -6,5 +6,6 @@ mod docs;
 mod entries;
 mod failures;
 mod import_export;
+mod maintenance;
 mod safety;
 mod support;

@@ -1,6 +1,6 @@
 //! Starts the workers, gives them the phases in turn and collects what they answer.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -18,8 +18,16 @@ pub(crate) fn conduct(options: &Options) -> Result<()> {
     if suites.is_empty() || options.peers.is_empty() {
         return Err("nothing to measure: no phase or no peer is left".into());
     }
-    // Only a directory of our own is ever emptied.
+    // Only a directory of our own is ever emptied, and only by one run at a time.
+    fs::create_dir_all(&options.directory)?;
+    let lock = File::create(options.directory.join("peer-bench.lock"))?;
+    if lock.try_lock().is_err() {
+        return Err(format!("another run uses {}", options.directory.display()).into());
+    }
     let directory = options.directory.join("peer-bench");
+    if directory.exists() {
+        fs::remove_dir_all(&directory)?;
+    }
     fs::create_dir_all(&directory)?;
     let mut report = Report::new(options, Machine::describe(&directory), peers::descriptions(&options.peers));
     let mut failures = Vec::new();
@@ -63,7 +71,9 @@ fn run_suite(
                     Ok(Answer::Failed(message)) => message,
                     Err(error) => error.to_string(),
                 };
-                failures.push(format!("{}, {}: {failure}", seat.peer, phase.name()));
+                let failure = format!("{}, {}: {failure}", seat.peer, phase.name());
+                eprintln!("round {} {failure}", round + 1);
+                failures.push(failure);
                 seat.failed = true;
             }
         }

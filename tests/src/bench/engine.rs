@@ -25,11 +25,13 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// The share of the budget for a write buffer: what the peers that have one use by default (64 MiB), or a quarter.
+    #[allow(dead_code, reason = "the peers that ask are not in every build")]
     pub(crate) fn write_buffer_bytes(&self) -> usize {
         (self.memory_bytes / 4).clamp(1 << 20, 64 << 20)
     }
 
     /// The share of the budget left for a cache when there are two write buffers: one filling, one being flushed.
+    #[allow(dead_code, reason = "the peers that ask are not in every build")]
     pub(crate) fn cache_bytes(&self) -> usize {
         self.memory_bytes.saturating_sub(2 * self.write_buffer_bytes()).max(1 << 20)
     }

@@ -30,6 +30,9 @@ pub(crate) enum Answer {
 
 /// Serves requests until the input ends.
 pub(crate) fn work(job: &Job) -> Result<()> {
+    // A conductor that is killed must not leave a worker behind in the middle of a long phase.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
     peers::work(job)
 }
 

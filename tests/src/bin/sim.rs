@@ -10,7 +10,7 @@ use lightning_db_tests::sim::every_crash::{crash_at, every_crash};
 use lightning_db_tests::sim::lightning::Lightning;
 use lightning_db_tests::sim::plan::{Plan, Weather};
 use lightning_db_tests::sim::reference::Reference;
-use lightning_db_tests::sim::run::{Failure, Stats, run};
+use lightning_db_tests::sim::run::{Failure, Stats, run, run_with};
 use lightning_db_tests::sim::shrink::shrink;
 
 /// No seed takes this long, shrinking it included.
@@ -29,7 +29,7 @@ usage: sim [--seconds N] [--runs N] [--seed N] [--actions N] [--weather fair|cra
   --damage N      close each seed's database, damage it in N ways and look at what is left
   --stale-cache   after a failed sync, show what was lost until the power goes
   --shrink N      attempts at making a failure small (3000)
-  --trace         print the actions of the seed
+  --trace         carry out the shrunk plan again, printing each action and I/O
   --reference     simulate the reference engine, to test the simulator itself";
 
 fn main() -> ExitCode {
@@ -126,9 +126,6 @@ fn simulate<E: Engine>(options: &Options) -> ExitCode {
             break;
         }
         let plan = options.plan(seed);
-        if options.trace {
-            print_plan(&plan);
-        }
         watchdog.watch(seed);
         if let Err(message) = one::<E>(&plan, options, &mut sum) {
             println!("{message}\nreplay with: sim --seed {seed}{}", replay_options(options));
@@ -207,6 +204,10 @@ fn one<E: Engine>(plan: &Plan, options: &Options, sum: &mut Stats) -> Result<(),
     let stats = run::<E>(plan).map_err(|failure| {
         let (small, least) = shrink::<E>(plan, &failure, options.shrink_runs);
         print_plan(&small);
+        if options.trace {
+            println!("the shrunk plan again:");
+            let _ = run_with::<E>(&small, true);
+        }
         format!(
             "seed {}: action {}: {}\nshrunk to {} actions; there action {}: {}",
             plan.seed,

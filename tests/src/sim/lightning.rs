@@ -163,18 +163,25 @@ impl Lightning {
                 self.site.drive(|| table.put(&*key.0, value.bytes().as_slice()))?;
                 Ok(Vec::new())
             }
-            _ if ops.len() % 4 == 3 => {
-                let mut tx = self.database.begin(Isolation::Serializable);
-                let answers = self.body(&mut tx, ops)?;
-                // Bytes it asks for are for making room first: nothing has happened then, and all is run again.
-                tx.commit_with(durability)?;
-                Ok(answers)
-            }
+            _ if ops.len() % 4 == 3 => self.interactive(durability, ops),
             _ => self.database.transaction_with(durability, |tx| {
                 let answers = self.body(tx, ops)?;
                 *ended = Body::Done;
                 Ok(answers)
             }),
+        }
+    }
+
+    fn interactive(&self, durability: lightning_db::Durability, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
+        loop {
+            let mut tx = self.database.begin(Isolation::Serializable);
+            let answers = self.body(&mut tx, ops)?;
+            match tx.commit_with(durability) {
+                Ok(()) => return Ok(answers),
+                // It had to make room first, for which it lacked bytes, and is gone: make room, then run it again.
+                Err(error) if error.not_resident().is_some() => while self.step()? {},
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -116,18 +116,21 @@ pub fn is_empty((start, end): &Range) -> bool {
 /// What may be found after the machine went down.
 ///
 /// Commits form one order. A power loss may cut it anywhere after the last commit acknowledged as durable, the end of the
-/// process cuts off nothing acknowledged. The commit under way, or failed without anyone knowing how, may be there or not.
+/// process cuts off nothing acknowledged. A commit that failed, or was under way, may be there as the last one, as long as
+/// nothing after it is durable: whoever fails to write cannot always take it back.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The state after each commit that may be the last one found; the first is the durable one.
     states: Vec<Arc<Tables>>,
-    /// The states if one of the commits that failed since the last acknowledged one is there nevertheless.
-    unacknowledged: Vec<Arc<Tables>>,
+    /// The number of the first of them, counting all commits.
+    first: u64,
+    /// The states if one that failed is there nevertheless, with the number of the state it came upon.
+    failed: Vec<(u64, Arc<Tables>)>,
 }
 
 impl Default for Model {
     fn default() -> Self {
-        Self { states: vec![Arc::default()], unacknowledged: Vec::new() }
+        Self { states: vec![Arc::default()], first: 0, failed: Vec::new() }
     }
 }
 
@@ -139,7 +142,6 @@ impl Model {
 
     /// A commit was acknowledged.
     pub fn acknowledged(&mut self, durability: Durability, state: Tables) {
-        self.unacknowledged.clear();
         self.states.push(Arc::new(state));
         if durability == Durability::Sync {
             self.durable();
@@ -148,39 +150,48 @@ impl Model {
 
     /// A commit failed, but may have reached the disk.
     pub fn failed(&mut self, state: Tables) {
-        self.unacknowledged.push(Arc::new(state));
-    }
-
-    /// Everything was made durable.
-    pub fn durable(&mut self) {
-        self.states.drain(..self.states.len() - 1);
+        self.failed.push((self.last(), Arc::new(state)));
     }
 
     /// The database was closed cleanly: everything is durable, and what failed did not happen.
     pub fn closed(&mut self) {
-        self.unacknowledged.clear();
+        self.failed.clear();
         self.durable();
     }
 
     /// Finds what was recovered among what may be, the newest first, and goes on from there. `lost_unsynced` after a power
     /// loss or a failed sync, `on_disk` if what is found now is durable because nothing else was left.
     pub fn recovered(&mut self, found: &Tables, lost_unsynced: bool, on_disk: bool) -> Result<(), String> {
-        let newest = self.states.len() - 1;
-        let oldest = if lost_unsynced { 0 } else { newest };
-        let unacknowledged = std::mem::take(&mut self.unacknowledged);
-        if let Some(at) = (oldest..=newest).rev().find(|at| *self.states[*at] == *found) {
-            self.states.truncate(at + 1);
-        } else if let Some(state) = unacknowledged.into_iter().find(|state| **state == *found) {
-            self.states.push(state);
-        } else {
-            let difference = self.now().difference(found).unwrap_or_default();
-            let states = newest - oldest + 1;
-            return Err(format!("none of the {states} states that may be found; against the newest: {difference}"));
+        let last = self.last();
+        let oldest = if lost_unsynced { self.first } else { last };
+        let failed = std::mem::take(&mut self.failed);
+        let acknowledged = (oldest..=last).rev().map(|number| (number, None));
+        let failed = failed.into_iter().filter(|(upon, _)| *upon >= oldest).map(|(upon, state)| (upon, Some(state)));
+        for (number, failed) in acknowledged.chain(failed) {
+            let at = (number - self.first) as usize;
+            let state = failed.as_ref().unwrap_or(&self.states[at]);
+            if **state == *found {
+                self.states.truncate(at + 1);
+                self.states.extend(failed);
+                if on_disk {
+                    self.durable();
+                }
+                return Ok(());
+            }
         }
-        if on_disk {
-            self.durable();
-        }
-        Ok(())
+        let difference = self.now().difference(found).unwrap_or_default();
+        let states = last - oldest + 1;
+        Err(format!("none of the {states} states that may be found; against the newest: {difference}"))
+    }
+
+    fn last(&self) -> u64 {
+        self.first + self.states.len() as u64 - 1
+    }
+
+    fn durable(&mut self) {
+        self.first = self.last();
+        self.states.drain(..self.states.len() - 1);
+        self.failed.retain(|(upon, _)| *upon >= self.first);
     }
 }
 

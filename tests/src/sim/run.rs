@@ -67,12 +67,21 @@ pub struct Failure {
 
 /// Carries out a plan. A panic of the engine is a failure too.
 pub fn run<E: Engine>(plan: &Plan) -> Result<Stats, Failure> {
+    run_with::<E>(plan, false)
+}
+
+/// Like [`run`], and prints each action as it begins and each I/O.
+pub fn run_with<E: Engine>(plan: &Plan, trace: bool) -> Result<Stats, Failure> {
     let mut at = 0;
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut runner = Runner::<E>::new(plan);
+        runner.site.disk.trace(trace);
         runner.start()?;
         for (index, action) in plan.actions.iter().enumerate() {
             at = index;
+            if trace {
+                println!("{index:4} {action:?}");
+            }
             runner.act(action)?;
         }
         runner.finish()
@@ -100,6 +109,8 @@ pub struct Runner<E: Engine> {
     faults_at_open: u64,
     failed_syncs_at_open: u64,
     limited: bool,
+    /// Whether the database was ever open.
+    made: bool,
     stats: Stats,
 }
 
@@ -118,6 +129,7 @@ impl<E: Engine> Runner<E> {
             faults_at_open: 0,
             failed_syncs_at_open: 0,
             limited: false,
+            made: false,
             stats: Stats { runs: 1, ..Stats::default() },
         }
     }
@@ -238,8 +250,10 @@ impl<E: Engine> Runner<E> {
     fn probe_poisoned(&mut self) -> Result<(), String> {
         let Some(engine) = &self.engine else { return Ok(()) };
         let write = [TxOp::Put(0, key(b"after poison"), value(1, 4))];
+        let faults_before = self.site.disk.faults_met();
         match engine.transaction(Some(Durability::Relaxed), &write) {
             Err(Error::Poisoned { .. }) => {}
+            Err(_) if self.site.disk.faults_met() > faults_before => {}
             other => return Err(format!("a handle that must be poisoned answers a commit with {other:?}")),
         }
         let faults_before = self.site.disk.faults_met();
@@ -429,6 +443,7 @@ impl<E: Engine> Runner<E> {
             match opened {
                 Ok((engine, found)) => {
                     self.model.recovered(&found, loss.unsynced, loss.cache).map_err(|what| format!("after opening: {what}"))?;
+                    self.made = true;
                     self.faults_at_open = faults_before;
                     self.failed_syncs_at_open = failed_syncs_before;
                     self.engine = Some(engine);
@@ -438,6 +453,8 @@ impl<E: Engine> Runner<E> {
                     };
                 }
                 Err(Wrong::Answer(what)) => return Err(format!("after opening: {what}")),
+                // Half made, and nothing in it yet: a person would delete it and begin again.
+                Err(Wrong::Error(Error::NotADatabase { .. })) if !self.made => disk.erase(),
                 Err(Wrong::Error(error)) => {
                     if disk.faults_met() == faults_before {
                         return Err(format!("cannot open: {}: {error}", error.name()));

@@ -9,7 +9,8 @@ mod round_trip;
 
 use alloc::vec::Vec;
 
-use super::{Log, LogConfig, LogPosition, OperationWriter, ReplayEnd, SealedSegment, replay};
+use super::{Log, LogConfig, LogPosition, OperationWriter, SealedSegment, replay};
+use crate::log::outcome::ReplayEnd;
 use crate::env::{FileId, MemoryStorage, Storage};
 use crate::error::{Error, Result};
 

@@ -1,7 +1,8 @@
 use super::disk::Disk;
 use super::*;
 use crate::codec::slot::ValueRef;
-use crate::log::{Operation, RequestId};
+use crate::log::Operation;
+use crate::log::operation::RequestId;
 use proptest::prelude::*;
 
 proptest! {

@@ -41,16 +41,3 @@ pub(crate) trait Changes {
     /// Goes on to the next change. After `NotResident` the call is repeated, and must not have moved.
     fn advance(&mut self) -> Result<()>;
 }
-
-/// No changes: for moving nodes without changing entries.
-pub(crate) struct NoChanges;
-
-impl Changes for NoChanges {
-    fn peek(&mut self) -> Result<Option<Change<'_>>> {
-        Ok(None)
-    }
-
-    fn advance(&mut self) -> Result<()> {
-        Ok(())
-    }
-}

@@ -178,6 +178,7 @@ impl LeafBuffer {
         (!self.is_empty()).then(|| &self.bytes[self.key_range(0)])
     }
 
+    #[cfg(test)]
     pub(super) fn last_key(&self) -> Option<&[u8]> {
         self.entries.len().checked_sub(1).map(|last| &self.bytes[self.key_range(last)])
     }

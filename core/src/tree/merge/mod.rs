@@ -25,7 +25,7 @@ mod inners;
 mod leaves;
 mod output;
 
-pub(crate) use changes::{Change, Changes, NoChanges};
+pub(crate) use changes::{Change, Changes};
 
 use base::{Base, Subtree, Untouched};
 use dropping::{Dropping, free_values};
@@ -130,6 +130,7 @@ impl Merge {
         }
     }
 
+    #[cfg(test)]
     /// Everything below this key is in the new tree, though perhaps not yet in a node; `None` at the start.
     pub(crate) fn position(&self) -> Option<&[u8]> {
         self.output.position()

@@ -69,6 +69,7 @@ impl Output {
         self.writes
     }
 
+    #[cfg(test)]
     /// The last key put in, or one above everything put in and not above what follows.
     pub(super) fn position(&self) -> Option<&[u8]> {
         self.leaves.last_key().or((self.left != Left::Nothing).then_some(&*self.left_key))

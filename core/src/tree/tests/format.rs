@@ -1,15 +1,14 @@
 //! The bytes of small nodes, written out: the format cannot change unnoticed.
 
-use alloc::vec;
 use alloc::vec::Vec;
+use alloc::vec;
 
+use crate::codec::compress::Compression;
 use crate::codec::slot::{Slot, ValueRef};
-
 use crate::tree::NodeRef;
 use crate::tree::encode::{self, Child, LeafEntry, Measure};
 use crate::tree::layout::{KIND_EXTENT, KIND_INLINE, KIND_TOMBSTONE};
 use crate::tree::node::Node;
-use crate::codec::compress::Compression;
 
 fn leaf(entries: &[(&[u8], u8, &[u8])], compression: Compression) -> Vec<u8> {
     let mut measure = Measure::default();

@@ -9,11 +9,12 @@ use core::cmp::Ordering;
 use proptest::prelude::*;
 
 use crate::codec::compress::Compression;
+use crate::error::Result;
 use crate::tree::cursor::TreeCursor;
-use crate::tree::get::{count_range, get};
+use crate::tree::get::{count_range, get, leaf_range};
 use crate::tree::merge::Mode;
 use crate::tree::node::Node;
-use crate::tree::{NodeSizes, NodeSource, Root};
+use crate::tree::{NodeRef, NodeSizes, NodeSource, Root, damaged};
 
 use super::store::{ChangeList, Setup, Store, Value, Visited, merge, retry, value_ref, walk};
 
@@ -38,6 +39,9 @@ pub(super) fn check(store: &Store, root: Option<Root>, model: &Model, mode: Mode
         assert_eq!(retry(|| count_range(store, root, start, Some(end))), expected);
         assert_eq!(retry(|| count_range(store, root, start, None)), model.range(start.to_vec()..).count() as u64);
     }
+    if let Some(root) = &root {
+        probes.iter().for_each(|key| check_leaf_range(store, root, model, key));
+    }
     let visited = walk(store, root, mode);
     assert!(visited.damage.is_empty(), "{:?}", visited.damage);
     check_sizes(store, &visited, sizes);
@@ -50,6 +54,16 @@ pub(super) fn check(store: &Store, root: Option<Root>, model: &Model, mode: Mode
     });
     assert_eq!(visited.values, values.collect::<Vec<_>>());
     visited
+}
+
+/// The leaf of a key ends above the key, and holds what is in the model up to there.
+fn check_leaf_range(store: &Store, root: &Root, model: &Model, key: &Vec<u8>) {
+    let leaf = retry(|| leaf_range(store, root, key));
+    assert!(leaf.to.as_ref().is_none_or(|to| to > key));
+    let below_end = leaf.to.as_ref().map_or(model.len(), |to| model.range(..to.clone()).count());
+    let first = model.keys().nth(below_end - leaf.entries as usize).unwrap();
+    let reaches_it = first <= key || retry(|| leaf_range(store, root, first)) == leaf;
+    assert!(reaches_it, "the leaf of {key:?} begins at {first:?}");
 }
 
 /// Nodes are as large as they may be at most, unless they hold the least; and inner nodes lead somewhere.
@@ -249,7 +263,7 @@ proptest! {
         let store = Store::new();
         let sizes = if small_nodes { SMALL } else { NodeSizes::default() };
         let setup = Setup { sizes, ..Setup::default() };
-        let root = run_rounds(&store, shape, load, &[ops.clone()], setup);
+        let root = run_rounds(&store, shape, load, core::slice::from_ref(&ops), setup);
         let list = changes(shape, &ops, 1);
         let again = merge(&store, root, &list.items(), setup);
         prop_assert_eq!(store.nodes.borrow().freed_values.len(), 0);
@@ -337,12 +351,17 @@ fn read_all(bytes: &[u8]) {
     }
 }
 
-/// A cursor may own its source, of whatever kind.
 #[test]
 fn a_cursor_can_own_its_source() {
+    struct Absent;
+    impl NodeSource for Absent {
+        fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
+            Err(damaged(reference, "absent"))
+        }
+    }
     fn owned<T: 'static>(value: T) -> T {
         value
     }
-    let source: Arc<dyn NodeSource> = Arc::new(Store::new());
+    let source: Arc<dyn NodeSource> = Arc::new(Absent);
     assert!(!owned(TreeCursor::new(source, None)).next().unwrap());
 }

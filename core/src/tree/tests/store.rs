@@ -12,7 +12,6 @@ use crate::codec::compress::Compression;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::env::{FileId, StorageError, StorageErrorKind};
 use crate::error::Result;
-
 use crate::tree::merge::{Change, Changes, Merge, Mode, Progress};
 use crate::tree::node::Node;
 use crate::tree::walk::{Damage, Visitor, Walk};
@@ -108,7 +107,7 @@ impl NodeSink for Sink<'_> {
         let mut nodes = self.0.nodes.borrow_mut();
         nodes.writes += 1;
         let space = (stored.len() as u64).next_multiple_of(64);
-        let far = nodes.writes % 2 == 0;
+        let far = nodes.writes.is_multiple_of(2);
         let next = match &mut *nodes {
             Nodes { next_far_offset: Some(next), .. } if far => next,
             Nodes { next_offset: next, .. } => next,

@@ -7,6 +7,7 @@
 mod canopydb;
 #[cfg(feature = "peer-fjall")]
 mod fjall;
+mod lightning;
 #[cfg(feature = "peer-lmdb")]
 mod lmdb;
 mod raw;
@@ -60,6 +61,7 @@ impl Peer {
 
 fn registry() -> Vec<Peer> {
     vec![
+        Peer::of::<lightning::Lightning>(),
         #[cfg(feature = "peer-lmdb")]
         Peer::of::<lmdb::Lmdb>(),
         #[cfg(feature = "peer-redb")]

@@ -30,9 +30,13 @@ impl Engine for RocksDb {
     type View<'v> = RocksDbView<'v>;
 
     fn description() -> String {
+        let library = match option_env!("ROCKSDB_LIB_DIR") {
+            Some(_) => "the system's RocksDB",
+            None => locked_version("librocksdb-sys"),
+        };
         format!(
-            "RocksDB 7 or 8 through the crate rocksdb {}; bloom filters of 10 bits, blocks of 16 KiB, no compression; \
-             synced is WriteOptions::sync",
+            "{library} through the crate rocksdb {}; bloom filters of 10 bits, blocks of 16 KiB, no compression; synced \
+             is WriteOptions::sync",
             locked_version("rocksdb")
         )
     }

@@ -1,0 +1,288 @@
+//! Row locks and the wait-for graph that finds deadlocks.
+//!
+//! A transaction that waits is an edge to the one it waits for: the owner of a row, or the holder of the writer lock.
+//! Before anyone waits, the edges are followed; a circle is broken at once by refusing one of its interactive
+//! transactions. The closure form of a transaction holds the writer lock and is never the victim: every circle through it
+//! goes through an interactive one too, because there is only one writer lock.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::vec::Vec;
+
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+use crate::error::{Error, Result};
+
+/// Rows one transaction may lock.
+const ROWS_MAX: usize = 1 << 20;
+/// A waiter for the writer lock looks this often whether it has become a victim; the lock's own holder does not know of
+/// the graph, so that taking it costs others nothing.
+const WRITER_POLL: Duration = Duration::from_millis(2);
+
+/// One transaction in the graph.
+pub(super) type Party = u32;
+
+/// Says in the graph, while it lives, that a closure holds the writer lock.
+pub(super) struct WriterParty<'a>(&'a RowLocks);
+
+impl<'a> WriterParty<'a> {
+    pub(super) fn new(locks: &'a RowLocks, party: Party) -> Self {
+        locks.set_writer(Some(party));
+        Self(locks)
+    }
+}
+
+impl Drop for WriterParty<'_> {
+    fn drop(&mut self) {
+        self.0.set_writer(None);
+    }
+}
+
+/// All row locks of one database.
+#[derive(Debug, Default)]
+pub(super) struct RowLocks {
+    graph: Mutex<Graph>,
+    changed: Condvar,
+    next: AtomicU32,
+    /// Rows locked by anyone: while it is 0, writers need not look.
+    held: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Graph {
+    owner: HashMap<Vec<u8>, Party>,
+    rows: HashMap<Party, Vec<Vec<u8>>>,
+    waits: HashMap<Party, Wait>,
+    /// The party that holds the writer lock in a closure.
+    writer: Option<Party>,
+    /// Waiters that must give up.
+    victims: HashSet<Party>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wait {
+    Row(Vec<u8>),
+    Writer,
+}
+
+impl Graph {
+    fn waits_for(&self, party: Party) -> Option<Party> {
+        match self.waits.get(&party)? {
+            Wait::Row(key) => self.owner.get(key).copied(),
+            Wait::Writer => self.writer,
+        }
+    }
+
+    /// The parties of the circle that `party` closes, if it does.
+    fn circle(&self, party: Party) -> Option<Vec<Party>> {
+        let mut seen = Vec::from([party]);
+        let mut at = party;
+        while let Some(next) = self.waits_for(at) {
+            if next == party {
+                return Some(seen);
+            }
+            if seen.contains(&next) {
+                return None;
+            }
+            seen.push(next);
+            at = next;
+        }
+        None
+    }
+
+    /// Breaks the circle that `party` has just closed; true when `party` itself must give up.
+    fn break_circle(&mut self, party: Party) -> bool {
+        let Some(circle) = self.circle(party) else { return false };
+        if self.writer != Some(party) {
+            return true;
+        }
+        match circle.into_iter().find(|&other| Some(other) != self.writer) {
+            Some(victim) => {
+                self.victims.insert(victim);
+                false
+            }
+            None => true,
+        }
+    }
+}
+
+impl RowLocks {
+    fn lock(&self) -> MutexGuard<'_, Graph> {
+        self.graph.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A name for one transaction.
+    pub(super) fn party(&self) -> Party {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether any row is locked.
+    #[inline]
+    pub(super) fn any(&self) -> bool {
+        self.held.load(Ordering::Acquire) > 0
+    }
+
+    /// Locks a row for `party`, waiting for its owner; what a transaction locked it keeps until it ends.
+    pub(super) fn acquire(&self, party: Party, key: &[u8]) -> Result<()> {
+        let mut graph = self.wait_until_free(party, key)?;
+        if graph.owner.contains_key(key) {
+            return Ok(());
+        }
+        let rows = graph.rows.entry(party).or_default();
+        if rows.len() >= ROWS_MAX {
+            let value = rows.len() as u64 + 1;
+            return Err(Error::LimitExceeded { what: "the rows locked by one transaction", value, limit: ROWS_MAX as u64 });
+        }
+        rows.push(key.to_vec());
+        graph.owner.insert(key.to_vec(), party);
+        self.held.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Waits until nobody but `party` has the row locked.
+    pub(super) fn wait(&self, party: Party, key: &[u8]) -> Result<()> {
+        if self.any() { self.wait_until_free(party, key).map(drop) } else { Ok(()) }
+    }
+
+    fn wait_until_free(&self, party: Party, key: &[u8]) -> Result<MutexGuard<'_, Graph>> {
+        let mut graph = self.lock();
+        while graph.owner.get(key).is_some_and(|&owner| owner != party) {
+            graph.waits.insert(party, Wait::Row(key.to_vec()));
+            let refused = graph.break_circle(party) || graph.victims.remove(&party);
+            if refused {
+                graph.waits.remove(&party);
+                return Err(deadlock(key));
+            }
+            // Wakes victims too.
+            self.changed.notify_all();
+            graph = self.changed.wait(graph).unwrap_or_else(PoisonError::into_inner);
+        }
+        graph.waits.remove(&party);
+        graph.victims.remove(&party);
+        Ok(graph)
+    }
+
+    /// Takes the writer lock by `try_take`, as a waiter in the graph. Only for transactions that hold rows: others cannot
+    /// be part of a circle.
+    pub(super) fn take_writer<G>(&self, party: Party, mut try_take: impl FnMut() -> Result<Option<G>>) -> Result<G> {
+        loop {
+            if let Some(guard) = try_take()? {
+                let mut graph = self.lock();
+                graph.waits.remove(&party);
+                graph.victims.remove(&party);
+                return Ok(guard);
+            }
+            let mut graph = self.lock();
+            graph.waits.insert(party, Wait::Writer);
+            if graph.break_circle(party) || graph.victims.remove(&party) {
+                graph.waits.remove(&party);
+                return Err(deadlock(b"the writer lock"));
+            }
+            let (mut graph, _) =
+                self.changed.wait_timeout(graph, WRITER_POLL).unwrap_or_else(PoisonError::into_inner);
+            if graph.victims.remove(&party) {
+                graph.waits.remove(&party);
+                return Err(deadlock(b"the writer lock"));
+            }
+        }
+    }
+
+    fn set_writer(&self, party: Option<Party>) {
+        self.lock().writer = party;
+    }
+
+    /// Whether `party` has locked any row.
+    pub(super) fn holds_any(&self, party: Party) -> bool {
+        self.any() && self.lock().rows.contains_key(&party)
+    }
+
+    /// The transaction has ended: its rows are free.
+    pub(super) fn release(&self, party: Party) {
+        if !self.any() {
+            return;
+        }
+        let mut graph = self.lock();
+        for key in graph.rows.remove(&party).unwrap_or_default() {
+            graph.owner.remove(&key);
+            self.held.fetch_sub(1, Ordering::Release);
+        }
+        graph.waits.remove(&party);
+        graph.victims.remove(&party);
+        drop(graph);
+        self.changed.notify_all();
+    }
+}
+
+fn deadlock(key: &[u8]) -> Error {
+    let key = crate::table::prefix::split(key).map_or(key, |(_, rest)| if rest.is_empty() { key } else { rest });
+    Error::Deadlock { key: std::format!("\"{}\"", key.get(..64).unwrap_or(key).escape_ascii()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, mpsc};
+
+    #[test]
+    fn a_circle_of_two_rows_refuses_the_one_that_closes_it() {
+        let locks = Arc::new(RowLocks::default());
+        let (a, b) = (locks.party(), locks.party());
+        locks.acquire(a, b"1").unwrap();
+        locks.acquire(b, b"2").unwrap();
+        let other = Arc::clone(&locks);
+        let (told, waiting) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            told.send(()).unwrap();
+            other.acquire(a, b"2")
+        });
+        waiting.recv().unwrap();
+        while !locks.lock().waits.contains_key(&a) {
+            std::thread::yield_now();
+        }
+        assert!(matches!(locks.acquire(b, b"1"), Err(Error::Deadlock { .. })));
+        locks.release(b);
+        thread.join().unwrap().unwrap();
+        locks.release(a);
+        assert!(!locks.any());
+    }
+
+    #[test]
+    fn the_writer_is_never_the_victim() {
+        let locks = Arc::new(RowLocks::default());
+        let (writer, interactive) = (locks.party(), locks.party());
+        locks.acquire(interactive, b"row").unwrap();
+        locks.set_writer(Some(writer));
+        let other = Arc::clone(&locks);
+        // The interactive transaction commits: it waits for the writer lock.
+        let commit = std::thread::spawn(move || {
+            let refused = other.take_writer::<()>(interactive, || Ok(None));
+            other.release(interactive);
+            refused
+        });
+        // The closure wants the row: it gets it, and the commit is refused.
+        locks.acquire(writer, b"row").unwrap();
+        assert!(matches!(commit.join().unwrap(), Err(Error::Deadlock { .. })));
+        locks.release(writer);
+    }
+
+    #[test]
+    fn waiting_in_a_line_is_no_deadlock() {
+        let locks = Arc::new(RowLocks::default());
+        let first = locks.party();
+        locks.acquire(first, b"row").unwrap();
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let locks = Arc::clone(&locks);
+                std::thread::spawn(move || {
+                    let party = locks.party();
+                    locks.acquire(party, b"row").unwrap();
+                    locks.release(party);
+                })
+            })
+            .collect();
+        locks.release(first);
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert!(!locks.any());
+    }
+}

@@ -1,0 +1,91 @@
+//! Checking, figures and compaction.
+
+use crate::support::Shell;
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn with_rows(count: u64) -> Shell {
+    let shell = Shell::new();
+    let rows: String = (0..count).map(|id| format!("{{\"id\":{id},\"text\":\"number {}\"}}\n", id * 7919)).collect();
+    shell.write("rows.jsonl", rows);
+    shell.done("import a.ldb t rows.jsonl --key id");
+    shell
+}
+
+#[test]
+fn a_check_tells_what_it_verified() {
+    let shell = with_rows(5_000);
+    let report = json(&shell.done("check a.ldb --json"));
+    assert_eq!((&report["clean"], &report["clean_close"]), (&true.into(), &true.into()));
+    assert!(report["records"].as_u64() >= Some(5_000), "{report}");
+    assert_eq!(report["problems"], serde_json::json!([]));
+
+    let ran = shell.run("check a.ldb --progress");
+    assert_eq!(ran.code, 0);
+    for stage in [
+        "read superblocks",
+        "read checkpoint record",
+        "read space map",
+        "verify pages, values, order, counts and space",
+    ] {
+        assert!(ran.err.lines().any(|line| line == stage), "'{stage}' is not in {}", ran.err);
+    }
+}
+
+#[test]
+fn a_check_writes_nothing() {
+    let shell = with_rows(1_000);
+    let before = std::fs::read(shell.path("a.ldb")).unwrap();
+    shell.done("check a.ldb");
+    shell.done("stats a.ldb");
+    shell.done("scan a.ldb t --limit 1");
+    assert!(before == std::fs::read(shell.path("a.ldb")).unwrap());
+}
+
+#[test]
+fn figures_are_for_people_and_for_programs() {
+    let shell = with_rows(1_000);
+    let figures = json(&shell.done("stats a.ldb --json"));
+    assert_eq!(figures["tables"], 1);
+    assert!(figures["base_entries"].as_u64() >= Some(1_000), "{figures}");
+    assert_eq!(figures["memory_budget_bytes"], 64 << 20);
+    assert_eq!(json(&shell.done("stats a.ldb --json --memory 16"))["memory_budget_bytes"], 16 << 20);
+    let text = shell.done("stats a.ldb");
+    for name in ["records", "file", "log", "memory", "cache", "commits"] {
+        assert!(text.lines().any(|line| line.starts_with(name)), "'{name}' is not in {text}");
+    }
+}
+
+#[test]
+fn compaction_gives_back_the_space_of_deleted_rows() {
+    let shell = with_rows(50_000);
+    shell.done("delete a.ldb t --from 100");
+    let report = json(&shell.done("compact a.ldb --json"));
+    assert!(report["bytes_after"].as_u64() < Some(200_000), "{report}");
+    assert_eq!(report["bytes_after"], std::fs::metadata(shell.path("a.ldb")).unwrap().len());
+    assert_eq!(shell.done("count a.ldb t"), "100\n");
+    assert!(shell.done("check a.ldb").starts_with("a.ldb is whole"));
+}
+
+#[test]
+fn ten_megabytes_of_memory_are_enough() {
+    let shell = with_rows(10);
+    let rows: String = (0..60_000).map(|id| format!("{{\"id\":{id},\"text\":\"{}\"}}\n", "x".repeat(200))).collect();
+    shell.write("rows.jsonl", rows);
+    shell.done("import a.ldb t rows.jsonl --key id --memory 10 --batch 1000000");
+    assert_eq!(shell.done("count a.ldb t --memory 10"), "60000\n");
+    assert!(shell.done("check a.ldb --memory 10").starts_with("a.ldb is whole"));
+}
+
+#[test]
+fn values_of_any_length_come_back() {
+    let shell = Shell::new();
+    let long = "0123456789abcdef".repeat(1 << 18);
+    assert_eq!(shell.run_with(&["put", "a.ldb", "t", "long", "-"], &long).code, 0);
+    assert!(shell.done("get a.ldb t long --raw") == long);
+    shell.done("export a.ldb t out.jsonl");
+    shell.done("import b.ldb t out.jsonl");
+    assert!(shell.done("get b.ldb t long --raw") == long);
+}

@@ -1,0 +1,134 @@
+//! Lightning DB, through its public interface as any application uses it.
+
+use std::path::Path;
+
+use lightning_db::{Compression, Cursor, Database, Options, ReadTable, Table};
+
+use super::{OURS, locked_version};
+use crate::bench::Result;
+use crate::bench::data::{Entry, Key, Value};
+use crate::bench::engine::{Direction, Durability, Engine, Settings, View};
+
+const TABLE: Table<&[u8], &[u8]> = Table::new("records");
+
+pub(crate) struct Lightning {
+    database: Database,
+}
+
+pub(crate) struct LightningView<'v> {
+    table: ReadTable<'v, &'static [u8], &'static [u8]>,
+    /// Kept between seeks.
+    cursor: Cursor<&'static [u8], &'static [u8]>,
+}
+
+impl Engine for Lightning {
+    const NAME: &'static str = OURS;
+    type View<'v> = LightningView<'v>;
+
+    fn description() -> String {
+        let version = locked_version("lightning-db");
+        format!("Lightning DB {version}; compression off, otherwise its defaults; at rest after a checkpoint")
+    }
+
+    fn open(directory: &Path, settings: Settings) -> Result<Self> {
+        let mut options = Options::default();
+        options.memory_budget_bytes = settings.memory_bytes;
+        options.compression = Compression::None;
+        options.durability = match settings.durability {
+            Durability::Relaxed => lightning_db::Durability::Relaxed,
+            Durability::Sync => lightning_db::Durability::Sync,
+        };
+        let database = Database::open(directory.join("data.ldb"), options)?;
+        database.table(TABLE)?;
+        Ok(Self { database })
+    }
+
+    fn read<R>(&self, body: impl FnOnce(&mut LightningView<'_>) -> Result<R>) -> Result<R> {
+        let snapshot = self.database.snapshot();
+        let table = snapshot.table(TABLE)?;
+        let cursor = table.cursor(..)?;
+        body(&mut LightningView { table, cursor })
+    }
+
+    fn get_fresh(&self, key: &Key, found: impl FnOnce(&[u8])) -> Result<bool> {
+        let snapshot = self.database.snapshot();
+        let value = snapshot.table(TABLE)?.get(key)?;
+        let is_there = value.is_some();
+        if let Some(value) = value {
+            found(&value);
+        }
+        Ok(is_there)
+    }
+
+    fn put(&self, key: &Key, value: &Value) -> Result<()> {
+        Ok(self.database.table(TABLE)?.put(key, value)?)
+    }
+
+    fn put_batch(&self, entries: &[Entry]) -> Result<()> {
+        Ok(self.database.transaction(|transaction| {
+            let mut table = transaction.table(TABLE)?;
+            entries.iter().try_for_each(|(key, value)| table.put(key, value))
+        })?)
+    }
+
+    fn settle(&self) -> Result<()> {
+        Ok(self.database.checkpoint()?)
+    }
+
+    fn compact(self, _directory: &Path, _settings: Settings) -> Result<()> {
+        self.database.compact()?;
+        self.close()
+    }
+
+    fn close(self) -> Result<()> {
+        Ok(self.database.close()?)
+    }
+}
+
+impl View for LightningView<'_> {
+    fn get(&mut self, key: &Key, found: impl FnOnce(&[u8])) -> Result<bool> {
+        let value = self.table.get(key)?;
+        let is_there = value.is_some();
+        if let Some(value) = value {
+            found(&value);
+        }
+        Ok(is_there)
+    }
+
+    fn get_many(&mut self, keys: &[Key], mut found: impl FnMut(usize, &[u8])) -> Result<()> {
+        for (index, value) in self.table.get_many(keys)?.iter().enumerate() {
+            if let Some(value) = value {
+                found(index, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn seek(&mut self, from: &Key, limit: usize, mut entry: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        let mut at = self.cursor.seek(from)?;
+        for taken in 1..=limit {
+            let Some((key, value)) = at else { break };
+            entry(key, value);
+            if taken == limit {
+                break;
+            }
+            at = self.cursor.next()?;
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self, direction: Direction, mut entry: impl FnMut(&[u8], &[u8])) -> Result<()> {
+        let mut at = match direction {
+            Direction::Forward => self.cursor.first()?,
+            Direction::Backward => self.cursor.last()?,
+        };
+        while let Some((key, value)) = at {
+            entry(key, value);
+            at = match direction {
+                Direction::Forward => self.cursor.next()?,
+                Direction::Backward => self.cursor.prev()?,
+            };
+        }
+        Ok(())
+    }
+}
