@@ -187,6 +187,20 @@ impl Log {
         self.live.len()
     }
 
+    /// Whether a payload of `len` bytes, and a mark after it, would find too few segments.
+    pub(crate) fn is_full_for(&self, len: u64) -> bool {
+        // A segment is left before its last few bytes are used.
+        let usable = u64::from(self.config.segment_bytes) - u64::from(self.config.segment_bytes) / 16;
+        let needed = len.div_ceil(usable) + 2;
+        // Two may be in use with everything merged, so that no work would ever free one.
+        self.live.len() > 2 && self.live.len() as u64 + needed > u64::from(self.config.regions_max)
+    }
+
+    /// The generation of the oldest segment in use.
+    pub(crate) fn oldest_generation(&self) -> u64 {
+        self.live.front().map_or(self.position.generation, |segment| segment.generation)
+    }
+
     /// Cuts free regions off the end of the file.
     pub(crate) fn trim(&mut self, storage: &dyn Storage) -> Result<()> {
         let last = self.live.iter().map(|segment| segment.region).max().unwrap_or(0);
