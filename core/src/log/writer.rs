@@ -108,6 +108,8 @@ impl Log {
             config,
         };
         log.grow(storage, first.region)?;
+        // What an earlier process left may have holes.
+        storage.allocate(FileId::Log, log.file_bytes)?;
         if new_file {
             let header = FileHeader { segment_bytes: log.config.segment_bytes, database_id: log.config.database_id };
             header.encode(&mut log.scratch);
