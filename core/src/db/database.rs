@@ -136,9 +136,9 @@ impl Database {
     ) -> Result<T> {
         let shared = &*self.shared;
         let start = shared.engine.env.clock.monotonic_ns();
-        self.admit()?;
         let (result, appended) = {
             let mut exclusive = shared.exclusive.lock()?;
+            self.admit()?;
             let mut tx = WriteTransaction::new(shared, shared.engine.head(), Isolation::Serializable);
             tx.reads.exclusive = true;
             #[cfg(feature = "std")]
@@ -238,7 +238,8 @@ impl Database {
         result
     }
 
-    /// Waits, or works, until there is room in memory for more changes.
+    /// Waits, or works, until there is room in memory and in the log for more changes. The caller holds the writer lock, so
+    /// that nobody else takes that room; background work does not need it.
     pub(super) fn admit(&self) -> Result<()> {
         let engine = &self.shared.engine;
         engine.finish_opening()?;
@@ -351,7 +352,6 @@ impl Database {
     fn write_one(&self, key: &[u8], write: impl FnOnce(&mut OperationWriter<'_>)) -> Result<()> {
         let shared = &*self.shared;
         let start = shared.engine.env.clock.monotonic_ns();
-        self.admit()?;
         if key.len() > engine::KEY_BYTES_MAX {
             return Err(Error::LimitExceeded {
                 what: "the length of a key in bytes",
@@ -361,6 +361,7 @@ impl Database {
         }
         let appended = {
             let mut exclusive = shared.exclusive.lock()?;
+            self.admit()?;
             shared.engine.append(exclusive.buffer(), shared.options.durability, |_, _| Ok(()), write)?
         };
         self.poke();
@@ -415,9 +416,9 @@ impl Transaction {
     pub fn commit_with(mut self, durability: Durability) -> Result<()> {
         let shared = Arc::clone(&self.database.shared);
         let start = shared.engine.env.clock.monotonic_ns();
-        self.database.admit()?;
         let appended = {
             let mut exclusive = self.writer_lock(&shared)?;
+            self.database.admit()?;
             self.database.commit_changes(&mut self.tx, durability, exclusive.buffer())
         };
         if let Err(Error::Conflict { .. } | Error::TransactionTooOld) = &appended {
