@@ -168,3 +168,52 @@ impl NodeSource for Uncached<'_> {
         self.0.read_uncached(reference).map(Arc::new)
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use alloc::format;
+    use alloc::sync::Arc;
+
+    use crate::db::{Database, Options};
+    use crate::engine::Environment;
+    use crate::env::{FixedClock, MemoryStorage, SeededEntropy};
+    use crate::table::Table;
+
+    const T: Table<&[u8], &[u8]> = Table::new("t");
+
+    #[test]
+    fn what_was_found_in_one_base_is_never_served_for_another() {
+        let env = Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(7)) };
+        let mut options = Options::default();
+        options.background_thread = false;
+        let db = Database::open_storage(Arc::new(MemoryStorage::new()), env, options).unwrap();
+        let mut snapshots = alloc::vec::Vec::new();
+        for round in 0..8 {
+            db.transaction(|tx| {
+                let mut table = tx.table(T)?;
+                for key in 0..2000 {
+                    // In each round one key in eight is gone.
+                    match key % 8 == round {
+                        true => table.delete(format!("key{key:05}").as_bytes()).map(drop)?,
+                        false => table.put(format!("key{key:05}").as_bytes(), format!("round {round}").as_bytes())?,
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+            db.compact().unwrap();
+            snapshots.push(db.snapshot());
+            // Twice: the second time as remembered by the first, and by readers of every other base in between.
+            for _ in 0..2 {
+                for (round, snapshot) in snapshots.iter().enumerate() {
+                    let table = snapshot.table(T).unwrap();
+                    for key in (0..2000).step_by(3) {
+                        let found = table.get(format!("key{key:05}").as_bytes()).unwrap();
+                        let expected = (key % 8 != round).then(|| format!("round {round}").into_bytes());
+                        assert_eq!(found.map(|found| found.bytes().to_vec()), expected, "key {key} in round {round}");
+                    }
+                }
+            }
+        }
+    }
+}

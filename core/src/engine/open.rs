@@ -439,6 +439,7 @@ impl State {
             optimistic: Mutex::default(),
             memtable_bytes: AtomicUsize::new(memtable_bytes),
             opening: AtomicBool::new(false),
+            log_is_full: AtomicBool::new(false),
             options,
         }
     }
