@@ -205,7 +205,6 @@ impl Flush {
                 runs: run.iter().chain(&layers.runs).cloned().collect(),
                 base,
                 publication: 0,
-                base_since: 0,
             },
             &self.extents.freed,
             &self.extents.written,
