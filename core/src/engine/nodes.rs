@@ -3,9 +3,8 @@
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
-use core::cmp::Ordering;
 
-use crate::cache::{CacheCounters, NodeCache, Pin, Point, Points};
+use crate::cache::{CacheCounters, NodeCache, Pin};
 use crate::codec::checksum::crc32;
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
@@ -18,14 +17,10 @@ const NODE_BYTES_MAX: u32 = 1 << 20;
 /// What a resident node takes beside its bytes.
 const NODE_OVERHEAD_BYTES: usize = 160;
 
-/// This part of the budget remembers where keys were found.
-const POINTS_SHARE: usize = 32;
-
 /// The resident nodes and the storage behind them.
 pub(crate) struct Nodes {
     storage: Arc<dyn Storage>,
     cache: NodeCache<Node>,
-    points: Points,
 }
 
 impl core::fmt::Debug for Nodes {
@@ -36,9 +31,7 @@ impl core::fmt::Debug for Nodes {
 
 impl Nodes {
     pub(crate) fn new(storage: Arc<dyn Storage>, budget_bytes: usize) -> Self {
-        let points = Points::new(budget_bytes / POINTS_SHARE);
-        let cache = NodeCache::new(budget_bytes.saturating_sub(points.bytes()));
-        Self { storage, cache, points }
+        Self { storage, cache: NodeCache::new(budget_bytes) }
     }
 
     pub(crate) fn storage(&self) -> &dyn Storage {
@@ -46,9 +39,7 @@ impl Nodes {
     }
 
     pub(crate) fn counters(&self) -> CacheCounters {
-        let mut counters = self.cache.counters();
-        counters.resident_bytes += self.points.bytes();
-        counters
+        self.cache.counters()
     }
 
     /// Whoever is about to write at `offset` says so first: the node that was there is no longer what a reference to this
@@ -60,38 +51,11 @@ impl Nodes {
     /// Looks `key` up in a tree.
     #[inline]
     pub(super) fn find(&self, root: &Root, key: &[u8]) -> Result<Option<Found>> {
-        let resident = self.cache.pin().and_then(|pin| find_resident(&pin, root, key, |_, _| {}));
+        let resident = self.cache.pin().and_then(|pin| find_resident(&pin, root, key));
         match resident {
             Some(found) => Ok(found),
             None => tree::get(self, Some(*root), key),
         }
-    }
-
-    /// Looks `key` up in the base that came with publication `since`, which the caller's version holds.
-    #[inline]
-    pub(super) fn find_in_base(&self, base: &Root, since: u64, key: &[u8]) -> Result<Option<Found>> {
-        match self.find_resident_in_base(base, since, key) {
-            Some(found) => Ok(found),
-            None => tree::get(self, Some(*base), key),
-        }
-    }
-
-    fn find_resident_in_base(&self, base: &Root, since: u64, key: &[u8]) -> Option<Option<Found>> {
-        let pin = self.cache.pin()?;
-        let point = Point::new(since, key);
-        if let Some((leaf, entry)) = point.and_then(|point| self.points.get(point))
-            && let Some(leaf) = pin.get(leaf)
-            && leaf.level() == 0
-            && entry < leaf.len()
-            && leaf.view().compare(entry, key) == Ordering::Equal
-        {
-            return Some(Some(Found::new(leaf.to_arc(), entry)));
-        }
-        find_resident(&pin, base, key, |leaf, entry| {
-            if let Some(point) = point {
-                self.points.insert(point, leaf, entry);
-            }
-        })
     }
 
     /// Reads, proves and parses a node without keeping it: for checks that must see what storage really holds.
@@ -112,13 +76,8 @@ impl Nodes {
 }
 
 /// Descends without locks, reading nothing from storage: `None` when some node on the way is not at hand, or not what it
-/// should be. Tells the offset of the leaf and the entry where the key was found.
-fn find_resident(
-    pin: &Pin<'_, Node>,
-    root: &Root,
-    key: &[u8],
-    found_at: impl FnOnce(u64, usize),
-) -> Option<Option<Found>> {
+/// should be.
+fn find_resident(pin: &Pin<'_, Node>, root: &Root, key: &[u8]) -> Option<Option<Found>> {
     let (mut offset, mut level) = (root.node.offset, root.height);
     loop {
         let node = pin.get(offset)?;
@@ -127,9 +86,7 @@ fn find_resident(
             return None;
         }
         if level == 0 {
-            let Ok(index) = view.search(key) else { return Some(None) };
-            found_at(offset, index);
-            return Some(Some(Found::new(node.to_arc(), index)));
+            return Some(view.search(key).ok().map(|index| Found::new(node.to_arc(), index)));
         }
         offset = view.child(view.child_index(key))?.offset;
         level -= 1;
@@ -203,7 +160,7 @@ mod tests {
             .unwrap();
             db.compact().unwrap();
             snapshots.push(db.snapshot());
-            // Twice: the second time as remembered by the first, and by readers of every other base in between.
+            // Twice: the second time from what is resident, with readers of every other base in between.
             for _ in 0..2 {
                 for (round, snapshot) in snapshots.iter().enumerate() {
                     let table = snapshot.table(T).unwrap();

@@ -33,8 +33,6 @@ pub(crate) struct Layers {
     pub runs: Vec<RunLayer>,
     /// The bottom: holds no tombstones.
     pub base: Option<Root>,
-    /// The publication that brought this base, 0 for the one found when opening: no two bases of an open database share it.
-    pub base_since: u64,
     /// Counts the layers published since the database was opened; what later ones free stays while these are held.
     pub publication: u64,
 }
