@@ -31,12 +31,14 @@ fn main() -> Result<()> {
     assert_eq!(db.table(CITIES)?.len()?, 4);
     drop(snapshot);
 
-    // After this the one file is the whole database.
+    // After this the one file is the whole database. The handle holds its lock until it is dropped.
     db.close()?;
+    drop(db);
     let db = Database::open(&path, Options::default())?;
     assert_eq!(db.table(CITIES)?.get("Oulu")?, Some(215_000));
     assert!(db.check()?.is_clean());
     db.close()?;
+    drop(db);
     for file in [path.clone(), path.with_extension("ldb-log")] {
         let _ = std::fs::remove_file(file);
     }

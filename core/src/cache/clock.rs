@@ -25,8 +25,9 @@ pub(crate) struct NodeCache<T> {
     shards: Vec<Mutex<Shard<T>>>,
     /// Some of what the shards hold. Changed only under the lock of the node's shard.
     residents: Residents<T>,
+    /// What the table of residents takes of the budget.
     table_bytes: usize,
-    shard_budget: AtomicUsize,
+    shard_budget: usize,
     hits: AtomicUsize,
     misses: AtomicUsize,
     evictions: AtomicUsize,
@@ -77,7 +78,7 @@ impl<T> NodeCache<T> {
                     })
                 })
                 .collect(),
-            shard_budget: AtomicUsize::new(budget_bytes.saturating_sub(table_bytes) / SHARDS),
+            shard_budget: budget_bytes.saturating_sub(table_bytes) / SHARDS,
             hits: AtomicUsize::new(0),
             misses: AtomicUsize::new(0),
             evictions: AtomicUsize::new(0),
@@ -113,7 +114,7 @@ impl<T> NodeCache<T> {
 
     /// Makes a node resident, evicting others as the budget demands. `bytes` is what it occupies in memory.
     pub(crate) fn insert(&self, offset: u64, node: Arc<T>, bytes: usize) {
-        let budget = self.shard_budget.load(Ordering::Relaxed);
+        let budget = self.shard_budget;
         if bytes > budget {
             return;
         }
@@ -141,11 +142,6 @@ impl<T> NodeCache<T> {
     /// The extent at `offset` is about to hold something else.
     pub(crate) fn invalidate(&self, offset: u64) {
         self.shard(offset).lock().remove(offset, &self.residents);
-    }
-
-    /// Changes the budget; eviction follows with the next inserts.
-    pub(crate) fn set_budget(&self, budget_bytes: usize) {
-        self.shard_budget.store(budget_bytes.saturating_sub(self.table_bytes) / SHARDS, Ordering::Relaxed);
     }
 
     pub(crate) fn counters(&self) -> CacheCounters {

@@ -136,9 +136,9 @@ impl Database {
     ) -> Result<T> {
         let shared = &*self.shared;
         let start = shared.engine.env.clock.monotonic_ns();
-        self.admit()?;
         let (result, appended) = {
             let mut exclusive = shared.exclusive.lock()?;
+            self.admit()?;
             let mut tx = WriteTransaction::new(shared, shared.engine.head(), Isolation::Serializable);
             tx.reads.exclusive = true;
             #[cfg(feature = "std")]
@@ -181,6 +181,14 @@ impl Database {
     /// Does one bounded piece of background work. Only needed without a background thread.
     pub fn step(&self) -> Result<Progress> {
         self.shared.engine.step()
+    }
+
+    /// Makes every commit so far durable, whatever durability it was made with. On an asynchronous storage this answers
+    /// [`Error::Pending`] until the barrier is complete, and is called again then; a commit that answered so itself was
+    /// applied, and this is what it waits for.
+    pub fn sync(&self) -> Result<()> {
+        let engine = &self.shared.engine;
+        engine.make_durable(engine.head().sequence)
     }
 
     /// The platform has completed a barrier it had answered with [`Sync::Pending`](crate::env::Sync::Pending).
@@ -230,7 +238,8 @@ impl Database {
         result
     }
 
-    /// Waits, or works, until there is room in memory for more changes.
+    /// Waits, or works, until there is room in memory and in the log for more changes. The caller holds the writer lock, so
+    /// that nobody else takes that room; background work does not need it.
     pub(super) fn admit(&self) -> Result<()> {
         let engine = &self.shared.engine;
         engine.finish_opening()?;
@@ -242,7 +251,12 @@ impl Database {
             return background.wait_for_room(engine);
         }
         while engine.must_wait() {
-            engine.step()?;
+            if engine.step()? == Progress::Idle {
+                engine.freeze_now();
+                if engine.step()? == Progress::Idle {
+                    break;
+                }
+            }
         }
         Ok(())
     }
@@ -338,7 +352,6 @@ impl Database {
     fn write_one(&self, key: &[u8], write: impl FnOnce(&mut OperationWriter<'_>)) -> Result<()> {
         let shared = &*self.shared;
         let start = shared.engine.env.clock.monotonic_ns();
-        self.admit()?;
         if key.len() > engine::KEY_BYTES_MAX {
             return Err(Error::LimitExceeded {
                 what: "the length of a key in bytes",
@@ -348,6 +361,7 @@ impl Database {
         }
         let appended = {
             let mut exclusive = shared.exclusive.lock()?;
+            self.admit()?;
             shared.engine.append(exclusive.buffer(), shared.options.durability, |_, _| Ok(()), write)?
         };
         self.poke();
@@ -402,9 +416,9 @@ impl Transaction {
     pub fn commit_with(mut self, durability: Durability) -> Result<()> {
         let shared = Arc::clone(&self.database.shared);
         let start = shared.engine.env.clock.monotonic_ns();
-        self.database.admit()?;
         let appended = {
             let mut exclusive = self.writer_lock(&shared)?;
+            self.database.admit()?;
             self.database.commit_changes(&mut self.tx, durability, exclusive.buffer())
         };
         if let Err(Error::Conflict { .. } | Error::TransactionTooOld) = &appended {

@@ -69,12 +69,21 @@ impl Options {
             options.memtable_bytes = bytes.clamp(4 << 10, 1 << 30);
             options.log_bytes_max = options.memtable_bytes as u64 * 4;
         }
-        if let Some(bytes) = self.log_bytes_max {
-            options.log_bytes_max = bytes;
+        // The active memtable, the one being merged, the one before it, which the older superblock replays, and one
+        // transaction; writers wait when there is less room than that.
+        let least = u64::from(options.segment_bytes) * 8;
+        match self.log_bytes_max {
+            Some(bytes) => {
+                options.log_bytes_max = bytes.max(least);
+                let part = |parts| usize::try_from(options.log_bytes_max / parts).unwrap_or(usize::MAX);
+                options.memtable_bytes = options.memtable_bytes.min(part(6));
+                options.transaction_bytes_max = options.transaction_bytes_max.min(part(4));
+            }
+            None => {
+                let needed = options.memtable_bytes as u64 * 3 + options.transaction_bytes_max as u64 * 2;
+                options.log_bytes_max = options.log_bytes_max.max(needed).max(least);
+            }
         }
-        // Two memtables, what recovery seals, and the segment being written.
-        options.log_bytes_max =
-            options.log_bytes_max.max(options.memtable_bytes as u64 * 3).max(u64::from(options.segment_bytes) * 8);
         Ok(options)
     }
 }

@@ -39,12 +39,14 @@ pub struct Cursor<K: Key, V: Value> {
     from: KeyBuffer,
     to: KeyBuffer,
     value: Vec<u8>,
+    /// Moved, but the entry there not read yet.
+    moved: bool,
     types: PhantomData<fn() -> (K, V)>,
 }
 
 impl<K: Key, V: Value> Cursor<K, V> {
     pub(super) fn new(view: View, table: u64, from: KeyBuffer, to: KeyBuffer) -> Self {
-        Self { inner: view.cursor(), view, table, from, to, value: Vec::new(), types: PhantomData }
+        Self { inner: view.cursor(), view, table, from, to, value: Vec::new(), moved: false, types: PhantomData }
     }
 
     /// To the first key at or after `key`, and the entry there.
@@ -71,28 +73,35 @@ impl<K: Key, V: Value> Cursor<K, V> {
     /// To the next key, and the entry there; `None` past the end of the range.
     #[allow(clippy::should_implement_trait, reason = "it lends from the cursor, which an iterator cannot")]
     pub fn next(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
-        self.inner.next()?;
+        if !self.moved {
+            self.inner.next()?;
+            self.moved = true;
+        }
         self.entry()
     }
 
     /// To the key before, and the entry there; `None` before the beginning of the range.
     pub fn prev(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
-        self.inner.prev()?;
+        if !self.moved {
+            self.inner.prev()?;
+            self.moved = true;
+        }
         self.entry()
     }
 
     /// The entry the cursor stands on; `None` when it stands outside its range.
     pub fn entry(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
+        if let Some((_, Slot::Extent(value))) = self.inner.entry() {
+            self.value = ValueReader::new(&self.view.engine.nodes, value).read_all()?;
+        }
+        self.moved = false;
         let Some((key, slot)) = self.inner.entry() else { return Ok(None) };
         if key < &*self.from || key >= &*self.to {
             return Ok(None);
         }
         let bytes = match slot {
             Slot::Inline(bytes) => bytes,
-            Slot::Extent(value) => {
-                self.value = ValueReader::new(&self.view.engine.nodes, value).read_all()?;
-                &self.value
-            }
+            Slot::Extent(_) => &self.value,
             Slot::Tombstone => return Ok(None),
         };
         let key = prefix::split(key).map_or(&[][..], |(_, key)| key);
@@ -119,6 +128,9 @@ pub struct Range<K: Key, V: Value> {
     /// A move that lacked bytes is repeated, not skipped.
     front_started: bool,
     back_started: bool,
+    /// Moved, but its value not read yet.
+    front_moved: bool,
+    back_moved: bool,
     done: bool,
 }
 
@@ -131,6 +143,8 @@ impl<K: Key, V: Value> Range<K, V> {
             back: None,
             front_started: false,
             back_started: false,
+            front_moved: false,
+            back_moved: false,
         }
     }
 
@@ -144,9 +158,12 @@ impl<K: Key, V: Value> Range<K, V> {
             self.front = Some(self.make_cursor());
         }
         let Some(front) = &mut self.front else { return Ok(None) };
-        let moved = if self.front_started { front.inner.next() } else { front.inner.seek(&front.from) };
-        moved?;
-        self.front_started = true;
+        if !self.front_moved {
+            let moved = if self.front_started { front.inner.next() } else { front.inner.seek(&front.from) };
+            moved?;
+            self.front_started = true;
+            self.front_moved = true;
+        }
         let met = match (front.raw_key(), self.back.as_ref().filter(|_| self.back_started).map(Cursor::raw_key)) {
             (Some(front), Some(Some(back))) => front >= back,
             (Some(_), Some(None)) => true,
@@ -155,7 +172,9 @@ impl<K: Key, V: Value> Range<K, V> {
         if met {
             return Ok(None);
         }
-        Ok(front.entry()?.map(|(key, value)| (K::into_owned(key), V::into_owned(value))))
+        let entry = front.entry()?.map(|(key, value)| (K::into_owned(key), V::into_owned(value)));
+        self.front_moved = false;
+        Ok(entry)
     }
 
     fn backward(&mut self) -> Result<Option<(K::Owned, V::Owned)>> {
@@ -163,9 +182,12 @@ impl<K: Key, V: Value> Range<K, V> {
             self.back = Some(self.make_cursor());
         }
         let Some(back) = &mut self.back else { return Ok(None) };
-        let moved = if self.back_started { back.inner.prev() } else { back.inner.seek_before(Some(&back.to)) };
-        moved?;
-        self.back_started = true;
+        if !self.back_moved {
+            let moved = if self.back_started { back.inner.prev() } else { back.inner.seek_before(Some(&back.to)) };
+            moved?;
+            self.back_started = true;
+            self.back_moved = true;
+        }
         let met = match (back.raw_key(), self.front.as_ref().filter(|_| self.front_started).map(Cursor::raw_key)) {
             (Some(back), Some(Some(front))) => back <= front,
             (Some(_), Some(None)) => true,
@@ -174,7 +196,9 @@ impl<K: Key, V: Value> Range<K, V> {
         if met {
             return Ok(None);
         }
-        Ok(back.entry()?.map(|(key, value)| (K::into_owned(key), V::into_owned(value))))
+        let entry = back.entry()?.map(|(key, value)| (K::into_owned(key), V::into_owned(value)));
+        self.back_moved = false;
+        Ok(entry)
     }
 
     fn item(&mut self, result: Result<Option<(K::Owned, V::Owned)>>) -> Option<Result<(K::Owned, V::Owned)>> {

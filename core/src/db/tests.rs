@@ -313,3 +313,27 @@ fn a_locked_row_makes_writers_wait_and_circles_end_in_an_error() {
         );
     });
 }
+
+#[test]
+fn a_log_that_fills_up_makes_writers_wait_and_never_fail() {
+    const CHANGE_BYTES: usize = 2000;
+    for (batch, rounds) in [(1u64, 3000u64), (40, 100)] {
+        let storage = Arc::new(MemoryStorage::new());
+        let options = Options { log_bytes_max: Some(0), durability: Durability::Relaxed, ..options() };
+        let db = Database::open_storage(Arc::clone(&storage) as Arc<dyn Storage>, env(), options).unwrap();
+        for round in 0..rounds {
+            db.transaction(|tx| {
+                let mut table = tx.table(T)?;
+                (0..batch).try_for_each(|key| table.put(&key.to_be_bytes()[..], &[round as u8; CHANGE_BYTES][..]))
+            })
+            .unwrap();
+        }
+        let written = rounds * batch * CHANGE_BYTES as u64;
+        let log_bytes_max = 8 * (64 << 10);
+        assert!(written > 4 * log_bytes_max, "the log went round");
+        assert!(storage.contents(FileId::Log).len() as u64 <= log_bytes_max + 4096);
+        let crashed = crashed(&storage);
+        let db = open(&crashed);
+        assert_eq!(db.table(T).unwrap().len().unwrap(), batch);
+    }
+}

@@ -247,6 +247,7 @@ impl Checkpoint {
             log.set_checkpoint(durable);
             log.release(&reusable_log);
         }
+        engine.note_log_room(&writer);
         drop(writer);
         let mut space = engine.space.lock();
         let building = space.building;

@@ -95,6 +95,7 @@ impl Engine {
         if wait {
             writer.must_sync = sequence;
         }
+        self.note_log_room(&writer);
         self.freeze_if_full(&mut writer);
         Ok(appended)
     }

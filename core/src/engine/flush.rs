@@ -204,7 +204,7 @@ impl Flush {
                 frozen: layers.frozen.iter().filter(|other| !Arc::ptr_eq(other, &frozen)).cloned().collect(),
                 runs: run.iter().chain(&layers.runs).cloned().collect(),
                 base,
-                publication: 0,
+                ..layers.clone()
             },
             &self.extents.freed,
             &self.extents.written,

@@ -4,6 +4,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use super::checkpoint::Checkpoint;
 use super::compaction::{MergeRuns, MergeToBase, Relocate};
@@ -13,7 +14,7 @@ use super::values::extent_of;
 use crate::codec::slot::ValueRef;
 use crate::env::FileId;
 use crate::error::{Error, Result};
-use crate::log::{LogPosition, SealedSegment};
+use crate::log::{Log, LogPosition, SealedSegment};
 use crate::space::{Extent, Superblock};
 use crate::tree::{NodeRef, NodeSink};
 
@@ -145,8 +146,14 @@ impl NodeSink for JobSink<'_> {
 impl Engine {
     /// Does one bounded piece of background work. `NotResident` and `Pending` mean: fetch or wait, then call again.
     pub(crate) fn step(&self) -> Result<Progress> {
+        if let Some(stopped @ super::state::Stopped::Poisoned(_)) = &self.writer.lock().stopped {
+            return Err(stopped.error());
+        }
         let mut work = self.work.lock();
-        self.step_in(&mut work)
+        self.step_in(&mut work).map_err(|error| match error {
+            Error::OutcomeUnknown { cause } => Error::Poisoned { cause },
+            error => error,
+        })
     }
 
     pub(super) fn do_step(&self, work: &mut Work) -> Result<Progress> {
@@ -209,7 +216,7 @@ impl Engine {
         if let Some(oldest) = layers.frozen.last() {
             return Some(Job::Flush(Flush::new(Arc::clone(oldest))));
         }
-        if work.unsaved && (work.unsaved_bytes >= CHECKPOINT_BYTES || work.merged_log != work.saved_log) {
+        if work.unsaved && work.unsaved_bytes >= CHECKPOINT_BYTES || self.log_calls_for_checkpoint(work) {
             return Some(Job::Checkpoint(Checkpoint::new(false)));
         }
         let runs = &layers.runs;
@@ -257,9 +264,19 @@ impl Engine {
     }
 
     /// Whether writers should do (or wait for) background work before adding more: a frozen memtable is still being
-    /// flushed and the active one is full.
+    /// flushed and the active one is full, or the log has no room for a transaction as large as is allowed.
     pub(crate) fn must_wait(&self) -> bool {
-        self.memtable_bytes() >= self.options.memtable_bytes
+        self.memtable_bytes() >= self.options.memtable_bytes || self.log_is_full.load(Ordering::Relaxed)
+    }
+
+    /// A checkpoint that lets go of log: what is merged need not be replayed, and what the newest checkpoint does not
+    /// replay is free after one more.
+    fn log_calls_for_checkpoint(&self, work: &Work) -> bool {
+        if work.merged_log != work.saved_log {
+            return true;
+        }
+        let oldest = || self.writer.lock().log.as_ref().map(Log::oldest_generation);
+        self.log_is_full.load(Ordering::Relaxed) && oldest().is_some_and(|oldest| oldest < work.merged_log.generation)
     }
 
     /// Freezes whatever the active memtable holds, so that steps bring it into the trees.

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 
-use crate::cache::{CacheCounters, NodeCache};
+use crate::cache::{CacheCounters, NodeCache, Pin};
 use crate::codec::checksum::crc32;
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
@@ -51,28 +51,10 @@ impl Nodes {
     /// Looks `key` up in a tree.
     #[inline]
     pub(super) fn find(&self, root: &Root, key: &[u8]) -> Result<Option<Found>> {
-        match self.find_resident(root, key) {
+        let resident = self.cache.pin().and_then(|pin| find_resident(&pin, root, key));
+        match resident {
             Some(found) => Ok(found),
             None => tree::get(self, Some(*root), key),
-        }
-    }
-
-    /// The same without locks, reading nothing from storage: `None` when some node on the way is not at hand, or not what
-    /// it should be.
-    fn find_resident(&self, root: &Root, key: &[u8]) -> Option<Option<Found>> {
-        let pin = self.cache.pin()?;
-        let (mut offset, mut level) = (root.node.offset, root.height);
-        loop {
-            let node = pin.get(offset)?;
-            let view = node.view();
-            if view.level() != level {
-                return None;
-            }
-            if level == 0 {
-                return Some(view.search(key).ok().map(|index| Found::new(node.to_arc(), index)));
-            }
-            offset = view.child(view.child_index(key))?.offset;
-            level -= 1;
         }
     }
 
@@ -90,6 +72,24 @@ impl Nodes {
             return Err(Error::corrupt(FileId::Data, reference.offset, what));
         }
         Node::from_stored(stored).map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
+    }
+}
+
+/// Descends without locks, reading nothing from storage: `None` when some node on the way is not at hand, or not what it
+/// should be.
+fn find_resident(pin: &Pin<'_, Node>, root: &Root, key: &[u8]) -> Option<Option<Found>> {
+    let (mut offset, mut level) = (root.node.offset, root.height);
+    loop {
+        let node = pin.get(offset)?;
+        let view = node.view();
+        if view.level() != level {
+            return None;
+        }
+        if level == 0 {
+            return Some(view.search(key).ok().map(|index| Found::new(node.to_arc(), index)));
+        }
+        offset = view.child(view.child_index(key))?.offset;
+        level -= 1;
     }
 }
 
@@ -123,5 +123,54 @@ pub(super) struct Uncached<'a>(pub &'a Nodes);
 impl NodeSource for Uncached<'_> {
     fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
         self.0.read_uncached(reference).map(Arc::new)
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use alloc::format;
+    use alloc::sync::Arc;
+
+    use crate::db::{Database, Options};
+    use crate::engine::Environment;
+    use crate::env::{FixedClock, MemoryStorage, SeededEntropy};
+    use crate::table::Table;
+
+    const T: Table<&[u8], &[u8]> = Table::new("t");
+
+    #[test]
+    fn what_was_found_in_one_base_is_never_served_for_another() {
+        let env = Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(7)) };
+        let mut options = Options::default();
+        options.background_thread = false;
+        let db = Database::open_storage(Arc::new(MemoryStorage::new()), env, options).unwrap();
+        let mut snapshots = alloc::vec::Vec::new();
+        for round in 0..8 {
+            db.transaction(|tx| {
+                let mut table = tx.table(T)?;
+                for key in 0..2000 {
+                    // In each round one key in eight is gone.
+                    match key % 8 == round {
+                        true => table.delete(format!("key{key:05}").as_bytes()).map(drop)?,
+                        false => table.put(format!("key{key:05}").as_bytes(), format!("round {round}").as_bytes())?,
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+            db.compact().unwrap();
+            snapshots.push(db.snapshot());
+            // Twice: the second time from what is resident, with readers of every other base in between.
+            for _ in 0..2 {
+                for (round, snapshot) in snapshots.iter().enumerate() {
+                    let table = snapshot.table(T).unwrap();
+                    for key in (0..2000).step_by(3) {
+                        let found = table.get(format!("key{key:05}").as_bytes()).unwrap();
+                        let expected = (key % 8 != round).then(|| format!("round {round}").into_bytes());
+                        assert_eq!(found.map(|found| found.bytes().to_vec()), expected, "key {key} in round {round}");
+                    }
+                }
+            }
+        }
     }
 }

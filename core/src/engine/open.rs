@@ -22,7 +22,7 @@ use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogConfig, LogPosition, replay};
 use crate::memtable::Memtable;
-use crate::space::{Extent, Features, GRAIN_BYTES, PendingFree, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
+use crate::space::{Extent, Features, GRAIN_BYTES, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
 
 /// What opening is doing, in this order. A clean database skips the stages of replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -267,6 +267,10 @@ fn recover(
     progress(RecoveryStage::CheckpointRecord);
     let record = read_record(&*storage, &superblock)?;
     progress(RecoveryStage::SpaceMap);
+    if record.sectors.checked_mul(SECTOR_BYTES) != Some(superblock.file_bytes) {
+        let what = format!("the checkpoint record is of a file of {} sectors, the superblock is not", record.sectors);
+        return Err(Error::corrupt(FileId::Data, superblock.record.0.offset, what));
+    }
     let mut map = read_map(&*storage, &record, options.file_bytes_max)?;
 
     progress(RecoveryStage::ReplayLog);
@@ -305,7 +309,7 @@ fn recover(
 
     progress(RecoveryStage::ReserveValues);
     // What was reusable once this checkpoint was durable has perhaps been reused, for values that only the log names.
-    require_in_use(&map, &record.pending, &superblock)?;
+    require_in_use(&map, &record, &superblock)?;
     let mut pending = PendingFrees::from_record(record.pending.clone());
     pending.release(&mut map, superblock.checkpoint, &[]);
     for value in &values.all {
@@ -435,6 +439,7 @@ impl State {
             optimistic: Mutex::default(),
             memtable_bytes: AtomicUsize::new(memtable_bytes),
             opening: AtomicBool::new(false),
+            log_is_full: AtomicBool::new(false),
             options,
         }
     }
@@ -492,10 +497,13 @@ fn read_map(storage: &dyn Storage, record: &CheckpointRecord, limit_bytes: u64) 
     SpaceMap::from_counts(counts, limit_bytes)
 }
 
-/// What waits to be freed must be in use, each grain once, or the map and the record do not belong together.
-fn require_in_use(map: &SpaceMap, pending: &[PendingFree], superblock: &Superblock) -> Result<()> {
+/// What is freed sooner or later whatever the trees hold must be in use, each grain once; otherwise the map and the record
+/// do not belong together.
+fn require_in_use(map: &SpaceMap, record: &CheckpointRecord, superblock: &Superblock) -> Result<()> {
     let mut freed: hashbrown::HashMap<u64, u64> = hashbrown::HashMap::new();
-    for PendingFree { extent, .. } in pending {
+    let pages = record.map_pages.iter().map(|&(offset, _)| Extent { offset, len: SECTOR_BYTES });
+    let own = core::iter::once(superblock.record.0).chain(pages);
+    for extent in own.chain(record.pending.iter().map(|free| free.extent)) {
         let end = extent.offset.checked_add(extent.len).filter(|&end| end <= map.file_bytes());
         let mut whole = end.is_some() && extent.offset.is_multiple_of(GRAIN_BYTES);
         let mut at = extent.offset;
@@ -511,7 +519,7 @@ fn require_in_use(map: &SpaceMap, pending: &[PendingFree], superblock: &Superblo
             at = until;
         }
         if !whole {
-            let what = format!("{} bytes at {} wait to be freed, but are not in use", extent.len, extent.offset);
+            let what = format!("the space map does not hold the {} bytes at {} that the record names", extent.len, extent.offset);
             return Err(Error::corrupt(FileId::Data, superblock.record.0.offset, what));
         }
     }

@@ -58,7 +58,7 @@ impl EngineOptions {
             memtable_bytes,
             cache_bytes: budget - 2 * memtable_bytes - budget / 16,
             segment_bytes: 1 << 20,
-            log_bytes_max: (memtable_bytes as u64 * 4).clamp(4 << 20, 32 << 20),
+            log_bytes_max: (memtable_bytes as u64 * 6).clamp(4 << 20, 64 << 20),
             inline_bytes_max: 8 << 10,
             file_bytes_max: 1 << 46,
             transaction_bytes_max: (memtable_bytes).max(1 << 20),

@@ -56,6 +56,8 @@ pub(crate) struct Engine {
     pub(super) memtable_bytes: AtomicUsize,
     /// The checkpoint that follows opening is not durable yet: nothing may be committed before it is.
     pub(super) opening: AtomicBool,
+    /// The log may lack room for a transaction as large as is allowed.
+    pub(super) log_is_full: AtomicBool,
 }
 
 /// What commits change; one at a time.
@@ -223,6 +225,12 @@ impl Engine {
             self.step()?;
         }
         Ok(())
+    }
+
+    /// Takes note of whether the log has room for one more transaction. To be called when the log grew or was released.
+    pub(super) fn note_log_room(&self, writer: &Writer) {
+        let full = writer.log.as_ref().is_some_and(|log| log.is_full_for(self.options.transaction_bytes_max as u64));
+        self.log_is_full.store(full, Ordering::Relaxed);
     }
 
     /// Bytes the active memtable holds, read without a lock.

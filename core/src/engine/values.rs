@@ -217,6 +217,8 @@ impl ValueMoves {
             let Some((key, slot)) = self.cursor.entry() else { return Ok(true) };
             if let Some(old) = slot.extent()
                 && old.offset >= self.from
+                // Moved already, when the step to the next record lacked bytes.
+                && !matches!(self.moved.get(key), crate::memtable::Lookup::Found { .. })
             {
                 let bytes = ValueReader::new(&engine.nodes, old).read_all()?;
                 let mut writer = ValueWriter::new(engine, old.len)?;

@@ -108,6 +108,8 @@ impl Log {
             config,
         };
         log.grow(storage, first.region)?;
+        // What an earlier process left may have holes.
+        storage.allocate(FileId::Log, log.file_bytes)?;
         if new_file {
             let header = FileHeader { segment_bytes: log.config.segment_bytes, database_id: log.config.database_id };
             header.encode(&mut log.scratch);
@@ -185,6 +187,20 @@ impl Log {
     /// How many segments are in use, the current one included.
     pub(crate) fn regions_in_use(&self) -> usize {
         self.live.len()
+    }
+
+    /// Whether a payload of `len` bytes, and a mark after it, would find too few segments.
+    pub(crate) fn is_full_for(&self, len: u64) -> bool {
+        // A segment is left before its last few bytes are used.
+        let usable = u64::from(self.config.segment_bytes) - u64::from(self.config.segment_bytes) / 16;
+        let needed = len.div_ceil(usable) + 2;
+        // Two may be in use with everything merged, so that no work would ever free one.
+        self.live.len() > 2 && self.live.len() as u64 + needed > u64::from(self.config.regions_max)
+    }
+
+    /// The generation of the oldest segment in use.
+    pub(crate) fn oldest_generation(&self) -> u64 {
+        self.live.front().map_or(self.position.generation, |segment| segment.generation)
     }
 
     /// Cuts free regions off the end of the file.

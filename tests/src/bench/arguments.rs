@@ -10,7 +10,8 @@ Measures Lightning DB beside other embedded databases: peer-bench [OPTIONS]
   --records N     records of 16 + 100 bytes in the main data set; 10k, 1M and the like are understood [1M]
   --rounds N      times each phase is run by each peer, in turn [3]
   --seconds S     time for one sample of a phase that reads [1]
-  --peers A,B     only these; see the list that a wrong name prints [all built in]
+  --peers A,B     beside only these; a wrong name prints the list [all built in]
+  --without-ours  the others alone
   --phases A,B    only phases whose names begin so, as in: --phases get,put-sync [all]
   --dir PATH      where the databases are made, and removed again [beside the program]
   --json FILE     writes every sample and the medians there
@@ -57,6 +58,7 @@ pub(crate) fn parse() -> Result<Command> {
     let mut directory = None;
     let mut json = None;
     let mut quick = false;
+    let mut without_ours = false;
     let mut worker = None;
 
     let mut parser = lexopt::Parser::from_env();
@@ -70,11 +72,14 @@ pub(crate) fn parse() -> Result<Command> {
             Long("dir") => directory = Some(PathBuf::from(parser.value()?)),
             Long("json") => json = Some(PathBuf::from(parser.value()?)),
             Long("quick") => quick = true,
+            Long("without-ours") => without_ours = true,
             Long("worker") => worker = Some(parser.value()?.string()?),
             Long("help") | Short('h') => return Ok(Command::Help),
             other => return Err(format!("{}\n\n{HELP}", other.unexpected()).into()),
         }
     }
+
+    peers.retain(|&peer| peer != peers::OURS || !without_ours);
 
     let records = records.unwrap_or(if quick { 100_000 } else { 1_000_000 });
     if records < 1_000 {
@@ -98,14 +103,14 @@ fn split(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
-/// Keeps the order of the table whatever the order asked for.
+/// The wanted ones and ours, in the order of the table.
 fn parse_peers(list: &str) -> Result<Vec<&'static str>> {
     let wanted = split(list);
     let known = peers::names();
     if let Some(stranger) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("--peers: '{stranger}' is not built in; there are {}", known.join(", ")).into());
     }
-    Ok(known.into_iter().filter(|name| wanted.iter().any(|wish| wish == name)).collect())
+    Ok(known.into_iter().filter(|&name| name == peers::OURS || wanted.iter().any(|wish| wish == name)).collect())
 }
 
 /// `1000000`, `1M` and `1000k` are the same.

@@ -74,10 +74,12 @@ impl<E: Engine> Datasets<E> {
             None => {
                 let directory = self.home.join(name);
                 if !directory.exists() {
-                    fs::create_dir_all(&directory)?;
-                    let engine = E::open(&directory, Settings { durability: Durability::Relaxed, ..settings })?;
+                    // A load that fails must not pass for a data set in the next suite.
+                    let unfinished = self.empty(&format!("{name}-unfinished"))?;
+                    let engine = E::open(&unfinished, Settings { durability: Durability::Relaxed, ..settings })?;
                     load(&engine, records, &mut Stopwatch::default())?;
                     engine.close()?;
+                    fs::rename(&unfinished, &directory)?;
                     process::sync_disk(&directory)?;
                 }
                 let engine = E::open(&directory, settings)?;

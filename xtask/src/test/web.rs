@@ -17,7 +17,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     if toolchain == Toolchain::Default {
         stage.check(
             "lints for the web",
-            toolchain.cargo("clippy", rust::WEB)?.arg("--quiet").args(PACKAGE).args([
+            toolchain.cargo("clippy", rust::WEB)?.args(["--quiet", "--no-deps"]).args(PACKAGE).args([
                 "--all-targets",
                 "--",
                 "-D",

@@ -3,8 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+use crate::env::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+use super::map::Mapping;
 use super::open::Opened;
 use super::positional::{read_exact_at, write_all_at};
 
@@ -15,11 +19,28 @@ pub(super) struct DurableFile {
     /// Set by everything that sets a length, taken by the sync that makes it durable. A write past the end needs no mark:
     /// a data-only sync covers the length needed to read back what was written.
     length_changed: AtomicBool,
+    /// The beginning of the file in memory, where writes may go that way.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    mapping: Mutex<Option<Mapping>>,
+    /// Whether [`allocate`](Self::allocate) maps what it allocated.
+    maps: AtomicBool,
 }
 
 impl DurableFile {
     pub(super) fn new(opened: Opened) -> Self {
-        Self { file: opened.file, length_changed: AtomicBool::new(opened.created) }
+        Self {
+            file: opened.file,
+            length_changed: AtomicBool::new(opened.created),
+            #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+            mapping: Mutex::default(),
+            maps: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on, what is allocated is mapped, where the system and the file system allow, and written by copying.
+    pub(super) fn mapped(self, maps: bool) -> Self {
+        self.maps.store(maps, Ordering::Relaxed);
+        self
     }
 
     pub(super) fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
@@ -27,6 +48,12 @@ impl DurableFile {
     }
 
     pub(super) fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<()> {
+        #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+        if self.maps.load(Ordering::Relaxed)
+            && self.mapping.lock().as_mut().is_some_and(|mapping| mapping.write(offset, buf))
+        {
+            return Ok(());
+        }
         write_all_at(&self.file, buf, offset)
     }
 
@@ -36,10 +63,38 @@ impl DurableFile {
 
     pub(super) fn set_len(&self, len: u64) -> io::Result<()> {
         self.length_changed.store(true, Ordering::Release);
+        #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+        if let Some(mapping) = self.mapping.lock().as_mut() {
+            mapping.cut(len);
+        }
         self.file.set_len(len)
     }
 
     pub(super) fn allocate(&self, len: u64) -> io::Result<()> {
+        #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+        if self.maps.load(Ordering::Relaxed) {
+            return self.allocate_mapped(len);
+        }
+        self.allocate_more(len)
+    }
+
+    /// Allocates the whole file, for what was there may have holes, and maps it.
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    fn allocate_mapped(&self, len: u64) -> io::Result<()> {
+        let mut mapping = self.mapping.lock();
+        *mapping = None;
+        let len = len.max(self.len()?);
+        self.length_changed.store(true, Ordering::Release);
+        if !reserve(&self.file, 0, len)? {
+            self.maps.store(false, Ordering::Relaxed);
+            return self.allocate_more(len);
+        }
+        // Where mapping fails, writes go through the system as elsewhere.
+        *mapping = Mapping::of(&self.file, len).ok().flatten();
+        Ok(())
+    }
+
+    fn allocate_more(&self, len: u64) -> io::Result<()> {
         let now = self.len()?;
         if now >= len {
             return Ok(());

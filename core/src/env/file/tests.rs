@@ -267,3 +267,42 @@ fn a_reader_does_without_a_log() {
         assert_eq!(found, memory.read_at(FileId::Log, 0, &mut vec![0; len]).map_err(|error| error.kind));
     }
 }
+
+#[test]
+fn a_log_written_through_memory_is_the_file_whatever_its_length_does() {
+    for positional in [false, true] {
+        let folder = Folder::new();
+        let open = || {
+            let storage = FileStorage::open(folder.db(), OpenMode::CREATE).unwrap();
+            if positional { storage.positional() } else { storage }
+        };
+        let log = folder.0.join("app.ldb-log");
+        let storage = open();
+        let mut model = Vec::new();
+        let mut write = |storage: &FileStorage, offset: usize, bytes: &[u8]| {
+            storage.write_at(FileId::Log, offset as u64, bytes).unwrap();
+            model.resize(model.len().max(offset + bytes.len()), 0);
+            model[offset..offset + bytes.len()].copy_from_slice(bytes);
+            let mut back = vec![0; bytes.len()];
+            storage.read_at(FileId::Log, offset as u64, &mut back).unwrap();
+            assert_eq!(back, bytes);
+            assert_eq!(fs::read(&log).unwrap()[..model.len()], model[..]);
+        };
+        storage.allocate(FileId::Log, 20_000).unwrap();
+        write(&storage, 0, b"first");
+        write(&storage, 4090, b"over the edge of a page");
+        write(&storage, 19_995, b"over the end of what is mapped");
+        storage.set_len(FileId::Log, 10_000).unwrap();
+        storage.set_len(FileId::Log, 30_000).unwrap();
+        storage.allocate(FileId::Log, 40_000).unwrap();
+        let rest = vec![0; 20_025 - 10_000];
+        write(&storage, 10_000, &rest);
+        write(&storage, 39_990, b"at the end");
+        let _done = storage.sync(FileId::Log).unwrap();
+        drop(storage);
+        let storage = open();
+        storage.allocate(FileId::Log, 40_000).unwrap();
+        write(&storage, 5, b"by the next process");
+        assert_eq!(storage.len(FileId::Log).unwrap(), 40_000);
+    }
+}
