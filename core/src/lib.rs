@@ -25,8 +25,8 @@ pub(crate) mod table;
 pub(crate) mod tree;
 
 pub use db::{
-    AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Snapshot, TableInfo,
-    Transaction, WriteTable, WriteTransaction,
+    AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Snapshot,
+    TableInfo, Transaction, WriteTable, WriteTransaction,
 };
 pub use engine::{
     CheckReport, Compression, Durability, Environment, Latency, Progress, RecoveryReport, RecoveryStage, Stats,

@@ -2,10 +2,10 @@
 //!
 //! **Architecture invariant:** everything here reaches the engine through its public interface, as any application would.
 
+#[cfg(feature = "peer-bench")]
+pub mod bench;
 pub mod paging;
 pub mod random;
 pub mod sim;
 pub mod sim_disk;
 pub mod storage_suite;
-#[cfg(feature = "peer-bench")]
-pub mod bench;

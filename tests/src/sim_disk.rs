@@ -232,7 +232,9 @@ impl Storage for SimDisk {
         state.random.fill(buf);
         match fault {
             Some(Fault::Crash) => return Err(crashed(file, offset, len)),
-            Some(Fault::Error) => return Err(failure(StorageErrorKind::Other, file, offset, len, "simulated read error")),
+            Some(Fault::Error) => {
+                return Err(failure(StorageErrorKind::Other, file, offset, len, "simulated read error"));
+            }
             Some(Fault::ShortRead) => {
                 return Err(failure(StorageErrorKind::UnexpectedEnd, file, offset, len, "simulated short read"));
             }

@@ -250,10 +250,8 @@ fn judge(db: &Database, what: &str, allowed: &dyn Fn(&Contents, u64) -> bool) ->
 
 /// Damage is called damage, not a full disk or a wrong argument.
 fn honest(error: &Error, what: &str) {
-    let is = matches!(
-        error,
-        Error::Corrupt(_) | Error::NotADatabase { .. } | Error::Unsupported { .. } | Error::Storage(_)
-    );
+    let is =
+        matches!(error, Error::Corrupt(_) | Error::NotADatabase { .. } | Error::Unsupported { .. } | Error::Storage(_));
     assert!(is, "{what}: {error:?} does not say that the file is damaged");
 }
 
@@ -414,7 +412,9 @@ fn fields_that_lie_under_a_right_checksum_never_panic_or_hang() {
         let record_len = files.data[record..].len().min(field(&files.data, newest + 104) as usize);
         // A lie about what waits to be freed can only be told from the truth by walking the trees, which `check` does.
         let truthful = pending_list(&files.data[record..record + record_len]);
-        let places = (12..128).map(|at| newest + at).chain((0..truthful).chain(record_len - 8..record_len).map(|at| record + at));
+        let places = (12..128)
+            .map(|at| newest + at)
+            .chain((0..truthful).chain(record_len - 8..record_len).map(|at| record + at));
         for at in places {
             for bit in [0, 7] {
                 let mut data = files.data.clone();
@@ -426,7 +426,8 @@ fn fields_that_lie_under_a_right_checksum_never_panic_or_hang() {
                 let storage = Files { data, log: files.log.clone() }.storage();
                 // The lie may be one that only the owner of the data could tell; but it ends in an answer or an error.
                 if let Ok(db) = open(&storage, options()) {
-                    let _ = db.snapshot().table(NUMBERS).and_then(|table| table.range(..)?.collect::<Result<Vec<_>, _>>());
+                    let _ =
+                        db.snapshot().table(NUMBERS).and_then(|table| table.range(..)?.collect::<Result<Vec<_>, _>>());
                     let _ = db.check();
                 }
             }

@@ -38,8 +38,7 @@ fn paged() -> (Arc<PagingStorage<SimDisk>>, Database) {
     options.background_thread = false;
     options.memtable_bytes = Some(4096);
     options.inline_bytes_max = 64;
-    let database =
-        pager.drive(|| Database::open_storage(pager.clone(), environment.clone(), options.clone())).unwrap();
+    let database = pager.drive(|| Database::open_storage(pager.clone(), environment.clone(), options.clone())).unwrap();
     (pager, database)
 }
 
@@ -134,7 +133,10 @@ fn an_interactive_commit_that_lacks_bytes_can_be_made_again() {
 fn moving_values_leaves_no_space_behind_when_the_next_record_must_be_fetched() {
     for seed in 0..20 {
         let mut actions: Vec<Action> = (0..120).map(|id| commit(Relaxed, 0, id % 30, 300 + 40 * id)).collect();
-        actions.push(Action::Commit(Sync, (0..20).map(|id| TxOp::Delete(0, key(format!("{id:04}").as_bytes()))).collect()));
+        actions.push(Action::Commit(
+            Sync,
+            (0..20).map(|id| TxOp::Delete(0, key(format!("{id:04}").as_bytes()))).collect(),
+        ));
         actions.push(Action::Reopen);
         passes(Plan { seed, paging: Some((3, 4)), ..plan(actions) });
     }

@@ -222,7 +222,8 @@ fn the_disk_fills_up_and_empties() {
 fn reads_fail_end_early_and_lie_when_told_to() {
     let disk = disk_of_ones();
     let mut buf = [0; 100];
-    for (fault, kind) in [(Fault::Error, StorageErrorKind::Other), (Fault::ShortRead, StorageErrorKind::UnexpectedEnd)] {
+    for (fault, kind) in [(Fault::Error, StorageErrorKind::Other), (Fault::ShortRead, StorageErrorKind::UnexpectedEnd)]
+    {
         disk.schedule(0, fault);
         assert_eq!(disk.read_at(FileId::Data, 0, &mut buf).unwrap_err().kind, kind);
         assert_ne!(buf, [1; 100], "a failed read does not hold the answer");

@@ -39,8 +39,16 @@ fn every_flaw_is_noticed() {
         assert!(found.is_some(), "{:?} was not noticed", FLAWS[FLAW]);
     }
     let checks = [
-        noticed::<1>, noticed::<2>, noticed::<3>, noticed::<4>, noticed::<5>, noticed::<6>, noticed::<7>, noticed::<8>,
-        noticed::<9>, noticed::<10>,
+        noticed::<1>,
+        noticed::<2>,
+        noticed::<3>,
+        noticed::<4>,
+        noticed::<5>,
+        noticed::<6>,
+        noticed::<7>,
+        noticed::<8>,
+        noticed::<9>,
+        noticed::<10>,
     ];
     assert_eq!(checks.len() + 2, FLAWS.len(), "but for NoMark, which only damage shows");
     checks.iter().for_each(|check| check());

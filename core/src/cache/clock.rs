@@ -177,7 +177,8 @@ impl<T> Shard<T> {
         while self.bytes > target_bytes {
             self.hand = if self.hand + 1 >= self.slots.len() { 0 } else { self.hand + 1 };
             match self.slots.get(self.hand) {
-                Some(Some(slot)) if residents.take_used(slot.offset) | slot.referenced.swap(false, Ordering::Relaxed) => {}
+                Some(Some(slot))
+                    if residents.take_used(slot.offset) | slot.referenced.swap(false, Ordering::Relaxed) => {}
                 Some(Some(slot)) => {
                     let offset = slot.offset;
                     self.remove(offset, residents);

@@ -145,9 +145,9 @@ impl<T> Residents<T> {
     /// Whether the node at `offset` was used since the last call.
     pub(super) fn take_used(&self, offset: u64) -> bool {
         let Some(key) = key_of(offset) else { return false };
-        self.candidates(key).flat_map(|bucket| &bucket.0).any(|place| {
-            place.key.compare_exchange(key | USED, key, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        })
+        self.candidates(key)
+            .flat_map(|bucket| &bucket.0)
+            .any(|place| place.key.compare_exchange(key | USED, key, Ordering::Relaxed, Ordering::Relaxed).is_ok())
     }
 
     /// Nodes found by all pins so far.

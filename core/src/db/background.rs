@@ -43,7 +43,8 @@ impl Signal {
 }
 
 impl Background {
-    pub(super) fn start(engine: &Arc<Engine>, durability: Durability) -> Self {
+    /// `None` when the system gives no thread: writers then do the work themselves.
+    pub(super) fn start(engine: &Arc<Engine>, durability: Durability) -> Option<Self> {
         let signal = Arc::new(Signal::default());
         let (engine, seen) = (Arc::clone(engine), Arc::clone(&signal));
         let interval = match durability {
@@ -53,8 +54,8 @@ impl Background {
         let thread = std::thread::Builder::new()
             .name("lightning-background".into())
             .spawn(move || run(&engine, &seen, interval, durability))
-            .ok();
-        Self { signal, thread: Mutex::new(thread) }
+            .ok()?;
+        Some(Self { signal, thread: Mutex::new(Some(thread)) })
     }
 
     /// There may be work.

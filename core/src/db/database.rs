@@ -15,8 +15,8 @@ use super::snapshot::{ReadTable, Snapshot, TableInfo};
 use super::transaction::WriteTransaction;
 use crate::codec::slot::Slot;
 use crate::engine::{
-    self, Appended, CheckReport, Durability, Engine, Environment, OpenArguments, Progress, RecoveryReport, RecoveryStage,
-    Stats,
+    self, Appended, CheckReport, Durability, Engine, Environment, OpenArguments, Progress, RecoveryReport,
+    RecoveryStage, Stats,
 };
 use crate::env::{Storage, SyncTicket};
 use crate::error::{Error, Result};
@@ -71,7 +71,8 @@ impl Database {
                 #[cfg(feature = "std")]
                 background: options
                     .background_thread
-                    .then(|| super::background::Background::start(&engine, options.durability)),
+                    .then(|| super::background::Background::start(&engine, options.durability))
+                    .flatten(),
                 #[cfg(feature = "std")]
                 row_locks: Arc::default(),
                 #[cfg(feature = "std")]
@@ -113,9 +114,7 @@ impl Database {
                 check_types(&table, &entry)?;
                 entry.id
             }
-            None => {
-                self.transaction(|tx| Ok(tx.table(table)?.id()))?
-            }
+            None => self.transaction(|tx| Ok(tx.table(table)?.id()))?,
         };
         Ok(AutoTable { database: self, id, types: PhantomData })
     }
@@ -311,7 +310,8 @@ impl Database {
         if tx.values.is_empty() {
             return;
         }
-        let mut used: Vec<u64> = tx.changes.memtable.iter().filter_map(|e| e.slot.extent()).map(|value| value.offset).collect();
+        let mut used: Vec<u64> =
+            tx.changes.memtable.iter().filter_map(|e| e.slot.extent()).map(|value| value.offset).collect();
         used.sort_unstable();
         for value in tx.values.drain(..) {
             if used.binary_search(&value.offset).is_err() {
@@ -525,4 +525,3 @@ impl<K: Key, V: Value> fmt::Debug for AutoTable<'_, K, V> {
         f.debug_struct("AutoTable").field("id", &self.id).finish_non_exhaustive()
     }
 }
-

@@ -132,7 +132,11 @@ impl RowLocks {
         let rows = graph.rows.entry(party).or_default();
         if rows.len() >= ROWS_MAX {
             let value = rows.len() as u64 + 1;
-            return Err(Error::LimitExceeded { what: "the rows locked by one transaction", value, limit: ROWS_MAX as u64 });
+            return Err(Error::LimitExceeded {
+                what: "the rows locked by one transaction",
+                value,
+                limit: ROWS_MAX as u64,
+            });
         }
         rows.push(key.to_vec());
         graph.owner.insert(key.to_vec(), party);
@@ -177,13 +181,12 @@ impl RowLocks {
             graph.waits.insert(party, Wait::Writer);
             if graph.break_circle(party) || graph.victims.remove(&party) {
                 graph.waits.remove(&party);
-                return Err(deadlock(b"the writer lock"));
+                return Err(Error::Deadlock { key: "the writer lock".into() });
             }
-            let (mut graph, _) =
-                self.changed.wait_timeout(graph, WRITER_POLL).unwrap_or_else(PoisonError::into_inner);
+            let (mut graph, _) = self.changed.wait_timeout(graph, WRITER_POLL).unwrap_or_else(PoisonError::into_inner);
             if graph.victims.remove(&party) {
                 graph.waits.remove(&party);
-                return Err(deadlock(b"the writer lock"));
+                return Err(Error::Deadlock { key: "the writer lock".into() });
             }
         }
     }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::catalogue::{check_types, Catalogue};
+use super::catalogue::{Catalogue, check_types};
 use super::found::Found;
 use super::range::{Cursor, Range, View};
 use crate::engine::{self, Engine, FoundValue, MergedCursor, ValueReader, Version};

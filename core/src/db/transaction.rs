@@ -9,9 +9,9 @@ use core::marker::PhantomData;
 use hashbrown::HashMap;
 
 use super::catalogue::{Catalogue, check_type_names};
+use super::database::Shared;
 use super::found::Found;
 use super::isolation::{Isolation, ReadSet};
-use super::database::Shared;
 use super::range::{Cursor, Range, View};
 #[cfg(feature = "std")]
 use super::row_locks::{Party, RowLocks};
@@ -386,7 +386,10 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
                 Ok(())
             })?;
             if bytes.len() as u64 != len {
-                return Err(Error::invalid(alloc::format!("the value was announced with {len} bytes and got {}", bytes.len())));
+                return Err(Error::invalid(alloc::format!(
+                    "the value was announced with {len} bytes and got {}",
+                    bytes.len()
+                )));
             }
             return self.tx.write(&key, Slot::Inline(&bytes));
         }
@@ -482,7 +485,8 @@ impl<K: Key> WriteTable<'_, K, i64> {
             None => 0,
             Some(found) => <i64 as Value>::decode(&found.to_vec(&nodes)?)?,
         };
-        let new = old.checked_add(by).ok_or_else(|| Error::invalid(alloc::format!("{old} + {by} does not fit 64 bits")))?;
+        let new =
+            old.checked_add(by).ok_or_else(|| Error::invalid(alloc::format!("{old} + {by} does not fit 64 bits")))?;
         self.tx.write(&key, Slot::Inline(&new.to_le_bytes()))?;
         Ok(new)
     }
@@ -500,4 +504,3 @@ pub(super) fn unexpected(what: &'static str, key: &[u8]) -> Error {
     let shown = key.get(..64).unwrap_or(key).escape_ascii();
     Error::Unexpected { what, key: alloc::format!("\"{shown}\"") }
 }
-

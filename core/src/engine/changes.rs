@@ -158,7 +158,8 @@ fn earliest(layers: &mut [Layer], from: &[u8]) -> Result<Option<Interval>> {
         if let Some((start, end)) = layer.interval_from(from)? {
             // Of equal starts the longer one, so that joining makes progress.
             let better = first.as_ref().is_none_or(|(best, best_end)| {
-                *start < **best || (start == *best && best_end.as_ref().is_some_and(|b| end.as_ref().is_none_or(|e| **e > **b)))
+                *start < **best
+                    || (start == *best && best_end.as_ref().is_some_and(|b| end.as_ref().is_none_or(|e| **e > **b)))
             });
             if better {
                 first = Some((start, end));

@@ -86,9 +86,10 @@ impl tree::Visitor for Visitor<'_> {
 
     fn damage(&mut self, damage: &Damage<'_>) {
         let low = damage.low.get(..32).unwrap_or(damage.low).escape_ascii();
-        let high = damage.high.map_or_else(|| String::from("the end"), |high| {
-            format!("\"{}\"", high.get(..32).unwrap_or(high).escape_ascii())
-        });
+        let high = damage.high.map_or_else(
+            || String::from("the end"),
+            |high| format!("\"{}\"", high.get(..32).unwrap_or(high).escape_ascii()),
+        );
         self.problem(format!(
             "{} at {}: node of level {}, keys from \"{low}\" to {high}: {}",
             FileId::Data,
@@ -149,7 +150,8 @@ impl Engine {
             progress,
         };
         let layers = &version.layers;
-        let mut roots: Vec<(Root, MergeMode)> = layers.base.into_iter().map(|root| (root, MergeMode::DropTombstones)).collect();
+        let mut roots: Vec<(Root, MergeMode)> =
+            layers.base.into_iter().map(|root| (root, MergeMode::DropTombstones)).collect();
         let runs = layers.runs.iter().flat_map(|layer| [layer.run.points, layer.run.intervals]).flatten();
         roots.extend(runs.map(|root| (root, MergeMode::KeepTombstones)));
         for (root, mode) in roots {
@@ -184,8 +186,10 @@ impl Engine {
         // A damaged node hides what lies below it, so only a whole tree can be held against the map.
         if visitor.report.is_clean() {
             for sector in 0..sectors {
-                let (counted, mapped) =
-                    (visitor.grains.get(sector as usize).copied().unwrap_or(0), u16::from(space.map.sector_used(sector)));
+                let (counted, mapped) = (
+                    visitor.grains.get(sector as usize).copied().unwrap_or(0),
+                    u16::from(space.map.sector_used(sector)),
+                );
                 if counted != mapped {
                     let at = sector * SECTOR_BYTES;
                     visitor.problem(format!(

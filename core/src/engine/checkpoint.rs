@@ -56,7 +56,15 @@ enum Phase {
 
 impl Checkpoint {
     pub(super) fn new(clean: bool) -> Self {
-        Self { clean, phase: Phase::Write, ticket: None, written: Vec::new(), replaced: Vec::new(), dirty_pages: Vec::new(), next: None }
+        Self {
+            clean,
+            phase: Phase::Write,
+            ticket: None,
+            written: Vec::new(),
+            replaced: Vec::new(),
+            dirty_pages: Vec::new(),
+            next: None,
+        }
     }
 
     /// The checkpoint that follows opening: it names the log's new beginning.
@@ -211,7 +219,13 @@ impl Checkpoint {
         Ok(())
     }
 
-    fn record(&self, layers: &Layers, work: &Work, space: &super::state::Space, pages: &[(u64, u32)]) -> CheckpointRecord {
+    fn record(
+        &self,
+        layers: &Layers,
+        work: &Work,
+        space: &super::state::Space,
+        pages: &[(u64, u32)],
+    ) -> CheckpointRecord {
         CheckpointRecord {
             base: layers.base,
             runs: layers.runs.clone(),

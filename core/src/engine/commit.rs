@@ -89,7 +89,9 @@ impl Engine {
         self.counters.log_bytes.add(buffer.len());
         writer.appended = sequence;
         let wait = durability == Durability::Sync;
-        let Some((_, operations)) = Preamble::split(buffer) else { return Err(Error::invalid("a commit was malformed")) };
+        let Some((_, operations)) = Preamble::split(buffer) else {
+            return Err(Error::invalid("a commit was malformed"));
+        };
         self.apply(&mut writer, operations, sequence, time_ms, wait);
         let appended = Appended { sequence, wait: wait || writer.head.is_some() };
         if wait {
@@ -104,14 +106,13 @@ impl Engine {
     /// head. A visible state that nobody else holds is changed in place.
     fn apply(&self, writer: &mut Writer, operations: &[u8], sequence: u64, time_ms: u64, wait: bool) {
         let Writer { head, values, .. } = writer;
-        let memtable_bytes;
-        if wait || head.is_some() {
+        let memtable_bytes = if wait || head.is_some() {
             let version = head.get_or_insert_with(|| self.version());
-            memtable_bytes = change(version, operations, sequence, time_ms, values);
+            change(version, operations, sequence, time_ms, values)
         } else {
             let mut visible = self.visible.lock();
-            memtable_bytes = change(&mut visible, operations, sequence, time_ms, values);
-        }
+            change(&mut visible, operations, sequence, time_ms, values)
+        };
         self.memtable_bytes.store(memtable_bytes, Ordering::Relaxed);
     }
 
@@ -297,7 +298,8 @@ pub(super) fn apply_operations(
     sequence: u64,
     values: &mut MemtableValues,
 ) -> bool {
-    for operation in operations {
+    let mut operations = operations.peekable();
+    while let Some(operation) = operations.next() {
         let Ok(operation) = operation else { return false };
         let (key, slot) = match operation {
             Operation::Put { key, value } => (key, Slot::Inline(value)),
@@ -314,14 +316,30 @@ pub(super) fn apply_operations(
                 continue;
             }
         };
-        if !values.all.is_empty()
-            && let Lookup::Found { slot: Slot::Extent(old), .. } = memtable.get(key)
-        {
-            values.dead.push(old);
+        if !values.all.is_empty() {
+            if let Lookup::Found { slot: Slot::Extent(old), .. } = memtable.get(key) {
+                values.dead.push(old);
+            }
+            memtable.put(key, slot, sequence);
+        } else if operations.peek().is_none() {
+            memtable.put(key, slot, sequence);
+        } else {
+            // A batch comes in key order, which the memtable takes leaf by leaf.
+            let rest = core::iter::from_fn(|| operations.next_if(|next| inline_point(next).is_some()))
+                .filter_map(|next| inline_point(&next));
+            memtable.extend_sorted(core::iter::once((key, slot)).chain(rest), sequence);
         }
-        memtable.put(key, slot, sequence);
     }
     true
+}
+
+/// The point that an operation sets, unless it takes more than that.
+fn inline_point<'a>(operation: &Result<Operation<'a>>) -> Option<(&'a [u8], Slot<'a>)> {
+    match operation {
+        Ok(Operation::Put { key, value }) => Some((key, Slot::Inline(value))),
+        Ok(Operation::Delete { key }) => Some((key, Slot::Tombstone)),
+        _ => None,
+    }
 }
 
 fn collect_values(memtable: &Memtable, start: &[u8], end: Option<&[u8]>, dead: &mut Vec<ValueRef>) {

@@ -75,7 +75,8 @@ impl MergeRuns {
         let budget = engine.options.step_entries;
         match &mut self.phase {
             RunsPhase::Start => {
-                self.phase = RunsPhase::Points(self.changes(engine), merge_into(None, MergeMode::KeepTombstones, engine));
+                self.phase =
+                    RunsPhase::Points(self.changes(engine), merge_into(None, MergeMode::KeepTombstones, engine));
             }
             RunsPhase::Points(changes, merge) => {
                 let mut sink = JobSink::new(engine, &mut self.extents);
@@ -297,7 +298,11 @@ impl Relocate {
                 // Moved, not gone.
                 self.extents.freed_values = 0;
                 work.published(&self.extents);
-                engine.publish_layers(|layers| Layers { base, ..layers.clone() }, &self.extents.freed, &self.extents.written);
+                engine.publish_layers(
+                    |layers| Layers { base, ..layers.clone() },
+                    &self.extents.freed,
+                    &self.extents.written,
+                );
                 Ok(Progress::Idle)
             }
         }

@@ -37,7 +37,9 @@ enum Phase {
     /// The log up to the memtable's end must be durable before any node that holds its changes is written.
     SyncLog,
     /// Everything from here on is still to be judged dense or sparse.
-    Plan { from: Arc<[u8]> },
+    Plan {
+        from: Arc<[u8]>,
+    },
     Base(LayerChanges, Merge),
     RunPoints(LayerChanges, Merge),
     RunIntervals(IntervalEntries, Merge),

@@ -181,7 +181,9 @@ impl Layer {
             }
         };
         Ok(match before {
-            Some((start, end)) if end.as_ref().is_none_or(|end| *key < **end) => Coverage { from: start, to: end, covered: true },
+            Some((start, end)) if end.as_ref().is_none_or(|end| *key < **end) => {
+                Coverage { from: start, to: end, covered: true }
+            }
             Some((_, Some(end))) => Coverage { from: end, to: after, covered: false },
             // Nothing is known to the left but the key itself.
             _ => Coverage { from: Arc::from(key), to: after, covered: false },

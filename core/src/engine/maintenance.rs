@@ -85,7 +85,10 @@ pub(super) enum Job {
 pub(super) enum Task {
     Checkpoint,
     /// Shorten the file if a good part of it is free, in at most this many rounds.
-    Shrink { rounds: u8, gain_part: u64 },
+    Shrink {
+        rounds: u8,
+        gain_part: u64,
+    },
     /// The last checkpoint of a session.
     CleanCheckpoint,
 }

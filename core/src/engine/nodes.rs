@@ -68,7 +68,10 @@ impl Nodes {
         read_exact(&*self.storage, reference.offset, &mut stored, "a node")?;
         let checksum = crc32(&[&stored]);
         if checksum != reference.checksum {
-            let what = format!("node of {} bytes: checksum {checksum:#010x}, expected {:#010x}", reference.len, reference.checksum);
+            let what = format!(
+                "node of {} bytes: checksum {checksum:#010x}, expected {:#010x}",
+                reference.len, reference.checksum
+            );
             return Err(Error::corrupt(FileId::Data, reference.offset, what));
         }
         Node::from_stored(stored).map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
@@ -141,8 +144,7 @@ mod tests {
     #[test]
     fn what_was_found_in_one_base_is_never_served_for_another() {
         let env = Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(7)) };
-        let mut options = Options::default();
-        options.background_thread = false;
+        let options = Options { background_thread: false, ..Options::default() };
         let db = Database::open_storage(Arc::new(MemoryStorage::new()), env, options).unwrap();
         let mut snapshots = alloc::vec::Vec::new();
         for round in 0..8 {

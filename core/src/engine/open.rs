@@ -10,8 +10,8 @@ use super::commit::{Durable, apply_operations};
 use super::maintenance::{Job, Progress, Task, Work};
 use super::nodes::{Nodes, read_exact};
 use super::options::EngineOptions;
-use super::record::CheckpointRecord;
 use super::recent::Recent;
+use super::record::CheckpointRecord;
 use super::state::{Engine, Environment, Space, Stopped, Tickets, Writer};
 use super::stats::Counters;
 use super::values::extent_of;
@@ -261,7 +261,8 @@ fn recover(
 ) -> Result<(Engine, RecoveryReport)> {
     let data_bytes = storage.len(FileId::Data)?;
     if data_bytes < superblock.file_bytes {
-        let what = format!("the file has {data_bytes} bytes, its superblock says {}: it was cut", superblock.file_bytes);
+        let what =
+            format!("the file has {data_bytes} bytes, its superblock says {}: it was cut", superblock.file_bytes);
         return Err(Error::corrupt(FileId::Data, data_bytes, what));
     }
     progress(RecoveryStage::CheckpointRecord);
@@ -395,8 +396,7 @@ impl State {
             born: hashbrown::HashMap::new(),
         };
         let memtable_bytes = self.memtable.bytes();
-        let version =
-            Version { sequence: self.sequence, time_ms: self.time_ms, memtable: self.memtable, layers };
+        let version = Version { sequence: self.sequence, time_ms: self.time_ms, memtable: self.memtable, layers };
         let record = self.record.as_ref();
         let work = Work {
             job: None,
@@ -469,7 +469,9 @@ impl Engine {
 fn read_record(storage: &dyn Storage, superblock: &Superblock) -> Result<CheckpointRecord> {
     const RECORD_BYTES_MAX: u64 = 1 << 30;
     let (extent, checksum) = superblock.record;
-    if extent.len > RECORD_BYTES_MAX || extent.offset.checked_add(extent.len).is_none_or(|end| end > superblock.file_bytes) {
+    if extent.len > RECORD_BYTES_MAX
+        || extent.offset.checked_add(extent.len).is_none_or(|end| end > superblock.file_bytes)
+    {
         return Err(Error::corrupt(FileId::Data, extent.offset, "the checkpoint record lies outside the file"));
     }
     let mut bytes = vec![0; extent.len as usize];
@@ -519,7 +521,10 @@ fn require_in_use(map: &SpaceMap, record: &CheckpointRecord, superblock: &Superb
             at = until;
         }
         if !whole {
-            let what = format!("the space map does not hold the {} bytes at {} that the record names", extent.len, extent.offset);
+            let what = format!(
+                "the space map does not hold the {} bytes at {} that the record names",
+                extent.len, extent.offset
+            );
             return Err(Error::corrupt(FileId::Data, superblock.record.0.offset, what));
         }
     }
@@ -531,7 +536,9 @@ fn log_config(superblock: &Superblock, options: &EngineOptions) -> LogConfig {
         database_id: superblock.database_id,
         segment_bytes: superblock.segment_bytes,
         incarnation: superblock.incarnation,
-        regions_max: u32::try_from(options.log_bytes_max / u64::from(superblock.segment_bytes.max(1))).unwrap_or(u32::MAX).max(4),
+        regions_max: u32::try_from(options.log_bytes_max / u64::from(superblock.segment_bytes.max(1)))
+            .unwrap_or(u32::MAX)
+            .max(4),
     }
 }
 
@@ -544,4 +551,3 @@ fn random(env: &Environment) -> u64 {
     env.entropy.fill(&mut bytes);
     u64::from_le_bytes(bytes)
 }
-

@@ -175,7 +175,8 @@ impl Engine {
         let mut visible = self.visible.lock();
         let mut replaced: Vec<(Arc<Layers>, Arc<Layers>)> = Vec::new();
         let mut replace = |version: &mut Arc<Version>| {
-            let known = replaced.iter().find(|(old, _)| Arc::ptr_eq(old, &version.layers)).map(|(_, new)| Arc::clone(new));
+            let known =
+                replaced.iter().find(|(old, _)| Arc::ptr_eq(old, &version.layers)).map(|(_, new)| Arc::clone(new));
             let layers = known.unwrap_or_else(|| {
                 let layers = Arc::new(Layers { publication, ..change(&version.layers) });
                 replaced.push((Arc::clone(&version.layers), Arc::clone(&layers)));
@@ -246,11 +247,7 @@ impl Space {
         self.live.retain(|(_, layers)| layers.strong_count() > 0);
         for extent in freed {
             let born = self.born.get(&(extent.offset / SECTOR_BYTES)).copied().unwrap_or(0);
-            self.pending.push(PendingFree {
-                extent: *extent,
-                checkpoint: self.building,
-                readable: born..publication,
-            });
+            self.pending.push(PendingFree { extent: *extent, checkpoint: self.building, readable: born..publication });
         }
         for extent in written {
             // A sector may be filled by several publications of one checkpoint: the earliest counts.

@@ -15,8 +15,8 @@ use crate::codec::checksum::crc32;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::env::FileId;
 use crate::error::{Error, Result};
-use crate::space::Extent;
 use crate::memtable::Memtable;
+use crate::space::Extent;
 use crate::tree::{Root, TreeCursor};
 
 /// Bytes that one checksum covers.
@@ -45,7 +45,11 @@ impl ValueWriter {
     /// Takes space for `len` bytes.
     pub(crate) fn new(engine: &Engine, len: u64) -> Result<Self> {
         if len > VALUE_BYTES_MAX {
-            return Err(Error::LimitExceeded { what: "the length of a value in bytes", value: len, limit: VALUE_BYTES_MAX });
+            return Err(Error::LimitExceeded {
+                what: "the length of a value in bytes",
+                value: len,
+                limit: VALUE_BYTES_MAX,
+            });
         }
         let extent = engine.space.lock().allocate_value(len + table_bytes(len))?;
         Ok(Self { extent, len, written: 0, block: Vec::new(), table: Vec::new() })
@@ -153,7 +157,9 @@ impl ValueReader {
             limit: usize::MAX as u64,
         })?;
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(len).map_err(|_| Error::invalid("there is no memory for a value of this length; read it in pieces"))?;
+        bytes
+            .try_reserve_exact(len)
+            .map_err(|_| Error::invalid("there is no memory for a value of this length; read it in pieces"))?;
         bytes.resize(len, 0);
         self.read_at(0, &mut bytes)?;
         Ok(bytes)
@@ -165,13 +171,21 @@ impl ValueReader {
         }
         let value = self.value;
         if value.len > VALUE_BYTES_MAX {
-            return Err(Error::corrupt(FileId::Data, value.offset, format!("a reference claims a value of {} bytes", value.len)));
+            return Err(Error::corrupt(
+                FileId::Data,
+                value.offset,
+                format!("a reference claims a value of {} bytes", value.len),
+            ));
         }
         if self.table.is_none() {
             let mut table = vec![0; table_bytes(value.len) as usize];
             read_exact(self.nodes.storage(), value.offset + value.len, &mut table, "a value's checksums")?;
             if crc32(&[&table]) != value.checksum {
-                return Err(Error::corrupt(FileId::Data, value.offset + value.len, "the checksums of a value are damaged"));
+                return Err(Error::corrupt(
+                    FileId::Data,
+                    value.offset + value.len,
+                    "the checksums of a value are damaged",
+                ));
             }
             self.table = Some(table);
         }
@@ -179,7 +193,8 @@ impl ValueReader {
         let len = (value.len - start).min(BLOCK_BYTES as u64) as usize;
         let mut block = vec![0; len];
         read_exact(self.nodes.storage(), value.offset + start, &mut block, "a value")?;
-        let expected = self.table.as_ref().and_then(|table| table.get(index as usize * 4..)?.first_chunk::<4>().copied());
+        let expected =
+            self.table.as_ref().and_then(|table| table.get(index as usize * 4..)?.first_chunk::<4>().copied());
         if expected.map(u32::from_le_bytes) != Some(crc32(&[&block])) {
             return Err(Error::corrupt(FileId::Data, value.offset + start, "a block of a value is damaged"));
         }

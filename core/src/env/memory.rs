@@ -100,12 +100,9 @@ impl Storage for MemoryStorage {
 }
 
 fn range(file: FileId, offset: u64, len: usize) -> Result<core::ops::Range<usize>, StorageError> {
-    usize::try_from(offset)
-        .ok()
-        .and_then(|start| Some(start..start.checked_add(len)?))
-        .ok_or_else(|| {
-            StorageError::new(StorageErrorKind::Full, file, offset, len as u64, "beyond what this machine can address")
-        })
+    usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(len)?)).ok_or_else(|| {
+        StorageError::new(StorageErrorKind::Full, file, offset, len as u64, "beyond what this machine can address")
+    })
 }
 
 fn grow(bytes: &mut Vec<u8>, len: usize, file: FileId) -> Result<(), StorageError> {

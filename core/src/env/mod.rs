@@ -8,12 +8,12 @@ mod memory;
 mod storage;
 pub(crate) mod sync;
 
-pub use clock::{Clock, FixedClock};
-pub use entropy::{Entropy, SeededEntropy};
 #[cfg(feature = "std")]
 pub use clock::SystemClock;
+pub use clock::{Clock, FixedClock};
 #[cfg(feature = "std")]
 pub use entropy::SystemEntropy;
+pub use entropy::{Entropy, SeededEntropy};
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use file::{FileStorage, OpenMode, canonical_name};
 pub use memory::MemoryStorage;

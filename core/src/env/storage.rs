@@ -144,5 +144,3 @@ impl fmt::Display for StorageError {
 }
 
 impl core::error::Error for StorageError {}
-
-

@@ -63,7 +63,8 @@ impl<'a> Draft<'a> {
         let mut kind = first;
         let mut rest = payload;
         loop {
-            let Some((body, after)) = body_that_fits(self.room(), rest.len()).and_then(|len| rest.split_at_checked(len))
+            let Some((body, after)) =
+                body_that_fits(self.room(), rest.len()).and_then(|len| rest.split_at_checked(len))
             else {
                 // The writer counted the links beforehand by the same rule, so there is always another.
                 let Some(next) = successors.next() else {

@@ -126,8 +126,10 @@ impl FrameHeader {
             Kind::Mark => body_len == 0 && !last,
             Kind::Link => body_len == LINK_BODY_BYTES && !last,
         };
-        (shape && durable <= sequence)
-            .then_some((Self { kind, last, body_len, body_checksum, previous, sequence, durable, checkpoint }, checksum))
+        (shape && durable <= sequence).then_some((
+            Self { kind, last, body_len, body_checksum, previous, sequence, durable, checkpoint },
+            checksum,
+        ))
     }
 
     /// Bytes from this frame to the next: header, body, padding.

@@ -136,9 +136,7 @@ impl Preamble {
         let time_ms = reader.varint()?;
         let request = match reader.u8()? {
             0 => None,
-            HAS_REQUEST => {
-                Some(RequestId { client: u128::from_le_bytes(reader.bytes16()?), number: reader.varint()? })
-            }
+            HAS_REQUEST => Some(RequestId { client: u128::from_le_bytes(reader.bytes16()?), number: reader.varint()? }),
             _ => return None,
         };
         let operations = reader.take(reader.remaining())?;

@@ -81,11 +81,7 @@ impl SealedSegment {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
-        Some(Self {
-            start: LogPosition::decode(reader)?,
-            end_offset: reader.u64()?,
-            last_sequence: reader.u64()?,
-        })
+        Some(Self { start: LogPosition::decode(reader)?, end_offset: reader.u64()?, last_sequence: reader.u64()? })
     }
 }
 

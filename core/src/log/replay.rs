@@ -120,7 +120,9 @@ impl<'a> Replay<'a> {
         match self.walk(start, Some(segment.end_offset), &mut cut, visit)? {
             Stop::SealedEnd => {}
             Stop::Link { next, chain } => self.link = Some((next, chain)),
-            Stop::Invalid(at) => return Err(damaged(&at, at.offset, "a frame in the sealed part of the log is damaged")),
+            Stop::Invalid(at) => {
+                return Err(damaged(&at, at.offset, "a frame in the sealed part of the log is damaged"));
+            }
         }
         let reached = self.pending.as_ref().map_or(self.sequence, |pending| pending.sequence);
         if reached != segment.last_sequence {
@@ -132,7 +134,11 @@ impl<'a> Replay<'a> {
 
     fn tail(&mut self, from: LogPosition, visit: &mut dyn FnMut(Commit<'_>) -> Result<()>) -> Result<ReplayEnd> {
         if self.pending.is_some() || self.link.is_some() || from.sequence != self.sequence {
-            return Err(damaged(&from, from.offset, "the sealed part of the log does not reach the place it goes on from"));
+            return Err(damaged(
+                &from,
+                from.offset,
+                "the sealed part of the log does not reach the place it goes on from",
+            ));
         }
         self.mid_commit = false;
         let mut cut = Cut { position: from, segments: self.segments.len() };
@@ -173,7 +179,11 @@ impl<'a> Replay<'a> {
         // A segment lies in a region wholly allocated, and was durable before a checkpoint named it.
         let file_bytes = self.window.file_bytes();
         if self.layout.region_end(position.region) > file_bytes {
-            return Err(damaged(position, file_bytes, "the file ends inside a segment that the checkpoint needs: it was cut"));
+            return Err(damaged(
+                position,
+                file_bytes,
+                "the file ends inside a segment that the checkpoint needs: it was cut",
+            ));
         }
         let header = self.segment_header(position.region)?.filter(|(header, checksum)| {
             let first = position.offset == start + SEGMENT_HEADER_BYTES;
@@ -355,10 +365,8 @@ impl<'a> Replay<'a> {
         }
         // A commit without its end, or a link to a segment that is not there.
         let dropped = damage.offset != cut.position.offset;
-        let torn = (!blank || dropped || evidence.frames > 0).then(|| Torn {
-            offset: cut.position.offset,
-            bytes: self.torn_bytes(&cut, &damage, &evidence),
-        });
+        let torn = (!blank || dropped || evidence.frames > 0)
+            .then(|| Torn { offset: cut.position.offset, bytes: self.torn_bytes(&cut, &damage, &evidence) });
         self.segments.truncate(cut.segments);
         let own = |segment: &&mut SealedSegment| segment.start.generation == cut.position.generation;
         if let Some(last) = self.segments.last_mut().filter(own) {

@@ -122,8 +122,9 @@ impl Search<'_> {
         }
         let mut bytes = [0; SEGMENT_HEADER_BYTES as usize];
         self.storage.read_at(FileId::Log, start, &mut bytes)?;
-        Ok(SegmentHeader::decode(self.database_id, &bytes)
-            .filter(|(header, _)| header.region == region && u64::from(header.segment_bytes) == self.layout.segment_bytes))
+        Ok(SegmentHeader::decode(self.database_id, &bytes).filter(|(header, _)| {
+            header.region == region && u64::from(header.segment_bytes) == self.layout.segment_bytes
+        }))
     }
 }
 

@@ -6,8 +6,8 @@ use core::mem;
 
 use super::draft::{Draft, Durable, TERMINATOR, links_needed, segment_start};
 use super::frame::Kind;
-use super::position::{LiveSegment, LogPosition};
 use super::outcome::ReplayEnd;
+use super::position::{LiveSegment, LogPosition};
 use super::segment::{FileHeader, Layout, SEGMENT_HEADER_BYTES, segment_bytes_valid};
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
@@ -73,7 +73,8 @@ impl Log {
         if let Some(segment_bytes) = end.segment_bytes {
             config.segment_bytes = segment_bytes;
         }
-        let replayed = end.segments.iter().map(|s| LiveSegment { generation: s.start.generation, region: s.start.region });
+        let replayed =
+            end.segments.iter().map(|s| LiveSegment { generation: s.start.generation, region: s.start.region });
         let mut live: Vec<LiveSegment> = end.retained.iter().copied().chain(replayed).collect();
         live.sort_unstable();
         live.dedup();
@@ -137,11 +138,6 @@ impl Log {
         LogPosition::fresh(self.next_generation, self.position.sequence)
     }
 
-    /// Bytes a segment has.
-    pub(crate) fn segment_bytes(&self) -> u32 {
-        self.config.segment_bytes
-    }
-
     /// Writes all frames of a commit: one write, unless the commit leaves its segment.
     ///
     /// `sequence` must be higher than any before. When the commit needs more segments than are free, this is
@@ -184,6 +180,7 @@ impl Log {
         full + (self.position.offset - self.config.layout().region_start(self.position.region))
     }
 
+    #[cfg(test)]
     /// How many segments are in use, the current one included.
     pub(crate) fn regions_in_use(&self) -> usize {
         self.live.len()

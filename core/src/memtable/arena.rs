@@ -46,7 +46,14 @@ pub(super) struct Arena {
 impl Arena {
     /// An arena that holds no memory yet.
     pub(super) fn new() -> Self {
-        Self { state: Mutex::new(State { chunks: Vec::new(), free: NonNull::dangling(), left: 0, chunk_bytes: CHUNK_MIN_BYTES }) }
+        Self {
+            state: Mutex::new(State {
+                chunks: Vec::new(),
+                free: NonNull::dangling(),
+                left: 0,
+                chunk_bytes: CHUNK_MIN_BYTES,
+            }),
+        }
     }
 
     /// Memory held, in bytes, used or not.
@@ -62,13 +69,18 @@ impl Arena {
             Slot::Tombstone => (Kind::Tombstone, 0),
         };
         // The layers above limit keys to 64 KiB and values to what fits the memory budget; a record must not lie all the same.
-        assert!(entry.key.len() <= Header::KEY_LEN_MAX && u32::try_from(value_len).is_ok(), "entry too large for a memtable");
+        assert!(
+            entry.key.len() <= Header::KEY_LEN_MAX && u32::try_from(value_len).is_ok(),
+            "entry too large for a memtable"
+        );
         let header = Header {
             sequence: entry.sequence,
             value_len: value_len as u32,
             key_len_and_kind: entry.key.len() as u32 | (kind as u32) << Header::KIND_SHIFT,
         };
-        let len = value_len.checked_add(size_of::<Header>() + entry.key.len()).and_then(|len| len.checked_next_multiple_of(align_of::<Header>()));
+        let len = value_len
+            .checked_add(size_of::<Header>() + entry.key.len())
+            .and_then(|len| len.checked_next_multiple_of(align_of::<Header>()));
         let at = self.state.lock().reserve(len.unwrap_or(usize::MAX)).cast::<Header>();
         // SAFETY: `reserve` gave us `len` bytes, aligned for a header, that nobody else reads or writes (2). Header, key and
         // value fit them by the sum above. The sources are borrowed slices, so they cannot overlap memory reserved just now.
@@ -205,7 +217,9 @@ impl Handle {
             let key = self.key();
             let value = self.0.add(1).cast::<u8>().add(key.len());
             let slot = match header.key_len_and_kind >> Header::KIND_SHIFT {
-                kind if kind == Kind::Inline as u32 => Slot::Inline(core::slice::from_raw_parts(value.as_ptr(), header.value_len as usize)),
+                kind if kind == Kind::Inline as u32 => {
+                    Slot::Inline(core::slice::from_raw_parts(value.as_ptr(), header.value_len as usize))
+                }
                 kind if kind == Kind::Extent as u32 => Slot::Extent(value.cast::<ValueRef>().read_unaligned()),
                 _ => Slot::Tombstone,
             };
@@ -243,7 +257,8 @@ enum Kind {
 }
 
 /// What the unused places of a [`Records`] point to, so that every handle can be read.
-static VACANT: Header = Header { sequence: 0, value_len: 0, key_len_and_kind: (Kind::Tombstone as u32) << Header::KIND_SHIFT };
+static VACANT: Header =
+    Header { sequence: 0, value_len: 0, key_len_and_kind: (Kind::Tombstone as u32) << Header::KIND_SHIFT };
 
 /// The chunks and what is left of the one in use.
 #[derive(Debug)]

@@ -285,7 +285,13 @@ mod tests {
     #[test]
     fn prefixes_longer_than_what_is_kept_are_cut_off() {
         let long = [b'x'; 40];
-        check(&[&long[..30], &long[..31], &[&long[..], b"a"].concat(), &[&long[..], b"a\0"].concat(), &[&long[..], b"b"].concat()]);
+        check(&[
+            &long[..30],
+            &long[..31],
+            &[&long[..], b"a"].concat(),
+            &[&long[..], b"a\0"].concat(),
+            &[&long[..], b"b"].concat(),
+        ]);
     }
 
     #[test]

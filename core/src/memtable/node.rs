@@ -60,7 +60,8 @@ impl Node {
 
     /// The node above `left` and `right`, the two halves of what was the root.
     pub(super) fn root_over(left: Arc<Self>, right: Arc<Self>) -> Self {
-        let mut root = Self { keys: left.keys.sibling(), children: Vec::with_capacity(CAPACITY), summary: Summary::default() };
+        let mut root =
+            Self { keys: left.keys.sibling(), children: Vec::with_capacity(CAPACITY), summary: Summary::default() };
         root.insert_child(0, left);
         root.insert_child(1, right);
         root.summarize();
@@ -208,7 +209,11 @@ impl Node {
             right.children.reserve_exact(CAPACITY);
             right.children.extend(self.children.drain(middle..));
         }
-        if at < middle || at == 0 { insert(self, at) } else { insert(&mut right, at - middle) }
+        if at < middle || at == 0 {
+            insert(self, at)
+        } else {
+            insert(&mut right, at - middle)
+        }
         right
     }
 
@@ -265,7 +270,8 @@ impl Node {
     /// Joins the child at `at` to the one after it, or else the one before it, if it has become small.
     fn join_if_small(&mut self, at: usize) {
         let len = self.children[at].len();
-        let fits = |other: usize| len < SMALL && self.children.get(other).is_some_and(|other| other.len() + len <= JOINED_MAX);
+        let fits =
+            |other: usize| len < SMALL && self.children.get(other).is_some_and(|other| other.len() + len <= JOINED_MAX);
         if fits(at + 1) {
             self.join(at);
         } else if at > 0 && fits(at - 1) {

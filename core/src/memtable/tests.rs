@@ -51,7 +51,11 @@ impl Model {
     }
 
     fn covering(&self, key: &[u8]) -> Option<u64> {
-        self.deletions.iter().rev().find(|(start, end, _)| within(key, start, end.as_deref())).map(|(.., sequence)| *sequence)
+        self.deletions
+            .iter()
+            .rev()
+            .find(|(start, end, _)| within(key, start, end.as_deref()))
+            .map(|(.., sequence)| *sequence)
     }
 
     fn get(&self, key: &[u8]) -> Lookup<'_> {
@@ -68,7 +72,13 @@ impl Model {
         memtable.intervals.check();
         assert_eq!(memtable.len(), self.points.len());
         assert_eq!(memtable.max_sequence(), self.max_sequence);
-        let expected = || self.points.iter().map(|(key, (content, sequence))| Entry { key, slot: content.slot(), sequence: *sequence });
+        let expected = || {
+            self.points.iter().map(|(key, (content, sequence))| Entry {
+                key,
+                slot: content.slot(),
+                sequence: *sequence,
+            })
+        };
         assert!(memtable.iter().eq(expected()));
         let mut cursor = memtable.cursor();
         assert_eq!(cursor.entry(), None);
@@ -95,7 +105,11 @@ impl Model {
         cursor.seek(&[]);
         while let Some(Interval { start, end, sequence }) = cursor.interval() {
             assert_eq!(self.covering(start), Some(sequence));
-            assert_ne!(end.and_then(|end| self.covering(end)), Some(sequence), "neighbours of one commit are one interval");
+            assert_ne!(
+                end.and_then(|end| self.covering(end)),
+                Some(sequence),
+                "neighbours of one commit are one interval"
+            );
             intervals.push((start.to_vec(), end.map(<[u8]>::to_vec), sequence));
             cursor.next();
         }
@@ -110,7 +124,10 @@ impl Model {
     fn check_seeks(&self, memtable: &Memtable, intervals: &[Deletion], probe: &[u8]) {
         let mut cursor = memtable.cursor();
         cursor.seek(probe);
-        assert_eq!(cursor.entry().map(|entry| entry.key), self.points.range(probe.to_vec()..).next().map(|(key, _)| key.as_slice()));
+        assert_eq!(
+            cursor.entry().map(|entry| entry.key),
+            self.points.range(probe.to_vec()..).next().map(|(key, _)| key.as_slice())
+        );
         cursor.prev();
         let before = self.points.range(..probe.to_vec()).next_back().map(|(key, _)| key.as_slice());
         if self.points.range(probe.to_vec()..).next().is_some() {
@@ -120,13 +137,17 @@ impl Model {
         assert_eq!(cursor.entry().map(|entry| entry.key), before);
         cursor.next();
         if before.is_some() {
-            assert_eq!(cursor.entry().map(|entry| entry.key), self.points.range(probe.to_vec()..).next().map(|(key, _)| key.as_slice()));
+            assert_eq!(
+                cursor.entry().map(|entry| entry.key),
+                self.points.range(probe.to_vec()..).next().map(|(key, _)| key.as_slice())
+            );
         }
 
         let start = |cursor: &IntervalCursor| cursor.interval().map(|interval| interval.start.to_vec());
         let mut cursor = memtable.intervals();
         cursor.seek(probe);
-        let ending_after = intervals.iter().position(|(_, end, _)| end.as_ref().is_none_or(|end| end.as_slice() > probe));
+        let ending_after =
+            intervals.iter().position(|(_, end, _)| end.as_ref().is_none_or(|end| end.as_slice() > probe));
         assert_eq!(start(&cursor), ending_after.map(|at| intervals[at].0.clone()));
         cursor.seek_before(Some(probe));
         let before = intervals.iter().rposition(|(start, ..)| start.as_slice() < probe);
@@ -138,8 +159,11 @@ impl Model {
     fn check_touched(&self, memtable: &Memtable, intervals: &[Deletion], start: &[u8], end: Option<&[u8]>) {
         let step = (self.max_sequence as usize / 4).max(1);
         for since in (0..=self.max_sequence + 1).step_by(step) {
-            let points = self.points.iter().filter(|(_, (_, sequence))| *sequence > since).map(|(key, _)| key.as_slice());
-            let covered = intervals.iter().filter(|(_, end, sequence)| *sequence > since && end.as_ref().is_none_or(|end| end.as_slice() > start));
+            let points =
+                self.points.iter().filter(|(_, (_, sequence))| *sequence > since).map(|(key, _)| key.as_slice());
+            let covered = intervals.iter().filter(|(_, end, sequence)| {
+                *sequence > since && end.as_ref().is_none_or(|end| end.as_slice() > start)
+            });
             let covered = covered.map(|(from, ..)| from.as_slice().max(start));
             let expected = points.chain(covered).filter(|key| within(key, start, end)).min();
             assert_eq!(memtable.touched_since(start, end, since), expected, "{start:?}..{end:?} since {since}");
@@ -156,7 +180,13 @@ enum Step {
     Put(Vec<u8>, Content),
     Extend(Vec<(Vec<u8>, Content)>),
     /// As many keys as told, rising or falling by a stride from a number, after a prefix.
-    Series { prefix: Vec<u8>, from: u16, count: u16, stride: i16, batch: bool },
+    Series {
+        prefix: Vec<u8>,
+        from: u16,
+        count: u16,
+        stride: i16,
+        batch: bool,
+    },
     DeleteRange(Vec<u8>, Option<Vec<u8>>),
     Snapshot,
     /// Continues with an older snapshot.
@@ -204,7 +234,9 @@ fn any_step() -> impl Strategy<Value = Step> {
 
 fn series(prefix: &[u8], from: u16, count: u16, stride: i16) -> Vec<(Vec<u8>, Content)> {
     let number = |at: u16| from.wrapping_add(at.wrapping_mul(stride as u16));
-    (0..count).map(|at| ([prefix, &number(at).to_be_bytes()].concat(), Content::Inline(at.to_le_bytes().to_vec()))).collect()
+    (0..count)
+        .map(|at| ([prefix, &number(at).to_be_bytes()].concat(), Content::Inline(at.to_le_bytes().to_vec())))
+        .collect()
 }
 
 fn slots(entries: &[(Vec<u8>, Content)]) -> impl Iterator<Item = (&[u8], Slot<'_>)> {

@@ -79,7 +79,11 @@ mod tests {
         pending.push(PendingFree { extent, checkpoint: 7, readable: 3..6 });
         assert!(pending.release(&mut map, 7, &[]).is_empty(), "the superblock of 6 still needs it");
         assert!(pending.release(&mut map, 8, &[5]).is_empty(), "a snapshot of publication 5 reads it");
-        assert_eq!(pending.release(&mut map, 8, &[2, 6]), [extent], "snapshots before its birth and after its end do not");
+        assert_eq!(
+            pending.release(&mut map, 8, &[2, 6]),
+            [extent],
+            "snapshots before its birth and after its end do not"
+        );
         assert_eq!(pending.len(), 0);
     }
 }

@@ -188,11 +188,9 @@ impl SuperblockSlots {
         match found.pop() {
             Some(newest) => Ok(Self::Found(Box::new(newest))),
             None if sectors.iter().all(|&byte| byte == 0) => Ok(Self::Empty),
-            None if sectors.chunks(SECTOR_BYTES as usize).any(|sector| sector.starts_with(&MAGIC)) => Err(Error::corrupt(
-                FileId::Data,
-                0,
-                "neither superblock is intact, so nothing can be found",
-            )),
+            None if sectors.chunks(SECTOR_BYTES as usize).any(|sector| sector.starts_with(&MAGIC)) => {
+                Err(Error::corrupt(FileId::Data, 0, "neither superblock is intact, so nothing can be found"))
+            }
             None => Err(Error::NotADatabase {
                 found: format!("{} starts with {:02x?}", storage.name(), sectors.get(..8).unwrap_or(&sectors)),
             }),

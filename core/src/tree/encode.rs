@@ -71,10 +71,8 @@ impl Shape {
     }
 
     fn body_len(&self, children: usize) -> usize {
-        let per_key = 4
-            + usize::from(self.kinds)
-            + self.len_width()
-            + if self.has_slots() { self.wide_width() } else { 0 };
+        let per_key =
+            4 + usize::from(self.kinds) + self.len_width() + if self.has_slots() { self.wide_width() } else { 0 };
         self.prefix_len + self.keys * per_key + children * CHILD_LEN + self.data_len
     }
 

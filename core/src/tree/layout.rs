@@ -133,7 +133,13 @@ impl Layout {
         let has = |flag: u8| flags & flag != 0;
         let wide = if has(WIDE) { 4 } else { 2 };
         let kinds_len = if has(HAS_KINDS) { keys } else { 0 };
-        let len_width = if !has(HAS_LENS) { 0 } else if has(BYTE_LENS) { 1 } else { wide };
+        let len_width = if !has(HAS_LENS) {
+            0
+        } else if has(BYTE_LENS) {
+            1
+        } else {
+            wide
+        };
         let slot_width = if has(HAS_SLOTS) { wide } else { 0 };
 
         let end = (HEADER_LEN as u32).checked_add(header.body_len)?;

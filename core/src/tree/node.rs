@@ -56,6 +56,7 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    #[cfg(test)]
     /// Decodes stored bytes and proves their structure, or says what is wrong with them.
     pub(crate) fn parse(stored: &[u8]) -> Result<Self, String> {
         Self::from_raw(decode(stored)?)

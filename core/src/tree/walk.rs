@@ -59,12 +59,7 @@ impl Walk {
 
     /// Visits up to `budget` nodes; whether there are more. Damage is told to the visitor and is no error; after
     /// `NotResident` the call is repeated, and nothing is told twice.
-    pub(crate) fn step(
-        &mut self,
-        source: &impl NodeSource,
-        visitor: &mut impl Visitor,
-        budget: usize,
-    ) -> Result<bool> {
+    pub(crate) fn step(&mut self, source: &impl NodeSource, visitor: &mut impl Visitor, budget: usize) -> Result<bool> {
         for _ in 0..budget.max(1) {
             let Some((reference, level, entries)) = self.next else { return Ok(false) };
             let loaded = match load(source, &reference, level) {

@@ -36,11 +36,7 @@ pub(crate) fn load_sorted<E: Engine>(sets: &mut Datasets<E>, records: u64) -> Re
     Ok(metrics)
 }
 
-pub(crate) fn load_random<E: Engine>(
-    sets: &mut Datasets<E>,
-    stage: &mut Stage,
-    records: u64,
-) -> Result<Vec<Metric>> {
+pub(crate) fn load_random<E: Engine>(sets: &mut Datasets<E>, stage: &mut Stage, records: u64) -> Result<Vec<Metric>> {
     let directory = sets.empty(LIFE)?;
     let engine = E::open(&directory, ample(records))?;
     let mut watch = Stopwatch::default();
@@ -52,11 +48,7 @@ pub(crate) fn load_random<E: Engine>(
     Ok(metrics)
 }
 
-pub(crate) fn update_half<E: Engine>(
-    sets: &mut Datasets<E>,
-    stage: &mut Stage,
-    records: u64,
-) -> Result<Vec<Metric>> {
+pub(crate) fn update_half<E: Engine>(sets: &mut Datasets<E>, stage: &mut Stage, records: u64) -> Result<Vec<Metric>> {
     if *stage != Stage::Loaded {
         load_random(sets, stage, records)?;
     }

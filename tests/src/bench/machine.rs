@@ -19,9 +19,8 @@ pub(crate) struct Machine {
 impl Machine {
     /// Describes this machine and the disk under `directory`. What cannot be learnt is "unknown".
     pub(crate) fn describe(directory: &Path) -> Self {
-        let memory_kib = line_value("/proc/meminfo", "MemTotal").and_then(|text| {
-            text.split_whitespace().next().and_then(|number| number.parse::<f64>().ok())
-        });
+        let memory_kib = line_value("/proc/meminfo", "MemTotal")
+            .and_then(|text| text.split_whitespace().next().and_then(|number| number.parse::<f64>().ok()));
         Self {
             cpu: line_value("/proc/cpuinfo", "model name").unwrap_or_else(unknown),
             cores: std::thread::available_parallelism().map_or(0, usize::from),

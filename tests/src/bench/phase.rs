@@ -15,7 +15,9 @@ pub(crate) enum Phase {
     /// Makes the result as small as it gets.
     Compact,
     /// Random gets in a held snapshot, from a database of so many records.
-    Get { records: u64 },
+    Get {
+        records: u64,
+    },
     /// 64 random keys in one call.
     GetMany,
     /// Keys that are not there.
@@ -25,13 +27,17 @@ pub(crate) enum Phase {
     /// Gets from two threads, each in a snapshot of its own.
     GetTwoThreads,
     /// The next so many entries from a random key.
-    Seek { entries: u64 },
+    Seek {
+        entries: u64,
+    },
     ScanForward,
     ScanBackward,
     /// Transactions of one put, not synced.
     PutRelaxed,
     /// Transactions of one put, each durable when it returns.
-    PutSync { clients: u32 },
+    PutSync {
+        clients: u32,
+    },
     /// Random overwrites in synced batches of 1,000 with memory for a tenth of the data.
     Overwrite,
     /// Random gets with the same memory, afterwards.

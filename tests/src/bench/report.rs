@@ -208,7 +208,9 @@ mod tests {
 
     #[test]
     fn numbers_keep_three_digits() {
-        for (value, text) in [(999_499.0, "999 k/s"), (12_345_678.0, "12.35 M/s"), (1_234.0, "1.2 k/s"), (12.3, "12 /s")] {
+        for (value, text) in
+            [(999_499.0, "999 k/s"), (12_345_678.0, "12.35 M/s"), (1_234.0, "1.2 k/s"), (12.3, "12 /s")]
+        {
             assert_eq!(format(Unit::PerSecond, value), text);
         }
     }

@@ -16,7 +16,6 @@ const MADE: usize = 1_000;
 /// Synced transactions in one sample, all clients together.
 const SYNCED: u64 = 2_000;
 
-
 /// New random keys, one transaction each.
 pub(crate) fn put_relaxed<E: Engine>(engine: &E, row: &str, records: u64, round: u64) -> Result<Vec<Metric>> {
     let puts = (records / 20).clamp(1_000, 100_000);

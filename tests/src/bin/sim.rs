@@ -106,7 +106,8 @@ impl Options {
 
     fn plan(&self, seed: u64) -> Plan {
         let each = [Weather::Fair, Weather::Crashes, Weather::Storm, Weather::Storm];
-        let natural = if self.every_crash || self.damage.is_some() { Weather::Fair } else { each[seed as usize % each.len()] };
+        let natural =
+            if self.every_crash || self.damage.is_some() { Weather::Fair } else { each[seed as usize % each.len()] };
         let actions = self.actions.unwrap_or(if self.every_crash { 25 } else { 300 });
         Plan { stale_cache: self.stale_cache, ..Plan::new(seed, actions, self.weather.unwrap_or(natural)) }
     }
@@ -147,12 +148,14 @@ impl Watchdog {
     fn start(replay: String) -> Self {
         let seed = Arc::new(Mutex::new((0, Instant::now())));
         let watched = Arc::clone(&seed);
-        std::thread::spawn(move || loop {
-            std::thread::sleep(Duration::from_secs(1));
-            let (seed, since) = *watched.lock().unwrap_or_else(PoisonError::into_inner);
-            if since.elapsed() > SEED_MAX {
-                println!("seed {seed}: still not done after {SEED_MAX:?}\nreplay with: sim --seed {seed}{replay}");
-                std::process::exit(3);
+        std::thread::spawn(move || {
+            loop {
+                std::thread::sleep(Duration::from_secs(1));
+                let (seed, since) = *watched.lock().unwrap_or_else(PoisonError::into_inner);
+                if since.elapsed() > SEED_MAX {
+                    println!("seed {seed}: still not done after {SEED_MAX:?}\nreplay with: sim --seed {seed}{replay}");
+                    std::process::exit(3);
+                }
             }
         });
         Self(seed)
@@ -187,7 +190,8 @@ fn one<E: Engine>(plan: &Plan, options: &Options, sum: &mut Stats) -> Result<(),
             // The first actions alone may make a database that shows the same.
             let mut short = plan.clone();
             while let Some(last) = short.actions.pop() {
-                let still = closed::<E>(&short).is_ok_and(|(disk, state)| after::<E>(&short, &disk, &state, damage).is_err());
+                let still =
+                    closed::<E>(&short).is_ok_and(|(disk, state)| after::<E>(&short, &disk, &state, damage).is_err());
                 if !still {
                     short.actions.push(last);
                     break;

@@ -84,7 +84,6 @@ fn run(case: &str, path: &Path, records: u64) -> Result<()> {
             let db = open(path, Durability::Relaxed)?;
             singles(&db, "(load)", 1, records, false)?;
             db.checkpoint()?;
-            let budget = db.stats();
             singles(&db, "(a full log)", 3, 60_000, false)?;
             let copy = path.with_file_name("copy.ldb");
             let log = |path: &Path| PathBuf::from(format!("{}-log", path.display()));
@@ -95,8 +94,13 @@ fn run(case: &str, path: &Path, records: u64) -> Result<()> {
             let start = Instant::now();
             let reopened = open(&copy, Durability::Relaxed)?;
             let opened = start.elapsed();
-            println!("{:<32} {:>9.1} ms, {:?} commits replayed, log {} KB", "reopen after a kill", opened.as_secs_f64() * 1e3, reopened.recovery().replayed_commits, db.stats().log_bytes >> 10);
-            drop(budget);
+            println!(
+                "{:<32} {:>9.1} ms, {:?} commits replayed, log {} KB",
+                "reopen after a kill",
+                opened.as_secs_f64() * 1e3,
+                reopened.recovery().replayed_commits,
+                db.stats().log_bytes >> 10
+            );
             Ok(())
         }
     }
@@ -189,7 +193,14 @@ struct Meter<'a> {
 
 impl<'a> Meter<'a> {
     fn start(db: &'a Database) -> Self {
-        Self { db, wall: Instant::now(), thread_ns: thread_ns(), process_ns: process_ns(), written: written_bytes(), stats: db.stats() }
+        Self {
+            db,
+            wall: Instant::now(),
+            thread_ns: thread_ns(),
+            process_ns: process_ns(),
+            written: written_bytes(),
+            stats: db.stats(),
+        }
     }
 
     fn report(self, what: &str, operations: u64) {

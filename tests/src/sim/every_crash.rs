@@ -26,7 +26,8 @@ pub fn every_crash<E: Engine>(plan: &Plan, powers: u64) -> Result<Stats, CrashPo
         let mut crashed = false;
         for way in 0..=powers {
             let crash = if way == 0 { Crash::Kill } else { Crash::Power(random.bits()) };
-            let (stats, down) = crash_at::<E>(plan, ios, crash).map_err(|failure| CrashPoint { ios, crash, failure })?;
+            let (stats, down) =
+                crash_at::<E>(plan, ios, crash).map_err(|failure| CrashPoint { ios, crash, failure })?;
             sum.add(&stats);
             crashed |= down;
         }

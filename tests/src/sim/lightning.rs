@@ -89,7 +89,9 @@ impl Lightning {
                     site.drive(|| tx.table(table(*at))?.delete_range(bounds(range)))?;
                 }
                 TxOp::Ask(query) => {
-                    let mut table = site.drive(|| tx.table(table(table_of(query))).map(|_| ())).and_then(|()| tx.table(table(table_of(query))))?;
+                    let mut table = site
+                        .drive(|| tx.table(table(table_of(query))).map(|_| ()))
+                        .and_then(|()| tx.table(table(table_of(query))))?;
                     answers.push(self.ask_in(&mut table, query)?);
                 }
                 TxOp::Savepoint => savepoints.push(tx.savepoint()),
@@ -105,10 +107,9 @@ impl Lightning {
 
     fn ask_in(&self, table: &mut WriteTable<'_, Bytes, Bytes>, query: &Query) -> Result<Answer, Error> {
         match query {
-            Query::Get(_, key) => self
-                .site
-                .drive(|| Ok(table.get(&*key.0)?.map(|found| found.to_vec())))
-                .map(Answer::Value),
+            Query::Get(_, key) => {
+                self.site.drive(|| Ok(table.get(&*key.0)?.map(|found| found.to_vec()))).map(Answer::Value)
+            }
             Query::Count(_, range) => self.site.drive(|| table.count(bounds(range))).map(Answer::Count),
             Query::Walk(_, range, turns, limit) => {
                 let entries = self.site.drive(|| table.range(bounds(range)))?;
@@ -253,7 +254,11 @@ impl Engine for Lightning {
                 let found = self.call(|| Ok(table.get(&*key.0)?.map(|found| found.to_vec())))?;
                 let there = self.call(|| table.contains(&*key.0))?;
                 let len = self.call(|| table.value_len(&*key.0))?;
-                assert_eq!((there, len), (found.is_some(), found.as_ref().map(|found| found.len() as u64)), "{query:?}");
+                assert_eq!(
+                    (there, len),
+                    (found.is_some(), found.as_ref().map(|found| found.len() as u64)),
+                    "{query:?}"
+                );
                 Ok(Answer::Value(found))
             }
             Query::Count(_, range) => self.call(|| table.count(bounds(range))).map(Answer::Count),

@@ -103,7 +103,11 @@ impl Shape {
     fn accident(&mut self, random: &mut Random, weather: Weather) -> Action {
         let crash = if random.chance(1, 3) { Crash::Kill } else { Crash::Power(random.bits()) };
         if weather == Weather::Crashes || random.chance(1, 2) {
-            return if random.chance(1, 4) { Action::CrashNow(crash) } else { Action::CrashAfter(random.skewed(120), crash) };
+            return if random.chance(1, 4) {
+                Action::CrashNow(crash)
+            } else {
+                Action::CrashAfter(random.skewed(120), crash)
+            };
         }
         match random.below(8) {
             0 => Action::Limit(Some(random.skewed(60_000))),
@@ -200,7 +204,10 @@ impl Shape {
             2 if id == 0 => key(b""),
             2 => key(&Random::new(id).bytes(1 + id as usize % 40)),
             // Bytes at both ends of their range, so that bounds and successors matter.
-            _ => key(&(0..8).map(|bit| if id >> bit & 1 == 1 { 0xFF } else { 0 }).take(1 + id as usize % 9).collect::<Vec<_>>()),
+            _ => key(&(0..8)
+                .map(|bit| if id >> bit & 1 == 1 { 0xFF } else { 0 })
+                .take(1 + id as usize % 9)
+                .collect::<Vec<_>>()),
         }
     }
 

@@ -159,7 +159,8 @@ impl<const FLAW: usize> Reference<FLAW> {
             return Ok(());
         }
         site.drive(|| Ok(storage.read_at(FileId::Data, 0, &mut mark)?))?;
-        let [end, chain, sum] = [0, 8, 16].map(|at| mark[at..].iter().take(8).rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
+        let [end, chain, sum] =
+            [0, 8, 16].map(|at| mark[at..].iter().take(8).rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
         if checksum(end, &chain.to_le_bytes()) == sum && inner.end < end {
             let found = format!("a log that was closed at {end} and ends at {}", inner.end);
             return Err(Error::NotADatabase { found });
@@ -187,7 +188,8 @@ impl<const FLAW: usize> Reference<FLAW> {
         if (checksum(previous, &payload) != chain && Self::FLAW != Flaw::NoChecksum) || !chained {
             return Ok(None);
         }
-        let end = if Self::FLAW == Flaw::SharedSectors { payload_end } else { payload_end.next_multiple_of(SECTOR_BYTES) };
+        let end =
+            if Self::FLAW == Flaw::SharedSectors { payload_end } else { payload_end.next_multiple_of(SECTOR_BYTES) };
         Ok(Some((chain, payload, end)))
     }
 }
@@ -332,7 +334,10 @@ fn payload(before: &State, after: &State) -> Vec<u8> {
     };
     for (table, (before, after)) in before.iter().zip(after).enumerate() {
         before.keys().filter(|key| !after.contains_key(*key)).for_each(|key| change(table, key, None));
-        after.iter().filter(|(key, value)| before.get(*key) != Some(*value)).for_each(|(key, value)| change(table, key, Some(value)));
+        after
+            .iter()
+            .filter(|(key, value)| before.get(*key) != Some(*value))
+            .for_each(|(key, value)| change(table, key, Some(value)));
     }
     payload
 }

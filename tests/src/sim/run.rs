@@ -351,7 +351,11 @@ impl<E: Engine> Runner<E> {
         let findings = self.engine()?.check()?;
         // A wrong read may look like damage to it.
         let excused = self.site.disk.faults_met() > faults_before;
-        if findings.is_empty() || excused { Ok(()) } else { Err(Wrong::Answer(format!("check found: {}", findings.join("; ")))) }
+        if findings.is_empty() || excused {
+            Ok(())
+        } else {
+            Err(Wrong::Answer(format!("check found: {}", findings.join("; "))))
+        }
     }
 
     fn reopen(&mut self) -> Result<(), Wrong> {
@@ -442,7 +446,9 @@ impl<E: Engine> Runner<E> {
             }
             match opened {
                 Ok((engine, found)) => {
-                    self.model.recovered(&found, loss.unsynced, loss.cache).map_err(|what| format!("after opening: {what}"))?;
+                    self.model
+                        .recovered(&found, loss.unsynced, loss.cache)
+                        .map_err(|what| format!("after opening: {what}"))?;
                     self.made = true;
                     self.faults_at_open = faults_before;
                     self.failed_syncs_at_open = failed_syncs_before;

@@ -118,7 +118,9 @@ fn ops_mut(action: &mut Action) -> Option<&mut Vec<TxOp>> {
 fn shorter_values(ops: &[TxOp]) -> Vec<TxOp> {
     let shorter = |op: &TxOp| match op {
         // Four bytes hold the tag, so values stay different.
-        TxOp::Put(table, key, Value { tag, len }) if *len > 4 => TxOp::Put(*table, key.clone(), Value { tag: *tag, len: (len / 2).max(4) }),
+        TxOp::Put(table, key, Value { tag, len }) if *len > 4 => {
+            TxOp::Put(*table, key.clone(), Value { tag: *tag, len: (len / 2).max(4) })
+        }
         other => other.clone(),
     };
     ops.iter().map(shorter).collect()

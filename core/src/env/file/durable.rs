@@ -1,10 +1,10 @@
 //! One open file and what its next sync must cover: bytes alone, or its length and its name too.
 
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+use crate::env::sync::Mutex;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-use crate::env::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]

@@ -41,9 +41,8 @@ impl Mapping {
             return Ok(None);
         }
         // SAFETY: a new mapping at an address of the system's choice overlaps nothing.
-        let start = unsafe {
-            mmap(core::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, 0)?
-        };
+        let start =
+            unsafe { mmap(core::ptr::null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, 0)? };
         Ok(NonNull::new(start.cast()).map(|start| Self { start, mapped: len, usable: len }))
     }
 

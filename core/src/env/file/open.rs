@@ -1,10 +1,10 @@
 //! Opening the two files, with an error for each reason why that cannot work.
 
 use std::ffi::OsString;
+use std::format;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::format;
 
 use crate::env::storage::{FileId, StorageError};
 use crate::error::Error;
@@ -99,9 +99,12 @@ pub(super) fn open_data(path: &Path, mode: OpenMode) -> Result<Opened, Error> {
         io::ErrorKind::NotFound => {
             Error::invalid(format!("there is no database '{}'; check the path, or create it", path.display()))
         }
-        io::ErrorKind::ReadOnlyFilesystem => {
-            failed("open for writing (the medium is mounted read-only: open the database for reading)", path, FileId::Data, &error)
-        }
+        io::ErrorKind::ReadOnlyFilesystem => failed(
+            "open for writing (the medium is mounted read-only: open the database for reading)",
+            path,
+            FileId::Data,
+            &error,
+        ),
         _ => failed("open", path, FileId::Data, &error),
     })
 }

@@ -292,7 +292,13 @@ mod tests {
 
     #[test]
     fn messages_name_the_process_and_the_time() {
-        let holder = Holder { pid: u32::MAX, name: "lightning".into(), host: host(), since_ms: 1_709_210_096_789, ..Holder::default() };
+        let holder = Holder {
+            pid: u32::MAX,
+            name: "lightning".into(),
+            host: host(),
+            since_ms: 1_709_210_096_789,
+            ..Holder::default()
+        };
         assert_eq!(holder.to_string(), "process 4294967295 (lightning), since 2024-02-29 12:34:56 UTC");
         assert_eq!(date(0), (1970, 1, 1));
         assert_eq!(date(19_722), (2023, 12, 31));

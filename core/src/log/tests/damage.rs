@@ -28,7 +28,10 @@ fn a_flipped_byte_is_an_error_before_the_durable_sequence_and_a_clean_cut_after_
     let (mut bytes, commits, boundary) = half_durable();
     let end = bytes.len();
     let (mut errors, mut cuts) = (0, 0);
-    let places = (0..64).chain(4096..4096 + 400).chain((0..end).step_by(37)).chain(boundary as usize - 64..boundary as usize + 200);
+    let places = (0..64)
+        .chain(4096..4096 + 400)
+        .chain((0..end).step_by(37))
+        .chain(boundary as usize - 64..boundary as usize + 200);
     for at in places {
         bytes[at] ^= 0x5a;
         match read(&with_log(&bytes)) {
@@ -73,7 +76,10 @@ fn proof_in_a_later_segment_counts_even_if_the_link_to_it_is_lost() {
     let mut bytes = log_bytes(&storage);
     log.set_durable(2);
     log.mark(&storage).unwrap();
-    bytes = { bytes.clear(); log_bytes(&storage) };
+    bytes = {
+        bytes.clear();
+        log_bytes(&storage)
+    };
     let second = 4096 + SEGMENT as usize;
     bytes[second..second + 64].fill(0);
     assert!(is_corrupt(&read(&with_log(&bytes)).err().unwrap()));

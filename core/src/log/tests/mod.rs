@@ -10,9 +10,9 @@ mod round_trip;
 use alloc::vec::Vec;
 
 use super::{Log, LogConfig, LogPosition, OperationWriter, SealedSegment, replay};
-use crate::log::outcome::ReplayEnd;
 use crate::env::{FileId, MemoryStorage, Storage};
 use crate::error::{Error, Result};
+use crate::log::outcome::ReplayEnd;
 
 const ID: [u8; 16] = *b"0123456789abcdef";
 const SEGMENT: u32 = 64 * 1024;

@@ -107,7 +107,8 @@ impl InnerBuffer {
     /// Whether all children make one node only, and that less full than `percent`, or of a single child.
     pub(super) fn is_thinner_than(&self, percent: usize) -> bool {
         self.cuts.is_empty()
-            && (self.children.len() < 2 || 100 * self.open.shape().raw_len(self.children.len()) < percent * self.raw_max)
+            && (self.children.len() < 2
+                || 100 * self.open.shape().raw_len(self.children.len()) < percent * self.raw_max)
     }
 
     /// Cuts the children anew, into groups of the same number.

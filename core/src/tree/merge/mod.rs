@@ -271,12 +271,7 @@ impl Merge {
     }
 
     /// Takes a stretch of entries into the new tree or drops it, or applies a change in or after them, or leaves the leaf.
-    fn leaf_step(
-        &mut self,
-        mut leaf: OpenLeaf,
-        change: Option<Change<'_>>,
-        sink: &mut impl NodeSink,
-    ) -> Result<usize> {
+    fn leaf_step(&mut self, mut leaf: OpenLeaf, change: Option<Change<'_>>, sink: &mut impl NodeSink) -> Result<usize> {
         let node = Arc::clone(&leaf.node);
         let view = node.view();
         let from = leaf.index;
@@ -339,7 +334,8 @@ impl Merge {
             if let Some(Slot::Extent(value)) = old.filter(|_| !same) {
                 sink.free_value(value);
             }
-            let nothing_changes = same || (old.is_none() && slot == Slot::Tombstone && self.mode == Mode::DropTombstones);
+            let nothing_changes =
+                same || (old.is_none() && slot == Slot::Tombstone && self.mode == Mode::DropTombstones);
             if !nothing_changes {
                 leaf.untouched = Untouched::No;
             }

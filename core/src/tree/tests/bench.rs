@@ -184,9 +184,8 @@ fn a_million_records() {
         merge(None, &empty, &keys_all, &values, Compression::Lz4, &mut lz4)
     });
     let mut written = Written::default();
-    let root = timed("sorted load", RECORDS, || {
-        merge(None, &empty, &keys_all, &values, Compression::None, &mut written)
-    });
+    let root =
+        timed("sorted load", RECORDS, || merge(None, &empty, &keys_all, &values, Compression::None, &mut written));
     let height = root.unwrap().height;
     println!(
         "{} nodes, height {height}, {:.2} bytes a record beside key and value",

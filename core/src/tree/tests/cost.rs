@@ -192,7 +192,14 @@ fn keys_of_64_kib_and_the_empty_key_are_stored() {
         let items: Vec<Item> = items.iter().skip(half).step_by(2).cloned().collect();
         root = merge(&store, root, &items, Setup::default());
     }
-    check(&store, root, &model, Mode::DropTombstones, &[vec![], vec![b'k'; 65_535], vec![b'k'; 65_537]], NodeSizes::default());
+    check(
+        &store,
+        root,
+        &model,
+        Mode::DropTombstones,
+        &[vec![], vec![b'k'; 65_535], vec![b'k'; 65_537]],
+        NodeSizes::default(),
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The bytes of small nodes, written out: the format cannot change unnoticed.
 
-use alloc::vec::Vec;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use crate::codec::compress::Compression;
 use crate::codec::slot::{Slot, ValueRef};
@@ -20,8 +20,11 @@ fn leaf(entries: &[(&[u8], u8, &[u8])], compression: Compression) -> Vec<u8> {
 }
 
 fn inner(level: u8, children: &[(&[u8], NodeRef, u64)]) -> Vec<u8> {
-    let child = |&(separator, node, entries): &(&[u8], NodeRef, u64)| {
-        Child { separator: separator.to_vec(), node, entries, fresh: true }
+    let child = |&(separator, node, entries): &(&[u8], NodeRef, u64)| Child {
+        separator: separator.to_vec(),
+        node,
+        entries,
+        fresh: true,
     };
     let children: Vec<Child> = children.iter().map(child).collect();
     let mut measure = Measure::default();
@@ -43,17 +46,14 @@ fn keys_and_slots(node: &Node) -> Vec<(Vec<u8>, Slot<'_>)> {
 
 #[test]
 fn a_leaf_of_uniform_entries_has_neither_lengths_nor_slots() {
-    let stored = leaf(
-        &[(b"key:aaaa1", KIND_INLINE, b"ONE"), (b"key:aaab2", KIND_INLINE, b"TWO")],
-        Compression::None,
-    );
+    let stored = leaf(&[(b"key:aaaa1", KIND_INLINE, b"ONE"), (b"key:aaab2", KIND_INLINE, b"TWO")], Compression::None);
     let expected = [
-        &[0xb0, 0, 2, 0][..],      // leaf, no flags, 2 entries
-        &[21, 0, 0, 0],            // body
-        &[21, 0, 0, 0],            // stored
-        &[7, 0, 0, 0],             // prefix
-        &[2, 0, 0, 0],             // key after it
-        &[3, 0, 0, 0],             // value
+        &[0xb0, 0, 2, 0][..], // leaf, no flags, 2 entries
+        &[21, 0, 0, 0],       // body
+        &[21, 0, 0, 0],       // stored
+        &[7, 0, 0, 0],        // prefix
+        &[2, 0, 0, 0],        // key after it
+        &[3, 0, 0, 0],        // value
         b"key:aaa",
         &[0, 0, b'1', b'a'],
         &[0, 0, b'2', b'b'],
@@ -72,11 +72,7 @@ fn mixed_leaf() -> Vec<u8> {
     let mut value = Vec::new();
     ValueRef { offset: 0x40, len: 0x0102_0304_0506, checksum: 0x0a0b_0c0d }.encode(&mut value);
     leaf(
-        &[
-            (b"p", KIND_INLINE, b"v"),
-            (b"p1234567", KIND_EXTENT, &value),
-            (b"p12345678", KIND_TOMBSTONE, b""),
-        ],
+        &[(b"p", KIND_INLINE, b"v"), (b"p1234567", KIND_EXTENT, &value), (b"p12345678", KIND_TOMBSTONE, b"")],
         Compression::None,
     )
 }
@@ -188,7 +184,9 @@ fn structural_damage_is_named() {
     assert_eq!(damaged(25, &[1]), "the short key of entry 0 is not padded with zeros");
     let uniform = leaf(&[(b"a", KIND_INLINE, b"ONE"), (b"b", KIND_INLINE, b"TWO")], Compression::None);
     let inner = inner(1, &[(b"", A_NODE, 1), (b"m", A_NODE, 1), (b"z9", A_NODE, 1)]);
-    for (mut stored, at, value) in [(uniform.clone(), 16, 6), (uniform, 20, 2), (inner.clone(), 20, 1), (inner, 1, 0x4c)] {
+    for (mut stored, at, value) in
+        [(uniform.clone(), 16, 6), (uniform, 20, 2), (inner.clone(), 20, 1), (inner, 1, 0x4c)]
+    {
         stored[at] = value;
         assert_eq!(Node::parse(&stored).unwrap_err(), "its parts do not fit its length");
     }

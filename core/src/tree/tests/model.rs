@@ -23,7 +23,14 @@ pub(super) type Model = BTreeMap<Vec<u8>, Value>;
 pub(super) const SMALL: NodeSizes = NodeSizes { leaf_max: 256, inner_max: 256 };
 
 /// Everything readable from the tree agrees with the model, and what is stored is what the tree refers to.
-pub(super) fn check(store: &Store, root: Option<Root>, model: &Model, mode: Mode, probes: &[Vec<u8>], sizes: NodeSizes) -> Visited {
+pub(super) fn check(
+    store: &Store,
+    root: Option<Root>,
+    model: &Model,
+    mode: Mode,
+    probes: &[Vec<u8>],
+    sizes: NodeSizes,
+) -> Visited {
     assert_eq!(root.map_or(0, |root| root.entries), model.len() as u64);
     assert_eq!(root.is_none(), model.is_empty());
     check_scans(store, root, model);
@@ -138,7 +145,8 @@ pub(super) fn key(shape: u8, number: u32) -> Vec<u8> {
         }
         4 => [&scattered.to_be_bytes()[..], &scattered.to_le_bytes(), &number.to_be_bytes(), b"tail"].concat(),
         5 => scattered.to_be_bytes()[..1 + number as usize % 4].to_vec(),
-        _ => [b"same-first-bytes".as_slice(), &[number as u8; 40][..number as usize % 40], &scattered.to_le_bytes()].concat(),
+        _ => [b"same-first-bytes".as_slice(), &[number as u8; 40][..number as usize % 40], &scattered.to_le_bytes()]
+            .concat(),
     }
 }
 

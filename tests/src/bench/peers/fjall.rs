@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use fjall::{
-    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot, config::CompressionPolicy,
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot,
+    config::CompressionPolicy,
 };
 
 use super::locked_version;

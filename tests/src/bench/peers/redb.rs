@@ -30,9 +30,7 @@ impl Engine for Redb {
     }
 
     fn open(directory: &Path, settings: Settings) -> Result<Self> {
-        let database = Builder::new()
-            .set_cache_size(settings.memory_bytes)
-            .create(directory.join("data.redb"))?;
+        let database = Builder::new().set_cache_size(settings.memory_bytes).create(directory.join("data.redb"))?;
         let durability = match settings.durability {
             Durability::Relaxed => redb::Durability::None,
             Durability::Sync => redb::Durability::Immediate,

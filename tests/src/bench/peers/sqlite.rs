@@ -14,7 +14,8 @@ const GET: &str = "SELECT value FROM records WHERE key = ?1";
 const SEEK: &str = "SELECT key, value FROM records WHERE key >= ?1 ORDER BY key LIMIT ?2";
 const FORWARD: &str = "SELECT key, value FROM records ORDER BY key";
 const BACKWARD: &str = "SELECT key, value FROM records ORDER BY key DESC";
-const PUT: &str = "INSERT INTO records (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+const PUT: &str =
+    "INSERT INTO records (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
 
 /// One writer, which SQLite would impose anyway, and a connection for each reader.
 pub(crate) struct Sqlite {
