@@ -94,7 +94,7 @@ fn crashed() -> (Files, BTreeMap<u64, Contents>) {
     db.transaction(|tx| {
         let mut numbers = tx.table(NUMBERS)?;
         for key in 0..900 {
-            numbers.put(key, &key.to_le_bytes())?;
+            numbers.put(key, key.to_le_bytes())?;
             now.numbers.insert(key, key.to_le_bytes().to_vec());
         }
         Ok(())
@@ -125,7 +125,7 @@ fn crashed() -> (Files, BTreeMap<u64, Contents>) {
     db.transaction(|tx| tx.table(NAMES)?.put("grace", 1906)).unwrap();
     now.names.insert("grace".into(), 1906);
     note(&db, &now);
-    let long: Vec<u8> = (0..2500u32).map(|at| (at * at >> 3) as u8).collect();
+    let long: Vec<u8> = (0..2500u32).map(|at| ((at * at) >> 3) as u8).collect();
     table.put(7, &long).unwrap();
     now.numbers.insert(7, long);
     note(&db, &now);
