@@ -157,7 +157,12 @@ impl Database {
         let mut tx = WriteTransaction::new(shared, shared.engine.version(), isolation);
         tx.deadline_ns =
             Some((shared.engine.env.clock.monotonic_ns() + TRANSACTION_MS_MAX * 1_000_000, TRANSACTION_MS_MAX));
-        Transaction { pin: shared.engine.begin_optimistic(tx.version.sequence), database: self.clone(), tx }
+        Transaction {
+            pin: shared.engine.begin_optimistic(tx.version.sequence),
+            database: self.clone(),
+            tx,
+            appended: None,
+        }
     }
 
     /// Runs `body` as an optimistic transaction, again after each conflict, and with the writer lock after several.
@@ -394,6 +399,8 @@ pub struct Transaction {
     database: Database,
     tx: WriteTransaction,
     pin: engine::OptimisticPin,
+    /// What was logged, once it was; the acknowledgement may come later.
+    appended: Option<Option<Appended>>,
 }
 
 impl Transaction {
@@ -407,25 +414,33 @@ impl Transaction {
     }
 
     /// Makes everything permanent, with the database's durability, or nothing.
-    pub fn commit(self) -> Result<()> {
+    ///
+    /// On an asynchronous storage it is called again after what it lacked was fetched; what is done is not done twice.
+    pub fn commit(&mut self) -> Result<()> {
         let durability = self.database.shared.options.durability;
         self.commit_with(durability)
     }
 
     /// Like [`commit`](Self::commit), acknowledged as `durability` says.
-    pub fn commit_with(mut self, durability: Durability) -> Result<()> {
+    pub fn commit_with(&mut self, durability: Durability) -> Result<()> {
         let shared = Arc::clone(&self.database.shared);
         let start = shared.engine.env.clock.monotonic_ns();
-        let appended = {
-            let mut exclusive = self.writer_lock(&shared)?;
-            self.database.admit()?;
-            self.database.commit_changes(&mut self.tx, durability, exclusive.buffer())
-        };
-        if let Err(Error::Conflict { .. } | Error::TransactionTooOld) = &appended {
-            shared.engine.counters.conflicts.add(1);
+        if self.appended.is_none() {
+            let appended = {
+                let mut exclusive = self.writer_lock(&shared)?;
+                self.database.admit()?;
+                self.database.commit_changes(&mut self.tx, durability, exclusive.buffer())
+            };
+            if let Err(Error::Conflict { .. } | Error::TransactionTooOld) = &appended {
+                shared.engine.counters.conflicts.add(1);
+            }
+            self.appended = Some(appended?);
+            self.tx.committed = true;
+            shared.engine.end_optimistic(&self.pin);
+            #[cfg(feature = "std")]
+            self.tx.rows.locks.release(self.tx.rows.party);
         }
-        shared.engine.end_optimistic(&self.pin);
-        self.database.acknowledge(appended?, start)
+        self.database.acknowledge(self.appended.flatten(), start)
     }
 }
 

@@ -201,6 +201,9 @@ impl WriteTransaction {
 
     fn write(&mut self, key: &[u8], slot: Slot<'_>) -> Result<()> {
         self.check_deadline()?;
+        if self.committed {
+            return Err(Error::invalid("the transaction has been committed; begin another"));
+        }
         #[cfg(feature = "std")]
         self.rows.locks.wait(self.rows.party, key)?;
         if key.len() > KEY_BYTES_MAX {

@@ -49,8 +49,10 @@ enum Phase {
     SyncLog,
     Write,
     SyncData,
+    WriteSuperblock,
     SyncSuperblock,
     /// Only a clean close: the second slot.
+    WriteSecond,
     SyncSecond,
 }
 
@@ -84,6 +86,9 @@ impl Checkpoint {
             }
             Phase::SyncData => {
                 self.barrier(engine)?;
+                self.phase = Phase::WriteSuperblock;
+            }
+            Phase::WriteSuperblock => {
                 if let Some(next) = &self.next {
                     next.superblock.write(engine.storage())?;
                 }
@@ -97,6 +102,11 @@ impl Checkpoint {
                 }
                 if let Some(next) = &mut self.next {
                     next.superblock.checkpoint += 1;
+                }
+                self.phase = Phase::WriteSecond;
+            }
+            Phase::WriteSecond => {
+                if let Some(next) = &self.next {
                     next.superblock.write(engine.storage())?;
                 }
                 self.phase = Phase::SyncSecond;
@@ -108,6 +118,12 @@ impl Checkpoint {
             }
         }
         Ok(Progress::More)
+    }
+
+    /// A superblock may be on the medium although writing it failed. What it refers to cannot be given up any more, so
+    /// such a checkpoint is not abandoned but goes on with the next step.
+    pub(super) fn may_be_on_the_medium(&self) -> bool {
+        !matches!(self.phase, Phase::SyncLog | Phase::Write | Phase::SyncData)
     }
 
     /// A data sync that fails leaves unknown which superblock is durable: nothing may be written any more.
@@ -279,10 +295,8 @@ impl Checkpoint {
     pub(super) fn abandon(self, engine: &Engine) {
         let mut space = engine.space.lock();
         space.map.mark_dirty(&self.dirty_pages);
-        if matches!(self.phase, Phase::SyncLog | Phase::Write | Phase::SyncData) {
-            for extent in self.written {
-                space.map.release(extent);
-            }
+        for extent in self.written {
+            space.map.release(extent);
         }
     }
 }

@@ -78,7 +78,8 @@ impl Engine {
             // What was written of it is overwritten at once, so that no crash can bring it back after it was refused.
             // Where that fails too, nothing may follow.
             if matches!(error, Error::Storage(_))
-                && let Err(again) = log.mark(self.storage())
+                && let Err(again) =
+                    log.mark(self.storage()).and_then(|()| Ok(self.storage().sync(FileId::Log).map(|_| ())?))
             {
                 let cause = format!("{error}, and then {again}");
                 writer.stopped = Some(Stopped::Poisoned(cause));

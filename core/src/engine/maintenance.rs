@@ -170,7 +170,11 @@ impl Engine {
         match self.step_job(&mut job, work) {
             Ok(Progress::More) => work.job = Some(job),
             Ok(Progress::Idle) => {}
-            Err(error) if error.not_resident().is_some() || matches!(error, Error::Pending(_)) => {
+            Err(error)
+                if error.not_resident().is_some()
+                    || matches!(error, Error::Pending(_))
+                    || matches!(&job, Job::Checkpoint(checkpoint) if checkpoint.may_be_on_the_medium()) =>
+            {
                 work.job = Some(job);
                 return Err(error);
             }
