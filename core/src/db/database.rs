@@ -38,7 +38,7 @@ pub struct Database {
 pub(super) struct Shared {
     pub engine: Arc<Engine>,
     pub catalogue: Arc<Catalogue>,
-    pub exclusive: Exclusive,
+    pub exclusive: Arc<Exclusive>,
     pub options: Options,
     pub recovery: RecoveryReport,
     #[cfg(feature = "std")]
@@ -79,7 +79,7 @@ impl Database {
                 registered: None,
                 engine,
                 catalogue: Arc::new(Catalogue::default()),
-                exclusive: Exclusive::default(),
+                exclusive: Arc::default(),
                 options,
                 recovery,
             }),
@@ -354,7 +354,9 @@ impl Database {
         false
     }
 
-    fn write_one(&self, key: &[u8], write: impl FnOnce(&mut OperationWriter<'_>)) -> Result<()> {
+    /// Commits one operation without a transaction around it. False, and nothing done, when some transaction has locked
+    /// rows: then a transaction looks which.
+    fn write_one(&self, key: &[u8], write: impl FnOnce(&mut OperationWriter<'_>)) -> Result<bool> {
         let shared = &*self.shared;
         let start = shared.engine.env.clock.monotonic_ns();
         if key.len() > engine::KEY_BYTES_MAX {
@@ -366,11 +368,15 @@ impl Database {
         }
         let appended = {
             let mut exclusive = shared.exclusive.lock()?;
+            if self.rows_locked() {
+                return Ok(false);
+            }
             self.admit()?;
             shared.engine.append(exclusive.buffer(), shared.options.durability, |_, _| Ok(()), write)?
         };
         self.poke();
-        self.acknowledge(Some(appended), start)
+        self.acknowledge(Some(appended), start)?;
+        Ok(true)
     }
 }
 
@@ -404,12 +410,19 @@ pub struct Transaction {
 }
 
 impl Transaction {
-    /// The writer lock; a transaction that holds rows waits for it as part of the wait-for graph.
+    /// The writer lock, with none of the rows that are to be written locked by others.
     fn writer_lock<'s>(&self, shared: &'s Shared) -> Result<ExclusiveGuard<'s>> {
         #[cfg(feature = "std")]
-        if self.tx.rows.locks.holds_any(self.tx.rows.party) {
-            return self.tx.rows.locks.take_writer(self.tx.rows.party, || shared.exclusive.try_lock());
+        loop {
+            let rows = &self.tx.rows;
+            let guard = rows.take_writer(&shared.exclusive)?;
+            let written = &self.tx.changes.memtable;
+            let taken = rows.locks.taken(rows.party, |key| engine::get_in_memtable(written, key).is_some());
+            let Some(taken) = taken else { return Ok(guard) };
+            drop(guard);
+            rows.locks.wait(rows.party, &taken)?;
         }
+        #[cfg(not(feature = "std"))]
         shared.exclusive.lock()
     }
 
@@ -490,10 +503,12 @@ impl<K: Key, V: Value> AutoTable<'_, K, V> {
         let value = value.lend();
         let bytes = V::encode(&value);
         let bytes = bytes.as_ref();
-        if bytes.len() > self.database.shared.engine.options.inline_bytes_max || self.database.rows_locked() {
-            return self.database.transaction(|tx| tx.write_value(&key, bytes));
+        if bytes.len() <= self.database.shared.engine.options.inline_bytes_max
+            && self.database.write_one(&key, |writer| writer.put(&key, bytes))?
+        {
+            return Ok(());
         }
-        self.database.write_one(&key, |writer| writer.put(&key, bytes))
+        self.database.transaction(|tx| tx.write_value(&key, bytes))
     }
 
     /// Deletes a key; tells whether it was there.
@@ -508,7 +523,10 @@ impl<K: Key, V: Value> AutoTable<'_, K, V> {
         if *from >= *to {
             return Ok(());
         }
-        self.database.write_one(&to, |writer| writer.delete_range(&from, Some(&to)))
+        if self.database.write_one(&to, |writer| writer.delete_range(&from, Some(&to)))? {
+            return Ok(());
+        }
+        self.database.transaction(|tx| tx.delete_span(&from, &to))
     }
 
     /// The value of `key` as it is now, if there is one.

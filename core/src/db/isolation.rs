@@ -27,22 +27,28 @@ pub enum Isolation {
 pub(super) struct ReadSet {
     points: BTreeSet<Vec<u8>>,
     ranges: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Whether the transaction's owner was told anything of its snapshot.
+    pub(super) observed: bool,
     /// The closure form of a transaction holds the writer lock and never conflicts.
     pub(super) exclusive: bool,
 }
 
 impl ReadSet {
-    pub(super) fn is_empty(&self) -> bool {
-        self.points.is_empty() && self.ranges.is_empty()
+    pub(super) fn point(&mut self, isolation: Isolation, key: &[u8]) {
+        self.observed = true;
+        self.definition(isolation, key);
     }
 
-    pub(super) fn point(&mut self, isolation: Isolation, key: &[u8]) {
+    /// What is read of the catalogue can conflict like any other key, but a definition binds to no snapshot: it can be
+    /// looked up again.
+    pub(super) fn definition(&mut self, isolation: Isolation, key: &[u8]) {
         if isolation == Isolation::Serializable && !self.exclusive && !self.points.contains(key) {
             self.points.insert(key.to_vec());
         }
     }
 
     pub(super) fn range(&mut self, isolation: Isolation, from: &[u8], to: &[u8]) {
+        self.observed = true;
         if isolation == Isolation::Serializable && !self.exclusive {
             self.ranges.push((from.to_vec(), to.to_vec()));
         }

@@ -123,11 +123,11 @@ impl RowLocks {
         self.held.load(Ordering::Acquire) > 0
     }
 
-    /// Locks a row for `party`, waiting for its owner; what a transaction locked it keeps until it ends.
-    pub(super) fn acquire(&self, party: Party, key: &[u8]) -> Result<()> {
-        let mut graph = self.wait_until_free(party, key)?;
-        if graph.owner.contains_key(key) {
-            return Ok(());
+    /// Locks a row for `party`; false when another transaction has it. What a transaction locked it keeps until it ends.
+    pub(super) fn try_acquire(&self, party: Party, key: &[u8]) -> Result<bool> {
+        let mut graph = self.lock();
+        if let Some(&owner) = graph.owner.get(key) {
+            return Ok(owner == party);
         }
         let rows = graph.rows.entry(party).or_default();
         if rows.len() >= ROWS_MAX {
@@ -141,22 +141,43 @@ impl RowLocks {
         rows.push(key.to_vec());
         graph.owner.insert(key.to_vec(), party);
         self.held.fetch_add(1, Ordering::Release);
-        Ok(())
+        Ok(true)
     }
 
     /// Waits until nobody but `party` has the row locked.
     pub(super) fn wait(&self, party: Party, key: &[u8]) -> Result<()> {
-        if self.any() { self.wait_until_free(party, key).map(drop) } else { Ok(()) }
+        self.wait_for(party, |graph| graph.owner.get(key).is_some_and(|&owner| owner != party).then(|| key.to_vec()))
     }
 
-    fn wait_until_free(&self, party: Party, key: &[u8]) -> Result<MutexGuard<'_, Graph>> {
+    /// Waits until nobody but `party` has a row from `from` up to, not including, `to` locked.
+    pub(super) fn wait_range(&self, party: Party, from: &[u8], to: &[u8]) -> Result<()> {
+        let inside = |key: &[u8]| from <= key && key < to;
+        self.wait_for(party, |graph| {
+            graph.owner.iter().find(|&(key, &owner)| owner != party && inside(key)).map(|(key, _)| key.clone())
+        })
+    }
+
+    /// A row that another transaction has locked and that `written` says is written.
+    pub(super) fn taken(&self, party: Party, written: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+        if !self.any() {
+            return None;
+        }
+        let graph = self.lock();
+        graph.owner.iter().find(|&(key, &owner)| owner != party && written(key)).map(|(key, _)| key.clone())
+    }
+
+    /// Waits as long as `obstacle` names a row that another transaction has locked.
+    fn wait_for(&self, party: Party, obstacle: impl Fn(&Graph) -> Option<Vec<u8>>) -> Result<()> {
+        if !self.any() {
+            return Ok(());
+        }
         let mut graph = self.lock();
-        while graph.owner.get(key).is_some_and(|&owner| owner != party) {
-            graph.waits.insert(party, Wait::Row(key.to_vec()));
+        while let Some(key) = obstacle(&graph) {
+            graph.waits.insert(party, Wait::Row(key.clone()));
             let refused = graph.break_circle(party) || graph.victims.remove(&party);
             if refused {
                 graph.waits.remove(&party);
-                return Err(deadlock(key));
+                return Err(deadlock(&key));
             }
             // Wakes victims too.
             self.changed.notify_all();
@@ -164,7 +185,7 @@ impl RowLocks {
         }
         graph.waits.remove(&party);
         graph.victims.remove(&party);
-        Ok(graph)
+        Ok(())
     }
 
     /// Takes the writer lock by `try_take`, as a waiter in the graph. Only for transactions that hold rows: others cannot
@@ -227,23 +248,30 @@ mod tests {
     use super::*;
     use std::sync::{Arc, mpsc};
 
+    fn acquire(locks: &RowLocks, party: Party, key: &[u8]) -> Result<()> {
+        while !locks.try_acquire(party, key)? {
+            locks.wait(party, key)?;
+        }
+        Ok(())
+    }
+
     #[test]
     fn a_circle_of_two_rows_refuses_the_one_that_closes_it() {
         let locks = Arc::new(RowLocks::default());
         let (a, b) = (locks.party(), locks.party());
-        locks.acquire(a, b"1").unwrap();
-        locks.acquire(b, b"2").unwrap();
+        acquire(&locks, a, b"1").unwrap();
+        acquire(&locks, b, b"2").unwrap();
         let other = Arc::clone(&locks);
         let (told, waiting) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             told.send(()).unwrap();
-            other.acquire(a, b"2")
+            acquire(&other, a, b"2")
         });
         waiting.recv().unwrap();
         while !locks.lock().waits.contains_key(&a) {
             std::thread::yield_now();
         }
-        assert!(matches!(locks.acquire(b, b"1"), Err(Error::Deadlock { .. })));
+        assert!(matches!(acquire(&locks, b, b"1"), Err(Error::Deadlock { .. })));
         locks.release(b);
         thread.join().unwrap().unwrap();
         locks.release(a);
@@ -254,7 +282,7 @@ mod tests {
     fn the_writer_is_never_the_victim() {
         let locks = Arc::new(RowLocks::default());
         let (writer, interactive) = (locks.party(), locks.party());
-        locks.acquire(interactive, b"row").unwrap();
+        acquire(&locks, interactive, b"row").unwrap();
         locks.set_writer(Some(writer));
         let other = Arc::clone(&locks);
         // The interactive transaction commits: it waits for the writer lock.
@@ -264,7 +292,7 @@ mod tests {
             refused
         });
         // The closure wants the row: it gets it, and the commit is refused.
-        locks.acquire(writer, b"row").unwrap();
+        acquire(&locks, writer, b"row").unwrap();
         assert!(matches!(commit.join().unwrap(), Err(Error::Deadlock { .. })));
         locks.release(writer);
     }
@@ -273,13 +301,13 @@ mod tests {
     fn waiting_in_a_line_is_no_deadlock() {
         let locks = Arc::new(RowLocks::default());
         let first = locks.party();
-        locks.acquire(first, b"row").unwrap();
+        acquire(&locks, first, b"row").unwrap();
         let threads: Vec<_> = (0..4)
             .map(|_| {
                 let locks = Arc::clone(&locks);
                 std::thread::spawn(move || {
                     let party = locks.party();
-                    locks.acquire(party, b"row").unwrap();
+                    acquire(&locks, party, b"row").unwrap();
                     locks.release(party);
                 })
             })

@@ -352,3 +352,50 @@ fn a_log_that_fills_up_makes_writers_wait_and_never_fail() {
         assert_eq!(db.table(T).unwrap().len().unwrap(), batch);
     }
 }
+
+#[test]
+fn a_row_lock_moves_only_a_transaction_that_has_seen_nothing() {
+    let db = open(&Arc::new(MemoryStorage::new()));
+    db.table(NUMBERS).unwrap().put(1, 10).unwrap();
+    db.table(NUMBERS).unwrap().put(2, 20).unwrap();
+    // Both locks are asked for after somebody else has changed both rows.
+    let after_others = |isolation, look: &dyn Fn(&mut crate::Transaction)| {
+        let mut tx = db.begin(isolation);
+        look(&mut tx);
+        db.transaction(|tx| {
+            let mut numbers = tx.table(NUMBERS)?;
+            numbers.increment(1, 1)?;
+            numbers.increment(2, 1).map(drop)
+        })
+        .unwrap();
+        let locked = tx.table(NUMBERS).unwrap().get_for_update(1).map(|found| found.unwrap().value().unwrap());
+        let other = tx.table(NUMBERS).unwrap().get(2).unwrap().unwrap().value().unwrap();
+        (locked, other)
+    };
+    let nothing = |tx: &mut crate::Transaction| assert!(tx.table(NUMBERS).is_ok());
+    let a_row = |tx: &mut crate::Transaction| drop(tx.table(NUMBERS).unwrap().get(2).unwrap());
+    let a_count = |tx: &mut crate::Transaction| assert!(tx.table(NUMBERS).unwrap().count(..).unwrap() > 0);
+    for isolation in [Isolation::ReadCommitted, Isolation::Snapshot, Isolation::Serializable] {
+        let before = db.table(NUMBERS).unwrap().get(2).unwrap().unwrap();
+        let (locked, other) = after_others(isolation, &nothing);
+        assert_eq!((locked.unwrap(), other), (before - 9, before + 1), "{isolation:?}");
+        for look in [&a_row as &dyn Fn(&mut crate::Transaction), &a_count] {
+            let before = db.table(NUMBERS).unwrap().get(2).unwrap().unwrap();
+            let (locked, other) = after_others(isolation, look);
+            match isolation {
+                Isolation::ReadCommitted => assert_eq!((locked.unwrap(), other), (before - 9, before + 1)),
+                _ => {
+                    assert!(matches!(locked, Err(Error::Conflict { .. })), "{isolation:?}: {locked:?}");
+                    assert_eq!(other, before, "{isolation:?}: one snapshot");
+                }
+            }
+        }
+    }
+
+    // A table that was dropped meanwhile is not written to.
+    let mut tx = db.begin(Isolation::Snapshot);
+    tx.table(NUMBERS).unwrap();
+    db.transaction(|tx| tx.drop_table("numbers").map(drop)).unwrap();
+    let locked = tx.table(NUMBERS).unwrap().get_for_update(1).map(drop);
+    assert!(matches!(locked, Err(Error::Conflict { .. })), "{locked:?}");
+}

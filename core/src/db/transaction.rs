@@ -10,6 +10,8 @@ use hashbrown::HashMap;
 
 use super::catalogue::{Catalogue, check_type_names};
 use super::database::Shared;
+#[cfg(feature = "std")]
+use super::exclusive::{Exclusive, ExclusiveGuard};
 use super::found::Found;
 use super::isolation::{Isolation, ReadSet};
 use super::range::{Cursor, Range, View};
@@ -55,7 +57,19 @@ pub struct WriteTransaction {
 #[derive(Debug)]
 pub(super) struct Rows {
     pub locks: Arc<RowLocks>,
+    pub writer: Arc<Exclusive>,
     pub party: Party,
+}
+
+#[cfg(feature = "std")]
+impl Rows {
+    /// The writer lock; a transaction that holds rows waits for it as part of the wait-for graph.
+    pub(super) fn take_writer<'e>(&self, writer: &'e Exclusive) -> Result<ExclusiveGuard<'e>> {
+        if self.locks.holds_any(self.party) {
+            return self.locks.take_writer(self.party, || writer.try_lock());
+        }
+        writer.lock()
+    }
 }
 
 #[cfg(feature = "std")]
@@ -77,7 +91,11 @@ impl WriteTransaction {
         let (engine, catalogue) = (Arc::clone(&shared.engine), Arc::clone(&shared.catalogue));
         Self {
             #[cfg(feature = "std")]
-            rows: Rows { party: shared.row_locks.party(), locks: Arc::clone(&shared.row_locks) },
+            rows: Rows {
+                party: shared.row_locks.party(),
+                locks: Arc::clone(&shared.row_locks),
+                writer: Arc::clone(&shared.exclusive),
+            },
             engine,
             catalogue,
             version,
@@ -116,10 +134,13 @@ impl WriteTransaction {
 
     /// Deletes a table with everything in it; false when there is none.
     pub fn drop_table(&mut self, name: &str) -> Result<bool> {
-        let Some(entry) = self.find_table(name)? else { return Ok(false) };
+        let Some(entry) = self.find_table(name)? else {
+            self.reads.observed = true;
+            return Ok(false);
+        };
         let mut from = KeyBuffer::new();
         prefix::encode_prefix(entry.id, &mut from);
-        self.changes.memtable.delete_range(&from, Some(&prefix::end_of(entry.id)), 0);
+        self.delete_span(&from, &prefix::end_of(entry.id))?;
         self.write(&entry_key(name), Slot::Tombstone)?;
         self.tables.remove(name);
         self.changes_catalogue = true;
@@ -148,8 +169,7 @@ impl WriteTransaction {
             Some(Some(found)) => Some(Arc::new(TableEntry::decode(name, &found.to_vec(&self.engine.nodes)?)?)),
             None => self.catalogue.entry(&self.engine, &self.version, name)?,
         };
-        // What is read of the catalogue can conflict like any other key.
-        self.reads.point(self.isolation, &key);
+        self.reads.definition(self.isolation, &key);
         if let Some(entry) = &entry {
             self.tables.insert(String::from(name), Arc::clone(entry));
         }
@@ -190,20 +210,23 @@ impl WriteTransaction {
     pub(super) fn get_raw(&mut self, key: &[u8]) -> Result<Option<FoundValue<'_>>> {
         self.check_deadline()?;
         self.reads.point(self.isolation, key);
-        if self.isolation == Isolation::ReadCommitted {
-            self.version = self.engine.version();
-        }
+        self.see_what_is_committed();
         match engine::get_in_memtable(&self.changes.memtable, key) {
             Some(said) => Ok(said),
             None => engine::get(&self.version, &self.engine.nodes, key),
         }
     }
 
-    fn write(&mut self, key: &[u8], slot: Slot<'_>) -> Result<()> {
+    fn check_writable(&self) -> Result<()> {
         self.check_deadline()?;
         if self.committed {
             return Err(Error::invalid("the transaction has been committed; begin another"));
         }
+        Ok(())
+    }
+
+    fn write(&mut self, key: &[u8], slot: Slot<'_>) -> Result<()> {
+        self.check_writable()?;
         #[cfg(feature = "std")]
         self.rows.locks.wait(self.rows.party, key)?;
         if key.len() > KEY_BYTES_MAX {
@@ -229,6 +252,15 @@ impl WriteTransaction {
         Ok(())
     }
 
+    /// Deletes what lies from `from` up to, not including, `to`.
+    pub(super) fn delete_span(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
+        self.check_writable()?;
+        #[cfg(feature = "std")]
+        self.rows.locks.wait_range(self.rows.party, from, to)?;
+        self.changes.memtable.delete_range(from, Some(to), 0);
+        Ok(())
+    }
+
     /// Stores a value inline or in an extent of its own, by its length.
     pub(super) fn write_value(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         if value.len() <= self.engine.options.inline_bytes_max {
@@ -244,24 +276,65 @@ impl WriteTransaction {
         self.write(key, Slot::Extent(value))
     }
 
+    /// At read committed each read sees what is committed at that moment, and never less than the one before.
+    fn see_what_is_committed(&mut self) {
+        if self.isolation == Isolation::ReadCommitted {
+            let visible = self.engine.version();
+            if visible.sequence >= self.version.sequence {
+                self.version = visible;
+            }
+        }
+    }
+
     /// Locks the row, and sees to it that what is read of it now can still be committed.
     #[cfg(feature = "std")]
     fn lock_row(&mut self, key: &[u8]) -> Result<()> {
         self.check_deadline()?;
-        self.rows.locks.acquire(self.rows.party, key)?;
         if self.reads.exclusive {
-            return Ok(());
+            return self.rows.locks.wait(self.rows.party, key);
         }
-        if self.reads.is_empty() && self.changes.memtable.is_empty() {
-            // Nothing was seen yet, so the transaction may as well begin now.
-            self.version = self.engine.version();
-            return Ok(());
+        // Under the writer lock, so that no writer is half-way who looked before the row was locked: whoever writes looks
+        // at the locks under the writer lock too.
+        let writer = Arc::clone(&self.rows.writer);
+        let guard = loop {
+            let guard = self.rows.take_writer(&writer)?;
+            if self.rows.locks.try_acquire(self.rows.party, key)? {
+                break guard;
+            }
+            drop(guard);
+            self.rows.locks.wait(self.rows.party, key)?;
+        };
+        let result = self.see_locked_row(key);
+        drop(guard);
+        result
+    }
+
+    /// Moves to the head if nothing binds the transaction to an older state; else the row must be as it was there.
+    #[cfg(feature = "std")]
+    fn see_locked_row(&mut self, key: &[u8]) -> Result<()> {
+        if self.isolation == Isolation::ReadCommitted || !self.reads.observed && self.changes.memtable.is_empty() {
+            return self.begin_at_head();
         }
         let mut seen = ReadSet::default();
         seen.point(Isolation::Serializable, key);
         self.engine.examine_head(|head, recent| {
             super::isolation::validate(Isolation::Serializable, &self.version, &seen, &Memtable::new(), head, recent)
         })
+    }
+
+    /// Moves to the newest state: right while nothing that was read binds the transaction to an older one. The head, not
+    /// what is visible, because whoever held a row before gives it back as soon as its commit has its place in the log,
+    /// before that is durable.
+    #[cfg(feature = "std")]
+    fn begin_at_head(&mut self) -> Result<()> {
+        let head = self.engine.head();
+        for (name, entry) in &self.tables {
+            if self.catalogue.entry(&self.engine, &head, name)?.is_none_or(|now| now.id != entry.id) {
+                return Err(Error::Conflict { what: alloc::format!("table \"{name}\"") });
+            }
+        }
+        self.version = head;
+        Ok(())
     }
 
     pub(super) fn delete_key(&mut self, key: &[u8]) -> Result<bool> {
@@ -354,11 +427,7 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
     /// Deletes every key of a range, at a cost that does not depend on how many there are.
     pub fn delete_range(&mut self, range: impl KeyRange<K>) -> Result<()> {
         let (from, to) = range_bounds::<K>(self.id, &range)?;
-        if *from < *to {
-            self.tx.check_deadline()?;
-            self.tx.changes.memtable.delete_range(&from, Some(&to), 0);
-        }
-        Ok(())
+        if *from < *to { self.tx.delete_span(&from, &to) } else { Ok(()) }
     }
 
     /// Writes `new` if the value is `expected` (`None`: no such key); tells whether it was.
@@ -455,6 +524,7 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
             return Ok(0);
         }
         self.tx.reads.range(self.tx.isolation, &from, &to);
+        self.tx.see_what_is_committed();
         engine::count(&self.tx.version, Some(&self.tx.changes.memtable), &self.tx.engine.nodes, &from, Some(&to))
     }
 
@@ -471,6 +541,7 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
     /// The whole range asked for counts as read, whatever part of it is then looked at.
     fn view(&mut self, from: &[u8], to: &[u8]) -> View {
         self.tx.reads.range(self.tx.isolation, from, to);
+        self.tx.see_what_is_committed();
         View {
             engine: Arc::clone(&self.tx.engine),
             version: Arc::clone(&self.tx.version),

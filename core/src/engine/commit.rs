@@ -257,12 +257,14 @@ impl Engine {
     }
 
     /// Shows what a commit would be validated against.
+    #[cfg(feature = "std")]
     pub(crate) fn examine_head<R>(&self, look: impl FnOnce(&Version, &Recent) -> R) -> R {
         let writer = self.writer.lock();
         look(&self.head_of(&writer), &writer.recent)
     }
 
     /// Whether a frozen memtable waits to be merged.
+    #[cfg(feature = "std")]
     pub(crate) fn has_frozen(&self) -> bool {
         !self.version().layers.frozen.is_empty()
     }
