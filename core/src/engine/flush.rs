@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::tree::{self, Change, Changes, Merge, MergeMode, MergeProgress, NodeSizes, Root};
 
 /// Changes are dense in a leaf when they are at least one for this many entries.
-const DENSE_PART: u64 = 8;
+const DENSE_PART: u64 = 4;
 
 /// One frozen memtable on its way into the base and a run.
 #[derive(Debug)]

@@ -12,10 +12,10 @@ use super::flush::Flush;
 use super::state::Engine;
 use super::values::extent_of;
 use crate::codec::slot::ValueRef;
-use crate::env::FileId;
+use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogPosition, SealedSegment};
-use crate::space::{Extent, Superblock};
+use crate::space::{Extent, GRAIN_BYTES, Superblock};
 use crate::tree::{NodeRef, NodeSink};
 
 /// What a step did.
@@ -32,9 +32,11 @@ pub(super) const RUN_FANOUT: usize = 8;
 /// More live runs than this go into the base whatever their size.
 pub(super) const RUNS_MAX: usize = 12;
 /// Runs go into the base once they hold this part of its entries.
-const BASE_PART: u64 = 4;
+const BASE_PART: u64 = 2;
 /// A checkpoint follows when this many bytes of nodes wait for one.
 const CHECKPOINT_BYTES: u64 = 32 << 20;
+/// Nodes of one job go to storage in pieces of at most this size, or of one node.
+const GATHERED_BYTES_MAX: usize = 256 << 10;
 
 /// What background work is under way, and what the last checkpoint said. Held by whoever does a step.
 #[derive(Debug)]
@@ -101,6 +103,41 @@ pub(super) struct JobExtents {
     pub bytes: u64,
     /// Values among `freed`.
     pub freed_values: u64,
+    /// Nodes that lie one after the other and are not written yet.
+    gathered: Gathered,
+}
+
+/// Bytes on their way to storage: nodes are small and lie one after the other, so many go in one write.
+#[derive(Debug, Default)]
+struct Gathered {
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+impl Gathered {
+    fn end(&self) -> u64 {
+        self.offset + self.bytes.len() as u64
+    }
+
+    fn write(&mut self, storage: &dyn Storage) -> Result<()> {
+        if !self.bytes.is_empty() {
+            storage.write_at(FileId::Data, self.offset, &self.bytes)?;
+            self.bytes.clear();
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, storage: &dyn Storage, offset: u64, stored: &[u8]) -> Result<()> {
+        let follows = offset.checked_sub(self.end()).is_some_and(|gap| gap < GRAIN_BYTES);
+        if !follows || self.bytes.len() + stored.len() > GATHERED_BYTES_MAX {
+            self.write(storage)?;
+            self.offset = offset;
+        }
+        // A node ends inside a grain, the next begins with one.
+        self.bytes.resize((offset - self.offset) as usize, 0);
+        self.bytes.extend_from_slice(stored);
+        Ok(())
+    }
 }
 
 impl JobExtents {
@@ -129,12 +166,16 @@ impl NodeSink for JobSink<'_> {
         self.extents.written.push(extent);
         self.extents.bytes += extent.len;
         self.engine.nodes.invalidate(extent.offset);
-        self.engine.storage().write_at(FileId::Data, extent.offset, stored)?;
+        self.extents.gathered.add(self.engine.storage(), extent.offset, stored)?;
         Ok(NodeRef {
             offset: extent.offset,
             len: stored.len() as u32,
             checksum: crate::codec::checksum::crc32(&[stored]),
         })
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.extents.gathered.write(self.engine.storage())
     }
 
     fn free(&mut self, reference: NodeRef) {

@@ -85,6 +85,9 @@ impl<S: NodeSource + ?Sized> NodeSource for Arc<S> {
 pub(crate) trait NodeSink {
     /// Stores a finished node in free space and gives its reference.
     fn write(&mut self, stored: &[u8]) -> Result<NodeRef>;
+    /// Makes everything written so far readable from the source: called before a merge reads what it has
+    /// written itself, and before it says that it is done.
+    fn flush(&mut self) -> Result<()>;
     /// The node is no longer part of the tree being made (it may still be part of older versions).
     fn free(&mut self, reference: NodeRef);
     /// The value's extent is no longer referenced by the tree being made.

@@ -121,6 +121,7 @@ impl Merge {
         let mut used = 0;
         loop {
             if let Some(root) = self.done {
+                sink.flush()?;
                 return Ok(Progress::Done(root));
             }
             if used >= budget.max(1) {

@@ -254,6 +254,7 @@ impl Output {
         let Some(last) = self.inners[usize::from(above)].children().last().filter(|last| !last.fresh) else {
             return Ok(false);
         };
+        sink.flush()?;
         let node = load(source, &last.node, above)?;
         sink.free(last.node);
         if let Some(child) = self.inners[usize::from(above)].pop() {

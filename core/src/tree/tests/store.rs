@@ -103,6 +103,10 @@ impl NodeSource for Store {
 pub(super) struct Sink<'a>(pub &'a Store);
 
 impl NodeSink for Sink<'_> {
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     fn write(&mut self, stored: &[u8]) -> Result<NodeRef> {
         let mut nodes = self.0.nodes.borrow_mut();
         nodes.writes += 1;
