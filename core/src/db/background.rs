@@ -1,4 +1,4 @@
-//! The thread that does background work, and the writers that wait for it.
+//! The thread that does background work, the one that waits for its barriers, and the writers that wait for it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -15,7 +15,9 @@ const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Background {
     signal: Arc<Signal>,
+    engine: Arc<Engine>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    barriers: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug, Default)]
@@ -40,31 +42,40 @@ impl Signal {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn wake(&self) {
+        let mut state = self.lock();
+        if !state.wanted {
+            state.wanted = true;
+            self.work.notify_one();
+        }
+    }
 }
 
 impl Background {
     /// `None` when the system gives no thread: writers then do the work themselves.
     pub(super) fn start(engine: &Arc<Engine>, durability: Durability) -> Option<Self> {
         let signal = Arc::new(Signal::default());
-        let (engine, seen) = (Arc::clone(engine), Arc::clone(&signal));
+        let barriers = start_barriers(engine, &signal);
+        let (worked, seen) = (Arc::clone(engine), Arc::clone(&signal));
         let interval = match durability {
             Durability::Periodic { interval_ms } => Duration::from_millis(u64::from(interval_ms).max(1)),
             _ => IDLE_INTERVAL,
         };
         let thread = std::thread::Builder::new()
             .name("lightning-background".into())
-            .spawn(move || run(&engine, &seen, interval, durability))
-            .ok()?;
-        Some(Self { signal, thread: Mutex::new(Some(thread)) })
+            .spawn(move || run(&worked, &seen, interval, durability));
+        let Ok(thread) = thread else {
+            engine.wait_beside(None);
+            return None;
+        };
+        let (thread, barriers) = (Mutex::new(Some(thread)), Mutex::new(barriers));
+        Some(Self { signal, engine: Arc::clone(engine), thread, barriers })
     }
 
     /// There may be work.
     pub(super) fn wake(&self) {
-        let mut state = self.signal.lock();
-        if !state.wanted {
-            state.wanted = true;
-            self.signal.work.notify_one();
-        }
+        self.signal.wake();
     }
 
     /// Returns when writers may go on; fails with what stopped the background work.
@@ -88,14 +99,33 @@ impl Background {
         self.signal.lock().stop = true;
         self.signal.work.notify_all();
         self.signal.progress.notify_all();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread
-            && thread.thread().id() != std::thread::current().id()
-        {
-            // A panic there has been reported by the panic hook; the engine's state is checked on every use.
-            let _ = thread.join();
+        // Without the way to it the thread of the barriers ends with the last one it was sent.
+        self.engine.wait_beside(None);
+        for thread in [&self.thread, &self.barriers] {
+            let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(thread) = thread
+                && thread.thread().id() != std::thread::current().id()
+            {
+                // A panic there has been reported by the panic hook; the engine's state is checked on every use.
+                let _ = thread.join();
+            }
         }
     }
+}
+
+/// The thread that waits for barriers. Without it they are waited for where they are asked for.
+fn start_barriers(engine: &Arc<Engine>, signal: &Arc<Signal>) -> Option<JoinHandle<()>> {
+    let (send, requests) = std::sync::mpsc::channel();
+    let (synced, signal) = (Arc::clone(engine), Arc::clone(signal));
+    let thread = std::thread::Builder::new().name("lightning-barriers".into()).spawn(move || {
+        while let Ok(request) = requests.recv() {
+            synced.complete_beside(&request);
+            signal.wake();
+        }
+    });
+    let thread = thread.ok()?;
+    engine.wait_beside(Some(std::boxed::Box::new(move |request| send.send(request).is_ok())));
+    Some(thread)
 }
 
 fn run(engine: &Engine, signal: &Signal, interval: Duration, durability: Durability) {
@@ -126,10 +156,12 @@ fn run(engine: &Engine, signal: &Signal, interval: Duration, durability: Durabil
             state.wanted = false;
         }
         loop {
-            let result = engine.step();
+            let result = engine.step_without_waiting();
             let mut state = signal.lock();
             state.steps += 1;
-            if let Err(error) = &result {
+            if let Err(error) = &result
+                && !matches!(error, Error::Pending(_))
+            {
                 state.failed = Some(error.clone());
             } else {
                 state.failed = None;

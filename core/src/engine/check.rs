@@ -137,9 +137,6 @@ impl Engine {
     /// `NotResident` means: fetch and call again.
     pub(crate) fn check(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
         let mut work = self.work.lock();
-        while work.job.is_some() {
-            self.step_in(&mut work)?;
-        }
         let version = self.version();
         let sectors = self.space.lock().map.sectors();
         let mut visitor = Visitor {
@@ -173,6 +170,12 @@ impl Engine {
             visitor.extent(Extent { offset: sector * SECTOR_BYTES, len: SECTOR_BYTES });
         }
         visitor.extent(work.superblock.record.0);
+        for &extent in work.checkpoint.iter().flat_map(|checkpoint| &checkpoint.written) {
+            visitor.extent(extent);
+        }
+        for &extent in work.under_way() {
+            visitor.extent(extent);
+        }
         for &(offset, _) in &work.map_pages {
             visitor.extent(Extent { offset, len: SECTOR_BYTES });
         }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::maintenance::{Progress, Work};
 use super::record::CheckpointRecord;
-use super::state::Engine;
+use super::state::{BarrierSlot, Engine};
 use super::version::Layers;
 use crate::codec::checksum::crc32;
 use crate::env::{FileId, SyncTicket};
@@ -24,13 +24,16 @@ pub(super) struct Checkpoint {
     /// Written at close: the log may be absent, and both slots get it.
     clean: bool,
     phase: Phase,
-    ticket: Option<SyncTicket>,
+    log_ticket: Option<SyncTicket>,
+    barrier: BarrierSlot,
     /// Extents taken for this checkpoint's own map pages and record.
-    written: Vec<Extent>,
+    pub(super) written: Vec<Extent>,
     /// The map pages and the record they replace: free once this checkpoint is durable.
     replaced: Vec<Extent>,
     /// Pages of the space map that this checkpoint makes durable.
     dirty_pages: Vec<u64>,
+    /// Its number, once everything that belongs to it is known.
+    number: Option<u64>,
     next: Option<Next>,
 }
 
@@ -61,10 +64,12 @@ impl Checkpoint {
         Self {
             clean,
             phase: Phase::Write,
-            ticket: None,
+            log_ticket: None,
+            barrier: BarrierSlot::default(),
             written: Vec::new(),
             replaced: Vec::new(),
             dirty_pages: Vec::new(),
+            number: None,
             next: None,
         }
     }
@@ -77,7 +82,7 @@ impl Checkpoint {
     pub(super) fn step(&mut self, engine: &Engine, work: &mut Work) -> Result<Progress> {
         match self.phase {
             Phase::SyncLog => {
-                engine.barrier(FileId::Log, &mut self.ticket)?;
+                engine.barrier(FileId::Log, &mut self.log_ticket)?;
                 self.phase = Phase::Write;
             }
             Phase::Write => {
@@ -85,7 +90,7 @@ impl Checkpoint {
                 self.phase = Phase::SyncData;
             }
             Phase::SyncData => {
-                self.barrier(engine)?;
+                engine.data_barrier(&mut self.barrier)?;
                 self.phase = Phase::WriteSuperblock;
             }
             Phase::WriteSuperblock => {
@@ -95,7 +100,7 @@ impl Checkpoint {
                 self.phase = Phase::SyncSuperblock;
             }
             Phase::SyncSuperblock => {
-                self.barrier(engine)?;
+                engine.data_barrier(&mut self.barrier)?;
                 if !self.clean {
                     self.finish(engine, work);
                     return Ok(Progress::Idle);
@@ -112,7 +117,7 @@ impl Checkpoint {
                 self.phase = Phase::SyncSecond;
             }
             Phase::SyncSecond => {
-                self.barrier(engine)?;
+                engine.data_barrier(&mut self.barrier)?;
                 self.finish(engine, work);
                 return Ok(Progress::Idle);
             }
@@ -126,16 +131,8 @@ impl Checkpoint {
         !matches!(self.phase, Phase::SyncLog | Phase::Write | Phase::SyncData)
     }
 
-    /// A data sync that fails leaves unknown which superblock is durable: nothing may be written any more.
-    fn barrier(&mut self, engine: &Engine) -> Result<()> {
-        engine.barrier(FileId::Data, &mut self.ticket).inspect_err(|error| {
-            if !matches!(error, Error::Pending(_)) {
-                engine.poison(error);
-            }
-        })
-    }
-
     fn write(&mut self, engine: &Engine, work: &mut Work) -> Result<()> {
+        work.leave_out(engine.storage())?;
         let layers = engine.version().layers.clone();
         let mut space = engine.space.lock();
         let building = space.building;
@@ -190,7 +187,7 @@ impl Checkpoint {
         for page in 0..space.map.page_count() {
             match map_pages.get(page as usize).copied().flatten() {
                 Some(offset) => {
-                    let mut image = space.page_image(page);
+                    let mut image = space.page_image(page, work.under_way());
                     image.resize(SECTOR_BYTES as usize, 0);
                     pages.push((offset, crc32(&[&image])));
                     images.push((offset, image));
@@ -207,7 +204,11 @@ impl Checkpoint {
         let file_bytes = space.map.file_bytes();
         let sequence = work.merged_sequence;
         self.dirty_pages = space.map.take_dirty();
+        // What is freed from here on is still part of this checkpoint.
+        space.building = building + 1;
+        self.number = Some(building);
         drop(space);
+        (work.unsaved, work.unsaved_bytes) = (false, 0);
 
         let storage = engine.storage();
         if storage.len(FileId::Data)? < file_bytes {
@@ -266,8 +267,6 @@ impl Checkpoint {
         let durable = next.superblock.checkpoint;
         work.superblock = next.superblock;
         work.map_pages = next.map_pages;
-        work.unsaved = false;
-        work.unsaved_bytes = 0;
         // What this checkpoint no longer needs of the log stays until the next one is durable too.
         let reusable_log = core::mem::replace(&mut work.checkpoint_log, next.replay_start);
         work.saved_log = next.log;
@@ -280,8 +279,8 @@ impl Checkpoint {
         engine.note_log_room(&writer);
         drop(writer);
         let mut space = engine.space.lock();
-        let building = space.building;
-        for free in self.pending_frees(building) {
+        // A clean close has written it under two numbers.
+        for free in self.pending_frees(durable - u64::from(self.clean)) {
             space.pending.push(free);
         }
         space.building = durable + 1;
@@ -292,8 +291,14 @@ impl Checkpoint {
     }
 
     /// Nothing refers to what was written: it is free again.
-    pub(super) fn abandon(self, engine: &Engine) {
+    pub(super) fn abandon(self, engine: &Engine, work: &mut Work) {
+        work.unsaved = true;
         let mut space = engine.space.lock();
+        if let Some(number) = self.number {
+            // It is given again, because superblocks take turns by it; what was freed meanwhile waits for one checkpoint
+            // more than it needs.
+            space.building = number;
+        }
         space.map.mark_dirty(&self.dirty_pages);
         for extent in self.written {
             space.map.release(extent);

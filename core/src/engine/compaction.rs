@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use super::changes::{KeyRange, LayerChanges};
 use super::flush::{IntervalEntries, merge_into, relocate_into};
+use super::job::{JobExtents, JobSink};
 use super::layer::Layer;
-use super::maintenance::{JobExtents, JobSink, Progress, RUN_FANOUT, Work};
+use super::maintenance::{Progress, RUN_FANOUT, Work};
 use super::state::Engine;
 use super::values::ValueMoves;
 use super::version::{Layers, Run, RunLayer};
@@ -130,8 +131,7 @@ impl MergeRuns {
                 }
                 Layers { runs, ..layers.clone() }
             },
-            &self.extents.freed,
-            &self.extents.written,
+            &mut self.extents,
         );
     }
 }
@@ -236,8 +236,7 @@ impl MergeToBase {
                 });
                 Layers { runs: runs.collect(), base, ..layers.clone() }
             },
-            &self.extents.freed,
-            &self.extents.written,
+            &mut self.extents,
         );
     }
 }
@@ -298,11 +297,7 @@ impl Relocate {
                 // Moved, not gone.
                 self.extents.freed_values = 0;
                 work.published(&self.extents);
-                engine.publish_layers(
-                    |layers| Layers { base, ..layers.clone() },
-                    &self.extents.freed,
-                    &self.extents.written,
-                );
+                engine.publish_layers(|layers| Layers { base, ..layers.clone() }, &mut self.extents);
                 Ok(Progress::Idle)
             }
         }

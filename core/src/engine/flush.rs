@@ -8,9 +8,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::changes::{KeyRange, LayerChanges};
+use super::job::{JobExtents, JobSink};
 use super::layer::Layer;
-use super::maintenance::{JobExtents, JobSink, Progress, Work};
-use super::state::Engine;
+use super::maintenance::{Progress, Work};
+use super::state::{BarrierSlot, Engine};
 use super::values::extent_of;
 use super::version::{Frozen, Layers, Run, RunLayer};
 use crate::codec::slot::Slot;
@@ -30,6 +31,9 @@ pub(super) struct Flush {
     sparse: Vec<KeyRange>,
     base: Option<Root>,
     points: Option<Root>,
+    log: BarrierSlot,
+    /// False when another job will bring a new base: then everything goes into a run.
+    changes_base: bool,
 }
 
 #[derive(Debug)]
@@ -46,8 +50,10 @@ enum Phase {
 }
 
 impl Flush {
-    pub(super) fn new(frozen: Arc<Frozen>) -> Self {
+    pub(super) fn new(frozen: Arc<Frozen>, changes_base: bool) -> Self {
         Self {
+            changes_base,
+            log: BarrierSlot::default(),
             frozen,
             extents: JobExtents::default(),
             phase: Phase::SyncLog,
@@ -58,6 +64,10 @@ impl Flush {
         }
     }
 
+    pub(super) fn changes_base(&self) -> bool {
+        self.changes_base
+    }
+
     fn changes(&self, ranges: &[KeyRange]) -> LayerChanges {
         LayerChanges::new(|| Layer::memtable(&self.frozen.memtable).into_iter().collect(), ranges.to_vec())
     }
@@ -66,7 +76,7 @@ impl Flush {
         let budget = engine.options.step_entries;
         match &mut self.phase {
             Phase::SyncLog => {
-                engine.make_durable(self.frozen.sequence)?;
+                engine.log_barrier(self.frozen.sequence, &mut self.log)?;
                 self.phase = Phase::Plan { from: Arc::from(&[][..]) };
             }
             Phase::Plan { .. } => {
@@ -108,6 +118,10 @@ impl Flush {
         let Phase::Plan { from } = &self.phase else { return Ok(true) };
         let mut from = Arc::clone(from);
         let layers = Arc::clone(&engine.version().layers);
+        if !self.changes_base {
+            self.sparse.push(KeyRange::all());
+            return Ok(true);
+        }
         let base_entries = layers.base.as_ref().map_or(0, |root| root.entries);
         let memtable = &self.frozen.memtable;
         let changes = memtable.len() as u64 + memtable.interval_count() as u64;
@@ -200,16 +214,15 @@ impl Flush {
         work.merged_time_ms = engine.version().time_ms;
         work.sealed.clear();
         work.published(&self.extents);
-        let (frozen, base) = (Arc::clone(&self.frozen), self.base);
+        let (frozen, base) = (Arc::clone(&self.frozen), self.changes_base.then_some(self.base));
         engine.publish_layers(
             |layers| Layers {
                 frozen: layers.frozen.iter().filter(|other| !Arc::ptr_eq(other, &frozen)).cloned().collect(),
                 runs: run.iter().chain(&layers.runs).cloned().collect(),
-                base,
+                base: base.unwrap_or(layers.base),
                 ..layers.clone()
             },
-            &self.extents.freed,
-            &self.extents.written,
+            &mut self.extents,
         );
     }
 }

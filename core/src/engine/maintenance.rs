@@ -9,14 +9,12 @@ use core::sync::atomic::Ordering;
 use super::checkpoint::Checkpoint;
 use super::compaction::{MergeRuns, MergeToBase, Relocate};
 use super::flush::Flush;
+use super::job::JobExtents;
 use super::state::Engine;
-use super::values::extent_of;
-use crate::codec::slot::ValueRef;
-use crate::env::{FileId, Storage};
+use crate::env::Storage;
 use crate::error::{Error, Result};
 use crate::log::{Log, LogPosition, SealedSegment};
-use crate::space::{Extent, GRAIN_BYTES, Superblock};
-use crate::tree::{NodeRef, NodeSink};
+use crate::space::{Extent, Superblock};
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +29,19 @@ pub enum Progress {
 pub(super) const RUN_FANOUT: usize = 8;
 /// More live runs than this go into the base whatever their size.
 pub(super) const RUNS_MAX: usize = 12;
+/// Writers wait while there are more.
+const RUNS_BEFORE_WAITING: usize = 24;
 /// Runs go into the base once they hold this part of its entries.
 const BASE_PART: u64 = 2;
 /// A checkpoint follows when this many bytes of nodes wait for one.
 const CHECKPOINT_BYTES: u64 = 32 << 20;
-/// Nodes of one job go to storage in pieces of at most this size, or of one node.
-const GATHERED_BYTES_MAX: usize = 256 << 10;
 
 /// What background work is under way, and what the last checkpoint said. Held by whoever does a step.
 #[derive(Debug)]
 pub(super) struct Work {
-    pub job: Option<Job>,
+    pub flush: Option<Flush>,
+    pub merge: Option<MergeJob>,
+    pub checkpoint: Option<Checkpoint>,
     /// The newest durable superblock.
     pub superblock: Superblock,
     /// The pages of the space map as that superblock's record names them.
@@ -65,21 +65,71 @@ pub(super) struct Work {
     pub plan: VecDeque<Task>,
     /// Runs go into the base whatever their size.
     pub merge_all: bool,
-    /// A close is under way: its plan is made.
-    pub closing: bool,
+    /// What someone waits for, and has put into the plan.
+    pub request: Option<Request>,
     /// Values in extents of their own that the trees refer to.
     pub values: u64,
     /// Bytes written into nodes since the database was opened.
     pub node_bytes_written: u64,
 }
 
+/// A job that makes fewer and better trees of those there are.
 #[derive(Debug)]
-pub(super) enum Job {
-    Flush(Flush),
-    MergeRuns(MergeRuns),
-    MergeToBase(MergeToBase),
+pub(super) enum MergeJob {
+    Runs(MergeRuns),
+    ToBase(MergeToBase),
     Relocate(Relocate),
-    Checkpoint(Checkpoint),
+}
+
+impl MergeJob {
+    fn step(&mut self, engine: &Engine, work: &mut Work) -> Result<Progress> {
+        match self {
+            MergeJob::Runs(merge) => merge.step(engine, work),
+            MergeJob::ToBase(merge) => merge.step(engine, work),
+            MergeJob::Relocate(relocate) => relocate.step(engine, work),
+        }
+    }
+
+    fn extents(&mut self) -> &mut JobExtents {
+        match self {
+            MergeJob::Runs(merge) => &mut merge.extents,
+            MergeJob::ToBase(merge) => &mut merge.extents,
+            MergeJob::Relocate(relocate) => &mut relocate.extents,
+        }
+    }
+
+    fn changes_base(&self) -> bool {
+        !matches!(self, MergeJob::Runs(_))
+    }
+}
+
+impl Work {
+    /// What jobs under way have written: in use, but referred to by nothing yet.
+    pub(super) fn under_way(&mut self) -> impl Iterator<Item = &Extent> {
+        let flush = self.flush.as_mut().map(|flush| &mut flush.extents);
+        let merge = self.merge.as_mut().map(MergeJob::extents);
+        flush.into_iter().chain(merge).flat_map(|extents| extents.written.iter())
+    }
+
+    /// A checkpoint begins: see [`JobExtents::leave_out`].
+    pub(super) fn leave_out(&mut self, storage: &dyn Storage) -> Result<()> {
+        let flush = self.flush.as_mut().map(|flush| &mut flush.extents);
+        let merge = self.merge.as_mut().map(MergeJob::extents);
+        flush.into_iter().chain(merge).try_for_each(|extents| extents.leave_out(storage))
+    }
+
+    /// Whether some job under way will bring a new base: no other may.
+    pub(super) fn base_is_taken(&self) -> bool {
+        self.flush.as_ref().is_some_and(Flush::changes_base) || self.merge.as_ref().is_some_and(MergeJob::changes_base)
+    }
+}
+
+/// Why there is a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    Settle,
+    Compact,
+    Close,
 }
 
 /// A job that someone asked for.
@@ -95,101 +145,36 @@ pub(super) enum Task {
     CleanCheckpoint,
 }
 
-/// What one job has written and freed; it becomes part of the database only when the job publishes.
-#[derive(Debug, Default)]
-pub(super) struct JobExtents {
-    pub written: Vec<Extent>,
-    pub freed: Vec<Extent>,
-    pub bytes: u64,
-    /// Values among `freed`.
-    pub freed_values: u64,
-    /// Nodes that lie one after the other and are not written yet.
-    gathered: Gathered,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Checkpoint,
+    Flush,
+    Merge,
 }
 
-/// Bytes on their way to storage: nodes are small and lie one after the other, so many go in one write.
-#[derive(Debug, Default)]
-struct Gathered {
-    offset: u64,
-    bytes: Vec<u8>,
-}
-
-impl Gathered {
-    fn end(&self) -> u64 {
-        self.offset + self.bytes.len() as u64
-    }
-
-    fn write(&mut self, storage: &dyn Storage) -> Result<()> {
-        if !self.bytes.is_empty() {
-            storage.write_at(FileId::Data, self.offset, &self.bytes)?;
-            self.bytes.clear();
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, storage: &dyn Storage, offset: u64, stored: &[u8]) -> Result<()> {
-        let follows = offset.checked_sub(self.end()).is_some_and(|gap| gap < GRAIN_BYTES);
-        if !follows || self.bytes.len() + stored.len() > GATHERED_BYTES_MAX {
-            self.write(storage)?;
-            self.offset = offset;
-        }
-        // A node ends inside a grain, the next begins with one.
-        self.bytes.resize((offset - self.offset) as usize, 0);
-        self.bytes.extend_from_slice(stored);
-        Ok(())
-    }
-}
-
-impl JobExtents {
-    /// These values die with this job.
-    pub(super) fn free_values(&mut self, values: &[ValueRef]) {
-        self.freed.extend(values.iter().map(extent_of));
-        self.freed_values += values.len() as u64;
-    }
-}
-
-/// Where a job's nodes go.
-pub(super) struct JobSink<'a> {
-    engine: &'a Engine,
-    extents: &'a mut JobExtents,
-}
-
-impl<'a> JobSink<'a> {
-    pub(super) fn new(engine: &'a Engine, extents: &'a mut JobExtents) -> Self {
-        Self { engine, extents }
-    }
-}
-
-impl NodeSink for JobSink<'_> {
-    fn write(&mut self, stored: &[u8]) -> Result<NodeRef> {
-        let extent = self.engine.space.lock().map.allocate(stored.len() as u64)?;
-        self.extents.written.push(extent);
-        self.extents.bytes += extent.len;
-        self.engine.nodes.invalidate(extent.offset);
-        self.extents.gathered.add(self.engine.storage(), extent.offset, stored)?;
-        Ok(NodeRef {
-            offset: extent.offset,
-            len: stored.len() as u32,
-            checksum: crate::codec::checksum::crc32(&[stored]),
-        })
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.extents.gathered.write(self.engine.storage())
-    }
-
-    fn free(&mut self, reference: NodeRef) {
-        self.extents.freed.push(Extent { offset: reference.offset, len: u64::from(reference.len) });
-    }
-
-    fn free_value(&mut self, value: ValueRef) {
-        self.extents.free_values(&[value]);
-    }
+/// Whether a job that ended a step so stands where it was and goes on with the next.
+fn goes_on_after(error: &Error) -> bool {
+    error.not_resident().is_some() || matches!(error, Error::Pending(_))
 }
 
 impl Engine {
-    /// Does one bounded piece of background work. `NotResident` and `Pending` mean: fetch or wait, then call again.
+    /// Does one bounded piece of background work. `NotResident` and `Pending` mean: fetch or wait, then call again; where
+    /// a thread of the engine's own waits for barriers, this waits for it when nothing else is left to do.
     pub(crate) fn step(&self) -> Result<Progress> {
+        #[cfg(feature = "std")]
+        loop {
+            let completed = self.beside.count();
+            match self.step_without_waiting() {
+                Err(Error::Pending(_)) if self.beside.wait_beyond(completed) => {}
+                result => return result,
+            }
+        }
+        #[cfg(not(feature = "std"))]
+        self.step_without_waiting()
+    }
+
+    /// Like [`step`](Self::step), for the thread that is told when a barrier is complete.
+    pub(crate) fn step_without_waiting(&self) -> Result<Progress> {
         if let Some(stopped @ super::state::Stopped::Poisoned(_)) = &self.writer.lock().stopped {
             return Err(stopped.error());
         }
@@ -200,102 +185,159 @@ impl Engine {
         })
     }
 
+    /// One step of the most urgent job that can go on. A checkpoint that waits for the platform holds up no other job, a
+    /// long merge no flush: writers wait for flushes alone, as long as merges keep up.
     pub(super) fn do_step(&self, work: &mut Work) -> Result<Progress> {
         if self.options.read_only {
             return Ok(Progress::Idle);
         }
-        if work.job.is_none() {
-            work.job = self.choose_job(work);
+        if work.flush.is_none() && self.is_full() {
+            // It filled while the one before it was being merged.
+            let mut writer = self.writer.lock();
+            self.freeze(&mut writer, 1);
         }
-        let Some(mut job) = work.job.take() else { return Ok(Progress::Idle) };
-        match self.step_job(&mut job, work) {
-            Ok(Progress::More) => work.job = Some(job),
+        let (mut waiting, mut done) = (None, Progress::Idle);
+        for lane in [Lane::Checkpoint, Lane::Flush, Lane::Merge] {
+            let result = match lane {
+                Lane::Checkpoint => self.step_checkpoint(work),
+                Lane::Flush => self.step_flush(work),
+                Lane::Merge => self.step_merge(work),
+            };
+            match result {
+                // Where there are too many runs, every step of a flush is followed by one of a merge.
+                Ok(Progress::More) if lane == Lane::Flush && self.head().layers.runs.len() > RUNS_MAX => {
+                    done = Progress::More;
+                }
+                Ok(Progress::More) => return Ok(Progress::More),
+                Ok(Progress::Idle) => {}
+                Err(error @ Error::Pending(_)) => waiting = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        if done == Progress::More { Ok(done) } else { waiting.map_or(Ok(done), Err) }
+    }
+
+    fn step_checkpoint(&self, work: &mut Work) -> Result<Progress> {
+        let wanted = || {
+            let large = work.unsaved && work.unsaved_bytes >= CHECKPOINT_BYTES;
+            // With nothing new to say, what waits to be flushed comes first: the log may be held by it.
+            let due = work.unsaved || self.head().layers.frozen.is_empty();
+            large || due && self.log_calls_for_checkpoint(work)
+        };
+        if work.checkpoint.is_none() && work.flush.is_none() && wanted() {
+            work.checkpoint = Some(Checkpoint::new(false));
+        }
+        let Some(mut checkpoint) = work.checkpoint.take() else { return Ok(Progress::Idle) };
+        match checkpoint.step(self, work) {
+            Ok(Progress::More) => work.checkpoint = Some(checkpoint),
             Ok(Progress::Idle) => {}
-            Err(error)
-                if error.not_resident().is_some()
-                    || matches!(error, Error::Pending(_))
-                    || matches!(&job, Job::Checkpoint(checkpoint) if checkpoint.may_be_on_the_medium()) =>
-            {
-                work.job = Some(job);
+            Err(error) if goes_on_after(&error) || checkpoint.may_be_on_the_medium() => {
+                work.checkpoint = Some(checkpoint);
                 return Err(error);
             }
             Err(error) => {
-                self.abandon(job);
+                checkpoint.abandon(self, work);
                 return Err(error);
             }
         }
         Ok(Progress::More)
     }
 
-    fn step_job(&self, job: &mut Job, work: &mut Work) -> Result<Progress> {
-        match job {
-            Job::Flush(flush) => flush.step(self, work),
-            Job::MergeRuns(merge) => merge.step(self, work),
-            Job::MergeToBase(merge) => merge.step(self, work),
-            Job::Relocate(relocate) => relocate.step(self, work),
-            Job::Checkpoint(checkpoint) => checkpoint.step(self, work),
+    fn step_flush(&self, work: &mut Work) -> Result<Progress> {
+        if work.flush.is_none() {
+            let frozen = self.head().layers.frozen.last().cloned();
+            work.flush = frozen.map(|frozen| Flush::new(frozen, !work.base_is_taken()));
         }
+        let Some(mut flush) = work.flush.take() else { return Ok(Progress::Idle) };
+        match flush.step(self, work) {
+            Ok(Progress::More) => work.flush = Some(flush),
+            Ok(Progress::Idle) => {}
+            Err(error) if goes_on_after(&error) => {
+                work.flush = Some(flush);
+                return Err(error);
+            }
+            Err(error) => {
+                self.abandon(&flush.extents);
+                return Err(error);
+            }
+        }
+        Ok(Progress::More)
+    }
+
+    fn step_merge(&self, work: &mut Work) -> Result<Progress> {
+        let checkpoint_before = work.checkpoint.is_some();
+        if work.merge.is_none() {
+            work.merge = self.choose_merge(work);
+        }
+        let Some(mut merge) = work.merge.take() else {
+            // A task may have begun a checkpoint instead.
+            let begun = work.checkpoint.is_some() && !checkpoint_before;
+            return Ok(if begun { Progress::More } else { Progress::Idle });
+        };
+        match merge.step(self, work) {
+            Ok(Progress::More) => work.merge = Some(merge),
+            Ok(Progress::Idle) => {}
+            Err(error) if goes_on_after(&error) => {
+                work.merge = Some(merge);
+                return Err(error);
+            }
+            Err(error) => {
+                self.abandon(merge.extents());
+                return Err(error);
+            }
+        }
+        Ok(Progress::More)
     }
 
     /// A job that failed published nothing: what it wrote is free again, what it freed is not.
-    fn abandon(&self, job: Job) {
-        let extents = match job {
-            Job::Flush(flush) => flush.extents,
-            Job::MergeRuns(merge) => merge.extents,
-            Job::MergeToBase(merge) => merge.extents,
-            Job::Relocate(relocate) => relocate.extents,
-            Job::Checkpoint(checkpoint) => return checkpoint.abandon(self),
-        };
+    fn abandon(&self, extents: &JobExtents) {
         let mut space = self.space.lock();
-        for extent in extents.written {
+        for &extent in &extents.written {
             self.nodes.invalidate(extent.offset);
             space.map.release(extent);
         }
     }
 
-    fn choose_job(&self, work: &mut Work) -> Option<Job> {
-        if self.must_wait() {
-            // It filled while the one before it was being merged.
-            let mut writer = self.writer.lock();
-            self.freeze(&mut writer, 1);
-        }
-        let version = self.head();
-        let layers = &version.layers;
-        if let Some(oldest) = layers.frozen.last() {
-            return Some(Job::Flush(Flush::new(Arc::clone(oldest))));
-        }
-        if work.unsaved && work.unsaved_bytes >= CHECKPOINT_BYTES || self.log_calls_for_checkpoint(work) {
-            return Some(Job::Checkpoint(Checkpoint::new(false)));
-        }
+    fn choose_merge(&self, work: &mut Work) -> Option<MergeJob> {
+        let layers = Arc::clone(&self.head().layers);
         let runs = &layers.runs;
         if !runs.is_empty() {
             let run_entries: u64 = runs.iter().map(|layer| layer.run.entries()).sum();
             let base_entries = layers.base.as_ref().map_or(0, |root| root.entries);
             let partly_merged = runs.iter().any(|layer| layer.merged_below.is_some());
-            if work.merge_all || partly_merged || runs.len() >= RUNS_MAX || run_entries * BASE_PART >= base_entries {
-                return Some(Job::MergeToBase(MergeToBase::new(layers)));
+            let due =
+                work.merge_all || partly_merged || runs.len() >= RUNS_MAX || run_entries * BASE_PART >= base_entries;
+            if due && !work.base_is_taken() {
+                return Some(MergeJob::ToBase(MergeToBase::new(&layers)));
             }
-            if let Some(merge) = MergeRuns::choose(layers) {
-                return Some(Job::MergeRuns(merge));
+            // Which runs go on to the base is settled once some have begun to.
+            if !due && let Some(merge) = MergeRuns::choose(&layers) {
+                return Some(MergeJob::Runs(merge));
             }
+        }
+        if work.flush.is_some() || work.checkpoint.is_some() {
+            return None;
         }
         work.merge_all = false;
         while let Some(task) = work.plan.pop_front() {
             match task {
-                Task::Checkpoint => return Some(Job::Checkpoint(Checkpoint::new(false))),
-                Task::CleanCheckpoint => return self.clean_checkpoint(work).map(Job::Checkpoint),
+                Task::Checkpoint => work.checkpoint = Some(Checkpoint::new(false)),
+                Task::CleanCheckpoint => work.checkpoint = self.clean_checkpoint(work),
                 Task::Shrink { rounds, gain_part } => {
-                    if let Some(job) = self.shrink(work, rounds, gain_part) {
-                        return Some(job);
+                    if let Some(relocate) = self.shrink(work, rounds, gain_part) {
+                        return Some(MergeJob::Relocate(relocate));
                     }
                 }
+            }
+            if work.checkpoint.is_some() {
+                return None;
             }
         }
         None
     }
 
     /// One round: relocation, and the two checkpoints after which what it left behind is free.
-    fn shrink(&self, work: &mut Work, rounds: u8, gain_part: u64) -> Option<Job> {
+    fn shrink(&self, work: &mut Work, rounds: u8, gain_part: u64) -> Option<Relocate> {
         let rounds = rounds.checked_sub(1)?;
         let (file, used) = {
             let space = self.space.lock();
@@ -308,12 +350,20 @@ impl Engine {
         for task in [Task::Shrink { rounds, gain_part }, Task::Checkpoint, Task::Checkpoint] {
             work.plan.push_front(task);
         }
-        Some(Job::Relocate(relocate))
+        Some(relocate)
     }
 
     /// Whether writers should do (or wait for) background work before adding more: a frozen memtable is still being
     /// flushed and the active one is full, or the log has no room for a transaction as large as is allowed.
+    ///
+    /// And when merges are so far behind that every read would have to look into this many runs.
+    #[inline]
     pub(crate) fn must_wait(&self) -> bool {
+        self.is_full() || self.run_count.load(Ordering::Relaxed) > RUNS_BEFORE_WAITING
+    }
+
+    #[inline]
+    fn is_full(&self) -> bool {
         self.memtable_bytes() >= self.options.memtable_bytes || self.log_is_full.load(Ordering::Relaxed)
     }
 

@@ -3,6 +3,8 @@
 //!
 //! Data moves one way: commit → log (durable) → memtable (visible) → merge → tree (compact) → log space reused.
 
+#[cfg(feature = "std")]
+mod beside;
 mod changes;
 mod check;
 mod checkpoint;
@@ -10,6 +12,7 @@ mod commit;
 mod compaction;
 mod cursor;
 mod flush;
+mod job;
 mod layer;
 mod maintenance;
 mod nodes;

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::commit::{Durable, apply_operations};
-use super::maintenance::{Job, Progress, Task, Work};
+use super::maintenance::{Progress, Request, Task, Work};
 use super::nodes::{Nodes, read_exact};
 use super::options::EngineOptions;
 use super::recent::Recent;
@@ -108,9 +108,7 @@ impl Engine {
                 None => {}
             }
         }
-        if !core::mem::replace(&mut self.work.lock().closing, true) {
-            self.freeze_now();
-            let mut work = self.work.lock();
+        self.carry_out(Request::Close, |work| {
             work.merge_all = self.merging_all_pays();
             work.plan.extend([
                 Task::Checkpoint,
@@ -118,10 +116,8 @@ impl Engine {
                 Task::Shrink { rounds: 2, gain_part: 12 },
                 Task::CleanCheckpoint,
             ]);
-        }
-        self.run_until_idle()?;
+        })?;
         if !self.work.lock().superblock.clean {
-            self.work.lock().closing = false;
             return Err(Error::invalid("the database was written to while it was being closed; close it again"));
         }
         self.stop(Stopped::Closed);
@@ -135,14 +131,10 @@ impl Engine {
 
     /// Freezes and merges until the database is one tree, and makes that durable. Restartable.
     pub(crate) fn settle(&self) -> Result<()> {
-        self.freeze_now();
-        let mut work = self.work.lock();
-        if work.plan.is_empty() {
+        self.carry_out(Request::Settle, |work| {
             work.merge_all = true;
             work.plan.push_back(Task::Checkpoint);
-        }
-        drop(work);
-        self.run_until_idle()?;
+        })?;
         match self.writer.lock().log.as_mut() {
             Some(log) => log.trim(self.storage()),
             None => Ok(()),
@@ -151,9 +143,7 @@ impl Engine {
 
     /// Merges everything, moves the end of the file down, and cuts it. Restartable.
     pub(crate) fn compact(&self) -> Result<()> {
-        self.freeze_now();
-        let mut work = self.work.lock();
-        if work.plan.is_empty() && !matches!(work.job, Some(Job::Relocate(_) | Job::Checkpoint(_))) {
+        self.carry_out(Request::Compact, |work| {
             work.merge_all = true;
             work.plan.extend([
                 Task::Checkpoint,
@@ -161,10 +151,24 @@ impl Engine {
                 Task::Shrink { rounds: 4, gain_part: u64::MAX },
                 Task::Checkpoint,
             ]);
-        }
-        drop(work);
-        self.run_until_idle()?;
+        })?;
         self.cut_file()
+    }
+
+    /// Plans what was asked for and runs until nothing is left to do. Called again after `NotResident` or `Pending` it
+    /// goes on with what it planned then.
+    fn carry_out(&self, request: Request, plan: impl FnOnce(&mut Work)) -> Result<()> {
+        if self.work.lock().request != Some(request) {
+            self.freeze_now();
+            let mut work = self.work.lock();
+            work.request = Some(request);
+            plan(&mut work);
+        }
+        let result = self.run_until_idle();
+        if !matches!(&result, Err(error) if error.not_resident().is_some() || matches!(error, Error::Pending(_))) {
+            self.work.lock().request = None;
+        }
+        result
     }
 
     /// A close merges the runs unless they are tiny beside the base.
@@ -396,10 +400,14 @@ impl State {
             born: hashbrown::HashMap::new(),
         };
         let memtable_bytes = self.memtable.bytes();
+        let run_count = layers.runs.len();
         let version = Version { sequence: self.sequence, time_ms: self.time_ms, memtable: self.memtable, layers };
         let record = self.record.as_ref();
         let work = Work {
-            job: None,
+            flush: None,
+            merge: None,
+            checkpoint: None,
+            request: None,
             map_pages: record.map_or_else(Vec::new, |record| record.map_pages.clone()),
             merged_log: self.position,
             sealed: self.sealed,
@@ -413,7 +421,6 @@ impl State {
             unsaved: false,
             plan: alloc::collections::VecDeque::new(),
             merge_all: false,
-            closing: false,
             node_bytes_written: 0,
             superblock: self.superblock,
         };
@@ -436,9 +443,12 @@ impl State {
             work: Mutex::new(work),
             durable: Durable::at(self.sequence),
             tickets: Mutex::new(Tickets::default()),
+            #[cfg(feature = "std")]
+            beside: super::beside::Beside::default(),
             optimistic: Mutex::default(),
             memtable_bytes: AtomicUsize::new(memtable_bytes),
             opening: AtomicBool::new(false),
+            run_count: AtomicUsize::new(run_count),
             log_is_full: AtomicBool::new(false),
             options,
         }
@@ -451,8 +461,8 @@ impl Engine {
     fn first_checkpoint(&self) -> Result<()> {
         // The log must be durable before a superblock names it.
         let mut work = self.work.lock();
-        work.job = Some(Job::Checkpoint(super::checkpoint::Checkpoint::first()));
-        while work.job.is_some() {
+        work.checkpoint = Some(super::checkpoint::Checkpoint::first());
+        while work.checkpoint.is_some() {
             match self.step_in(&mut work) {
                 Ok(_) => {}
                 Err(Error::Pending(_)) => {

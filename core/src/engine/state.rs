@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use hashbrown::HashMap;
 
 use super::commit::Durable;
+use super::job::JobExtents;
 use super::maintenance::Work;
 use super::nodes::Nodes;
 use super::options::EngineOptions;
@@ -19,10 +20,10 @@ use super::recent::{Optimistic, Recent};
 use super::stats::Counters;
 use super::version::{Layers, MemtableValues, Version};
 use crate::env::sync::Mutex;
-use crate::env::{Clock, Entropy, Storage, SyncTicket};
+use crate::env::{Clock, Entropy, FileId, Storage, SyncTicket};
 use crate::error::{Error, Result};
 use crate::log::Log;
-use crate::space::{Extent, PendingFree, PendingFrees, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap};
+use crate::space::{Extent, GRAINS_PER_SECTOR, PendingFree, PendingFrees, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap};
 
 /// The world around one database.
 #[derive(Clone)]
@@ -52,10 +53,14 @@ pub(crate) struct Engine {
     pub(super) work: Mutex<Work>,
     pub(super) durable: Durable,
     pub(super) tickets: Mutex<Tickets>,
+    #[cfg(feature = "std")]
+    pub(super) beside: super::beside::Beside,
     pub(super) optimistic: Mutex<Optimistic>,
     pub(super) memtable_bytes: AtomicUsize,
     /// The checkpoint that follows opening is not durable yet: nothing may be committed before it is.
     pub(super) opening: AtomicBool,
+    /// Runs of the newest layers.
+    pub(super) run_count: AtomicUsize,
     /// The log may lack room for a transaction as large as is allowed.
     pub(super) log_is_full: AtomicBool,
 }
@@ -117,6 +122,14 @@ pub(super) struct Space {
     pub born: HashMap<u64, u64>,
 }
 
+/// A barrier of background work, between the calls that ask for it.
+#[derive(Debug, Default)]
+pub(super) struct BarrierSlot {
+    ticket: Option<SyncTicket>,
+    #[cfg(feature = "std")]
+    beside: Option<super::beside::Outcome>,
+}
+
 /// Barriers that the platform completes later, in the order they were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Tickets {
@@ -167,9 +180,10 @@ impl Engine {
 
     /// Replaces the layers of every state that is visible or about to be. The caller holds `work`, so layers change in
     /// one order; the writer lock keeps commits from slipping in between.
-    pub(super) fn publish_layers(&self, change: impl Fn(&Layers) -> Layers, freed: &[Extent], written: &[Extent]) {
+    pub(super) fn publish_layers(&self, change: impl Fn(&Layers) -> Layers, extents: &mut JobExtents) {
         let mut writer = self.writer.lock();
         let mut space = self.space.lock();
+        extents.include(&mut space);
         space.publication += 1;
         let publication = space.publication;
         let mut visible = self.visible.lock();
@@ -192,12 +206,15 @@ impl Engine {
         writer.syncing.as_mut().map(&mut replace);
         drop(visible);
         let current: Vec<Arc<Layers>> = replaced.into_iter().map(|(_, new)| new).collect();
-        space.published(&current, freed, written);
+        if let Some(layers) = current.last() {
+            self.run_count.store(layers.runs.len(), Ordering::Relaxed);
+        }
+        space.published(&current, &extents.freed, &extents.written);
     }
 
     /// Waits for a barrier over `file`, or answers `Pending` where the platform completes it later. `slot` remembers the
     /// ticket between calls.
-    pub(super) fn barrier(&self, file: crate::env::FileId, slot: &mut Option<SyncTicket>) -> Result<()> {
+    pub(super) fn barrier(&self, file: FileId, slot: &mut Option<SyncTicket>) -> Result<()> {
         let ticket = match slot {
             Some(ticket) => *ticket,
             None => match self.storage().sync(file)? {
@@ -208,6 +225,31 @@ impl Engine {
         let result = self.tickets.lock().result(ticket).ok_or(Error::Pending(ticket))?;
         *slot = None;
         result.map_err(|cause| Error::Poisoned { cause })
+    }
+
+    /// A barrier over the data file for background work, which does something else until it is complete. A data sync that
+    /// fails leaves unknown which superblock is durable: nothing may be written any more.
+    pub(super) fn data_barrier(&self, slot: &mut BarrierSlot) -> Result<()> {
+        #[cfg(feature = "std")]
+        let beside = self.barrier_beside(super::beside::Barrier::Data, &mut slot.beside);
+        #[cfg(not(feature = "std"))]
+        let beside = None;
+        let result = beside.unwrap_or_else(|| self.barrier(FileId::Data, &mut slot.ticket));
+        result.inspect_err(|error| {
+            if !matches!(error, Error::Pending(_)) {
+                self.poison(error);
+            }
+        })
+    }
+
+    /// Makes the log durable up to `sequence`, likewise.
+    pub(super) fn log_barrier(&self, sequence: u64, slot: &mut BarrierSlot) -> Result<()> {
+        #[cfg(feature = "std")]
+        if let Some(result) = self.barrier_beside(super::beside::Barrier::Log(sequence), &mut slot.beside) {
+            return result;
+        }
+        let _ = slot;
+        self.make_durable(sequence)
     }
 
     /// Refuses every further write: what is durable is no longer known.
@@ -283,10 +325,17 @@ impl Space {
         }
     }
 
-    /// One page of the map as it is persisted: without values in flight, whose sectors are theirs alone.
-    pub(super) fn page_image(&self, page: u64) -> Vec<u8> {
+    /// One page of the map as it is persisted: without values in flight, whose sectors are theirs alone, and without what
+    /// jobs under way have written, which shares sectors with nodes that belong to the checkpoint.
+    pub(super) fn page_image<'e>(&self, page: u64, under_way: impl Iterator<Item = &'e Extent>) -> Vec<u8> {
         let mut image = self.map.page(page).to_vec();
         let first = page * SECTORS_PER_PAGE;
+        for grain in under_way.flat_map(|extent| extent.grains()) {
+            let sector = grain / GRAINS_PER_SECTOR;
+            if let Some(count) = sector.checked_sub(first).and_then(|at| image.get_mut(at as usize)) {
+                *count = count.saturating_sub(1);
+            }
+        }
         for (&offset, &len) in &self.in_flight {
             let sectors = offset / SECTOR_BYTES..(offset + len).div_ceil(SECTOR_BYTES);
             for sector in sectors {

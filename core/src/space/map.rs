@@ -13,7 +13,7 @@ pub(crate) const SECTOR_BYTES: u64 = 4096;
 /// Sectors one page of the persisted map describes (16 MiB of file).
 pub(crate) const SECTORS_PER_PAGE: u64 = 4096;
 
-const GRAINS_PER_SECTOR: u64 = SECTOR_BYTES / GRAIN_BYTES;
+pub(crate) const GRAINS_PER_SECTOR: u64 = SECTOR_BYTES / GRAIN_BYTES;
 const FULL: u8 = GRAINS_PER_SECTOR as u8;
 /// The superblocks.
 pub(crate) const RESERVED_SECTORS: u64 = 2;
@@ -32,7 +32,7 @@ pub(crate) struct Extent {
 }
 
 impl Extent {
-    fn grains(self) -> core::ops::Range<u64> {
+    pub(crate) fn grains(self) -> core::ops::Range<u64> {
         let start = self.offset / GRAIN_BYTES;
         start..start + self.len.div_ceil(GRAIN_BYTES)
     }

@@ -8,6 +8,8 @@ mod map;
 mod pending;
 mod superblock;
 
-pub(crate) use map::{Extent, GRAIN_BYTES, RESERVED_SECTORS, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap};
+pub(crate) use map::{
+    Extent, GRAIN_BYTES, GRAINS_PER_SECTOR, RESERVED_SECTORS, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap,
+};
 pub(crate) use pending::{PendingFree, PendingFrees};
 pub(crate) use superblock::{Features, Superblock, SuperblockSlots};

@@ -1,0 +1,121 @@
+//! What a job of background work writes and frees until it publishes.
+
+use alloc::vec::Vec;
+
+use super::state::{Engine, Space};
+use super::values::extent_of;
+use crate::codec::slot::ValueRef;
+use crate::env::{FileId, Storage};
+use crate::error::Result;
+use crate::space::{Extent, GRAIN_BYTES};
+use crate::tree::{NodeRef, NodeSink};
+
+/// Nodes of one job go to storage in pieces of at most this size, or of one node.
+const GATHERED_BYTES_MAX: usize = 256 << 10;
+
+/// What one job has written and freed; it becomes part of the database only when the job publishes.
+#[derive(Debug, Default)]
+pub(super) struct JobExtents {
+    pub written: Vec<Extent>,
+    pub freed: Vec<Extent>,
+    pub bytes: u64,
+    /// Values among `freed`.
+    pub freed_values: u64,
+    /// How many of `written` some checkpoint's map left out, because nothing referred to them yet.
+    left_out: usize,
+    /// Nodes that lie one after the other and are not written yet.
+    gathered: Gathered,
+}
+
+/// Bytes on their way to storage: nodes are small and lie one after the other, so many go in one write.
+#[derive(Debug, Default)]
+struct Gathered {
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+impl Gathered {
+    fn end(&self) -> u64 {
+        self.offset + self.bytes.len() as u64
+    }
+
+    fn write(&mut self, storage: &dyn Storage) -> Result<()> {
+        if !self.bytes.is_empty() {
+            storage.write_at(FileId::Data, self.offset, &self.bytes)?;
+            self.bytes.clear();
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, storage: &dyn Storage, offset: u64, stored: &[u8]) -> Result<()> {
+        let follows = offset.checked_sub(self.end()).is_some_and(|gap| gap < GRAIN_BYTES);
+        if !follows || self.bytes.len() + stored.len() > GATHERED_BYTES_MAX {
+            self.write(storage)?;
+            self.offset = offset;
+        }
+        // A node ends inside a grain, the next begins with one.
+        self.bytes.resize((offset - self.offset) as usize, 0);
+        self.bytes.extend_from_slice(stored);
+        Ok(())
+    }
+}
+
+impl JobExtents {
+    /// A checkpoint begins while the job is under way: what the job has written so far is on storage, so that nothing is
+    /// written into the checkpoint's sectors afterwards, but is no part of the checkpoint.
+    pub(super) fn leave_out(&mut self, storage: &dyn Storage) -> Result<()> {
+        self.gathered.write(storage)?;
+        self.left_out = self.written.len();
+        Ok(())
+    }
+
+    /// The job publishes: what was left out of a checkpoint's map belongs into the next one's.
+    pub(super) fn include(&mut self, space: &mut Space) {
+        self.written.iter().take(core::mem::take(&mut self.left_out)).for_each(|extent| space.map.touch(*extent));
+    }
+
+    /// These values die with this job.
+    pub(super) fn free_values(&mut self, values: &[ValueRef]) {
+        self.freed.extend(values.iter().map(extent_of));
+        self.freed_values += values.len() as u64;
+    }
+}
+
+/// Where a job's nodes go.
+pub(super) struct JobSink<'a> {
+    engine: &'a Engine,
+    extents: &'a mut JobExtents,
+}
+
+impl<'a> JobSink<'a> {
+    pub(super) fn new(engine: &'a Engine, extents: &'a mut JobExtents) -> Self {
+        Self { engine, extents }
+    }
+}
+
+impl NodeSink for JobSink<'_> {
+    fn write(&mut self, stored: &[u8]) -> Result<NodeRef> {
+        let extent = self.engine.space.lock().map.allocate(stored.len() as u64)?;
+        self.extents.written.push(extent);
+        self.extents.bytes += extent.len;
+        self.engine.nodes.invalidate(extent.offset);
+        self.extents.gathered.add(self.engine.storage(), extent.offset, stored)?;
+        Ok(NodeRef {
+            offset: extent.offset,
+            len: stored.len() as u32,
+            checksum: crate::codec::checksum::crc32(&[stored]),
+        })
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.extents.gathered.write(self.engine.storage())
+    }
+
+    fn free(&mut self, reference: NodeRef) {
+        self.extents.freed.push(Extent { offset: reference.offset, len: u64::from(reference.len) });
+    }
+
+    fn free_value(&mut self, value: ValueRef) {
+        self.extents.free_values(&[value]);
+    }
+}
