@@ -21,8 +21,10 @@ const RECORD_SLACK_BYTES: u64 = 1024;
 /// One checkpoint under way.
 #[derive(Debug)]
 pub(super) struct Checkpoint {
-    /// Written at close: the log may be absent, and both slots get it.
+    /// Written at close: the log may be absent.
     clean: bool,
+    /// Both slots get it: at close, and for a new database, which would look like none at all without its only superblock.
+    both_slots: bool,
     phase: Phase,
     log_ticket: Option<SyncTicket>,
     barrier: BarrierSlot,
@@ -54,7 +56,7 @@ enum Phase {
     SyncData,
     WriteSuperblock,
     SyncSuperblock,
-    /// Only a clean close: the second slot.
+    /// The second slot.
     WriteSecond,
     SyncSecond,
 }
@@ -63,6 +65,7 @@ impl Checkpoint {
     pub(super) fn new(clean: bool) -> Self {
         Self {
             clean,
+            both_slots: clean,
             phase: Phase::Write,
             log_ticket: None,
             barrier: BarrierSlot::default(),
@@ -75,8 +78,8 @@ impl Checkpoint {
     }
 
     /// The checkpoint that follows opening: it names the log's new beginning.
-    pub(super) fn first() -> Self {
-        Self { phase: Phase::SyncLog, ..Self::new(false) }
+    pub(super) fn first(creates: bool) -> Self {
+        Self { phase: Phase::SyncLog, both_slots: creates, ..Self::new(false) }
     }
 
     pub(super) fn step(&mut self, engine: &Engine, work: &mut Work) -> Result<Progress> {
@@ -101,7 +104,7 @@ impl Checkpoint {
             }
             Phase::SyncSuperblock => {
                 engine.data_barrier(&mut self.barrier)?;
-                if !self.clean {
+                if !self.both_slots {
                     self.finish(engine, work);
                     return Ok(Progress::Idle);
                 }
@@ -279,8 +282,8 @@ impl Checkpoint {
         engine.note_log_room(&writer);
         drop(writer);
         let mut space = engine.space.lock();
-        // A clean close has written it under two numbers.
-        for free in self.pending_frees(durable - u64::from(self.clean)) {
+        // In both slots it has two numbers.
+        for free in self.pending_frees(durable - u64::from(self.both_slots)) {
             space.pending.push(free);
         }
         space.building = durable + 1;

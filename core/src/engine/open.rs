@@ -252,7 +252,7 @@ fn create(storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -
         superblock,
     };
     let engine = state.into_engine(storage, env, options);
-    engine.first_checkpoint()?;
+    engine.first_checkpoint(true)?;
     Ok((engine, RecoveryReport { created: true, clean: true, ..RecoveryReport::default() }))
 }
 
@@ -284,7 +284,9 @@ fn recover(
     let mut report = RecoveryReport { clean: superblock.clean, ..RecoveryReport::default() };
     let mut time_ms = record.time_ms;
     let mut sequence = superblock.sequence;
-    let end = if superblock.clean {
+    // A clean close leaves no log. Where there is one, it may go on from this superblock: then the one after it is lost,
+    // which the log says.
+    let end = if superblock.clean && storage.len(FileId::Log)? == 0 {
         None
     } else {
         let end = replay(&*storage, superblock.database_id, &record.sealed, record.log, &mut |commit| {
@@ -360,7 +362,7 @@ fn recover(
     let engine = state.into_engine(storage, env, options);
     if !read_only {
         progress(RecoveryStage::Checkpoint);
-        engine.first_checkpoint()?;
+        engine.first_checkpoint(false)?;
     }
     Ok((engine, report))
 }
@@ -458,10 +460,10 @@ impl State {
 impl Engine {
     /// Makes the log's new beginning part of a durable checkpoint before anything is acknowledged. Where the platform
     /// completes barriers later, the job goes on with the next steps, and commits wait for it.
-    fn first_checkpoint(&self) -> Result<()> {
+    fn first_checkpoint(&self, creates: bool) -> Result<()> {
         // The log must be durable before a superblock names it.
         let mut work = self.work.lock();
-        work.checkpoint = Some(super::checkpoint::Checkpoint::first());
+        work.checkpoint = Some(super::checkpoint::Checkpoint::first(creates));
         while work.checkpoint.is_some() {
             match self.step_in(&mut work) {
                 Ok(_) => {}

@@ -103,6 +103,10 @@ impl ValueWriter {
 impl Engine {
     /// The value will not be committed after all.
     pub(crate) fn withdraw_value(&self, value: &ValueRef) {
+        // The frame that refers to it may be on the medium all the same: the next opening decides.
+        if matches!(self.writer.lock().stopped, Some(super::state::Stopped::Poisoned(_))) {
+            return;
+        }
         self.space.lock().withdraw(extent_of(value));
     }
 }

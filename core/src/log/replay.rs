@@ -198,10 +198,15 @@ impl<'a> Replay<'a> {
 
     /// Goes on to a segment that its predecessor (or a fresh position) names. `None` if it is not there.
     fn enter(&mut self, segment: LiveSegment, previous: u32) -> Result<Option<LogPosition>> {
-        let Some((header, chain)) = self.segment_header(segment.region)? else { return Ok(None) };
-        if header.generation != segment.generation || header.previous != previous {
-            return Ok(None);
+        let fits =
+            |(header, _): &(SegmentHeader, u32)| header.generation == segment.generation && header.previous == previous;
+        let mut found = self.segment_header(segment.region)?.filter(fits);
+        if found.is_none() {
+            // As with frames.
+            self.window.forget();
+            found = self.segment_header(segment.region)?.filter(fits);
         }
+        let Some((header, chain)) = found else { return Ok(None) };
         self.incarnation = header.incarnation;
         Ok(Some(LogPosition {
             region: segment.region,
@@ -234,7 +239,7 @@ impl<'a> Replay<'a> {
             if sealed_end == Some(at.offset) {
                 return Ok(Stop::SealedEnd);
             }
-            let Some((header, checksum)) = self.frame(&at, end)? else { return Ok(Stop::Invalid(at)) };
+            let Some((header, checksum)) = self.frame_read_twice(&at, end)? else { return Ok(Stop::Invalid(at)) };
             let offset = at.offset;
             at.offset += header.frame_bytes();
             at.chain = checksum;
@@ -270,6 +275,16 @@ impl<'a> Replay<'a> {
             segment.end_offset = at.offset;
             segment.last_sequence = reached;
         }
+    }
+
+    /// The frame at `at`. What is not a frame is read again: one wrong bit on the way from the medium must not look like
+    /// the end of the log.
+    fn frame_read_twice(&mut self, at: &LogPosition, end: u64) -> Result<Option<(FrameHeader, u32)>> {
+        if let Some(found) = self.frame(at, end)? {
+            return Ok(Some(found));
+        }
+        self.window.forget();
+        self.frame(at, end)
     }
 
     /// The frame at `at`, if it is valid, whole and continues the chain.

@@ -171,20 +171,22 @@ impl SuperblockSlots {
             return Ok(Self::Empty);
         }
         let mut sectors = vec![0u8; (2 * SECTOR_BYTES).min(len) as usize];
-        storage.read_at(FileId::Data, 0, &mut sectors)?;
+        let slots = sectors.len().div_ceil(SECTOR_BYTES as usize);
         let mut found: Vec<Superblock> = Vec::new();
-        let mut refusal = None;
-        for sector in sectors.chunks(SECTOR_BYTES as usize) {
-            match Superblock::decode(sector) {
-                Some(Ok(superblock)) => found.push(superblock),
-                Some(Err(error)) => refusal = Some(error),
-                None => {}
+        // Twice if need be: one wrong bit on the way from the medium must not lead to the older superblock.
+        for _ in 0..2 {
+            storage.read_at(FileId::Data, 0, &mut sectors)?;
+            found.clear();
+            for sector in sectors.chunks(SECTOR_BYTES as usize) {
+                if let Some(superblock) = Superblock::decode(sector) {
+                    found.push(superblock?);
+                }
+            }
+            if found.len() == slots {
+                break;
             }
         }
         found.sort_by_key(|superblock| superblock.checkpoint);
-        if let Some(error) = refusal {
-            return Err(error);
-        }
         match found.pop() {
             Some(newest) => Ok(Self::Found(Box::new(newest))),
             None if sectors.iter().all(|&byte| byte == 0) => Ok(Self::Empty),
