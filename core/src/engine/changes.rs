@@ -43,6 +43,8 @@ pub(super) struct LayerChanges {
     interval: Option<Option<Interval>>,
     /// What `peek` showed last.
     peeked_interval: bool,
+    /// The points cursor is on its way to the next point, for which it lacked bytes: where it stands says nothing.
+    advancing: bool,
 }
 
 impl LayerChanges {
@@ -58,6 +60,7 @@ impl LayerChanges {
             interval_from,
             interval: None,
             peeked_interval: false,
+            advancing: false,
         }
     }
 
@@ -88,8 +91,18 @@ impl LayerChanges {
         Ok(Some((start, end)))
     }
 
+    fn advance_point(&mut self) -> Result<()> {
+        self.advancing = true;
+        self.points.next()?;
+        self.advancing = false;
+        Ok(())
+    }
+
     /// Brings cursor and interval up to date for the first range that has anything left.
     fn prepare(&mut self) -> Result<bool> {
+        if self.advancing {
+            self.advance_point()?;
+        }
         loop {
             let Some(range) = self.ranges.front() else { return Ok(false) };
             if !self.sought {
@@ -135,6 +148,9 @@ impl Changes for LayerChanges {
     }
 
     fn advance(&mut self) -> Result<()> {
+        if self.advancing {
+            return self.advance_point();
+        }
         if !self.prepare()? {
             return Ok(());
         }
@@ -144,10 +160,10 @@ impl Changes for LayerChanges {
                 // Without end: there can be no other.
                 _ => self.interval = Some(None),
             }
+            Ok(())
         } else {
-            self.points.next()?;
+            self.advance_point()
         }
-        Ok(())
     }
 }
 
