@@ -71,7 +71,17 @@ impl JobExtents {
 
     /// The job publishes: what was left out of a checkpoint's map belongs into the next one's.
     pub(super) fn include(&mut self, space: &mut Space) {
-        self.written.iter().take(core::mem::take(&mut self.left_out)).for_each(|extent| space.map.touch(*extent));
+        self.left_out().iter().for_each(|extent| space.map.touch(*extent));
+    }
+
+    /// Written before the newest checkpoint, published after it.
+    pub(super) fn left_out(&self) -> &[Extent] {
+        self.written.get(..self.left_out).unwrap_or(&[])
+    }
+
+    /// Written since the newest checkpoint.
+    pub(super) fn fresh(&self) -> &[Extent] {
+        self.written.get(self.left_out..).unwrap_or(&[])
     }
 
     /// These values die with this job.

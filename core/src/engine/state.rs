@@ -209,7 +209,7 @@ impl Engine {
         if let Some(layers) = current.last() {
             self.run_count.store(layers.runs.len(), Ordering::Relaxed);
         }
-        space.published(&current, &extents.freed, &extents.written);
+        space.published(&current, &extents.freed, extents.fresh());
     }
 
     /// Waits for a barrier over `file`, or answers `Pending` where the platform completes it later. `slot` remembers the
@@ -283,15 +283,17 @@ impl Engine {
 }
 
 impl Space {
-    /// Takes note of what the newest publication brought and dropped.
-    fn published(&mut self, current: &[Arc<Layers>], freed: &[Extent], written: &[Extent]) {
+    /// Takes note of what the newest publication brought and dropped. `fresh` is what it brought in sectors of the
+    /// checkpoint being built. A job that a checkpoint came across has also brought nodes in older sectors, which may hold
+    /// nodes of earlier publications: nothing is noted of those, so they count as old as the database.
+    fn published(&mut self, current: &[Arc<Layers>], freed: &[Extent], fresh: &[Extent]) {
         let publication = self.publication;
         self.live.retain(|(_, layers)| layers.strong_count() > 0);
         for extent in freed {
             let born = self.born.get(&(extent.offset / SECTOR_BYTES)).copied().unwrap_or(0);
             self.pending.push(PendingFree { extent: *extent, checkpoint: self.building, readable: born..publication });
         }
-        for extent in written {
+        for extent in fresh {
             // A sector may be filled by several publications of one checkpoint: the earliest counts.
             self.born.entry(extent.offset / SECTOR_BYTES).or_insert(publication);
         }
