@@ -154,6 +154,10 @@ impl Superblock {
     }
 }
 
+/// A power loss while a database is made leaves a file without superblocks that is no longer than this: two sectors for
+/// those, the first checkpoint's few, and some to spare.
+const UNFINISHED_BYTES_MAX: u64 = 8 * SECTOR_BYTES;
+
 /// What the two slots of a file hold.
 #[derive(Debug)]
 pub(crate) enum SuperblockSlots {
@@ -187,12 +191,23 @@ impl SuperblockSlots {
         }
         match found.pop() {
             Some(newest) => Ok(Self::Found(Box::new(newest))),
-            None if sectors.iter().all(|&byte| byte == 0) => Ok(Self::Empty),
+            None if sectors.iter().all(|&byte| byte == 0) && len <= UNFINISHED_BYTES_MAX => Ok(Self::Empty),
+            // A disk image may begin with zeros: whatever it is, it is not ours to overwrite.
+            None if sectors.iter().all(|&byte| byte == 0) => Err(Error::NotADatabase {
+                found: format!(
+                    "{} begins with zeros and has {len} bytes; only an empty file becomes a database",
+                    storage.name()
+                ),
+            }),
             None if sectors.chunks(SECTOR_BYTES as usize).any(|sector| sector.starts_with(&MAGIC)) => {
                 Err(Error::corrupt(FileId::Data, 0, "neither superblock is intact, so nothing can be found"))
             }
             None => Err(Error::NotADatabase {
-                found: format!("{} starts with {:02x?}", storage.name(), sectors.get(..8).unwrap_or(&sectors)),
+                found: format!(
+                    "{} starts with '{}'",
+                    storage.name(),
+                    sectors.get(..16).unwrap_or(&sectors).escape_ascii()
+                ),
             }),
         }
     }
@@ -250,5 +265,15 @@ mod tests {
         ruined[100] ^= 1;
         let ruined = MemoryStorage::with_contents(ruined, Vec::new());
         assert!(matches!(SuperblockSlots::read(&ruined), Err(Error::Corrupt(_))));
+    }
+
+    #[test]
+    fn zeros_are_an_unfinished_database_only_in_a_short_file() {
+        let storage = MemoryStorage::new();
+        storage.set_len(FileId::Data, UNFINISHED_BYTES_MAX).unwrap();
+        storage.write_at(FileId::Data, 2 * SECTOR_BYTES, b"the first checkpoint").unwrap();
+        assert!(matches!(SuperblockSlots::read(&storage), Ok(SuperblockSlots::Empty)));
+        storage.set_len(FileId::Data, UNFINISHED_BYTES_MAX + 1).unwrap();
+        assert!(matches!(SuperblockSlots::read(&storage), Err(Error::NotADatabase { .. })));
     }
 }
