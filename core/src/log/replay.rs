@@ -62,6 +62,24 @@ pub(crate) fn replay(
     replay.tail(from, visit)
 }
 
+/// Whether the file holds a segment of this database that is as new as `generation`, or newer.
+pub(crate) fn was_begun(storage: &dyn Storage, database_id: &[u8; 16], generation: u64) -> Result<bool> {
+    let file_bytes = storage.len(FileId::Log)?;
+    let layout = match FileHeader::read(storage, database_id, file_bytes) {
+        Ok(FileState::Valid(layout)) => layout,
+        Ok(FileState::Damaged) => guess_layout(&mut Window::new(file_bytes), storage, database_id)?,
+        Ok(FileState::Empty) | Err(Error::Corrupt(_)) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let search = Search { storage, database_id, layout };
+    for region in 0..layout.regions(file_bytes) {
+        if search.segment_header(region, file_bytes)?.is_some_and(|(header, _)| header.generation >= generation) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// A commit whose last frame has not come yet.
 struct Pending {
     sequence: u64,

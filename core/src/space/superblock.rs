@@ -164,7 +164,11 @@ pub(crate) enum SuperblockSlots {
     /// The file is empty: there is no database yet.
     Empty,
     /// The newest valid superblock.
-    Found(Box<Superblock>),
+    Found {
+        newest: Box<Superblock>,
+        /// The other slot holds none, so there may have been a newer one.
+        alone: bool,
+    },
 }
 
 impl SuperblockSlots {
@@ -190,7 +194,7 @@ impl SuperblockSlots {
             return Err(error);
         }
         match found.pop() {
-            Some(newest) => Ok(Self::Found(Box::new(newest))),
+            Some(newest) => Ok(Self::Found { newest: Box::new(newest), alone: found.is_empty() }),
             None if sectors.iter().all(|&byte| byte == 0) && len <= UNFINISHED_BYTES_MAX => Ok(Self::Empty),
             // A disk image may begin with zeros: whatever it is, it is not ours to overwrite.
             None if sectors.iter().all(|&byte| byte == 0) => Err(Error::NotADatabase {
@@ -241,12 +245,12 @@ mod tests {
         superblock(4).write(&storage).unwrap();
         superblock(5).write(&storage).unwrap();
         match SuperblockSlots::read(&storage).unwrap() {
-            SuperblockSlots::Found(newest) => assert_eq!(*newest, superblock(5)),
+            SuperblockSlots::Found { newest, alone } => assert_eq!((*newest, alone), (superblock(5), false)),
             SuperblockSlots::Empty => panic!("not empty"),
         }
         storage.write_at(FileId::Data, SECTOR_BYTES + 40, &[0xff]).unwrap();
         match SuperblockSlots::read(&storage).unwrap() {
-            SuperblockSlots::Found(newest) => assert_eq!(newest.checkpoint, 4),
+            SuperblockSlots::Found { newest, alone } => assert_eq!((newest.checkpoint, alone), (4, true)),
             SuperblockSlots::Empty => panic!("not empty"),
         }
     }
