@@ -32,7 +32,11 @@ pub(crate) fn replay(
 ) -> Result<ReplayEnd> {
     let file_bytes = storage.len(FileId::Log)?;
     let needs_file = !sealed.is_empty() || from != LogPosition::fresh(from.generation, from.sequence);
-    let layout = match FileHeader::read(storage, &database_id, file_bytes)? {
+    let header = match FileHeader::read(storage, &database_id, file_bytes)? {
+        FileState::Damaged => FileHeader::read(storage, &database_id, file_bytes)?,
+        header => header,
+    };
+    let layout = match header {
         FileState::Valid(layout) => layout,
         FileState::Empty if needs_file => {
             return Err(Error::corrupt(FileId::Log, 0, "the file is empty or missing, but the data file needs it"));
@@ -231,7 +235,12 @@ impl<'a> Replay<'a> {
     }
 
     fn segment_header(&mut self, region: u32) -> Result<Option<(SegmentHeader, u32)>> {
-        self.search().segment_header(region, self.window.file_bytes())
+        let file_bytes = self.window.file_bytes();
+        match self.search().segment_header(region, file_bytes)? {
+            // Read twice, as frames are.
+            None => self.search().segment_header(region, file_bytes),
+            found => Ok(found),
+        }
     }
 
     fn search(&self) -> Search<'a> {
@@ -252,7 +261,7 @@ impl<'a> Replay<'a> {
             if sealed_end == Some(at.offset) {
                 return Ok(Stop::SealedEnd);
             }
-            let Some((header, checksum)) = self.frame(&at, end)? else { return Ok(Stop::Invalid(at)) };
+            let Some((header, checksum)) = self.frame_read_twice(&at, end)? else { return Ok(Stop::Invalid(at)) };
             let offset = at.offset;
             at.offset += header.frame_bytes();
             at.chain = checksum;
@@ -288,6 +297,15 @@ impl<'a> Replay<'a> {
             segment.end_offset = at.offset;
             segment.last_sequence = reached;
         }
+    }
+
+    /// As [`frame`](Self::frame); but the log does not end at a bit that only the reading made wrong.
+    fn frame_read_twice(&mut self, at: &LogPosition, end: u64) -> Result<Option<(FrameHeader, u32)>> {
+        if let Some(frame) = self.frame(at, end)? {
+            return Ok(Some(frame));
+        }
+        self.window.clear();
+        self.frame(at, end)
     }
 
     /// The frame at `at`, if it is valid, whole and continues the chain.

@@ -24,6 +24,11 @@ impl Window {
         self.file_bytes
     }
 
+    /// Forgets what was read: the next bytes come from the storage.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
     /// The `len` bytes at `offset`, or `None` if they do not all lie before `end` and inside the file.
     pub(super) fn get(&mut self, storage: &dyn Storage, offset: u64, len: usize, end: u64) -> Result<Option<&[u8]>> {
         let end = end.min(self.file_bytes);

@@ -173,7 +173,19 @@ pub(crate) enum SuperblockSlots {
 
 impl SuperblockSlots {
     /// Reads both slots. Errors: not a database, an unknown version or feature, or both slots damaged.
+    ///
+    /// What is not whole is read twice: a wrong bit that only the reading made must not lead back to the older superblock,
+    /// for opening that one writes over what the newer one names.
     pub(crate) fn read(storage: &dyn Storage) -> Result<Self> {
+        match Self::read_once(storage) {
+            first @ (Ok(Self::Found { alone: true, .. }) | Err(Error::Corrupt(_) | Error::NotADatabase { .. })) => {
+                Self::read_once(storage).or(first)
+            }
+            first => first,
+        }
+    }
+
+    fn read_once(storage: &dyn Storage) -> Result<Self> {
         let len = storage.len(FileId::Data)?;
         if len == 0 {
             return Ok(Self::Empty);
