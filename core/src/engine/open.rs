@@ -333,7 +333,11 @@ fn recover(
             Some(end) => {
                 superblock.parent = (superblock.incarnation, end.last_sequence());
                 superblock.incarnation = random(&env);
-                sealed.clone_from(&end.segments);
+                // Where the trees hold all of it already there is nothing to flush, and only a flush gives segments back:
+                // crash after crash would fill the log.
+                if !memtable.is_empty() {
+                    sealed.clone_from(&end.segments);
+                }
                 Log::resume(&*storage, LogConfig { incarnation: superblock.incarnation, ..config }, end)?
             }
         };
