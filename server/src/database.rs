@@ -16,7 +16,7 @@ pub struct DatabaseArgs {
     /// The database file
     #[arg(value_name = "DATABASE")]
     pub path: PathBuf,
-    /// Memory for caches and unwritten changes, in MB
+    /// Memory for caches and unwritten changes, in MB [default: 64]
     #[arg(long, value_name = "MB", global = true, value_parser = clap::value_parser!(u64).range(2..=1 << 20))]
     memory: Option<u64>,
 }
@@ -70,7 +70,7 @@ impl DatabaseArgs {
         options.create = access == Access::Create;
         options.read_only = access == Access::Read;
         options.memory_budget_bytes = self.memory_budget_bytes();
-        Database::open_with(&self.path, options, stage).map_err(Failure::engine(self.name()))
+        Database::open_with(&self.path, options, stage).map_err(Failure::opening(self.name()))
     }
 
     /// What the database may use in memory.

@@ -1,11 +1,14 @@
 //! Why a command did not do what it was asked, and the exit code that says so.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use lightning_db::Error;
 use serde_json::json;
+
+use crate::types::write_line;
 
 /// How the exit codes read in the help and the manual.
 pub const EXIT_CODES: &str = "\
@@ -13,7 +16,7 @@ Exit codes:
   0  done
   1  not found: the key, or for insert, it is already there
   2  the command line or the input is not valid
-  3  the database is damaged
+  3  the database is damaged, or not a database
   4  the database is open in another process
   5  the storage failed: disk full, no permission, an I/O error
   6  anything else";
@@ -40,6 +43,27 @@ pub enum Failure {
 impl Failure {
     pub fn usage(what: impl Into<String>) -> Self {
         Self::Usage(what.into())
+    }
+
+    /// A command line that clap does not understand, in one line.
+    pub fn arguments(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+        let told: Vec<_> = paragraphs.filter(|paragraph| !paragraph.starts_with("Usage:")).collect();
+        let told = told.join("; ");
+        Self::Usage(told.strip_prefix("error: ").unwrap_or(&told).to_owned())
+    }
+
+    /// For `map_err` around opening a database: damage that is met there is in the way of 'check' and 'export' too.
+    pub fn opening(subject: impl Into<String>) -> impl FnOnce(Error) -> Self {
+        let subject = subject.into();
+        move |error| match error {
+            Error::Corrupt(damage) => Self::Damaged(format!(
+                "{subject}: {} is damaged at {}: {}; it cannot be opened like this: keep a copy of the database and its log as they are, then restore a backup",
+                damage.file, damage.offset, damage.what
+            )),
+            error => Self::Engine { subject, error },
+        }
     }
 
     /// For `map_err` around calls of the engine.
@@ -83,13 +107,14 @@ impl Failure {
         if matches!(self, Self::OutputClosed) {
             return;
         }
-        if as_json {
-            let error =
-                json!({ "error": { "name": self.name(), "message": self.to_string(), "exit_code": self.code() } });
-            eprintln!("{error}");
+        let told = if as_json {
+            json!({ "error": { "name": self.name(), "message": self.to_string(), "exit_code": self.code() } })
+                .to_string()
         } else {
-            eprintln!("lightning: {self}");
-        }
+            format!("lightning: {}", one_line(&self.to_string()))
+        };
+        // Where standard error takes nothing, the exit code alone has to tell.
+        _ = writeln!(io::stderr(), "{told}");
     }
 
     fn name(&self) -> &'static str {
@@ -113,6 +138,22 @@ impl fmt::Display for Failure {
             Self::OutputClosed => f.write_str("the output was closed"),
         }
     }
+}
+
+/// A message as a terminal may have it: it names keys and tables that can be of any length and hold any character.
+fn one_line(message: &str) -> String {
+    const CHARS_MAX: usize = 2000;
+    let count = message.chars().count();
+    let shown = if count <= CHARS_MAX {
+        Cow::Borrowed(message)
+    } else {
+        let start = message.chars().take(CHARS_MAX / 2);
+        let end = message.chars().skip(count - CHARS_MAX / 2);
+        Cow::Owned(start.chain(" … ".chars()).chain(end).collect())
+    };
+    let mut line = String::with_capacity(shown.len());
+    write_line(&shown, &mut line);
+    line
 }
 
 #[cfg(test)]

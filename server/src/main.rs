@@ -20,14 +20,25 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::failure::Failure;
+
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    let as_json = cli.json;
-    match cli.run() {
+    let (as_json, ended) = match cli::Cli::try_parse() {
+        Ok(cli) => (cli.json, cli.run()),
+        // Help and version are no failures, and people are told with colours and hints.
+        Err(error) if !error.use_stderr() || !asks_for_json() => error.exit(),
+        Err(error) => (true, Err(Failure::arguments(&error))),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.report(as_json);
             failure.exit_code()
         }
     }
+}
+
+/// Whether arguments that could not be understood ask for JSON all the same.
+fn asks_for_json() -> bool {
+    std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json")
 }

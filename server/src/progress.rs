@@ -55,7 +55,8 @@ impl Progress {
     pub fn done(&self, line: &str) {
         match self {
             Self::Bar(bar) => bar.println(line),
-            Self::Lines => eprintln!("{line}"),
+            // Nobody may be listening.
+            Self::Lines => _ = writeln!(std::io::stderr(), "{line}"),
             Self::Silent => {}
         }
     }
@@ -107,6 +108,11 @@ impl Rate {
 /// `1234567` as `1,234,567`.
 pub fn grouped(number: u64) -> String {
     indicatif::HumanCount(number).to_string()
+}
+
+/// `1 row`, `1,234 rows`.
+pub fn rows(count: u64) -> String {
+    format!("{} {}", grouped(count), if count == 1 { "row" } else { "rows" })
 }
 
 /// `1536` as `1.50 KiB`.

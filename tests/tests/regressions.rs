@@ -138,3 +138,24 @@ fn moving_values_leaves_no_space_behind_when_the_next_record_must_be_fetched() {
         passes(Plan { seed, paging: Some((3, 4)), ..plan(actions) });
     }
 }
+
+#[test]
+fn a_bit_read_wrong_while_opening_loses_no_commit() {
+    let mut failures = Vec::new();
+    for (reopened, reads) in [(true, 0..30), (false, 0..30)] {
+        for read in reads {
+            for seed in 0..40 {
+                let mut actions: Vec<Action> = (0..3).map(|id| commit(Sync, 0, id, 30)).collect();
+                if reopened {
+                    actions.push(Action::Reopen);
+                }
+                actions.extend([commit(Sync, 0, 3, 30), commit(Sync, 0, 4, 30)]);
+                actions.extend([Action::FaultAfter(read, Fault::WrongBit), Action::CrashNow(Crash::Kill)]);
+                if let Err(failure) = run::<Lightning>(&Plan { seed, ..plan(actions) }) {
+                    failures.push(format!("reopened {reopened} read {read} seed {seed}: {}", failure.what));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}

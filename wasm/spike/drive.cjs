@@ -48,14 +48,15 @@ async function main() {
       })
     })
     await victim.page.goto(`${origin}/?task=writeUntilKilled&storages=${storage}&rows=${ROWS}`)
-    await Promise.race([enough, delay(120_000).then(() => Promise.reject(new Error('nothing was acknowledged')))])
+    // Without a reference, so that a timer that is not needed any more does not keep this program alive.
+    const tooLong = delay(120_000, undefined, { ref: false })
+    await Promise.race([enough, tooLong.then(() => Promise.reject(new Error('too few rows were acknowledged')))])
     await killed(victim)
-    console.log(`killed with SIGKILL after ${acknowledged[storage]} rows were acknowledged`)
+    const rows = acknowledged[storage]
+    console.log(`killed with SIGKILL after ${rows} rows were acknowledged`)
     const survivor = await start()
-    const [outcome] = await report(
-      survivor.page, `${origin}/?task=recover&storages=${storage}&rows=${acknowledged[storage]}`,
-    )
-    console.log(`acknowledged: ${acknowledged[storage]}, present: ${outcome.present}`)
+    const [outcome] = await report(survivor.page, `${origin}/?task=recover&storages=${storage}&rows=${rows}`)
+    console.log(`acknowledged: ${rows}, present: ${outcome.present}`)
     await killed(survivor)
   }
   server.close()
@@ -93,13 +94,15 @@ async function start() {
   })
   const browser = await chromium.connectOverCDP(endpoint)
   const context = browser.contexts()[0]
-  return { child, page: context.pages()[0] ?? (await context.newPage()) }
+  return { child, browser, page: context.pages()[0] ?? (await context.newPage()) }
 }
 
-async function killed({ child }) {
+// Kills it, and waits until all it has said has arrived.
+async function killed({ child, browser }) {
   const gone = new Promise((resolve) => child.once('exit', resolve))
+  const silent = new Promise((resolve) => (browser.isConnected() ? browser.once('disconnected', resolve) : resolve()))
   kill(child)
-  await gone
+  await Promise.all([gone, silent])
 }
 
 function kill(child) {

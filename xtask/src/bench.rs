@@ -7,7 +7,11 @@ use anyhow::Result;
 use crate::process::{self, cargo};
 use crate::setup::{self, Consent};
 
+/// The other databases that the benchmark program can be built with, one feature each.
+const PEERS: [&str; 6] = ["canopydb", "fjall", "lmdb", "redb", "rocksdb", "sqlite"];
+
 #[derive(clap::Args)]
+#[command(disable_help_flag = true)]
 pub struct Arguments {
     /// Arguments of the benchmark program; --help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -15,11 +19,58 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    setup::peers(Consent::from_environment())?;
+    let peers = asked_for(&arguments.rest);
+    let features: Vec<String> =
+        std::iter::once("peer-bench".to_owned()).chain(peers.iter().map(|peer| format!("peer-{peer}"))).collect();
+    let mut command = cargo()?;
+    if peers.contains(&"rocksdb") {
+        command.envs(setup::rocksdb(Consent::from_environment())?);
+    }
     process::run(
-        cargo()?
-            .args(["run", "--release", "-p", "lightning-db-tests", "--features", "peers", "--bin", "peer-bench", "--"])
+        command
+            .args(["run", "--release", "-p", "lightning-db-tests", "--bin", "peer-bench", "--features"])
+            .arg(features.join(","))
+            .arg("--")
             .args(&arguments.rest),
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is to be built: some of these databases take minutes to compile, so only those that will be measured. A wrong
+/// name gets all of them, for then the program lists what there is.
+fn asked_for(arguments: &[String]) -> Vec<&'static str> {
+    let mut arguments = arguments.iter();
+    let list = loop {
+        match arguments.next().map(|argument| argument.split_once('=').unwrap_or((argument, ""))) {
+            None => return PEERS.to_vec(),
+            Some(("--help" | "-h", "")) => return Vec::new(),
+            Some(("--peers", "")) => break arguments.next().map_or("", String::as_str),
+            Some(("--peers", list)) => break list,
+            Some(_) => {}
+        }
+    };
+    // What is measured without a database, under the name raw, is always there.
+    let mut peers = Vec::new();
+    for name in list.split(',').filter(|name| *name != "raw") {
+        match PEERS.iter().find(|peer| **peer == name) {
+            Some(peer) => peers.push(*peer),
+            None => return PEERS.to_vec(),
+        }
+    }
+    peers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_measured_is_built() {
+        let peers = |line: &str| asked_for(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(peers("--quick --peers redb"), ["redb"]);
+        assert_eq!(peers("--peers=lmdb,raw,redb --quick"), ["lmdb", "redb"]);
+        assert_eq!(peers("--quick"), PEERS);
+        assert_eq!(peers("--peers nonsense"), PEERS);
+        assert!(peers("--help").is_empty());
+    }
 }

@@ -20,7 +20,7 @@ use crate::codec::checksum::crc32;
 use crate::env::sync::Mutex;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
-use crate::log::{Log, LogConfig, LogPosition, replay};
+use crate::log::{Log, LogConfig, LogPosition, replay, was_begun};
 use crate::memtable::Memtable;
 use crate::space::{Extent, Features, GRAIN_BYTES, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
 
@@ -91,7 +91,7 @@ impl Engine {
         let OpenArguments { storage, env, options, progress } = arguments;
         progress(RecoveryStage::Superblocks);
         let opened = match SuperblockSlots::read(&*storage)? {
-            SuperblockSlots::Found(newest) => recover(storage, env, options, *newest, progress)?,
+            SuperblockSlots::Found { newest, alone } => recover(storage, env, options, *newest, alone, progress)?,
             SuperblockSlots::Empty => create(storage, env, options)?,
         };
         progress(RecoveryStage::Done);
@@ -261,6 +261,7 @@ fn recover(
     env: Environment,
     options: EngineOptions,
     mut superblock: Superblock,
+    alone: bool,
     progress: &mut dyn FnMut(RecoveryStage),
 ) -> Result<(Engine, RecoveryReport)> {
     let data_bytes = storage.len(FileId::Data)?;
@@ -281,12 +282,13 @@ fn recover(
     progress(RecoveryStage::ReplayLog);
     let mut memtable = Memtable::new();
     let mut values = MemtableValues::default();
-    let mut report = RecoveryReport { clean: superblock.clean, ..RecoveryReport::default() };
+    // A superblock that says the log is not needed is believed only if none can have come after it: had the next session's
+    // been damaged, its log would be all there is of what was committed in it.
+    let clean = superblock.clean && !(alone && was_begun(&*storage, &superblock.database_id, record.log.generation)?);
+    let mut report = RecoveryReport { clean, ..RecoveryReport::default() };
     let mut time_ms = record.time_ms;
     let mut sequence = superblock.sequence;
-    // A clean close leaves no log. Where there is one, it may go on from this superblock: then the one after it is lost,
-    // which the log says.
-    let end = if superblock.clean && storage.len(FileId::Log)? == 0 {
+    let end = if clean {
         None
     } else {
         let end = replay(&*storage, superblock.database_id, &record.sealed, record.log, &mut |commit| {
@@ -335,7 +337,11 @@ fn recover(
             Some(end) => {
                 superblock.parent = (superblock.incarnation, end.last_sequence());
                 superblock.incarnation = random(&env);
-                sealed.clone_from(&end.segments);
+                // Where the trees hold all of it already there is nothing to flush, and only a flush gives segments back:
+                // crash after crash would fill the log.
+                if !memtable.is_empty() {
+                    sealed.clone_from(&end.segments);
+                }
                 Log::resume(&*storage, LogConfig { incarnation: superblock.incarnation, ..config }, end)?
             }
         };

@@ -139,7 +139,11 @@ impl StorageError {
 
 impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} bytes at {}: {}", self.file, self.len, self.offset, self.message)
+        match self.len {
+            // No part of the file: it could not be opened, or its length not be changed.
+            0 => write!(f, "{}: {}", self.file, self.message),
+            len => write!(f, "{}: {len} bytes at {}: {}", self.file, self.offset, self.message),
+        }
     }
 }
 

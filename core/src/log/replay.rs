@@ -32,7 +32,11 @@ pub(crate) fn replay(
 ) -> Result<ReplayEnd> {
     let file_bytes = storage.len(FileId::Log)?;
     let needs_file = !sealed.is_empty() || from != LogPosition::fresh(from.generation, from.sequence);
-    let layout = match FileHeader::read(storage, &database_id, file_bytes)? {
+    let header = match FileHeader::read(storage, &database_id, file_bytes)? {
+        FileState::Damaged => FileHeader::read(storage, &database_id, file_bytes)?,
+        header => header,
+    };
+    let layout = match header {
         FileState::Valid(layout) => layout,
         FileState::Empty if needs_file => {
             return Err(Error::corrupt(FileId::Log, 0, "the file is empty or missing, but the data file needs it"));
@@ -60,6 +64,24 @@ pub(crate) fn replay(
         replay.sealed(segment, visit)?;
     }
     replay.tail(from, visit)
+}
+
+/// Whether the file holds a segment of this database that is as new as `generation`, or newer.
+pub(crate) fn was_begun(storage: &dyn Storage, database_id: &[u8; 16], generation: u64) -> Result<bool> {
+    let file_bytes = storage.len(FileId::Log)?;
+    let layout = match FileHeader::read(storage, database_id, file_bytes) {
+        Ok(FileState::Valid(layout)) => layout,
+        Ok(FileState::Damaged) => guess_layout(&mut Window::new(file_bytes), storage, database_id)?,
+        Ok(FileState::Empty) | Err(Error::Corrupt(_)) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let search = Search { storage, database_id, layout };
+    for region in 0..layout.regions(file_bytes) {
+        if search.segment_header(region, file_bytes)?.is_some_and(|(header, _)| header.generation >= generation) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// A commit whose last frame has not come yet.
@@ -198,15 +220,10 @@ impl<'a> Replay<'a> {
 
     /// Goes on to a segment that its predecessor (or a fresh position) names. `None` if it is not there.
     fn enter(&mut self, segment: LiveSegment, previous: u32) -> Result<Option<LogPosition>> {
-        let fits =
-            |(header, _): &(SegmentHeader, u32)| header.generation == segment.generation && header.previous == previous;
-        let mut found = self.segment_header(segment.region)?.filter(fits);
-        if found.is_none() {
-            // As with frames.
-            self.window.forget();
-            found = self.segment_header(segment.region)?.filter(fits);
+        let Some((header, chain)) = self.segment_header(segment.region)? else { return Ok(None) };
+        if header.generation != segment.generation || header.previous != previous {
+            return Ok(None);
         }
-        let Some((header, chain)) = found else { return Ok(None) };
         self.incarnation = header.incarnation;
         Ok(Some(LogPosition {
             region: segment.region,
@@ -218,7 +235,12 @@ impl<'a> Replay<'a> {
     }
 
     fn segment_header(&mut self, region: u32) -> Result<Option<(SegmentHeader, u32)>> {
-        self.search().segment_header(region, self.window.file_bytes())
+        let file_bytes = self.window.file_bytes();
+        match self.search().segment_header(region, file_bytes)? {
+            // Read twice, as frames are.
+            None => self.search().segment_header(region, file_bytes),
+            found => Ok(found),
+        }
     }
 
     fn search(&self) -> Search<'a> {
@@ -277,13 +299,12 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The frame at `at`. What is not a frame is read again: one wrong bit on the way from the medium must not look like
-    /// the end of the log.
+    /// As [`frame`](Self::frame); but the log does not end at a bit that only the reading made wrong.
     fn frame_read_twice(&mut self, at: &LogPosition, end: u64) -> Result<Option<(FrameHeader, u32)>> {
-        if let Some(found) = self.frame(at, end)? {
-            return Ok(Some(found));
+        if let Some(frame) = self.frame(at, end)? {
+            return Ok(Some(frame));
         }
-        self.window.forget();
+        self.window.clear();
         self.frame(at, end)
     }
 

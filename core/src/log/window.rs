@@ -24,8 +24,8 @@ impl Window {
         self.file_bytes
     }
 
-    /// Nothing is at hand any more: what is asked for next is read again.
-    pub(super) fn forget(&mut self) {
+    /// Forgets what was read: the next bytes come from the storage.
+    pub(super) fn clear(&mut self) {
         self.bytes.clear();
     }
 

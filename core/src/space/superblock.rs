@@ -154,47 +154,76 @@ impl Superblock {
     }
 }
 
+/// A power loss while a database is made leaves a file without superblocks that is no longer than this: two sectors for
+/// those, the first checkpoint's few, and some to spare.
+const UNFINISHED_BYTES_MAX: u64 = 8 * SECTOR_BYTES;
+
 /// What the two slots of a file hold.
 #[derive(Debug)]
 pub(crate) enum SuperblockSlots {
     /// The file is empty: there is no database yet.
     Empty,
     /// The newest valid superblock.
-    Found(Box<Superblock>),
+    Found {
+        newest: Box<Superblock>,
+        /// The other slot holds none, so there may have been a newer one.
+        alone: bool,
+    },
 }
 
 impl SuperblockSlots {
     /// Reads both slots. Errors: not a database, an unknown version or feature, or both slots damaged.
+    ///
+    /// What is not whole is read twice: a wrong bit that only the reading made must not lead back to the older superblock,
+    /// for opening that one writes over what the newer one names.
     pub(crate) fn read(storage: &dyn Storage) -> Result<Self> {
+        match Self::read_once(storage) {
+            first @ (Ok(Self::Found { alone: true, .. }) | Err(Error::Corrupt(_) | Error::NotADatabase { .. })) => {
+                Self::read_once(storage).or(first)
+            }
+            first => first,
+        }
+    }
+
+    fn read_once(storage: &dyn Storage) -> Result<Self> {
         let len = storage.len(FileId::Data)?;
         if len == 0 {
             return Ok(Self::Empty);
         }
         let mut sectors = vec![0u8; (2 * SECTOR_BYTES).min(len) as usize];
-        let slots = sectors.len().div_ceil(SECTOR_BYTES as usize);
+        storage.read_at(FileId::Data, 0, &mut sectors)?;
         let mut found: Vec<Superblock> = Vec::new();
-        // Twice if need be: one wrong bit on the way from the medium must not lead to the older superblock.
-        for _ in 0..2 {
-            storage.read_at(FileId::Data, 0, &mut sectors)?;
-            found.clear();
-            for sector in sectors.chunks(SECTOR_BYTES as usize) {
-                if let Some(superblock) = Superblock::decode(sector) {
-                    found.push(superblock?);
-                }
-            }
-            if found.len() == slots {
-                break;
+        let mut refusal = None;
+        for sector in sectors.chunks(SECTOR_BYTES as usize) {
+            match Superblock::decode(sector) {
+                Some(Ok(superblock)) => found.push(superblock),
+                Some(Err(error)) => refusal = Some(error),
+                None => {}
             }
         }
         found.sort_by_key(|superblock| superblock.checkpoint);
+        if let Some(error) = refusal {
+            return Err(error);
+        }
         match found.pop() {
-            Some(newest) => Ok(Self::Found(Box::new(newest))),
-            None if sectors.iter().all(|&byte| byte == 0) => Ok(Self::Empty),
+            Some(newest) => Ok(Self::Found { newest: Box::new(newest), alone: found.is_empty() }),
+            None if sectors.iter().all(|&byte| byte == 0) && len <= UNFINISHED_BYTES_MAX => Ok(Self::Empty),
+            // A disk image may begin with zeros: whatever it is, it is not ours to overwrite.
+            None if sectors.iter().all(|&byte| byte == 0) => Err(Error::NotADatabase {
+                found: format!(
+                    "{} begins with zeros and has {len} bytes; only an empty file becomes a database",
+                    storage.name()
+                ),
+            }),
             None if sectors.chunks(SECTOR_BYTES as usize).any(|sector| sector.starts_with(&MAGIC)) => {
                 Err(Error::corrupt(FileId::Data, 0, "neither superblock is intact, so nothing can be found"))
             }
             None => Err(Error::NotADatabase {
-                found: format!("{} starts with {:02x?}", storage.name(), sectors.get(..8).unwrap_or(&sectors)),
+                found: format!(
+                    "{} starts with '{}'",
+                    storage.name(),
+                    sectors.get(..16).unwrap_or(&sectors).escape_ascii()
+                ),
             }),
         }
     }
@@ -228,12 +257,12 @@ mod tests {
         superblock(4).write(&storage).unwrap();
         superblock(5).write(&storage).unwrap();
         match SuperblockSlots::read(&storage).unwrap() {
-            SuperblockSlots::Found(newest) => assert_eq!(*newest, superblock(5)),
+            SuperblockSlots::Found { newest, alone } => assert_eq!((*newest, alone), (superblock(5), false)),
             SuperblockSlots::Empty => panic!("not empty"),
         }
         storage.write_at(FileId::Data, SECTOR_BYTES + 40, &[0xff]).unwrap();
         match SuperblockSlots::read(&storage).unwrap() {
-            SuperblockSlots::Found(newest) => assert_eq!(newest.checkpoint, 4),
+            SuperblockSlots::Found { newest, alone } => assert_eq!((newest.checkpoint, alone), (4, true)),
             SuperblockSlots::Empty => panic!("not empty"),
         }
     }
@@ -252,5 +281,15 @@ mod tests {
         ruined[100] ^= 1;
         let ruined = MemoryStorage::with_contents(ruined, Vec::new());
         assert!(matches!(SuperblockSlots::read(&ruined), Err(Error::Corrupt(_))));
+    }
+
+    #[test]
+    fn zeros_are_an_unfinished_database_only_in_a_short_file() {
+        let storage = MemoryStorage::new();
+        storage.set_len(FileId::Data, UNFINISHED_BYTES_MAX).unwrap();
+        storage.write_at(FileId::Data, 2 * SECTOR_BYTES, b"the first checkpoint").unwrap();
+        assert!(matches!(SuperblockSlots::read(&storage), Ok(SuperblockSlots::Empty)));
+        storage.set_len(FileId::Data, UNFINISHED_BYTES_MAX + 1).unwrap();
+        assert!(matches!(SuperblockSlots::read(&storage), Err(Error::NotADatabase { .. })));
     }
 }

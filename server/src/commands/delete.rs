@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::database::{Access, DatabaseArgs, DurabilityArg, TableTypes, as_slices};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
-use crate::progress::grouped;
+use crate::progress::rows;
 use crate::range::{KeyRangeArgs, parse_key};
 
 /// Delete keys, or a range of keys
@@ -55,9 +55,7 @@ impl Delete {
         });
         let deleted = deleted.map_err(Failure::engine(&*subject))?;
         database.close().map_err(Failure::engine(self.database.name()))?;
-        let rows = if deleted.count == 1 { "row" } else { "rows" };
-        output
-            .result(|| format!("deleted {} {rows}", grouped(deleted.count)), || json!({ "deleted": deleted.count }))?;
+        output.result(|| format!("deleted {}", rows(deleted.count)), || json!({ "deleted": deleted.count }))?;
         if deleted.missing.is_empty() {
             return Ok(());
         }

@@ -9,7 +9,7 @@ use crate::database::{Access, DatabaseArgs, TableView};
 use crate::destination::Destination;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, closed_or_failed, write_entry_json};
-use crate::progress::{Progress, Rate, Unit, grouped};
+use crate::progress::{self, Progress, Rate, Unit, grouped};
 use crate::range::KeyRangeArgs;
 use crate::records::Format;
 use crate::types::{Datum, decode_key, decode_value};
@@ -69,7 +69,7 @@ impl Export {
             return Ok(());
         }
         output.result(
-            || format!("exported {} rows of '{}' to {}", grouped(rows), self.table, self.file),
+            || format!("exported {} of '{}' to {}", progress::rows(rows), self.table, self.file),
             || serde_json::json!({ "table": self.table, "rows": rows, "file": self.file }),
         )
     }

@@ -7,11 +7,11 @@ use clap::Args;
 use lightning_db::{Database, KeyBuffer};
 use serde_json::json;
 
-use super::put::parse_type;
+use super::put::{parse_type, parse_value_type};
 use crate::database::{Access, DatabaseArgs, DurabilityArg, TableTypes};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
-use crate::progress::{Progress, Rate, Unit, grouped};
+use crate::progress::{self, Progress, Rate, Unit, grouped};
 use crate::records::{FieldPath, Format, Record, RecordValue, Records};
 use crate::types::{Datum, Type, encode_key, encode_value};
 
@@ -44,7 +44,7 @@ pub struct Import {
     #[arg(long, value_name = "TYPE", value_parser = parse_type)]
     key_type: Option<Type>,
     /// The value type of a new table [default: that of the first record; string for whole records]
-    #[arg(long, value_name = "TYPE", value_parser = parse_type)]
+    #[arg(long, value_name = "TYPE", value_parser = parse_value_type)]
     value_type: Option<Type>,
     /// The format [default: by the file's name, else jsonl]
     #[arg(long, value_enum)]
@@ -92,7 +92,7 @@ impl Import {
         let closed = database.close().map_err(Failure::engine(self.database.name()));
         if let Err(failure) = read {
             return Err(match failure {
-                Failure::Usage(what) => Failure::Usage(format!("{what} ({} rows before it are stored)", grouped(rows))),
+                Failure::Usage(what) => Failure::Usage(format!("{what} (stored before it: {})", progress::rows(rows))),
                 other => other,
             });
         }
@@ -100,8 +100,8 @@ impl Import {
         let (seconds, per_second) = (rate.seconds(), rate.per_second(rows));
         output.result(
             || {
-                let (rows, per_second) = (grouped(rows), grouped(per_second));
-                format!("imported {rows} rows into '{}' in {seconds:.2} s ({per_second} rows/s)", self.table)
+                let (rows, per_second) = (progress::rows(rows), grouped(per_second));
+                format!("imported {rows} into '{}' in {seconds:.2} s ({per_second} rows/s)", self.table)
             },
             || json!({ "table": self.table, "rows": rows, "seconds": seconds, "rows_per_second": per_second }),
         )
@@ -207,7 +207,7 @@ impl RowEncoder {
             (RecordValue::Document(text), Type::String) => Datum::Text(text.as_ref().into()),
             (RecordValue::Document(text), Type::Bytes) => Datum::Bytes(text.as_bytes().into()),
             (RecordValue::Document(_), kind) => {
-                return Err(format!("a JSON object is not a {kind}, which is the table's value type"));
+                return Err(format!("a JSON object is not {}, which is the table's value type", kind.with_article()));
             }
             (RecordValue::Plain(json), kind) => Datum::from_json(kind, json).map_err(|what| {
                 format!("value {what}, which is the table's value type; another can be chosen for a new table with --value-type")

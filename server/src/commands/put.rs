@@ -41,7 +41,7 @@ pub struct EntryArgs {
     #[arg(long, value_name = "TYPE", value_parser = parse_type)]
     key_type: Option<Type>,
     /// The value type of a new table [default: string]
-    #[arg(long, value_name = "TYPE", value_parser = parse_type)]
+    #[arg(long, value_name = "TYPE", value_parser = parse_value_type)]
     value_type: Option<Type>,
     /// When the write is acknowledged
     #[arg(long, value_enum, default_value_t)]
@@ -71,6 +71,15 @@ pub fn parse_type(name: &str) -> Result<Type, String> {
         "types are string, bytes, bytes[N], bool, f64, unit, u8 to u128, i8 to i128; for keys also (string, u64) and string?"
             .to_owned()
     })
+}
+
+/// Reads the name of a type of values given as an option.
+pub fn parse_value_type(name: &str) -> Result<Type, String> {
+    let kind = parse_type(name)?;
+    if !kind.is_for_values() {
+        return Err(format!("only keys can be {}; keep such values as JSON text, in a string", kind.with_article()));
+    }
+    Ok(kind)
 }
 
 /// The recorded types, or for a new table those asked for; asking for others than the recorded is refused.

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::database::{Access, DatabaseArgs};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
-use crate::progress::grouped;
+use crate::progress::rows;
+use crate::types::write_line;
 
 /// List the tables, their types and how many rows they have
 #[derive(Args, Debug)]
@@ -21,17 +22,14 @@ impl Tables {
         let failed = |error| Failure::engine(self.database.name())(error);
         let snapshot = database.snapshot();
         let tables = snapshot.tables().map_err(failed)?;
-        let name_width = tables.iter().map(|table| table.name.chars().count()).max().unwrap_or(0);
-        for table in &tables {
-            let rows = snapshot.untyped_table(&table.name).and_then(|table| table.len()).map_err(failed)?;
+        let names: Vec<String> = tables.iter().map(|table| on_one_line(&table.name)).collect();
+        let name_width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        for (table, name) in tables.iter().zip(&names) {
+            let count = snapshot.untyped_table(&table.name).and_then(|table| table.len()).map_err(failed)?;
             output.result(
                 || {
-                    let (name, keys, values) = (&table.name, &table.key_type, &table.value_type);
-                    format!(
-                        "{name:name_width$}  {keys} -> {values}  {} {}",
-                        grouped(rows),
-                        if rows == 1 { "row" } else { "rows" }
-                    )
+                    let (keys, values) = (on_one_line(&table.key_type), on_one_line(&table.value_type));
+                    format!("{name:name_width$}  {keys} -> {values}  {}", rows(count))
                 },
                 || {
                     json!({
@@ -39,11 +37,18 @@ impl Tables {
                         "key_type": table.key_type,
                         "value_type": table.value_type,
                         "created_ms": table.created_ms,
-                        "rows": rows,
+                        "rows": count,
                     })
                 },
             )?;
         }
         Ok(())
     }
+}
+
+/// Names come from a file: control characters in them are shown escaped.
+fn on_one_line(name: &str) -> String {
+    let mut line = String::with_capacity(name.len());
+    write_line(name, &mut line);
+    line
 }

@@ -23,6 +23,9 @@ impl<R: Read> Csv<R> {
     pub fn new(input: BufReader<R>, key: Option<FieldPath>, name: &str) -> Outcome<Self> {
         let mut reader = ::csv::ReaderBuilder::new().from_reader(input);
         let header = reader.headers().map_err(|error| Failure::Usage(format!("{name}, line 1: {error}")))?;
+        if header.is_empty() {
+            return Err(Failure::Usage(format!("{name} is empty; the first line of a CSV file names its columns")));
+        }
         let names: Vec<String> = header.iter().map(str::to_owned).collect();
         let column = |wanted: &str| {
             names.iter().position(|name| name == wanted).ok_or_else(|| {

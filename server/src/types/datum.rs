@@ -25,7 +25,7 @@ impl<'a> Datum<'a> {
     /// Reads what was given on the command line, or in a field of a CSV file. Tuples are given as JSON arrays, bytes as
     /// text or, after `0x`, in hexadecimal.
     pub fn from_text(kind: &Type, text: &'a str) -> Result<Self, String> {
-        let wrong = || format!("'{text}' is not a {kind}");
+        let wrong = || format!("'{text}' is not {}", kind.with_article());
         Ok(match kind {
             Type::Unit if text.is_empty() || text == "null" => Datum::Null,
             Type::Unit => return Err(format!("{}; the only one is null", wrong())),
@@ -59,7 +59,7 @@ impl<'a> Datum<'a> {
 
     /// Reads a JSON value. Numbers are taken from strings too, since JSON has none beyond 64 bits.
     pub fn from_json(kind: &Type, json: &'a Json) -> Result<Self, String> {
-        let wrong = || format!("{json} is not a {kind}");
+        let wrong = || format!("{json} is not {}", kind.with_article());
         Ok(match (kind, json) {
             (Type::Optional(_), Json::Null) | (Type::Unit, Json::Null) => Datum::Null,
             (Type::Optional(inner), json) => Self::from_json(inner, json)?,
@@ -194,7 +194,7 @@ fn write_hex(bytes: &[u8], out: &mut String) {
 }
 
 /// Keeps a terminal, and whoever reads lines, from being led astray by control characters.
-fn write_line(text: &str, out: &mut String) {
+pub fn write_line(text: &str, out: &mut String) {
     if !text.contains(char::is_control) {
         out.push_str(text);
         return;
@@ -258,7 +258,7 @@ mod tests {
         for (kind, given, message) in [
             ("u8", "256", "256 does not fit u8"),
             ("i8", "-129", "-129 does not fit i8"),
-            ("i128", "1e3", "'1e3' is not a i128"),
+            ("i128", "1e3", "'1e3' is not an i128"),
             ("u64", "-1", "'-1' is not a u64"),
             ("bool", "yes", "'yes' is not a bool; give true or false"),
             ("bytes", "0xabc", "'0xabc' is not hexadecimal: after 0x come two of 0-9 and a-f for each byte"),

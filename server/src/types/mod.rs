@@ -7,7 +7,7 @@ mod value;
 
 use std::fmt;
 
-pub use datum::Datum;
+pub use datum::{Datum, write_line};
 pub use key::{decode_key, encode_key, encode_key_prefix};
 pub use value::{decode_value, encode_value};
 
@@ -76,6 +76,17 @@ impl Type {
                 }
             }
         })
+    }
+
+    /// Whether values can be of this type, keys aside.
+    pub fn is_for_values(&self) -> bool {
+        !matches!(self, Self::Optional(_) | Self::Tuple(_))
+    }
+
+    /// `an i64`, `a string`: for sentences.
+    pub fn with_article(&self) -> String {
+        let article = if matches!(self, Self::Signed(_) | Self::F64) { "an" } else { "a" };
+        format!("{article} {self}")
     }
 
     /// The type in which a value seen for the first time is kept: text as `string`, whole numbers as `i64`, or `u64`

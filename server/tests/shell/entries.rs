@@ -54,7 +54,7 @@ fn keys_are_read_in_the_type_of_the_table() {
         shell.done("scan a.ldb numbers --from -1 --below 10 --json"),
         "{\"key\":-1,\"value\":\"x\"}\n{\"key\":9,\"value\":\"x\"}\n"
     );
-    assert_eq!(shell.fails("get a.ldb numbers ada", 2), "lightning: key 'ada' is not a i64\n");
+    assert_eq!(shell.fails("get a.ldb numbers ada", 2), "lightning: key 'ada' is not an i64\n");
 
     shell.done(r#"put a.ldb pairs --key-type (string,u8) ["fi",2] x"#);
     shell.done(r#"put a.ldb pairs ["fi",1] y"#);

@@ -78,3 +78,95 @@ fn completions_and_manual_pages_are_made() {
     shell.done("man pages");
     assert!(shell.read("pages/lightning-import.1").contains("acknowledged N"));
 }
+
+#[test]
+fn arguments_that_are_not_understood_are_told_in_json_too() {
+    let shell = Shell::new();
+    for arguments in [
+        "--json bogus",
+        "--json",
+        "get --json",
+        "scan a.ldb t --json --limit x",
+        "--json put a.ldb t k v --value-type (u8,u8)",
+    ] {
+        let ran = shell.run(arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{arguments}");
+        let error: serde_json::Value =
+            serde_json::from_str(&ran.err).unwrap_or_else(|_| panic!("{arguments}: {}", ran.err));
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(!message.is_empty() && !message.contains('\n') && !message.contains("Usage:"), "{message}");
+    }
+    // Behind `--` it is a value.
+    assert!(shell.fails("put -- --json", 2).contains("Usage:"));
+}
+
+#[test]
+fn every_command_answers_in_json_and_nothing_else() {
+    let shell = Shell::new();
+    shell.write("a.jsonl", "{\"id\":1,\"text\":\"a\"}\n{\"id\":2}\n");
+    for arguments in [
+        "import a.ldb t a.jsonl --key id",
+        "put a.ldb u k v",
+        "get a.ldb t 1 2",
+        "get a.ldb t 1 3",
+        "scan a.ldb t",
+        "count a.ldb t",
+        "tables a.ldb",
+        "stats a.ldb",
+        "check a.ldb",
+        "compact a.ldb",
+        "export a.ldb t",
+        "export a.ldb t out.jsonl",
+        "delete a.ldb t 1 7",
+        "insert a.ldb u k v",
+    ] {
+        let ran = shell.run(&format!("{arguments} --json"));
+        for line in ran.out.lines().chain(ran.err.lines()) {
+            assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{arguments}: {line}");
+        }
+    }
+}
+
+#[test]
+fn names_from_a_file_cannot_steer_a_terminal() {
+    let shell = Shell::new();
+    let name = "\u{1b}[31mred\nlist";
+    assert_eq!(shell.run_with(&["put", "a.ldb", name, "k", "v"], "").code, 0);
+    assert_eq!(shell.done("tables a.ldb"), "\\u{1b}[31mred\\nlist  string -> string  1 row\n");
+    let told = shell.run_with(&["get", "a.ldb", name, "k\r"], "");
+    assert_eq!(told.err, "lightning: a.ldb, table '\\u{1b}[31mred\\nlist': no key 'k\\r'\n");
+    assert!(!shell.fails("get a.ldb other k", 2).contains('\u{1b}'));
+}
+
+#[test]
+fn a_key_of_any_length_makes_no_endless_message() {
+    let shell = Shell::new();
+    shell.done("put a.ldb t k v");
+    let key = "k".repeat(100_000);
+    let missing = shell.run_with(&["get", "a.ldb", "t", &key], "");
+    assert_eq!(missing.code, 1);
+    assert!(missing.err.len() < 3000 && missing.err.contains(" … "), "{} bytes", missing.err.len());
+    let refused = shell.run_with(&["put", "a.ldb", "t", &key, "v"], "");
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert!(refused.err.contains("limit"), "{}", refused.err);
+}
+
+#[test]
+fn a_standard_error_that_takes_nothing_changes_no_exit_code() {
+    let shell = Shell::new();
+    shell.done("put a.ldb t k v");
+    for (arguments, code) in [("get a.ldb t nokey", 1), ("check none.ldb", 2), ("check a.ldb --progress", 0)] {
+        let command = format!("exec {} {arguments} >/dev/null 2>/dev/full", crate::support::binary().display());
+        let status =
+            std::process::Command::new("sh").args(["-c", &command]).current_dir(shell.path("")).status().unwrap();
+        assert_eq!(status.code(), Some(code), "{arguments}");
+    }
+}
+
+#[test]
+fn values_are_not_of_types_that_only_keys_have() {
+    let shell = Shell::new();
+    let told = shell.fails("put a.ldb t k 1 --value-type u8?", 2);
+    assert!(told.contains("only keys can be a u8?"), "{told}");
+    assert!(!shell.path("a.ldb").exists());
+}

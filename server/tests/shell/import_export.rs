@@ -66,8 +66,8 @@ fn the_record_at_fault_is_named_and_those_before_it_are_stored() {
     shell.write("bad.jsonl", "{\"id\":1}\n{\"id\":2}\n{\"id\":\"x\"}\n{\"id\":4}\n");
     assert_eq!(
         shell.fails("import a.ldb t bad.jsonl --key id", 2),
-        "lightning: bad.jsonl, line 3: key 'x' is not a i64, which is the table's key type; another can be chosen for a new \
-         table with --key-type (2 rows before it are stored)\n"
+        "lightning: bad.jsonl, line 3: key 'x' is not an i64, which is the table's key type; another can be chosen for a new \
+         table with --key-type (stored before it: 2 rows)\n"
     );
     assert_eq!(shell.done("count a.ldb t"), "2\n");
     shell.done("import a.ldb u bad.jsonl --key id --key-type string");

@@ -5,6 +5,7 @@
 mod docs;
 mod entries;
 mod failures;
+mod foreign;
 mod import_export;
 mod maintenance;
 mod safety;

@@ -11,10 +11,25 @@ fn rows(count: u64) -> String {
         .collect()
 }
 
-/// An import that reads from a pipe, so that it stays open as long as the test likes.
+/// The two files of a database whose import of 1000 rows, over and over, was killed after at least 3 times.
+pub fn killed_import(shell: &Shell, name: &str) -> (Vec<u8>, Vec<u8>) {
+    let database = format!("{name}.ldb");
+    let mut child = importing_into(shell, &database, &[]);
+    acknowledged(&mut child, 3000);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let files = [database.clone(), format!("{database}-log")].map(|file| std::fs::read(shell.path(&file)).unwrap());
+    files.into()
+}
+
 fn importing(shell: &Shell, arguments: &[&str]) -> Child {
+    importing_into(shell, "a.ldb", arguments)
+}
+
+/// An import that reads from a pipe, so that it stays open as long as the test likes.
+fn importing_into(shell: &Shell, database: &str, arguments: &[&str]) -> Child {
     Command::new(binary())
-        .args(["import", "a.ldb", "t", "-", "--key", "id", "--batch", "1000", "--progress"])
+        .args(["import", database, "t", "-", "--key", "id", "--batch", "1000", "--progress"])
         .args(arguments)
         .current_dir(shell.path(""))
         .stdin(Stdio::piped())

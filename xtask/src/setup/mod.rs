@@ -11,10 +11,10 @@ pub mod wasm_bindgen;
 
 use std::env;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::process;
 
@@ -52,7 +52,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 node::package(&node::PLAYWRIGHT)?;
                 browser(consent)?;
             }
-            Purpose::Bench => peers(consent)?,
+            Purpose::Bench => {
+                rocksdb(consent)?;
+            }
         }
     }
     println!("everything is in place");
@@ -67,16 +69,21 @@ fn browser(consent: Consent) -> Result<()> {
     Ok(())
 }
 
-/// What the peers in the benchmarks need to be built: RocksDB's library, and libclang for its bindings.
-pub fn peers(consent: Consent) -> Result<()> {
-    let libraries =
-        [("librocksdb-dev", "/usr/include/rocksdb/c.h"), ("libclang-dev", "/usr/lib/llvm-14/lib/libclang.so")];
-    let missing: Vec<&str> = libraries
-        .iter()
-        .filter(|(package, file)| !Path::new(file).exists() && !debian::is_installed(package))
-        .map(|(package, _)| *package)
-        .collect();
-    debian::install("RocksDB and libclang, which the benchmarks of other databases are built with", &missing, consent)
+/// Installs RocksDB's library, and libclang for its bindings; gives the environment in which the library is found. Its
+/// sources would take a quarter of an hour to compile.
+pub fn rocksdb(consent: Consent) -> Result<Vec<(&'static str, PathBuf)>> {
+    let missing: Vec<&str> =
+        ["librocksdb-dev", "libclang-dev"].into_iter().filter(|package| !debian::is_installed(package)).collect();
+    debian::install("RocksDB, and libclang for its bindings, which the benchmarks measure", &missing, consent)?;
+    let library = find_library("librocksdb.so").context("RocksDB is installed, yet its library is not in /usr/lib")?;
+    Ok(vec![("ROCKSDB_LIB_DIR", library), ("ROCKSDB_INCLUDE_DIR", PathBuf::from("/usr/include"))])
+}
+
+/// The folder of /usr/lib, or of the one for this architecture in it, that holds `name`.
+fn find_library(name: &str) -> Option<PathBuf> {
+    let libraries = PathBuf::from("/usr/lib");
+    let folders = std::fs::read_dir(&libraries).ok()?.flatten().map(|entry| entry.path());
+    std::iter::once(libraries.clone()).chain(folders).find(|folder| folder.join(name).exists())
 }
 
 /// Whether steps that change the system may be taken.

@@ -1,4 +1,4 @@
-use super::disk::Random;
+use super::disk::{Disk, Random};
 use super::*;
 use crate::log::frame::Kind;
 use proptest::prelude::*;
@@ -50,6 +50,21 @@ fn a_flipped_byte_is_an_error_before_the_durable_sequence_and_a_clean_cut_after_
         bytes[at] ^= 0x5a;
     }
     assert!(errors > 1000 && cuts > 1000, "{errors} errors, {cuts} cuts");
+}
+
+#[test]
+fn a_byte_read_wrong_once_cuts_nothing() {
+    let (bytes, commits, _) = half_durable();
+    let disk = Disk::with_log(&bytes);
+    for at in (0..4096 + 400).chain((0..bytes.len()).step_by(101)) {
+        disk.misread(at as u64);
+        match read(&disk) {
+            Ok((found, end)) => assert!(found == commits && end.torn.is_none(), "byte {at}: {:?}", end.torn),
+            Err(error) => {
+                assert!(is_corrupt(&error) || matches!(error, Error::Unsupported { .. }), "byte {at}: {error}")
+            }
+        }
+    }
 }
 
 #[test]

@@ -22,11 +22,24 @@ struct State {
     writes: usize,
     /// Writes until one fails, having written a part.
     fail_after: Option<usize>,
+    /// The byte that is read wrong, once.
+    misread: Option<u64>,
 }
 
 impl Disk {
     pub(super) fn fail_after(&self, writes: usize) {
         self.state.lock().fail_after = Some(writes);
+    }
+
+    /// A disk that holds this log.
+    pub(super) fn with_log(bytes: &[u8]) -> Self {
+        let state = State { synced: bytes.to_vec(), current: bytes.to_vec(), ..State::default() };
+        Self { state: Mutex::new(state) }
+    }
+
+    /// The next reading of the byte at `offset` gives another.
+    pub(super) fn misread(&self, offset: u64) {
+        self.state.lock().misread = Some(offset);
     }
 
     pub(super) fn heal(&self) {
@@ -91,13 +104,19 @@ impl Disk {
 
 impl Storage for Disk {
     fn read_at(&self, file: FileId, offset: u64, buf: &mut [u8]) -> Result<(), StorageError> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         let at = offset as usize;
         let Some(from) = state.current.get(at..at + buf.len()) else {
             let kind = StorageErrorKind::UnexpectedEnd;
             return Err(StorageError::new(kind, file, offset, buf.len() as u64, "beyond the end"));
         };
         buf.copy_from_slice(from);
+        if let Some(wrong) =
+            state.misread.and_then(|wrong| buf.get_mut(usize::try_from(wrong.checked_sub(offset)?).ok()?))
+        {
+            *wrong ^= 0x5a;
+            state.misread = None;
+        }
         Ok(())
     }
 
