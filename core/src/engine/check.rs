@@ -12,7 +12,7 @@ use crate::codec::slot::ValueRef;
 use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::space::{Extent, GRAIN_BYTES, RESERVED_SECTORS, SECTOR_BYTES};
-use crate::tree::{self, Damage, MergeMode, NodeRef, Root, Walk};
+use crate::tree::{self, Damage, MergeMode, NodeRef, TreeKind, Walk};
 
 /// What a check has looked at, and what it found wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -150,14 +150,16 @@ impl Engine {
             progress,
         };
         let layers = &version.layers;
-        let mut roots: Vec<(Root, MergeMode)> =
-            layers.base.into_iter().map(|root| (root, MergeMode::DropTombstones)).collect();
-        let runs = layers.runs.iter().flat_map(|layer| [layer.run.points, layer.run.intervals]).flatten();
-        roots.extend(runs.map(|root| (root, MergeMode::KeepTombstones)));
-        for (root, mode) in roots {
+        let mut roots = Vec::from([(layers.base, TreeKind::Base)]);
+        for layer in &layers.runs {
+            roots.extend([(layer.run.points, TreeKind::RunPoints), (layer.run.intervals, TreeKind::RunIntervals)]);
+        }
+        for (root, kind) in roots {
+            let Some(root) = root else { continue };
             visitor.report.entries += root.entries;
+            let mode = if kind == TreeKind::Base { MergeMode::DropTombstones } else { MergeMode::KeepTombstones };
             let mut walk = Walk::new(Some(root), mode);
-            while walk.step(&super::nodes::Uncached(&self.nodes), &mut visitor, self.options.step_entries)? {
+            while walk.step(&super::nodes::Uncached(&self.nodes, kind), &mut visitor, self.options.step_entries)? {
                 visitor.read_values()?;
             }
             visitor.read_values()?;

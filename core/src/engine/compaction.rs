@@ -12,7 +12,7 @@ use super::values::ValueMoves;
 use super::version::{Layers, Run, RunLayer};
 use crate::error::Result;
 use crate::space::Extent;
-use crate::tree::{Merge, MergeMode, MergeProgress, NodeRef, NodeSource, Root, TreeCursor};
+use crate::tree::{Merge, MergeMode, MergeProgress, NodeRef, NodeSource, Root, TreeCursor, TreeKind};
 
 /// Steps' worth of entries that go into the base before the result is published.
 const CHUNK_STEPS: usize = 16;
@@ -79,7 +79,7 @@ impl MergeRuns {
                     RunsPhase::Points(self.changes(engine), merge_into(None, MergeMode::KeepTombstones, engine));
             }
             RunsPhase::Points(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents);
+                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunPoints);
                 let progress = merge.step(&*engine.nodes, changes, &mut sink, budget)?;
                 self.extents.free_values(&changes.take_hidden_values());
                 if let MergeProgress::Done(root) = progress {
@@ -89,7 +89,7 @@ impl MergeRuns {
                 }
             }
             RunsPhase::Intervals(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents);
+                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunIntervals);
                 if let MergeProgress::Done(root) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.intervals = root;
                     self.phase = RunsPhase::Free(FreeTrees::of_runs(&self.inputs));

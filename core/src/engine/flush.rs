@@ -15,7 +15,7 @@ use super::values::extent_of;
 use super::version::{Frozen, Layers, Run, RunLayer};
 use crate::codec::slot::Slot;
 use crate::error::Result;
-use crate::tree::{self, Change, Changes, Merge, MergeMode, MergeProgress, NodeSizes, Root};
+use crate::tree::{self, Change, Changes, Merge, MergeMode, MergeProgress, NodeSizes, Root, TreeKind};
 
 /// Changes are dense in a leaf when they are at least one for this many entries.
 const DENSE_PART: u64 = 8;
@@ -85,7 +85,7 @@ impl Flush {
                 }
             }
             Phase::RunPoints(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents);
+                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunPoints);
                 if let MergeProgress::Done(root) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.points = root;
                     let intervals = IntervalEntries::new(self.changes(&self.sparse));
@@ -93,7 +93,7 @@ impl Flush {
                 }
             }
             Phase::RunIntervals(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents);
+                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunIntervals);
                 if let MergeProgress::Done(intervals) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.publish(engine, work, intervals);
                     return Ok(Progress::Idle);

@@ -11,12 +11,13 @@ use super::compaction::{MergeRuns, MergeToBase, Relocate};
 use super::flush::Flush;
 use super::state::Engine;
 use super::values::extent_of;
+use crate::codec::checksum::Digest;
 use crate::codec::slot::ValueRef;
 use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::{Log, LogPosition, SealedSegment};
 use crate::space::{Extent, Superblock};
-use crate::tree::{NodeRef, NodeSink};
+use crate::tree::{NodeRef, NodeSink, TreeKind};
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub(super) struct Work {
     /// The newest durable superblock.
     pub superblock: Superblock,
     /// The pages of the space map as that superblock's record names them.
-    pub map_pages: Vec<(u64, u32)>,
+    pub map_pages: Vec<(u64, Digest)>,
     /// The log from here on is not in the trees.
     pub merged_log: LogPosition,
     /// Parts of the log before that a recovery cut, and that are not in the trees either.
@@ -115,26 +116,33 @@ impl JobExtents {
 pub(super) struct JobSink<'a> {
     engine: &'a Engine,
     extents: &'a mut JobExtents,
+    tree: TreeKind,
 }
 
 impl<'a> JobSink<'a> {
+    /// Of nodes of the base.
     pub(super) fn new(engine: &'a Engine, extents: &'a mut JobExtents) -> Self {
-        Self { engine, extents }
+        Self { engine, extents, tree: TreeKind::Base }
+    }
+
+    /// The same for nodes of another tree.
+    pub(super) fn of(self, tree: TreeKind) -> Self {
+        Self { tree, ..self }
     }
 }
 
 impl NodeSink for JobSink<'_> {
-    fn write(&mut self, stored: &[u8]) -> Result<NodeRef> {
-        let extent = self.engine.space.lock().map.allocate(stored.len() as u64)?;
+    fn write(&mut self, mut stored: Vec<u8>) -> Result<NodeRef> {
+        let (extent, checkpoint) = {
+            let mut space = self.engine.space.lock();
+            (space.map.allocate(stored.len() as u64)?, space.building)
+        };
         self.extents.written.push(extent);
         self.extents.bytes += extent.len;
         self.engine.nodes.invalidate(extent.offset);
-        self.engine.storage().write_at(FileId::Data, extent.offset, stored)?;
-        Ok(NodeRef {
-            offset: extent.offset,
-            len: stored.len() as u32,
-            checksum: crate::codec::checksum::crc32(&[stored]),
-        })
+        let checksum = self.engine.nodes.seal().close(&mut stored, extent.offset, self.tree, checkpoint);
+        self.engine.storage().write_at(FileId::Data, extent.offset, &stored)?;
+        Ok(NodeRef { offset: extent.offset, len: stored.len() as u32, checksum })
     }
 
     fn free(&mut self, reference: NodeRef) {

@@ -26,7 +26,7 @@ mod version;
 pub use check::CheckReport;
 pub use maintenance::Progress;
 pub use open::{RecoveryReport, RecoveryStage};
-pub use options::{Compression, Durability};
+pub use options::{Checksum, Compression, Durability};
 pub use state::Environment;
 pub use stats::{Latency, Stats};
 

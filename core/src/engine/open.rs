@@ -16,13 +16,13 @@ use super::state::{Engine, Environment, Space, Stopped, Tickets, Writer};
 use super::stats::Counters;
 use super::values::extent_of;
 use super::version::{Layers, MemtableValues, Version};
-use crate::codec::checksum::crc32;
 use crate::env::sync::Mutex;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogConfig, LogPosition, replay};
 use crate::memtable::Memtable;
 use crate::space::{Extent, Features, GRAIN_BYTES, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
+use crate::tree::Seal;
 
 /// What opening is doing, in this order. A clean database skips the stages of replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -219,7 +219,7 @@ fn create(storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -
     env.entropy.fill(&mut database_id);
     let superblock = Superblock {
         database_id,
-        features: Features(Features::LZ4),
+        features: Features::new(options.compression, options.checksum),
         incarnation: random(&env),
         parent: (0, 0),
         checkpoint: 0,
@@ -227,7 +227,7 @@ fn create(storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -
         created_ms: env.clock.wall_ms(),
         clean: false,
         segment_bytes: options.segment_bytes,
-        record: (Extent { offset: 0, len: 0 }, 0),
+        record: (Extent { offset: 0, len: 0 }, options.checksum.of(&[])),
         file_bytes: 0,
     };
     let log = Log::create(&*storage, log_config(&superblock, &options), LogPosition::fresh(1, 0))?;
@@ -265,6 +265,10 @@ fn recover(
             format!("the file has {data_bytes} bytes, its superblock says {}: it was cut", superblock.file_bytes);
         return Err(Error::corrupt(FileId::Data, data_bytes, what));
     }
+    // What was chosen when the database was made stays.
+    let mut options = options;
+    options.compression = superblock.features.compression();
+    options.checksum = superblock.features.checksum();
     progress(RecoveryStage::CheckpointRecord);
     let record = read_record(&*storage, &superblock)?;
     progress(RecoveryStage::SpaceMap);
@@ -272,7 +276,7 @@ fn recover(
         let what = format!("the checkpoint record is of a file of {} sectors, the superblock is not", record.sectors);
         return Err(Error::corrupt(FileId::Data, superblock.record.0.offset, what));
     }
-    let mut map = read_map(&*storage, &record, options.file_bytes_max)?;
+    let mut map = read_map(&*storage, &record, &options)?;
 
     progress(RecoveryStage::ReplayLog);
     let mut memtable = Memtable::new();
@@ -417,8 +421,9 @@ impl State {
             node_bytes_written: 0,
             superblock: self.superblock,
         };
+        let seal = Seal { checksum: options.checksum, database_id: work.superblock.database_id };
         Engine {
-            nodes: Arc::new(Nodes::new(storage, options.cache_bytes)),
+            nodes: Arc::new(Nodes::new(storage, seal, options.cache_bytes)),
             env,
             counters: Counters::default(),
             visible: Mutex::new(Arc::new(version)),
@@ -476,18 +481,18 @@ fn read_record(storage: &dyn Storage, superblock: &Superblock) -> Result<Checkpo
     }
     let mut bytes = vec![0; extent.len as usize];
     read_exact(storage, extent.offset, &mut bytes, "the checkpoint record")?;
-    if crc32(&[&bytes]) != checksum {
+    if checksum.kind().of(&[&bytes]) != checksum {
         return Err(Error::corrupt(FileId::Data, extent.offset, "the checkpoint record is damaged"));
     }
-    CheckpointRecord::decode(&bytes, extent.offset)
+    CheckpointRecord::decode(&bytes, extent.offset, checksum.kind())
 }
 
-fn read_map(storage: &dyn Storage, record: &CheckpointRecord, limit_bytes: u64) -> Result<SpaceMap> {
+fn read_map(storage: &dyn Storage, record: &CheckpointRecord, options: &EngineOptions) -> Result<SpaceMap> {
     let mut counts = Vec::new();
     let mut page = vec![0; SECTOR_BYTES as usize];
     for &(offset, checksum) in &record.map_pages {
         read_exact(storage, offset, &mut page, "a page of the space map")?;
-        if crc32(&[&page]) != checksum {
+        if options.checksum.of(&[&page]) != checksum {
             return Err(Error::corrupt(FileId::Data, offset, "a page of the space map is damaged"));
         }
         counts.extend_from_slice(&page);
@@ -496,7 +501,7 @@ fn read_map(storage: &dyn Storage, record: &CheckpointRecord, limit_bytes: u64) 
         return Err(Error::corrupt(FileId::Data, 0, "the space map describes fewer sectors than the file has"));
     }
     counts.truncate(record.sectors as usize);
-    SpaceMap::from_counts(counts, limit_bytes)
+    SpaceMap::from_counts(counts, options.file_bytes_max)
 }
 
 /// What is freed sooner or later whatever the trees hold must be in use, each grain once; otherwise the map and the record
