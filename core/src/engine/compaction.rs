@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use super::changes::{KeyRange, LayerChanges};
 use super::flush::{IntervalEntries, merge_into, relocate_into};
@@ -105,10 +106,16 @@ impl MergeRuns {
         Ok(Progress::More)
     }
 
+    fn sequences(&self) -> RangeInclusive<u64> {
+        let all = || self.inputs.iter().map(|layer| &layer.run.sequences);
+        all().map(|range| *range.start()).min().unwrap_or(0)..=all().map(|range| *range.end()).max().unwrap_or(0)
+    }
+
     fn publish(&mut self, engine: &Engine, work: &mut Work) {
         work.next_run_id += 1;
         let run = Arc::new(Run {
             id: work.next_run_id,
+            sequences: self.sequences(),
             level: self.inputs.iter().map(|layer| layer.run.level).max().unwrap_or(0).saturating_add(1),
             points: self.points,
             intervals: self.intervals,

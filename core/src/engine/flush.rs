@@ -175,13 +175,14 @@ impl Flush {
     }
 
     fn publish(&mut self, engine: &Engine, work: &mut Work, intervals: Option<Root>) {
+        let sequences = work.merged_sequence + 1..=self.frozen.sequence;
         let run = (self.points.is_some() || intervals.is_some()).then(|| {
             let points = self.points.as_ref().map_or(0, |root| root.entries);
             let memtable = &self.frozen.memtable;
             let bytes = memtable.bytes() as u64 * points / (memtable.len() as u64).max(1);
             work.next_run_id += 1;
             RunLayer {
-                run: Arc::new(Run { id: work.next_run_id, level: 0, points: self.points, intervals, bytes }),
+                run: Arc::new(Run { id: work.next_run_id, sequences, level: 0, points: self.points, intervals, bytes }),
                 merged_below: None,
             }
         });

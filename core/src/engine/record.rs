@@ -47,6 +47,8 @@ impl CheckpointRecord {
         out.put_varint(self.runs.len() as u64);
         for layer in &self.runs {
             out.put_u64(layer.run.id);
+            out.put_u64(*layer.run.sequences.start());
+            out.put_u64(*layer.run.sequences.end());
             out.put_u8(layer.run.level);
             out.put_u64(layer.run.bytes);
             put_root(&mut out, layer.run.points.as_ref());
@@ -96,9 +98,16 @@ impl CheckpointRecord {
         }
         let base = take_root(reader, checksum)?;
         let runs = list(reader, |reader| {
-            let (id, level, bytes) = (reader.u64()?, reader.u8()?, reader.u64()?);
-            let run =
-                Run { id, level, bytes, points: take_root(reader, checksum)?, intervals: take_root(reader, checksum)? };
+            let (id, sequences) = (reader.u64()?, reader.u64()?..=reader.u64()?);
+            let (level, bytes) = (reader.u8()?, reader.u64()?);
+            let run = Run {
+                id,
+                sequences,
+                level,
+                bytes,
+                points: take_root(reader, checksum)?,
+                intervals: take_root(reader, checksum)?,
+            };
             let bounded = reader.u8()? != 0;
             let merged_below = reader.prefixed()?;
             Some(RunLayer { run: Arc::new(run), merged_below: bounded.then(|| Arc::from(merged_below)) })
