@@ -139,6 +139,7 @@ impl Checkpoint {
         let layers = engine.version().layers.clone();
         let checksum = engine.nodes.seal().checksum;
         let mut space = engine.space.lock();
+        space.map.require_consistent()?;
         let building = space.building;
         let old_record = work.superblock.record.0;
         if old_record.len > 0 {
