@@ -37,6 +37,8 @@ pub(super) struct LayerChanges {
     ranges: VecDeque<KeyRange>,
     /// The points cursor stands inside the first range.
     sought: bool,
+    /// The points cursor is between two keys: what it stands on says nothing until it has arrived.
+    advancing: bool,
     /// Intervals are looked for from here.
     interval_from: Arc<[u8]>,
     /// The next interval, once looked up.
@@ -55,6 +57,7 @@ impl LayerChanges {
             interval_layers: make_layers(),
             ranges,
             sought: false,
+            advancing: false,
             interval_from,
             interval: None,
             peeked_interval: false,
@@ -88,8 +91,18 @@ impl LayerChanges {
         Ok(Some((start, end)))
     }
 
+    /// Completes a move to the next point that lacked bytes.
+    fn arrive(&mut self) -> Result<()> {
+        if self.advancing {
+            self.points.next()?;
+            self.advancing = false;
+        }
+        Ok(())
+    }
+
     /// Brings cursor and interval up to date for the first range that has anything left.
     fn prepare(&mut self) -> Result<bool> {
+        self.arrive()?;
         loop {
             let Some(range) = self.ranges.front() else { return Ok(false) };
             if !self.sought {
@@ -135,6 +148,9 @@ impl Changes for LayerChanges {
     }
 
     fn advance(&mut self) -> Result<()> {
+        if self.advancing {
+            return self.arrive();
+        }
         if !self.prepare()? {
             return Ok(());
         }
@@ -145,7 +161,8 @@ impl Changes for LayerChanges {
                 _ => self.interval = Some(None),
             }
         } else {
-            self.points.next()?;
+            self.advancing = true;
+            self.arrive()?;
         }
         Ok(())
     }

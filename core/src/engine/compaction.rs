@@ -13,7 +13,7 @@ use super::values::ValueMoves;
 use super::version::{Layers, Run, RunLayer};
 use crate::error::Result;
 use crate::space::Extent;
-use crate::tree::{Merge, MergeMode, MergeProgress, NodeRef, NodeSource, Root, TreeCursor, TreeKind};
+use crate::tree::{self, Merge, MergeMode, MergeProgress, NodeRef, NodeSource, Root, TreeKind};
 
 /// Steps' worth of entries that go into the base before the result is published.
 const CHUNK_STEPS: usize = 16;
@@ -213,16 +213,8 @@ impl MergeToBase {
     fn chunk_end(&self, engine: &Engine, from: &[u8], entries: usize) -> Result<Option<Arc<[u8]>>> {
         let mut end: Option<Arc<[u8]>> = None;
         for root in self.participants.iter().flat_map(|layer| [layer.run.points, layer.run.intervals]).flatten() {
-            let mut cursor = TreeCursor::new(&*engine.nodes, Some(root));
-            cursor.seek(from)?;
-            for _ in 0..entries {
-                if cursor.entry().is_none() {
-                    break;
-                }
-                cursor.next()?;
-            }
-            if let Some((key, _)) = cursor.entry()
-                && end.as_ref().is_none_or(|end| key < &**end)
+            if let Some(key) = tree::key_after(&*engine.nodes, &root, from, entries as u64)?
+                && end.as_ref().is_none_or(|end| *key < **end)
             {
                 end = Some(Arc::from(key));
             }

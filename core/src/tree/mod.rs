@@ -24,7 +24,7 @@ mod walk;
 mod tests;
 
 pub(crate) use cursor::TreeCursor;
-pub(crate) use get::{Found, count_range, get, leaf_range};
+pub(crate) use get::{Found, count_range, get, key_after, leaf_range};
 pub(crate) use merge::{Change, Changes, Merge, Mode as MergeMode, Progress as MergeProgress};
 pub(crate) use seal::{Seal, TreeKind};
 pub(crate) use walk::{Damage, Visitor, Walk};
