@@ -510,7 +510,7 @@ fn a_list_of_free_space_that_lies_under_a_right_checksum_ends_in_an_error_or_an_
             let worked = open(&storage, options()).and_then(|db| {
                 let numbers = db.table(NUMBERS)?;
                 for key in 0..40 {
-                    numbers.put(key * 20, &[key as u8; 900])?;
+                    numbers.put(key * 20, [key as u8; 900])?;
                 }
                 db.checkpoint()?;
                 db.compact()?;

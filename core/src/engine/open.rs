@@ -7,11 +7,13 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::commit::{Durable, apply_operations};
+use super::compaction_progress::CompactionProgress;
 use super::maintenance::{Job, Progress, Task, Work};
 use super::nodes::{Nodes, read_exact};
 use super::options::EngineOptions;
 use super::recent::Recent;
 use super::record::CheckpointRecord;
+use super::recovery_stage::RecoveryStage;
 use super::state::{Engine, Environment, Space, Stopped, Tickets, Writer};
 use super::stats::Counters;
 use super::values::extent_of;
@@ -23,43 +25,6 @@ use crate::log::{Log, LogConfig, LogPosition, replay};
 use crate::memtable::Memtable;
 use crate::space::{Extent, Features, GRAIN_BYTES, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
 use crate::tree::Seal;
-
-/// What opening is doing, in this order. A clean database skips the stages of replay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RecoveryStage {
-    /// Reading both superblocks.
-    Superblocks,
-    /// Reading the checkpoint record.
-    CheckpointRecord,
-    /// Reading the pages of the space map.
-    SpaceMap,
-    /// Reading the log and applying its commits.
-    ReplayLog,
-    /// Marking values that the log names as in use.
-    ReserveValues,
-    /// Opening a fresh log segment.
-    StartLog,
-    /// Writing a checkpoint that names what was recovered.
-    Checkpoint,
-    /// Open.
-    Done,
-}
-
-impl RecoveryStage {
-    /// A name for people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Superblocks => "read superblocks",
-            Self::CheckpointRecord => "read checkpoint record",
-            Self::SpaceMap => "read space map",
-            Self::ReplayLog => "replay log",
-            Self::ReserveValues => "reserve values",
-            Self::StartLog => "start log",
-            Self::Checkpoint => "write checkpoint",
-            Self::Done => "done",
-        }
-    }
-}
 
 /// What opening found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,7 +57,7 @@ impl Engine {
         progress(RecoveryStage::Superblocks);
         let opened = match SuperblockSlots::read(&*storage)? {
             SuperblockSlots::Found(newest) => recover(storage, env, options, *newest, progress)?,
-            SuperblockSlots::Empty => create(storage, env, options)?,
+            SuperblockSlots::Empty => create(storage, env, options, progress)?,
         };
         progress(RecoveryStage::Done);
         Ok(opened)
@@ -150,7 +115,7 @@ impl Engine {
     }
 
     /// Merges everything, moves the end of the file down, and cuts it. Restartable.
-    pub(crate) fn compact(&self) -> Result<()> {
+    pub(crate) fn compact(&self, progress: &mut dyn FnMut(&CompactionProgress)) -> Result<()> {
         self.freeze_now();
         let mut work = self.work.lock();
         if work.plan.is_empty() && !matches!(work.job, Some(Job::Relocate(_) | Job::Checkpoint(_))) {
@@ -163,7 +128,9 @@ impl Engine {
             ]);
         }
         drop(work);
-        self.run_until_idle()?;
+        while self.step()? == Progress::More {
+            progress(&self.compaction_progress());
+        }
         self.cut_file()
     }
 
@@ -209,7 +176,12 @@ impl Engine {
     }
 }
 
-fn create(storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -> Result<(Engine, RecoveryReport)> {
+fn create(
+    storage: Arc<dyn Storage>,
+    env: Environment,
+    options: EngineOptions,
+    progress: &mut dyn FnMut(RecoveryStage),
+) -> Result<(Engine, RecoveryReport)> {
     if options.read_only || !options.create {
         return Err(Error::NotADatabase {
             found: format!("{} is empty, and this open may not create a database", storage.name()),
@@ -230,6 +202,7 @@ fn create(storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -
         record: (Extent { offset: 0, len: 0 }, options.checksum.of(&[])),
         file_bytes: 0,
     };
+    progress(RecoveryStage::StartLog);
     let log = Log::create(&*storage, log_config(&superblock, &options), LogPosition::fresh(1, 0))?;
     let space = SpaceMap::new(options.file_bytes_max);
     let state = State {
@@ -248,7 +221,7 @@ fn create(storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -
         superblock,
     };
     let engine = state.into_engine(storage, env, options);
-    engine.first_checkpoint()?;
+    engine.first_checkpoint(progress)?;
     Ok((engine, RecoveryReport { created: true, clean: true, ..RecoveryReport::default() }))
 }
 
@@ -278,7 +251,9 @@ fn recover(
     }
     let mut map = read_map(&*storage, &record, &options)?;
 
-    progress(RecoveryStage::ReplayLog);
+    progress(RecoveryStage::VerifySpace);
+    require_in_use(&map, &record, &superblock)?;
+
     let mut memtable = Memtable::new();
     let mut values = MemtableValues::default();
     let mut report = RecoveryReport { clean: superblock.clean, ..RecoveryReport::default() };
@@ -287,6 +262,7 @@ fn recover(
     let end = if superblock.clean {
         None
     } else {
+        progress(RecoveryStage::ReplayLog);
         let end = replay(&*storage, superblock.database_id, &record.sealed, record.log, &mut |commit| {
             if commit.sequence > sequence {
                 if !apply_operations(&mut memtable, commit.operations(), commit.sequence, &mut values) {
@@ -298,6 +274,7 @@ fn recover(
             }
             Ok(())
         })?;
+        progress(RecoveryStage::JudgeLog);
         if end.checkpoint > superblock.checkpoint {
             let what = format!(
                 "the log was written after checkpoint {}, but the newest intact superblock is {}",
@@ -312,20 +289,20 @@ fn recover(
         Some(end)
     };
 
-    progress(RecoveryStage::ReserveValues);
+    progress(RecoveryStage::ReleaseSpace);
     // What was reusable once this checkpoint was durable has perhaps been reused, for values that only the log names.
-    require_in_use(&map, &record, &superblock)?;
     let mut pending = PendingFrees::from_record(record.pending.clone());
     pending.release(&mut map, superblock.checkpoint, &[]);
+    progress(RecoveryStage::ReserveValues);
     for value in &values.all {
         map.reserve(extent_of(value))?;
     }
 
-    progress(RecoveryStage::StartLog);
     let mut sealed = Vec::new();
     let mut log = None;
     let mut position = record.log;
     if !options.read_only {
+        progress(RecoveryStage::StartLog);
         let config = log_config(&superblock, &options);
         let opened = match &end {
             None => Log::create(&*storage, config, record.log)?,
@@ -359,8 +336,7 @@ fn recover(
     let read_only = options.read_only;
     let engine = state.into_engine(storage, env, options);
     if !read_only {
-        progress(RecoveryStage::Checkpoint);
-        engine.first_checkpoint()?;
+        engine.first_checkpoint(progress)?;
     }
     Ok((engine, report))
 }
@@ -453,12 +429,15 @@ impl State {
 impl Engine {
     /// Makes the log's new beginning part of a durable checkpoint before anything is acknowledged. Where the platform
     /// completes barriers later, the job goes on with the next steps, and commits wait for it.
-    fn first_checkpoint(&self) -> Result<()> {
+    fn first_checkpoint(&self, progress: &mut dyn FnMut(RecoveryStage)) -> Result<()> {
         // The log must be durable before a superblock names it.
+        progress(RecoveryStage::SyncLog);
         let mut work = self.work.lock();
         work.job = Some(Job::Checkpoint(super::checkpoint::Checkpoint::first()));
+        let mut log_is_synced = false;
         while work.job.is_some() {
             match self.step_in(&mut work) {
+                Ok(_) if !core::mem::replace(&mut log_is_synced, true) => progress(RecoveryStage::Checkpoint),
                 Ok(_) => {}
                 Err(Error::Pending(_)) => {
                     self.opening.store(true, Ordering::Release);
