@@ -35,6 +35,22 @@ fn a_check_tells_what_it_verified() {
 }
 
 #[test]
+fn files_with_zstandard_and_blake3_are_opened() {
+    use lightning_db::{Checksum, Compression, Database, Options, Table};
+    let shell = Shell::new();
+    let mut options = Options::default();
+    options.compression = Compression::Zstd;
+    options.checksum = Checksum::Blake3;
+    let database = Database::open(shell.path("a.ldb"), options).unwrap();
+    database.table(Table::<&str, &str>::new("t")).unwrap().put("key", "value").unwrap();
+    drop(database);
+    shell.done("put a.ldb t other thing");
+    let figures = json(&shell.done("stats a.ldb --json"));
+    assert_eq!((&figures["compression"], &figures["checksum"]), (&"Zstandard".into(), &"BLAKE3".into()));
+    assert_eq!(json(&shell.done("check a.ldb --json"))["clean"], true);
+}
+
+#[test]
 fn a_compaction_tells_its_stages() {
     let shell = with_rows(5_000);
     let ran = shell.run("compact a.ldb --progress");
