@@ -11,6 +11,9 @@
 
 extern crate alloc;
 
+#[cfg(all(feature = "zstd", target_family = "wasm"))]
+compile_error!("the feature 'zstd' is a C library, which there is none of for WebAssembly; build without it");
+
 pub mod env;
 mod error;
 
@@ -29,7 +32,8 @@ pub use db::{
     TableInfo, Transaction, WriteTable, WriteTransaction,
 };
 pub use engine::{
-    CheckReport, Compression, Durability, Environment, Latency, Progress, RecoveryReport, RecoveryStage, Stats,
+    CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment, Latency,
+    Progress, RecoveryReport, RecoveryStage, Stats,
 };
 pub use error::{Corruption, Error, Result};
 pub use table::{Key, KeyBuffer, KeyPart, KeyPrefix, KeyRange, Lend, Stored, Table, Value};

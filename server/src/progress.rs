@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lightning_db::RecoveryStage;
 
 /// Tells how far a long command is.
 pub enum Progress {
@@ -59,6 +60,12 @@ impl Progress {
             Self::Lines => _ = writeln!(std::io::stderr(), "{line}"),
             Self::Silent => {}
         }
+    }
+
+    /// A stage of opening the database begins.
+    pub fn stage(&self, stage: RecoveryStage) {
+        let count = RecoveryStage::ALL.len();
+        self.done(&format!("{:>2} of {count}  {}", stage.number(), stage.name()));
     }
 
     /// Takes the bar away.

@@ -407,10 +407,9 @@ fn a_log_cut_anywhere_is_refused() {
 #[test]
 fn fields_that_lie_under_a_right_checksum_never_panic_or_hang() {
     for files in [stored_tiny(), stored_crashed()] {
-        let newest = if field(&files.data, 64) > field(&files.data, 4096 + 64) { 0 } else { 4096 };
-        let record = field(&files.data, newest + 96) as usize;
-        let record_len = files.data[record..].len().min(field(&files.data, newest + 104) as usize);
-        // A lie about what waits to be freed can only be told from the truth by walking the trees, which `check` does.
+        let (newest, range) = newest_record(&files.data);
+        let (record, record_len) = (range.start, range.len());
+        // Lies about what waits to be freed have a test of their own.
         let truthful = pending_list(&files.data[record..record + record_len]);
         let places = (12..128)
             .map(|at| newest + at)
@@ -419,10 +418,7 @@ fn fields_that_lie_under_a_right_checksum_never_panic_or_hang() {
             for bit in [0, 7] {
                 let mut data = files.data.clone();
                 data[at] ^= 1 << bit;
-                let checksum = crc32(&data[record..record + record_len]);
-                data[newest + 112..newest + 116].copy_from_slice(&checksum.to_le_bytes());
-                let checksum = crc32(&data[newest..newest + 252]);
-                data[newest + 252..newest + 256].copy_from_slice(&checksum.to_le_bytes());
+                make_checksums_right(&mut data, newest, record..record + record_len);
                 let storage = Files { data, log: files.log.clone() }.storage();
                 // The lie may be one that only the owner of the data could tell; but it ends in an answer or an error.
                 if let Ok(db) = open(&storage, options()) {
@@ -435,19 +431,42 @@ fn fields_that_lie_under_a_right_checksum_never_panic_or_hang() {
     }
 }
 
+/// Where what follows a root begins in a checkpoint record.
+fn root_end(record: &[u8], at: usize) -> usize {
+    at + if record[at] == 1 { 26 } else { 1 }
+}
+
+/// Where what follows a run begins.
+fn run_end(record: &[u8], at: usize) -> usize {
+    let at = root_end(record, root_end(record, at + 33)) + 1;
+    at + 1 + usize::from(record[at])
+}
+
 /// Where the list of extents that wait to be reused begins in a checkpoint record.
 fn pending_list(record: &[u8]) -> usize {
-    let root = |at: usize| at + if record[at] == 1 { 26 } else { 1 };
-    let mut at = root(2);
+    let mut at = root_end(record, 2);
     let runs = record[at];
     at += 1;
     for _ in 0..runs {
-        at = root(root(at + 17)) + 1;
-        at += 1 + usize::from(record[at]);
+        at = run_end(record, at);
     }
     at += 16;
     at += 1 + 48 * usize::from(record[at]) + 48;
     at + 1 + 12 * usize::from(record[at])
+}
+
+/// Where the newest superblock is, and the checkpoint record that it names.
+fn newest_record(data: &[u8]) -> (usize, std::ops::Range<usize>) {
+    let newest = if field(data, 64) > field(data, 4096 + 64) { 0 } else { 4096 };
+    let record = field(data, newest + 96) as usize;
+    (newest, record..data.len().min(record + field(data, newest + 104) as usize))
+}
+
+fn make_checksums_right(data: &mut [u8], superblock: usize, record: std::ops::Range<usize>) {
+    let checksum = crc32(&data[record]);
+    data[superblock + 112..superblock + 116].copy_from_slice(&checksum.to_le_bytes());
+    let checksum = crc32(&data[superblock..superblock + 252]);
+    data[superblock + 252..superblock + 256].copy_from_slice(&checksum.to_le_bytes());
 }
 
 fn field(bytes: &[u8], at: usize) -> u64 {
@@ -459,6 +478,83 @@ fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc: u32, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 })
     })
+}
+
+#[test]
+fn a_list_of_free_space_that_lies_under_a_right_checksum_ends_in_an_error_or_an_answer() {
+    let mut refused = 0;
+    for files in [stored_tiny(), stored_crashed()] {
+        let (newest, record) = newest_record(&files.data);
+        let list = pending_list(&files.data[record.clone()]);
+        let count = usize::from(files.data[record.start + list]);
+        assert!((1..128).contains(&count));
+        let mut lies: Vec<Vec<u8>> = Vec::new();
+        for at in list..list + 1 + 24 * count {
+            for bit in [0, 1, 6, 7] {
+                let mut data = files.data.clone();
+                data[record.start + at] ^= 1 << bit;
+                lies.push(data);
+            }
+        }
+        // Each sector but the superblocks', said to be free again and again.
+        for sector in 2..files.data.len() / 4096 {
+            let mut data = files.data.clone();
+            let entry = record.start + list + 1;
+            data[entry..entry + 8].copy_from_slice(&(4096 * sector as u64).to_le_bytes());
+            data[entry + 8..entry + 16].copy_from_slice(&64u64.to_le_bytes());
+            lies.push(data);
+        }
+        for mut data in lies {
+            make_checksums_right(&mut data, newest, record.clone());
+            let storage = Files { data, log: files.log.clone() }.storage();
+            let worked = open(&storage, options()).and_then(|db| {
+                let numbers = db.table(NUMBERS)?;
+                for key in 0..40 {
+                    numbers.put(key * 20, [key as u8; 900])?;
+                }
+                db.checkpoint()?;
+                db.compact()?;
+                db.check()?;
+                db.close()
+            });
+            if let Err(error) = worked {
+                honest(&error, "a lie about free space");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 50, "{refused}");
+}
+
+#[test]
+fn runs_in_a_wrong_order_are_reported_by_a_check() {
+    let files = stored_crashed();
+    let (newest, record) = newest_record(&files.data);
+    // Told the record, and where its two runs are.
+    type Change = dyn Fn(&mut [u8], std::ops::Range<usize>, std::ops::Range<usize>);
+    let problems = |change: &Change| {
+        let mut data = files.data.clone();
+        let bytes = &mut data[record.clone()];
+        let first = root_end(bytes, 2) + 1;
+        assert_eq!(bytes[first - 1], 2, "two runs");
+        let second = run_end(bytes, first);
+        let end = run_end(bytes, second);
+        change(bytes, first..second, second..end);
+        make_checksums_right(&mut data, newest, record.clone());
+        let mut read_only = options();
+        read_only.read_only = true;
+        let db = open(&Files { data, log: files.log.clone() }.storage(), read_only).unwrap();
+        db.check().unwrap().problems
+    };
+    assert_eq!(problems(&|_, _, _| {}), Vec::<String>::new());
+    let swapped = problems(&|bytes, first, second| bytes[first.start..second.end].rotate_left(first.len()));
+    assert!(swapped.len() == 1 && swapped[0].contains("which is not older"), "{swapped:?}");
+    // Numbers of commits that are not merged yet.
+    let newer = problems(&|bytes, first, _| bytes[first.start + 16..][..8].copy_from_slice(&1000u64.to_le_bytes()));
+    assert!(newer.len() == 1 && newer[0].contains("the trees hold commits 1 to"), "{newer:?}");
+    // The newer run says it has no records below a key any more; the older one has.
+    let cut = problems(&|bytes, first, _| bytes[first.end - 2] = 1);
+    assert!(cut.len() == 1 && cut[0].contains("up to which the older"), "{cut:?}");
 }
 
 #[test]

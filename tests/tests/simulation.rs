@@ -1,7 +1,10 @@
-//! The simulator accepts an engine that keeps its promises and notices each way of breaking one.
+//! The simulator accepts an engine that keeps its promises, ours first, and notices each way of breaking one.
+//!
+//! `cargo xtask sim` simulates for as long as one likes; here are always the same seeds, for some seconds.
 
 use lightning_db_tests::sim::damage::damage;
 use lightning_db_tests::sim::every_crash::every_crash;
+use lightning_db_tests::sim::lightning::Lightning;
 use lightning_db_tests::sim::plan::{Plan, Weather};
 use lightning_db_tests::sim::reference::{FLAWS, Reference};
 use lightning_db_tests::sim::run::run;
@@ -15,6 +18,39 @@ fn an_engine_that_keeps_its_promises_is_accepted_in_all_weathers() {
             run::<Reference>(&plan).unwrap_or_else(|failure| panic!("seed {seed}, {weather:?}: {failure:?}"));
         }
     }
+}
+
+#[test]
+fn the_engine_keeps_its_promises_in_all_weathers() {
+    let mut crashes = 0;
+    let mut faults = 0;
+    for (weather, seeds) in [(Weather::Fair, 0..60), (Weather::Crashes, 100..350), (Weather::Storm, 400..650)] {
+        for seed in seeds {
+            let plan = Plan::new(seed, 200, weather);
+            let stats =
+                run::<Lightning>(&plan).unwrap_or_else(|failure| panic!("seed {seed}, {weather:?}: {failure:?}"));
+            crashes += stats.crashes;
+            faults += stats.faults;
+        }
+    }
+    assert!(crashes > 1000 && faults > 1000, "{crashes} crashes, {faults} faults");
+}
+
+#[test]
+fn the_engine_survives_a_crash_at_any_io() {
+    for seed in 0..8 {
+        let stats = every_crash::<Lightning>(&Plan::new(seed, 25, Weather::Fair), 2).unwrap();
+        assert!(stats.crashes > 50, "{stats:?}");
+    }
+}
+
+#[test]
+fn the_engine_notices_damage_or_is_not_harmed() {
+    let mut noticed = 0;
+    for seed in 0..4 {
+        noticed += damage::<Lightning>(&Plan::new(seed, 60, Weather::Fair), 60).unwrap().noticed;
+    }
+    assert!(noticed > 20, "{noticed}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a key maps to in a layer.
 
 use crate::codec::bytes::{Reader, Writer};
+use crate::codec::checksum::{Checksum, Digest};
 use alloc::vec::Vec;
 
 /// A value as a layer stores it: inline bytes, a reference to an extent of its own, or a tombstone.
@@ -21,23 +22,33 @@ pub(crate) struct ValueRef {
     pub offset: u64,
     /// Length of the value in bytes (the extent is longer: block checksums follow).
     pub len: u64,
-    /// CRC-32 of the checksum table.
-    pub checksum: u32,
+    /// Of the checksum table.
+    pub checksum: Digest,
 }
 
 impl ValueRef {
+    /// Bytes of the encoding before the checksum.
+    const PLACE_LEN: usize = 16;
+
     /// Bytes of the encoding.
-    pub(crate) const ENCODED_LEN: usize = 20;
+    pub(crate) fn encoded_len(checksum: Checksum) -> usize {
+        Self::PLACE_LEN + checksum.width()
+    }
+
+    /// Whether an encoding may have this many bytes.
+    pub(crate) fn is_encoded_len(len: usize) -> bool {
+        Checksum::ALL.iter().any(|&checksum| len == Self::encoded_len(checksum))
+    }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u64(self.offset);
         out.put_u64(self.len);
-        out.put_u32(self.checksum);
+        self.checksum.encode(out);
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
-        let value = Self { offset: reader.u64()?, len: reader.u64()?, checksum: reader.u32()? };
-        reader.is_empty().then_some(value)
+        let (place, checksum) = bytes.split_at_checked(Self::PLACE_LEN)?;
+        let mut reader = Reader::new(place);
+        Some(Self { offset: reader.u64()?, len: reader.u64()?, checksum: Digest::from_bytes(checksum)? })
     }
 }

@@ -15,8 +15,8 @@ use super::snapshot::{ReadTable, Snapshot, TableInfo};
 use super::transaction::WriteTransaction;
 use crate::codec::slot::Slot;
 use crate::engine::{
-    self, Appended, CheckReport, Durability, Engine, Environment, OpenArguments, Progress, RecoveryReport,
-    RecoveryStage, Stats,
+    self, Appended, CheckReport, CompactionProgress, Durability, Engine, Environment, OpenArguments, Progress,
+    RecoveryReport, RecoveryStage, Stats,
 };
 use crate::env::{Storage, SyncTicket};
 use crate::error::{Error, Result};
@@ -207,7 +207,13 @@ impl Database {
 
     /// Merges everything into one tree, moves the end of the file down, and gives the space back to the platform.
     pub fn compact(&self) -> Result<()> {
-        self.shared.engine.compact()
+        self.compact_with(&mut |_| {})
+    }
+
+    /// Like [`compact`](Self::compact), and tells after each bounded step how far it is. On an asynchronous storage it is
+    /// called again after what it lacked was fetched, and goes on where it was.
+    pub fn compact_with(&self, progress: &mut dyn FnMut(&CompactionProgress)) -> Result<()> {
+        self.shared.engine.compact(progress)
     }
 
     /// Reads and verifies everything: checksums, structure, order, counts, and that every sector is accounted for.

@@ -1,6 +1,6 @@
 //! What an application chooses when it opens a database.
 
-use crate::engine::{Compression, Durability, EngineOptions};
+use crate::engine::{Checksum, Compression, Durability, EngineOptions};
 use crate::error::{Error, Result};
 use crate::log::LogConfig;
 
@@ -17,8 +17,10 @@ pub struct Options {
     pub memory_budget_bytes: usize,
     /// When commits are acknowledged, unless a transaction says otherwise.
     pub durability: Durability,
-    /// How leaves are stored.
+    /// How the leaves of a new database are compressed; one that exists stays as it was made.
     pub compression: Compression,
+    /// What proves the nodes and values of a new database; one that exists stays as it was made.
+    pub checksum: Checksum,
     /// The log file never grows beyond this; `None` leaves it to the memory budget.
     pub log_bytes_max: Option<u64>,
     /// The data file never grows beyond this.
@@ -42,6 +44,7 @@ impl Default for Options {
             memory_budget_bytes: 64 << 20,
             durability: Durability::Sync,
             compression: Compression::Lz4,
+            checksum: Checksum::Crc32,
             log_bytes_max: None,
             file_bytes_max: 1 << 46,
             memtable_bytes: None,
@@ -62,6 +65,7 @@ impl Options {
         options.create = self.create && !self.read_only;
         options.read_only = self.read_only;
         options.compression = self.compression;
+        options.checksum = self.checksum;
         options.file_bytes_max = self.file_bytes_max;
         options.inline_bytes_max = self.inline_bytes_max.clamp(64, 64 << 10);
         options.segment_bytes = self.log_segment_bytes;

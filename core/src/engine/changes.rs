@@ -37,14 +37,14 @@ pub(super) struct LayerChanges {
     ranges: VecDeque<KeyRange>,
     /// The points cursor stands inside the first range.
     sought: bool,
+    /// The points cursor is between two keys: what it stands on says nothing until it has arrived.
+    advancing: bool,
     /// Intervals are looked for from here.
     interval_from: Arc<[u8]>,
     /// The next interval, once looked up.
     interval: Option<Option<Interval>>,
     /// What `peek` showed last.
     peeked_interval: bool,
-    /// The points cursor is on its way to the next point, for which it lacked bytes: where it stands says nothing.
-    advancing: bool,
 }
 
 impl LayerChanges {
@@ -57,10 +57,10 @@ impl LayerChanges {
             interval_layers: make_layers(),
             ranges,
             sought: false,
+            advancing: false,
             interval_from,
             interval: None,
             peeked_interval: false,
-            advancing: false,
         }
     }
 
@@ -91,18 +91,18 @@ impl LayerChanges {
         Ok(Some((start, end)))
     }
 
-    fn advance_point(&mut self) -> Result<()> {
-        self.advancing = true;
-        self.points.next()?;
-        self.advancing = false;
+    /// Completes a move to the next point that lacked bytes.
+    fn arrive(&mut self) -> Result<()> {
+        if self.advancing {
+            self.points.next()?;
+            self.advancing = false;
+        }
         Ok(())
     }
 
     /// Brings cursor and interval up to date for the first range that has anything left.
     fn prepare(&mut self) -> Result<bool> {
-        if self.advancing {
-            self.advance_point()?;
-        }
+        self.arrive()?;
         loop {
             let Some(range) = self.ranges.front() else { return Ok(false) };
             if !self.sought {
@@ -149,7 +149,7 @@ impl Changes for LayerChanges {
 
     fn advance(&mut self) -> Result<()> {
         if self.advancing {
-            return self.advance_point();
+            return self.arrive();
         }
         if !self.prepare()? {
             return Ok(());
@@ -160,10 +160,11 @@ impl Changes for LayerChanges {
                 // Without end: there can be no other.
                 _ => self.interval = Some(None),
             }
-            Ok(())
         } else {
-            self.advance_point()
+            self.advancing = true;
+            self.arrive()?;
         }
+        Ok(())
     }
 }
 

@@ -8,11 +8,12 @@ use alloc::vec::Vec;
 
 use super::state::Engine;
 use super::values::{ValueReader, extent_of};
+use super::version::RunLayer;
 use crate::codec::slot::ValueRef;
 use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::space::{Extent, GRAIN_BYTES, RESERVED_SECTORS, SECTOR_BYTES};
-use crate::tree::{self, Damage, MergeMode, NodeRef, Root, Walk};
+use crate::tree::{self, Damage, MergeMode, NodeRef, TreeKind, Walk};
 
 /// What a check has looked at, and what it found wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,6 +133,30 @@ impl Visitor<'_> {
     }
 }
 
+/// What the runs say about themselves and cannot be so if every one is newer than all below it: later ones come from later
+/// commits, all of them from commits that are in the trees, and those that are partly merged are the oldest, cut at one key.
+fn wrong_order(runs: &[RunLayer], merged_sequence: u64) -> Vec<String> {
+    let mut problems = Vec::new();
+    let told = |layer: &RunLayer| format!("run {} (commits {:?})", layer.run.id, layer.run.sequences);
+    for layer in runs {
+        let sequences = &layer.run.sequences;
+        if sequences.is_empty() || *sequences.end() > merged_sequence {
+            problems.push(format!("{}: the trees hold commits 1 to {merged_sequence}", told(layer)));
+        }
+    }
+    for pair in runs.windows(2) {
+        let [above, below] = pair else { continue };
+        if below.run.sequences.end() >= above.run.sequences.start() {
+            problems.push(format!("{} lies above {}, which is not older", told(above), told(below)));
+        }
+        if above.merged_below.is_some() && above.merged_below != below.merged_below {
+            let what = "is merged up to a key, up to which the older";
+            problems.push(format!("{} {what} {} is not", told(above), told(below)));
+        }
+    }
+    problems
+}
+
 impl Engine {
     /// Verifies everything that storage holds. Holds background work off meanwhile; readers and writers go on.
     /// `NotResident` means: fetch and call again.
@@ -147,18 +172,21 @@ impl Engine {
             progress,
         };
         let layers = &version.layers;
-        let mut roots: Vec<(Root, MergeMode)> =
-            layers.base.into_iter().map(|root| (root, MergeMode::DropTombstones)).collect();
-        let runs = layers.runs.iter().flat_map(|layer| [layer.run.points, layer.run.intervals]).flatten();
-        roots.extend(runs.map(|root| (root, MergeMode::KeepTombstones)));
-        for (root, mode) in roots {
+        let mut roots = Vec::from([(layers.base, TreeKind::Base)]);
+        for layer in &layers.runs {
+            roots.extend([(layer.run.points, TreeKind::RunPoints), (layer.run.intervals, TreeKind::RunIntervals)]);
+        }
+        for (root, kind) in roots {
+            let Some(root) = root else { continue };
             visitor.report.entries += root.entries;
+            let mode = if kind == TreeKind::Base { MergeMode::DropTombstones } else { MergeMode::KeepTombstones };
             let mut walk = Walk::new(Some(root), mode);
-            while walk.step(&super::nodes::Uncached(&self.nodes), &mut visitor, self.options.step_entries)? {
+            while walk.step(&super::nodes::Uncached(&self.nodes, kind), &mut visitor, self.options.step_entries)? {
                 visitor.read_values()?;
             }
             visitor.read_values()?;
         }
+        visitor.report.problems.extend(wrong_order(&layers.runs, work.merged_sequence));
         // Values that only the log and a memtable name; their space is counted among what is in flight.
         let frozen = layers.frozen.iter().map(|frozen| &frozen.memtable);
         for memtable in core::iter::once(&version.memtable).chain(frozen) {

@@ -9,7 +9,7 @@ use super::maintenance::{Progress, Work};
 use super::record::CheckpointRecord;
 use super::state::{BarrierSlot, Engine};
 use super::version::Layers;
-use crate::codec::checksum::crc32;
+use crate::codec::checksum::Digest;
 use crate::env::{FileId, SyncTicket};
 use crate::error::{Error, Result};
 use crate::log::LogPosition;
@@ -43,7 +43,7 @@ pub(super) struct Checkpoint {
 #[derive(Debug)]
 struct Next {
     superblock: Superblock,
-    map_pages: Vec<(u64, u32)>,
+    map_pages: Vec<(u64, Digest)>,
     log: LogPosition,
     replay_start: LogPosition,
 }
@@ -137,7 +137,9 @@ impl Checkpoint {
     fn write(&mut self, engine: &Engine, work: &mut Work) -> Result<()> {
         work.leave_out(engine.storage())?;
         let layers = engine.version().layers.clone();
+        let checksum = engine.nodes.seal().checksum;
         let mut space = engine.space.lock();
+        space.map.require_consistent()?;
         let building = space.building;
         let old_record = work.superblock.record.0;
         if old_record.len > 0 {
@@ -166,7 +168,7 @@ impl Checkpoint {
                 map_pages[*page as usize] = Some(extent.offset);
             }
             let record = self.record(&layers, work, &space, &[]);
-            let page_bytes = 12 * space.map.page_count();
+            let page_bytes = (8 + checksum.width() as u64) * space.map.page_count();
             let need = record.encode().len() as u64 + page_bytes;
             if record_extent.is_none_or(|extent| extent.len < need) {
                 if let Some(small) = record_extent.take() {
@@ -192,7 +194,7 @@ impl Checkpoint {
                 Some(offset) => {
                     let mut image = space.page_image(page, work.under_way());
                     image.resize(SECTOR_BYTES as usize, 0);
-                    pages.push((offset, crc32(&[&image])));
+                    pages.push((offset, checksum.of(&[&image])));
                     images.push((offset, image));
                 }
                 None => match work.map_pages.get(page as usize) {
@@ -228,7 +230,7 @@ impl Checkpoint {
                 checkpoint: building,
                 sequence,
                 clean: self.clean,
-                record: (record_extent, crc32(&[&encoded])),
+                record: (record_extent, checksum.of(&[&encoded])),
                 file_bytes,
                 ..work.superblock.clone()
             },
@@ -244,7 +246,7 @@ impl Checkpoint {
         layers: &Layers,
         work: &Work,
         space: &super::state::Space,
-        pages: &[(u64, u32)],
+        pages: &[(u64, Digest)],
     ) -> CheckpointRecord {
         CheckpointRecord {
             base: layers.base,

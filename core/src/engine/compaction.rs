@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use super::changes::{KeyRange, LayerChanges};
 use super::flush::{IntervalEntries, merge_into, relocate_into};
@@ -13,7 +14,7 @@ use super::values::ValueMoves;
 use super::version::{Layers, Run, RunLayer};
 use crate::error::Result;
 use crate::space::Extent;
-use crate::tree::{Merge, MergeMode, MergeProgress, NodeRef, NodeSource, Root, TreeCursor};
+use crate::tree::{self, Merge, MergeMode, MergeProgress, NodeRef, NodeSource, Root, TreeKind};
 
 /// Steps' worth of entries that go into the base before the result is published.
 const CHUNK_STEPS: usize = 16;
@@ -80,7 +81,7 @@ impl MergeRuns {
                     RunsPhase::Points(self.changes(engine), merge_into(None, MergeMode::KeepTombstones, engine));
             }
             RunsPhase::Points(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents);
+                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunPoints);
                 let progress = merge.step(&*engine.nodes, changes, &mut sink, budget)?;
                 self.extents.free_values(&changes.take_hidden_values());
                 if let MergeProgress::Done(root) = progress {
@@ -90,7 +91,7 @@ impl MergeRuns {
                 }
             }
             RunsPhase::Intervals(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents);
+                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunIntervals);
                 if let MergeProgress::Done(root) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.intervals = root;
                     self.phase = RunsPhase::Free(FreeTrees::of_runs(&self.inputs));
@@ -106,10 +107,16 @@ impl MergeRuns {
         Ok(Progress::More)
     }
 
+    fn sequences(&self) -> RangeInclusive<u64> {
+        let all = || self.inputs.iter().map(|layer| &layer.run.sequences);
+        all().map(|range| *range.start()).min().unwrap_or(0)..=all().map(|range| *range.end()).max().unwrap_or(0)
+    }
+
     fn publish(&mut self, engine: &Engine, work: &mut Work) {
         work.next_run_id += 1;
         let run = Arc::new(Run {
             id: work.next_run_id,
+            sequences: self.sequences(),
             level: self.inputs.iter().map(|layer| layer.run.level).max().unwrap_or(0).saturating_add(1),
             points: self.points,
             intervals: self.intervals,
@@ -206,16 +213,8 @@ impl MergeToBase {
     fn chunk_end(&self, engine: &Engine, from: &[u8], entries: usize) -> Result<Option<Arc<[u8]>>> {
         let mut end: Option<Arc<[u8]>> = None;
         for root in self.participants.iter().flat_map(|layer| [layer.run.points, layer.run.intervals]).flatten() {
-            let mut cursor = TreeCursor::new(&*engine.nodes, Some(root));
-            cursor.seek(from)?;
-            for _ in 0..entries {
-                if cursor.entry().is_none() {
-                    break;
-                }
-                cursor.next()?;
-            }
-            if let Some((key, _)) = cursor.entry()
-                && end.as_ref().is_none_or(|end| key < &**end)
+            if let Some(key) = tree::key_after(&*engine.nodes, &root, from, entries as u64)?
+                && end.as_ref().is_none_or(|end| *key < **end)
             {
                 end = Some(Arc::from(key));
             }

@@ -16,7 +16,7 @@ use super::values::extent_of;
 use super::version::{Frozen, Layers, Run, RunLayer};
 use crate::codec::slot::Slot;
 use crate::error::Result;
-use crate::tree::{self, Change, Changes, Merge, MergeMode, MergeProgress, NodeSizes, Root};
+use crate::tree::{self, Change, Changes, Merge, MergeMode, MergeProgress, NodeSizes, Root, TreeKind};
 
 /// Changes are dense in a leaf when they are at least one for this many entries.
 const DENSE_PART: u64 = 4;
@@ -95,7 +95,7 @@ impl Flush {
                 }
             }
             Phase::RunPoints(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents);
+                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunPoints);
                 if let MergeProgress::Done(root) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.points = root;
                     let intervals = IntervalEntries::new(self.changes(&self.sparse));
@@ -103,7 +103,7 @@ impl Flush {
                 }
             }
             Phase::RunIntervals(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents);
+                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunIntervals);
                 if let MergeProgress::Done(intervals) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.publish(engine, work, intervals);
                     return Ok(Progress::Idle);
@@ -189,13 +189,14 @@ impl Flush {
     }
 
     fn publish(&mut self, engine: &Engine, work: &mut Work, intervals: Option<Root>) {
+        let sequences = work.merged_sequence + 1..=self.frozen.sequence;
         let run = (self.points.is_some() || intervals.is_some()).then(|| {
             let points = self.points.as_ref().map_or(0, |root| root.entries);
             let memtable = &self.frozen.memtable;
             let bytes = memtable.bytes() as u64 * points / (memtable.len() as u64).max(1);
             work.next_run_id += 1;
             RunLayer {
-                run: Arc::new(Run { id: work.next_run_id, level: 0, points: self.points, intervals, bytes }),
+                run: Arc::new(Run { id: work.next_run_id, sequences, level: 0, points: self.points, intervals, bytes }),
                 merged_below: None,
             }
         });

@@ -8,7 +8,7 @@ use crate::codec::slot::ValueRef;
 use crate::env::{FileId, Storage};
 use crate::error::Result;
 use crate::space::{Extent, GRAIN_BYTES};
-use crate::tree::{NodeRef, NodeSink};
+use crate::tree::{NodeRef, NodeSink, TreeKind};
 
 /// Nodes of one job go to storage in pieces of at most this size, or of one node.
 const GATHERED_BYTES_MAX: usize = 256 << 10;
@@ -95,26 +95,33 @@ impl JobExtents {
 pub(super) struct JobSink<'a> {
     engine: &'a Engine,
     extents: &'a mut JobExtents,
+    tree: TreeKind,
 }
 
 impl<'a> JobSink<'a> {
+    /// Of nodes of the base.
     pub(super) fn new(engine: &'a Engine, extents: &'a mut JobExtents) -> Self {
-        Self { engine, extents }
+        Self { engine, extents, tree: TreeKind::Base }
+    }
+
+    /// The same for nodes of another tree.
+    pub(super) fn of(self, tree: TreeKind) -> Self {
+        Self { tree, ..self }
     }
 }
 
 impl NodeSink for JobSink<'_> {
-    fn write(&mut self, stored: &[u8]) -> Result<NodeRef> {
-        let extent = self.engine.space.lock().map.allocate(stored.len() as u64)?;
+    fn write(&mut self, mut stored: Vec<u8>) -> Result<NodeRef> {
+        let (extent, checkpoint) = {
+            let mut space = self.engine.space.lock();
+            (space.map.allocate(stored.len() as u64)?, space.building)
+        };
         self.extents.written.push(extent);
         self.extents.bytes += extent.len;
         self.engine.nodes.invalidate(extent.offset);
-        self.extents.gathered.add(self.engine.storage(), extent.offset, stored)?;
-        Ok(NodeRef {
-            offset: extent.offset,
-            len: stored.len() as u32,
-            checksum: crate::codec::checksum::crc32(&[stored]),
-        })
+        let checksum = self.engine.nodes.seal().close(&mut stored, extent.offset, self.tree, checkpoint);
+        self.extents.gathered.add(self.engine.storage(), extent.offset, &stored)?;
+        Ok(NodeRef { offset: extent.offset, len: stored.len() as u32, checksum })
     }
 
     fn flush(&mut self) -> Result<()> {

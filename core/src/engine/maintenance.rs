@@ -11,6 +11,7 @@ use super::compaction::{MergeRuns, MergeToBase, Relocate};
 use super::flush::Flush;
 use super::job::JobExtents;
 use super::state::Engine;
+use crate::codec::checksum::Digest;
 use crate::env::Storage;
 use crate::error::{Error, Result};
 use crate::log::{Log, LogPosition, SealedSegment};
@@ -45,7 +46,7 @@ pub(super) struct Work {
     /// The newest durable superblock.
     pub superblock: Superblock,
     /// The pages of the space map as that superblock's record names them.
-    pub map_pages: Vec<(u64, u32)>,
+    pub map_pages: Vec<(u64, Digest)>,
     /// The log from here on is not in the trees.
     pub merged_log: LogPosition,
     /// Parts of the log before that a recovery cut, and that are not in the trees either.
@@ -381,11 +382,5 @@ impl Engine {
     pub(crate) fn freeze_now(&self) {
         let mut writer = self.writer.lock();
         self.freeze(&mut writer, usize::MAX);
-    }
-
-    /// Runs steps until there is nothing left to do.
-    pub(crate) fn run_until_idle(&self) -> Result<()> {
-        while self.step()? == Progress::More {}
-        Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod check;
 mod checkpoint;
 mod commit;
 mod compaction;
+mod compaction_progress;
 mod cursor;
 mod flush;
 mod job;
@@ -21,15 +22,18 @@ mod options;
 mod read;
 mod recent;
 mod record;
+mod recovery_stage;
 mod state;
 mod stats;
 mod values;
 mod version;
 
 pub use check::CheckReport;
+pub use compaction_progress::{CompactionProgress, CompactionStage};
 pub use maintenance::Progress;
-pub use open::{RecoveryReport, RecoveryStage};
-pub use options::{Compression, Durability};
+pub use open::RecoveryReport;
+pub use options::{Checksum, Compression, Durability};
+pub use recovery_stage::RecoveryStage;
 pub use state::Environment;
 pub use stats::{Latency, Stats};
 

@@ -5,11 +5,10 @@ use alloc::sync::Arc;
 use alloc::vec;
 
 use crate::cache::{CacheCounters, NodeCache, Pin};
-use crate::codec::checksum::crc32;
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
 use crate::tree::node::Node;
-use crate::tree::{self, Found, NodeRef, NodeSource, Root};
+use crate::tree::{self, Found, NodeRef, NodeSource, Root, Seal, TreeKind};
 
 /// No node is longer: a key and a value at their limits, and room.
 const NODE_BYTES_MAX: u32 = 1 << 20;
@@ -20,6 +19,7 @@ const NODE_OVERHEAD_BYTES: usize = 160;
 /// The resident nodes and the storage behind them.
 pub(crate) struct Nodes {
     storage: Arc<dyn Storage>,
+    seal: Seal,
     cache: NodeCache<Node>,
 }
 
@@ -30,12 +30,17 @@ impl core::fmt::Debug for Nodes {
 }
 
 impl Nodes {
-    pub(crate) fn new(storage: Arc<dyn Storage>, budget_bytes: usize) -> Self {
-        Self { storage, cache: NodeCache::new(budget_bytes) }
+    pub(crate) fn new(storage: Arc<dyn Storage>, seal: Seal, budget_bytes: usize) -> Self {
+        Self { storage, seal, cache: NodeCache::new(budget_bytes) }
     }
 
     pub(crate) fn storage(&self) -> &dyn Storage {
         &*self.storage
+    }
+
+    /// How nodes and values are proven.
+    pub(super) fn seal(&self) -> &Seal {
+        &self.seal
     }
 
     pub(crate) fn counters(&self) -> CacheCounters {
@@ -66,12 +71,9 @@ impl Nodes {
         }
         let mut stored = vec![0; reference.len as usize];
         read_exact(&*self.storage, reference.offset, &mut stored, "a node")?;
-        let checksum = crc32(&[&stored]);
-        if checksum != reference.checksum {
-            let what = format!(
-                "node of {} bytes: checksum {checksum:#010x}, expected {:#010x}",
-                reference.len, reference.checksum
-            );
+        let checksum = self.seal.digest(&stored, reference.offset);
+        if checksum != reference.checksum || !Seal::begins_with(&stored, checksum) {
+            let what = format!("node of {} bytes: checksum {checksum}, expected {}", reference.len, reference.checksum);
             return Err(Error::corrupt(FileId::Data, reference.offset, what));
         }
         Node::from_stored(stored).map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
@@ -120,12 +122,17 @@ pub(super) fn read_exact(storage: &dyn Storage, offset: u64, buf: &mut [u8], wha
     })
 }
 
-/// Reads every node from storage, whatever is resident: what a check must do.
-pub(super) struct Uncached<'a>(pub &'a Nodes);
+/// Reads every node of one tree from storage, whatever is resident: what a check must do.
+pub(super) struct Uncached<'a>(pub &'a Nodes, pub TreeKind);
 
 impl NodeSource for Uncached<'_> {
     fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
-        self.0.read_uncached(reference).map(Arc::new)
+        let node = self.0.read_uncached(reference)?;
+        if node.tree() != self.1 {
+            let what = format!("a node of another tree ({:?}) is referred to by one of {:?}", node.tree(), self.1);
+            return Err(Error::corrupt(FileId::Data, reference.offset, what));
+        }
+        Ok(Arc::new(node))
     }
 }
 

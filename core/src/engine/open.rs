@@ -7,59 +7,24 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::commit::{Durable, apply_operations};
+use super::compaction_progress::CompactionProgress;
 use super::maintenance::{Progress, Request, Task, Work};
 use super::nodes::{Nodes, read_exact};
 use super::options::EngineOptions;
 use super::recent::Recent;
 use super::record::CheckpointRecord;
+use super::recovery_stage::RecoveryStage;
 use super::state::{Engine, Environment, Space, Stopped, Tickets, Writer};
 use super::stats::Counters;
 use super::values::extent_of;
 use super::version::{Layers, MemtableValues, Version};
-use crate::codec::checksum::crc32;
 use crate::env::sync::Mutex;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogConfig, LogPosition, replay, was_begun};
 use crate::memtable::Memtable;
 use crate::space::{Extent, Features, GRAIN_BYTES, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
-
-/// What opening is doing, in this order. A clean database skips the stages of replay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RecoveryStage {
-    /// Reading both superblocks.
-    Superblocks,
-    /// Reading the checkpoint record.
-    CheckpointRecord,
-    /// Reading the pages of the space map.
-    SpaceMap,
-    /// Reading the log and applying its commits.
-    ReplayLog,
-    /// Marking values that the log names as in use.
-    ReserveValues,
-    /// Opening a fresh log segment.
-    StartLog,
-    /// Writing a checkpoint that names what was recovered.
-    Checkpoint,
-    /// Open.
-    Done,
-}
-
-impl RecoveryStage {
-    /// A name for people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Superblocks => "read superblocks",
-            Self::CheckpointRecord => "read checkpoint record",
-            Self::SpaceMap => "read space map",
-            Self::ReplayLog => "replay log",
-            Self::ReserveValues => "reserve values",
-            Self::StartLog => "start log",
-            Self::Checkpoint => "write checkpoint",
-            Self::Done => "done",
-        }
-    }
-}
+use crate::tree::Seal;
 
 /// What opening found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,7 +57,7 @@ impl Engine {
         progress(RecoveryStage::Superblocks);
         let opened = match SuperblockSlots::read(&*storage)? {
             SuperblockSlots::Found { newest, alone } => recover(storage, env, options, *newest, alone, progress)?,
-            SuperblockSlots::Empty => create(storage, env, options)?,
+            SuperblockSlots::Empty => create(storage, env, options, progress)?,
         };
         progress(RecoveryStage::Done);
         Ok(opened)
@@ -108,7 +73,7 @@ impl Engine {
                 None => {}
             }
         }
-        self.carry_out(Request::Close, |work| {
+        let plan = |work: &mut Work| {
             work.merge_all = self.merging_all_pays();
             work.plan.extend([
                 Task::Checkpoint,
@@ -116,7 +81,8 @@ impl Engine {
                 Task::Shrink { rounds: 2, gain_part: 12 },
                 Task::CleanCheckpoint,
             ]);
-        })?;
+        };
+        self.carry_out(Request::Close, plan, &mut || {})?;
         if !self.work.lock().superblock.clean {
             return Err(Error::invalid("the database was written to while it was being closed; close it again"));
         }
@@ -131,10 +97,11 @@ impl Engine {
 
     /// Freezes and merges until the database is one tree, and makes that durable. Restartable.
     pub(crate) fn settle(&self) -> Result<()> {
-        self.carry_out(Request::Settle, |work| {
+        let plan = |work: &mut Work| {
             work.merge_all = true;
             work.plan.push_back(Task::Checkpoint);
-        })?;
+        };
+        self.carry_out(Request::Settle, plan, &mut || {})?;
         match self.writer.lock().log.as_mut() {
             Some(log) => log.trim(self.storage()),
             None => Ok(()),
@@ -142,8 +109,8 @@ impl Engine {
     }
 
     /// Merges everything, moves the end of the file down, and cuts it. Restartable.
-    pub(crate) fn compact(&self) -> Result<()> {
-        self.carry_out(Request::Compact, |work| {
+    pub(crate) fn compact(&self, progress: &mut dyn FnMut(&CompactionProgress)) -> Result<()> {
+        let plan = |work: &mut Work| {
             work.merge_all = true;
             work.plan.extend([
                 Task::Checkpoint,
@@ -151,20 +118,26 @@ impl Engine {
                 Task::Shrink { rounds: 4, gain_part: u64::MAX },
                 Task::Checkpoint,
             ]);
-        })?;
+        };
+        self.carry_out(Request::Compact, plan, &mut || progress(&self.compaction_progress()))?;
         self.cut_file()
     }
 
     /// Plans what was asked for and runs until nothing is left to do. Called again after `NotResident` or `Pending` it
     /// goes on with what it planned then.
-    fn carry_out(&self, request: Request, plan: impl FnOnce(&mut Work)) -> Result<()> {
+    fn carry_out(&self, request: Request, plan: impl FnOnce(&mut Work), progress: &mut dyn FnMut()) -> Result<()> {
         if self.work.lock().request != Some(request) {
             self.freeze_now();
             let mut work = self.work.lock();
             work.request = Some(request);
             plan(&mut work);
         }
-        let result = self.run_until_idle();
+        let result = loop {
+            match self.step() {
+                Ok(Progress::More) => progress(),
+                result => break result.map(drop),
+            }
+        };
         if !matches!(&result, Err(error) if error.not_resident().is_some() || matches!(error, Error::Pending(_))) {
             self.work.lock().request = None;
         }
@@ -213,7 +186,12 @@ impl Engine {
     }
 }
 
-fn create(storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -> Result<(Engine, RecoveryReport)> {
+fn create(
+    storage: Arc<dyn Storage>,
+    env: Environment,
+    options: EngineOptions,
+    progress: &mut dyn FnMut(RecoveryStage),
+) -> Result<(Engine, RecoveryReport)> {
     if options.read_only || !options.create {
         return Err(Error::NotADatabase {
             found: format!("{} is empty, and this open may not create a database", storage.name()),
@@ -223,7 +201,7 @@ fn create(storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -
     env.entropy.fill(&mut database_id);
     let superblock = Superblock {
         database_id,
-        features: Features(Features::LZ4),
+        features: Features::new(options.compression, options.checksum),
         incarnation: random(&env),
         parent: (0, 0),
         checkpoint: 0,
@@ -231,9 +209,10 @@ fn create(storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -
         created_ms: env.clock.wall_ms(),
         clean: false,
         segment_bytes: options.segment_bytes,
-        record: (Extent { offset: 0, len: 0 }, 0),
+        record: (Extent { offset: 0, len: 0 }, options.checksum.of(&[])),
         file_bytes: 0,
     };
+    progress(RecoveryStage::StartLog);
     let log = Log::create(&*storage, log_config(&superblock, &options), LogPosition::fresh(1, 0))?;
     let space = SpaceMap::new(options.file_bytes_max);
     let state = State {
@@ -252,7 +231,7 @@ fn create(storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -
         superblock,
     };
     let engine = state.into_engine(storage, env, options);
-    engine.first_checkpoint(true)?;
+    engine.first_checkpoint(true, progress)?;
     Ok((engine, RecoveryReport { created: true, clean: true, ..RecoveryReport::default() }))
 }
 
@@ -270,6 +249,10 @@ fn recover(
             format!("the file has {data_bytes} bytes, its superblock says {}: it was cut", superblock.file_bytes);
         return Err(Error::corrupt(FileId::Data, data_bytes, what));
     }
+    // What was chosen when the database was made stays.
+    let mut options = options;
+    options.compression = superblock.features.compression();
+    options.checksum = superblock.features.checksum();
     progress(RecoveryStage::CheckpointRecord);
     let record = read_record(&*storage, &superblock)?;
     progress(RecoveryStage::SpaceMap);
@@ -277,9 +260,11 @@ fn recover(
         let what = format!("the checkpoint record is of a file of {} sectors, the superblock is not", record.sectors);
         return Err(Error::corrupt(FileId::Data, superblock.record.0.offset, what));
     }
-    let mut map = read_map(&*storage, &record, options.file_bytes_max)?;
+    let mut map = read_map(&*storage, &record, &options)?;
 
-    progress(RecoveryStage::ReplayLog);
+    progress(RecoveryStage::VerifySpace);
+    require_in_use(&map, &record, &superblock)?;
+
     let mut memtable = Memtable::new();
     let mut values = MemtableValues::default();
     // A superblock that says the log is not needed is believed only if none can have come after it: had the next session's
@@ -291,6 +276,7 @@ fn recover(
     let end = if clean {
         None
     } else {
+        progress(RecoveryStage::ReplayLog);
         let end = replay(&*storage, superblock.database_id, &record.sealed, record.log, &mut |commit| {
             if commit.sequence > sequence {
                 if !apply_operations(&mut memtable, commit.operations(), commit.sequence, &mut values) {
@@ -302,6 +288,7 @@ fn recover(
             }
             Ok(())
         })?;
+        progress(RecoveryStage::JudgeLog);
         if end.checkpoint > superblock.checkpoint {
             let what = format!(
                 "the log was written after checkpoint {}, but the newest intact superblock is {}",
@@ -316,20 +303,20 @@ fn recover(
         Some(end)
     };
 
-    progress(RecoveryStage::ReserveValues);
+    progress(RecoveryStage::ReleaseSpace);
     // What was reusable once this checkpoint was durable has perhaps been reused, for values that only the log names.
-    require_in_use(&map, &record, &superblock)?;
     let mut pending = PendingFrees::from_record(record.pending.clone());
     pending.release(&mut map, superblock.checkpoint, &[]);
+    progress(RecoveryStage::ReserveValues);
     for value in &values.all {
         map.reserve(extent_of(value))?;
     }
 
-    progress(RecoveryStage::StartLog);
     let mut sealed = Vec::new();
     let mut log = None;
     let mut position = record.log;
     if !options.read_only {
+        progress(RecoveryStage::StartLog);
         let config = log_config(&superblock, &options);
         let opened = match &end {
             None => Log::create(&*storage, config, record.log)?,
@@ -367,8 +354,7 @@ fn recover(
     let read_only = options.read_only;
     let engine = state.into_engine(storage, env, options);
     if !read_only {
-        progress(RecoveryStage::Checkpoint);
-        engine.first_checkpoint(false)?;
+        engine.first_checkpoint(false, progress)?;
     }
     Ok((engine, report))
 }
@@ -432,8 +418,9 @@ impl State {
             node_bytes_written: 0,
             superblock: self.superblock,
         };
+        let seal = Seal { checksum: options.checksum, database_id: work.superblock.database_id };
         Engine {
-            nodes: Arc::new(Nodes::new(storage, options.cache_bytes)),
+            nodes: Arc::new(Nodes::new(storage, seal, options.cache_bytes)),
             env,
             counters: Counters::default(),
             visible: Mutex::new(Arc::new(version)),
@@ -466,12 +453,15 @@ impl State {
 impl Engine {
     /// Makes the log's new beginning part of a durable checkpoint before anything is acknowledged. Where the platform
     /// completes barriers later, the job goes on with the next steps, and commits wait for it.
-    fn first_checkpoint(&self, creates: bool) -> Result<()> {
+    fn first_checkpoint(&self, creates: bool, progress: &mut dyn FnMut(RecoveryStage)) -> Result<()> {
         // The log must be durable before a superblock names it.
+        progress(RecoveryStage::SyncLog);
         let mut work = self.work.lock();
         work.checkpoint = Some(super::checkpoint::Checkpoint::first(creates));
+        let mut log_is_synced = false;
         while work.checkpoint.is_some() {
             match self.step_in(&mut work) {
+                Ok(_) if !core::mem::replace(&mut log_is_synced, true) => progress(RecoveryStage::Checkpoint),
                 Ok(_) => {}
                 Err(Error::Pending(_)) => {
                     self.opening.store(true, Ordering::Release);
@@ -494,18 +484,18 @@ fn read_record(storage: &dyn Storage, superblock: &Superblock) -> Result<Checkpo
     }
     let mut bytes = vec![0; extent.len as usize];
     read_exact(storage, extent.offset, &mut bytes, "the checkpoint record")?;
-    if crc32(&[&bytes]) != checksum {
+    if checksum.kind().of(&[&bytes]) != checksum {
         return Err(Error::corrupt(FileId::Data, extent.offset, "the checkpoint record is damaged"));
     }
-    CheckpointRecord::decode(&bytes, extent.offset)
+    CheckpointRecord::decode(&bytes, extent.offset, checksum.kind())
 }
 
-fn read_map(storage: &dyn Storage, record: &CheckpointRecord, limit_bytes: u64) -> Result<SpaceMap> {
+fn read_map(storage: &dyn Storage, record: &CheckpointRecord, options: &EngineOptions) -> Result<SpaceMap> {
     let mut counts = Vec::new();
     let mut page = vec![0; SECTOR_BYTES as usize];
     for &(offset, checksum) in &record.map_pages {
         read_exact(storage, offset, &mut page, "a page of the space map")?;
-        if crc32(&[&page]) != checksum {
+        if options.checksum.of(&[&page]) != checksum {
             return Err(Error::corrupt(FileId::Data, offset, "a page of the space map is damaged"));
         }
         counts.extend_from_slice(&page);
@@ -514,7 +504,7 @@ fn read_map(storage: &dyn Storage, record: &CheckpointRecord, limit_bytes: u64) 
         return Err(Error::corrupt(FileId::Data, 0, "the space map describes fewer sectors than the file has"));
     }
     counts.truncate(record.sectors as usize);
-    SpaceMap::from_counts(counts, limit_bytes)
+    SpaceMap::from_counts(counts, options.file_bytes_max)
 }
 
 /// What is freed sooner or later whatever the trees hold must be in use, each grain once; otherwise the map and the record

@@ -1,5 +1,6 @@
 //! Sizes and limits of one engine, derived from the options an application gives.
 
+pub use crate::codec::checksum::Checksum;
 pub use crate::codec::compress::Compression;
 
 /// When a commit is acknowledged.
@@ -42,6 +43,7 @@ pub(crate) struct EngineOptions {
     /// One transaction's changes.
     pub transaction_bytes_max: usize,
     pub compression: Compression,
+    pub checksum: Checksum,
     /// Entries a step of background work handles.
     pub step_entries: usize,
 }
@@ -63,6 +65,7 @@ impl EngineOptions {
             file_bytes_max: 1 << 46,
             transaction_bytes_max: (memtable_bytes).max(1 << 20),
             compression: Compression::default(),
+            checksum: Checksum::default(),
             step_entries: 4096,
         }
     }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::version::{Run, RunLayer};
 use crate::codec::bytes::{Reader, Writer};
+use crate::codec::checksum::{Checksum, Digest};
 use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::{LogPosition, SealedSegment};
@@ -32,8 +33,8 @@ pub(crate) struct CheckpointRecord {
     pub time_ms: u64,
     /// Sectors of the data file.
     pub sectors: u64,
-    /// The pages of the space map, in order: offset and CRC-32.
-    pub map_pages: Vec<(u64, u32)>,
+    /// The pages of the space map, in order: offset and checksum.
+    pub map_pages: Vec<(u64, Digest)>,
     /// Extents that wait to be reused.
     pub pending: Vec<PendingFree>,
 }
@@ -46,6 +47,8 @@ impl CheckpointRecord {
         out.put_varint(self.runs.len() as u64);
         for layer in &self.runs {
             out.put_u64(layer.run.id);
+            out.put_u64(*layer.run.sequences.start());
+            out.put_u64(*layer.run.sequences.end());
             out.put_u8(layer.run.level);
             out.put_u64(layer.run.bytes);
             put_root(&mut out, layer.run.points.as_ref());
@@ -65,7 +68,7 @@ impl CheckpointRecord {
         out.put_varint(self.map_pages.len() as u64);
         for &(offset, checksum) in &self.map_pages {
             out.put_u64(offset);
-            out.put_u32(checksum);
+            checksum.encode(&mut out);
         }
         out.put_varint(self.pending.len() as u64);
         for free in &self.pending {
@@ -82,21 +85,29 @@ impl CheckpointRecord {
     }
 
     /// Reads a record whose checksum was verified; zeros fill its extent. `offset` is where it lies, for the error.
-    pub(crate) fn decode(bytes: &[u8], offset: u64) -> Result<Self> {
+    pub(crate) fn decode(bytes: &[u8], offset: u64, checksum: Checksum) -> Result<Self> {
         let mut reader = Reader::new(bytes);
-        Self::decode_from(&mut reader)
+        Self::decode_from(&mut reader, checksum)
             .filter(|_| reader.take(reader.remaining()).is_some_and(|rest| rest.iter().all(|&byte| byte == 0)))
             .ok_or_else(|| Error::corrupt(FileId::Data, offset, "the checkpoint record is malformed"))
     }
 
-    fn decode_from(reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode_from(reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
         if reader.u16()? != RECORD_VERSION {
             return None;
         }
-        let base = take_root(reader)?;
+        let base = take_root(reader, checksum)?;
         let runs = list(reader, |reader| {
-            let (id, level, bytes) = (reader.u64()?, reader.u8()?, reader.u64()?);
-            let run = Run { id, level, bytes, points: take_root(reader)?, intervals: take_root(reader)? };
+            let (id, sequences) = (reader.u64()?, reader.u64()?..=reader.u64()?);
+            let (level, bytes) = (reader.u8()?, reader.u64()?);
+            let run = Run {
+                id,
+                sequences,
+                level,
+                bytes,
+                points: take_root(reader, checksum)?,
+                intervals: take_root(reader, checksum)?,
+            };
             let bounded = reader.u8()? != 0;
             let merged_below = reader.prefixed()?;
             Some(RunLayer { run: Arc::new(run), merged_below: bounded.then(|| Arc::from(merged_below)) })
@@ -110,7 +121,7 @@ impl CheckpointRecord {
             log: LogPosition::decode(reader)?,
             time_ms: reader.u64()?,
             sectors: reader.u64()?,
-            map_pages: list(reader, |reader| Some((reader.u64()?, reader.u32()?)))?,
+            map_pages: list(reader, |reader| Some((reader.u64()?, Digest::decode(reader, checksum)?)))?,
             pending: list(reader, |reader| {
                 let extent = Extent { offset: reader.u64()?, len: reader.u64()? };
                 Some(PendingFree { extent, checkpoint: reader.u64()?, readable: 0..0 })
@@ -136,18 +147,18 @@ fn put_root(out: &mut Vec<u8>, root: Option<&Root>) {
             out.put_u8(1);
             out.put_u64(root.node.offset);
             out.put_u32(root.node.len);
-            out.put_u32(root.node.checksum);
+            root.node.checksum.encode(out);
             out.put_u8(root.height);
             out.put_u64(root.entries);
         }
     }
 }
 
-fn take_root(reader: &mut Reader<'_>) -> Option<Option<Root>> {
+fn take_root(reader: &mut Reader<'_>, checksum: Checksum) -> Option<Option<Root>> {
     Some(match reader.u8()? {
         0 => None,
         1 => Some(Root {
-            node: NodeRef { offset: reader.u64()?, len: reader.u32()?, checksum: reader.u32()? },
+            node: NodeRef { offset: reader.u64()?, len: reader.u32()?, checksum: Digest::decode(reader, checksum)? },
             height: reader.u8()?,
             entries: reader.u64()?,
         }),

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use super::options::{Checksum, Compression};
 use super::state::Engine;
 
 /// A count of events.
@@ -94,6 +95,10 @@ pub struct Stats {
     pub sequence: u64,
     /// The newest durable checkpoint.
     pub checkpoint: u64,
+    /// How leaves are compressed.
+    pub compression: Compression,
+    /// What proves nodes and values.
+    pub checksum: Checksum,
     /// Records in the bottom tree.
     pub base_entries: u64,
     /// Runs above it, and their entries.
@@ -167,6 +172,8 @@ impl Engine {
         Stats {
             sequence: version.sequence,
             checkpoint,
+            compression: self.options.compression,
+            checksum: self.options.checksum,
             base_entries: layers.base.as_ref().map_or(0, |root| root.entries),
             runs: layers.runs.len() as u64,
             run_entries: layers.runs.iter().map(|layer| layer.run.entries()).sum(),

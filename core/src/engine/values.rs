@@ -1,7 +1,7 @@
 //! Values above the inline threshold: each in an extent of its own, streamed in and out, verified block by block.
 //!
-//! An extent holds the value's bytes and then one CRC-32 for each block of 64 KiB; the reference holds the CRC-32 of that
-//! table. So a part of a value is verified without reading the rest.
+//! An extent holds the value's bytes and then one checksum for each block of 64 KiB; the reference holds the checksum of
+//! that table. So a part of a value is verified without reading the rest.
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::nodes::{Nodes, read_exact};
 use super::options::VALUE_BYTES_MAX;
 use super::state::Engine;
-use crate::codec::checksum::crc32;
+use crate::codec::checksum::{Checksum, Digest};
 use crate::codec::slot::{Slot, ValueRef};
 use crate::env::FileId;
 use crate::error::{Error, Result};
@@ -22,19 +22,20 @@ use crate::tree::{Root, TreeCursor};
 /// Bytes that one checksum covers.
 pub(crate) const BLOCK_BYTES: usize = 64 << 10;
 
-fn table_bytes(len: u64) -> u64 {
-    len.div_ceil(BLOCK_BYTES as u64) * 4
+fn table_bytes(len: u64, checksum: Checksum) -> u64 {
+    len.div_ceil(BLOCK_BYTES as u64) * checksum.width() as u64
 }
 
 /// The space a value occupies.
 pub(super) fn extent_of(value: &ValueRef) -> Extent {
-    Extent { offset: value.offset, len: value.len + table_bytes(value.len) }
+    Extent { offset: value.offset, len: value.len + table_bytes(value.len, value.checksum.kind()) }
 }
 
 /// Writes one value of a length known in advance, in pieces of any size.
 #[derive(Debug)]
 pub(crate) struct ValueWriter {
     extent: Extent,
+    checksum: Checksum,
     len: u64,
     written: u64,
     block: Vec<u8>,
@@ -51,8 +52,9 @@ impl ValueWriter {
                 limit: VALUE_BYTES_MAX,
             });
         }
-        let extent = engine.space.lock().allocate_value(len + table_bytes(len))?;
-        Ok(Self { extent, len, written: 0, block: Vec::new(), table: Vec::new() })
+        let checksum = engine.nodes.seal().checksum;
+        let extent = engine.space.lock().allocate_value(len + table_bytes(len, checksum))?;
+        Ok(Self { extent, checksum, len, written: 0, block: Vec::new(), table: Vec::new() })
     }
 
     /// Appends bytes. More than the length announced is an error.
@@ -74,7 +76,7 @@ impl ValueWriter {
 
     fn flush_block(&mut self, engine: &Engine) -> Result<()> {
         engine.storage().write_at(FileId::Data, self.extent.offset + self.written, &self.block)?;
-        self.table.extend_from_slice(&crc32(&[&self.block]).to_le_bytes());
+        self.checksum.of(&[&self.block]).encode(&mut self.table);
         self.written += self.block.len() as u64;
         self.block.clear();
         Ok(())
@@ -91,7 +93,7 @@ impl ValueWriter {
             return Err(Error::Invalid { what });
         }
         engine.storage().write_at(FileId::Data, self.extent.offset + self.len, &self.table)?;
-        Ok(ValueRef { offset: self.extent.offset, len: self.len, checksum: crc32(&[&self.table]) })
+        Ok(ValueRef { offset: self.extent.offset, len: self.len, checksum: self.checksum.of(&[&self.table]) })
     }
 
     /// Gives the space back.
@@ -181,10 +183,11 @@ impl ValueReader {
                 format!("a reference claims a value of {} bytes", value.len),
             ));
         }
+        let checksum = value.checksum.kind();
         if self.table.is_none() {
-            let mut table = vec![0; table_bytes(value.len) as usize];
+            let mut table = vec![0; table_bytes(value.len, checksum) as usize];
             read_exact(self.nodes.storage(), value.offset + value.len, &mut table, "a value's checksums")?;
-            if crc32(&[&table]) != value.checksum {
+            if checksum.of(&[&table]) != value.checksum {
                 return Err(Error::corrupt(
                     FileId::Data,
                     value.offset + value.len,
@@ -197,9 +200,9 @@ impl ValueReader {
         let len = (value.len - start).min(BLOCK_BYTES as u64) as usize;
         let mut block = vec![0; len];
         read_exact(self.nodes.storage(), value.offset + start, &mut block, "a value")?;
-        let expected =
-            self.table.as_ref().and_then(|table| table.get(index as usize * 4..)?.first_chunk::<4>().copied());
-        if expected.map(u32::from_le_bytes) != Some(crc32(&[&block])) {
+        let (width, index_bytes) = (checksum.width(), index as usize * checksum.width());
+        let expected = self.table.as_ref().and_then(|table| table.get(index_bytes..index_bytes + width));
+        if expected.and_then(Digest::from_bytes) != Some(checksum.of(&[&block])) {
             return Err(Error::corrupt(FileId::Data, value.offset + start, "a block of a value is damaged"));
         }
         self.block = Some((index, block));

@@ -5,6 +5,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use crate::codec::slot::ValueRef;
 use crate::log::LogPosition;
@@ -60,8 +61,11 @@ pub(crate) struct MemtableValues {
 /// An immutable tree of changes over the base: points (tombstones too) and deleted intervals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
-    /// Distinguishes runs within one database; larger is newer.
+    /// Distinguishes runs within one database; larger was made later.
     pub id: u64,
+    /// The commits its records come from: from the first of its oldest memtable to the last of its newest. Its changes
+    /// are not all of theirs: what was dense went into the base.
+    pub sequences: RangeInclusive<u64>,
     /// How often its records were merged among runs.
     pub level: u8,
     /// Points by key.

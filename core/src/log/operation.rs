@@ -7,15 +7,17 @@
 //! | byte | operation | fields |
 //! |---|---|---|
 //! | 1 | put | key, value |
-//! | 2 | put of a value in its own extent | key, 20 bytes of [`ValueRef`] |
+//! | 2 | put of a value in its own extent, with a CRC-32 | key, 20 bytes of [`ValueRef`] |
 //! | 3 | delete | key |
 //! | 4 | delete of a range | first key, first key not in it |
 //! | 5 | delete of a range to the end | first key |
+//! | 6 | put of a value in its own extent, with a hash | key, 32 bytes of [`ValueRef`] |
 
 use alloc::format;
 use alloc::vec::Vec;
 
 use crate::codec::bytes::{Reader, Writer};
+use crate::codec::checksum::Checksum;
 use crate::codec::slot::ValueRef;
 use crate::env::FileId;
 use crate::error::{Error, Result};
@@ -25,6 +27,8 @@ const PUT_EXTENT: u8 = 2;
 const DELETE: u8 = 3;
 const DELETE_RANGE: u8 = 4;
 const DELETE_FROM: u8 = 5;
+#[cfg(feature = "blake3")]
+const PUT_HASHED_EXTENT: u8 = 6;
 
 const HAS_REQUEST: u8 = 1;
 
@@ -97,7 +101,11 @@ impl<'a> OperationWriter<'a> {
     }
 
     pub(crate) fn put_extent(&mut self, key: &[u8], value: ValueRef) {
-        self.out.put_u8(PUT_EXTENT);
+        self.out.put_u8(match value.checksum.kind() {
+            Checksum::Crc32 => PUT_EXTENT,
+            #[cfg(feature = "blake3")]
+            Checksum::Blake3 => PUT_HASHED_EXTENT,
+        });
         self.out.put_prefixed(key);
         value.encode(self.out);
     }
@@ -164,7 +172,12 @@ impl<'a> Operations<'a> {
             PUT => Operation::Put { key: reader.prefixed()?, value: reader.prefixed()? },
             PUT_EXTENT => Operation::PutExtent {
                 key: reader.prefixed()?,
-                value: ValueRef::decode(reader.take(ValueRef::ENCODED_LEN)?)?,
+                value: ValueRef::decode(reader.take(ValueRef::encoded_len(Checksum::Crc32))?)?,
+            },
+            #[cfg(feature = "blake3")]
+            PUT_HASHED_EXTENT => Operation::PutExtent {
+                key: reader.prefixed()?,
+                value: ValueRef::decode(reader.take(ValueRef::encoded_len(Checksum::Blake3))?)?,
             },
             DELETE => Operation::Delete { key: reader.prefixed()? },
             DELETE_RANGE => Operation::DeleteRange { start: reader.prefixed()?, end: Some(reader.prefixed()?) },
@@ -198,7 +211,11 @@ mod tests {
 
     #[test]
     fn every_operation_comes_back() {
-        let value = ValueRef { offset: 1 << 40, len: 9, checksum: 7 };
+        Checksum::ALL.iter().for_each(|&checksum| comes_back(checksum));
+    }
+
+    fn comes_back(checksum: Checksum) {
+        let value = ValueRef { offset: 1 << 40, len: 9, checksum: checksum.of(&[b"x"]) };
         let request = RequestId { client: u128::MAX - 5, number: 300 };
         let mut payload = alloc::vec![1, 2, 3];
         let mut writer = OperationWriter::begin(&mut payload, 1_700_000_000_000, Some(request));

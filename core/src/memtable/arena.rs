@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn every_kind_of_record_reads_as_it_was_written() {
         let mut records = Records::new(Arc::new(Arena::new()));
-        let reference = ValueRef { offset: u64::MAX, len: 1 << 40, checksum: 7 };
+        let reference = ValueRef { offset: u64::MAX, len: 1 << 40, checksum: crate::codec::checksum::Digest::Crc32(7) };
         let entries = [
             inline(b"", b"", 0),
             inline(b"key", b"value", u64::MAX),

@@ -214,7 +214,7 @@ fn any_key() -> impl Strategy<Value = Vec<u8>> {
 fn any_content() -> impl Strategy<Value = Content> {
     prop_oneof![
         3 => prop::collection::vec(any::<u8>(), 0..20).prop_map(Content::Inline),
-        1 => any::<(u64, u64, u32)>().prop_map(|(offset, len, checksum)| Content::Extent(ValueRef { offset, len, checksum })),
+        1 => any::<(u64, u64, u32)>().prop_map(|(offset, len, checksum)| Content::Extent(ValueRef { offset, len, checksum: crate::codec::checksum::Digest::Crc32(checksum) })),
         1 => Just(Content::Tombstone),
     ]
 }

@@ -1,6 +1,7 @@
 //! Which sectors of the data file are in use, and allocation among the rest.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::vec::Vec;
 
 use crate::env::FileId;
@@ -55,6 +56,8 @@ pub(crate) struct SpaceMap {
     dirty_pages: BTreeSet<u64>,
     /// Largest file length allowed, in sectors.
     limit_sectors: u64,
+    /// What was given back though it was not in use.
+    released_twice: Option<Extent>,
 }
 
 impl SpaceMap {
@@ -67,6 +70,7 @@ impl SpaceMap {
             window: 0..0,
             dirty_pages: BTreeSet::new(),
             limit_sectors: limit_bytes / SECTOR_BYTES,
+            released_twice: None,
         };
         map.used.resize(RESERVED_SECTORS as usize, FULL);
         map.dirty_pages.insert(0);
@@ -213,7 +217,9 @@ impl SpaceMap {
     /// Gives an extent back for reuse. The caller has waited until no valid superblock, snapshot or log needs it.
     pub(crate) fn release(&mut self, extent: Extent) {
         let counted = self.count(extent, |count, by| count.checked_sub(by));
-        debug_assert!(counted, "released twice: {extent:?}");
+        if !counted {
+            self.released_twice.get_or_insert(extent);
+        }
         let grains = extent.grains();
         for sector in grains.start / GRAINS_PER_SECTOR..grains.end.div_ceil(GRAINS_PER_SECTOR) {
             if self.sector_used(sector) == 0 && !self.in_window(sector) {
@@ -221,6 +227,19 @@ impl SpaceMap {
             }
         }
         self.drop_free_tail();
+    }
+
+    /// An error once something was given back that was not in use: the file lists what a tree still refers to as free, so
+    /// this map is wrong, and must not be made durable.
+    pub(crate) fn require_consistent(&self) -> Result<()> {
+        match self.released_twice {
+            None => Ok(()),
+            Some(extent) => Err(Error::corrupt(
+                FileId::Data,
+                extent.offset,
+                format!("{} bytes are given back that are free already", extent.len),
+            )),
+        }
     }
 
     /// Ends the sectors written by one checkpoint: what is allocated next starts in sectors of its own.
@@ -370,6 +389,21 @@ impl SpaceMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_given_back_twice_is_an_error_that_stays() {
+        let mut map = SpaceMap::new(1 << 30);
+        let (a, b) = (map.allocate(100).unwrap(), map.allocate(100).unwrap());
+        map.seal_window();
+        map.release(a);
+        map.require_consistent().unwrap();
+        map.release(b);
+        map.release(a);
+        let error = map.require_consistent().unwrap_err();
+        assert!(matches!(&error, Error::Corrupt(corruption) if corruption.offset == a.offset), "{error}");
+        let _ = map.allocate(100).unwrap();
+        map.require_consistent().unwrap_err();
+    }
 
     #[test]
     fn extents_never_overlap_and_sectors_return_only_when_wholly_free() {

@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 
 use super::map::{Extent, SECTOR_BYTES};
 use crate::codec::bytes::{Reader, Writer};
-use crate::codec::checksum::crc32;
+use crate::codec::checksum::{Checksum, Digest, crc32};
+use crate::codec::compress::Compression;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 
@@ -18,6 +19,9 @@ const FORMAT_VERSION: u32 = 0;
 /// All fields lie in the first 512 bytes, the unit that is never torn inside.
 const ENCODED_LEN: usize = 256;
 
+/// Where the length of the file is, behind the longest checksum.
+const FILE_BYTES_AT: usize = 112 + Digest::WIDTH_MAX;
+
 /// Bits for what a reader must understand to open the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Features(pub u64);
@@ -26,21 +30,64 @@ impl Features {
     pub(crate) const LZ4: u64 = 1;
     pub(crate) const ZSTD: u64 = 1 << 1;
     pub(crate) const BLAKE3: u64 = 1 << 2;
-    const KNOWN: [(u64, &'static str, bool); 3] = [
-        (Self::LZ4, "LZ4 compression", true),
-        (Self::ZSTD, "Zstandard compression", false),
-        (Self::BLAKE3, "BLAKE3 checksums", false),
+    /// Each with its name, whether this build has it, and what to do if not.
+    const KNOWN: [(u64, &'static str, bool, &'static str); 3] = [
+        (Self::LZ4, "LZ4 compression", true, ""),
+        (
+            Self::ZSTD,
+            "Zstandard compression",
+            cfg!(feature = "zstd"),
+            "build lightning-db with the feature 'zstd', or export the data where that is on and import it here",
+        ),
+        (
+            Self::BLAKE3,
+            "BLAKE3 checksums",
+            cfg!(feature = "blake3"),
+            "build lightning-db with the feature 'blake3', or export the data where that is on and import it here",
+        ),
     ];
+
+    /// Of a new database.
+    pub(crate) fn new(compression: Compression, checksum: Checksum) -> Self {
+        let compression = match compression {
+            Compression::None => 0,
+            Compression::Lz4 => Self::LZ4,
+            #[cfg(feature = "zstd")]
+            Compression::Zstd => Self::ZSTD,
+        };
+        let checksum = match checksum {
+            Checksum::Crc32 => 0,
+            #[cfg(feature = "blake3")]
+            Checksum::Blake3 => Self::BLAKE3,
+        };
+        Self(compression | checksum)
+    }
+
+    /// How leaves are written.
+    pub(crate) fn compression(self) -> Compression {
+        match self.0 & (Self::LZ4 | Self::ZSTD) {
+            0 => Compression::None,
+            #[cfg(feature = "zstd")]
+            bits if bits & Self::ZSTD != 0 => Compression::Zstd,
+            _ => Compression::Lz4,
+        }
+    }
+
+    /// What proves nodes and values.
+    pub(crate) fn checksum(self) -> Checksum {
+        match self.0 & Self::BLAKE3 {
+            #[cfg(feature = "blake3")]
+            Self::BLAKE3 => Checksum::Blake3,
+            _ => Checksum::Crc32,
+        }
+    }
 
     fn require_known(self) -> Result<()> {
         let mut unknown = self.0;
-        for (bit, what, available) in Self::KNOWN {
+        for (bit, what, available, remedy) in Self::KNOWN {
             unknown &= !bit;
             if self.0 & bit != 0 && !available {
-                return Err(Error::Unsupported {
-                    what: String::from(what),
-                    remedy: "run 'lightning compact --portable' where it is available, then open the file here",
-                });
+                return Err(Error::Unsupported { what: String::from(what), remedy });
             }
         }
         if unknown != 0 {
@@ -74,8 +121,8 @@ pub(crate) struct Superblock {
     pub clean: bool,
     /// Bytes of one log segment.
     pub segment_bytes: u32,
-    /// Where the checkpoint record lies, and its CRC-32.
-    pub record: (Extent, u32),
+    /// Where the checkpoint record lies, and its checksum.
+    pub record: (Extent, Digest),
     /// Length of the data file in bytes when this was written.
     pub file_bytes: u64,
 }
@@ -97,8 +144,8 @@ impl Superblock {
         out.put_u64(u64::from(self.clean));
         out.put_u64(self.record.0.offset);
         out.put_u64(self.record.0.len);
-        out.put_u32(self.record.1);
-        out.put_u32(0);
+        self.record.1.encode(&mut out);
+        out.resize(FILE_BYTES_AT, 0);
         out.put_u64(self.file_bytes);
         out.resize(ENCODED_LEN - 4, 0);
         let checksum = crc32(&[&out]);
@@ -126,10 +173,15 @@ impl Superblock {
             }));
         }
         let segment_bytes = reader.u32()?;
-        let superblock = Self {
+        let database_id = reader.bytes16()?;
+        let features = Features(reader.u64()?);
+        if let Err(error) = features.require_known() {
+            return Some(Err(error));
+        }
+        Some(Ok(Self {
             segment_bytes,
-            database_id: reader.bytes16()?,
-            features: Features(reader.u64()?),
+            database_id,
+            features,
             incarnation: reader.u64()?,
             parent: (reader.u64()?, reader.u64()?),
             checkpoint: reader.u64()?,
@@ -138,13 +190,13 @@ impl Superblock {
             clean: reader.u64()? != 0,
             record: {
                 let extent = Extent { offset: reader.u64()?, len: reader.u64()? };
-                let checksum = reader.u32()?;
-                reader.u32()?;
+                let kind = features.checksum();
+                let checksum = Digest::decode(&mut reader, kind)?;
+                reader.take(Digest::WIDTH_MAX - kind.width())?;
                 (extent, checksum)
             },
             file_bytes: reader.u64()?,
-        };
-        Some(superblock.features.require_known().map(|()| superblock))
+        }))
     }
 
     /// Writes this superblock to its slot. The caller has synced everything it refers to, and syncs afterwards.
@@ -245,7 +297,7 @@ mod tests {
             created_ms: 123,
             clean: true,
             segment_bytes: 1 << 20,
-            record: (Extent { offset: 8192, len: 300 }, 0xabcd),
+            record: (Extent { offset: 8192, len: 300 }, Digest::Crc32(0xabcd)),
             file_bytes: 16384,
         }
     }
@@ -264,6 +316,61 @@ mod tests {
         match SuperblockSlots::read(&storage).unwrap() {
             SuperblockSlots::Found { newest, alone } => assert_eq!((newest.checkpoint, alone), (4, true)),
             SuperblockSlots::Empty => panic!("not empty"),
+        }
+    }
+
+    fn with_features(bits: u64) -> MemoryStorage {
+        let storage = MemoryStorage::new();
+        superblock(4).write(&storage).unwrap();
+        let mut newest = superblock(5).encode();
+        newest[32..40].copy_from_slice(&bits.to_le_bytes());
+        let checksum = crc32(&[&newest[..ENCODED_LEN - 4]]);
+        newest[ENCODED_LEN - 4..ENCODED_LEN].copy_from_slice(&checksum.to_le_bytes());
+        storage.write_at(FileId::Data, SECTOR_BYTES, &newest).unwrap();
+        storage
+    }
+
+    #[test]
+    fn a_feature_this_build_lacks_is_refused_by_the_name_of_what_turns_it_on() {
+        for (bit, available, name) in [
+            (Features::ZSTD, cfg!(feature = "zstd"), "the feature 'zstd'"),
+            (Features::BLAKE3, cfg!(feature = "blake3"), "the feature 'blake3'"),
+        ] {
+            match SuperblockSlots::read(&with_features(bit)) {
+                Ok(SuperblockSlots::Found { newest, .. }) => {
+                    assert!(available && newest.features.0 == bit, "{name} was overlooked");
+                }
+                Ok(SuperblockSlots::Empty) => panic!("not empty"),
+                Err(error @ Error::Unsupported { .. }) => {
+                    assert!(!available, "{error}");
+                    assert!(format!("{error}").contains(name), "{error}");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let newer = SuperblockSlots::read(&with_features(1 << 40)).unwrap_err();
+        assert!(format!("{newer}").contains("a newer version"), "{newer}");
+    }
+
+    #[test]
+    fn features_say_what_was_chosen() {
+        let compressions = [
+            Compression::None,
+            Compression::Lz4,
+            #[cfg(feature = "zstd")]
+            Compression::Zstd,
+        ];
+        for compression in compressions {
+            for &checksum in Checksum::ALL {
+                let features = Features::new(compression, checksum);
+                assert_eq!((features.compression(), features.checksum()), (compression, checksum));
+                let made = Superblock {
+                    features,
+                    record: (Extent { offset: 8192, len: 1 }, checksum.of(&[b"record"])),
+                    ..superblock(2)
+                };
+                assert_eq!(Superblock::decode(&made.encode()).unwrap().unwrap(), made);
+            }
         }
     }
 

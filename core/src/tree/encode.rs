@@ -3,13 +3,16 @@
 use alloc::vec::Vec;
 
 use crate::codec::bytes::Writer;
-use crate::codec::compress::{self, Compression};
+use crate::codec::checksum::Checksum;
+use crate::codec::compress::Compression;
 
 use super::NodeRef;
 use super::layout::{
-    BYTE_LENS, CHILD_LEN, COMPRESSION_LZ4, HAS_KINDS, HAS_LENS, HAS_SLOTS, HEADER_LEN, KIND, KIND_INLINE, WIDE,
+    BYTE_LENS, CHECKSUM_LEN, FLAGS_AT, HAS_KINDS, HAS_LENS, HAS_SLOTS, HASHED, HEADER_LEN, KIND_INLINE, STORED_LEN_AT,
+    WIDE, child_len,
 };
 use super::node::split_head;
+use super::seal::TreeKind;
 
 /// An entry of a leaf as it is stored.
 #[derive(Clone, Copy, Debug)]
@@ -70,15 +73,15 @@ impl Shape {
         self.data_len > 0 && (self.key_len.is_none() || self.value_len.is_none())
     }
 
-    fn body_len(&self, children: usize) -> usize {
+    fn body_len(&self, children_len: usize) -> usize {
         let per_key =
             4 + usize::from(self.kinds) + self.len_width() + if self.has_slots() { self.wide_width() } else { 0 };
-        self.prefix_len + self.keys * per_key + children * CHILD_LEN + self.data_len
+        self.prefix_len + self.keys * per_key + children_len + self.data_len
     }
 
-    /// Bytes of the node before compression; `children` is 0 for a leaf.
-    pub(super) fn raw_len(&self, children: usize) -> usize {
-        HEADER_LEN + self.body_len(children)
+    /// Bytes of the node before compression; `children_len` is that of the references to its children, 0 for a leaf.
+    pub(super) fn raw_len(&self, children_len: usize) -> usize {
+        HEADER_LEN + self.body_len(children_len)
     }
 
     fn flags(&self) -> u8 {
@@ -122,14 +125,15 @@ impl Measure {
     }
 
     /// Adds a key above all others, unless the node would exceed `raw_max` then; a first key is always taken. `first` is
-    /// the first key of the node (`key` itself if it is that), `children` how many it has with this key.
+    /// the first key of the node (`key` itself if it is that), `children_len` the bytes of its references to children with
+    /// this one.
     pub(super) fn try_add(
         &mut self,
         first: &[u8],
         key: &[u8],
         value_len: usize,
         kind: u8,
-        children: usize,
+        children_len: usize,
         raw_max: usize,
     ) -> bool {
         let is_first = self.key_lens.is_empty();
@@ -159,7 +163,7 @@ impl Measure {
         };
         let keys = self.key_lens.len() + 1;
         let too_many = keys > usize::from(u16::MAX) - 1;
-        if !is_first && (too_many || added.shape_of(keys).raw_len(children) > raw_max) {
+        if !is_first && (too_many || added.shape_of(keys).raw_len(children_len) > raw_max) {
             return false;
         }
         let mut key_lens = core::mem::take(&mut self.key_lens);
@@ -185,38 +189,43 @@ impl Measure {
     }
 }
 
-/// The stored bytes of a leaf of `entries`, whose shape this is.
+/// Bytes of the references to `children` children.
+pub(super) fn children_len(children: usize, checksum: Checksum) -> usize {
+    children * child_len(checksum.width())
+}
+
+/// The stored bytes of a leaf of `entries`, whose shape this is; not sealed yet.
 pub(super) fn leaf<'a>(
     shape: &Shape,
     entries: impl Iterator<Item = LeafEntry<'a>> + Clone,
     compression: Compression,
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(shape.raw_len(0));
-    put_header(shape, 0, shape.keys, &mut out);
+    put_header(shape, 0, shape.keys, 0, 0, &mut out);
     put_prefix_and_heads(shape, entries.clone().map(|e| e.key), &mut out);
     if shape.kinds {
         out.extend(entries.clone().map(|e| e.kind));
     }
     put_lens_slots_data(shape, entries.map(|e| (e.key, e.value)), &mut out);
     debug_assert_eq!(out.len(), shape.raw_len(0));
-    match compression {
-        Compression::None => out,
-        Compression::Lz4 => compressed(&out).unwrap_or(out),
-    }
+    compressed(&out, compression).unwrap_or(out)
 }
 
-/// The stored bytes of an inner node. `shape` is that of the separators of all children but the first.
+/// The stored bytes of an inner node, not sealed yet. `shape` is that of the separators of all children but the first.
 pub(super) fn inner(shape: &Shape, level: u8, children: &[Child]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(shape.raw_len(children.len()));
+    let checksum = children.first().map_or(Checksum::Crc32, |child| child.node.checksum.kind());
+    let flags = if checksum.width() > 4 { HASHED } else { 0 };
+    let refs_len = children_len(children.len(), checksum);
+    let mut out = Vec::with_capacity(shape.raw_len(refs_len));
     let separators = children.iter().skip(1).map(|child| child.separator.as_slice());
-    put_header(shape, level, children.len(), &mut out);
+    put_header(shape, level, children.len(), refs_len, flags, &mut out);
     put_prefix_and_heads(shape, separators.clone(), &mut out);
     children.iter().for_each(|child| out.put_u64(child.node.offset));
     children.iter().for_each(|child| out.put_u32(child.node.len));
-    children.iter().for_each(|child| out.put_u32(child.node.checksum));
+    children.iter().for_each(|child| child.node.checksum.encode(&mut out));
     children.iter().for_each(|child| out.put_u64(child.entries));
     put_lens_slots_data(shape, separators.map(|separator| (separator, [].as_slice())), &mut out);
-    debug_assert_eq!(out.len(), shape.raw_len(children.len()));
+    debug_assert_eq!(out.len(), shape.raw_len(refs_len));
     out
 }
 
@@ -229,16 +238,19 @@ pub(super) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(x, y)| x == y).count()
 }
 
-fn put_header(shape: &Shape, level: u8, count: usize, out: &mut Vec<u8>) {
-    let body_len = shape.body_len(if level == 0 { 0 } else { count }) as u32;
-    out.put_u8(KIND + level);
-    out.put_u8(shape.flags());
+/// The header, with zeros for what the sink puts in when it seals the node.
+fn put_header(shape: &Shape, level: u8, count: usize, children_len: usize, flags: u8, out: &mut Vec<u8>) {
+    let body_len = shape.body_len(children_len) as u32;
+    out.extend_from_slice(&[0; CHECKSUM_LEN]);
+    out.put_u8(TreeKind::Base as u8 | level);
+    out.put_u8(shape.flags() | flags);
     out.put_u16(count as u16);
     out.put_u32(body_len);
     out.put_u32(body_len);
     out.put_u32(shape.prefix_len as u32);
     out.put_u32(shape.key_len.unwrap_or(0) as u32);
     out.put_u32(if shape.has_slots() { 0 } else { shape.value_len.unwrap_or(0) } as u32);
+    out.put_u32(0);
 }
 
 fn put_prefix_and_heads<'a>(shape: &Shape, mut keys: impl Iterator<Item = &'a [u8]> + Clone, out: &mut Vec<u8>) {
@@ -282,13 +294,13 @@ fn put_sized(width: usize, value: usize, out: &mut Vec<u8>) {
 }
 
 /// A stored leaf with its body compressed, where that pays.
-fn compressed(leaf: &[u8]) -> Option<Vec<u8>> {
+fn compressed(leaf: &[u8], compression: Compression) -> Option<Vec<u8>> {
     let (header, body) = leaf.split_at_checked(HEADER_LEN)?;
-    let block = compress::lz4(body)?;
+    let (method, block) = compression.compress(body)?;
     let mut out = Vec::with_capacity(HEADER_LEN + block.len());
     out.extend_from_slice(header);
-    out[1] |= COMPRESSION_LZ4;
-    out[8..12].copy_from_slice(&(block.len() as u32).to_le_bytes());
+    out[FLAGS_AT] |= method;
+    out[STORED_LEN_AT..STORED_LEN_AT + 4].copy_from_slice(&(block.len() as u32).to_le_bytes());
     out.extend_from_slice(&block);
     Some(out)
 }

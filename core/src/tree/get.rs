@@ -92,6 +92,40 @@ pub(crate) fn count_range(
     Ok(below_end.saturating_sub(below_start))
 }
 
+/// The key of the entry `distance` entries after the first at or above `from`, by the counts in inner nodes: two descents,
+/// whatever lies between. `None` if there are not so many.
+pub(crate) fn key_after(
+    source: &(impl NodeSource + ?Sized),
+    root: &Root,
+    from: &[u8],
+    distance: u64,
+) -> Result<Option<Vec<u8>>> {
+    let before = if from.is_empty() { 0 } else { rank(source, root, from)? };
+    let mut left = before.saturating_add(distance);
+    let (mut reference, mut level) = (root.node, root.height);
+    loop {
+        let node = load(source, &reference, level)?;
+        let view = node.view();
+        if level == 0 {
+            let index = usize::try_from(left).unwrap_or(usize::MAX);
+            let key = (index < view.keys()).then(|| {
+                let mut key = Vec::new();
+                view.key_into(index, &mut key);
+                key
+            });
+            return Ok(key);
+        }
+        let mut index = 0;
+        while index < view.children() && view.child_entries(index) <= left {
+            left -= view.child_entries(index);
+            index += 1;
+        }
+        let Some(child) = view.child(index) else { return Ok(None) };
+        reference = child;
+        level -= 1;
+    }
+}
+
 /// Entries below `key`.
 fn rank(source: &(impl NodeSource + ?Sized), root: &Root, key: &[u8]) -> Result<u64> {
     let (mut reference, mut level) = (root.node, root.height);

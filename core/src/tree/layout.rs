@@ -6,38 +6,52 @@ use alloc::format;
 use alloc::string::String;
 
 use crate::codec::bytes::Reader;
+use crate::codec::checksum::Digest;
+use crate::codec::compress;
 use crate::codec::slot::ValueRef;
 
 use super::node::NodeView;
+use super::seal::TreeKind;
 
 /// Bytes before the body, never compressed.
-pub(crate) const HEADER_LEN: usize = 24;
+pub(crate) const HEADER_LEN: usize = 32;
+/// A node begins with so many bytes of its checksum.
+pub(super) const CHECKSUM_LEN: usize = 4;
+/// Where in the header its tree and level are.
+pub(super) const KIND_AT: usize = CHECKSUM_LEN;
+/// Where in the header its flags are.
+pub(super) const FLAGS_AT: usize = 5;
+/// Where in the header the stored length of the body is.
+pub(super) const STORED_LEN_AT: usize = 12;
+/// Where in the header the checkpoint that wrote it is.
+pub(super) const CHECKPOINT_AT: usize = 28;
 /// No node is larger, stored or decoded.
 pub(crate) const NODE_LEN_MAX: usize = 4 << 20;
 /// Leaves have level 0; the root of the tallest tree has this level.
 pub(crate) const LEVEL_MAX: u8 = 15;
 
-/// The first byte of a node is this plus its level.
-pub(super) const KIND: u8 = 0xb0;
+/// Which method compressed the body.
 pub(super) const COMPRESSION_MASK: u8 = 0b11;
-pub(super) const COMPRESSION_LZ4: u8 = 1;
 pub(super) const HAS_KINDS: u8 = 1 << 2;
 pub(super) const HAS_LENS: u8 = 1 << 3;
 pub(super) const HAS_SLOTS: u8 = 1 << 4;
 pub(super) const WIDE: u8 = 1 << 5;
 pub(super) const BYTE_LENS: u8 = 1 << 6;
-const FLAGS_KNOWN: u8 = COMPRESSION_MASK | HAS_KINDS | HAS_LENS | HAS_SLOTS | WIDE | BYTE_LENS;
-
+/// The references to children hold hashes of 16 bytes.
+pub(super) const HASHED: u8 = 1 << 7;
 pub(super) const KIND_INLINE: u8 = 0;
 pub(super) const KIND_EXTENT: u8 = 1;
 pub(super) const KIND_TOMBSTONE: u8 = 2;
 
 /// Bytes a child takes in an inner node beside its separator: offset, length, checksum, entry count.
-pub(super) const CHILD_LEN: usize = 8 + 4 + 4 + 8;
+pub(super) const fn child_len(checksum_len: usize) -> usize {
+    8 + 4 + checksum_len + 8
+}
 
 /// The fixed first bytes of a stored node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
+    pub tree: TreeKind,
     pub level: u8,
     pub flags: u8,
     /// Entries of a leaf, children of an inner node; at least one.
@@ -56,11 +70,10 @@ pub(crate) struct Header {
 impl Header {
     /// Reads the header of a stored or decoded node and checks what can be checked without the body.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
-        let header = Self::read(bytes).ok_or("it is shorter than a header")?;
-        if header.level > LEVEL_MAX {
-            return Err("it does not begin like a node".into());
-        }
-        if header.flags & !FLAGS_KNOWN != 0 || header.flags & COMPRESSION_MASK > COMPRESSION_LZ4 {
+        let kind = bytes.get(..HEADER_LEN).and_then(|bytes| bytes.get(KIND_AT)).ok_or("it is shorter than a header")?;
+        let (tree, level) = TreeKind::split(*kind).ok_or("it does not begin like a node")?;
+        let header = Self::read(bytes, tree, level).ok_or("it is shorter than a header")?;
+        if flags_are_unknown(header.flags) {
             return Err(format!("its flags {:#x} are unknown to this version", header.flags));
         }
         if header.body_len as usize > NODE_LEN_MAX || header.stored_len as usize > NODE_LEN_MAX {
@@ -72,10 +85,11 @@ impl Header {
         Ok(header)
     }
 
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
+    fn read(bytes: &[u8], tree: TreeKind, level: u8) -> Option<Self> {
+        let mut reader = Reader::new(bytes.get(FLAGS_AT..)?);
         Some(Self {
-            level: reader.u8()?.wrapping_sub(KIND),
+            tree,
+            level,
             flags: reader.u8()?,
             count: reader.u16()?,
             body_len: reader.u32()?,
@@ -91,6 +105,7 @@ impl Header {
 /// bytes that live elsewhere.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
+    pub(super) tree: TreeKind,
     pub(super) level: u8,
     pub(super) flags: u8,
     /// Entries of a leaf, separators of an inner node (children less one).
@@ -145,7 +160,7 @@ impl Layout {
         let end = (HEADER_LEN as u32).checked_add(header.body_len)?;
         let heads = (HEADER_LEN as u32).checked_add(header.prefix_len)?;
         let refs = heads.checked_add(keys.checked_mul(4)?)?;
-        let kinds = refs.checked_add(children.checked_mul(CHILD_LEN as u32)?)?;
+        let kinds = refs.checked_add(children.checked_mul(child_len(digest_width(flags)) as u32)?)?;
         let lens = kinds.checked_add(kinds_len)?;
         let slots = lens.checked_add(keys.checked_mul(len_width)?)?;
         let data = slots.checked_add(keys.checked_mul(slot_width)?)?;
@@ -158,8 +173,10 @@ impl Layout {
         let unused_are_zero = (leaf || (header.value_len == 0 && !has(HAS_KINDS)))
             && (!has(HAS_LENS) || header.key_len == 0)
             && (!has(HAS_SLOTS) || header.value_len == 0)
-            && (has(HAS_LENS) || !has(BYTE_LENS));
+            && (has(HAS_LENS) || !has(BYTE_LENS))
+            && !(leaf && has(HASHED));
         (fits && unused_are_zero).then_some(Self {
+            tree: header.tree,
             level: header.level,
             flags,
             keys,
@@ -198,6 +215,21 @@ impl Layout {
     pub(super) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
+
+    /// Bytes of the checksum of a child.
+    #[inline]
+    pub(super) fn digest_width(&self) -> usize {
+        digest_width(self.flags)
+    }
+}
+
+fn flags_are_unknown(flags: u8) -> bool {
+    (cfg!(not(feature = "blake3")) && flags & HASHED != 0) || !compress::is_known(flags & COMPRESSION_MASK)
+}
+
+#[inline]
+fn digest_width(flags: u8) -> usize {
+    if flags & HASHED != 0 { Digest::WIDTH_MAX } else { 4 }
 }
 
 /// Entries inside their bytes, kinds known, keys strictly ascending.
@@ -210,15 +242,14 @@ fn verify_entries(view: &NodeView<'_>) -> Result<(), String> {
         let Some(value_len) = entry.checked_sub(rest_len) else {
             return Err(format!("the key of entry {index} is longer than the entry"));
         };
-        let expected = match view.kind(index) {
-            KIND_INLINE if view.level() > 0 => 0,
-            KIND_INLINE => value_len,
-            KIND_EXTENT => ValueRef::ENCODED_LEN,
-            KIND_TOMBSTONE => 0,
+        let fits = match view.kind(index) {
+            KIND_INLINE => view.level() == 0 || value_len == 0,
+            KIND_EXTENT => ValueRef::is_encoded_len(value_len),
+            KIND_TOMBSTONE => value_len == 0,
             other => return Err(format!("entry {index} is of unknown kind {other}")),
         };
-        if value_len != expected {
-            return Err(format!("the value of entry {index} has {value_len} bytes, not {expected}"));
+        if !fits {
+            return Err(format!("the value of entry {index} has {value_len} bytes, which its kind never has"));
         }
         let head = view.head(index);
         if suffix_len < 4 && u64::from(head) << (8 * suffix_len) & u64::from(u32::MAX) != 0 {

@@ -5,7 +5,9 @@
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
+use crate::codec::checksum::Digest;
 use crate::env::FileId;
 use crate::error::{Error, Result};
 
@@ -15,14 +17,16 @@ mod get;
 mod layout;
 pub(crate) mod merge;
 pub(crate) mod node;
+mod seal;
 mod walk;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cursor::TreeCursor;
-pub(crate) use get::{Found, count_range, get, leaf_range};
+pub(crate) use get::{Found, count_range, get, key_after, leaf_range};
 pub(crate) use merge::{Change, Changes, Merge, Mode as MergeMode, Progress as MergeProgress};
+pub(crate) use seal::{Seal, TreeKind};
 pub(crate) use walk::{Damage, Visitor, Walk};
 
 /// Finds one node in the data file and proves it: a node is read through its parent's reference, never by itself.
@@ -32,8 +36,8 @@ pub(crate) struct NodeRef {
     pub offset: u64,
     /// Stored length in bytes (after compression).
     pub len: u32,
-    /// CRC-32 of the stored bytes.
-    pub checksum: u32,
+    /// Of the stored bytes and where they are.
+    pub checksum: Digest,
 }
 
 /// A whole tree. The empty tree has none.
@@ -83,8 +87,8 @@ impl<S: NodeSource + ?Sized> NodeSource for Arc<S> {
 
 /// Where merges put nodes. Never answers `NotResident`.
 pub(crate) trait NodeSink {
-    /// Stores a finished node in free space and gives its reference.
-    fn write(&mut self, stored: &[u8]) -> Result<NodeRef>;
+    /// Seals a finished node, stores it in free space and gives its reference.
+    fn write(&mut self, stored: Vec<u8>) -> Result<NodeRef>;
     /// Makes everything written so far readable from the source: called before a merge reads what it has
     /// written itself, and before it says that it is done.
     fn flush(&mut self) -> Result<()>;

@@ -1,18 +1,20 @@
 //! One node: the format, and search in place on its bytes.
 //!
-//! A stored node is a header of 24 bytes and a body; the body of a leaf may be compressed. All integers are
+//! A stored node is a header of 32 bytes and a body; the body of a leaf may be compressed. All integers are
 //! little-endian. The header:
 //!
 //! | at | size | |
 //! |---|---|---|
-//! | 0 | 1 | `0xb0` + level (0 for a leaf, at most 15) |
-//! | 1 | 1 | flags: bits 0–1 compression of the body (0 none, 1 LZ4 block), 2 kinds, 3 lens, 4 slots, 5 wide, 6 byte lens |
-//! | 2 | 2 | count: entries of a leaf, children of an inner node; at least 1 |
-//! | 4 | 4 | bytes of the body, decoded |
-//! | 8 | 4 | bytes of the body as stored |
-//! | 12 | 4 | bytes of the prefix that all keys share |
-//! | 16 | 4 | bytes of each key after the prefix; 0 if lens are given |
-//! | 20 | 4 | bytes of each value; 0 if slots are given |
+//! | 0 | 4 | the first bytes of the checksum, see [`super::seal`] |
+//! | 4 | 1 | level (0 for a leaf, at most 15) + `0xb0` in the base, `0xc0` in the points of a run, `0xd0` in its intervals |
+//! | 5 | 1 | flags: bits 0–1 compression of the body (0 none, 1 LZ4 block, 2 Zstandard frame), 2 kinds, 3 lens, 4 slots, 5 wide, 6 byte lens, 7 hashed |
+//! | 6 | 2 | count: entries of a leaf, children of an inner node; at least 1 |
+//! | 8 | 4 | bytes of the body, decoded |
+//! | 12 | 4 | bytes of the body as stored |
+//! | 16 | 4 | bytes of the prefix that all keys share |
+//! | 20 | 4 | bytes of each key after the prefix; 0 if lens are given |
+//! | 24 | 4 | bytes of each value; 0 if slots are given |
+//! | 28 | 4 | low bits of the number of the checkpoint that was being built when it was written |
 //!
 //! The body holds these parts without gaps. `keys` is the number of entries of a leaf; an inner node has one separator
 //! less than children: that of each child but the first, above every key to the child's left and not above any in it.
@@ -23,7 +25,7 @@
 //! | heads | 4 × keys | always | the first four bytes of each key after the prefix, as a number whose order is theirs (most significant byte first), zeros where the key is shorter; stored little-endian |
 //! | offsets | 8 × children | inner | where each child is stored |
 //! | lengths | 4 × children | inner | its stored length |
-//! | checksums | 4 × children | inner | the CRC-32 of its stored bytes |
+//! | checksums | 4 × children, hashed 16 | inner | its checksum |
 //! | counts | 8 × children | inner | entries in all leaves below it |
 //! | kinds | 1 × keys | flag | 0 inline value, 1 value in an extent, 2 tombstone; without this part all are inline |
 //! | lens | 1, 2 or 4 × keys | flag | bytes of each key after the prefix: 1 with the flag byte lens, else 2, with the flag wide 4 |
@@ -41,12 +43,14 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::hint::select_unpredictable;
 
+use crate::codec::checksum::Digest;
 use crate::codec::compress;
 use crate::codec::slot::{Slot, ValueRef};
 
 use super::NodeRef;
 use super::layout::{BYTE_LENS, HAS_KINDS, HAS_LENS, HAS_SLOTS, HEADER_LEN, Header, Layout, WIDE};
 use super::layout::{COMPRESSION_MASK, KIND_EXTENT, KIND_INLINE, KIND_TOMBSTONE};
+use super::seal::TreeKind;
 
 /// A verified node, decoded.
 #[derive(Debug)]
@@ -76,6 +80,11 @@ impl Node {
     #[inline]
     pub(crate) fn view(&self) -> NodeView<'_> {
         NodeView { raw: &self.raw, layout: &self.layout }
+    }
+
+    /// Which tree its header says it is part of.
+    pub(crate) fn tree(&self) -> TreeKind {
+        self.layout.tree
     }
 
     /// 0 for a leaf.
@@ -108,7 +117,8 @@ pub(crate) fn decode(stored: &[u8]) -> Result<Vec<u8>, String> {
     if header.flags & COMPRESSION_MASK == 0 {
         raw.extend_from_slice(body);
     } else {
-        let body = compress::lz4_decompress(body, header.body_len as usize).ok_or("it does not decompress")?;
+        let method = header.flags & COMPRESSION_MASK;
+        let body = compress::decompress(method, body, header.body_len as usize).ok_or("it does not decompress")?;
         raw.extend_from_slice(&body);
     }
     Ok(raw)
@@ -264,8 +274,14 @@ impl<'a> NodeView<'a> {
         Some(NodeRef {
             offset: u64_at(self.raw, at + 8 * index)?,
             len: u32_at(self.raw, at + 8 * children + 4 * index)?,
-            checksum: u32_at(self.raw, at + 12 * children + 4 * index)?,
+            checksum: self.child_checksum(index),
         })
+    }
+
+    fn child_checksum(&self, index: usize) -> Digest {
+        let width = self.layout.digest_width();
+        let at = self.layout.refs as usize + 12 * self.children() + width * index;
+        Digest::from_bytes(part(self.raw, at, width)).unwrap_or(Digest::Crc32(0))
     }
 
     /// Entries in all leaves below child `index`; 0 if there is none.
@@ -275,7 +291,8 @@ impl<'a> NodeView<'a> {
         if index >= children {
             return 0;
         }
-        u64_at(self.raw, self.layout.refs as usize + 16 * children + 8 * index).unwrap_or(0)
+        let counts = self.layout.refs as usize + (12 + self.layout.digest_width()) * children;
+        u64_at(self.raw, counts + 8 * index).unwrap_or(0)
     }
 
     /// What entry `index` of a leaf maps to; `None` past the last.

@@ -27,7 +27,7 @@ impl Check {
         let progress = Progress::start(None, Unit::Count, self.progress);
         let database = self.database.open_with(Access::Read, &mut |stage| match stage {
             RecoveryStage::Done => progress.done("verify pages, values, order, counts and space"),
-            stage => progress.done(stage.name()),
+            stage => progress.stage(stage),
         })?;
         let found = database.recovery();
         let stats = database.stats();

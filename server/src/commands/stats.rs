@@ -72,6 +72,7 @@ fn as_text(tables: usize, figures: &Figures) -> String {
             ),
         ),
         ("snapshots", format!("{} held", grouped(figures.snapshots))),
+        ("made with", format!("compression {}, checksums {}", figures.compression.name(), figures.checksum.name())),
     ];
     let latencies =
         [("commit", &figures.commit_latency), ("sync", &figures.sync_latency), ("step", &figures.step_latency)];
@@ -95,6 +96,8 @@ fn as_json(tables: usize, figures: &Figures) -> Json {
         "tables": tables,
         "sequence": figures.sequence,
         "checkpoint": figures.checkpoint,
+        "compression": figures.compression.name(),
+        "checksum": figures.checksum.name(),
         "base_entries": figures.base_entries,
         "runs": figures.runs,
         "run_entries": figures.run_entries,

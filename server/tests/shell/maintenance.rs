@@ -25,13 +25,40 @@ fn a_check_tells_what_it_verified() {
     let ran = shell.run("check a.ldb --progress");
     assert_eq!(ran.code, 0);
     for stage in [
-        "read superblocks",
-        "read checkpoint record",
-        "read space map",
+        " 1 of 12  read superblocks",
+        " 2 of 12  read checkpoint record",
+        " 3 of 12  read space map",
         "verify pages, values, order, counts and space",
     ] {
         assert!(ran.err.lines().any(|line| line == stage), "'{stage}' is not in {}", ran.err);
     }
+}
+
+#[test]
+fn files_with_zstandard_and_blake3_are_opened() {
+    use lightning_db::{Checksum, Compression, Database, Options, Table};
+    let shell = Shell::new();
+    let mut options = Options::default();
+    options.compression = Compression::Zstd;
+    options.checksum = Checksum::Blake3;
+    let database = Database::open(shell.path("a.ldb"), options).unwrap();
+    database.table(Table::<&str, &str>::new("t")).unwrap().put("key", "value").unwrap();
+    drop(database);
+    shell.done("put a.ldb t other thing");
+    let figures = json(&shell.done("stats a.ldb --json"));
+    assert_eq!((&figures["compression"], &figures["checksum"]), (&"Zstandard".into(), &"BLAKE3".into()));
+    assert_eq!(json(&shell.done("check a.ldb --json"))["clean"], true);
+}
+
+#[test]
+fn a_compaction_tells_its_stages() {
+    let shell = with_rows(5_000);
+    let ran = shell.run("compact a.ldb --progress");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for stage in ["11 of 12  write checkpoint", "12 of 12  done", "write checkpoint"] {
+        assert!(ran.err.lines().any(|line| line == stage), "'{stage}' is not in {}", ran.err);
+    }
+    assert_eq!(shell.run("compact a.ldb").err, "", "nothing is told where nobody asked");
 }
 
 #[test]
@@ -52,8 +79,9 @@ fn figures_are_for_people_and_for_programs() {
     assert!(figures["base_entries"].as_u64() >= Some(1_000), "{figures}");
     assert_eq!(figures["memory_budget_bytes"], 64 << 20);
     assert_eq!(json(&shell.done("stats a.ldb --json --memory 16"))["memory_budget_bytes"], 16 << 20);
+    assert_eq!((&figures["compression"], &figures["checksum"]), (&"LZ4".into(), &"CRC-32".into()));
     let text = shell.done("stats a.ldb");
-    for name in ["records", "file", "log", "memory", "cache", "commits"] {
+    for name in ["made with", "records", "file", "log", "memory", "cache", "commits"] {
         assert!(text.lines().any(|line| line.starts_with(name)), "'{name}' is not in {text}");
     }
 }

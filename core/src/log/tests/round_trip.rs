@@ -54,7 +54,7 @@ fn a_commit_says_when_it_was_made_by_whom_and_what_it_does() {
     let storage = MemoryStorage::new();
     let mut log = Log::create(&storage, config(), start()).unwrap();
     let request = RequestId { client: 1 << 100, number: 5 };
-    let value = ValueRef { offset: 64, len: 100_000, checksum: 1 };
+    let value = ValueRef { offset: 64, len: 100_000, checksum: crate::codec::checksum::Digest::Crc32(1) };
     let mut payload = Vec::new();
     let mut writer = OperationWriter::begin(&mut payload, 1_234_567, Some(request));
     writer.put(b"a", b"1");

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use crate::codec::checksum::Checksum;
 use crate::tree::encode::{self, Child, Measure, Shape};
 use crate::tree::layout::KIND_INLINE;
 
@@ -62,6 +63,12 @@ impl InnerBuffer {
         self.regroup();
     }
 
+    /// Bytes of the references to `count` of the children.
+    fn refs_len(&self, count: usize) -> usize {
+        let checksum = self.children.first().map_or(Checksum::Crc32, |child| child.node.checksum.kind());
+        encode::children_len(count, checksum)
+    }
+
     fn regroup(&mut self) {
         self.cuts.clear();
         self.open.clear();
@@ -80,9 +87,10 @@ impl InnerBuffer {
         }
         let count = index - start + 1;
         let raw_max = if count <= CHILDREN_MIN { usize::MAX } else { self.raw_max };
+        let refs_len = self.refs_len(count);
         let first = &self.children[start + 1].separator;
         let separator = &self.children[index].separator;
-        if !self.open.try_add(first, separator, 0, KIND_INLINE, count, raw_max) {
+        if !self.open.try_add(first, separator, 0, KIND_INLINE, refs_len, raw_max) {
             self.cuts.push(Cut { end: index, shape: self.open.shape() });
             self.open.clear();
         }
@@ -93,7 +101,14 @@ impl InnerBuffer {
         let children = self.children.get(range).unwrap_or(&[]);
         if let Some(first) = children.get(1) {
             for (index, child) in children.iter().enumerate().skip(1) {
-                measure.try_add(&first.separator, &child.separator, 0, KIND_INLINE, index + 1, usize::MAX);
+                measure.try_add(
+                    &first.separator,
+                    &child.separator,
+                    0,
+                    KIND_INLINE,
+                    self.refs_len(index + 1),
+                    usize::MAX,
+                );
             }
         }
         measure.shape()
@@ -108,7 +123,7 @@ impl InnerBuffer {
     pub(super) fn is_thinner_than(&self, percent: usize) -> bool {
         self.cuts.is_empty()
             && (self.children.len() < 2
-                || 100 * self.open.shape().raw_len(self.children.len()) < percent * self.raw_max)
+                || 100 * self.open.shape().raw_len(self.refs_len(self.children.len())) < percent * self.raw_max)
     }
 
     /// Cuts the children anew, into groups of the same number.
@@ -128,7 +143,7 @@ impl InnerBuffer {
         for group in 0..groups {
             let range = bound(group)..bound(group + 1);
             let (count, shape) = (range.len(), self.shape_of(range.clone()));
-            all_fit &= count <= CHILDREN_MIN || shape.raw_len(count) <= self.raw_max;
+            all_fit &= count <= CHILDREN_MIN || shape.raw_len(self.refs_len(count)) <= self.raw_max;
             self.cuts.push(Cut { end: range.end, shape });
         }
         all_fit

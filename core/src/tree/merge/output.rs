@@ -175,7 +175,7 @@ impl Output {
 
     fn write_first_leaf(&mut self, sink: &mut impl NodeSink) -> Result<()> {
         let leaf = self.leaves.first_leaf(self.compression);
-        let node = sink.write(&leaf.stored)?;
+        let node = sink.write(leaf.stored)?;
         self.writes += 1;
         let first = self.leaves.first_key().unwrap_or(&[]);
         let separator = match self.left {
@@ -209,7 +209,7 @@ impl Output {
         }
         let buffer = &mut self.inners[usize::from(level)];
         let Some(inner) = buffer.first_node(parent_level) else { return Ok(()) };
-        let node = sink.write(&inner.stored)?;
+        let node = sink.write(inner.stored)?;
         self.writes += 1;
         buffer.remove_first_node();
         let child = Child { separator: inner.separator, node, entries: inner.entries, fresh: true };

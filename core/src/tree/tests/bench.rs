@@ -7,6 +7,8 @@ use std::hint::black_box;
 use std::println;
 use std::time::Instant;
 
+use super::store::SEAL;
+use crate::codec::checksum::Digest;
 use crate::codec::compress::Compression;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::error::Result;
@@ -15,7 +17,7 @@ use crate::tree::get::get;
 use crate::tree::layout::Layout;
 use crate::tree::merge::{Change, Changes, Merge, Mode, Progress};
 use crate::tree::node::Node;
-use crate::tree::{NodeRef, NodeSink, NodeSizes, NodeSource, Root, damaged};
+use crate::tree::{NodeRef, NodeSink, NodeSizes, NodeSource, Root, TreeKind, damaged};
 
 const RECORDS: u64 = 1_000_000;
 
@@ -31,11 +33,11 @@ impl NodeSink for Written {
         Ok(())
     }
 
-    fn write(&mut self, stored: &[u8]) -> Result<NodeRef> {
-        let checksum = crate::codec::checksum::crc32(&[stored]);
+    fn write(&mut self, mut stored: Vec<u8>) -> Result<NodeRef> {
+        let checksum = SEAL.close(&mut stored, self.end, TreeKind::Base, 1);
         let reference = NodeRef { offset: self.end, len: stored.len() as u32, checksum };
-        self.stored.push((reference, stored.to_vec()));
         self.end += (stored.len() as u64).next_multiple_of(64);
+        self.stored.push((reference, stored));
         Ok(reference)
     }
 
@@ -167,8 +169,8 @@ impl NodeSink for Discarded {
         Ok(())
     }
 
-    fn write(&mut self, stored: &[u8]) -> Result<NodeRef> {
-        let reference = NodeRef { offset: self.end, len: stored.len() as u32, checksum: 0 };
+    fn write(&mut self, stored: Vec<u8>) -> Result<NodeRef> {
+        let reference = NodeRef { offset: self.end, len: stored.len() as u32, checksum: Digest::Crc32(0) };
         self.end += (stored.len() as u64).next_multiple_of(64);
         black_box(stored);
         Ok(reference)

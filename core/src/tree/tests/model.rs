@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use crate::codec::compress::Compression;
 use crate::error::Result;
 use crate::tree::cursor::TreeCursor;
-use crate::tree::get::{count_range, get, leaf_range};
+use crate::tree::get::{count_range, get, key_after, leaf_range};
 use crate::tree::merge::Mode;
 use crate::tree::node::Node;
 use crate::tree::{NodeRef, NodeSizes, NodeSource, Root, damaged};
@@ -44,6 +44,8 @@ pub(super) fn check(
         let (start, end) = (pair[0].as_slice().min(&pair[1]), pair[0].as_slice().max(&pair[1]));
         let expected = model.range(start.to_vec()..end.to_vec()).count() as u64;
         assert_eq!(retry(|| count_range(store, root, start, Some(end))), expected);
+        let after = root.as_ref().and_then(|root| retry(|| key_after(store, root, start, expected)));
+        assert_eq!(after.as_ref(), model.range(start.to_vec()..).nth(expected as usize).map(|(key, _)| key));
         assert_eq!(retry(|| count_range(store, root, start, None)), model.range(start.to_vec()..).count() as u64);
     }
     if let Some(root) = &root {

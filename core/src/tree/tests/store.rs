@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
-use crate::codec::checksum::crc32;
+use crate::codec::checksum::{Checksum, Digest};
 use crate::codec::compress::Compression;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::env::{FileId, StorageError, StorageErrorKind};
@@ -15,7 +15,9 @@ use crate::error::Result;
 use crate::tree::merge::{Change, Changes, Merge, Mode, Progress};
 use crate::tree::node::Node;
 use crate::tree::walk::{Damage, Visitor, Walk};
-use crate::tree::{NodeRef, NodeSink, NodeSizes, NodeSource, Root, damaged};
+use crate::tree::{NodeRef, NodeSink, NodeSizes, NodeSource, Root, Seal, TreeKind, damaged};
+
+pub(super) const SEAL: Seal = Seal { checksum: Checksum::Crc32, database_id: [3; 16] };
 
 /// Every node ever written, and which are free. Panics on a double free and on reading what was freed or never written.
 #[derive(Debug, Default)]
@@ -107,7 +109,7 @@ impl NodeSink for Sink<'_> {
         Ok(())
     }
 
-    fn write(&mut self, stored: &[u8]) -> Result<NodeRef> {
+    fn write(&mut self, mut stored: Vec<u8>) -> Result<NodeRef> {
         let mut nodes = self.0.nodes.borrow_mut();
         nodes.writes += 1;
         let space = (stored.len() as u64).next_multiple_of(64);
@@ -117,9 +119,10 @@ impl NodeSink for Sink<'_> {
             Nodes { next_offset: next, .. } => next,
         };
         let offset = core::mem::replace(next, *next + space);
-        let reference = NodeRef { offset, len: stored.len() as u32, checksum: crc32(&[stored]) };
-        let node = Node::parse(stored).map_err(|what| damaged(&reference, what))?;
-        nodes.stored.insert(reference.offset, (reference, stored.to_vec(), Arc::new(node)));
+        let checksum = SEAL.close(&mut stored, offset, TreeKind::Base, 1);
+        let reference = NodeRef { offset, len: stored.len() as u32, checksum };
+        let node = Node::parse(&stored).map_err(|what| damaged(&reference, what))?;
+        nodes.stored.insert(reference.offset, (reference, stored, Arc::new(node)));
         Ok(reference)
     }
 
@@ -162,7 +165,7 @@ impl Value {
 }
 
 pub(super) fn value_ref(number: u64) -> ValueRef {
-    ValueRef { offset: number * 64, len: number + 3000, checksum: number as u32 }
+    ValueRef { offset: number * 64, len: number + 3000, checksum: Digest::Crc32(number as u32) }
 }
 
 /// Deleted intervals by their starts, and points.
