@@ -4,23 +4,20 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 
-use crate::cache::{CacheCounters, NodeCache, Pin};
+use crate::cache::{CacheCounters, NodeCache, Pin, Pool};
 use crate::codec::checksum::crc32;
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
-use crate::tree::node::Node;
+use crate::tree::node::{Layout, Node, NodeView};
 use crate::tree::{self, Found, NodeRef, NodeSource, Root};
 
 /// No node is longer: a key and a value at their limits, and room.
 const NODE_BYTES_MAX: u32 = 1 << 20;
 
-/// What a resident node takes beside its bytes.
-const NODE_OVERHEAD_BYTES: usize = 160;
-
 /// The resident nodes and the storage behind them.
 pub(crate) struct Nodes {
     storage: Arc<dyn Storage>,
-    cache: NodeCache<Node>,
+    cache: NodeCache<Layout>,
 }
 
 impl core::fmt::Debug for Nodes {
@@ -60,6 +57,10 @@ impl Nodes {
 
     /// Reads, proves and parses a node without keeping it: for checks that must see what storage really holds.
     pub(super) fn read_uncached(&self, reference: &NodeRef) -> Result<Node> {
+        self.read(reference, None)
+    }
+
+    fn read(&self, reference: &NodeRef, pool: Option<&Arc<Pool<Layout>>>) -> Result<Node> {
         if reference.len > NODE_BYTES_MAX || reference.len == 0 {
             let what = format!("a reference claims a node of {} bytes", reference.len);
             return Err(Error::corrupt(FileId::Data, reference.offset, what));
@@ -74,38 +75,39 @@ impl Nodes {
             );
             return Err(Error::corrupt(FileId::Data, reference.offset, what));
         }
-        Node::from_stored(stored).map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
+        Node::from_stored(stored, pool).map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
     }
 }
 
 /// Descends without locks, reading nothing from storage: `None` when some node on the way is not at hand, or not what it
 /// should be.
-fn find_resident(pin: &Pin<'_, Node>, root: &Root, key: &[u8]) -> Option<Option<Found>> {
-    let (mut offset, mut level) = (root.node.offset, root.height);
+fn find_resident(pin: &Pin<'_, Layout>, root: &Root, key: &[u8]) -> Option<Option<Found>> {
+    let mut node = pin.root(root.node.offset)?;
+    let mut level = root.height;
     loop {
-        let node = pin.get(offset)?;
-        let view = node.view();
+        let view = NodeView::of_block(&node);
         if view.level() != level {
             return None;
         }
         if level == 0 {
-            return Some(view.search(key).ok().map(|index| Found::new(node.to_arc(), index)));
+            return Some(view.search(key).ok().map(|index| Found::new(Node::of_block(node.to_block()), index)));
         }
-        offset = view.child(view.child_index(key))?.offset;
+        let index = view.child_index(key);
+        node = node.child(index, view.child(index)?.offset)?;
         level -= 1;
     }
 }
 
 impl NodeSource for Nodes {
-    fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
-        if let Some(node) = self.cache.pin().and_then(|pin| pin.get(reference.offset).map(|node| node.to_arc())) {
-            return Ok(node);
+    fn node(&self, reference: &NodeRef) -> Result<Node> {
+        if let Some(block) = self.cache.pin().and_then(|pin| pin.get(reference.offset).map(|node| node.to_block())) {
+            return Ok(Node::of_block(block));
         }
-        if let Some(node) = self.cache.get(reference.offset) {
-            return Ok(node);
+        if let Some(block) = self.cache.get(reference.offset) {
+            return Ok(Node::of_block(block));
         }
-        let node = Arc::new(self.read_uncached(reference)?);
-        self.cache.insert(reference.offset, Arc::clone(&node), node.raw_len() + NODE_OVERHEAD_BYTES);
+        let node = self.read(reference, Some(self.cache.pool()))?;
+        self.cache.insert(reference.offset, node.clone().into_block());
         Ok(node)
     }
 }
@@ -124,8 +126,8 @@ pub(super) fn read_exact(storage: &dyn Storage, offset: u64, buf: &mut [u8], wha
 pub(super) struct Uncached<'a>(pub &'a Nodes);
 
 impl NodeSource for Uncached<'_> {
-    fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
-        self.0.read_uncached(reference).map(Arc::new)
+    fn node(&self, reference: &NodeRef) -> Result<Node> {
+        self.0.read_uncached(reference)
     }
 }
 

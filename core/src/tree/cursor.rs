@@ -1,6 +1,5 @@
 //! Moving through a tree in key order.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::mem;
 
@@ -22,7 +21,7 @@ pub(crate) struct TreeCursor<S> {
     place: Place,
     /// Inner nodes from the root down, each with the child taken. Meaningful only `On` an entry, like the next three.
     path: Vec<Step>,
-    leaf: Option<Arc<Node>>,
+    leaf: Option<Node>,
     index: usize,
     key: Vec<u8>,
     /// Where a path is put together before it takes the place of `path`.
@@ -40,7 +39,7 @@ enum Place {
 
 #[derive(Clone, Debug)]
 struct Step {
-    node: Arc<Node>,
+    node: Node,
     child: usize,
 }
 
@@ -142,7 +141,7 @@ impl<S: NodeSource> TreeCursor<S> {
         Ok(self.land(leaf, target.forward(), |_| index.unwrap_or(0)))
     }
 
-    fn land(&mut self, leaf: Option<Arc<Node>>, forward: bool, index: impl FnOnce(&Node) -> usize) -> bool {
+    fn land(&mut self, leaf: Option<Node>, forward: bool, index: impl FnOnce(&Node) -> usize) -> bool {
         let Some(leaf) = leaf else {
             self.place = if forward { Place::After } else { Place::Before };
             return false;
@@ -212,7 +211,7 @@ fn descend(
     mut reference: NodeRef,
     mut level: u8,
     target: Target<'_>,
-) -> Result<Arc<Node>> {
+) -> Result<Node> {
     path.clear();
     loop {
         let node = load(source, &reference, level)?;
@@ -232,7 +231,7 @@ fn neighbour(
     path: &mut Vec<Step>,
     below: &mut Vec<Step>,
     forward: bool,
-) -> Result<Option<Arc<Node>>> {
+) -> Result<Option<Node>> {
     let sibling = |step: &Step| {
         if forward { Some(step.child + 1).filter(|child| *child < step.node.len()) } else { step.child.checked_sub(1) }
     };

@@ -106,7 +106,6 @@ pub(crate) struct Layout {
     pub(super) slots: u32,
     pub(super) refs: u32,
     pub(super) data: u32,
-    pub(super) end: u32,
 }
 
 impl Layout {
@@ -115,11 +114,12 @@ impl Layout {
     pub(crate) fn verify(raw: &[u8]) -> Result<Self, String> {
         let header = Header::parse(raw)?;
         let layout = Self::place(&header).ok_or("its parts do not fit its length")?;
-        if layout.end as usize != raw.len() {
-            return Err(format!("it is {} bytes long, its header says {}", raw.len(), layout.end));
+        let end = HEADER_LEN + header.body_len as usize;
+        if end != raw.len() {
+            return Err(format!("it is {} bytes long, its header says {end}", raw.len()));
         }
         let view = NodeView::new(raw, &layout);
-        layout.verify_slots(&view)?;
+        layout.verify_slots(&view, end)?;
         verify_entries(&view)?;
         Ok(layout)
     }
@@ -173,11 +173,10 @@ impl Layout {
             slots,
             refs,
             data,
-            end,
         })
     }
 
-    fn verify_slots(&self, view: &NodeView<'_>) -> Result<(), String> {
+    fn verify_slots(&self, view: &NodeView<'_>, end_of_data: usize) -> Result<(), String> {
         if self.flags & HAS_SLOTS == 0 {
             return Ok(());
         }
@@ -189,7 +188,7 @@ impl Layout {
             }
             last = end;
         }
-        if last != (self.end - self.data) as usize {
+        if last != end_of_data - self.data as usize {
             return Err("its last entry does not end at its end".into());
         }
         Ok(())

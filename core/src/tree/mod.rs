@@ -66,17 +66,17 @@ impl Default for NodeSizes {
 /// Where the bytes of nodes come from: storage through the node cache. May answer `NotResident`.
 pub(crate) trait NodeSource {
     /// Stored bytes of the node, verified against `reference.checksum` and length, decompressed, structurally valid.
-    fn node(&self, reference: &NodeRef) -> Result<Arc<node::Node>>;
+    fn node(&self, reference: &NodeRef) -> Result<node::Node>;
 }
 
 impl<S: NodeSource + ?Sized> NodeSource for &S {
-    fn node(&self, reference: &NodeRef) -> Result<Arc<node::Node>> {
+    fn node(&self, reference: &NodeRef) -> Result<node::Node> {
         (**self).node(reference)
     }
 }
 
 impl<S: NodeSource + ?Sized> NodeSource for Arc<S> {
-    fn node(&self, reference: &NodeRef) -> Result<Arc<node::Node>> {
+    fn node(&self, reference: &NodeRef) -> Result<node::Node> {
         (**self).node(reference)
     }
 }
@@ -92,7 +92,7 @@ pub(crate) trait NodeSink {
 }
 
 /// Reads a node that its parent puts at `level` (0 for a leaf).
-fn load(source: &(impl NodeSource + ?Sized), reference: &NodeRef, level: u8) -> Result<Arc<node::Node>> {
+fn load(source: &(impl NodeSource + ?Sized), reference: &NodeRef, level: u8) -> Result<node::Node> {
     let node = source.node(reference)?;
     if node.level() != level {
         return Err(damaged(reference, format!("the node is of level {}, its parent says {level}", node.level())));

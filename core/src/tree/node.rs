@@ -37,62 +37,81 @@
 #![deny(clippy::indexing_slicing)]
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::hint::select_unpredictable;
 
+use crate::cache::{Block, Pool};
 use crate::codec::compress;
 use crate::codec::slot::{Slot, ValueRef};
 
 use super::NodeRef;
-use super::layout::{BYTE_LENS, HAS_KINDS, HAS_LENS, HAS_SLOTS, HEADER_LEN, Header, Layout, WIDE};
+pub(crate) use super::layout::Layout;
+use super::layout::{BYTE_LENS, HAS_KINDS, HAS_LENS, HAS_SLOTS, HEADER_LEN, Header, WIDE};
 use super::layout::{COMPRESSION_MASK, KIND_EXTENT, KIND_INLINE, KIND_TOMBSTONE};
 
-/// A verified node, decoded.
-#[derive(Debug)]
+/// A verified node, decoded. A clone is the same node.
+#[derive(Clone, Debug)]
 pub(crate) struct Node {
-    raw: Vec<u8>,
-    layout: Layout,
+    block: Block<Layout>,
 }
 
 impl Node {
     #[cfg(test)]
     /// Decodes stored bytes and proves their structure, or says what is wrong with them.
     pub(crate) fn parse(stored: &[u8]) -> Result<Self, String> {
-        Self::from_raw(decode(stored)?)
+        Self::from_raw(&decode(stored)?, None)
     }
 
-    /// Like [`Node::parse`], keeping the vector where nothing is to be decoded.
-    pub(crate) fn from_stored(stored: Vec<u8>) -> Result<Self, String> {
+    /// Like [`Node::parse`], without a copy where nothing is to be decoded. In a frame of the pool if one is given.
+    pub(crate) fn from_stored(stored: Vec<u8>, pool: Option<&Arc<Pool<Layout>>>) -> Result<Self, String> {
         let compressed = Header::parse(&stored)?.flags & COMPRESSION_MASK != 0;
-        Self::from_raw(if compressed { decode(&stored)? } else { stored })
+        if compressed { Self::from_raw(&decode(&stored)?, pool) } else { Self::from_raw(&stored, pool) }
     }
 
-    fn from_raw(raw: Vec<u8>) -> Result<Self, String> {
-        let layout = Layout::verify(&raw)?;
-        Ok(Self { raw, layout })
+    fn from_raw(raw: &[u8], pool: Option<&Arc<Pool<Layout>>>) -> Result<Self, String> {
+        let layout = Layout::verify(raw)?;
+        let block = match pool {
+            Some(pool) => Block::pooled(pool, layout, raw, layout.children as usize),
+            None => Block::loose(layout, raw),
+        };
+        Ok(Self { block })
+    }
+
+    #[cfg(test)]
+    /// Bytes of the decoded node.
+    pub(crate) fn raw_len(&self) -> usize {
+        self.block.bytes().len()
+    }
+
+    /// The block of a node.
+    pub(crate) fn into_block(self) -> Block<Layout> {
+        self.block
+    }
+
+    /// The node of a block that was made as one.
+    #[inline]
+    pub(crate) fn of_block(block: Block<Layout>) -> Self {
+        Self { block }
     }
 
     #[inline]
     pub(crate) fn view(&self) -> NodeView<'_> {
-        NodeView { raw: &self.raw, layout: &self.layout }
+        NodeView::of_block(&self.block)
     }
 
     /// 0 for a leaf.
     #[inline]
     pub(crate) fn level(&self) -> u8 {
-        self.layout.level
+        self.block.head().level
     }
 
     /// Entries of a leaf, children of an inner node.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        if self.layout.level == 0 { self.layout.keys as usize } else { self.layout.children as usize }
-    }
-
-    /// Bytes of the decoded node: what it takes in memory.
-    pub(crate) fn raw_len(&self) -> usize {
-        self.raw.len()
+        let layout = self.block.head();
+        if layout.level == 0 { layout.keys as usize } else { layout.children as usize }
     }
 }
 
@@ -127,6 +146,12 @@ impl<'a> NodeView<'a> {
     #[inline]
     pub(crate) fn new(raw: &'a [u8], layout: &'a Layout) -> Self {
         Self { raw, layout }
+    }
+
+    /// Of a block that was made as a node.
+    #[inline]
+    pub(crate) fn of_block(block: &'a Block<Layout>) -> Self {
+        Self { raw: block.bytes(), layout: block.head() }
     }
 
     #[inline]
