@@ -5,11 +5,11 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
 
-use crate::engine::{FoundValue, inline};
+use crate::engine::{FoundValue, ShortValue, inline};
 use crate::error::Result;
 use crate::table::Value;
 
-/// A value in place: nothing was copied unless it came from an extent of its own. Dereferences to the stored bytes.
+/// A value, in place where it is long and was found in memory; else a copy. Dereferences to the stored bytes.
 pub struct Found<'a, V: Value> {
     bytes: Bytes<'a>,
     value_type: PhantomData<fn() -> V>,
@@ -17,6 +17,7 @@ pub struct Found<'a, V: Value> {
 
 enum Bytes<'a> {
     Borrowed(&'a [u8]),
+    Short(ShortValue),
     Node(crate::tree::Found),
     Owned(Vec<u8>),
 }
@@ -26,6 +27,7 @@ impl<'a, V: Value> Found<'a, V> {
     pub(super) fn new(found: FoundValue<'a>, nodes: &alloc::sync::Arc<crate::engine::Nodes>) -> Result<Self> {
         let bytes = match found {
             FoundValue::Memtable(bytes) => Bytes::Borrowed(bytes),
+            FoundValue::Short(value) => Bytes::Short(value),
             FoundValue::Node(found) => Bytes::Node(found),
             extent @ FoundValue::Extent(_) => Bytes::Owned(extent.to_vec(nodes)?),
         };
@@ -37,6 +39,7 @@ impl<'a, V: Value> Found<'a, V> {
     pub fn bytes(&self) -> &[u8] {
         match &self.bytes {
             Bytes::Borrowed(bytes) => bytes,
+            Bytes::Short(value) => value.bytes(),
             Bytes::Node(found) => inline(found),
             Bytes::Owned(bytes) => bytes,
         }

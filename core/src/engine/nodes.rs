@@ -4,8 +4,10 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 
+use super::short::ShortValue;
 use crate::cache::{CacheCounters, NodeCache, Pin, Pool};
 use crate::codec::checksum::crc32;
+use crate::codec::slot::{Slot, ValueRef};
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
 use crate::tree::node::{Layout, Node, NodeView};
@@ -47,12 +49,18 @@ impl Nodes {
 
     /// Looks `key` up in a tree.
     #[inline]
-    pub(super) fn find(&self, root: &Root, key: &[u8]) -> Result<Option<Found>> {
+    pub(super) fn find(&self, root: &Root, key: &[u8]) -> Result<Option<Entry>> {
         let resident = self.cache.pin().and_then(|pin| find_resident(&pin, root, key));
         match resident {
             Some(found) => Ok(found),
-            None => tree::get(self, Some(*root), key),
+            None => self.find_anywhere(root, key),
         }
+    }
+
+    #[cold]
+    fn find_anywhere(&self, root: &Root, key: &[u8]) -> Result<Option<Entry>> {
+        let Some(found) = tree::get(self, Some(*root), key)? else { return Ok(None) };
+        Ok(Some(Entry::new(found.slot(), || found.clone())))
     }
 
     /// Reads, proves and parses a node without keeping it: for checks that must see what storage really holds.
@@ -79,9 +87,34 @@ impl Nodes {
     }
 }
 
+/// What a tree has for a key, independent of what stays resident.
+#[derive(Debug)]
+pub(crate) enum Entry {
+    Tombstone,
+    Short(ShortValue),
+    Long(Found),
+    Extent(ValueRef),
+}
+
+impl Entry {
+    /// What `slot` says; `found` is where it is, for a value that is too long to be copied.
+    #[inline]
+    fn new(slot: Slot<'_>, found: impl FnOnce() -> Found) -> Self {
+        match slot {
+            Slot::Inline(value) => match ShortValue::new(value) {
+                Some(value) => Entry::Short(value),
+                None => Entry::Long(found()),
+            },
+            Slot::Extent(value) => Entry::Extent(value),
+            Slot::Tombstone => Entry::Tombstone,
+        }
+    }
+}
+
 /// Descends without locks, reading nothing from storage: `None` when some node on the way is not at hand, or not what it
 /// should be.
-fn find_resident(pin: &Pin<'_, Layout>, root: &Root, key: &[u8]) -> Option<Option<Found>> {
+#[inline]
+fn find_resident(pin: &Pin<'_, Layout>, root: &Root, key: &[u8]) -> Option<Option<Entry>> {
     let mut node = pin.root(root.node.offset)?;
     let mut level = root.height;
     loop {
@@ -90,7 +123,9 @@ fn find_resident(pin: &Pin<'_, Layout>, root: &Root, key: &[u8]) -> Option<Optio
             return None;
         }
         if level == 0 {
-            return Some(view.search(key).ok().map(|index| Found::new(Node::of_block(node.to_block()), index)));
+            let Ok(index) = view.search(key) else { return Some(None) };
+            let entry = Entry::new(view.slot(index)?, || Found::new(Node::of_block(node.to_block()), index));
+            return Some(Some(entry));
         }
         let index = view.child_index(key);
         node = node.child(index, view.child(index)?.offset)?;

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use super::cursor::MergedCursor;
 use super::layer::Layer;
-use super::nodes::Nodes;
+use super::nodes::{Entry, Nodes};
+use super::short::ShortValue;
 use super::values::ValueReader;
 use super::version::Version;
 use crate::codec::slot::{Slot, ValueRef};
@@ -13,10 +14,11 @@ use crate::error::Result;
 use crate::memtable::{Lookup, Memtable};
 use crate::tree::{self, Found};
 
-/// A value found: borrowed from a memtable, held in its node, or still in its own extent.
+/// A value found: borrowed from a memtable, copied, held in its node, or still in its own extent.
 #[derive(Debug)]
 pub(crate) enum FoundValue<'a> {
     Memtable(&'a [u8]),
+    Short(ShortValue),
     Node(Found),
     Extent(ValueRef),
 }
@@ -61,11 +63,13 @@ pub(crate) fn get<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> R
     Ok(nodes.find(base, key)?.and_then(found_value))
 }
 
-fn found_value<'a>(found: Found) -> Option<FoundValue<'a>> {
-    match found.slot() {
-        Slot::Inline(_) => Some(FoundValue::Node(found)),
-        Slot::Extent(value) => Some(FoundValue::Extent(value)),
-        Slot::Tombstone => None,
+#[inline]
+fn found_value<'a>(found: Entry) -> Option<FoundValue<'a>> {
+    match found {
+        Entry::Short(value) => Some(FoundValue::Short(value)),
+        Entry::Long(found) => Some(FoundValue::Node(found)),
+        Entry::Extent(value) => Some(FoundValue::Extent(value)),
+        Entry::Tombstone => None,
     }
 }
 
@@ -74,6 +78,7 @@ impl FoundValue<'_> {
     pub(crate) fn len(&self) -> u64 {
         match self {
             FoundValue::Memtable(bytes) => bytes.len() as u64,
+            FoundValue::Short(value) => value.bytes().len() as u64,
             FoundValue::Node(found) => inline(found).len() as u64,
             FoundValue::Extent(value) => value.len,
         }
@@ -83,6 +88,7 @@ impl FoundValue<'_> {
     pub(crate) fn to_vec(&self, nodes: &Arc<Nodes>) -> Result<Vec<u8>> {
         match self {
             FoundValue::Memtable(bytes) => Ok(bytes.to_vec()),
+            FoundValue::Short(value) => Ok(value.bytes().to_vec()),
             FoundValue::Node(found) => Ok(inline(found).to_vec()),
             FoundValue::Extent(value) => ValueReader::new(nodes, *value).read_all(),
         }
