@@ -17,6 +17,9 @@ use crate::env::sync::Mutex;
 /// The table of residents is made for nodes of this many bytes. Smaller ones are found under a lock once it is full.
 const NODE_BYTES_TYPICAL: usize = 4096;
 
+/// The part of the budget for remembering where keys were found: enough for records of 64 bytes and more.
+const POINTS_PART: usize = 16;
+
 /// What a resident node takes beside its memory.
 const NODE_OVERHEAD_BYTES: usize = 96;
 
@@ -29,7 +32,7 @@ pub(crate) struct NodeCache<H> {
     shards: Vec<Mutex<Shard<H>>>,
     /// Some of what the shards hold. Changed only under the lock of the node's shard.
     residents: Residents<H>,
-    /// What the table of residents takes of the budget.
+    /// What tables take of the budget.
     table_bytes: usize,
     shard_budget: usize,
     hits: AtomicUsize,
@@ -67,10 +70,10 @@ pub(crate) struct CacheCounters {
 impl<H> NodeCache<H> {
     pub(crate) fn new(budget_bytes: usize) -> Self {
         let nodes = budget_bytes / NODE_BYTES_TYPICAL;
-        let pool = Pool::new(budget_bytes);
-        let table_bytes = Residents::<H>::bytes(nodes);
+        let residents = Residents::new(nodes, budget_bytes / POINTS_PART, Pool::new(budget_bytes));
+        let table_bytes = residents.bytes();
         Self {
-            residents: Residents::new(nodes, pool),
+            residents,
             table_bytes,
             shards: (0..SHARDS)
                 .map(|_| {

@@ -13,17 +13,19 @@
 //!
 //! **Frames stay memory.** A pool's chunks are freed when the pool is dropped, and each block in a frame holds a count of
 //! its pool. `identity` of a frame is written as an atomic from the first use of the frame on, never otherwise. So a
-//! pointer to a frame that was ever in use may be asked for its identity as long as the pool lives, whatever has become
-//! of the frame ([`Remembered`]). Before `identity` is set the block is complete; it is cleared before the block ends.
+//! pointer to, or the number of, a frame that was ever in use may be asked for its identity as long as the pool lives, whatever has become
+//! of the frame ([`Remembered`], [`Pool::frame`]). Before `identity` is set the block is complete; it is cleared before the block ends.
 //!
 //! **Threads.** Blocks go between threads like an `Arc`, where the pool's lock allows it: without `std` it does not.
 #![allow(unsafe_code)]
 
 use alloc::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
+use core::num::NonZeroU32;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
 
@@ -34,20 +36,41 @@ const FRAME_BYTES: [usize; 4] = [4224, 5440, 8320, 16512];
 /// Chunks of this size are aligned to it, so that one huge page holds each.
 const HUGE_PAGE_BYTES: usize = 2 << 20;
 const CHUNK_BYTES_MIN: usize = 64 << 10;
+/// A chunk has fewer frames than two to this.
+const CHUNK_SHIFT: u32 = 9;
 /// A chunk is at most this part of the budget.
 const CHUNK_PART: usize = 16;
-const LINE_BYTES: usize = 64;
+pub(super) const LINE_BYTES: usize = 64;
 
 /// What stands before a block's bytes. What a reader needs comes first.
 #[repr(C, align(64))]
 pub(super) struct Header<H> {
     /// Used by `residents`: which node this is while readers may find it without a count, else 0.
     identity: AtomicUsize,
+    /// The newest tree this is known to be a node of, 0 when none is.
+    member: AtomicUsize,
     len: u32,
     head: H,
     count: AtomicUsize,
+    number: Option<FrameNumber>,
     links: u32,
     home: Option<Arc<Pool<H>>>,
+}
+
+/// Which frame of its pool: from the lowest bit the place in its chunk, the chunk, and the size; plus one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FrameNumber(NonZeroU32);
+
+impl FrameNumber {
+    #[inline]
+    pub(super) fn from_u32(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+
+    #[inline]
+    pub(super) fn to_u32(self) -> u32 {
+        self.0.get()
+    }
 }
 
 /// A head and bytes that do not change, and pointers that do. A clone is the same block.
@@ -65,16 +88,33 @@ unsafe impl<H: Send + Sync> Sync for Block<H> where Pool<H>: Send + Sync {}
 pub(crate) struct Pool<H> {
     classes: [Mutex<Class>; FRAME_BYTES.len()],
     chunk_bytes: usize,
+    /// The chunks whose frames have numbers.
+    directory: Box<[Chunk]>,
+    chunks: AtomicUsize,
     heads: PhantomData<fn() -> H>,
+}
+
+/// Set once: the size first, then the pointer with release.
+#[derive(Debug, Default)]
+struct Chunk {
+    start: AtomicPtr<u8>,
+    frame_bytes: AtomicUsize,
 }
 
 /// Frames of one size.
 #[derive(Default)]
 struct Class {
-    vacant: Vec<NonNull<u8>>,
-    chunks: Vec<NonNull<u8>>,
+    vacant: Vec<Frame>,
+    /// Each with its place in the directory.
+    chunks: Vec<(NonNull<u8>, usize)>,
     /// Frames of the last chunk that were never used.
     fresh: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Frame {
+    start: NonNull<u8>,
+    number: Option<FrameNumber>,
 }
 
 // SAFETY: the pointers name memory that the class owns, and frames that nobody uses.
@@ -84,7 +124,14 @@ impl<H> Pool<H> {
     /// A pool for about `budget_bytes` of frames.
     pub(super) fn new(budget_bytes: usize) -> Arc<Self> {
         let chunk_bytes = (budget_bytes / CHUNK_PART).clamp(CHUNK_BYTES_MIN, HUGE_PAGE_BYTES);
-        Arc::new(Self { classes: Default::default(), chunk_bytes, heads: PhantomData })
+        let chunks = (budget_bytes / chunk_bytes * 2 + FRAME_BYTES.len()).min(1 << (32 - CHUNK_SHIFT));
+        Arc::new(Self {
+            classes: Default::default(),
+            chunk_bytes,
+            directory: (0..chunks).map(|_| Chunk::default()).collect(),
+            chunks: AtomicUsize::new(0),
+            heads: PhantomData,
+        })
     }
 
     fn chunk_layout(&self) -> Option<Layout> {
@@ -93,7 +140,7 @@ impl<H> Pool<H> {
     }
 
     /// Memory of at least `bytes`, aligned for a header; `None` when no frame is so large, or there is no memory.
-    fn take(&self, bytes: usize) -> Option<NonNull<u8>> {
+    fn take(&self, bytes: usize) -> Option<Frame> {
         let (class, frame_bytes) = self.class_for(bytes)?;
         let mut class = class.lock();
         if let Some(frame) = class.vacant.pop() {
@@ -106,17 +153,24 @@ impl<H> Pool<H> {
             if self.chunk_bytes == HUGE_PAGE_BYTES {
                 ask_for_huge_pages(chunk, self.chunk_bytes);
             }
-            class.chunks.push(chunk);
+            let place = self.chunks.fetch_add(1, Ordering::Relaxed);
+            if let Some(listed) = self.directory.get(place) {
+                listed.frame_bytes.store(frame_bytes, Ordering::Relaxed);
+                listed.start.store(chunk.as_ptr(), Ordering::Release);
+            }
+            class.chunks.push((chunk, place));
             class.fresh = self.chunk_bytes / frame_bytes;
         }
-        let chunk = *class.chunks.last()?;
+        let (chunk, place) = *class.chunks.last()?;
         let index = self.chunk_bytes / frame_bytes - class.fresh;
         class.fresh -= 1;
         // SAFETY: `index` is below the number of frames that the chunk has room for.
-        Some(unsafe { chunk.add(index * frame_bytes) })
+        let start = unsafe { chunk.add(index * frame_bytes) };
+        let number = (place < self.directory.len()).then_some((place << CHUNK_SHIFT | index) as u32 + 1);
+        Some(Frame { start, number: number.and_then(FrameNumber::from_u32) })
     }
 
-    fn give_back(&self, frame: NonNull<u8>, bytes: usize) {
+    fn give_back(&self, frame: Frame, bytes: usize) {
         if let Some((class, _)) = self.class_for(bytes) {
             class.lock().vacant.push(frame);
         }
@@ -126,13 +180,30 @@ impl<H> Pool<H> {
         let at = FRAME_BYTES.iter().position(|frame| bytes <= *frame)?;
         Some((self.classes.get(at)?, *FRAME_BYTES.get(at)?))
     }
+
+    /// The frame of this number, and the identity of what is there now.
+    ///
+    /// # Safety
+    /// A block of this pool had the number.
+    #[inline]
+    pub(super) unsafe fn frame(&self, number: FrameNumber) -> Option<(NonNull<Header<H>>, &AtomicUsize)> {
+        let number = number.to_u32() as usize - 1;
+        let chunk = self.directory.get(number >> CHUNK_SHIFT)?;
+        let start = NonNull::new(chunk.start.load(Ordering::Acquire))?;
+        let at = (number & ((1 << CHUNK_SHIFT) - 1)) * chunk.frame_bytes.load(Ordering::Relaxed);
+        // SAFETY: a number that was given names a frame in its chunk, whose identity is an atomic since its first use.
+        unsafe {
+            let header = start.add(at).cast::<Header<H>>();
+            Some((header, &*ptr::addr_of!((*header.as_ptr()).identity)))
+        }
+    }
 }
 
 impl<H> Drop for Pool<H> {
     fn drop(&mut self) {
         let Some(layout) = self.chunk_layout() else { return };
         for class in &self.classes {
-            for chunk in class.lock().chunks.drain(..) {
+            for (chunk, _) in class.lock().chunks.drain(..) {
                 // SAFETY: allocated with this layout; no block is left, because each holds a count of the pool.
                 unsafe { dealloc(chunk.as_ptr(), layout) };
             }
@@ -164,17 +235,19 @@ impl<H> Block<H> {
         };
         let (links_at, size) = Self::shape(len, links);
         let frame = pool.and_then(|pool| Some((pool.take(size)?, Some(Arc::clone(pool)))));
-        let (start, home) = frame.unwrap_or_else(|| {
+        let (Frame { start, number }, home) = frame.unwrap_or_else(|| {
             let layout = Self::loose_layout(size);
             // SAFETY: the size is at least that of a header.
             let start = NonNull::new(unsafe { alloc(layout) });
-            (start.unwrap_or_else(|| handle_alloc_error(layout)), None)
+            (Frame { start: start.unwrap_or_else(|| handle_alloc_error(layout)), number: None }, None)
         });
         let header = start.cast::<Header<H>>().as_ptr();
         // SAFETY: the memory is ours alone, long and aligned enough for the shape, except that old pointers to a frame may
         // be read for its identity: that field is stored to as an atomic, in memory that is valid for any bits.
         unsafe {
             (*ptr::addr_of!((*header).identity)).store(0, Ordering::Relaxed);
+            ptr::addr_of_mut!((*header).member).write(AtomicUsize::new(0));
+            ptr::addr_of_mut!((*header).number).write(number);
             ptr::addr_of_mut!((*header).len).write(len);
             ptr::addr_of_mut!((*header).head).write(head);
             ptr::addr_of_mut!((*header).count).write(AtomicUsize::new(1));
@@ -253,6 +326,17 @@ impl<H> Block<H> {
         &self.header().identity
     }
 
+    #[inline]
+    pub(super) fn number(&self) -> Option<FrameNumber> {
+        self.header().number
+    }
+
+    /// The newest tree this is known to be a node of; 0 when none is.
+    #[inline]
+    pub(super) fn member(&self) -> &AtomicUsize {
+        &self.header().member
+    }
+
     /// A pointer that keeps its count.
     pub(super) fn into_raw(self) -> *mut Header<H> {
         let header = self.header;
@@ -314,7 +398,7 @@ unsafe fn end<H>(header: NonNull<Header<H>>) {
         let (_, size) = Block::<H>::shape((*at).len, (*at).links);
         ptr::addr_of_mut!((*at).head).drop_in_place();
         match ptr::addr_of_mut!((*at).home).read() {
-            Some(pool) => pool.give_back(header.cast(), size),
+            Some(pool) => pool.give_back(Frame { start: header.cast(), number: (*at).number }, size),
             None => dealloc(at.cast(), Block::<H>::loose_layout(size)),
         }
     }
@@ -376,6 +460,12 @@ pub(super) fn prefetch(start: NonNull<u8>, bytes: usize) {
         core::arch::asm!("prfm pldl1keep, [{0}]", in(reg) at, options(nostack, preserves_flags, readonly));
     }
     let _ = at;
+}
+
+/// Says that `value` will be read soon.
+#[inline]
+pub(super) fn prefetch_in<T>(value: &T) {
+    prefetch(NonNull::from(value).cast(), 0);
 }
 
 /// Fewer misses in the tables that translate addresses, where the system has such pages.

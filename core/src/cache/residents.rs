@@ -36,7 +36,8 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::barrier::Barrier;
-use super::frames::{Block, Header, Pool, Remembered};
+use super::frames::{Block, Header, LINE_BYTES, Pool, Remembered, prefetch};
+use super::points::{Point, Points, hash};
 use super::reader;
 use crate::env::sync::Mutex;
 
@@ -60,6 +61,7 @@ const RETIRED_PART: usize = 32;
 pub(super) struct Residents<H> {
     buckets: Box<[Bucket<H>]>,
     roots: [Remembered<H>; ROOTS],
+    points: Points,
     cells: Box<[Cell]>,
     barrier: Barrier,
     /// Odd, so that no pin stores 0; compared by distance, so that it may wrap around.
@@ -101,11 +103,12 @@ struct Retired {
 
 impl<H> Residents<H> {
     /// A table for about `nodes` nodes, of `pool` or loose.
-    pub(super) fn new(nodes: usize, pool: Arc<Pool<H>>) -> Self {
+    pub(super) fn new(nodes: usize, points_bytes: usize, pool: Arc<Pool<H>>) -> Self {
         let buckets = (nodes * 2 / PLACES_PER_BUCKET).max(2).next_power_of_two();
         Self {
             buckets: (0..buckets).map(|_| Bucket::default()).collect(),
             roots: core::array::from_fn(|_| Remembered::nothing()),
+            points: Points::new(points_bytes),
             cells: (0..reader::READERS_MAX).map(|_| Cell::default()).collect(),
             barrier: Barrier::new(),
             epoch: AtomicUsize::new(1),
@@ -116,9 +119,9 @@ impl<H> Residents<H> {
         }
     }
 
-    /// Bytes of the table itself for `nodes` nodes.
-    pub(super) fn bytes(nodes: usize) -> usize {
-        (nodes * 2).max(2).next_power_of_two() * size_of::<Place<H>>()
+    /// Bytes of the tables themselves.
+    pub(super) fn bytes(&self) -> usize {
+        self.buckets.len() * size_of::<Bucket<H>>() + self.points.bytes()
     }
 
     /// Where nodes to be inserted are made.
@@ -297,6 +300,51 @@ impl<H> Pin<'_, H> {
         Some(found)
     }
 
+    /// A node that is a member of `tree`, and the entry in it where `key`, or another, was found. Proves nothing of the key.
+    #[inline]
+    pub(crate) fn point(&self, tree: usize, key: &Hashed) -> Option<(Pinned<'_, H>, usize)> {
+        let point = self.residents.points.get(key.0)?;
+        // SAFETY: the number came from a block that was found in this table, hence of its pool.
+        let (header, identity) = unsafe { self.residents.pool.frame(point.frame) }?;
+        // All that will be read, at once: the key's beginning, and the entry's data.
+        for line in [2, 3, point.line, point.line + 1] {
+            prefetch(header.cast(), line * LINE_BYTES);
+        }
+        let found = identity.load(Ordering::Acquire);
+        if found == EMPTY {
+            return None;
+        }
+        // SAFETY: an identity was there after the pin's barrier, so a place owns a count of the block that is there now,
+        // and keeps it until the pin ends.
+        let node = unsafe { self.pinned(header) };
+        if node.member().load(Ordering::Relaxed) != tree {
+            return None;
+        }
+        if found & USED == 0 {
+            mark_used(identity, found);
+        }
+        self.hits.set(self.hits.get() + 1);
+        Some((node, point.index))
+    }
+
+    /// Says that [`point`](Self::point) will be asked for the key.
+    #[inline]
+    pub(crate) fn prefetch_point(&self, key: &Hashed) {
+        self.residents.points.prefetch(key.0);
+    }
+
+    /// Says that what [`point`](Self::point) would give will be read.
+    #[inline]
+    pub(crate) fn prefetch_node(&self, key: &Hashed) {
+        let Some(point) = self.residents.points.get(key.0) else { return };
+        // SAFETY: as in `point`.
+        if let Some((header, _)) = unsafe { self.residents.pool.frame(point.frame) } {
+            for line in [0, 2, 3, point.line, point.line + 1] {
+                prefetch(header.cast(), line * LINE_BYTES);
+            }
+        }
+    }
+
     fn look_up(&self, key: usize) -> Option<Pinned<'_, H>> {
         for bucket in self.residents.candidates(key) {
             for place in &bucket.0 {
@@ -319,6 +367,17 @@ impl<H> Pin<'_, H> {
     unsafe fn pinned(&self, header: NonNull<Header<H>>) -> Pinned<'_, H> {
         // SAFETY: that count stands for this block, which is never dropped.
         Pinned { block: ManuallyDrop::new(unsafe { Block::from_raw(header) }), pin: self }
+    }
+}
+
+/// A key as the table of points knows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hashed(u64);
+
+impl Hashed {
+    #[inline]
+    pub(crate) fn new(key: &[u8]) -> Self {
+        Self(hash(key))
     }
 }
 
@@ -350,6 +409,22 @@ impl<'p, H> Pinned<'p, H> {
     #[inline]
     pub(crate) fn to_block(&self) -> Block<H> {
         Block::clone(&self.block)
+    }
+
+    /// Takes note that this node belongs to `tree`, in which it was just found from the root, and that `key` is at entry
+    /// `index`, whose data begins `data_at` bytes after the node's first. Trees are numbered from 1 on, newer ones higher.
+    pub(crate) fn remember_point(&self, tree: usize, key: &Hashed, index: usize, data_at: usize) {
+        let member = self.member().load(Ordering::Relaxed);
+        if member < tree {
+            // Two trees may race here; either has this node.
+            self.member().store(tree, Ordering::Relaxed);
+        }
+        if let Some(frame) = self.number()
+            && member <= tree
+        {
+            let line = (size_of::<Header<H>>() + data_at) / LINE_BYTES;
+            self.pin.residents.points.insert(key.0, Point { frame, line, index });
+        }
     }
 
     /// The node at `offset`, found more quickly the second time it is asked for as child `index` of this one.
@@ -398,7 +473,7 @@ mod tests {
 
     impl Few {
         fn new(nodes: usize) -> Self {
-            Self { residents: Residents::new(nodes, Pool::new(1 << 20)), live: Arc::default() }
+            Self { residents: Residents::new(nodes, 1 << 12, Pool::new(1 << 20)), live: Arc::default() }
         }
 
         fn insert(&self, offset: u64) -> Block<Probe> {

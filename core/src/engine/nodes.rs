@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 
 use super::short::ShortValue;
-use crate::cache::{CacheCounters, NodeCache, Pin, Pool};
+use crate::cache::{CacheCounters, Hashed, NodeCache, Pin, Pinned, Pool};
 use crate::codec::checksum::crc32;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::env::{FileId, Storage, StorageErrorKind};
@@ -51,6 +51,22 @@ impl Nodes {
     #[inline]
     pub(super) fn find(&self, root: &Root, key: &[u8]) -> Result<Option<Entry>> {
         let resident = self.cache.pin().and_then(|pin| find_resident(&pin, root, key));
+        match resident {
+            Some(found) => Ok(found),
+            None => self.find_anywhere(root, key),
+        }
+    }
+
+    /// Looks `key` up in the base that was brought by publication `since`.
+    #[inline]
+    pub(super) fn find_in_base(&self, root: &Root, since: u64, key: &[u8]) -> Result<Option<Entry>> {
+        let resident = self.cache.pin().and_then(|pin| {
+            let tree = tree_number(since)?;
+            let hashed = Hashed::new(key);
+            find_by_point(&pin, tree, &hashed, key)
+                .map(Some)
+                .or_else(|| find_and_remember(&pin, root, tree, &hashed, key))
+        });
         match resident {
             Some(found) => Ok(found),
             None => self.find_anywhere(root, key),
@@ -111,10 +127,52 @@ impl Entry {
     }
 }
 
+/// Bases as the cache numbers trees: from 1 on. `None` when the number is too large for a word.
+#[inline]
+fn tree_number(since: u64) -> Option<usize> {
+    usize::try_from(since).ok()?.checked_add(1)
+}
+
+/// Straight to the entry where `key` was found before.
+///
+/// **Why it is the right one:** the leaf was reached from the root of this very base, and bases are never given the same
+/// number twice; that it is still the same leaf, the frame says; and it has the key. A tree has each key at most once.
+#[inline]
+fn find_by_point(pin: &Pin<'_, Layout>, tree: usize, hashed: &Hashed, key: &[u8]) -> Option<Entry> {
+    let (leaf, index) = pin.point(tree, hashed)?;
+    let view = NodeView::of_block(&leaf);
+    if !view.is_key(index, key) {
+        return None;
+    }
+    Some(Entry::new(view.slot(index)?, || Found::new(Node::of_block(leaf.to_block()), index)))
+}
+
+fn find_and_remember(
+    pin: &Pin<'_, Layout>,
+    root: &Root,
+    tree: usize,
+    hashed: &Hashed,
+    key: &[u8],
+) -> Option<Option<Entry>> {
+    let leaf = descend(pin, root, key)?;
+    let view = NodeView::of_block(&leaf);
+    let Ok(index) = view.search(key) else { return Some(None) };
+    leaf.remember_point(tree, hashed, index, view.data_at(index));
+    Some(Some(Entry::new(view.slot(index)?, || Found::new(Node::of_block(leaf.to_block()), index))))
+}
+
 /// Descends without locks, reading nothing from storage: `None` when some node on the way is not at hand, or not what it
 /// should be.
-#[inline]
 fn find_resident(pin: &Pin<'_, Layout>, root: &Root, key: &[u8]) -> Option<Option<Entry>> {
+    let leaf = descend(pin, root, key)?;
+    let view = NodeView::of_block(&leaf);
+    let Ok(index) = view.search(key) else { return Some(None) };
+    Some(Some(Entry::new(view.slot(index)?, || Found::new(Node::of_block(leaf.to_block()), index))))
+}
+
+/// The leaf that `key` belongs to.
+#[inline]
+fn descend<'p>(pin: &'p Pin<'_, Layout>, root: &Root, key: &[u8]) -> Option<Pinned<'p, Layout>> {
     let mut node = pin.root(root.node.offset)?;
     let mut level = root.height;
     loop {
@@ -123,9 +181,7 @@ fn find_resident(pin: &Pin<'_, Layout>, root: &Root, key: &[u8]) -> Option<Optio
             return None;
         }
         if level == 0 {
-            let Ok(index) = view.search(key) else { return Some(None) };
-            let entry = Entry::new(view.slot(index)?, || Found::new(Node::of_block(node.to_block()), index));
-            return Some(Some(entry));
+            return Some(node);
         }
         let index = view.child_index(key);
         node = node.child(index, view.child(index)?.offset)?;

@@ -60,7 +60,7 @@ pub(crate) fn get<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> R
         }
     }
     let Some(base) = &layers.base else { return Ok(None) };
-    Ok(nodes.find(base, key)?.and_then(found_value))
+    Ok(nodes.find_in_base(base, layers.base_since, key)?.and_then(found_value))
 }
 
 #[inline]

@@ -35,6 +35,8 @@ pub(crate) struct Layers {
     pub base: Option<Root>,
     /// Counts the layers published since the database was opened; what later ones free stays while these are held.
     pub publication: u64,
+    /// The publication that brought this base, 0 for the one found when opening: no two bases of an open database share it.
+    pub base_since: u64,
 }
 
 /// A memtable on its way to storage.

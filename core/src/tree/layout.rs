@@ -93,14 +93,12 @@ impl Header {
 pub(crate) struct Layout {
     pub(super) level: u8,
     pub(super) flags: u8,
-    /// Entries of a leaf, separators of an inner node (children less one).
+    /// Entries of a leaf, separators of an inner node.
     pub(super) keys: u32,
-    pub(super) children: u32,
     pub(super) prefix_len: u32,
     pub(super) key_len: u32,
     /// Data bytes of an entry where there are no slots.
     pub(super) stride: u32,
-    pub(super) heads: u32,
     pub(super) kinds: u32,
     pub(super) lens: u32,
     pub(super) slots: u32,
@@ -163,11 +161,9 @@ impl Layout {
             level: header.level,
             flags,
             keys,
-            children,
             prefix_len: header.prefix_len,
             key_len: header.key_len,
             stride,
-            heads,
             kinds,
             lens,
             slots,
@@ -194,6 +190,19 @@ impl Layout {
         Ok(())
     }
 
+    /// Where the heads are.
+    #[inline]
+    pub(super) fn heads(&self) -> usize {
+        HEADER_LEN + self.prefix_len as usize
+    }
+
+    /// Children of an inner node; a leaf has none.
+    #[inline]
+    pub(super) fn children(&self) -> usize {
+        if self.level == 0 { 0 } else { self.keys as usize + 1 }
+    }
+
+    #[inline]
     pub(super) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }

@@ -73,7 +73,7 @@ impl Node {
     fn from_raw(raw: &[u8], pool: Option<&Arc<Pool<Layout>>>) -> Result<Self, String> {
         let layout = Layout::verify(raw)?;
         let block = match pool {
-            Some(pool) => Block::pooled(pool, layout, raw, layout.children as usize),
+            Some(pool) => Block::pooled(pool, layout, raw, layout.children()),
             None => Block::loose(layout, raw),
         };
         Ok(Self { block })
@@ -111,7 +111,7 @@ impl Node {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         let layout = self.block.head();
-        if layout.level == 0 { layout.keys as usize } else { layout.children as usize }
+        if layout.level == 0 { layout.keys as usize } else { layout.children() }
     }
 }
 
@@ -167,7 +167,7 @@ impl<'a> NodeView<'a> {
 
     #[inline]
     pub(crate) fn children(&self) -> usize {
-        self.layout.children as usize
+        self.layout.children()
     }
 
     /// What all keys begin with.
@@ -212,6 +212,23 @@ impl<'a> NodeView<'a> {
     /// Key `index` against a key that has the same prefix and head.
     fn compare_tie(&self, index: usize, head_len: usize, rest: &[u8]) -> Ordering {
         self.suffix_len(index).min(4).cmp(&head_len).then_with(|| self.rest(index).cmp(rest))
+    }
+
+    /// Whether key `index` is there and is `key`.
+    #[inline]
+    pub(crate) fn is_key(&self, index: usize, key: &[u8]) -> bool {
+        let Some((prefix, suffix)) = key.split_at_checked(self.layout.prefix_len as usize) else { return false };
+        let (head, rest) = split_head(suffix);
+        index < self.keys()
+            && self.suffix_len(index) == suffix.len()
+            && self.head(index) == head
+            && same(self.rest(index), rest)
+            && same(self.prefix(), prefix)
+    }
+
+    /// Where the data of entry `index` begins, from the node's first byte.
+    pub(crate) fn data_at(&self, index: usize) -> usize {
+        self.layout.data as usize + self.data_range(index).0
     }
 
     /// Key `index` against `key`.
@@ -320,12 +337,12 @@ impl<'a> NodeView<'a> {
 
     #[inline]
     fn heads(&self) -> &'a [[u8; 4]] {
-        part(self.raw, self.layout.heads as usize, 4 * self.keys()).as_chunks().0
+        part(self.raw, self.layout.heads(), 4 * self.keys()).as_chunks().0
     }
 
     #[inline]
     pub(super) fn head(&self, index: usize) -> u32 {
-        u32_at(self.raw, self.layout.heads as usize + 4 * index).unwrap_or(0)
+        u32_at(self.raw, self.layout.heads() + 4 * index).unwrap_or(0)
     }
 
     #[inline]
@@ -429,6 +446,22 @@ fn first_not_below(heads: &[[u8; 4]], head: u32) -> usize {
     }
     let left = heads.get(base..base + size).unwrap_or(&[]);
     base + left.iter().fold(0u32, |count, bytes| count.wrapping_add(u32::from(below(bytes)))) as usize
+}
+
+/// Whether two byte strings are equal: without a call, because keys are short.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let ((words_a, rest_a), (words_b, rest_b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let words = words_a.iter().zip(words_b).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b));
+    words
+        && match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+            // The last words overlap those before.
+            (Some(a), Some(b)) => u64::from_le_bytes(*a) == u64::from_le_bytes(*b),
+            _ => rest_a.iter().zip(rest_b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0,
+        }
 }
 
 #[inline]
