@@ -19,7 +19,7 @@
 //! **Threads.** Blocks go between threads like an `Arc`, where the pool's lock allows it: without `std` it does not.
 #![allow(unsafe_code)]
 
-use alloc::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use alloc::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -27,7 +27,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence};
 
 use crate::env::sync::Mutex;
 
@@ -445,6 +445,70 @@ impl<H> Remembered<H> {
     }
 }
 
+/// Numbers, all zero at first, in pages that take memory only when they are used, huge ones if there are many.
+pub(super) struct Words {
+    start: NonNull<u8>,
+    layout: Layout,
+    /// The first byte in a line of its own.
+    first: NonNull<u8>,
+    words: usize,
+}
+
+// SAFETY: the memory is owned, and used as atomics only.
+unsafe impl Send for Words {}
+// SAFETY: the same.
+unsafe impl Sync for Words {}
+
+impl Words {
+    /// How many stand in a group.
+    pub(super) const GROUP: usize = 8;
+
+    pub(super) fn zeroed(groups: usize) -> Self {
+        let words = groups * Self::GROUP;
+        // A larger alignment would have the allocator write zeros everywhere.
+        let layout = Layout::from_size_align(words * size_of::<AtomicU32>() + LINE_BYTES, 16)
+            .unwrap_or_else(|_| handle_alloc_error(Layout::new::<AtomicU32>()));
+        // SAFETY: the size is not 0.
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        let before = start.as_ptr().align_offset(HUGE_PAGE_BYTES);
+        if let Some(huge @ HUGE_PAGE_BYTES..) = layout.size().checked_sub(before) {
+            // SAFETY: within the allocation.
+            ask_for_huge_pages(unsafe { start.add(before) }, huge & !(HUGE_PAGE_BYTES - 1));
+        }
+        // SAFETY: fewer bytes than a line are skipped, and there is a line more than all words take.
+        let first = unsafe { start.add(start.as_ptr().align_offset(LINE_BYTES)) };
+        Self { start, layout, first, words }
+    }
+
+    #[inline]
+    pub(super) fn groups(&self) -> usize {
+        self.words / Self::GROUP
+    }
+
+    /// Group `at`, in one cache line.
+    #[inline]
+    pub(super) fn group(&self, at: usize) -> Option<&[AtomicU32; Self::GROUP]> {
+        if at >= self.groups() {
+            return None;
+        }
+        // SAFETY: so many groups follow the first, all of the allocation; zeros are valid numbers.
+        Some(unsafe { self.first.add(at * Self::GROUP * size_of::<AtomicU32>()).cast().as_ref() })
+    }
+}
+
+impl Drop for Words {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) }
+    }
+}
+
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Words").field("words", &self.words).finish_non_exhaustive()
+    }
+}
+
 /// Says that memory will be read soon. Any address is good.
 #[inline]
 pub(super) fn prefetch(start: NonNull<u8>, bytes: usize) {
@@ -460,12 +524,6 @@ pub(super) fn prefetch(start: NonNull<u8>, bytes: usize) {
         core::arch::asm!("prfm pldl1keep, [{0}]", in(reg) at, options(nostack, preserves_flags, readonly));
     }
     let _ = at;
-}
-
-/// Says that `value` will be read soon.
-#[inline]
-pub(super) fn prefetch_in<T>(value: &T) {
-    prefetch(NonNull::from(value).cast(), 0);
 }
 
 /// Fewer misses in the tables that translate addresses, where the system has such pages.

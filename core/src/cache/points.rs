@@ -8,13 +8,14 @@
 //! The table begins small, so that few keys take few cache lines, and doubles as it fills until all its memory is in use.
 //! Doubling moves nothing: half of the entries are then looked for elsewhere, and are found anew.
 
-use alloc::boxed::Box;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use super::frames::{FrameNumber, prefetch_in};
+use super::frames::{FrameNumber, Words, prefetch};
 
 /// Entries that a key may be at. With eight bytes each they fill half a cache line.
-const WAYS: usize = 4;
+const WAYS: usize = Words::GROUP / 2;
+const BUCKET_BYTES: usize = Words::GROUP * 4;
 const BUCKETS_MIN: usize = 256;
 
 const INDEX_BITS: u32 = 11;
@@ -23,20 +24,13 @@ const TAG_SHIFT: u32 = INDEX_BITS + LINE_BITS;
 
 #[derive(Debug)]
 pub(super) struct Points {
-    buckets: Box<[Bucket]>,
+    /// In each group the numbers of frames, 0 where there is none, then as many marks. A mark has, from the highest bit, more
+    /// bits of the hash, the line of the leaf where the entry's data is, and the entry.
+    buckets: Words,
     /// Buckets in use, less one; a power of two less one.
     mask: AtomicUsize,
     /// Entries made since the last doubling.
     made: AtomicUsize,
-}
-
-#[derive(Debug, Default)]
-#[repr(align(32))]
-struct Bucket {
-    /// Numbers of frames; 0 where there is none.
-    frames: [AtomicU32; WAYS],
-    /// From the highest bit: more bits of the hash; the line of the leaf where the entry's data is; the entry.
-    marks: [AtomicU32; WAYS],
 }
 
 /// An entry as it was read.
@@ -51,38 +45,39 @@ pub(super) struct Point {
 impl Points {
     /// A table within `bytes`.
     pub(super) fn new(bytes: usize) -> Self {
-        let buckets = (bytes / size_of::<Bucket>()).max(1);
+        let buckets = (bytes / BUCKET_BYTES).max(1);
         let buckets = 1 << buckets.ilog2();
         Self {
-            buckets: (0..buckets).map(|_| Bucket::default()).collect(),
+            buckets: Words::zeroed(buckets),
             mask: AtomicUsize::new(buckets.min(BUCKETS_MIN) - 1),
             made: AtomicUsize::new(0),
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.buckets.len() * size_of::<Bucket>()
+        self.buckets.groups() * BUCKET_BYTES
     }
 
     #[inline]
-    fn bucket(&self, hash: u64) -> Option<&Bucket> {
-        self.buckets.get(hash as usize & self.mask.load(Ordering::Relaxed))
+    fn bucket(&self, hash: u64) -> Option<(&[AtomicU32], &[AtomicU32])> {
+        let group = self.buckets.group(hash as usize & self.mask.load(Ordering::Relaxed))?;
+        Some(group.split_at(WAYS))
     }
 
     /// Says that a key of this hash will be looked for.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) {
-        if let Some(bucket) = self.bucket(hash) {
-            prefetch_in(bucket);
+        if let Some((frames, _)) = self.bucket(hash) {
+            prefetch(NonNull::from(frames).cast(), 0);
         }
     }
 
     /// Where a key of this hash, or of a similar one, was found.
     #[inline]
     pub(super) fn get(&self, hash: u64) -> Option<Point> {
-        let bucket = self.bucket(hash)?;
+        let (frames, marks) = self.bucket(hash)?;
         let tag = tag(hash);
-        for (frame, mark) in bucket.frames.iter().zip(&bucket.marks) {
+        for (frame, mark) in frames.iter().zip(marks) {
             let mark = mark.load(Ordering::Relaxed);
             if mark >> TAG_SHIFT == tag {
                 let frame = FrameNumber::from_u32(frame.load(Ordering::Acquire))?;
@@ -99,13 +94,13 @@ impl Points {
         if point.index >= 1 << INDEX_BITS {
             return;
         }
-        let Some(bucket) = self.bucket(hash) else { return };
+        let Some((frames, marks)) = self.bucket(hash) else { return };
         let tag = tag(hash);
-        let of_tag = bucket.marks.iter().position(|mark| mark.load(Ordering::Relaxed) >> TAG_SHIFT == tag);
-        let empty = || bucket.frames.iter().position(|frame| frame.load(Ordering::Relaxed) == 0);
+        let of_tag = marks.iter().position(|mark| mark.load(Ordering::Relaxed) >> TAG_SHIFT == tag);
+        let empty = || frames.iter().position(|frame| frame.load(Ordering::Relaxed) == 0);
         let way = of_tag.or_else(empty).unwrap_or((hash >> 40) as usize % WAYS);
         let line = point.line.min((1 << LINE_BITS) - 1) as u32;
-        if let (Some(frame), Some(mark)) = (bucket.frames.get(way), bucket.marks.get(way)) {
+        if let (Some(frame), Some(mark)) = (frames.get(way), marks.get(way)) {
             mark.store(tag << TAG_SHIFT | line << INDEX_BITS | point.index as u32, Ordering::Relaxed);
             frame.store(point.frame.to_u32(), Ordering::Release);
         }
@@ -115,7 +110,7 @@ impl Points {
     fn grow_if_full(&self) {
         let mask = self.mask.load(Ordering::Relaxed);
         let made = self.made.fetch_add(1, Ordering::Relaxed);
-        if made > mask * WAYS / 2 && mask + 1 < self.buckets.len() {
+        if made > mask * WAYS / 2 && mask + 1 < self.buckets.groups() {
             self.made.store(0, Ordering::Relaxed);
             self.mask.store(mask * 2 + 1, Ordering::Relaxed);
         }

@@ -317,7 +317,7 @@ impl<H> Pin<'_, H> {
         // SAFETY: an identity was there after the pin's barrier, so a place owns a count of the block that is there now,
         // and keeps it until the pin ends.
         let node = unsafe { self.pinned(header) };
-        if node.member().load(Ordering::Relaxed) != tree {
+        if node.member().load(Ordering::Relaxed) != tree || tree == 0 {
             return None;
         }
         if found & USED == 0 {
@@ -371,7 +371,7 @@ impl<H> Pin<'_, H> {
 }
 
 /// A key as the table of points knows it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Hashed(u64);
 
 impl Hashed {

@@ -33,12 +33,11 @@ pub use stats::{Latency, Stats};
 
 pub(crate) use commit::Appended;
 pub(crate) use cursor::MergedCursor;
-pub(crate) use nodes::Nodes;
+pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
 pub(crate) use open::OpenArguments;
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};
-pub(crate) use read::{FoundValue, count, get, get_in_memtable, inline};
+pub(crate) use read::{FoundValue, Seen, count, get, get_in_memtable, inline, look, prefetch};
 pub(crate) use recent::{OptimisticPin, Recent};
-pub(crate) use short::ShortValue;
 pub(crate) use state::Engine;
 pub(crate) use values::{ValueReader, ValueWriter};
 pub(crate) use version::Version;

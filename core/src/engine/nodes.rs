@@ -5,9 +5,9 @@ use alloc::sync::Arc;
 use alloc::vec;
 
 use super::short::ShortValue;
-use crate::cache::{CacheCounters, Hashed, NodeCache, Pin, Pinned, Pool};
+use crate::cache::{Block, CacheCounters, Hashed, NodeCache, Pin, Pinned, Pool};
 use crate::codec::checksum::crc32;
-use crate::codec::slot::{Slot, ValueRef};
+use crate::codec::slot::Slot;
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
 use crate::tree::node::{Layout, Node, NodeView};
@@ -15,6 +15,9 @@ use crate::tree::{self, Found, NodeRef, NodeSource, Root};
 
 /// No node is longer: a key and a value at their limits, and room.
 const NODE_BYTES_MAX: u32 = 1 << 20;
+
+/// Keys that are looked up together.
+pub(crate) const PREFETCHED_MAX: usize = 32;
 
 /// The resident nodes and the storage behind them.
 pub(crate) struct Nodes {
@@ -47,36 +50,63 @@ impl Nodes {
         self.cache.invalidate(offset);
     }
 
-    /// Looks `key` up in a tree.
-    #[inline]
-    pub(super) fn find(&self, root: &Root, key: &[u8]) -> Result<Option<Entry>> {
-        let resident = self.cache.pin().and_then(|pin| find_resident(&pin, root, key));
-        match resident {
-            Some(found) => Ok(found),
-            None => self.find_anywhere(root, key),
-        }
+    /// Looks `key` up in a run.
+    pub(super) fn find(&self, root: &Root, key: &[u8]) -> Result<Option<Found>> {
+        let resident = self.cache.pin().and_then(|pin| {
+            let leaf = descend(&pin, root, key)?;
+            let index = NodeView::of_block(&leaf).search(key).ok();
+            Some(index.map(|index| Place { leaf: &leaf, index }.to_found()))
+        });
+        resident.map_or_else(|| tree::get(self, Some(*root), key), Ok)
     }
 
-    /// Looks `key` up in the base that was brought by publication `since`.
+    /// Looks `key` up in the base that publication `since` brought, and lets `take` have what is there, which must not
+    /// read from storage.
     #[inline]
-    pub(super) fn find_in_base(&self, root: &Root, since: u64, key: &[u8]) -> Result<Option<Entry>> {
-        let resident = self.cache.pin().and_then(|pin| {
-            let tree = tree_number(since)?;
-            let hashed = Hashed::new(key);
-            find_by_point(&pin, tree, &hashed, key)
-                .map(Some)
-                .or_else(|| find_and_remember(&pin, root, tree, &hashed, key))
-        });
-        match resident {
-            Some(found) => Ok(found),
-            None => self.find_anywhere(root, key),
+    pub(super) fn look_in_base<R>(
+        &self,
+        root: &Root,
+        since: u64,
+        key: &[u8],
+        take: impl FnOnce(Result<Option<Place<'_>>>) -> R,
+    ) -> R {
+        let Some(pin) = self.cache.pin() else { return self.look_anywhere(root, key, take) };
+        let tree = tree_number(since);
+        let hashed = Hashed::new(key);
+        let at = match find_by_point(&pin, tree, &hashed, key) {
+            Some((leaf, index)) => Some((leaf, Some(index))),
+            None => find_from_root(&pin, root, tree, &hashed, key),
+        };
+        match at {
+            Some((leaf, Some(index))) => take(Ok(Some(Place { leaf: &leaf, index }))),
+            Some((_, None)) => take(Ok(None)),
+            None => {
+                drop(pin);
+                self.look_anywhere(root, key, take)
+            }
         }
     }
 
     #[cold]
-    fn find_anywhere(&self, root: &Root, key: &[u8]) -> Result<Option<Entry>> {
-        let Some(found) = tree::get(self, Some(*root), key)? else { return Ok(None) };
-        Ok(Some(Entry::new(found.slot(), || found.clone())))
+    fn look_anywhere<R>(&self, root: &Root, key: &[u8], take: impl FnOnce(Result<Option<Place<'_>>>) -> R) -> R {
+        match tree::get(self, Some(*root), key) {
+            Ok(Some(found)) => take(Ok(Some(Place { leaf: found.leaf().block(), index: found.index() }))),
+            Ok(None) => take(Ok(None)),
+            Err(error) => take(Err(error)),
+        }
+    }
+
+    /// Says that keys of a base will be looked up soon: as many as are on their way from memory at once.
+    pub(super) fn prefetch<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let Some(pin) = self.cache.pin() else { return };
+        let mut hashed = [Hashed::default(); PREFETCHED_MAX];
+        let mut count = 0;
+        for (to, key) in hashed.iter_mut().zip(keys) {
+            *to = Hashed::new(key);
+            pin.prefetch_point(to);
+            count += 1;
+        }
+        hashed.iter().take(count).for_each(|key| pin.prefetch_node(key));
     }
 
     /// Reads, proves and parses a node without keeping it: for checks that must see what storage really holds.
@@ -103,34 +133,38 @@ impl Nodes {
     }
 }
 
-/// What a tree has for a key, independent of what stays resident.
-#[derive(Debug)]
-pub(crate) enum Entry {
-    Tombstone,
-    Short(ShortValue),
-    Long(Found),
-    Extent(ValueRef),
+/// An entry of a leaf, for as long as somebody keeps the leaf.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'p> {
+    leaf: &'p Block<Layout>,
+    index: usize,
 }
 
-impl Entry {
-    /// What `slot` says; `found` is where it is, for a value that is too long to be copied.
+impl<'p> Place<'p> {
     #[inline]
-    fn new(slot: Slot<'_>, found: impl FnOnce() -> Found) -> Self {
-        match slot {
-            Slot::Inline(value) => match ShortValue::new(value) {
-                Some(value) => Entry::Short(value),
-                None => Entry::Long(found()),
-            },
-            Slot::Extent(value) => Entry::Extent(value),
-            Slot::Tombstone => Entry::Tombstone,
-        }
+    pub(crate) fn slot(&self) -> Slot<'p> {
+        // The index is one that a search gave, so there is a slot.
+        NodeView::of_block(self.leaf).slot(self.index).unwrap_or(Slot::Tombstone)
+    }
+
+    /// A copy of the value, if it is inline and short.
+    #[inline]
+    pub(crate) fn short(&self, value: &[u8]) -> Option<ShortValue> {
+        ShortValue::new(NodeView::of_block(self.leaf).value_and_after(self.index), value.len())
+    }
+
+    /// The entry for longer.
+    #[cold]
+    pub(crate) fn to_found(self) -> Found {
+        Found::new(Node::of_block(self.leaf.clone()), self.index)
     }
 }
 
-/// Bases as the cache numbers trees: from 1 on. `None` when the number is too large for a word.
+/// Bases as the cache numbers trees: from 1 on, and 0, of which no node is a member, when the number is too large for a
+/// word.
 #[inline]
-fn tree_number(since: u64) -> Option<usize> {
-    usize::try_from(since).ok()?.checked_add(1)
+fn tree_number(since: u64) -> usize {
+    usize::try_from(since).ok().and_then(|since| since.checked_add(1)).unwrap_or(0)
 }
 
 /// Straight to the entry where `key` was found before.
@@ -138,36 +172,35 @@ fn tree_number(since: u64) -> Option<usize> {
 /// **Why it is the right one:** the leaf was reached from the root of this very base, and bases are never given the same
 /// number twice; that it is still the same leaf, the frame says; and it has the key. A tree has each key at most once.
 #[inline]
-fn find_by_point(pin: &Pin<'_, Layout>, tree: usize, hashed: &Hashed, key: &[u8]) -> Option<Entry> {
+fn find_by_point<'p>(
+    pin: &'p Pin<'_, Layout>,
+    tree: usize,
+    hashed: &Hashed,
+    key: &[u8],
+) -> Option<(Pinned<'p, Layout>, usize)> {
     let (leaf, index) = pin.point(tree, hashed)?;
-    let view = NodeView::of_block(&leaf);
-    if !view.is_key(index, key) {
-        return None;
-    }
-    Some(Entry::new(view.slot(index)?, || Found::new(Node::of_block(leaf.to_block()), index)))
+    NodeView::of_block(&leaf).is_key(index, key).then_some((leaf, index))
 }
 
-fn find_and_remember(
-    pin: &Pin<'_, Layout>,
+/// Descends without locks, reading nothing from storage, to the leaf of `key` and the entry, if it is there: `None` when
+/// some node on the way is not at hand, or not what it should be.
+#[inline(never)]
+fn find_from_root<'p>(
+    pin: &'p Pin<'_, Layout>,
     root: &Root,
     tree: usize,
     hashed: &Hashed,
     key: &[u8],
-) -> Option<Option<Entry>> {
+) -> Option<(Pinned<'p, Layout>, Option<usize>)> {
     let leaf = descend(pin, root, key)?;
     let view = NodeView::of_block(&leaf);
-    let Ok(index) = view.search(key) else { return Some(None) };
-    leaf.remember_point(tree, hashed, index, view.data_at(index));
-    Some(Some(Entry::new(view.slot(index)?, || Found::new(Node::of_block(leaf.to_block()), index))))
-}
-
-/// Descends without locks, reading nothing from storage: `None` when some node on the way is not at hand, or not what it
-/// should be.
-fn find_resident(pin: &Pin<'_, Layout>, root: &Root, key: &[u8]) -> Option<Option<Entry>> {
-    let leaf = descend(pin, root, key)?;
-    let view = NodeView::of_block(&leaf);
-    let Ok(index) = view.search(key) else { return Some(None) };
-    Some(Some(Entry::new(view.slot(index)?, || Found::new(Node::of_block(leaf.to_block()), index))))
+    let index = view.search(key).ok();
+    if let Some(index) = index
+        && tree != 0
+    {
+        leaf.remember_point(tree, hashed, index, view.data_at(index));
+    }
+    Some((leaf, index))
 }
 
 /// The leaf that `key` belongs to.

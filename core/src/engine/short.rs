@@ -11,13 +11,17 @@ pub(crate) struct ShortValue {
 }
 
 impl ShortValue {
-    /// `None` when the value is longer.
+    /// The first `len` bytes of `window`, which goes on behind them as far as may be read: a copy of always the same length
+    /// is the quickest. `None` when the value is longer than can be held here.
     #[inline]
-    pub(crate) fn new(value: &[u8]) -> Option<Self> {
-        let len = u8::try_from(value.len()).ok()?;
+    pub(crate) fn new(window: &[u8], len: usize) -> Option<Self> {
+        let short = u8::try_from(len).ok().filter(|len| usize::from(*len) <= SHORT_BYTES_MAX)?;
+        if let Some(bytes) = window.first_chunk() {
+            return Some(Self { len: short, bytes: *bytes });
+        }
         let mut bytes = [0; SHORT_BYTES_MAX];
-        bytes.get_mut(..value.len())?.copy_from_slice(value);
-        Some(Self { len, bytes })
+        bytes.get_mut(..len)?.copy_from_slice(window.get(..len)?);
+        Some(Self { len: short, bytes })
     }
 
     #[inline]
@@ -40,8 +44,11 @@ mod tests {
     fn short_values_come_back_and_long_ones_are_refused() {
         let bytes = [7; 200];
         for len in 0..=SHORT_BYTES_MAX {
-            assert_eq!(ShortValue::new(&bytes[..len]).unwrap().bytes(), &bytes[..len]);
+            for window in [len, 126, 127, 128, 200] {
+                let short = ShortValue::new(&bytes[..window], len);
+                assert_eq!(short.as_ref().map(ShortValue::bytes), bytes[..window].get(..len));
+            }
         }
-        assert!(ShortValue::new(&bytes[..=SHORT_BYTES_MAX]).is_none());
+        assert!(ShortValue::new(&bytes, SHORT_BYTES_MAX + 1).is_none());
     }
 }

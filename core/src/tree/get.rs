@@ -22,6 +22,16 @@ impl Found {
         Self { leaf, index }
     }
 
+    #[inline]
+    pub(crate) fn leaf(&self) -> &Node {
+        &self.leaf
+    }
+
+    #[inline]
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
     /// What the key maps to.
     #[inline]
     pub(crate) fn slot(&self) -> Slot<'_> {

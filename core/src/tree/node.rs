@@ -85,6 +85,11 @@ impl Node {
         self.block.bytes().len()
     }
 
+    #[inline]
+    pub(crate) fn block(&self) -> &Block<Layout> {
+        &self.block
+    }
+
     /// The block of a node.
     pub(crate) fn into_block(self) -> Block<Layout> {
         self.block
@@ -227,6 +232,7 @@ impl<'a> NodeView<'a> {
     }
 
     /// Where the data of entry `index` begins, from the node's first byte.
+    #[inline]
     pub(crate) fn data_at(&self, index: usize) -> usize {
         self.layout.data as usize + self.data_range(index).0
     }
@@ -333,6 +339,12 @@ impl<'a> NodeView<'a> {
             KIND_EXTENT => ValueRef::decode(value).map(Slot::Extent),
             _ => None,
         }
+    }
+
+    /// From the value of entry `index` to the end of the node.
+    #[inline]
+    pub(crate) fn value_and_after(&self, index: usize) -> &'a [u8] {
+        self.raw.get(self.data_at(index) + self.rest_len(index)..).unwrap_or(&[])
     }
 
     #[inline]
