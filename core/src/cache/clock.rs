@@ -105,6 +105,12 @@ impl<H> NodeCache<H> {
         self.residents.pin()
     }
 
+    /// Child `index` of `parent` will be read soon.
+    #[inline]
+    pub(crate) fn expect_child(&self, parent: &Block<H>, index: usize) {
+        self.residents.expect_child(parent, index);
+    }
+
     /// The node at `offset`, if resident.
     pub(crate) fn get(&self, offset: u64) -> Option<Block<H>> {
         let shard = self.shard(offset).lock();

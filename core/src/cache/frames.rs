@@ -314,6 +314,16 @@ impl<H> Block<H> {
         }
     }
 
+    pub(crate) const EXPECTED_BYTES: usize = 8 * LINE_BYTES;
+
+    /// The bytes from `at` on will be read soon.
+    #[inline]
+    pub(crate) fn expect(&self, at: usize) {
+        for line in 0..Self::EXPECTED_BYTES / LINE_BYTES {
+            prefetch(self.header.cast(), size_of::<Header<H>>() + at + line * LINE_BYTES);
+        }
+    }
+
     /// Memory the block takes.
     pub(super) fn footprint_bytes(&self) -> usize {
         let (_, size) = Self::shape(self.header().len, self.header().links);
@@ -427,6 +437,16 @@ impl<H> Remembered<H> {
     pub(super) fn remember(&self, block: &Block<H>) {
         if block.is_framed() {
             self.0.store(block.header.as_ptr(), Ordering::Release);
+        }
+    }
+
+    /// What is there will be read soon, from its beginning on.
+    #[inline]
+    pub(super) fn prefetch(&self) {
+        if let Some(header) = NonNull::new(self.0.load(Ordering::Relaxed)) {
+            for line in 0..8 {
+                prefetch(header.cast(), line * LINE_BYTES);
+            }
         }
     }
 

@@ -176,6 +176,14 @@ impl<H> Residents<H> {
         self.collect(&mut retired);
     }
 
+    /// Child `index` of `parent` will be read soon.
+    #[inline]
+    pub(super) fn expect_child(&self, parent: &Block<H>, index: usize) {
+        if let Some(link) = parent.link(index) {
+            link.prefetch();
+        }
+    }
+
     /// Drops what no pin can read any more, if enough waits.
     fn collect(&self, retired: &mut VecDeque<Retired>) {
         if retired.len() < self.retired_max || !self.barrier.heavy() {
@@ -278,6 +286,15 @@ impl<H> Pin<'_, H> {
     pub(crate) fn root(&self, offset: u64) -> Option<Pinned<'_, H>> {
         let key = key_of(offset)?;
         self.follow(self.residents.roots.get((mixed(key) >> 60) as usize % ROOTS)?, key)
+    }
+
+    /// As [`get`](Self::get), for child `index` of `parent`: found more quickly the second time.
+    #[inline]
+    pub(crate) fn child_of(&self, parent: &Block<H>, index: usize, offset: u64) -> Option<Pinned<'_, H>> {
+        match parent.link(index).filter(|_| parent.is_loose_or_of(&self.residents.pool)) {
+            Some(link) => self.follow(link, key_of(offset)?),
+            None => self.get(offset),
+        }
     }
 
     #[inline]

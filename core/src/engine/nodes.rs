@@ -224,7 +224,7 @@ fn descend<'p>(pin: &'p Pin<'_, Layout>, root: &Root, key: &[u8]) -> Option<Pinn
 
 impl NodeSource for Nodes {
     fn node(&self, reference: &NodeRef) -> Result<Node> {
-        if let Some(block) = self.cache.pin().and_then(|pin| pin.get(reference.offset).map(|node| node.to_block())) {
+        if let Some(block) = self.cache.pin().and_then(|pin| pin.root(reference.offset).map(|node| node.to_block())) {
             return Ok(Node::of_block(block));
         }
         if let Some(block) = self.cache.get(reference.offset) {
@@ -233,6 +233,21 @@ impl NodeSource for Nodes {
         let node = self.read(reference, Some(self.cache.pool()))?;
         self.cache.insert(reference.offset, node.clone().into_block());
         Ok(node)
+    }
+
+    fn child(&self, parent: &Node, index: usize, reference: &NodeRef) -> Result<Node> {
+        let resident = self.cache.pin().and_then(|pin| {
+            let found = pin.child_of(parent.block(), index, reference.offset)?;
+            Some(Node::of_block(found.to_block()))
+        });
+        match resident {
+            Some(node) => Ok(node),
+            None => self.node(reference),
+        }
+    }
+
+    fn expect_child(&self, parent: &Node, index: usize) {
+        self.cache.expect_child(parent.block(), index);
     }
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn look<'a, R>(
     take: impl FnOnce(Result<Option<Seen<'_, 'a>>>) -> R,
 ) -> R {
     let layers = &*version.layers;
-    if !(version.memtable.is_empty() && layers.frozen.is_empty() && layers.runs.is_empty()) {
+    if !version.is_base_alone() {
         match get_above(version, nodes, key) {
             Ok(None) => {}
             Ok(Some(said)) => return take(Ok(said.map(Seen::Above))),

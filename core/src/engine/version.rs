@@ -82,6 +82,12 @@ pub(crate) struct RunLayer {
 }
 
 impl Version {
+    /// Whether no layer above the base says anything.
+    #[inline]
+    pub(crate) fn is_base_alone(&self) -> bool {
+        self.layers.runs.is_empty() && self.layers.frozen.is_empty() && self.memtable.is_empty()
+    }
+
     pub(crate) fn is_resting(&self) -> bool {
         self.memtable.is_empty() && self.layers.frozen.is_empty()
     }

@@ -67,17 +67,47 @@ impl Default for NodeSizes {
 pub(crate) trait NodeSource {
     /// Stored bytes of the node, verified against `reference.checksum` and length, decompressed, structurally valid.
     fn node(&self, reference: &NodeRef) -> Result<node::Node>;
+
+    /// As [`node`](Self::node), for child `index` of `parent`, which `reference` names. May be quicker.
+    fn child(&self, _parent: &node::Node, _index: usize, reference: &NodeRef) -> Result<node::Node> {
+        self.node(reference)
+    }
+
+    /// Child `index` of `parent` will be read soon.
+    fn expect_child(&self, _parent: &node::Node, _index: usize) {}
 }
 
 impl<S: NodeSource + ?Sized> NodeSource for &S {
+    #[inline]
     fn node(&self, reference: &NodeRef) -> Result<node::Node> {
         (**self).node(reference)
+    }
+
+    #[inline]
+    fn child(&self, parent: &node::Node, index: usize, reference: &NodeRef) -> Result<node::Node> {
+        (**self).child(parent, index, reference)
+    }
+
+    #[inline]
+    fn expect_child(&self, parent: &node::Node, index: usize) {
+        (**self).expect_child(parent, index);
     }
 }
 
 impl<S: NodeSource + ?Sized> NodeSource for Arc<S> {
+    #[inline]
     fn node(&self, reference: &NodeRef) -> Result<node::Node> {
         (**self).node(reference)
+    }
+
+    #[inline]
+    fn child(&self, parent: &node::Node, index: usize, reference: &NodeRef) -> Result<node::Node> {
+        (**self).child(parent, index, reference)
+    }
+
+    #[inline]
+    fn expect_child(&self, parent: &node::Node, index: usize) {
+        (**self).expect_child(parent, index);
     }
 }
 
@@ -93,7 +123,22 @@ pub(crate) trait NodeSink {
 
 /// Reads a node that its parent puts at `level` (0 for a leaf).
 fn load(source: &(impl NodeSource + ?Sized), reference: &NodeRef, level: u8) -> Result<node::Node> {
-    let node = source.node(reference)?;
+    on_level(source.node(reference)?, reference, level)
+}
+
+/// Reads child `index` of `parent`, which `reference` names.
+#[inline]
+fn load_child(
+    source: &(impl NodeSource + ?Sized),
+    parent: &node::Node,
+    index: usize,
+    reference: &NodeRef,
+) -> Result<node::Node> {
+    on_level(source.child(parent, index, reference)?, reference, parent.level().saturating_sub(1))
+}
+
+#[inline]
+fn on_level(node: node::Node, reference: &NodeRef, level: u8) -> Result<node::Node> {
     if node.level() != level {
         return Err(damaged(reference, format!("the node is of level {}, its parent says {level}", node.level())));
     }

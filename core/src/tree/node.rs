@@ -85,6 +85,13 @@ impl Node {
         self.block.bytes().len()
     }
 
+    /// Entries from `index` on, or back from it, will be read soon.
+    #[inline]
+    pub(crate) fn expect_entries(&self, index: usize, forward: bool) {
+        let at = self.view().data_at(index);
+        self.block.expect(if forward { at } else { at.saturating_sub(Block::<Layout>::EXPECTED_BYTES / 2) });
+    }
+
     #[inline]
     pub(crate) fn block(&self) -> &Block<Layout> {
         &self.block
@@ -339,6 +346,12 @@ impl<'a> NodeView<'a> {
             KIND_EXTENT => ValueRef::decode(value).map(Slot::Extent),
             _ => None,
         }
+    }
+
+    /// Whether all values of a leaf are inline.
+    #[inline]
+    pub(crate) fn is_inline(&self) -> bool {
+        !self.layout.has(HAS_KINDS)
     }
 
     /// From the value of entry `index` to the end of the node.
