@@ -77,16 +77,20 @@ impl Points {
     pub(super) fn get(&self, hash: u64) -> Option<Point> {
         let (frames, marks) = self.bucket(hash)?;
         let tag = tag(hash);
-        for (frame, mark) in frames.iter().zip(marks) {
-            let mark = mark.load(Ordering::Relaxed);
-            if mark >> TAG_SHIFT == tag {
-                let frame = FrameNumber::from_u32(frame.load(Ordering::Acquire))?;
-                let line = mark >> INDEX_BITS & ((1 << LINE_BITS) - 1);
-                let index = mark & ((1 << INDEX_BITS) - 1);
-                return Some(Point { frame, line: line as usize, index: index as usize });
-            }
+        // All are compared, and one is taken without a branch: which it is cannot be foreseen, and a wrong guess would keep
+        // the processor from going on with what comes after while memory answers.
+        let matches = marks.iter().enumerate().fold(0u32, |matches, (way, mark)| {
+            matches | u32::from(mark.load(Ordering::Relaxed) >> TAG_SHIFT == tag) << way
+        });
+        let way = matches.trailing_zeros() as usize;
+        if way >= WAYS {
+            return None;
         }
-        None
+        let mark = marks.get(way)?.load(Ordering::Relaxed);
+        let frame = FrameNumber::from_u32(frames.get(way)?.load(Ordering::Acquire))?;
+        let line = mark >> INDEX_BITS & ((1 << LINE_BITS) - 1);
+        let index = mark & ((1 << INDEX_BITS) - 1);
+        Some(Point { frame, line: line as usize, index: index as usize })
     }
 
     /// Remembers where a key of this hash was found. May forget another.
