@@ -53,6 +53,8 @@ pub(super) struct Header<H> {
     head: H,
     count: AtomicUsize,
     number: Option<FrameNumber>,
+    /// Used by `residents`.
+    told: AtomicU32,
     links: u32,
     home: Option<Arc<Pool<H>>>,
 }
@@ -248,6 +250,7 @@ impl<H> Block<H> {
             (*ptr::addr_of!((*header).identity)).store(0, Ordering::Relaxed);
             ptr::addr_of_mut!((*header).member).write(AtomicUsize::new(0));
             ptr::addr_of_mut!((*header).number).write(number);
+            ptr::addr_of_mut!((*header).told).write(AtomicU32::new(0));
             ptr::addr_of_mut!((*header).len).write(len);
             ptr::addr_of_mut!((*header).head).write(head);
             ptr::addr_of_mut!((*header).count).write(AtomicUsize::new(1));
@@ -339,6 +342,11 @@ impl<H> Block<H> {
     #[inline]
     pub(super) fn number(&self) -> Option<FrameNumber> {
         self.header().number
+    }
+
+    /// The size of the table of points when it was told of all entries of this node; 0 when it never was.
+    pub(super) fn told(&self) -> &AtomicU32 {
+        &self.header().told
     }
 
     /// The newest tree this is known to be a node of; 0 when none is.

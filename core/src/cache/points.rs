@@ -102,13 +102,21 @@ impl Points {
         let tag = tag(hash);
         let of_tag = marks.iter().position(|mark| mark.load(Ordering::Relaxed) >> TAG_SHIFT == tag);
         let empty = || frames.iter().position(|frame| frame.load(Ordering::Relaxed) == 0);
+        let known = of_tag.is_some();
         let way = of_tag.or_else(empty).unwrap_or((hash >> 40) as usize % WAYS);
         let line = point.line.min((1 << LINE_BITS) - 1) as u32;
         if let (Some(frame), Some(mark)) = (frames.get(way), marks.get(way)) {
             mark.store(tag << TAG_SHIFT | line << INDEX_BITS | point.index as u32, Ordering::Relaxed);
             frame.store(point.frame.to_u32(), Ordering::Release);
         }
-        self.grow_if_full();
+        if !known {
+            self.grow_if_full();
+        }
+    }
+
+    /// Changes when entries made before may be looked for elsewhere.
+    pub(super) fn size(&self) -> u32 {
+        self.mask.load(Ordering::Relaxed) as u32 + 1
     }
 
     fn grow_if_full(&self) {

@@ -428,17 +428,26 @@ impl<'p, H> Pinned<'p, H> {
         Block::clone(&self.block)
     }
 
-    /// Takes note that this node belongs to `tree`, in which it was just found from the root, and that `key` is at entry
-    /// `index`, whose data begins `data_at` bytes after the node's first. Trees are numbered from 1 on, newer ones higher.
-    pub(crate) fn remember_point(&self, tree: usize, key: &Hashed, index: usize, data_at: usize) {
+    /// Takes note that this node belongs to `tree`, in which it was just found from the root. Trees are numbered from 1 on,
+    /// newer ones higher. Whether that was known.
+    pub(crate) fn is_known_member(&self, tree: usize) -> bool {
         let member = self.member().load(Ordering::Relaxed);
         if member < tree {
-            // Two trees may race here; either has this node.
+            // Readers of two trees may race here; the node belongs to either.
             self.member().store(tree, Ordering::Relaxed);
         }
-        if let Some(frame) = self.number()
-            && member <= tree
-        {
+        member == tree
+    }
+
+    /// Whether the table of points should be told of all entries of this node; true once for each size of the table.
+    pub(crate) fn should_tell_all(&self) -> bool {
+        let size = self.pin.residents.points.size();
+        self.told().swap(size, Ordering::Relaxed) != size
+    }
+
+    /// Remembers that `key` is at entry `index`, whose data begins `data_at` bytes after the node's first.
+    pub(crate) fn remember_point(&self, key: &Hashed, index: usize, data_at: usize) {
+        if let Some(frame) = self.number() {
             let line = (size_of::<Header<H>>() + data_at) / LINE_BYTES;
             self.pin.residents.points.insert(key.0, Point { frame, line, index });
         }

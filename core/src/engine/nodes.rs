@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use super::short::ShortValue;
 use crate::cache::{Block, CacheCounters, Hashed, NodeCache, Pin, Pinned, Pool};
@@ -198,9 +199,33 @@ fn find_from_root<'p>(
     if let Some(index) = index
         && tree != 0
     {
-        leaf.remember_point(tree, hashed, index, view.data_at(index));
+        let is_known = leaf.is_known_member(tree);
+        leaf.remember_point(hashed, index, view.data_at(index));
+        // Whoever comes twice will come for the others too.
+        if is_known && leaf.should_tell_all() {
+            remember_all(pin, &leaf);
+        }
     }
     Some((leaf, index))
+}
+
+/// Remembers where all keys of a leaf are: for less than a descent for each.
+#[cold]
+fn remember_all(pin: &Pin<'_, Layout>, leaf: &Pinned<'_, Layout>) {
+    let view = NodeView::of_block(leaf);
+    let mut key = Vec::new();
+    let mut hashed = [Hashed::default(); PREFETCHED_MAX];
+    for first in (0..view.keys()).step_by(PREFETCHED_MAX) {
+        let part = first..view.keys().min(first + PREFETCHED_MAX);
+        for (to, index) in hashed.iter_mut().zip(part.clone()) {
+            view.key_into(index, &mut key);
+            *to = Hashed::new(&key);
+            pin.prefetch_point(to);
+        }
+        for (hashed, index) in hashed.iter().zip(part) {
+            leaf.remember_point(hashed, index, view.data_at(index));
+        }
+    }
 }
 
 /// The leaf that `key` belongs to.
