@@ -136,6 +136,11 @@ impl<H> Pool<H> {
         })
     }
 
+    /// Memory that frames of the common sizes may hold in vain: a chunk each, hardly begun.
+    pub(super) fn slack_bytes(&self) -> usize {
+        2 * self.chunk_bytes
+    }
+
     fn chunk_layout(&self) -> Option<Layout> {
         let align = if self.chunk_bytes == HUGE_PAGE_BYTES { HUGE_PAGE_BYTES } else { align_of::<Header<H>>() };
         Layout::from_size_align(self.chunk_bytes, align).ok()
