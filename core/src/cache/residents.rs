@@ -318,15 +318,20 @@ impl<H> Pin<'_, H> {
     }
 
     /// A node that is a member of `tree`, and the entry in it where `key`, or another, was found. Proves nothing of the key.
+    ///
+    /// `likely` says at which byte of the node something is that will be read of an entry beside its data.
     #[inline]
-    pub(crate) fn point(&self, tree: usize, key: &Hashed) -> Option<(Pinned<'_, H>, usize)> {
+    pub(crate) fn point(
+        &self,
+        tree: usize,
+        key: &Hashed,
+        likely: impl Fn(usize) -> usize,
+    ) -> Option<(Pinned<'_, H>, usize)> {
         let point = self.residents.points.get(key.0)?;
         // SAFETY: the number came from a block that was found in this table, hence of its pool.
         let (header, identity) = unsafe { self.residents.pool.frame(point.frame) }?;
         // All that will be read, at once: the key's beginning, and the entry's data.
-        for line in [2, 3, point.line, point.line + 1] {
-            prefetch(header.cast(), line * LINE_BYTES);
-        }
+        prefetch_entry(header, point, &likely);
         let found = identity.load(Ordering::Acquire);
         if found == EMPTY {
             return None;
@@ -352,13 +357,12 @@ impl<H> Pin<'_, H> {
 
     /// Says that what [`point`](Self::point) would give will be read.
     #[inline]
-    pub(crate) fn prefetch_node(&self, key: &Hashed) {
+    pub(crate) fn prefetch_node(&self, key: &Hashed, likely: impl Fn(usize) -> usize) {
         let Some(point) = self.residents.points.get(key.0) else { return };
         // SAFETY: as in `point`.
         if let Some((header, _)) = unsafe { self.residents.pool.frame(point.frame) } {
-            for line in [0, 2, 3, point.line, point.line + 1] {
-                prefetch(header.cast(), line * LINE_BYTES);
-            }
+            prefetch(header.cast(), 0);
+            prefetch_entry(header, point, &likely);
         }
     }
 
@@ -384,6 +388,16 @@ impl<H> Pin<'_, H> {
     unsafe fn pinned(&self, header: NonNull<Header<H>>) -> Pinned<'_, H> {
         // SAFETY: that count stands for this block, which is never dropped.
         Pinned { block: ManuallyDrop::new(unsafe { Block::from_raw(header) }), pin: self }
+    }
+}
+
+/// Only the lines that will be read: when many are on their way, each costs as much as the first.
+#[inline]
+fn prefetch_entry<H>(header: NonNull<Header<H>>, point: Point, likely: &impl Fn(usize) -> usize) {
+    let bytes = size_of::<Header<H>>();
+    let data = point.line * LINE_BYTES;
+    for at in [bytes, bytes + likely(point.index), data, data + LINE_BYTES] {
+        prefetch(header.cast(), at);
     }
 }
 

@@ -107,7 +107,7 @@ impl Nodes {
             pin.prefetch_point(to);
             count += 1;
         }
-        hashed.iter().take(count).for_each(|key| pin.prefetch_node(key));
+        hashed.iter().take(count).for_each(|key| pin.prefetch_node(key, NodeView::likely_head_at));
     }
 
     /// Reads, proves and parses a node without keeping it: for checks that must see what storage really holds.
@@ -179,7 +179,7 @@ fn find_by_point<'p>(
     hashed: &Hashed,
     key: &[u8],
 ) -> Option<(Pinned<'p, Layout>, usize)> {
-    let (leaf, index) = pin.point(tree, hashed)?;
+    let (leaf, index) = pin.point(tree, hashed, NodeView::likely_head_at)?;
     NodeView::of_block(&leaf).is_key(index, key).then_some((leaf, index))
 }
 

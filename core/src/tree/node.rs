@@ -348,6 +348,12 @@ impl<'a> NodeView<'a> {
         }
     }
 
+    /// Where the head of key `index` is in most nodes, from the node's first byte.
+    #[inline]
+    pub(crate) fn likely_head_at(index: usize) -> usize {
+        HEADER_LEN + 4 + 4 * index
+    }
+
     /// Whether all values of a leaf are inline.
     #[inline]
     pub(crate) fn is_inline(&self) -> bool {
