@@ -227,7 +227,7 @@ impl<'a> NodeView<'a> {
     }
 
     /// Whether key `index` is there and is `key`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_key(&self, index: usize, key: &[u8]) -> bool {
         let Some((prefix, suffix)) = key.split_at_checked(self.layout.prefix_len as usize) else { return false };
         let (head, rest) = split_head(suffix);
@@ -334,7 +334,7 @@ impl<'a> NodeView<'a> {
     }
 
     /// What entry `index` of a leaf maps to; `None` past the last.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot(&self, index: usize) -> Option<Slot<'a>> {
         if index >= self.keys() {
             return None;
@@ -361,7 +361,7 @@ impl<'a> NodeView<'a> {
     }
 
     /// From the value of entry `index` to the end of the node.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn value_and_after(&self, index: usize) -> &'a [u8] {
         self.raw.get(self.data_at(index) + self.rest_len(index)..).unwrap_or(&[])
     }
@@ -422,14 +422,14 @@ impl<'a> NodeView<'a> {
         end.saturating_sub(start)
     }
 
-    #[inline]
+    #[inline(always)]
     fn data(&self, index: usize) -> &'a [u8] {
         let (start, end) = self.data_range(index);
         let at = self.layout.data as usize;
         self.raw.get(at + start..at + end).unwrap_or(&[])
     }
 
-    #[inline]
+    #[inline(always)]
     fn data_range(&self, index: usize) -> (usize, usize) {
         if self.layout.has(HAS_SLOTS) {
             (if index == 0 { 0 } else { self.slot_end(index - 1) }, self.slot_end(index))
