@@ -89,6 +89,7 @@ pub struct Savepoint {
 impl WriteTransaction {
     pub(super) fn new(shared: &Shared, version: Arc<Version>, isolation: Isolation) -> Self {
         let (engine, catalogue) = (Arc::clone(&shared.engine), Arc::clone(&shared.catalogue));
+        let changes = Changes { memtable: Memtable::with_pool(&engine.chunks) };
         Self {
             #[cfg(feature = "std")]
             rows: Rows {
@@ -99,7 +100,7 @@ impl WriteTransaction {
             engine,
             catalogue,
             version,
-            changes: Changes { memtable: Memtable::new() },
+            changes,
             isolation,
             reads: ReadSet::default(),
             values: Vec::new(),

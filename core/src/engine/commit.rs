@@ -145,7 +145,11 @@ impl Engine {
         let mut stack = head.layers.frozen.clone();
         stack.insert(0, frozen);
         let layers = Arc::new(Layers { frozen: stack, ..(*head.layers).clone() });
-        let next = Arc::new(Version { memtable: Memtable::new(), layers: Arc::clone(&layers), ..(*head).clone() });
+        let next = Arc::new(Version {
+            memtable: Memtable::with_pool(&self.chunks),
+            layers: Arc::clone(&layers),
+            ..(*head).clone()
+        });
         let mut space = self.space.lock();
         let publication = layers.publication;
         space.live.push((publication, Arc::downgrade(&layers)));

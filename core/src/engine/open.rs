@@ -22,7 +22,7 @@ use crate::env::sync::Mutex;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogConfig, LogPosition, replay, was_begun};
-use crate::memtable::Memtable;
+use crate::memtable::{ChunkPool, Memtable};
 use crate::space::{Extent, Features, GRAIN_BYTES, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
 use crate::tree::Seal;
 
@@ -442,6 +442,7 @@ impl State {
             beside: super::beside::Beside::default(),
             optimistic: Mutex::default(),
             memtable_bytes: AtomicUsize::new(memtable_bytes),
+            chunks: Arc::new(ChunkPool::new(options.memtable_bytes)),
             opening: AtomicBool::new(false),
             run_count: AtomicUsize::new(run_count),
             log_is_full: AtomicBool::new(false),

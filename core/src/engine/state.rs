@@ -23,6 +23,7 @@ use crate::env::sync::Mutex;
 use crate::env::{Clock, Entropy, FileId, Storage, SyncTicket};
 use crate::error::{Error, Result};
 use crate::log::Log;
+use crate::memtable::ChunkPool;
 use crate::space::{Extent, GRAINS_PER_SECTOR, PendingFree, PendingFrees, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap};
 
 /// The world around one database.
@@ -57,6 +58,8 @@ pub(crate) struct Engine {
     pub(super) beside: super::beside::Beside,
     pub(super) optimistic: Mutex<Optimistic>,
     pub(super) memtable_bytes: AtomicUsize,
+    /// Memory of memtables that are gone, at most as much as one of them may take.
+    pub(crate) chunks: Arc<ChunkPool>,
     /// The checkpoint that follows opening is not durable yet: nothing may be committed before it is.
     pub(super) opening: AtomicBool,
     /// Runs of the newest layers.

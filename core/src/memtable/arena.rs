@@ -2,7 +2,8 @@
 //!
 //! The only module of this layer with `unsafe` code. What it keeps true, and what that code rests on:
 //!
-//! 1. A chunk is neither moved nor freed while its [`Arena`] lives.
+//! 1. A chunk is neither moved nor freed while its [`Arena`] lives, and belongs to one arena, or to none while it waits in
+//!    a [`ChunkPool`].
 //! 2. [`State::reserve`] runs under the arena's lock and gives out every byte of a chunk at most once, so whoever got a
 //!    range may write it without further ado, also while other threads reserve and write theirs.
 //! 3. A record is complete before a [`Handle`] to it exists and is never written again. A handle reaches another thread
@@ -37,28 +38,65 @@ pub(crate) struct Entry<'a> {
     pub sequence: u64,
 }
 
+/// Chunks of arenas that are gone, for those to come: memory that the system has to give anew has to be cleared by it, and
+/// that costs more than to fill it.
+#[derive(Debug)]
+pub(crate) struct ChunkPool {
+    free: Mutex<Vec<Chunk>>,
+    chunks_max: usize,
+}
+
+impl ChunkPool {
+    /// A pool that keeps at most so many bytes.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { free: Mutex::new(Vec::new()), chunks_max: bytes_max / CHUNK_MAX_BYTES }
+    }
+
+    fn take(&self) -> Option<Chunk> {
+        self.free.lock().pop()
+    }
+
+    fn give(&self, chunks: impl Iterator<Item = Chunk>) {
+        let mut free = self.free.lock();
+        let room = self.chunks_max.saturating_sub(free.len());
+        free.extend(chunks.filter(|chunk| chunk.layout.size() == CHUNK_MAX_BYTES).take(room));
+    }
+}
+
 /// Memory that only grows, freed as a whole when the last [`Records`] over it goes.
 #[derive(Debug)]
 pub(super) struct Arena {
     state: Mutex<State>,
+    pool: Option<Arc<ChunkPool>>,
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        if let Some(pool) = &self.pool {
+            pool.give(self.state.lock().chunks.drain(..));
+        }
+    }
 }
 
 impl Arena {
-    /// An arena that holds no memory yet.
-    pub(super) fn new() -> Self {
+    /// An arena that holds no memory yet, and takes what it needs from `pool` as long as that has any.
+    pub(super) fn new(pool: Option<Arc<ChunkPool>>) -> Self {
         Self {
             state: Mutex::new(State {
                 chunks: Vec::new(),
                 free: NonNull::dangling(),
                 left: 0,
                 chunk_bytes: CHUNK_MIN_BYTES,
+                taken: 0,
             }),
+            pool,
         }
     }
 
-    /// Memory held, in bytes, used or not.
+    /// Memory in use, in bytes; as much as that again, and at most 256 KiB, may be held for what comes next.
     pub(super) fn bytes(&self) -> usize {
-        self.state.lock().chunks.iter().map(|chunk| chunk.layout.size()).sum()
+        let state = self.state.lock();
+        state.taken - state.left
     }
 
     /// Copies an entry into the arena.
@@ -81,7 +119,7 @@ impl Arena {
         let len = value_len
             .checked_add(size_of::<Header>() + entry.key.len())
             .and_then(|len| len.checked_next_multiple_of(align_of::<Header>()));
-        let at = self.state.lock().reserve(len.unwrap_or(usize::MAX)).cast::<Header>();
+        let at = self.state.lock().reserve(len.unwrap_or(usize::MAX), self.pool.as_deref()).cast::<Header>();
         // SAFETY: `reserve` gave us `len` bytes, aligned for a header, that nobody else reads or writes (2). Header, key and
         // value fit them by the sum above. The sources are borrowed slices, so they cannot overlap memory reserved just now.
         unsafe {
@@ -270,6 +308,8 @@ struct State {
     left: usize,
     /// Size of the next chunk.
     chunk_bytes: usize,
+    /// Sizes of all chunks, less what was left over at their ends.
+    taken: usize,
 }
 
 // SAFETY: the pointers are to memory that the state owns.
@@ -277,15 +317,17 @@ unsafe impl Send for State {}
 
 impl State {
     /// Takes `len` bytes, a multiple of a header's alignment, and aligned to it.
-    fn reserve(&mut self, len: usize) -> NonNull<u8> {
+    fn reserve(&mut self, len: usize, pool: Option<&ChunkPool>) -> NonNull<u8> {
         if len > self.left {
             if len > self.chunk_bytes / 4 {
                 // A chunk of its own leaves the one in use to those that fit.
-                return self.add_chunk(len);
+                return self.add_chunk(Chunk::new(len));
             }
-            self.free = self.add_chunk(self.chunk_bytes);
-            self.left = self.chunk_bytes;
-            self.chunk_bytes = (self.chunk_bytes * 2).min(CHUNK_MAX_BYTES);
+            let chunk = pool.and_then(ChunkPool::take).unwrap_or_else(|| Chunk::new(self.chunk_bytes));
+            self.taken -= self.left;
+            self.left = chunk.layout.size();
+            self.chunk_bytes = (self.left * 2).min(CHUNK_MAX_BYTES);
+            self.free = self.add_chunk(chunk);
         }
         let at = self.free;
         // SAFETY: `len` bytes are left in the chunk that `free` points into.
@@ -294,16 +336,10 @@ impl State {
         at
     }
 
-    fn add_chunk(&mut self, len: usize) -> NonNull<u8> {
-        let Ok(layout) = Layout::from_size_align(len, align_of::<Header>()) else {
-            panic!("an entry does not fit the address space");
-        };
-        self.chunks.reserve(1);
-        // SAFETY: no record, and so no request, is empty.
-        let Some(start) = NonNull::new(unsafe { alloc(layout) }) else {
-            handle_alloc_error(layout);
-        };
-        self.chunks.push(Chunk { start, layout });
+    fn add_chunk(&mut self, chunk: Chunk) -> NonNull<u8> {
+        let start = chunk.start;
+        self.taken += chunk.layout.size();
+        self.chunks.push(chunk);
         start
     }
 }
@@ -315,9 +351,25 @@ struct Chunk {
     layout: Layout,
 }
 
+// SAFETY: it owns what it points to.
+unsafe impl Send for Chunk {}
+
+impl Chunk {
+    fn new(len: usize) -> Self {
+        let Ok(layout) = Layout::from_size_align(len, align_of::<Header>()) else {
+            panic!("an entry does not fit the address space");
+        };
+        // SAFETY: no record, and so no request, is empty.
+        let Some(start) = NonNull::new(unsafe { alloc(layout) }) else {
+            handle_alloc_error(layout);
+        };
+        Self { start, layout }
+    }
+}
+
 impl Drop for Chunk {
     fn drop(&mut self) {
-        // SAFETY: allocated by `add_chunk` with this layout, owned by this chunk alone.
+        // SAFETY: allocated by `new` with this layout, owned by this chunk alone.
         unsafe { dealloc(self.start.as_ptr(), self.layout) }
     }
 }
@@ -333,7 +385,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_record_reads_as_it_was_written() {
-        let mut records = Records::new(Arc::new(Arena::new()));
+        let mut records = Records::new(Arc::new(Arena::new(None)));
         let reference = ValueRef { offset: u64::MAX, len: 1 << 40, checksum: crate::codec::checksum::Digest::Crc32(7) };
         let entries = [
             inline(b"", b"", 0),
@@ -353,7 +405,7 @@ mod tests {
 
     #[test]
     fn records_outlive_chunks_that_fill_up_and_the_array_that_made_them() {
-        let mut first = Records::new(Arc::new(Arena::new()));
+        let mut first = Records::new(Arc::new(Arena::new(None)));
         let mut copies = Vec::new();
         for round in 0..200u8 {
             // Some fit the chunk in use, some begin the next, some get their own.
@@ -370,26 +422,56 @@ mod tests {
 
     #[test]
     fn chunks_grow_and_large_records_waste_nothing() {
-        let arena = Arc::new(Arena::new());
+        let held = |arena: &Arena| arena.state.lock().chunks.iter().map(|chunk| chunk.layout.size()).sum::<usize>();
+        let arena = Arc::new(Arena::new(None));
         let mut records = Records::new(Arc::clone(&arena));
-        assert_eq!(arena.bytes(), 0);
+        assert_eq!((arena.bytes(), held(&arena)), (0, 0));
         records.insert(0, &inline(b"a", b"", 0));
-        assert_eq!(arena.bytes(), CHUNK_MIN_BYTES);
+        let small = size_of::<Header>() + 8;
+        assert_eq!((arena.bytes(), held(&arena)), (small, CHUNK_MIN_BYTES));
         records.insert(0, &inline(b"b", &vec![0; 1 << 20], 0));
-        assert_eq!(arena.bytes(), CHUNK_MIN_BYTES + (1 << 20) + size_of::<Header>() + 8);
+        let large = (1 << 20) + size_of::<Header>() + 8;
+        assert_eq!((arena.bytes(), held(&arena)), (small + large, CHUNK_MIN_BYTES + large));
         records.insert(0, &inline(b"c", b"", 0));
-        assert_eq!(arena.bytes(), CHUNK_MIN_BYTES + (1 << 20) + size_of::<Header>() + 8);
+        assert_eq!((arena.bytes(), held(&arena)), (2 * small + large, CHUNK_MIN_BYTES + large));
         for round in 0..10_000 {
             records.replace(0, &inline(b"d", &[4; 300], round));
         }
-        let used = 10_000 * 320;
-        assert!(arena.state.lock().chunks.len() < 2 + 8 + used / CHUNK_MAX_BYTES);
+        let used = 2 * small + large + 10_000 * 320;
+        assert!((used..used + used / 50).contains(&arena.bytes()), "{} for {used}", arena.bytes());
+        assert!(held(&arena) <= arena.bytes() + CHUNK_MAX_BYTES + used / 50);
         assert_eq!(records.entry(1), inline(b"b", &vec![0; 1 << 20], 0));
     }
 
     #[test]
+    fn a_pool_gives_the_chunks_of_one_arena_to_the_next_and_keeps_no_more_than_it_may() {
+        let pool = Arc::new(ChunkPool::new(2 * CHUNK_MAX_BYTES));
+        let fill = |value: u8| {
+            let mut records = Records::new(Arc::new(Arena::new(Some(Arc::clone(&pool)))));
+            for at in 0..CAPACITY as u8 {
+                records.insert(usize::from(at), &inline(&[at], &[value; 900], 0));
+            }
+            // Until three chunks of full size are full.
+            for _ in 0..1000 {
+                records.replace(0, &inline(&[0], &[value; 900], 0));
+            }
+            records
+        };
+        let is_whole = |records: &Records, value| {
+            (0..CAPACITY).all(|at| records.entry(at) == inline(&[at as u8], &[value; 900], 0))
+        };
+        let (first, second) = (fill(1), fill(2));
+        assert!(is_whole(&first, 1) && is_whole(&second, 2));
+        drop(first);
+        assert_eq!(pool.free.lock().len(), 2);
+        let third = fill(3);
+        assert_eq!(pool.free.lock().len(), 0);
+        assert!(is_whole(&second, 2) && is_whole(&third, 3));
+    }
+
+    #[test]
     fn arrays_are_split_cut_and_shared() {
-        let mut left = Records::new(Arc::new(Arena::new()));
+        let mut left = Records::new(Arc::new(Arena::new(None)));
         for byte in 0..CAPACITY as u8 {
             left.insert(left.len(), &inline(&[byte], b"", 0));
         }
@@ -405,8 +487,8 @@ mod tests {
     #[test]
     #[should_panic = "records of two arenas"]
     fn records_of_another_arena_are_refused() {
-        let mut records = Records::new(Arc::new(Arena::new()));
-        let mut other = Records::new(Arc::new(Arena::new()));
+        let mut records = Records::new(Arc::new(Arena::new(None)));
+        let mut other = Records::new(Arc::new(Arena::new(None)));
         other.insert(0, &inline(b"a", b"", 0));
         records.insert_shared(0, &other, 0);
     }
@@ -414,7 +496,7 @@ mod tests {
     #[cfg(feature = "std")]
     #[test]
     fn threads_append_to_one_arena() {
-        let arena = Arc::new(Arena::new());
+        let arena = Arc::new(Arena::new(None));
         let fill = |thread: u8| {
             let mut all = Vec::new();
             for round in 0..50u8 {

@@ -258,7 +258,7 @@ mod tests {
 
     /// Inserts the keys one by one, last first, and searches for each of them and for those next to them.
     fn check(sorted: &[&[u8]]) {
-        let mut keys = Keys::new(Arc::new(Arena::new()));
+        let mut keys = Keys::new(Arc::new(Arena::new(None)));
         for key in sorted.iter().rev() {
             insert(&mut keys, key);
         }
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_prefix_grows_on_equal_heads_and_shrinks_on_another_prefix() {
-        let mut keys = Keys::new(Arc::new(Arena::new()));
+        let mut keys = Keys::new(Arc::new(Arena::new(None)));
         insert(&mut keys, b"customer/1");
         assert_eq!(keys.skip, 0);
         insert(&mut keys, b"customer/2");

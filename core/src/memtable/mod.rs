@@ -20,7 +20,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use arena::Entry;
+pub(crate) use arena::{ChunkPool, Entry};
 pub(crate) use intervals::{Interval, IntervalCursor};
 
 /// Ordered map from keys to slots, with deleted ranges. A clone is a snapshot: it costs a few counts, and neither sees
@@ -50,7 +50,16 @@ pub(crate) enum Lookup<'a> {
 impl Memtable {
     /// An empty memtable with memory of its own.
     pub(crate) fn new() -> Self {
-        let arena = Arc::new(arena::Arena::new());
+        Self::over(arena::Arena::new(None))
+    }
+
+    /// The same, with memory from `pool`, where it goes back to.
+    pub(crate) fn with_pool(pool: &Arc<ChunkPool>) -> Self {
+        Self::over(arena::Arena::new(Some(Arc::clone(pool))))
+    }
+
+    fn over(arena: arena::Arena) -> Self {
+        let arena = Arc::new(arena);
         let (points, intervals) = (map::Map::new(Arc::clone(&arena)), intervals::Intervals::new(Arc::clone(&arena)));
         Self { points, intervals, arena, max_sequence: 0 }
     }
@@ -105,7 +114,7 @@ impl Memtable {
         self.len() == 0 && self.interval_count() == 0
     }
 
-    /// Memory held, in bytes: that of all entries ever put here or in a clone, and that of the nodes.
+    /// Memory in use, in bytes: that of all entries ever put here or in a clone, and that of the nodes.
     pub(crate) fn bytes(&self) -> usize {
         self.arena.bytes() + (self.points.summary().nodes + self.intervals.summary().nodes) * node::Node::bytes()
     }
