@@ -12,6 +12,11 @@ use super::map::Mapping;
 use super::open::Opened;
 use super::positional::{read_exact_at, write_all_at};
 
+/// What is longer goes by a system call: it then costs less than the page faults do that a mapping takes for each of its
+/// pages after every sync.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+const MAPPED_BYTES_MAX: usize = 32 << 10;
+
 /// An open file that knows whether its length changed since the last sync.
 #[derive(Debug)]
 pub(super) struct DurableFile {
@@ -49,7 +54,8 @@ impl DurableFile {
 
     pub(super) fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<()> {
         #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-        if self.maps.load(Ordering::Relaxed)
+        if buf.len() < MAPPED_BYTES_MAX
+            && self.maps.load(Ordering::Relaxed)
             && self.mapping.lock().as_mut().is_some_and(|mapping| mapping.write(offset, buf))
         {
             return Ok(());
