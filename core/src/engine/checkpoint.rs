@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use super::maintenance::{Progress, Work};
 use super::record::CheckpointRecord;
-use super::state::{BarrierSlot, Engine};
+use super::state::{BarrierSlot, Engine, GrainCounts};
 use super::version::Layers;
 use crate::codec::checksum::Digest;
 use crate::env::{FileId, SyncTicket};
@@ -136,6 +136,7 @@ impl Checkpoint {
 
     fn write(&mut self, engine: &Engine, work: &mut Work) -> Result<()> {
         work.leave_out(engine.storage())?;
+        let under_way = GrainCounts::of(work.under_way());
         let layers = engine.version().layers.clone();
         let checksum = engine.nodes.seal().checksum;
         let mut space = engine.space.lock();
@@ -192,7 +193,7 @@ impl Checkpoint {
         for page in 0..space.map.page_count() {
             match map_pages.get(page as usize).copied().flatten() {
                 Some(offset) => {
-                    let mut image = space.page_image(page, work.under_way());
+                    let mut image = space.page_image(page, &under_way);
                     image.resize(SECTOR_BYTES as usize, 0);
                     pages.push((offset, checksum.of(&[&image])));
                     images.push((offset, image));

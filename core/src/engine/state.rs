@@ -125,6 +125,20 @@ pub(super) struct Space {
     pub born: HashMap<u64, u64>,
 }
 
+/// Grains in use, by sector.
+#[derive(Debug, Default)]
+pub(super) struct GrainCounts(BTreeMap<u64, u8>);
+
+impl GrainCounts {
+    pub(super) fn of<'e>(extents: impl Iterator<Item = &'e Extent>) -> Self {
+        let mut counts = BTreeMap::new();
+        for grain in extents.flat_map(|extent| extent.grains()) {
+            *counts.entry(grain / GRAINS_PER_SECTOR).or_insert(0) += 1;
+        }
+        Self(counts)
+    }
+}
+
 /// A barrier of background work, between the calls that ask for it.
 #[derive(Debug, Default)]
 pub(super) struct BarrierSlot {
@@ -336,13 +350,12 @@ impl Space {
 
     /// One page of the map as it is persisted: without values in flight, whose sectors are theirs alone, and without what
     /// jobs under way have written, which shares sectors with nodes that belong to the checkpoint.
-    pub(super) fn page_image<'e>(&self, page: u64, under_way: impl Iterator<Item = &'e Extent>) -> Vec<u8> {
+    pub(super) fn page_image(&self, page: u64, under_way: &GrainCounts) -> Vec<u8> {
         let mut image = self.map.page(page).to_vec();
         let first = page * SECTORS_PER_PAGE;
-        for grain in under_way.flat_map(|extent| extent.grains()) {
-            let sector = grain / GRAINS_PER_SECTOR;
-            if let Some(count) = sector.checked_sub(first).and_then(|at| image.get_mut(at as usize)) {
-                *count = count.saturating_sub(1);
+        for (sector, grains) in under_way.0.range(first..first + SECTORS_PER_PAGE) {
+            if let Some(count) = image.get_mut((sector - first) as usize) {
+                *count = count.saturating_sub(*grains);
             }
         }
         for (&offset, &len) in &self.in_flight {
