@@ -23,6 +23,7 @@ mod read;
 mod recent;
 mod record;
 mod recovery_stage;
+mod requests;
 mod short;
 mod state;
 mod stats;

@@ -7,8 +7,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::commit::{Durable, apply_operations};
-use super::compaction_progress::CompactionProgress;
-use super::maintenance::{Progress, Request, Task, Work};
+use super::maintenance::{Progress, Work};
 use super::nodes::{Nodes, read_exact};
 use super::options::EngineOptions;
 use super::recent::Recent;
@@ -61,121 +60,6 @@ impl Engine {
         };
         progress(RecoveryStage::Done);
         Ok(opened)
-    }
-
-    /// Brings everything into the trees and the data file, so that it alone is the whole database. Restartable.
-    pub(crate) fn close(&self) -> Result<()> {
-        {
-            let writer = self.writer.lock();
-            match &writer.stopped {
-                Some(Stopped::Closed | Stopped::ReadOnly) => return Ok(()),
-                Some(Stopped::Poisoned(cause)) => return Err(Error::Poisoned { cause: cause.clone() }),
-                None => {}
-            }
-        }
-        let plan = |work: &mut Work| {
-            work.merge_all = self.merging_all_pays();
-            work.plan.extend([
-                Task::Checkpoint,
-                Task::Checkpoint,
-                Task::Shrink { rounds: 2, gain_part: 12 },
-                Task::CleanCheckpoint,
-            ]);
-        };
-        self.carry_out(Request::Close, plan, &mut || {})?;
-        if !self.work.lock().superblock.clean {
-            return Err(Error::invalid("the database was written to while it was being closed; close it again"));
-        }
-        self.stop(Stopped::Closed);
-        Log::discard(self.storage())?;
-        self.cut_file()?;
-        // What these two make durable is only tidiness: the superblock already says that the log may be absent.
-        let _ = self.storage().sync(FileId::Log)?;
-        let _ = self.storage().sync(FileId::Data)?;
-        Ok(())
-    }
-
-    /// Freezes and merges until the database is one tree, and makes that durable. Restartable.
-    pub(crate) fn settle(&self) -> Result<()> {
-        let plan = |work: &mut Work| {
-            work.merge_all = true;
-            work.plan.push_back(Task::Checkpoint);
-        };
-        self.carry_out(Request::Settle, plan, &mut || {})?;
-        match self.writer.lock().log.as_mut() {
-            Some(log) => log.trim(self.storage()),
-            None => Ok(()),
-        }
-    }
-
-    /// Merges everything, moves the end of the file down, and cuts it. Restartable.
-    pub(crate) fn compact(&self, progress: &mut dyn FnMut(&CompactionProgress)) -> Result<()> {
-        let plan = |work: &mut Work| {
-            work.merge_all = true;
-            work.plan.extend([
-                Task::Checkpoint,
-                Task::Checkpoint,
-                Task::Shrink { rounds: 4, gain_part: u64::MAX },
-                Task::Checkpoint,
-            ]);
-        };
-        self.carry_out(Request::Compact, plan, &mut || progress(&self.compaction_progress()))?;
-        self.cut_file()
-    }
-
-    /// Plans what was asked for and runs until nothing is left to do. Called again after `NotResident` or `Pending` it
-    /// goes on with what it planned then.
-    fn carry_out(&self, request: Request, plan: impl FnOnce(&mut Work), progress: &mut dyn FnMut()) -> Result<()> {
-        if self.work.lock().request != Some(request) {
-            self.freeze_now();
-            let mut work = self.work.lock();
-            work.request = Some(request);
-            plan(&mut work);
-        }
-        let result = loop {
-            match self.step() {
-                Ok(Progress::More) => progress(),
-                result => break result.map(drop),
-            }
-        };
-        if !matches!(&result, Err(error) if error.not_resident().is_some() || matches!(error, Error::Pending(_))) {
-            self.work.lock().request = None;
-        }
-        result
-    }
-
-    /// A close merges the runs unless they are tiny beside the base.
-    fn merging_all_pays(&self) -> bool {
-        const BASE_PART_MIN: u64 = 64;
-        let layers = Arc::clone(&self.version().layers);
-        let runs: u64 = layers.runs.iter().map(|layer| layer.run.entries()).sum();
-        layers.base.as_ref().is_none_or(|base| base.entries <= runs.saturating_mul(BASE_PART_MIN))
-    }
-
-    /// Gives what lies beyond the newest durable superblock's file back to the platform. Whatever the superblock before
-    /// it needs is still pending, so it lies within.
-    pub(super) fn cut_file(&self) -> Result<()> {
-        let bytes = self.work.lock().superblock.file_bytes;
-        let in_flight = self.space.lock().in_flight.iter().next_back().map_or(0, |(offset, len)| offset + len);
-        let end = bytes.max(in_flight).max(self.space.lock().map.file_bytes());
-        if self.storage().len(FileId::Data)? > end {
-            self.storage().set_len(FileId::Data, end)?;
-        }
-        Ok(())
-    }
-
-    /// The last checkpoint of a session: the log is empty after it and begins anew, with the next generation. `None` when
-    /// something was written meanwhile.
-    pub(super) fn clean_checkpoint(&self, work: &mut Work) -> Option<super::checkpoint::Checkpoint> {
-        let writer = self.writer.lock();
-        let head = self.head_of(&writer);
-        if !head.is_resting() {
-            return None;
-        }
-        work.merged_log = writer.log.as_ref()?.fresh_position();
-        work.merged_sequence = head.sequence;
-        work.sealed.clear();
-        Some(super::checkpoint::Checkpoint::new(true))
     }
 
     pub(super) fn step_in(&self, work: &mut Work) -> Result<Progress> {
