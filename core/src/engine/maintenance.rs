@@ -186,6 +186,13 @@ impl Engine {
         })
     }
 
+    pub(super) fn step_in(&self, work: &mut Work) -> Result<Progress> {
+        let start = self.env.clock.monotonic_ns();
+        let result = self.do_step(work);
+        self.counters.step_latency.record_ns(self.env.clock.monotonic_ns().saturating_sub(start));
+        result
+    }
+
     /// One step of the most urgent job that can go on. A checkpoint that waits for the platform holds up no other job, a
     /// long merge no flush: writers wait for flushes alone, as long as merges keep up.
     pub(super) fn do_step(&self, work: &mut Work) -> Result<Progress> {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::commit::{Durable, apply_operations};
-use super::maintenance::{Progress, Work};
+use super::maintenance::Work;
 use super::nodes::{Nodes, read_exact};
 use super::options::EngineOptions;
 use super::recent::Recent;
@@ -60,13 +60,6 @@ impl Engine {
         };
         progress(RecoveryStage::Done);
         Ok(opened)
-    }
-
-    pub(super) fn step_in(&self, work: &mut Work) -> Result<Progress> {
-        let start = self.env.clock.monotonic_ns();
-        let result = self.do_step(work);
-        self.counters.step_latency.record_ns(self.env.clock.monotonic_ns().saturating_sub(start));
-        result
     }
 }
 
