@@ -10,22 +10,29 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
 
-use super::residents::{Pin, Residents};
+use super::frames::{Block, Pool};
+use super::residents::{Pin, Residents, take_used};
 use crate::env::sync::Mutex;
 
 /// The table of residents is made for nodes of this many bytes. Smaller ones are found under a lock once it is full.
 const NODE_BYTES_TYPICAL: usize = 4096;
+
+/// The part of the budget for remembering where keys were found: enough for records of 64 bytes and more.
+const POINTS_PART: usize = 16;
+
+/// What a resident node takes beside its memory.
+const NODE_OVERHEAD_BYTES: usize = 96;
 
 /// Locks are spread over this many shards.
 const SHARDS: usize = 16;
 
 /// Nodes by offset, at most `budget` bytes of them.
 #[derive(Debug)]
-pub(crate) struct NodeCache<T> {
-    shards: Vec<Mutex<Shard<T>>>,
+pub(crate) struct NodeCache<H> {
+    shards: Vec<Mutex<Shard<H>>>,
     /// Some of what the shards hold. Changed only under the lock of the node's shard.
-    residents: Residents<T>,
-    /// What the table of residents takes of the budget.
+    residents: Residents<H>,
+    /// What tables and half-used slabs take of the budget.
     table_bytes: usize,
     shard_budget: usize,
     hits: AtomicUsize,
@@ -34,20 +41,20 @@ pub(crate) struct NodeCache<T> {
 }
 
 #[derive(Debug)]
-struct Shard<T> {
+struct Shard<H> {
     slot_of: HashMap<u64, usize>,
-    slots: Vec<Option<Slot<T>>>,
+    slots: Vec<Option<Slot<H>>>,
     vacant: Vec<usize>,
     hand: usize,
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct Slot<T> {
+struct Slot<H> {
     offset: u64,
     bytes: usize,
     referenced: AtomicBool,
-    node: Arc<T>,
+    node: Block<H>,
 }
 
 /// What the cache did since the database was opened.
@@ -60,12 +67,13 @@ pub(crate) struct CacheCounters {
     pub resident_nodes: usize,
 }
 
-impl<T> NodeCache<T> {
+impl<H> NodeCache<H> {
     pub(crate) fn new(budget_bytes: usize) -> Self {
         let nodes = budget_bytes / NODE_BYTES_TYPICAL;
-        let table_bytes = Residents::<T>::bytes(nodes);
+        let residents = Residents::new(nodes, budget_bytes / POINTS_PART, Pool::new(budget_bytes));
+        let table_bytes = residents.bytes() + residents.pool().slack_bytes();
         Self {
-            residents: Residents::new(nodes),
+            residents,
             table_bytes,
             shards: (0..SHARDS)
                 .map(|_| {
@@ -85,7 +93,7 @@ impl<T> NodeCache<T> {
         }
     }
 
-    fn shard(&self, offset: u64) -> &Mutex<Shard<T>> {
+    fn shard(&self, offset: u64) -> &Mutex<Shard<H>> {
         let mixed = (offset >> 6).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60;
         &self.shards[mixed as usize % SHARDS]
     }
@@ -93,18 +101,24 @@ impl<T> NodeCache<T> {
     /// Says that this thread reads nodes without locks for the time of one descent. `None` when it has to use
     /// [`get`](Self::get); so too for a node that the pin does not find.
     #[inline]
-    pub(crate) fn pin(&self) -> Option<Pin<'_, T>> {
+    pub(crate) fn pin(&self) -> Option<Pin<'_, H>> {
         self.residents.pin()
     }
 
+    /// Child `index` of `parent` will be read soon.
+    #[inline]
+    pub(crate) fn expect_child(&self, parent: &Block<H>, index: usize) {
+        self.residents.expect_child(parent, index);
+    }
+
     /// The node at `offset`, if resident.
-    pub(crate) fn get(&self, offset: u64) -> Option<Arc<T>> {
+    pub(crate) fn get(&self, offset: u64) -> Option<Block<H>> {
         let shard = self.shard(offset).lock();
         let found = shard.slot_of.get(&offset).and_then(|&slot| shard.slots.get(slot)?.as_ref()).map(|slot| {
             if !slot.referenced.load(Ordering::Relaxed) {
                 slot.referenced.store(true, Ordering::Relaxed);
             }
-            Arc::clone(&slot.node)
+            slot.node.clone()
         });
         drop(shard);
         let counter = if found.is_some() { &self.hits } else { &self.misses };
@@ -112,9 +126,15 @@ impl<T> NodeCache<T> {
         found
     }
 
-    /// Makes a node resident, evicting others as the budget demands. `bytes` is what it occupies in memory.
-    pub(crate) fn insert(&self, offset: u64, node: Arc<T>, bytes: usize) {
+    /// Where nodes to be inserted are made.
+    pub(crate) fn pool(&self) -> &Arc<Pool<H>> {
+        self.residents.pool()
+    }
+
+    /// Makes a node resident, evicting others as the budget demands.
+    pub(crate) fn insert(&self, offset: u64, node: Block<H>) {
         let budget = self.shard_budget;
+        let bytes = node.footprint_bytes() + NODE_OVERHEAD_BYTES;
         if bytes > budget {
             return;
         }
@@ -161,24 +181,23 @@ impl<T> NodeCache<T> {
     }
 }
 
-impl<T> Shard<T> {
-    fn remove(&mut self, offset: u64, residents: &Residents<T>) {
+impl<H> Shard<H> {
+    fn remove(&mut self, offset: u64, residents: &Residents<H>) {
         if let Some(slot) = self.slot_of.remove(&offset)
             && let Some(entry) = self.slots[slot].take()
         {
-            residents.remove(offset);
+            residents.remove(offset, &entry.node);
             self.bytes -= entry.bytes;
             self.vacant.push(slot);
         }
     }
 
-    fn make_room(&mut self, target_bytes: usize, residents: &Residents<T>) -> usize {
+    fn make_room(&mut self, target_bytes: usize, residents: &Residents<H>) -> usize {
         let mut evicted = 0;
         while self.bytes > target_bytes {
             self.hand = if self.hand + 1 >= self.slots.len() { 0 } else { self.hand + 1 };
             match self.slots.get(self.hand) {
-                Some(Some(slot))
-                    if residents.take_used(slot.offset) | slot.referenced.swap(false, Ordering::Relaxed) => {}
+                Some(Some(slot)) if take_used(&slot.node) | slot.referenced.swap(false, Ordering::Relaxed) => {}
                 Some(Some(slot)) => {
                     let offset = slot.offset;
                     self.remove(offset, residents);
@@ -197,11 +216,12 @@ mod tests {
 
     #[test]
     fn stays_within_its_budget_and_keeps_what_is_used() {
-        let cache = NodeCache::<u64>::new(SHARDS * 1000);
-        let budget = SHARDS * 1000;
-        for round in 0..50u64 {
+        let budget = 2 << 20;
+        let cache = NodeCache::<u64>::new(budget);
+        for round in 0..if cfg!(miri) { 3 } else { 20 } {
             for offset in 0..400u64 {
-                cache.insert((round * 400 + offset) * 64, Arc::new(offset), 100);
+                let node = Block::pooled(cache.pool(), offset, &[0; 4000], 0);
+                cache.insert((round * 400 + offset) * 64, node);
                 cache.get(0);
                 assert!(cache.counters().resident_bytes <= budget);
             }

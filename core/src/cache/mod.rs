@@ -1,10 +1,15 @@
 //! Resident nodes within one memory budget. Uses `codec` and `env`; knows nothing of keys.
 //!
-//! `clock` decides what stays, under locks; `residents` finds it without one; `reader` numbers the threads.
+//! `frames` is the memory nodes are in; `clock` decides what stays, under locks; `residents` finds it without one, behind
+//! `barrier`; `points` remembers where keys were found; `reader` numbers the threads.
 
+mod barrier;
 mod clock;
+mod frames;
+mod points;
 mod reader;
 mod residents;
 
 pub(crate) use clock::{CacheCounters, NodeCache};
-pub(crate) use residents::Pin;
+pub(crate) use frames::{Block, Pool};
+pub(crate) use residents::{Hashed, Pin, Pinned};

@@ -1,44 +1,60 @@
 //! A value that was found, readable as its type.
 
-use alloc::vec::Vec;
+use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
 
-use crate::engine::{FoundValue, inline};
+use crate::engine::{self, FoundValue, Nodes, Seen, Version, inline};
 use crate::error::Result;
 use crate::table::Value;
 
-/// A value in place: nothing was copied unless it came from an extent of its own. Dereferences to the stored bytes.
+/// A value, in place where it is long and was found in memory; else a copy. Dereferences to the stored bytes.
 pub struct Found<'a, V: Value> {
-    bytes: Bytes<'a>,
+    /// Anything but a reference to an extent.
+    value: FoundValue<'a>,
     value_type: PhantomData<fn() -> V>,
-}
-
-enum Bytes<'a> {
-    Borrowed(&'a [u8]),
-    Node(crate::tree::Found),
-    Owned(Vec<u8>),
 }
 
 impl<'a, V: Value> Found<'a, V> {
     /// Reads a long value whole.
-    pub(super) fn new(found: FoundValue<'a>, nodes: &alloc::sync::Arc<crate::engine::Nodes>) -> Result<Self> {
-        let bytes = match found {
-            FoundValue::Memtable(bytes) => Bytes::Borrowed(bytes),
-            FoundValue::Node(found) => Bytes::Node(found),
-            extent @ FoundValue::Extent(_) => Bytes::Owned(extent.to_vec(nodes)?),
+    pub(super) fn new(found: FoundValue<'a>, nodes: &Arc<Nodes>) -> Result<Self> {
+        let value = match found {
+            FoundValue::Extent(_) => FoundValue::Whole(found.to_vec(nodes)?),
+            found => found,
         };
-        Ok(Self { bytes, value_type: PhantomData })
+        Ok(Self { value, value_type: PhantomData })
+    }
+
+    /// The value of `key` in `version`.
+    #[inline]
+    pub(super) fn look_up(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> Result<Option<Self>> {
+        let mut extent = None;
+        let found = engine::look(version, nodes, key, |seen| {
+            Ok(match seen? {
+                Some(Seen::Extent(value) | Seen::Above(FoundValue::Extent(value))) => {
+                    extent = Some(value);
+                    None
+                }
+                Some(seen) => Some(Self { value: seen.keep(), value_type: PhantomData }),
+                None => None,
+            })
+        });
+        match extent {
+            Some(value) => Self::new(FoundValue::Extent(value), nodes).map(Some),
+            None => found,
+        }
     }
 
     /// The stored bytes.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        match &self.bytes {
-            Bytes::Borrowed(bytes) => bytes,
-            Bytes::Node(found) => inline(found),
-            Bytes::Owned(bytes) => bytes,
+        match &self.value {
+            FoundValue::Memtable(bytes) => bytes,
+            FoundValue::Short(value) => value.bytes(),
+            FoundValue::Node(found) => inline(found),
+            FoundValue::Whole(bytes) => bytes,
+            FoundValue::Extent(_) => &[],
         }
     }
 

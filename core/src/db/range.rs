@@ -41,12 +41,29 @@ pub struct Cursor<K: Key, V: Value> {
     value: Vec<u8>,
     /// Moved, but the entry there not read yet.
     moved: bool,
+    /// Of the table's prefix in each key.
+    prefix_len: usize,
+    /// The landing of the cursor at a leaf of which all keys are in the range and all values inline; 0 for none.
+    plain_leaf: u64,
     types: PhantomData<fn() -> (K, V)>,
 }
 
 impl<K: Key, V: Value> Cursor<K, V> {
     pub(super) fn new(view: View, table: u64, from: KeyBuffer, to: KeyBuffer) -> Self {
-        Self { inner: view.cursor(), view, table, from, to, value: Vec::new(), moved: false, types: PhantomData }
+        let mut prefix = KeyBuffer::new();
+        prefix::encode_prefix(table, &mut prefix);
+        Self {
+            inner: view.cursor(),
+            view,
+            table,
+            from,
+            to,
+            value: Vec::new(),
+            moved: false,
+            prefix_len: prefix.len(),
+            plain_leaf: 0,
+            types: PhantomData,
+        }
     }
 
     /// To the first key at or after `key`, and the entry there.
@@ -71,6 +88,7 @@ impl<K: Key, V: Value> Cursor<K, V> {
     }
 
     /// To the next key, and the entry there; `None` past the end of the range.
+    #[inline]
     #[allow(clippy::should_implement_trait, reason = "it lends from the cursor, which an iterator cannot")]
     pub fn next(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
         if !self.moved {
@@ -81,6 +99,7 @@ impl<K: Key, V: Value> Cursor<K, V> {
     }
 
     /// To the key before, and the entry there; `None` before the beginning of the range.
+    #[inline]
     pub fn prev(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
         if !self.moved {
             self.inner.prev()?;
@@ -90,7 +109,23 @@ impl<K: Key, V: Value> Cursor<K, V> {
     }
 
     /// The entry the cursor stands on; `None` when it stands outside its range.
+    #[inline]
     pub fn entry(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
+        if self.inner.leaf().is_some_and(|leaf| leaf.landings() == self.plain_leaf && leaf.is_on_entry()) {
+            self.moved = false;
+            let Some((key, Slot::Inline(value))) = self.inner.entry() else { return Ok(None) };
+            return Ok(Some((K::decode(key.get(self.prefix_len..).unwrap_or(&[]))?, V::decode(value)?)));
+        }
+        self.checked_entry()
+    }
+
+    fn checked_entry(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
+        if let Some(leaf) = self.inner.leaf()
+            && leaf.leaf_is_inline()
+            && leaf.leaf_is_within(&self.from, &self.to)
+        {
+            self.plain_leaf = leaf.landings();
+        }
         if let Some((_, Slot::Extent(value))) = self.inner.entry() {
             self.value = ValueReader::new(&self.view.engine.nodes, value).read_all()?;
         }
@@ -104,8 +139,7 @@ impl<K: Key, V: Value> Cursor<K, V> {
             Slot::Extent(_) => &self.value,
             Slot::Tombstone => return Ok(None),
         };
-        let key = prefix::split(key).map_or(&[][..], |(_, key)| key);
-        Ok(Some((K::decode(key)?, V::decode(bytes)?)))
+        Ok(Some((K::decode(key.get(self.prefix_len..).unwrap_or(&[]))?, V::decode(bytes)?)))
     }
 
     fn raw_key(&self) -> Option<&[u8]> {

@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 use super::catalogue::{Catalogue, check_types};
 use super::found::Found;
 use super::range::{Cursor, Range, View};
-use crate::engine::{self, Engine, FoundValue, MergedCursor, ValueReader, Version};
+use crate::engine::{self, Engine, FoundValue, MergedCursor, PREFETCHED_MAX, ValueReader, Version};
 use crate::error::{Error, Result};
 use crate::table::catalogue::{TableEntry, entry_bounds, entry_name};
 use crate::table::{Key, KeyBuffer, KeyPrefix, KeyRange, Lend, Table, Value, prefix, prefix_bounds, range_bounds};
@@ -111,17 +111,28 @@ impl<'s, K: Key, V: Value> ReadTable<'s, K, V> {
         let mut bytes = KeyBuffer::new();
         prefix::encode_prefix(self.id, &mut bytes);
         K::encode(&key.lend(), &mut bytes)?;
-        self.get_raw(&bytes)
+        Found::look_up(&self.snapshot.version, &self.snapshot.engine.nodes, &bytes)
     }
 
-    fn get_raw(&self, key: &[u8]) -> Result<Option<Found<'s, V>>> {
-        let found = engine::get(&self.snapshot.version, &self.snapshot.engine.nodes, key)?;
-        found.map(|found| Found::new(found, &self.snapshot.engine.nodes)).transpose()
-    }
-
-    /// The values of many keys, in the order of the keys.
+    /// The values of many keys, in the order of the keys. Quicker than as many single gets where the records lie far apart
+    /// in memory, because several are fetched from there at once.
     pub fn get_many<Q: Lend<K>>(&self, keys: &[Q]) -> Result<Vec<Option<Found<'s, V>>>> {
-        keys.iter().map(|key| self.get(key)).collect()
+        let Snapshot { version, engine, .. } = self.snapshot;
+        let mut found = Vec::with_capacity(keys.len());
+        let mut encoded: [KeyBuffer; PREFETCHED_MAX] = core::array::from_fn(|_| KeyBuffer::new());
+        for keys in keys.chunks(PREFETCHED_MAX) {
+            for (bytes, key) in encoded.iter_mut().zip(keys) {
+                bytes.truncate(0);
+                prefix::encode_prefix(self.id, bytes);
+                K::encode(&key.lend(), bytes)?;
+            }
+            let encoded = encoded.iter().take(keys.len());
+            engine::prefetch(version, &engine.nodes, encoded.clone().map(KeyBuffer::as_slice));
+            for key in encoded {
+                found.push(Found::look_up(version, &engine.nodes, key)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Whether there is such a key.

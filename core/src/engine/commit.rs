@@ -19,6 +19,10 @@ use crate::error::{Error, Result};
 use crate::log::{Operation, OperationWriter, Operations, Preamble};
 use crate::memtable::{Lookup, Memtable};
 
+/// A sync is put off by at most this many turns of other threads, some 20 microseconds when none has anything to do.
+#[cfg(feature = "std")]
+const GROUP_YIELDS_MAX: usize = 50;
+
 /// How far the log is durable, and who is syncing it.
 #[derive(Debug, Default)]
 pub(super) struct Durable {
@@ -41,6 +45,8 @@ struct SyncState {
     syncing: bool,
     ticket: Option<SyncTicket>,
     target: u64,
+    /// How many commits the last sync was for.
+    group: u64,
     failed: Option<String>,
 }
 
@@ -174,6 +180,13 @@ impl Engine {
             }
             if !state.syncing {
                 state.syncing = true;
+                #[cfg(feature = "std")]
+                {
+                    let (durable, group) = (state.durable, state.group);
+                    drop(state);
+                    self.let_others_append(durable + group);
+                    state = self.durable.state.lock();
+                }
                 let mut writer = self.writer.lock();
                 let head = self.head_of(&writer);
                 state.target = writer.appended;
@@ -187,6 +200,7 @@ impl Engine {
             match result {
                 Err(error @ Error::Pending(_)) => return Err(error),
                 Ok(()) => {
+                    state.group = target.saturating_sub(state.durable);
                     state.durable = state.durable.max(target);
                     state.syncing = false;
                     drop(state);
@@ -201,6 +215,18 @@ impl Engine {
             }
             #[cfg(feature = "std")]
             self.durable.changed.notify_all();
+        }
+    }
+
+    /// Those whom the last sync has set free are about to commit again: a sync that starts before them is for few, and
+    /// they wait for the next. Whoever commits alone waits for nobody.
+    #[cfg(feature = "std")]
+    fn let_others_append(&self, expected: u64) {
+        for _ in 0..GROUP_YIELDS_MAX {
+            if self.writer.lock().appended >= expected {
+                return;
+            }
+            std::thread::yield_now();
         }
     }
 

@@ -8,12 +8,15 @@ use super::nodes::Nodes;
 use super::version::Version;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::error::Result;
+use crate::tree::TreeCursor;
 
 /// A cursor over several layers, newest first. It owns what it reads, so it can outlive the snapshot it was made from.
 ///
 /// Every call that answers `NotResident` is repeated by the caller after fetching; the cursor then goes on where it was.
 #[derive(Debug)]
 pub(crate) struct MergedCursor {
+    /// The base, when there is nothing else to be seen; then there are no layers.
+    sole: Option<TreeCursor<Arc<Nodes>>>,
     layers: Vec<Layer>,
     current: Option<usize>,
     forward: bool,
@@ -34,12 +37,19 @@ enum Purpose {
 impl MergedCursor {
     /// A reader's view of `version`. Stands nowhere until it is sought.
     pub(crate) fn new(version: &Version, nodes: &Arc<Nodes>) -> Self {
-        Self::over(Layer::all(version, nodes), Purpose::Read)
+        Self::for_reading(Vec::new(), version, nodes)
     }
 
     /// A reader's view of `version` with a transaction's own changes on top.
     pub(crate) fn with_changes(changes: &crate::memtable::Memtable, version: &Version, nodes: &Arc<Nodes>) -> Self {
-        let mut layers: Vec<Layer> = Layer::memtable(changes).into_iter().collect();
+        Self::for_reading(Layer::memtable(changes).into_iter().collect(), version, nodes)
+    }
+
+    fn for_reading(mut layers: Vec<Layer>, version: &Version, nodes: &Arc<Nodes>) -> Self {
+        if layers.is_empty() && version.is_base_alone() {
+            let base = TreeCursor::new(Arc::clone(nodes), version.layers.base);
+            return Self { sole: Some(base), ..Self::over(layers, Purpose::Read) };
+        }
         layers.extend(Layer::all(version, nodes));
         Self::over(layers, Purpose::Read)
     }
@@ -50,17 +60,27 @@ impl MergedCursor {
     }
 
     fn over(layers: Vec<Layer>, purpose: Purpose) -> Self {
-        Self { layers, current: None, forward: true, moving: false, purpose, hidden_values: Vec::new() }
+        Self { sole: None, layers, current: None, forward: true, moving: false, purpose, hidden_values: Vec::new() }
     }
 
     /// To the first key at or after `key`.
     pub(crate) fn seek(&mut self, key: &[u8]) -> Result<()> {
+        if let Some(base) = &mut self.sole {
+            return base.seek(key).map(drop);
+        }
         self.all_go(&Move::AtOrAfter(Arc::from(key)), true);
         self.settle()
     }
 
     /// To the last key before `key`, or to the last key of all.
     pub(crate) fn seek_before(&mut self, key: Option<&[u8]>) -> Result<()> {
+        if let Some(base) = &mut self.sole {
+            return match key {
+                Some(key) => base.seek_before(key),
+                None => base.seek_last(),
+            }
+            .map(drop);
+        }
         self.all_go(&Move::Before(key.map(Arc::from)), false);
         self.settle()
     }
@@ -68,6 +88,13 @@ impl MergedCursor {
     /// To the next key; off the end once past the last.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<()> {
+        if let Some(base) = &mut self.sole {
+            return if base.is_on_entry() { base.next().map(drop) } else { Ok(()) };
+        }
+        self.next_of_layers()
+    }
+
+    fn next_of_layers(&mut self) -> Result<()> {
         if !self.moving {
             if self.forward {
                 self.leave_current(Move::Next);
@@ -81,7 +108,15 @@ impl MergedCursor {
     }
 
     /// To the previous key; off the end once past the first.
+    #[inline]
     pub(crate) fn prev(&mut self) -> Result<()> {
+        if let Some(base) = &mut self.sole {
+            return if base.is_on_entry() { base.prev().map(drop) } else { Ok(()) };
+        }
+        self.prev_of_layers()
+    }
+
+    fn prev_of_layers(&mut self) -> Result<()> {
         if !self.moving {
             if !self.forward {
                 self.leave_current(Move::Prev);
@@ -94,14 +129,27 @@ impl MergedCursor {
     }
 
     /// The key the cursor stands on; `None` off either end.
+    #[inline]
     pub(crate) fn key(&self) -> Option<&[u8]> {
+        if let Some(base) = &self.sole {
+            return base.entry().map(|(key, _)| key);
+        }
         self.layers.get(self.current?)?.key()
     }
 
     /// The entry the cursor stands on.
     #[inline]
     pub(crate) fn entry(&self) -> Option<(&[u8], Slot<'_>)> {
+        if let Some(base) = &self.sole {
+            return base.entry();
+        }
         self.layers.get(self.current?)?.entry()
+    }
+
+    /// The leaf the cursor is in, where the base alone is read: to be asked about a leaf once, not about each entry.
+    #[inline]
+    pub(crate) fn leaf(&self) -> Option<&TreeCursor<Arc<Nodes>>> {
+        self.sole.as_ref()
     }
 
     /// Values that newer layers hid from what this merge has passed, since the last call.

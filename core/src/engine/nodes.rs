@@ -3,24 +3,27 @@
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 
-use crate::cache::{CacheCounters, NodeCache, Pin};
+use super::short::ShortValue;
+use crate::cache::{Block, CacheCounters, Hashed, NodeCache, Pin, Pinned, Pool};
+use crate::codec::slot::Slot;
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
-use crate::tree::node::Node;
+use crate::tree::node::{Layout, Node, NodeView};
 use crate::tree::{self, Found, NodeRef, NodeSource, Root, Seal, TreeKind};
 
 /// No node is longer: a key and a value at their limits, and room.
 const NODE_BYTES_MAX: u32 = 1 << 20;
 
-/// What a resident node takes beside its bytes.
-const NODE_OVERHEAD_BYTES: usize = 160;
+/// Keys that are looked up together.
+pub(crate) const PREFETCHED_MAX: usize = 32;
 
 /// The resident nodes and the storage behind them.
 pub(crate) struct Nodes {
     storage: Arc<dyn Storage>,
     seal: Seal,
-    cache: NodeCache<Node>,
+    cache: NodeCache<Layout>,
 }
 
 impl core::fmt::Debug for Nodes {
@@ -53,18 +56,71 @@ impl Nodes {
         self.cache.invalidate(offset);
     }
 
-    /// Looks `key` up in a tree.
-    #[inline]
+    /// Looks `key` up in a run.
     pub(super) fn find(&self, root: &Root, key: &[u8]) -> Result<Option<Found>> {
-        let resident = self.cache.pin().and_then(|pin| find_resident(&pin, root, key));
-        match resident {
-            Some(found) => Ok(found),
-            None => tree::get(self, Some(*root), key),
+        let resident = self.cache.pin().and_then(|pin| {
+            let leaf = descend(&pin, root, key)?;
+            let index = NodeView::of_block(&leaf).search(key).ok();
+            Some(index.map(|index| Place { leaf: &leaf, index }.to_found()))
+        });
+        resident.map_or_else(|| tree::get(self, Some(*root), key), Ok)
+    }
+
+    /// Looks `key` up in the base that publication `since` brought, and lets `take` have what is there, which must not
+    /// read from storage.
+    #[inline]
+    pub(super) fn look_in_base<R>(
+        &self,
+        root: &Root,
+        since: u64,
+        key: &[u8],
+        take: impl FnOnce(Result<Option<Place<'_>>>) -> R,
+    ) -> R {
+        let Some(pin) = self.cache.pin() else { return self.look_anywhere(root, key, take) };
+        let tree = tree_number(since);
+        let hashed = Hashed::new(key);
+        let at = match find_by_point(&pin, tree, &hashed, key) {
+            Some((leaf, index)) => Some((leaf, Some(index))),
+            None => find_from_root(&pin, root, tree, &hashed, key),
+        };
+        match at {
+            Some((leaf, Some(index))) => take(Ok(Some(Place { leaf: &leaf, index }))),
+            Some((_, None)) => take(Ok(None)),
+            None => {
+                drop(pin);
+                self.look_anywhere(root, key, take)
+            }
         }
+    }
+
+    #[cold]
+    fn look_anywhere<R>(&self, root: &Root, key: &[u8], take: impl FnOnce(Result<Option<Place<'_>>>) -> R) -> R {
+        match tree::get(self, Some(*root), key) {
+            Ok(Some(found)) => take(Ok(Some(Place { leaf: found.leaf().block(), index: found.index() }))),
+            Ok(None) => take(Ok(None)),
+            Err(error) => take(Err(error)),
+        }
+    }
+
+    /// Says that keys of a base will be looked up soon: as many as are on their way from memory at once.
+    pub(super) fn prefetch<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        let Some(pin) = self.cache.pin() else { return };
+        let mut hashed = [Hashed::default(); PREFETCHED_MAX];
+        let mut count = 0;
+        for (to, key) in hashed.iter_mut().zip(keys) {
+            *to = Hashed::new(key);
+            pin.prefetch_point(to);
+            count += 1;
+        }
+        hashed.iter().take(count).for_each(|key| pin.prefetch_node(key, NodeView::likely_head_at));
     }
 
     /// Reads, proves and parses a node without keeping it: for checks that must see what storage really holds.
     pub(super) fn read_uncached(&self, reference: &NodeRef) -> Result<Node> {
+        self.read(reference, None)
+    }
+
+    fn read(&self, reference: &NodeRef, pool: Option<&Arc<Pool<Layout>>>) -> Result<Node> {
         if reference.len > NODE_BYTES_MAX || reference.len == 0 {
             let what = format!("a reference claims a node of {} bytes", reference.len);
             return Err(Error::corrupt(FileId::Data, reference.offset, what));
@@ -76,39 +132,149 @@ impl Nodes {
             let what = format!("node of {} bytes: checksum {checksum}, expected {}", reference.len, reference.checksum);
             return Err(Error::corrupt(FileId::Data, reference.offset, what));
         }
-        Node::from_stored(stored).map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
+        Node::from_stored(stored, pool).map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
     }
 }
 
-/// Descends without locks, reading nothing from storage: `None` when some node on the way is not at hand, or not what it
-/// should be.
-fn find_resident(pin: &Pin<'_, Node>, root: &Root, key: &[u8]) -> Option<Option<Found>> {
-    let (mut offset, mut level) = (root.node.offset, root.height);
+/// An entry of a leaf, for as long as somebody keeps the leaf.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'p> {
+    leaf: &'p Block<Layout>,
+    index: usize,
+}
+
+impl<'p> Place<'p> {
+    #[inline]
+    pub(crate) fn slot(&self) -> Slot<'p> {
+        // The index is one that a search gave, so there is a slot.
+        NodeView::of_block(self.leaf).slot(self.index).unwrap_or(Slot::Tombstone)
+    }
+
+    /// A copy of the value, if it is inline and short.
+    #[inline]
+    pub(crate) fn short(&self, value: &[u8]) -> Option<ShortValue> {
+        ShortValue::new(NodeView::of_block(self.leaf).value_and_after(self.index), value.len())
+    }
+
+    /// The entry for longer.
+    #[cold]
+    pub(crate) fn to_found(self) -> Found {
+        Found::new(Node::of_block(self.leaf.clone()), self.index)
+    }
+}
+
+/// Bases as the cache numbers trees: from 1 on, and 0, of which no node is a member, when the number is too large for a
+/// word.
+#[inline]
+fn tree_number(since: u64) -> usize {
+    usize::try_from(since).ok().and_then(|since| since.checked_add(1)).unwrap_or(0)
+}
+
+/// Straight to the entry where `key` was found before.
+///
+/// **Why it is the right one:** the leaf was reached from the root of this very base, and bases are never given the same
+/// number twice; that it is still the same leaf, the frame says; and it has the key. A tree has each key at most once.
+#[inline]
+fn find_by_point<'p>(
+    pin: &'p Pin<'_, Layout>,
+    tree: usize,
+    hashed: &Hashed,
+    key: &[u8],
+) -> Option<(Pinned<'p, Layout>, usize)> {
+    let (leaf, index) = pin.point(tree, hashed, NodeView::likely_head_at)?;
+    NodeView::of_block(&leaf).is_key(index, key).then_some((leaf, index))
+}
+
+/// Descends without locks, reading nothing from storage, to the leaf of `key` and the entry, if it is there: `None` when
+/// some node on the way is not at hand, or not what it should be.
+#[inline(never)]
+fn find_from_root<'p>(
+    pin: &'p Pin<'_, Layout>,
+    root: &Root,
+    tree: usize,
+    hashed: &Hashed,
+    key: &[u8],
+) -> Option<(Pinned<'p, Layout>, Option<usize>)> {
+    let leaf = descend(pin, root, key)?;
+    let view = NodeView::of_block(&leaf);
+    let index = view.search(key).ok();
+    if let Some(index) = index
+        && tree != 0
+    {
+        let is_known = leaf.is_known_member(tree);
+        leaf.remember_point(hashed, index, view.data_at(index));
+        // Whoever comes twice will come for the others too.
+        if is_known && leaf.should_tell_all() {
+            remember_all(pin, &leaf);
+        }
+    }
+    Some((leaf, index))
+}
+
+/// Remembers where all keys of a leaf are: for less than a descent for each.
+#[cold]
+fn remember_all(pin: &Pin<'_, Layout>, leaf: &Pinned<'_, Layout>) {
+    let view = NodeView::of_block(leaf);
+    let mut key = Vec::new();
+    let mut hashed = [Hashed::default(); PREFETCHED_MAX];
+    for first in (0..view.keys()).step_by(PREFETCHED_MAX) {
+        let part = first..view.keys().min(first + PREFETCHED_MAX);
+        for (to, index) in hashed.iter_mut().zip(part.clone()) {
+            view.key_into(index, &mut key);
+            *to = Hashed::new(&key);
+            pin.prefetch_point(to);
+        }
+        for (hashed, index) in hashed.iter().zip(part) {
+            leaf.remember_point(hashed, index, view.data_at(index));
+        }
+    }
+}
+
+/// The leaf that `key` belongs to.
+#[inline]
+fn descend<'p>(pin: &'p Pin<'_, Layout>, root: &Root, key: &[u8]) -> Option<Pinned<'p, Layout>> {
+    let mut node = pin.root(root.node.offset)?;
+    let mut level = root.height;
     loop {
-        let node = pin.get(offset)?;
-        let view = node.view();
+        let view = NodeView::of_block(&node);
         if view.level() != level {
             return None;
         }
         if level == 0 {
-            return Some(view.search(key).ok().map(|index| Found::new(node.to_arc(), index)));
+            return Some(node);
         }
-        offset = view.child(view.child_index(key))?.offset;
+        let index = view.child_index(key);
+        node = node.child(index, view.child(index)?.offset)?;
         level -= 1;
     }
 }
 
 impl NodeSource for Nodes {
-    fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
-        if let Some(node) = self.cache.pin().and_then(|pin| pin.get(reference.offset).map(|node| node.to_arc())) {
-            return Ok(node);
+    fn node(&self, reference: &NodeRef) -> Result<Node> {
+        if let Some(block) = self.cache.pin().and_then(|pin| pin.root(reference.offset).map(|node| node.to_block())) {
+            return Ok(Node::of_block(block));
         }
-        if let Some(node) = self.cache.get(reference.offset) {
-            return Ok(node);
+        if let Some(block) = self.cache.get(reference.offset) {
+            return Ok(Node::of_block(block));
         }
-        let node = Arc::new(self.read_uncached(reference)?);
-        self.cache.insert(reference.offset, Arc::clone(&node), node.raw_len() + NODE_OVERHEAD_BYTES);
+        let node = self.read(reference, Some(self.cache.pool()))?;
+        self.cache.insert(reference.offset, node.clone().into_block());
         Ok(node)
+    }
+
+    fn child(&self, parent: &Node, index: usize, reference: &NodeRef) -> Result<Node> {
+        let resident = self.cache.pin().and_then(|pin| {
+            let found = pin.child_of(parent.block(), index, reference.offset)?;
+            Some(Node::of_block(found.to_block()))
+        });
+        match resident {
+            Some(node) => Ok(node),
+            None => self.node(reference),
+        }
+    }
+
+    fn expect_child(&self, parent: &Node, index: usize) {
+        self.cache.expect_child(parent.block(), index);
     }
 }
 
@@ -126,13 +292,13 @@ pub(super) fn read_exact(storage: &dyn Storage, offset: u64, buf: &mut [u8], wha
 pub(super) struct Uncached<'a>(pub &'a Nodes, pub TreeKind);
 
 impl NodeSource for Uncached<'_> {
-    fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
+    fn node(&self, reference: &NodeRef) -> Result<Node> {
         let node = self.0.read_uncached(reference)?;
         if node.tree() != self.1 {
             let what = format!("a node of another tree ({:?}) is referred to by one of {:?}", node.tree(), self.1);
             return Err(Error::corrupt(FileId::Data, reference.offset, what));
         }
-        Ok(Arc::new(node))
+        Ok(node)
     }
 }
 

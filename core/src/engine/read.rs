@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use super::cursor::MergedCursor;
 use super::layer::Layer;
-use super::nodes::Nodes;
+use super::nodes::{Nodes, Place};
+use super::short::ShortValue;
 use super::values::ValueReader;
 use super::version::Version;
 use crate::codec::slot::{Slot, ValueRef};
@@ -13,12 +14,14 @@ use crate::error::Result;
 use crate::memtable::{Lookup, Memtable};
 use crate::tree::{self, Found};
 
-/// A value found: borrowed from a memtable, held in its node, or still in its own extent.
+/// A value found: borrowed from a memtable, copied, held in its node, still in its own extent, or read from there.
 #[derive(Debug)]
 pub(crate) enum FoundValue<'a> {
     Memtable(&'a [u8]),
+    Short(ShortValue),
     Node(Found),
     Extent(ValueRef),
+    Whole(Vec<u8>),
 }
 
 /// Looks `key` up in one memtable: `None` when it says nothing, `Some(None)` when it says there is no such key.
@@ -33,13 +36,80 @@ pub(crate) fn get_in_memtable<'a>(memtable: &'a Memtable, key: &[u8]) -> Option<
 
 /// The value of `key` in `version`.
 pub(crate) fn get<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> Result<Option<FoundValue<'a>>> {
+    look(version, nodes, key, |seen| Ok(seen?.map(Seen::keep)))
+}
+
+/// A value that was found, where it is.
+pub(crate) enum Seen<'p, 'a> {
+    /// In some layer above the base.
+    Above(FoundValue<'a>),
+    /// Inline in a leaf of the base.
+    Leaf(Place<'p>, &'p [u8]),
+    /// In its own extent.
+    Extent(ValueRef),
+}
+
+impl<'a> Seen<'_, 'a> {
+    #[inline]
+    pub(crate) fn keep(self) -> FoundValue<'a> {
+        match self {
+            Seen::Above(found) => found,
+            Seen::Leaf(place, value) => match place.short(value) {
+                Some(value) => FoundValue::Short(value),
+                None => FoundValue::Node(place.to_found()),
+            },
+            Seen::Extent(value) => FoundValue::Extent(value),
+        }
+    }
+}
+
+/// Looks `key` up and lets `take` have the value where it is, without a copy. `take` must not read from storage.
+#[inline]
+pub(crate) fn look<'a, R>(
+    version: &'a Version,
+    nodes: &Arc<Nodes>,
+    key: &[u8],
+    take: impl FnOnce(Result<Option<Seen<'_, 'a>>>) -> R,
+) -> R {
+    let layers = &*version.layers;
+    if !version.is_base_alone() {
+        match get_above(version, nodes, key) {
+            Ok(None) => {}
+            Ok(Some(said)) => return take(Ok(said.map(Seen::Above))),
+            Err(error) => return take(Err(error)),
+        }
+    }
+    let Some(base) = &layers.base else { return take(Ok(None)) };
+    nodes.look_in_base(base, layers.base_since, key, |place| {
+        take(match place {
+            Ok(Some(place)) => Ok(match place.slot() {
+                Slot::Inline(value) => Some(Seen::Leaf(place, value)),
+                Slot::Extent(value) => Some(Seen::Extent(value)),
+                Slot::Tombstone => None,
+            }),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        })
+    })
+}
+
+/// Says that keys will be looked up soon.
+pub(crate) fn prefetch<'k>(version: &Version, nodes: &Nodes, keys: impl Iterator<Item = &'k [u8]>) {
+    if version.layers.base.is_some() {
+        nodes.prefetch(keys);
+    }
+}
+
+/// What the layers above the base say of `key`: `None` when it is nothing, `Some(None)` when there is no such key.
+#[inline(never)]
+fn get_above<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> Result<Option<Option<FoundValue<'a>>>> {
     if let Some(said) = get_in_memtable(&version.memtable, key) {
-        return Ok(said);
+        return Ok(Some(said));
     }
     let layers = &*version.layers;
     for frozen in &layers.frozen {
         if let Some(said) = get_in_memtable(&frozen.memtable, key) {
-            return Ok(said);
+            return Ok(Some(said));
         }
     }
     for layer in &layers.runs {
@@ -49,24 +119,19 @@ pub(crate) fn get<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> R
         if let Some(points) = &layer.run.points
             && let Some(found) = nodes.find(points, key)?
         {
-            return Ok(found_value(found));
+            return Ok(Some(match found.slot() {
+                Slot::Inline(_) => Some(FoundValue::Node(found)),
+                Slot::Extent(value) => Some(FoundValue::Extent(value)),
+                Slot::Tombstone => None,
+            }));
         }
         if layer.run.intervals.is_some()
             && Layer::run(layer, nodes).coverage(key)?.is_some_and(|coverage| coverage.covered)
         {
-            return Ok(None);
+            return Ok(Some(None));
         }
     }
-    let Some(base) = &layers.base else { return Ok(None) };
-    Ok(nodes.find(base, key)?.and_then(found_value))
-}
-
-fn found_value<'a>(found: Found) -> Option<FoundValue<'a>> {
-    match found.slot() {
-        Slot::Inline(_) => Some(FoundValue::Node(found)),
-        Slot::Extent(value) => Some(FoundValue::Extent(value)),
-        Slot::Tombstone => None,
-    }
+    Ok(None)
 }
 
 impl FoundValue<'_> {
@@ -74,8 +139,10 @@ impl FoundValue<'_> {
     pub(crate) fn len(&self) -> u64 {
         match self {
             FoundValue::Memtable(bytes) => bytes.len() as u64,
+            FoundValue::Short(value) => value.bytes().len() as u64,
             FoundValue::Node(found) => inline(found).len() as u64,
             FoundValue::Extent(value) => value.len,
+            FoundValue::Whole(bytes) => bytes.len() as u64,
         }
     }
 
@@ -83,8 +150,10 @@ impl FoundValue<'_> {
     pub(crate) fn to_vec(&self, nodes: &Arc<Nodes>) -> Result<Vec<u8>> {
         match self {
             FoundValue::Memtable(bytes) => Ok(bytes.to_vec()),
+            FoundValue::Short(value) => Ok(value.bytes().to_vec()),
             FoundValue::Node(found) => Ok(inline(found).to_vec()),
             FoundValue::Extent(value) => ValueReader::new(nodes, *value).read_all(),
+            FoundValue::Whole(bytes) => Ok(bytes.clone()),
         }
     }
 }

@@ -194,7 +194,11 @@ impl Engine {
             let known =
                 replaced.iter().find(|(old, _)| Arc::ptr_eq(old, &version.layers)).map(|(_, new)| Arc::clone(new));
             let layers = known.unwrap_or_else(|| {
-                let layers = Arc::new(Layers { publication, ..change(&version.layers) });
+                let changed = change(&version.layers);
+                // What readers remember of a base, they remember under this number.
+                let same_base = changed.base == version.layers.base;
+                let base_since = if same_base { version.layers.base_since } else { publication };
+                let layers = Arc::new(Layers { publication, base_since, ..changed });
                 replaced.push((Arc::clone(&version.layers), Arc::clone(&layers)));
                 layers
             });

@@ -36,6 +36,8 @@ pub(crate) struct Layers {
     pub base: Option<Root>,
     /// Counts the layers published since the database was opened; what later ones free stays while these are held.
     pub publication: u64,
+    /// The publication that brought this base, 0 for the one found when opening: no two bases of an open database share it.
+    pub base_since: u64,
 }
 
 /// A memtable on its way to storage.
@@ -84,6 +86,12 @@ pub(crate) struct RunLayer {
 }
 
 impl Version {
+    /// Whether no layer above the base says anything.
+    #[inline]
+    pub(crate) fn is_base_alone(&self) -> bool {
+        self.layers.runs.is_empty() && self.layers.frozen.is_empty() && self.memtable.is_empty()
+    }
+
     pub(crate) fn is_resting(&self) -> bool {
         self.memtable.is_empty() && self.layers.frozen.is_empty()
     }

@@ -1,14 +1,14 @@
 //! Moving through a tree in key order.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::mem;
 
 use crate::codec::slot::Slot;
 use crate::error::Result;
 
 use super::node::Node;
-use super::{NodeRef, NodeSource, Root, damaged, load};
+use super::{NodeRef, NodeSource, Root, damaged, load, load_child};
 
 /// A position in one tree: on an entry, before the first, or after the last (where it starts depends on the first move:
 /// a new cursor is before the first entry).
@@ -22,9 +22,11 @@ pub(crate) struct TreeCursor<S> {
     place: Place,
     /// Inner nodes from the root down, each with the child taken. Meaningful only `On` an entry, like the next three.
     path: Vec<Step>,
-    leaf: Option<Arc<Node>>,
+    leaf: Option<Node>,
     index: usize,
     key: Vec<u8>,
+    /// How often the cursor came to a leaf.
+    landings: u64,
     /// Where a path is put together before it takes the place of `path`.
     spare: Vec<Step>,
     /// The same for the part of a path below a common ancestor.
@@ -40,7 +42,7 @@ enum Place {
 
 #[derive(Clone, Debug)]
 struct Step {
-    node: Arc<Node>,
+    node: Node,
     child: usize,
 }
 
@@ -55,6 +57,7 @@ impl<S: NodeSource> TreeCursor<S> {
             leaf: None,
             index: 0,
             key: Vec::new(),
+            landings: 0,
             spare: Vec::new(),
             below: Vec::new(),
         }
@@ -68,6 +71,33 @@ impl<S: NodeSource> TreeCursor<S> {
         }
         let slot = self.leaf.as_ref()?.view().slot(self.index)?;
         Some((&self.key, slot))
+    }
+
+    /// Whether the cursor is on an entry.
+    #[inline]
+    pub(crate) fn is_on_entry(&self) -> bool {
+        self.place == Place::On
+    }
+
+    /// A number that changes when the cursor comes to a leaf.
+    #[inline]
+    pub(crate) fn landings(&self) -> u64 {
+        self.landings
+    }
+
+    /// Whether all entries of the leaf the cursor is on have their values inline.
+    #[inline]
+    pub(crate) fn leaf_is_inline(&self) -> bool {
+        self.leaf.as_ref().is_some_and(|leaf| leaf.view().is_inline())
+    }
+
+    /// Whether all keys of the leaf the cursor is on are from `from` on and below `to`.
+    pub(crate) fn leaf_is_within(&self, from: &[u8], to: &[u8]) -> bool {
+        self.place == Place::On
+            && self.leaf.as_ref().is_some_and(|leaf| {
+                let view = leaf.view();
+                view.compare(0, from) != Ordering::Less && view.compare(leaf.len() - 1, to) == Ordering::Less
+            })
     }
 
     /// Goes to the first entry at or above `key`, else after the last.
@@ -131,7 +161,9 @@ impl<S: NodeSource> TreeCursor<S> {
             self.place = if target.forward() { Place::After } else { Place::Before };
             return Ok(false);
         };
-        let mut leaf = Some(descend(&self.source, &mut self.spare, root.node, root.height, target)?);
+        self.spare.clear();
+        let top = load(&self.source, &root.node, root.height)?;
+        let mut leaf = Some(descend(&self.source, &mut self.spare, root.node, top, target)?);
         let mut index = leaf.as_ref().and_then(|leaf| target.entry_in(leaf));
         if index.is_none() {
             // Everything in the leaf is on the wrong side of the key: the neighbour's nearest entry is the one.
@@ -142,13 +174,15 @@ impl<S: NodeSource> TreeCursor<S> {
         Ok(self.land(leaf, target.forward(), |_| index.unwrap_or(0)))
     }
 
-    fn land(&mut self, leaf: Option<Arc<Node>>, forward: bool, index: impl FnOnce(&Node) -> usize) -> bool {
+    fn land(&mut self, leaf: Option<Node>, forward: bool, index: impl FnOnce(&Node) -> usize) -> bool {
         let Some(leaf) = leaf else {
             self.place = if forward { Place::After } else { Place::Before };
             return false;
         };
         self.index = index(&leaf);
         self.place = Place::On;
+        self.landings = self.landings.wrapping_add(1);
+        leaf.expect_entries(self.index, forward);
         leaf.view().key_into(self.index, &mut self.key);
         self.leaf = Some(leaf);
         true
@@ -205,25 +239,22 @@ impl Target<'_> {
     }
 }
 
-/// The leaf that `target` leads to from `reference` down; the inner nodes on the way replace the contents of `path`.
+/// The leaf that `target` leads to from `node`, of `reference`, down; the inner nodes on the way are added to `path`.
 fn descend(
     source: &impl NodeSource,
     path: &mut Vec<Step>,
     mut reference: NodeRef,
-    mut level: u8,
+    mut node: Node,
     target: Target<'_>,
-) -> Result<Arc<Node>> {
-    path.clear();
-    loop {
-        let node = load(source, &reference, level)?;
-        if level == 0 {
-            return Ok(node);
-        }
+) -> Result<Node> {
+    while node.level() > 0 {
         let child = target.child_of(&node);
         reference = node.view().child(child).ok_or_else(|| damaged(&reference, "it has no children"))?;
+        let below = load_child(source, &node, child, &reference)?;
         path.push(Step { node, child });
-        level -= 1;
+        node = below;
     }
+    Ok(node)
 }
 
 /// The leaf beside the one `path` leads to, and `path` changed to lead to it, but not on an error or where there is none.
@@ -232,19 +263,27 @@ fn neighbour(
     path: &mut Vec<Step>,
     below: &mut Vec<Step>,
     forward: bool,
-) -> Result<Option<Arc<Node>>> {
-    let sibling = |step: &Step| {
-        if forward { Some(step.child + 1).filter(|child| *child < step.node.len()) } else { step.child.checked_sub(1) }
+) -> Result<Option<Node>> {
+    let sibling = |step: &Step, from: usize| {
+        if forward { Some(from + 1).filter(|child| *child < step.node.len()) } else { from.checked_sub(1) }
     };
-    let turn = path.iter().enumerate().rev().find_map(|(depth, step)| Some((depth, step, sibling(step)?)));
+    let turn = path.iter().enumerate().rev().find_map(|(depth, step)| Some((depth, step, sibling(step, step.child)?)));
     let Some((depth, step, child)) = turn else { return Ok(None) };
     let Some(reference) = step.node.view().child(child) else { return Ok(None) };
     let target = if forward { Target::First } else { Target::Last };
-    let leaf = descend(source, below, reference, step.node.level() - 1, target)?;
+    let node = load_child(source, &step.node, child, &reference)?;
+    below.clear();
+    let leaf = descend(source, below, reference, node, target)?;
     path.truncate(depth + 1);
     if let Some(step) = path.last_mut() {
         step.child = child;
     }
     path.append(below);
+    // Whoever went to a neighbour will likely go on.
+    if let Some(step) = path.last()
+        && let Some(next) = sibling(step, step.child)
+    {
+        source.expect_child(&step.node, next);
+    }
     Ok(Some(leaf))
 }

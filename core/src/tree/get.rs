@@ -1,6 +1,5 @@
 //! Point lookups and counts: one descent, nothing kept.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::codec::slot::Slot;
@@ -12,15 +11,25 @@ use super::{NodeSource, Root, damaged, load};
 /// An entry, and the leaf that holds it.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
-    leaf: Arc<Node>,
+    leaf: Node,
     index: usize,
 }
 
 impl Found {
     /// Entry `index` of `leaf`.
     #[inline]
-    pub(crate) fn new(leaf: Arc<Node>, index: usize) -> Self {
+    pub(crate) fn new(leaf: Node, index: usize) -> Self {
         Self { leaf, index }
+    }
+
+    #[inline]
+    pub(crate) fn leaf(&self) -> &Node {
+        &self.leaf
+    }
+
+    #[inline]
+    pub(crate) fn index(&self) -> usize {
+        self.index
     }
 
     /// What the key maps to.

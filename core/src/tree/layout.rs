@@ -108,20 +108,17 @@ pub(crate) struct Layout {
     pub(super) tree: TreeKind,
     pub(super) level: u8,
     pub(super) flags: u8,
-    /// Entries of a leaf, separators of an inner node (children less one).
+    /// Entries of a leaf, separators of an inner node.
     pub(super) keys: u32,
-    pub(super) children: u32,
     pub(super) prefix_len: u32,
     pub(super) key_len: u32,
     /// Data bytes of an entry where there are no slots.
     pub(super) stride: u32,
-    pub(super) heads: u32,
     pub(super) kinds: u32,
     pub(super) lens: u32,
     pub(super) slots: u32,
     pub(super) refs: u32,
     pub(super) data: u32,
-    pub(super) end: u32,
 }
 
 impl Layout {
@@ -130,11 +127,12 @@ impl Layout {
     pub(crate) fn verify(raw: &[u8]) -> Result<Self, String> {
         let header = Header::parse(raw)?;
         let layout = Self::place(&header).ok_or("its parts do not fit its length")?;
-        if layout.end as usize != raw.len() {
-            return Err(format!("it is {} bytes long, its header says {}", raw.len(), layout.end));
+        let end = HEADER_LEN + header.body_len as usize;
+        if end != raw.len() {
+            return Err(format!("it is {} bytes long, its header says {end}", raw.len()));
         }
         let view = NodeView::new(raw, &layout);
-        layout.verify_slots(&view)?;
+        layout.verify_slots(&view, end)?;
         verify_entries(&view)?;
         Ok(layout)
     }
@@ -180,21 +178,18 @@ impl Layout {
             level: header.level,
             flags,
             keys,
-            children,
             prefix_len: header.prefix_len,
             key_len: header.key_len,
             stride,
-            heads,
             kinds,
             lens,
             slots,
             refs,
             data,
-            end,
         })
     }
 
-    fn verify_slots(&self, view: &NodeView<'_>) -> Result<(), String> {
+    fn verify_slots(&self, view: &NodeView<'_>, end_of_data: usize) -> Result<(), String> {
         if self.flags & HAS_SLOTS == 0 {
             return Ok(());
         }
@@ -206,12 +201,25 @@ impl Layout {
             }
             last = end;
         }
-        if last != (self.end - self.data) as usize {
+        if last != end_of_data - self.data as usize {
             return Err("its last entry does not end at its end".into());
         }
         Ok(())
     }
 
+    /// Where the heads are.
+    #[inline]
+    pub(super) fn heads(&self) -> usize {
+        HEADER_LEN + self.prefix_len as usize
+    }
+
+    /// Children of an inner node; a leaf has none.
+    #[inline]
+    pub(super) fn children(&self) -> usize {
+        if self.level == 0 { 0 } else { self.keys as usize + 1 }
+    }
+
+    #[inline]
     pub(super) fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }

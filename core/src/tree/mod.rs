@@ -70,18 +70,48 @@ impl Default for NodeSizes {
 /// Where the bytes of nodes come from: storage through the node cache. May answer `NotResident`.
 pub(crate) trait NodeSource {
     /// Stored bytes of the node, verified against `reference.checksum` and length, decompressed, structurally valid.
-    fn node(&self, reference: &NodeRef) -> Result<Arc<node::Node>>;
+    fn node(&self, reference: &NodeRef) -> Result<node::Node>;
+
+    /// As [`node`](Self::node), for child `index` of `parent`, which `reference` names. May be quicker.
+    fn child(&self, _parent: &node::Node, _index: usize, reference: &NodeRef) -> Result<node::Node> {
+        self.node(reference)
+    }
+
+    /// Child `index` of `parent` will be read soon.
+    fn expect_child(&self, _parent: &node::Node, _index: usize) {}
 }
 
 impl<S: NodeSource + ?Sized> NodeSource for &S {
-    fn node(&self, reference: &NodeRef) -> Result<Arc<node::Node>> {
+    #[inline]
+    fn node(&self, reference: &NodeRef) -> Result<node::Node> {
         (**self).node(reference)
+    }
+
+    #[inline]
+    fn child(&self, parent: &node::Node, index: usize, reference: &NodeRef) -> Result<node::Node> {
+        (**self).child(parent, index, reference)
+    }
+
+    #[inline]
+    fn expect_child(&self, parent: &node::Node, index: usize) {
+        (**self).expect_child(parent, index);
     }
 }
 
 impl<S: NodeSource + ?Sized> NodeSource for Arc<S> {
-    fn node(&self, reference: &NodeRef) -> Result<Arc<node::Node>> {
+    #[inline]
+    fn node(&self, reference: &NodeRef) -> Result<node::Node> {
         (**self).node(reference)
+    }
+
+    #[inline]
+    fn child(&self, parent: &node::Node, index: usize, reference: &NodeRef) -> Result<node::Node> {
+        (**self).child(parent, index, reference)
+    }
+
+    #[inline]
+    fn expect_child(&self, parent: &node::Node, index: usize) {
+        (**self).expect_child(parent, index);
     }
 }
 
@@ -100,8 +130,23 @@ pub(crate) trait NodeSink {
 }
 
 /// Reads a node that its parent puts at `level` (0 for a leaf).
-fn load(source: &(impl NodeSource + ?Sized), reference: &NodeRef, level: u8) -> Result<Arc<node::Node>> {
-    let node = source.node(reference)?;
+fn load(source: &(impl NodeSource + ?Sized), reference: &NodeRef, level: u8) -> Result<node::Node> {
+    on_level(source.node(reference)?, reference, level)
+}
+
+/// Reads child `index` of `parent`, which `reference` names.
+#[inline]
+fn load_child(
+    source: &(impl NodeSource + ?Sized),
+    parent: &node::Node,
+    index: usize,
+    reference: &NodeRef,
+) -> Result<node::Node> {
+    on_level(source.child(parent, index, reference)?, reference, parent.level().saturating_sub(1))
+}
+
+#[inline]
+fn on_level(node: node::Node, reference: &NodeRef, level: u8) -> Result<node::Node> {
     if node.level() != level {
         return Err(damaged(reference, format!("the node is of level {}, its parent says {level}", node.level())));
     }

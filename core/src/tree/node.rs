@@ -39,69 +39,100 @@
 #![deny(clippy::indexing_slicing)]
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::hint::select_unpredictable;
 
 use crate::codec::checksum::Digest;
+use crate::cache::{Block, Pool};
 use crate::codec::compress;
 use crate::codec::slot::{Slot, ValueRef};
 
 use super::NodeRef;
-use super::layout::{BYTE_LENS, HAS_KINDS, HAS_LENS, HAS_SLOTS, HEADER_LEN, Header, Layout, WIDE};
+pub(crate) use super::layout::Layout;
+use super::layout::{BYTE_LENS, HAS_KINDS, HAS_LENS, HAS_SLOTS, HEADER_LEN, Header, WIDE};
 use super::layout::{COMPRESSION_MASK, KIND_EXTENT, KIND_INLINE, KIND_TOMBSTONE};
 use super::seal::TreeKind;
 
-/// A verified node, decoded.
-#[derive(Debug)]
+/// A verified node, decoded. A clone is the same node.
+#[derive(Clone, Debug)]
 pub(crate) struct Node {
-    raw: Vec<u8>,
-    layout: Layout,
+    block: Block<Layout>,
 }
 
 impl Node {
     #[cfg(test)]
     /// Decodes stored bytes and proves their structure, or says what is wrong with them.
     pub(crate) fn parse(stored: &[u8]) -> Result<Self, String> {
-        Self::from_raw(decode(stored)?)
+        Self::from_raw(&decode(stored)?, None)
     }
 
-    /// Like [`Node::parse`], keeping the vector where nothing is to be decoded.
-    pub(crate) fn from_stored(stored: Vec<u8>) -> Result<Self, String> {
+    /// Like [`Node::parse`], without a copy where nothing is to be decoded. In a frame of the pool if one is given.
+    pub(crate) fn from_stored(stored: Vec<u8>, pool: Option<&Arc<Pool<Layout>>>) -> Result<Self, String> {
         let compressed = Header::parse(&stored)?.flags & COMPRESSION_MASK != 0;
-        Self::from_raw(if compressed { decode(&stored)? } else { stored })
+        if compressed { Self::from_raw(&decode(&stored)?, pool) } else { Self::from_raw(&stored, pool) }
     }
 
-    fn from_raw(raw: Vec<u8>) -> Result<Self, String> {
-        let layout = Layout::verify(&raw)?;
-        Ok(Self { raw, layout })
+    fn from_raw(raw: &[u8], pool: Option<&Arc<Pool<Layout>>>) -> Result<Self, String> {
+        let layout = Layout::verify(raw)?;
+        let block = match pool {
+            Some(pool) => Block::pooled(pool, layout, raw, layout.children()),
+            None => Block::loose(layout, raw),
+        };
+        Ok(Self { block })
+    }
+
+    #[cfg(test)]
+    /// Bytes of the decoded node.
+    pub(crate) fn raw_len(&self) -> usize {
+        self.block.bytes().len()
+    }
+
+    /// Entries from `index` on, or back from it, will be read soon.
+    #[inline]
+    pub(crate) fn expect_entries(&self, index: usize, forward: bool) {
+        let at = self.view().data_at(index);
+        self.block.expect(if forward { at } else { at.saturating_sub(Block::<Layout>::EXPECTED_BYTES / 2) });
+    }
+
+    #[inline]
+    pub(crate) fn block(&self) -> &Block<Layout> {
+        &self.block
+    }
+
+    /// The block of a node.
+    pub(crate) fn into_block(self) -> Block<Layout> {
+        self.block
+    }
+
+    /// The node of a block that was made as one.
+    #[inline]
+    pub(crate) fn of_block(block: Block<Layout>) -> Self {
+        Self { block }
     }
 
     #[inline]
     pub(crate) fn view(&self) -> NodeView<'_> {
-        NodeView { raw: &self.raw, layout: &self.layout }
+        NodeView::of_block(&self.block)
     }
 
     /// Which tree its header says it is part of.
     pub(crate) fn tree(&self) -> TreeKind {
-        self.layout.tree
+        self.block.head().tree
     }
 
     /// 0 for a leaf.
     #[inline]
     pub(crate) fn level(&self) -> u8 {
-        self.layout.level
+        self.block.head().level
     }
 
     /// Entries of a leaf, children of an inner node.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        if self.layout.level == 0 { self.layout.keys as usize } else { self.layout.children as usize }
-    }
-
-    /// Bytes of the decoded node: what it takes in memory.
-    pub(crate) fn raw_len(&self) -> usize {
-        self.raw.len()
+        let layout = self.block.head();
+        if layout.level == 0 { layout.keys as usize } else { layout.children() }
     }
 }
 
@@ -139,6 +170,12 @@ impl<'a> NodeView<'a> {
         Self { raw, layout }
     }
 
+    /// Of a block that was made as a node.
+    #[inline]
+    pub(crate) fn of_block(block: &'a Block<Layout>) -> Self {
+        Self { raw: block.bytes(), layout: block.head() }
+    }
+
     #[inline]
     pub(crate) fn level(&self) -> u8 {
         self.layout.level
@@ -152,7 +189,7 @@ impl<'a> NodeView<'a> {
 
     #[inline]
     pub(crate) fn children(&self) -> usize {
-        self.layout.children as usize
+        self.layout.children()
     }
 
     /// What all keys begin with.
@@ -197,6 +234,24 @@ impl<'a> NodeView<'a> {
     /// Key `index` against a key that has the same prefix and head.
     fn compare_tie(&self, index: usize, head_len: usize, rest: &[u8]) -> Ordering {
         self.suffix_len(index).min(4).cmp(&head_len).then_with(|| self.rest(index).cmp(rest))
+    }
+
+    /// Whether key `index` is there and is `key`.
+    #[inline(always)]
+    pub(crate) fn is_key(&self, index: usize, key: &[u8]) -> bool {
+        let Some((prefix, suffix)) = key.split_at_checked(self.layout.prefix_len as usize) else { return false };
+        let (head, rest) = split_head(suffix);
+        index < self.keys()
+            && self.suffix_len(index) == suffix.len()
+            && self.head(index) == head
+            && same(self.rest(index), rest)
+            && same(self.prefix(), prefix)
+    }
+
+    /// Where the data of entry `index` begins, from the node's first byte.
+    #[inline]
+    pub(crate) fn data_at(&self, index: usize) -> usize {
+        self.layout.data as usize + self.data_range(index).0
     }
 
     /// Key `index` against `key`.
@@ -296,7 +351,7 @@ impl<'a> NodeView<'a> {
     }
 
     /// What entry `index` of a leaf maps to; `None` past the last.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot(&self, index: usize) -> Option<Slot<'a>> {
         if index >= self.keys() {
             return None;
@@ -310,14 +365,32 @@ impl<'a> NodeView<'a> {
         }
     }
 
+    /// Where the head of key `index` is in most nodes, from the node's first byte.
+    #[inline]
+    pub(crate) fn likely_head_at(index: usize) -> usize {
+        HEADER_LEN + 4 + 4 * index
+    }
+
+    /// Whether all values of a leaf are inline.
+    #[inline]
+    pub(crate) fn is_inline(&self) -> bool {
+        !self.layout.has(HAS_KINDS)
+    }
+
+    /// From the value of entry `index` to the end of the node.
+    #[inline(always)]
+    pub(crate) fn value_and_after(&self, index: usize) -> &'a [u8] {
+        self.raw.get(self.data_at(index) + self.rest_len(index)..).unwrap_or(&[])
+    }
+
     #[inline]
     fn heads(&self) -> &'a [[u8; 4]] {
-        part(self.raw, self.layout.heads as usize, 4 * self.keys()).as_chunks().0
+        part(self.raw, self.layout.heads(), 4 * self.keys()).as_chunks().0
     }
 
     #[inline]
     pub(super) fn head(&self, index: usize) -> u32 {
-        u32_at(self.raw, self.layout.heads as usize + 4 * index).unwrap_or(0)
+        u32_at(self.raw, self.layout.heads() + 4 * index).unwrap_or(0)
     }
 
     #[inline]
@@ -366,14 +439,14 @@ impl<'a> NodeView<'a> {
         end.saturating_sub(start)
     }
 
-    #[inline]
+    #[inline(always)]
     fn data(&self, index: usize) -> &'a [u8] {
         let (start, end) = self.data_range(index);
         let at = self.layout.data as usize;
         self.raw.get(at + start..at + end).unwrap_or(&[])
     }
 
-    #[inline]
+    #[inline(always)]
     fn data_range(&self, index: usize) -> (usize, usize) {
         if self.layout.has(HAS_SLOTS) {
             (if index == 0 { 0 } else { self.slot_end(index - 1) }, self.slot_end(index))
@@ -421,6 +494,22 @@ fn first_not_below(heads: &[[u8; 4]], head: u32) -> usize {
     }
     let left = heads.get(base..base + size).unwrap_or(&[]);
     base + left.iter().fold(0u32, |count, bytes| count.wrapping_add(u32::from(below(bytes)))) as usize
+}
+
+/// Whether two byte strings are equal: without a call, because keys are short.
+#[inline]
+fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let ((words_a, rest_a), (words_b, rest_b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let words = words_a.iter().zip(words_b).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b));
+    words
+        && match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+            // The last words overlap those before.
+            (Some(a), Some(b)) => u64::from_le_bytes(*a) == u64::from_le_bytes(*b),
+            _ => rest_a.iter().zip(rest_b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0,
+        }
 }
 
 #[inline]

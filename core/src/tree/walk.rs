@@ -2,7 +2,6 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
@@ -46,7 +45,7 @@ pub(crate) struct Walk {
 
 #[derive(Debug)]
 struct Open {
-    node: Arc<Node>,
+    node: Node,
     /// The child that is read, or was last.
     child: usize,
 }
@@ -78,7 +77,7 @@ impl Walk {
         Ok(self.next.is_some())
     }
 
-    fn visit(&mut self, node: Arc<Node>, reference: &NodeRef, entries: u64, visitor: &mut impl Visitor) {
+    fn visit(&mut self, node: Node, reference: &NodeRef, entries: u64, visitor: &mut impl Visitor) {
         let view = node.view();
         if let Err(what) = self.check(&view, entries) {
             self.tell_damage(reference, view.level(), &what, visitor);
@@ -153,10 +152,10 @@ impl Walk {
     }
 
     fn low(&self) -> Option<(&Node, usize)> {
-        self.path.iter().rev().find_map(|open| Some((&*open.node, open.child.checked_sub(1)?)))
+        self.path.iter().rev().find_map(|open| Some((&open.node, open.child.checked_sub(1)?)))
     }
 
     fn high(&self) -> Option<(&Node, usize)> {
-        self.path.iter().rev().find(|open| open.child + 1 < open.node.len()).map(|open| (&*open.node, open.child))
+        self.path.iter().rev().find(|open| open.child + 1 < open.node.len()).map(|open| (&open.node, open.child))
     }
 }

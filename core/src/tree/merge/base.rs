@@ -1,6 +1,5 @@
 //! Where a merge stands in the tree it starts from.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
@@ -19,7 +18,7 @@ pub(super) struct Base {
 /// An inner node whose children are looked at one by one.
 #[derive(Debug)]
 pub(super) struct OpenInner {
-    pub node: Arc<Node>,
+    pub node: Node,
     pub subtree: Subtree,
     /// The child that is open or comes next.
     child: usize,
@@ -69,7 +68,7 @@ impl Base {
     }
 
     /// Goes into the inner node that comes next.
-    pub(super) fn open(&mut self, node: Arc<Node>, subtree: Subtree, untouched: Untouched) {
+    pub(super) fn open(&mut self, node: Node, subtree: Subtree, untouched: Untouched) {
         self.path.push(OpenInner { node, subtree, child: 0, untouched });
     }
 
@@ -126,11 +125,11 @@ impl Base {
 
     /// The separator to the left of the current subtree.
     fn low(&self) -> Option<(&Node, usize)> {
-        self.path.iter().rev().find_map(|open| Some((&*open.node, open.child.checked_sub(1)?)))
+        self.path.iter().rev().find_map(|open| Some((&open.node, open.child.checked_sub(1)?)))
     }
 
     /// The separator to its right.
     fn high(&self) -> Option<(&Node, usize)> {
-        self.path.iter().rev().find(|open| open.child + 1 < open.node.len()).map(|open| (&*open.node, open.child))
+        self.path.iter().rev().find(|open| open.child + 1 < open.node.len()).map(|open| (&open.node, open.child))
     }
 }

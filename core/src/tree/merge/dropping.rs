@@ -1,6 +1,5 @@
 //! Giving back everything in a subtree that an interval covers.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::codec::slot::Slot;
@@ -21,7 +20,7 @@ pub(super) struct Dropping {
 #[derive(Debug)]
 struct Open {
     reference: NodeRef,
-    node: Arc<Node>,
+    node: Node,
     child: usize,
 }
 

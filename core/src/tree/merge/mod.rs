@@ -6,7 +6,6 @@
 //! waits in lower buffers has to be written; where that would make nodes too empty, the subtree is opened instead and
 //! shares its contents with them.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
@@ -68,7 +67,7 @@ pub(crate) struct Merge {
 /// A leaf of the base whose entries are merged with changes; the base's current subtree.
 #[derive(Debug)]
 struct OpenLeaf {
-    node: Arc<Node>,
+    node: Node,
     subtree: Subtree,
     /// Entries before this one are done.
     index: usize,
@@ -273,7 +272,7 @@ impl Merge {
 
     /// Takes a stretch of entries into the new tree or drops it, or applies a change in or after them, or leaves the leaf.
     fn leaf_step(&mut self, mut leaf: OpenLeaf, change: Option<Change<'_>>, sink: &mut impl NodeSink) -> Result<usize> {
-        let node = Arc::clone(&leaf.node);
+        let node = leaf.node.clone();
         let view = node.view();
         let from = leaf.index;
         let (until, same_key) = match change {

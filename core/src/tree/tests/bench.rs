@@ -1,7 +1,6 @@
 //! Times of this layer alone, on a million records in memory. Run with
 //! `cargo test --release -p lightning-db --lib tree::tests::bench -- --ignored --nocapture --test-threads 1`.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use std::hint::black_box;
 use std::println;
@@ -49,20 +48,20 @@ impl NodeSink for Written {
 }
 
 /// Parsed nodes by grain.
-struct Resident(Vec<Option<Arc<Node>>>);
+struct Resident(Vec<Option<Node>>);
 
 impl Resident {
     fn new(written: &Written) -> Self {
         let mut nodes = alloc::vec![None; (written.end / 64) as usize];
         for (reference, stored) in &written.stored {
-            nodes[(reference.offset / 64) as usize] = Some(Arc::new(Node::parse(stored).unwrap()));
+            nodes[(reference.offset / 64) as usize] = Some(Node::parse(stored).unwrap());
         }
         Self(nodes)
     }
 }
 
 impl NodeSource for Resident {
-    fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
+    fn node(&self, reference: &NodeRef) -> Result<Node> {
         let node = self.0.get((reference.offset / 64) as usize).and_then(Option::as_ref);
         node.cloned().ok_or_else(|| damaged(reference, "absent"))
     }

@@ -372,7 +372,7 @@ fn read_all(bytes: &[u8]) {
 fn a_cursor_can_own_its_source() {
     struct Absent;
     impl NodeSource for Absent {
-        fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
+        fn node(&self, reference: &NodeRef) -> Result<Node> {
             Err(damaged(reference, "absent"))
         }
     }

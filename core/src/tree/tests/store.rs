@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::format;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
@@ -23,7 +22,7 @@ pub(super) const SEAL: Seal = Seal { checksum: Checksum::Crc32, database_id: [3;
 /// Every node ever written, and which are free. Panics on a double free and on reading what was freed or never written.
 #[derive(Debug, Default)]
 pub(super) struct Nodes {
-    pub stored: BTreeMap<u64, (NodeRef, Vec<u8>, Arc<Node>)>,
+    pub stored: BTreeMap<u64, (NodeRef, Vec<u8>, Node)>,
     pub freed_values: Vec<ValueRef>,
     pub next_offset: u64,
     /// Every other node goes here, if set, far above the rest.
@@ -95,7 +94,7 @@ impl Store {
 }
 
 impl NodeSource for Store {
-    fn node(&self, reference: &NodeRef) -> Result<Arc<Node>> {
+    fn node(&self, reference: &NodeRef) -> Result<Node> {
         self.maybe_absent(reference.offset, u64::from(reference.len))?;
         *self.reads.borrow_mut() += 1;
         let nodes = self.nodes.borrow();
@@ -104,7 +103,7 @@ impl NodeSource for Store {
         if known != reference {
             return Err(damaged(reference, "another node is stored here"));
         }
-        Ok(Arc::clone(node))
+        Ok(node.clone())
     }
 }
 
@@ -129,7 +128,7 @@ impl NodeSink for Sink<'_> {
         let checksum = SEAL.close(&mut stored, offset, TreeKind::Base, 1);
         let reference = NodeRef { offset, len: stored.len() as u32, checksum };
         let node = Node::parse(&stored).map_err(|what| damaged(&reference, what))?;
-        nodes.stored.insert(reference.offset, (reference, stored, Arc::new(node)));
+        nodes.stored.insert(reference.offset, (reference, stored, node));
         Ok(reference)
     }
 
