@@ -44,8 +44,8 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::hint::select_unpredictable;
 
-use crate::codec::checksum::Digest;
 use crate::cache::{Block, Pool};
+use crate::codec::checksum::Digest;
 use crate::codec::compress;
 use crate::codec::slot::{Slot, ValueRef};
 
