@@ -19,7 +19,17 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let peers = asked_for(&arguments.rest);
+    measure(&arguments.rest)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A short run against one database that takes little to build: whether the program works, not how fast anything is.
+pub fn quick() -> Result<()> {
+    measure(&["--quick", "--peers", "redb"].map(str::to_owned))
+}
+
+fn measure(arguments: &[String]) -> Result<()> {
+    let peers = asked_for(arguments);
     let features: Vec<String> =
         std::iter::once("peer-bench".to_owned()).chain(peers.iter().map(|peer| format!("peer-{peer}"))).collect();
     let mut command = cargo()?;
@@ -31,9 +41,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             .args(["run", "--release", "-p", "lightning-db-tests", "--bin", "peer-bench", "--features"])
             .arg(features.join(","))
             .arg("--")
-            .args(&arguments.rest),
-    )?;
-    Ok(ExitCode::SUCCESS)
+            .args(arguments),
+    )
 }
 
 /// What is to be built: some of these databases take minutes to compile, so only those that will be measured. A wrong

@@ -223,7 +223,9 @@ impl Database {
 
     /// Like [`check`](Self::check), and shows what has been seen so far.
     pub fn check_with(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
-        self.shared.engine.check(progress)
+        let mut start = KeyBuffer::new();
+        prefix::encode_prefix(prefix::CATALOGUE, &mut start);
+        self.shared.engine.check(&start..&prefix::end_of(prefix::CATALOGUE), progress)
     }
 
     /// Counters and sizes.
@@ -365,13 +367,7 @@ impl Database {
     fn write_one(&self, key: &[u8], write: impl FnOnce(&mut OperationWriter<'_>)) -> Result<bool> {
         let shared = &*self.shared;
         let start = shared.engine.env.clock.monotonic_ns();
-        if key.len() > engine::KEY_BYTES_MAX {
-            return Err(Error::LimitExceeded {
-                what: "the length of a key in bytes",
-                value: key.len() as u64,
-                limit: engine::KEY_BYTES_MAX as u64,
-            });
-        }
+        super::key_length::check_key_length(key)?;
         let appended = {
             let mut exclusive = shared.exclusive.lock()?;
             if self.rows_locked() {

@@ -10,6 +10,7 @@ mod exclusive;
 mod files;
 mod found;
 mod isolation;
+mod key_length;
 mod options;
 mod range;
 #[cfg(feature = "std")]

@@ -18,7 +18,7 @@ use super::range::{Cursor, Range, View};
 #[cfg(feature = "std")]
 use super::row_locks::{Party, RowLocks};
 use crate::codec::slot::{Slot, ValueRef};
-use crate::engine::{self, Engine, FoundValue, KEY_BYTES_MAX, ValueWriter, Version};
+use crate::engine::{self, Engine, FoundValue, ValueWriter, Version};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::table::catalogue::{TableEntry, entry_key, next_id_key};
@@ -230,13 +230,7 @@ impl WriteTransaction {
         self.check_writable()?;
         #[cfg(feature = "std")]
         self.rows.locks.wait(self.rows.party, key)?;
-        if key.len() > KEY_BYTES_MAX {
-            return Err(Error::LimitExceeded {
-                what: "the length of a key in bytes",
-                value: key.len() as u64,
-                limit: KEY_BYTES_MAX as u64,
-            });
-        }
+        super::key_length::check_key_length(key)?;
         let more = match slot {
             Slot::Inline(bytes) => bytes.len(),
             _ => 0,

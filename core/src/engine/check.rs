@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::state::Engine;
 use super::values::{ValueReader, extent_of};
@@ -23,6 +24,8 @@ pub struct CheckReport {
     pub nodes: u64,
     /// Entries in the trees, tombstones of runs included.
     pub entries: u64,
+    /// Those among them that are not records of tables: the tables' definitions, and the number for the next.
+    pub catalogue_entries: u64,
     /// Values in extents of their own, read whole and verified.
     pub values: u64,
     /// Bytes of those values.
@@ -159,8 +162,8 @@ fn wrong_order(runs: &[RunLayer], merged_sequence: u64) -> Vec<String> {
 
 impl Engine {
     /// Verifies everything that storage holds. Holds background work off meanwhile; readers and writers go on.
-    /// `NotResident` means: fetch and call again.
-    pub(crate) fn check(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
+    /// `NotResident` means: fetch and call again. Entries with keys in `catalogue` are also counted apart.
+    pub(crate) fn check(&self, catalogue: Range<&[u8]>, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
         let mut work = self.work.lock();
         let version = self.version();
         let sectors = self.space.lock().map.sectors();
@@ -179,6 +182,12 @@ impl Engine {
         for (root, kind) in roots {
             let Some(root) = root else { continue };
             visitor.report.entries += root.entries;
+            visitor.report.catalogue_entries +=
+                match tree::count_range(&*self.nodes, Some(root), catalogue.start, Some(catalogue.end)) {
+                    // Damage on the way is found again below, and told where it is.
+                    Err(Error::Corrupt(_)) => 0,
+                    counted => counted?,
+                };
             let mode = if kind == TreeKind::Base { MergeMode::DropTombstones } else { MergeMode::KeepTombstones };
             let mut walk = Walk::new(Some(root), mode);
             while walk.step(&super::nodes::Uncached(&self.nodes, kind), &mut visitor, self.options.step_entries)? {

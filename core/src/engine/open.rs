@@ -105,6 +105,7 @@ fn create(
         time_ms: 0,
         record: None,
         sealed: Vec::new(),
+        replayed_log_bytes: 0,
         superblock,
     };
     let engine = state.into_engine(storage, env, options);
@@ -226,6 +227,7 @@ fn recover(
         time_ms,
         record: Some(record),
         sealed,
+        replayed_log_bytes: end.as_ref().map_or(0, |end| end.replayed_bytes()),
         superblock,
     };
     let read_only = options.read_only;
@@ -251,6 +253,7 @@ struct State {
     log: Option<Log>,
     position: LogPosition,
     sealed: Vec<crate::log::SealedSegment>,
+    replayed_log_bytes: u64,
 }
 
 impl State {
@@ -321,6 +324,7 @@ impl State {
             memtable_bytes: AtomicUsize::new(memtable_bytes),
             chunks: Arc::new(ChunkPool::new(options.memtable_bytes)),
             opening: AtomicBool::new(false),
+            replayed_log_bytes: self.replayed_log_bytes,
             run_count: AtomicUsize::new(run_count),
             log_is_full: AtomicBool::new(false),
             options,

@@ -18,7 +18,7 @@ pub enum Durability {
     Relaxed,
 }
 
-/// Keys are at most this long, in bytes, with the table's prefix.
+/// Keys are at most this long, in bytes, with the table's prefix: 64 KiB and room for any prefix.
 pub(crate) const KEY_BYTES_MAX: usize = 64 * 1024 + 16;
 /// Values are at most this long, in bytes.
 pub(crate) const VALUE_BYTES_MAX: u64 = 4 << 30;

@@ -62,6 +62,8 @@ pub(crate) struct Engine {
     pub(crate) chunks: Arc<ChunkPool>,
     /// The checkpoint that follows opening is not durable yet: nothing may be committed before it is.
     pub(super) opening: AtomicBool,
+    /// Bytes of log that opening replayed. Where nothing is ever merged they stay so many.
+    pub(super) replayed_log_bytes: u64,
     /// Runs of the newest layers.
     pub(super) run_count: AtomicUsize,
     /// The log may lack room for a transaction as large as is allowed.

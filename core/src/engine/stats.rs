@@ -164,7 +164,7 @@ impl Engine {
             let work = self.work.lock();
             (work.superblock.checkpoint, work.node_bytes_written)
         };
-        let log_bytes = self.writer.lock().log.as_ref().map_or(0, crate::log::Log::live_bytes);
+        let log_bytes = self.writer.lock().log.as_ref().map_or(self.replayed_log_bytes, crate::log::Log::live_bytes);
         let mut space = self.space.lock();
         let snapshots = space.live_publications().len().saturating_sub(1) as u64;
         let layers = &version.layers;

@@ -52,6 +52,8 @@ pub struct FileStorage {
     folder: durable::Folder,
     path: PathBuf,
     read_only: bool,
+    /// The log was made beside a data file that was there before.
+    log_made_beside: bool,
 }
 
 impl FileStorage {
@@ -67,8 +69,10 @@ impl FileStorage {
         let data = open::open_data(&path, mode)?;
         let ownership = Ownership::take(&path, &data.file, mode.read_only)?;
         let log = open::open_log(&path, mode)?;
-        let created = data.created || log.as_ref().is_some_and(|log| log.created);
+        let log_created = log.as_ref().is_some_and(|log| log.created);
+        let created = data.created || log_created;
         Ok(Self {
+            log_made_beside: log_created && !data.created,
             _ownership: ownership,
             data: DurableFile::new(data),
             log: log.map(|log| DurableFile::new(log).mapped(!mode.read_only)),
@@ -83,7 +87,7 @@ impl FileStorage {
     /// file, ends the process with SIGBUS where a system call returns an error.
     #[must_use]
     pub fn positional(mut self) -> Self {
-        self.log = self.log.map(|log| log.mapped(false));
+        self.log = self.log.take().map(|log| log.mapped(false));
         self
     }
 
@@ -109,6 +113,17 @@ impl FileStorage {
                 len,
                 "the database is open for reading only",
             )),
+        }
+    }
+}
+
+impl Drop for FileStorage {
+    /// A file that turned out to be no database, or not one to be written to, has nothing left beside it. An absent log and
+    /// an empty one mean the same.
+    fn drop(&mut self) {
+        if self.log_made_beside && self.log.as_ref().is_some_and(|log| matches!(log.len(), Ok(0))) {
+            // Only tidiness.
+            _ = std::fs::remove_file(open::beside(&self.path, "-log"));
         }
     }
 }

@@ -67,6 +67,11 @@ pub(crate) struct ReplayEnd {
 }
 
 impl ReplayEnd {
+    /// Bytes of all that was replayed.
+    pub(crate) fn replayed_bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.end_offset.saturating_sub(segment.start.offset)).sum()
+    }
+
     /// Sequence of the last whole commit.
     pub(crate) fn last_sequence(&self) -> u64 {
         self.position.sequence

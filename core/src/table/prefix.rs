@@ -8,6 +8,9 @@ use super::KeyBuffer;
 /// Numbers below this are one byte.
 const SINGLE_MAX: u64 = 0xf0;
 
+/// No prefix is longer.
+pub(crate) const LEN_MAX: usize = 9;
+
 /// Table 0 holds the definitions of the others.
 pub(crate) const CATALOGUE: u64 = 0;
 

@@ -122,7 +122,8 @@ pub(crate) trait NodeSink {
     /// Makes everything written so far readable from the source: called before a merge reads what it has
     /// written itself, and before it says that it is done.
     fn flush(&mut self) -> Result<()>;
-    /// The node is no longer part of the tree being made (it may still be part of older versions).
+    /// The node is no longer part of the tree being made. It may still be part of older versions; rarely it is one that
+    /// this merge has written itself.
     fn free(&mut self, reference: NodeRef);
     /// The value's extent is no longer referenced by the tree being made.
     fn free_value(&mut self, value: crate::codec::slot::ValueRef);

@@ -88,14 +88,16 @@ fn as_text(name: &str, found: &RecoveryReport, report: &CheckReport, seconds: f6
     text.push_str(&format!(
         "{name} is {verdict}
   pages    {:>14}  {} (checksum and structure of each)
-  records  {:>14}  (order and number)
+  records  {:>14}  in tables (order and number)
+           {:>14}  in the catalogue of tables
   values   {:>14}  {} in extents of their own (checksum of each block)
   space    {space}
   log      {log}
   time     {seconds:>12.2} s",
         grouped(report.nodes),
         bytes(report.node_bytes),
-        grouped(report.entries),
+        grouped(report.entries - report.catalogue_entries),
+        grouped(report.catalogue_entries),
         grouped(report.values),
         bytes(report.value_bytes),
     ));
@@ -107,7 +109,8 @@ fn as_json(found: &RecoveryReport, report: &CheckReport, seconds: f64) -> serde_
         "clean": report.is_clean(),
         "pages": report.nodes,
         "page_bytes": report.node_bytes,
-        "records": report.entries,
+        "records": report.entries - report.catalogue_entries,
+        "catalogue_records": report.catalogue_entries,
         "values": report.values,
         "value_bytes": report.value_bytes,
         "problems": report.problems,

@@ -68,6 +68,7 @@ impl Import {
         if let Some(recorded) = &recorded {
             recorded.agree(&self.table, self.key_type.as_ref(), self.value_type.as_ref())?;
         }
+        let is_new = recorded.is_none();
         let rate = Rate::start();
         let (bytes_read, bytes_total) = (records.bytes_read(), records.bytes_total());
         let progress = Progress::start(bytes_total, Unit::Bytes, self.progress);
@@ -100,11 +101,25 @@ impl Import {
         let (seconds, per_second) = (rate.seconds(), rate.per_second(rows));
         output.result(
             || {
+                if rows == 0 {
+                    return self.nothing_imported(is_new);
+                }
                 let (rows, per_second) = (progress::rows(rows), grouped(per_second));
                 format!("imported {rows} into '{}' in {seconds:.2} s ({per_second} rows/s)", self.table)
             },
             || json!({ "table": self.table, "rows": rows, "seconds": seconds, "rows_per_second": per_second }),
         )
+    }
+
+    /// What happened where there was no record.
+    fn nothing_imported(&self, is_new: bool) -> String {
+        let source = if self.file == "-" { "standard input" } else { &self.file };
+        let table = if is_new {
+            format!("no table '{}' was made, because the first record makes it", self.table)
+        } else {
+            format!("table '{}' is as it was", self.table)
+        };
+        format!("nothing imported: {source} has no records; {table}")
     }
 
     /// Reads and encodes all records. The rows before a record that is refused are sent.

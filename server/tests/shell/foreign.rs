@@ -5,11 +5,19 @@ use crate::support::Shell;
 /// Every command that opens a database refuses `name` with this exit code, naming the reason, and leaves it as it is.
 fn refused(shell: &Shell, name: &str, code: i32, reason: &str) {
     let before = std::fs::read(shell.path(name)).unwrap();
+    let beside = || -> Vec<_> {
+        let mut names: Vec<_> =
+            std::fs::read_dir(shell.path("")).unwrap().map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let files = beside();
     for arguments in ["check F", "get F t k", "put F t k v", "tables F", "compact F", "stats F", "delete F t k"] {
         let told = shell.fails(&arguments.replace('F', name), code);
         assert!(told.contains(reason) && told.starts_with(&format!("lightning: {name}: ")), "{arguments}: {told}");
         assert_eq!(told.lines().count(), 1, "{told}");
         assert!(before == std::fs::read(shell.path(name)).unwrap(), "{arguments} changed {name}");
+        assert_eq!(beside(), files, "{arguments} left something beside {name}");
     }
 }
 

@@ -113,3 +113,19 @@ fn a_byte_order_mark_and_windows_line_ends_do_no_harm() {
     shell.done("import a.ldb t a.jsonl --key id");
     assert_eq!(shell.done("scan a.ldb t"), "1\t{\"id\":1}\n2\t{\"id\":2}\n");
 }
+
+#[test]
+fn an_import_of_nothing_says_so() {
+    let shell = Shell::new();
+    shell.write("empty.jsonl", "");
+    let told = shell.done("import a.ldb t empty.jsonl --key id");
+    assert_eq!(
+        told,
+        "nothing imported: empty.jsonl has no records; no table 't' was made, because the first record makes it\n"
+    );
+    assert!(shell.done("check a.ldb").starts_with("a.ldb is whole"));
+    shell.done("put a.ldb t k v");
+    let told = shell.done("import a.ldb t empty.jsonl --key id");
+    assert_eq!(told, "nothing imported: empty.jsonl has no records; table 't' is as it was\n");
+    assert_eq!(shell.done("count a.ldb t"), "1\n");
+}

@@ -138,3 +138,17 @@ fn output_that_cannot_be_written_is_a_storage_failure() {
     assert!(told.starts_with("lightning: "), "{told}");
     assert_eq!(shell.fails("export a.ldb t no/such/folder.jsonl", 2).lines().count(), 1);
 }
+
+#[test]
+fn figures_read_after_a_crash_tell_the_log_that_was_replayed() {
+    let shell = Shell::new();
+    killed_import(&shell, "a");
+    let json = |text: &str| -> serde_json::Value { serde_json::from_str(text).unwrap() };
+    let replayed = json(&shell.done("check a.ldb --json"))["replayed_commits"].as_u64();
+    let figures = json(&shell.done("stats a.ldb --json"));
+    // Three commits of 1000 rows are 200 KB or so, and nothing else has merged them.
+    assert!(replayed >= Some(1) && figures["log_bytes"].as_u64() >= Some(10_000), "{replayed:?} {figures}");
+    assert!(!shell.done("stats a.ldb").contains("log        0 B"), "{figures}");
+    shell.done("put a.ldb t 1 {}");
+    assert_eq!(json(&shell.done("stats a.ldb --json"))["log_bytes"], 0, "after a clean close");
+}

@@ -70,6 +70,17 @@ pub fn miri() -> Result<()> {
     Ok(())
 }
 
+/// The nightly toolchain, which alone knows sanitizers.
+pub fn nightly() -> Result<()> {
+    if !process::succeeds(Command::new("cargo").args(["+nightly", "--version"]).env_remove("RUSTUP_TOOLCHAIN")) {
+        println!("setup: the nightly toolchain");
+        let mut install = Command::new("rustup");
+        install.args(["toolchain", "install", "nightly", "--profile", "minimal"]);
+        process::run_within(&mut install, DOWNLOAD_LIMIT)?;
+    }
+    Ok(())
+}
+
 /// A toolchain that builds for [`WEB`], tests included.
 pub fn web(consent: Consent) -> Result<Toolchain> {
     if add_target(WEB) {

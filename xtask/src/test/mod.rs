@@ -4,6 +4,7 @@
 //! `N passed, N failed`. A check that is not a test (formatting, lints, a build for another target) counts as one failure
 //! when it fails and as nothing when it passes.
 
+mod address;
 mod core;
 mod extended;
 mod miri;
@@ -22,7 +23,7 @@ pub struct Arguments {
     /// Only these stages
     #[arg(value_enum)]
     stages: Vec<Name>,
-    /// Add what takes too long for a build: Miri, a long simulation, the demonstrations
+    /// Add what takes too long for a build: Miri, AddressSanitizer, a long simulation, a quick benchmark, the demonstrations
     #[arg(long)]
     all: bool,
 }
@@ -33,9 +34,11 @@ enum Name {
     Core,
     /// The WebAssembly build in Chromium
     Web,
-    /// The engine's own tests in an interpreter that notices undefined behaviour (part of --all)
+    /// The modules with unsafe code in an interpreter that notices undefined behaviour (part of --all)
     Miri,
-    /// A long simulation and the demonstrations (part of --all)
+    /// The same and those above them with every access to memory checked (part of --all)
+    Address,
+    /// A long simulation, a quick benchmark and the demonstrations (part of --all)
     Extended,
 }
 
@@ -45,6 +48,7 @@ impl Name {
             Name::Core => Stage::run("core", |stage| core::run(stage, consent)),
             Name::Web => Stage::run("web", |stage| web::run(stage, consent)),
             Name::Miri => Stage::run("miri", miri::run),
+            Name::Address => Stage::run("address", address::run),
             Name::Extended => Stage::run("extended", |stage| extended::run(stage, consent)),
         }
     }
@@ -56,7 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         names = vec![Name::Core, Name::Web];
     }
     if arguments.all {
-        names.extend([Name::Miri, Name::Extended]);
+        names.extend([Name::Miri, Name::Address, Name::Extended]);
     }
     let consent = Consent::from_environment();
     let stages: Vec<Stage> = names.into_iter().map(|name| name.run(consent)).collect();

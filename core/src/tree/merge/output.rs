@@ -234,7 +234,8 @@ impl Output {
             return Ok(Some(Some(Root { node: only.node, height: level, entries: only.entries })));
         }
         let thin = !is_top && buffer.is_thinner_than(INNER_FILL_MIN_AT_END_PERCENT);
-        if thin && self.reopen_last_above(level, source, sink)? {
+        let is_only = buffer.children().len() == 1;
+        if thin && self.reopen_last_above(level, is_only, source, sink)? {
             return Ok(None);
         }
         self.inners[usize::from(level)].spread_for_appending();
@@ -248,12 +249,19 @@ impl Output {
         found.map(|(level, _)| level as u8)
     }
 
-    /// Opens the last node that waits above `level`, if it is one of the base, so that its children wait instead.
-    fn reopen_last_above(&mut self, level: u8, source: &impl NodeSource, sink: &mut impl NodeSink) -> Result<bool> {
+    /// Opens the last node that waits above `level`, so that its children wait instead. What this merge has written itself
+    /// is opened only with `even_fresh`: for the sake of a child that would be the only one of its parent. Such a node was
+    /// written to make way for a subtree of which, opened to move its parts, hardly anything was left.
+    fn reopen_last_above(
+        &mut self,
+        level: u8,
+        even_fresh: bool,
+        source: &impl NodeSource,
+        sink: &mut impl NodeSink,
+    ) -> Result<bool> {
         let Some(above) = self.lowest_waiting(level + 1) else { return Ok(false) };
-        let Some(last) = self.inners[usize::from(above)].children().last().filter(|last| !last.fresh) else {
-            return Ok(false);
-        };
+        let last = self.inners[usize::from(above)].children().last();
+        let Some(last) = last.filter(|last| even_fresh || !last.fresh) else { return Ok(false) };
         sink.flush()?;
         let node = load(source, &last.node, above)?;
         sink.free(last.node);

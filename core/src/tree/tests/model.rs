@@ -229,6 +229,38 @@ fn run_rounds(store: &Store, shape: u8, load: u32, rounds: &[Vec<Op>], setup: Se
     root
 }
 
+/// Relocates what lies in the upper `part` per cent of a tree, or every other node of it, while it applies `touched`.
+fn relocate(load: u32, rounds: &[Vec<Op>], part: u64, scattered: bool, touched: &[Op]) {
+    const FAR: u64 = 1 << 40;
+    let store = Store::new();
+    let setup = Setup { sizes: SMALL, ..Setup::default() };
+    store.nodes.borrow_mut().next_far_offset = scattered.then_some(FAR);
+    let root = run_rounds(&store, 1, load, rounds, setup);
+    if root.is_none() {
+        return;
+    }
+    store.nodes.borrow_mut().next_far_offset = None;
+    let old_end = store.nodes.borrow().next_offset;
+    let mark = if scattered { FAR } else { 8192 + (old_end - 8192) * part / 100 };
+    let is_moved = |offset: u64| offset >= old_end && offset < FAR;
+    let mut model = Model::new();
+    let mut cursor = TreeCursor::new(&store, root);
+    while cursor.next().unwrap() {
+        let (key, slot) = cursor.entry().unwrap();
+        model.insert(key.to_vec(), Value::of(slot));
+    }
+    drop(cursor);
+    let before = walk(&store, root, Mode::DropTombstones).nodes;
+    let list = changes(1, touched, 77);
+    list.apply_to(&mut model, Mode::DropTombstones);
+    let root = merge(&store, root, &list.items(), Setup { relocate_from: Some(mark), ..setup });
+    let visited = check(&store, root, &model, Mode::DropTombstones, &[], SMALL);
+    assert!(visited.nodes.iter().all(|(node, _)| node.offset < mark || is_moved(node.offset)));
+    if touched.is_empty() && before.iter().all(|(node, _)| node.offset < mark) {
+        assert_eq!(visited.nodes, before, "nothing to move, nothing moved");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
@@ -291,32 +323,7 @@ proptest! {
         scattered: bool,
         touched in ops(9000, 0..10),
     ) {
-        const FAR: u64 = 1 << 40;
-        let store = Store::new();
-        let setup = Setup { sizes: SMALL, ..Setup::default() };
-        store.nodes.borrow_mut().next_far_offset = scattered.then_some(FAR);
-        let root = run_rounds(&store, 1, load, &rounds, setup);
-        prop_assume!(root.is_some());
-        store.nodes.borrow_mut().next_far_offset = None;
-        let old_end = store.nodes.borrow().next_offset;
-        let mark = if scattered { FAR } else { 8192 + (old_end - 8192) * part / 100 };
-        let is_moved = |offset: u64| offset >= old_end && offset < FAR;
-        let mut model = Model::new();
-        let mut cursor = TreeCursor::new(&store, root);
-        while cursor.next().unwrap() {
-            let (key, slot) = cursor.entry().unwrap();
-            model.insert(key.to_vec(), Value::of(slot));
-        }
-        drop(cursor);
-        let before = walk(&store, root, Mode::DropTombstones).nodes;
-        let list = changes(1, &touched, 77);
-        list.apply_to(&mut model, Mode::DropTombstones);
-        let root = merge(&store, root, &list.items(), Setup { relocate_from: Some(mark), ..setup });
-        let visited = check(&store, root, &model, Mode::DropTombstones, &[], SMALL);
-        prop_assert!(visited.nodes.iter().all(|(node, _)| node.offset < mark || is_moved(node.offset)));
-        if touched.is_empty() && before.iter().all(|(node, _)| node.offset < mark) {
-            prop_assert_eq!(visited.nodes, before, "nothing to move, nothing moved");
-        }
+        relocate(load, &rounds, part, scattered, &touched);
     }
 
     #[test]
@@ -374,4 +381,37 @@ fn a_cursor_can_own_its_source() {
     }
     let source: Arc<dyn NodeSource> = Arc::new(Absent);
     assert!(!owned(TreeCursor::new(source, None)).next().unwrap());
+}
+
+/// When all nodes move, those before a subtree are written before it is opened; of the last one a single leaf is left.
+#[test]
+fn a_leaf_left_over_at_the_end_joins_the_node_before_it() {
+    let first = [
+        vec![Op::Put(3849)],
+        vec![
+            Op::Put(5230),
+            Op::Put(31),
+            Op::Put(33),
+            Op::DeleteRange(2824, 814),
+            Op::Put(6247),
+            Op::DeleteRange(4879, 814),
+        ],
+    ];
+    relocate(2099, &first, 0, false, &[]);
+    let second = [
+        vec![Op::Put(2380), Op::PutAgain(2096), Op::Put(2), Op::Put(8721), Op::Delete(100), Op::Delete(1100)],
+        vec![
+            Op::Put(7300),
+            Op::Put(6921),
+            Op::Put(1464),
+            Op::DeleteRange(3559, 6289),
+            Op::Put(4281),
+            Op::Delete(1582),
+            Op::PutAgain(1514),
+            Op::Put(3934),
+            Op::Put(3962),
+            Op::PutAgain(1518),
+        ],
+    ];
+    relocate(2096, &second, 0, false, &[]);
 }
