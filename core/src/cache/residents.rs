@@ -391,12 +391,13 @@ impl<H> Pin<'_, H> {
     }
 }
 
-/// Only the lines that will be read: when many are on their way, each costs as much as the first.
+/// Only the lines that will be read: when many are on their way, each costs as much as the first. A short value is copied
+/// with what follows it, so it takes a third line.
 #[inline]
 fn prefetch_entry<H>(header: NonNull<Header<H>>, point: Point, likely: &impl Fn(usize) -> usize) {
     let bytes = size_of::<Header<H>>();
     let data = point.line * LINE_BYTES;
-    for at in [bytes, bytes + likely(point.index), data, data + LINE_BYTES] {
+    for at in [bytes, bytes + likely(point.index), data, data + LINE_BYTES, data + 2 * LINE_BYTES] {
         prefetch(header.cast(), at);
     }
 }

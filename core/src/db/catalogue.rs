@@ -24,9 +24,19 @@ pub(super) struct Catalogue {
 
 #[derive(Debug, Default)]
 struct Remembered {
-    tables: HashMap<String, Arc<TableEntry>>,
+    tables: HashMap<String, Known>,
     changed_at: u64,
 }
+
+#[derive(Debug)]
+struct Known {
+    entry: Arc<TableEntry>,
+    /// The types it was last opened with, which are right.
+    opened_as: Option<TypeNames>,
+}
+
+/// The functions that name the types of keys and of values, by address: where these are the same the names are.
+type TypeNames = (usize, usize);
 
 impl Catalogue {
     /// The definition of `name` in `version`.
@@ -34,18 +44,45 @@ impl Catalogue {
         {
             let state = self.state.lock();
             if version.sequence >= state.changed_at
-                && let Some(entry) = state.tables.get(name)
+                && let Some(known) = state.tables.get(name)
             {
-                return Ok(Some(Arc::clone(entry)));
+                return Ok(Some(Arc::clone(&known.entry)));
             }
         }
         let Some(found) = engine::get(version, &engine.nodes, &entry_key(name))? else { return Ok(None) };
         let entry = Arc::new(TableEntry::decode(name, &found.to_vec(&engine.nodes)?)?);
         let mut state = self.state.lock();
         if version.sequence >= state.changed_at && state.tables.len() < REMEMBERED_MAX {
-            state.tables.insert(String::from(name), Arc::clone(&entry));
+            state.tables.insert(String::from(name), Known { entry: Arc::clone(&entry), opened_as: None });
         }
         Ok(Some(entry))
+    }
+
+    /// The number of `table` in `version`, if it is there. Refuses other types than it was made with.
+    pub(super) fn id_of<K: Key, V: Value>(
+        &self,
+        engine: &Engine,
+        version: &Version,
+        table: &Table<'_, K, V>,
+    ) -> Result<Option<u64>> {
+        let types: TypeNames = (K::type_name as fn() -> String as usize, V::type_name as fn() -> String as usize);
+        {
+            let state = self.state.lock();
+            if version.sequence >= state.changed_at
+                && let Some(known) = state.tables.get(table.name())
+                && known.opened_as == Some(types)
+            {
+                return Ok(Some(known.entry.id));
+            }
+        }
+        let Some(entry) = self.entry(engine, version, table.name())? else { return Ok(None) };
+        check_types(table, &entry)?;
+        if let Some(known) = self.state.lock().tables.get_mut(table.name())
+            && Arc::ptr_eq(&known.entry, &entry)
+        {
+            known.opened_as = Some(types);
+        }
+        Ok(Some(entry.id))
     }
 
     /// Commit `sequence` changed the catalogue.
@@ -57,7 +94,7 @@ impl Catalogue {
 }
 
 /// Refuses to open a table with other types than it was made with.
-pub(super) fn check_types<K: Key, V: Value>(table: &Table<'_, K, V>, entry: &TableEntry) -> Result<()> {
+fn check_types<K: Key, V: Value>(table: &Table<'_, K, V>, entry: &TableEntry) -> Result<()> {
     check_type_names(table.name(), &table.key_type(), &table.value_type(), entry)
 }
 

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::catalogue::{Catalogue, check_types};
+use super::catalogue::Catalogue;
 use super::exclusive::{Exclusive, ExclusiveGuard};
 use super::found::Found;
 use super::isolation::Isolation;
@@ -109,11 +109,8 @@ impl Database {
     /// A table of which each write is a transaction of its own. A table that is not there is made by the first write.
     pub fn table<K: Key, V: Value>(&self, table: Table<'_, K, V>) -> Result<AutoTable<'_, K, V>> {
         let shared = &*self.shared;
-        let id = match shared.catalogue.entry(&shared.engine, &shared.engine.version(), table.name())? {
-            Some(entry) => {
-                check_types(&table, &entry)?;
-                entry.id
-            }
+        let id = match shared.catalogue.id_of(&shared.engine, &shared.engine.version(), &table)? {
+            Some(id) => id,
             None => self.transaction(|tx| Ok(tx.table(table)?.id()))?,
         };
         Ok(AutoTable { database: self, id, types: PhantomData })

@@ -5,7 +5,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::Deref;
 
-use crate::engine::{self, FoundValue, Nodes, Seen, Version, inline};
+use crate::engine::{self, FoundValue, Nodes, ShortWindow, Version, inline};
 use crate::error::Result;
 use crate::table::Value;
 
@@ -29,21 +29,12 @@ impl<'a, V: Value> Found<'a, V> {
     /// The value of `key` in `version`.
     #[inline]
     pub(super) fn look_up(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> Result<Option<Self>> {
-        let mut extent = None;
-        let found = engine::look(version, nodes, key, |seen| {
-            Ok(match seen? {
-                Some(Seen::Extent(value) | Seen::Above(FoundValue::Extent(value))) => {
-                    extent = Some(value);
-                    None
-                }
-                Some(seen) => Some(Self { value: seen.keep(), value_type: PhantomData }),
-                None => None,
-            })
-        });
-        match extent {
-            Some(value) => Self::new(FoundValue::Extent(value), nodes).map(Some),
-            None => found,
-        }
+        let short =
+            |value: ShortWindow<'_>| Ok(Some(Self { value: FoundValue::Short(value.copy()), value_type: PhantomData }));
+        engine::look(version, nodes, key, short, |found| match found? {
+            Some(found) => Self::new(found, nodes).map(Some),
+            None => Ok(None),
+        })
     }
 
     /// The stored bytes.

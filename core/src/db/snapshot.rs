@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
-use super::catalogue::{Catalogue, check_types};
+use super::catalogue::Catalogue;
 use super::found::Found;
 use super::range::{Cursor, Range, View};
 use crate::engine::{self, Engine, FoundValue, MergedCursor, PREFETCHED_MAX, ValueReader, Version};
@@ -45,9 +45,10 @@ impl Snapshot {
 
     /// Opens a table for reading. A table that was never written to is [`Error::NoSuchTable`].
     pub fn table<K: Key, V: Value>(&self, table: Table<'_, K, V>) -> Result<ReadTable<'_, K, V>> {
-        let entry = self.entry(table.name())?;
-        check_types(&table, &entry)?;
-        Ok(ReadTable::new(self, entry.id))
+        match self.catalogue.id_of(&self.engine, &self.version, &table)? {
+            Some(id) => Ok(ReadTable::new(self, id)),
+            None => Err(no_such_table(table.name())),
+        }
     }
 
     /// Opens a table as bytes, whatever its types: for tools.
@@ -80,10 +81,12 @@ impl Snapshot {
     }
 
     fn entry(&self, name: &str) -> Result<Arc<TableEntry>> {
-        self.catalogue
-            .entry(&self.engine, &self.version, name)?
-            .ok_or_else(|| Error::NoSuchTable { table: String::from(name) })
+        self.catalogue.entry(&self.engine, &self.version, name)?.ok_or_else(|| no_such_table(name))
     }
+}
+
+fn no_such_table(name: &str) -> Error {
+    Error::NoSuchTable { table: String::from(name) }
 }
 
 impl fmt::Debug for Snapshot {

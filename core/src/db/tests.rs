@@ -164,10 +164,21 @@ fn transactions_are_all_or_nothing_and_savepoints_undo() {
     assert_eq!(db.table(T).unwrap().get(b"a").unwrap().unwrap(), b"3");
     assert_eq!(db.table(NUMBERS).unwrap().get(1).unwrap(), Some(-2));
     let other: Table<&str, &str> = Table::new("t");
-    assert!(matches!(db.snapshot().table(other), Err(Error::TableTypeMismatch { .. })));
+    let before = db.snapshot();
+    for _ in 0..2 {
+        // Remembered types are not those of who comes next.
+        before.table(T).unwrap();
+        assert!(matches!(before.table(other), Err(Error::TableTypeMismatch { .. })));
+    }
     assert_eq!(db.tables().unwrap().len(), 2);
     assert!(db.transaction(|tx| tx.drop_table("t")).unwrap());
     assert_eq!(db.tables().unwrap().len(), 1);
+    assert!(matches!(db.snapshot().table(T), Err(Error::NoSuchTable { .. })));
+    db.transaction(|tx| tx.table(other)?.put("a", "b")).unwrap();
+    db.snapshot().table(other).unwrap();
+    assert!(matches!(db.snapshot().table(T), Err(Error::TableTypeMismatch { .. })));
+    assert_eq!(before.table(T).unwrap().get(b"a").unwrap().unwrap(), b"3"[..]);
+    assert!(db.transaction(|tx| tx.drop_table("t")).unwrap());
     let nested = db.transaction(|tx| {
         tx.table(NUMBERS)?;
         db.table(NUMBERS)?.put(9, 9)

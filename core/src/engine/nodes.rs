@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::short::ShortValue;
+use super::short::ShortWindow;
 use crate::cache::{Block, CacheCounters, Hashed, NodeCache, Pin, Pinned, Pool};
 use crate::codec::slot::Slot;
 use crate::env::{FileId, Storage, StorageErrorKind};
@@ -66,19 +66,39 @@ impl Nodes {
         resident.map_or_else(|| tree::get(self, Some(*root), key), Ok)
     }
 
+    /// Looks in the base that publication `since` brought where `key` was found before, and lets `short` have the value if it
+    /// is there and short; else `other` has to look, in any way it likes.
+    #[inline(always)]
+    pub(super) fn look_at_point<R>(
+        &self,
+        since: u64,
+        key: &[u8],
+        short: impl FnOnce(ShortWindow<'_>) -> R,
+        other: impl FnOnce(Hashed) -> R,
+    ) -> R {
+        let hashed = Hashed::new(key);
+        if let Some(pin) = self.cache.pin()
+            && let Some((leaf, index)) = pin.point(tree_number(since), &hashed, NodeView::likely_head_at)
+            && let Some((window, len)) = NodeView::of_block(&leaf).inline_value(index, key)
+            && let Some(value) = ShortWindow::new(window, len)
+        {
+            return short(value);
+        }
+        other(hashed)
+    }
+
     /// Looks `key` up in the base that publication `since` brought, and lets `take` have what is there, which must not
     /// read from storage.
-    #[inline]
     pub(super) fn look_in_base<R>(
         &self,
         root: &Root,
         since: u64,
         key: &[u8],
+        hashed: Hashed,
         take: impl FnOnce(Result<Option<Place<'_>>>) -> R,
     ) -> R {
         let Some(pin) = self.cache.pin() else { return self.look_anywhere(root, key, take) };
         let tree = tree_number(since);
-        let hashed = Hashed::new(key);
         let at = match find_by_point(&pin, tree, &hashed, key) {
             Some((leaf, index)) => Some((leaf, Some(index))),
             None => find_from_root(&pin, root, tree, &hashed, key),
@@ -150,12 +170,6 @@ impl<'p> Place<'p> {
         NodeView::of_block(self.leaf).slot(self.index).unwrap_or(Slot::Tombstone)
     }
 
-    /// A copy of the value, if it is inline and short.
-    #[inline]
-    pub(crate) fn short(&self, value: &[u8]) -> Option<ShortValue> {
-        ShortValue::new(NodeView::of_block(self.leaf).value_and_after(self.index), value.len())
-    }
-
     /// The entry for longer.
     #[cold]
     pub(crate) fn to_found(self) -> Found {
@@ -170,11 +184,10 @@ fn tree_number(since: u64) -> usize {
     usize::try_from(since).ok().and_then(|since| since.checked_add(1)).unwrap_or(0)
 }
 
-/// Straight to the entry where `key` was found before.
+/// Straight to the entry where `key` was found before, as in [`Nodes::look_at_point`].
 ///
 /// **Why it is the right one:** the leaf was reached from the root of this very base, and bases are never given the same
 /// number twice; that it is still the same leaf, the frame says; and it has the key. A tree has each key at most once.
-#[inline]
 fn find_by_point<'p>(
     pin: &'p Pin<'_, Layout>,
     tree: usize,

@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 
 use super::cursor::MergedCursor;
 use super::layer::Layer;
-use super::nodes::{Nodes, Place};
-use super::short::ShortValue;
+use super::nodes::Nodes;
+use super::short::{ShortValue, ShortWindow};
 use super::values::ValueReader;
 use super::version::Version;
+use crate::cache::Hashed;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::error::Result;
 use crate::memtable::{Lookup, Memtable};
@@ -36,59 +37,55 @@ pub(crate) fn get_in_memtable<'a>(memtable: &'a Memtable, key: &[u8]) -> Option<
 
 /// The value of `key` in `version`.
 pub(crate) fn get<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> Result<Option<FoundValue<'a>>> {
-    look(version, nodes, key, |seen| Ok(seen?.map(Seen::keep)))
+    look(version, nodes, key, |value| Ok(Some(FoundValue::Short(value.copy()))), |found| found)
 }
 
-/// A value that was found, where it is.
-pub(crate) enum Seen<'p, 'a> {
-    /// In some layer above the base.
-    Above(FoundValue<'a>),
-    /// Inline in a leaf of the base.
-    Leaf(Place<'p>, &'p [u8]),
-    /// In its own extent.
-    Extent(ValueRef),
-}
-
-impl<'a> Seen<'_, 'a> {
-    #[inline]
-    pub(crate) fn keep(self) -> FoundValue<'a> {
-        match self {
-            Seen::Above(found) => found,
-            Seen::Leaf(place, value) => match place.short(value) {
-                Some(value) => FoundValue::Short(value),
-                None => FoundValue::Node(place.to_found()),
-            },
-            Seen::Extent(value) => FoundValue::Extent(value),
-        }
-    }
-}
-
-/// Looks `key` up and lets `take` have the value where it is, without a copy. `take` must not read from storage.
+/// Looks `key` up. A short value that is where it was found before goes to `short`, where it is, so that it is copied only
+/// once; what is found in any other way, or not, goes to `other`.
 #[inline]
 pub(crate) fn look<'a, R>(
     version: &'a Version,
     nodes: &Arc<Nodes>,
     key: &[u8],
-    take: impl FnOnce(Result<Option<Seen<'_, 'a>>>) -> R,
+    short: impl FnOnce(ShortWindow<'_>) -> R,
+    other: impl FnOnce(Result<Option<FoundValue<'a>>>) -> R,
 ) -> R {
     let layers = &*version.layers;
-    if !version.is_base_alone() {
-        match get_above(version, nodes, key) {
-            Ok(None) => {}
-            Ok(Some(said)) => return take(Ok(said.map(Seen::Above))),
-            Err(error) => return take(Err(error)),
-        }
+    if layers.base.is_some() && version.is_base_alone() {
+        nodes.look_at_point(layers.base_since, key, short, |hashed| other(look_in_base(version, nodes, key, hashed)))
+    } else {
+        other(look_in_all(version, nodes, key))
     }
-    let Some(base) = &layers.base else { return take(Ok(None)) };
-    nodes.look_in_base(base, layers.base_since, key, |place| {
-        take(match place {
-            Ok(Some(place)) => Ok(match place.slot() {
-                Slot::Inline(value) => Some(Seen::Leaf(place, value)),
-                Slot::Extent(value) => Some(Seen::Extent(value)),
-                Slot::Tombstone => None,
-            }),
-            Ok(None) => Ok(None),
-            Err(error) => Err(error),
+}
+
+#[inline(never)]
+fn look_in_all<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> Result<Option<FoundValue<'a>>> {
+    if let Some(said) = get_above(version, nodes, key)? {
+        return Ok(said);
+    }
+    let since = version.layers.base_since;
+    let short = |value: ShortWindow<'_>| Ok(Some(FoundValue::Short(value.copy())));
+    nodes.look_at_point(since, key, short, |hashed| look_in_base(version, nodes, key, hashed))
+}
+
+#[inline(never)]
+fn look_in_base<'a>(
+    version: &'a Version,
+    nodes: &Arc<Nodes>,
+    key: &[u8],
+    hashed: Hashed,
+) -> Result<Option<FoundValue<'a>>> {
+    let layers = &*version.layers;
+    let Some(base) = &layers.base else { return Ok(None) };
+    nodes.look_in_base(base, layers.base_since, key, hashed, |place| {
+        let Some(place) = place? else { return Ok(None) };
+        Ok(match place.slot() {
+            Slot::Inline(value) => match ShortValue::new(value) {
+                Some(value) => Some(FoundValue::Short(value)),
+                None => Some(FoundValue::Node(place.to_found())),
+            },
+            Slot::Extent(value) => Some(FoundValue::Extent(value)),
+            Slot::Tombstone => None,
         })
     })
 }

@@ -377,10 +377,34 @@ impl<'a> NodeView<'a> {
         !self.layout.has(HAS_KINDS)
     }
 
-    /// From the value of entry `index` to the end of the node.
+    /// The value of entry `index`, if its key is `key` and the value inline: from its first byte to the node's end, and its
+    /// length. Says nothing of keys that are hardly longer than the prefix.
     #[inline(always)]
-    pub(crate) fn value_and_after(&self, index: usize) -> &'a [u8] {
-        self.raw.get(self.data_at(index) + self.rest_len(index)..).unwrap_or(&[])
+    pub(crate) fn inline_value(&self, index: usize, key: &[u8]) -> Option<(&'a [u8], usize)> {
+        let (raw, layout) = (self.raw, self.layout);
+        let prefix_len = layout.prefix_len as usize;
+        let is_plain = layout.flags & (HAS_KINDS | HAS_LENS | HAS_SLOTS) == 0;
+        let (start, end, suffix_len) = if is_plain {
+            let stride = layout.stride as usize;
+            (stride * index, stride * (index + 1), layout.key_len as usize)
+        } else {
+            if self.kind(index) != KIND_INLINE {
+                return None;
+            }
+            let (start, end) = self.data_range(index);
+            (start, end, self.suffix_len(index))
+        };
+        if index >= self.keys() || key.len() != prefix_len + suffix_len {
+            return None;
+        }
+        let (prefix, suffix) = key.split_at_checked(prefix_len)?;
+        let (head, rest) = suffix.split_first_chunk::<4>()?;
+        let (stored_rest, window) = raw.get(layout.data as usize + start..)?.split_at_checked(rest.len())?;
+        let is_key = u32_at(raw, layout.heads() + 4 * index)? == u32::from_be_bytes(*head)
+            && same(stored_rest, rest)
+            && same(raw.get(HEADER_LEN..)?.get(..prefix_len)?, prefix);
+        let len = end.checked_sub(start)?.checked_sub(rest.len())?;
+        is_key.then_some((window, len))
     }
 
     #[inline]
@@ -496,20 +520,31 @@ fn first_not_below(heads: &[[u8; 4]], head: u32) -> usize {
     base + left.iter().fold(0u32, |count, bytes| count.wrapping_add(u32::from(below(bytes)))) as usize
 }
 
-/// Whether two byte strings are equal: without a call, because keys are short.
-#[inline]
+/// Whether two byte strings are equal: without a call, because keys are short. Words are compared that overlap.
+#[inline(always)]
 fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
     }
-    let ((words_a, rest_a), (words_b, rest_b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    let words = words_a.iter().zip(words_b).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b));
-    words
-        && match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
-            // The last words overlap those before.
-            (Some(a), Some(b)) => u64::from_le_bytes(*a) == u64::from_le_bytes(*b),
-            _ => rest_a.iter().zip(rest_b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0,
+    if let (Some(first_a), Some(first_b)) = (a.first_chunk::<8>(), b.first_chunk::<8>())
+        && let (Some(last_a), Some(last_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>())
+    {
+        let word = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+        let differ = word(first_a) ^ word(first_b) | word(last_a) ^ word(last_b);
+        return differ == 0 && (a.len() <= 16 || a.as_chunks::<8>().0.iter().eq(b.as_chunks::<8>().0));
+    }
+    if let (Some(first_a), Some(first_b)) = (a.first_chunk::<4>(), b.first_chunk::<4>())
+        && let (Some(last_a), Some(last_b)) = (a.last_chunk::<4>(), b.last_chunk::<4>())
+    {
+        return first_a == first_b && last_a == last_b;
+    }
+    match (a, b) {
+        ([a, middle_a @ .., last_a], [b, middle_b @ .., last_b]) => {
+            a == b && last_a == last_b && middle_a.first() == middle_b.first()
         }
+        ([a], [b]) => a == b,
+        _ => true,
+    }
 }
 
 #[inline]

@@ -1,7 +1,8 @@
-//! How fast reads of a database at rest are: `read-profile [records [threads [what]]]`, in millions a second.
+//! How fast reads of a database at rest are: `read-profile [records [threads [what [batches]]]]`, in millions a second.
 //!
 //! Keys of 16 bytes in no order, values of 100, everything merged into the base and resident. For counting instructions
-//! give one `what` and run it under `perf stat` or `valgrind --tool=callgrind`.
+//! give one `what` and a number of batches, which are then done once, and run it under `valgrind --tool=callgrind`: the
+//! difference of two runs, divided by that of the operations they tell, is what one costs.
 
 use std::hint::black_box;
 use std::sync::{Arc, LazyLock};
@@ -25,6 +26,10 @@ fn main() -> Result<()> {
         if wanted != "all" && wanted != name {
             continue;
         }
+        if let Some(batches) = arguments.get(3).and_then(|text| text.parse().ok()) {
+            println!("{name}: {} operations", count(&db, records, work, batches)?);
+            continue;
+        }
         let mut best = 0.0f64;
         for _ in 0..ROUNDS {
             best = best.max(measure(&db, threads, records, work)?);
@@ -35,12 +40,19 @@ fn main() -> Result<()> {
 }
 
 /// Does a batch and tells how many operations it was.
-type Load = fn(&Snapshot, &mut Random, u64) -> Result<u64>;
+type Load = fn(&Database, &Snapshot, &mut Random, u64) -> Result<u64>;
 
-const LOADS: [(&str, Load); 6] = [
-    ("get", |snapshot, random, records| gets(snapshot, random, records, 0)),
-    ("missing", |snapshot, random, records| gets(snapshot, random, records, 1)),
-    ("get_many", |snapshot, random, records| {
+const LOADS: [(&str, Load); 7] = [
+    ("get", |_, snapshot, random, records| gets(snapshot, random, records, 0)),
+    ("missing", |_, snapshot, random, records| gets(snapshot, random, records, 1)),
+    ("fresh snapshot", |db, _, random, records| {
+        for _ in 0..1000 {
+            let fresh = db.snapshot();
+            black_box(fresh.table(RECORDS)?.get(&key(random.below(records), 0)[..])?);
+        }
+        Ok(1000)
+    }),
+    ("get_many", |_, snapshot, random, records| {
         let table = snapshot.table(RECORDS)?;
         for _ in 0..20 {
             let keys: [[u8; 16]; 100] = std::array::from_fn(|_| key(random.below(records), 0));
@@ -49,7 +61,7 @@ const LOADS: [(&str, Load); 6] = [
         }
         Ok(2000)
     }),
-    ("seek+10", |snapshot, random, records| {
+    ("seek+10", |_, snapshot, random, records| {
         let table = snapshot.table(RECORDS)?;
         let mut cursor = table.cursor(..)?;
         for _ in 0..1000 {
@@ -60,7 +72,7 @@ const LOADS: [(&str, Load); 6] = [
         }
         Ok(1000)
     }),
-    ("fresh range+10", |snapshot, random, records| {
+    ("fresh range+10", |_, snapshot, random, records| {
         let table = snapshot.table(RECORDS)?;
         for _ in 0..1000 {
             let from = key(random.below(records), 0);
@@ -72,7 +84,7 @@ const LOADS: [(&str, Load); 6] = [
         }
         Ok(1000)
     }),
-    ("scan", |snapshot, _, records| {
+    ("scan", |_, snapshot, _, records| {
         let table = snapshot.table(RECORDS)?;
         let mut cursor = table.cursor(..)?;
         let mut entries = 0;
@@ -112,7 +124,7 @@ fn measure(db: &Database, threads: u64, records: u64, work: Load) -> Result<f64>
                     let start = on_processor();
                     let mut done = 0;
                     while on_processor() - start < ROUND_TIME {
-                        done += work(&snapshot, &mut random, records)?;
+                        done += work(db, &snapshot, &mut random, records)?;
                     }
                     Ok(done as f64 / (on_processor() - start).as_secs_f64() / 1e6)
                 })
@@ -121,6 +133,11 @@ fn measure(db: &Database, threads: u64, records: u64, work: Load) -> Result<f64>
         running.into_iter().map(|thread| thread.join().unwrap_or(Ok(0.0))).collect()
     });
     rates.into_iter().sum()
+}
+
+fn count(db: &Database, records: u64, work: Load, batches: u64) -> Result<u64> {
+    let (snapshot, mut random) = (db.snapshot(), Random(1));
+    (0..batches).map(|_| work(db, &snapshot, &mut random, records)).sum()
 }
 
 /// The processor time of this thread where the system tells it, so that other programs disturb less.
