@@ -53,7 +53,7 @@ impl EngineOptions {
     /// less a sixteenth for the space map, buffers and bookkeeping.
     pub(crate) fn within(memory_budget_bytes: usize) -> Self {
         let budget = memory_budget_bytes.max(2 << 20);
-        let memtable_bytes = (budget / 10).clamp(256 << 10, 8 << 20);
+        let memtable_bytes = (budget / 5).clamp(256 << 10, 8 << 20);
         Self {
             read_only: false,
             create: true,
