@@ -33,8 +33,6 @@ struct Signal {
 struct State {
     stop: bool,
     wanted: bool,
-    /// Steps done, so that a waiter sees progress.
-    steps: u64,
     failed: Option<Error>,
 }
 
@@ -158,7 +156,6 @@ fn run(engine: &Engine, signal: &Signal, interval: Duration, durability: Durabil
         loop {
             let result = engine.step_without_waiting();
             let mut state = signal.lock();
-            state.steps += 1;
             if let Err(error) = &result
                 && !matches!(error, Error::Pending(_))
             {

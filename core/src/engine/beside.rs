@@ -27,11 +27,11 @@ pub(crate) enum Barrier {
 pub(super) type Outcome = Arc<Mutex<Option<core::result::Result<(), String>>>>;
 
 /// Takes barriers to the thread that waits for them; false when there is none any more.
-type Send = Box<dyn Fn(Request) -> bool + core::marker::Send>;
+type BarrierSender = Box<dyn Fn(BarrierRequest) -> bool + Send>;
 
 /// One barrier on its way to the thread.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(crate) struct BarrierRequest {
     barrier: Barrier,
     outcome: Outcome,
 }
@@ -45,7 +45,7 @@ pub(super) struct Beside {
 
 #[derive(Default)]
 struct State {
-    send: Option<Send>,
+    send: Option<BarrierSender>,
     under_way: usize,
     /// Barriers completed so far.
     count: u64,
@@ -67,7 +67,7 @@ impl Beside {
         let mut state = lock(&self.state);
         let send = state.send.as_ref()?;
         let outcome = Outcome::default();
-        if !send(Request { barrier, outcome: Arc::clone(&outcome) }) {
+        if !send(BarrierRequest { barrier, outcome: Arc::clone(&outcome) }) {
             return None;
         }
         state.under_way += 1;
@@ -94,12 +94,12 @@ impl Beside {
 
 impl Engine {
     /// From now on barriers of background work go this way; `None`: they are waited for in place.
-    pub(crate) fn wait_beside(&self, send: Option<Send>) {
+    pub(crate) fn wait_beside(&self, send: Option<BarrierSender>) {
         lock(&self.beside.state).send = send;
     }
 
     /// What the thread does with each barrier it is sent.
-    pub(crate) fn complete_beside(&self, request: &Request) {
+    pub(crate) fn complete_beside(&self, request: &BarrierRequest) {
         let result = match request.barrier {
             Barrier::Data => {
                 let mut ticket = None;

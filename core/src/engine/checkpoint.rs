@@ -10,7 +10,7 @@ use super::record::CheckpointRecord;
 use super::state::{BarrierSlot, Engine, GrainCounts};
 use super::version::Layers;
 use crate::codec::checksum::Digest;
-use crate::env::{FileId, SyncTicket};
+use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::LogPosition;
 use crate::space::{Extent, PendingFree, SECTOR_BYTES, Superblock};
@@ -26,7 +26,6 @@ pub(super) struct Checkpoint {
     /// Both slots get it: at close, and for a new database, which would look like none at all without its only superblock.
     both_slots: bool,
     phase: Phase,
-    log_ticket: Option<SyncTicket>,
     barrier: BarrierSlot,
     /// Extents taken for this checkpoint's own map pages and record.
     pub(super) written: Vec<Extent>,
@@ -67,7 +66,6 @@ impl Checkpoint {
             clean,
             both_slots: clean,
             phase: Phase::Write,
-            log_ticket: None,
             barrier: BarrierSlot::default(),
             written: Vec::new(),
             replaced: Vec::new(),
@@ -85,7 +83,7 @@ impl Checkpoint {
     pub(super) fn step(&mut self, engine: &Engine, work: &mut Work) -> Result<Progress> {
         match self.phase {
             Phase::SyncLog => {
-                engine.barrier(FileId::Log, &mut self.log_ticket)?;
+                engine.barrier(FileId::Log, &mut self.barrier.ticket)?;
                 self.phase = Phase::Write;
             }
             Phase::Write => {

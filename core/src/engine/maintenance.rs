@@ -105,18 +105,20 @@ impl MergeJob {
 }
 
 impl Work {
+    /// What the jobs under way have written and freed.
+    fn jobs(&mut self) -> impl Iterator<Item = &mut JobExtents> {
+        let flush = self.flush.as_mut().map(|flush| &mut flush.extents);
+        flush.into_iter().chain(self.merge.as_mut().map(MergeJob::extents))
+    }
+
     /// What jobs under way have written: in use, but referred to by nothing yet.
     pub(super) fn under_way(&mut self) -> impl Iterator<Item = &Extent> {
-        let flush = self.flush.as_mut().map(|flush| &mut flush.extents);
-        let merge = self.merge.as_mut().map(MergeJob::extents);
-        flush.into_iter().chain(merge).flat_map(|extents| extents.written.iter())
+        self.jobs().flat_map(|extents| extents.written.iter())
     }
 
     /// A checkpoint begins: see [`JobExtents::leave_out`].
     pub(super) fn leave_out(&mut self, storage: &dyn Storage) -> Result<()> {
-        let flush = self.flush.as_mut().map(|flush| &mut flush.extents);
-        let merge = self.merge.as_mut().map(MergeJob::extents);
-        flush.into_iter().chain(merge).try_for_each(|extents| extents.leave_out(storage))
+        self.jobs().try_for_each(|extents| extents.leave_out(storage))
     }
 
     /// Whether some job under way will bring a new base: no other may.
@@ -154,7 +156,7 @@ enum Lane {
 }
 
 /// Whether a job that ended a step so stands where it was and goes on with the next.
-fn goes_on_after(error: &Error) -> bool {
+pub(super) fn goes_on_after(error: &Error) -> bool {
     error.not_resident().is_some() || matches!(error, Error::Pending(_))
 }
 
@@ -213,7 +215,7 @@ impl Engine {
             };
             match result {
                 // Where there are too many runs, every step of a flush is followed by one of a merge.
-                Ok(Progress::More) if lane == Lane::Flush && self.head().layers.runs.len() > RUNS_MAX => {
+                Ok(Progress::More) if lane == Lane::Flush && self.run_count.load(Ordering::Relaxed) > RUNS_MAX => {
                     done = Progress::More;
                 }
                 Ok(Progress::More) => return Ok(Progress::More),

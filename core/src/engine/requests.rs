@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use super::compaction_progress::CompactionProgress;
-use super::maintenance::{Progress, Request, Task, Work};
+use super::maintenance::{Progress, Request, Task, Work, goes_on_after};
 use super::state::{Engine, Stopped};
 use crate::env::FileId;
 use crate::error::{Error, Result};
@@ -85,7 +85,7 @@ impl Engine {
                 result => break result.map(drop),
             }
         };
-        if !matches!(&result, Err(error) if error.not_resident().is_some() || matches!(error, Error::Pending(_))) {
+        if !matches!(&result, Err(error) if goes_on_after(error)) {
             self.work.lock().request = None;
         }
         result

@@ -144,7 +144,7 @@ impl GrainCounts {
 /// A barrier of background work, between the calls that ask for it.
 #[derive(Debug, Default)]
 pub(super) struct BarrierSlot {
-    ticket: Option<SyncTicket>,
+    pub ticket: Option<SyncTicket>,
     #[cfg(feature = "std")]
     beside: Option<super::beside::Outcome>,
 }

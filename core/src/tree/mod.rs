@@ -81,39 +81,30 @@ pub(crate) trait NodeSource {
     fn expect_child(&self, _parent: &node::Node, _index: usize) {}
 }
 
-impl<S: NodeSource + ?Sized> NodeSource for &S {
-    #[inline]
-    fn node(&self, reference: &NodeRef) -> Result<node::Node> {
-        (**self).node(reference)
-    }
+/// What a pointer leads to gives the nodes.
+macro_rules! source_behind {
+    ($pointer:ty) => {
+        impl<S: NodeSource + ?Sized> NodeSource for $pointer {
+            #[inline]
+            fn node(&self, reference: &NodeRef) -> Result<node::Node> {
+                (**self).node(reference)
+            }
 
-    #[inline]
-    fn child(&self, parent: &node::Node, index: usize, reference: &NodeRef) -> Result<node::Node> {
-        (**self).child(parent, index, reference)
-    }
+            #[inline]
+            fn child(&self, parent: &node::Node, index: usize, reference: &NodeRef) -> Result<node::Node> {
+                (**self).child(parent, index, reference)
+            }
 
-    #[inline]
-    fn expect_child(&self, parent: &node::Node, index: usize) {
-        (**self).expect_child(parent, index);
-    }
+            #[inline]
+            fn expect_child(&self, parent: &node::Node, index: usize) {
+                (**self).expect_child(parent, index);
+            }
+        }
+    };
 }
 
-impl<S: NodeSource + ?Sized> NodeSource for Arc<S> {
-    #[inline]
-    fn node(&self, reference: &NodeRef) -> Result<node::Node> {
-        (**self).node(reference)
-    }
-
-    #[inline]
-    fn child(&self, parent: &node::Node, index: usize, reference: &NodeRef) -> Result<node::Node> {
-        (**self).child(parent, index, reference)
-    }
-
-    #[inline]
-    fn expect_child(&self, parent: &node::Node, index: usize) {
-        (**self).expect_child(parent, index);
-    }
-}
+source_behind!(&S);
+source_behind!(Arc<S>);
 
 /// Where merges put nodes. Never answers `NotResident`.
 pub(crate) trait NodeSink {

@@ -25,7 +25,7 @@ impl Machine {
             cpu: line_value("/proc/cpuinfo", "model name").unwrap_or_else(unknown),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             memory_gib: memory_kib.unwrap_or(0.0) / f64::from(1 << 20),
-            kernel: first_line(&mut Command::new("uname").arg("-sr")),
+            kernel: first_line(Command::new("uname").arg("-sr")),
             file_system: first_line(Command::new("stat").args(["-f", "-c", "%T"]).arg(directory)),
             commit: first_line(Command::new("git").args(["describe", "--always", "--dirty"])),
         }

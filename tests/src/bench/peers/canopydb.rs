@@ -86,11 +86,7 @@ impl Engine for Canopydb {
 impl View for CanopydbView<'_> {
     fn get(&mut self, key: &Key, found: impl FnOnce(&[u8])) -> Result<bool> {
         let value = self.tree.get(key)?;
-        let is_there = value.is_some();
-        if let Some(value) = value {
-            found(&value);
-        }
-        Ok(is_there)
+        Ok(value.map(|value| found(&value)).is_some())
     }
 
     fn seek(&mut self, from: &Key, limit: usize, mut entry: impl FnMut(&[u8], &[u8])) -> Result<()> {

@@ -59,11 +59,7 @@ impl Engine for Fjall {
 
     fn get_fresh(&self, key: &Key, found: impl FnOnce(&[u8])) -> Result<bool> {
         let value = self.keyspace.get(key)?;
-        let is_there = value.is_some();
-        if let Some(value) = value {
-            found(&value);
-        }
-        Ok(is_there)
+        Ok(value.map(|value| found(&value)).is_some())
     }
 
     fn put(&self, key: &Key, value: &Value) -> Result<()> {
@@ -111,11 +107,7 @@ impl Engine for Fjall {
 impl View for FjallView<'_> {
     fn get(&mut self, key: &Key, found: impl FnOnce(&[u8])) -> Result<bool> {
         let value = self.snapshot.get(self.keyspace, key)?;
-        let is_there = value.is_some();
-        if let Some(value) = value {
-            found(&value);
-        }
-        Ok(is_there)
+        Ok(value.map(|value| found(&value)).is_some())
     }
 
     fn seek(&mut self, from: &Key, limit: usize, mut entry: impl FnMut(&[u8], &[u8])) -> Result<()> {

@@ -53,11 +53,7 @@ impl Engine for Lightning {
     fn get_fresh(&self, key: &Key, found: impl FnOnce(&[u8])) -> Result<bool> {
         let snapshot = self.database.snapshot();
         let value = snapshot.table(TABLE)?.get(key)?;
-        let is_there = value.is_some();
-        if let Some(value) = value {
-            found(&value);
-        }
-        Ok(is_there)
+        Ok(value.map(|value| found(&value)).is_some())
     }
 
     fn put(&self, key: &Key, value: &Value) -> Result<()> {
@@ -88,11 +84,7 @@ impl Engine for Lightning {
 impl View for LightningView<'_> {
     fn get(&mut self, key: &Key, found: impl FnOnce(&[u8])) -> Result<bool> {
         let value = self.table.get(key)?;
-        let is_there = value.is_some();
-        if let Some(value) = value {
-            found(&value);
-        }
-        Ok(is_there)
+        Ok(value.map(|value| found(&value)).is_some())
     }
 
     fn get_many(&mut self, keys: &[Key], mut found: impl FnMut(usize, &[u8])) -> Result<()> {

@@ -99,11 +99,7 @@ impl Engine for Lmdb {
 impl View for LmdbView<'_> {
     fn get(&mut self, key: &Key, found: impl FnOnce(&[u8])) -> Result<bool> {
         let value = self.table.get(self.transaction, key)?;
-        let is_there = value.is_some();
-        if let Some(value) = value {
-            found(value);
-        }
-        Ok(is_there)
+        Ok(value.map(found).is_some())
     }
 
     fn seek(&mut self, from: &Key, limit: usize, mut entry: impl FnMut(&[u8], &[u8])) -> Result<()> {

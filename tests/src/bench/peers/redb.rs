@@ -79,11 +79,7 @@ impl Engine for Redb {
 impl View for RedbView {
     fn get(&mut self, key: &Key, found: impl FnOnce(&[u8])) -> Result<bool> {
         let guard = self.table.get(key.as_slice())?;
-        let is_there = guard.is_some();
-        if let Some(guard) = guard {
-            found(guard.value());
-        }
-        Ok(is_there)
+        Ok(guard.map(|guard| found(guard.value())).is_some())
     }
 
     fn seek(&mut self, from: &Key, limit: usize, mut entry: impl FnMut(&[u8], &[u8])) -> Result<()> {

@@ -73,11 +73,7 @@ impl Engine for RocksDb {
 
     fn get_fresh(&self, key: &Key, found: impl FnOnce(&[u8])) -> Result<bool> {
         let value = self.database.get_pinned(key)?;
-        let is_there = value.is_some();
-        if let Some(value) = value {
-            found(&value);
-        }
-        Ok(is_there)
+        Ok(value.map(|value| found(&value)).is_some())
     }
 
     fn put(&self, key: &Key, value: &Value) -> Result<()> {
@@ -131,11 +127,7 @@ impl Engine for RocksDb {
 impl View for RocksDbView<'_> {
     fn get(&mut self, key: &Key, found: impl FnOnce(&[u8])) -> Result<bool> {
         let value = self.snapshot.get_pinned(key)?;
-        let is_there = value.is_some();
-        if let Some(value) = value {
-            found(&value);
-        }
-        Ok(is_there)
+        Ok(value.map(|value| found(&value)).is_some())
     }
 
     fn get_many(&mut self, keys: &[Key], mut found: impl FnMut(usize, &[u8])) -> Result<()> {
