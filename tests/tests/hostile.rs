@@ -1,7 +1,8 @@
 //! Every decoder, and whole databases, against the corpus of hostile bytes and seeded mutations of it: an answer or an error,
 //! never a panic, within bounds of memory and of what is read. `cargo xtask fuzz` searches further.
 //!
-//! `HOSTILE_FACTOR=10` tries ten times as many mutations, `HOSTILE_TARGET=open` only those of one target.
+//! `HOSTILE_FACTOR=10` tries ten times as many mutations, `HOSTILE_TARGET=open` only those of one target, and
+//! `HOSTILE_FILE=PATH` that file alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -67,6 +68,9 @@ fn chosen(shape: Shape) -> impl Iterator<Item = &'static Target> {
 
 fn attack(target: &Target, mutations: u64) {
     let factor = std::env::var("HOSTILE_FACTOR").map_or(1, |factor| factor.parse().expect("a number"));
+    if let Ok(path) = std::env::var("HOSTILE_FILE") {
+        return strike(target, &fs::read(path).expect("the file is readable"), "the file asked for,");
+    }
     let seeds = corpus::load(target.corpus).expect("the corpus is readable");
     for (name, seed) in &seeds {
         strike(target, seed, &format!("the corpus's {name}"));

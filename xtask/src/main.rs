@@ -5,6 +5,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod process;
 mod setup;
 mod sim;
@@ -35,6 +36,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Run the simulation of storage faults
     Sim(sim::Arguments),
+    /// Search for bytes that break a decoder, or the whole engine
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
     };
     match outcome {
         Ok(code) => code,

@@ -19,6 +19,9 @@ const FORMAT_VERSION: u32 = 0;
 /// All fields lie in the first 512 bytes, the unit that is never torn inside.
 const ENCODED_LEN: usize = 256;
 
+/// No segment of a log is shorter, and all are whole sectors.
+const LOG_SEGMENT_BYTES_MIN: u32 = 64 << 10;
+
 /// Where the length of the file is, behind the longest checksum.
 const FILE_BYTES_AT: usize = 112 + Digest::WIDTH_MAX;
 
@@ -172,7 +175,10 @@ impl Superblock {
                 remedy: "open the file with a newer version of Lightning DB",
             }));
         }
-        let segment_bytes = reader.u32()?;
+        // No honest program writes another, and a log could never be begun.
+        let segment_bytes = reader
+            .u32()
+            .filter(|&bytes| bytes >= LOG_SEGMENT_BYTES_MIN && u64::from(bytes).is_multiple_of(SECTOR_BYTES))?;
         let database_id = reader.bytes16()?;
         let features = Features(reader.u64()?);
         if let Err(error) = features.require_known() {
@@ -393,6 +399,14 @@ mod tests {
                 };
                 assert_eq!(Superblock::decode(&made.encode()).unwrap().unwrap(), made);
             }
+        }
+    }
+
+    #[test]
+    fn a_segment_size_that_no_log_can_have_makes_no_superblock() {
+        for segment_bytes in [0, 4096, (64 << 10) + 1, u32::MAX] {
+            let made = Superblock { segment_bytes, ..superblock(2) };
+            assert!(Superblock::decode(&made.encode()).is_none(), "{segment_bytes}");
         }
     }
 

@@ -90,6 +90,8 @@ fn examine(files: &Files) {
             let is_there = database.snapshot().untyped_table("written here").is_ok();
             assert!(is_there || !written, "a table is gone that was there at a clean close");
         }
+        // Segments of the log may be as long as the files say, and the disk is not.
+        (Ok(()), Err(error)) if error.is_full() => {}
         (Ok(()), Err(error)) => panic!("closed, and does not open again: {error}"),
         (Err(_), Ok(_) | Err(_)) => {}
     }
