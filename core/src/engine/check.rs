@@ -145,7 +145,7 @@ impl Visitor<'_> {
             }
         }
         self.report.values += 1;
-        self.report.value_bytes += value.len;
+        self.report.value_bytes = self.report.value_bytes.saturating_add(value.len);
         Ok(())
     }
 }
@@ -196,13 +196,14 @@ impl Engine {
         }
         for (root, kind) in roots {
             let Some(root) = root else { continue };
-            visitor.report.entries += root.entries;
-            visitor.report.catalogue_entries +=
-                match tree::count_range(&*self.nodes, Some(root), catalogue.start, Some(catalogue.end)) {
-                    // Damage on the way is found again below, and told where it is.
-                    Err(Error::Corrupt(_)) => 0,
-                    counted => counted?,
-                };
+            let in_catalogue = match tree::count_range(&*self.nodes, Some(root), catalogue.start, Some(catalogue.end)) {
+                // Damage on the way is found again below, and told where it is.
+                Err(Error::Corrupt(_)) => 0,
+                counted => counted?,
+            };
+            let report = &mut visitor.report;
+            report.entries = report.entries.saturating_add(root.entries);
+            report.catalogue_entries = report.catalogue_entries.saturating_add(in_catalogue);
             let mode = if kind == TreeKind::Base { MergeMode::DropTombstones } else { MergeMode::KeepTombstones };
             let mut walk = Walk::new(Some(root), mode);
             while walk.step(&super::nodes::Uncached(&self.nodes, kind), &mut visitor, self.options.step_entries)? {

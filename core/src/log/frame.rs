@@ -120,7 +120,7 @@ impl FrameHeader {
         let kind = Kind::from_code((word >> 24) & 0x7f)?;
         let last = word & LAST != 0;
         let body_len = word & 0x00ff_ffff;
-        let (sequence, durable, checkpoint) = (reader.u64()?, reader.u64()?, reader.u64()?);
+        let (sequence, durable, checkpoint) = (reader.counter()?, reader.counter()?, reader.counter()?);
         let shape = match kind {
             Kind::Commit | Kind::CommitContinued => body_len as usize <= BODY_BYTES_MAX,
             Kind::Mark => body_len == 0 && !last,
@@ -193,7 +193,7 @@ impl Link {
 
     pub(super) fn decode(body: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(body);
-        Some(Self { region: reader.u32()?, generation: reader.u64()? })
+        Some(Self { region: reader.u32()?, generation: reader.counter()? })
     }
 }
 

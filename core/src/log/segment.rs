@@ -210,9 +210,9 @@ impl SegmentHeader {
         }
         let header = Self {
             database_id: reader.bytes16()?,
-            generation: reader.u64()?,
+            generation: reader.counter()?,
             incarnation: reader.u64()?,
-            sequence: reader.u64()?,
+            sequence: reader.counter()?,
             previous: reader.u32()?,
             region: reader.u32()?,
             segment_bytes: reader.u32()?,

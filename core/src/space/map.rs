@@ -79,7 +79,8 @@ impl SpaceMap {
 
     /// The map as persisted: `used` is the concatenation of its pages, cut to the file's sectors.
     pub(crate) fn from_counts(used: Vec<u8>, limit_bytes: u64) -> Result<Self> {
-        if used.iter().any(|&count| count > FULL) || used.iter().take(RESERVED_SECTORS as usize).any(|&c| c != FULL) {
+        let reserved = used.get(..RESERVED_SECTORS as usize);
+        if used.iter().any(|&count| count > FULL) || reserved.is_none_or(|counts| counts.iter().any(|&c| c != FULL)) {
             return Err(Error::corrupt(FileId::Data, 0, "the space map holds impossible counts"));
         }
         let mut map = Self { limit_sectors: limit_bytes / SECTOR_BYTES, ..Self::new(limit_bytes) };
@@ -232,6 +233,19 @@ impl SpaceMap {
             }
         }
         self.drop_free_tail();
+    }
+
+    /// An extent is about to wait for reuse: notes it when it is not in use, as [`release`](Self::release) does later.
+    pub(crate) fn expect_in_use(&mut self, extent: Extent) {
+        let grains = extent.grains();
+        let sectors = grains.start / GRAINS_PER_SECTOR..grains.end.div_ceil(GRAINS_PER_SECTOR);
+        let may_be = extent.offset.is_multiple_of(GRAIN_BYTES)
+            && sectors.start >= RESERVED_SECTORS
+            && sectors.end <= self.sectors()
+            && sectors.into_iter().all(|sector| self.sector_used(sector) > 0);
+        if !may_be {
+            self.released_twice.get_or_insert(extent);
+        }
     }
 
     /// An error once something was given back that was not in use: the file lists what a tree still refers to as free, so
@@ -394,6 +408,7 @@ impl SpaceMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     #[test]
     fn what_is_given_back_twice_is_an_error_that_stays() {
@@ -479,6 +494,14 @@ mod tests {
             assert_eq!(map.used_bytes(), before);
             map.require_consistent().unwrap_err();
         }
+    }
+
+    #[test]
+    fn a_map_without_the_superblocks_is_refused() {
+        for counts in [vec![], vec![FULL], vec![FULL, 0], vec![FULL, FULL, FULL + 1]] {
+            SpaceMap::from_counts(counts, 1 << 30).unwrap_err();
+        }
+        assert_eq!(SpaceMap::from_counts(vec![FULL, FULL, 3, 0], 1 << 30).unwrap().sectors(), 3);
     }
 
     #[test]

@@ -190,8 +190,8 @@ impl Superblock {
             features,
             incarnation: reader.u64()?,
             parent: (reader.u64()?, reader.u64()?),
-            checkpoint: reader.u64()?,
-            sequence: reader.u64()?,
+            checkpoint: reader.counter()?,
+            sequence: reader.counter()?,
             created_ms: reader.u64()?,
             clean: reader.u64()? != 0,
             record: {
