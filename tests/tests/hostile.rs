@@ -16,8 +16,8 @@ use lightning_db_tests::random::Random;
 static ALLOCATOR: Counting = Counting;
 
 /// Mutations of the corpus of one target.
-const MUTATIONS_OF_BYTES: u64 = 20_000;
-const MUTATIONS_OF_FILES: u64 = 600;
+const MUTATIONS_OF_BYTES: u64 = 40_000;
+const MUTATIONS_OF_FILES: u64 = 1_200;
 
 #[test]
 fn decoders_hold_against_the_corpus_and_mutations_of_it() {
