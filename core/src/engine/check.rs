@@ -119,7 +119,7 @@ impl Visitor<'_> {
     fn read_values(&mut self) -> Result<()> {
         while let Some(&value) = self.values.last() {
             // Read once, however many refer to it; a read that is repeated was not counted.
-            let counted = core::mem::replace(&mut self.counted, Some(value)) == Some(value);
+            let counted = self.counted.replace(value) == Some(value);
             if counted || self.extent(extent_of(&value)) {
                 self.read_value(value)?;
             }
