@@ -9,6 +9,7 @@ mod demo;
 mod process;
 mod setup;
 mod sim;
+mod soak;
 mod test;
 mod workspace;
 
@@ -38,6 +39,8 @@ enum Command {
     Sim(sim::Arguments),
     /// Bring trouble to the disk, the memory, the clock, the permissions and the data of a running database
     Chaos(chaos::Arguments),
+    /// Load a database evenly for a long time, and look whether anything grows
+    Soak(soak::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
     };
     match outcome {
         Ok(code) => code,
