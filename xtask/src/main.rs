@@ -10,6 +10,7 @@ mod fuzz;
 mod process;
 mod setup;
 mod sim;
+mod soak;
 mod test;
 mod workspace;
 
@@ -41,6 +42,8 @@ enum Command {
     Chaos(chaos::Arguments),
     /// Search for bytes that break a decoder, or the whole engine
     Fuzz(fuzz::Arguments),
+    /// Load a database evenly for a long time, and look whether anything grows
+    Soak(soak::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
     };
     match outcome {
         Ok(code) => code,
