@@ -4,6 +4,7 @@
 
 #[cfg(feature = "peer-bench")]
 pub mod bench;
+pub mod history;
 pub mod paging;
 pub mod random;
 pub mod sim;

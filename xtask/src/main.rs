@@ -5,6 +5,7 @@
 
 mod bench;
 mod demo;
+mod histories;
 mod process;
 mod setup;
 mod sim;
@@ -35,6 +36,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Run the simulation of storage faults
     Sim(sim::Arguments),
+    /// Run concurrent transactions and look for isolation anomalies in their histories
+    Histories(histories::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Histories(arguments) => histories::run(&arguments),
     };
     match outcome {
         Ok(code) => code,
