@@ -58,7 +58,7 @@ fn a_store_without_flaws_is_accepted() {
 
 /// Some seed convicts the store at this level; some history shows the anomaly that the flaw is.
 fn convicted(flaw: Flaw, level: Isolation, shown: Option<Anomaly>) {
-    let seeds = || 0..200u64;
+    let seeds = || 0..3000u64;
     let convicted = seeds().find(|seed| check(&mut Flawed::new(flaw), *seed, level).is_err());
     assert!(convicted.is_some(), "{flaw:?} is not convicted at {level:?}");
     if let Some(anomaly) = shown {

@@ -330,7 +330,8 @@ impl Interactive for Running {
     fn commit(&mut self, _relaxed: bool) -> Answer<Progress> {
         self.done = true;
         self.forget_dirt();
-        let conflicts = self.conflicts();
+        // Whoever only reads is as old as its snapshot.
+        let conflicts = !self.changes.is_empty() && self.conflicts();
         if !conflicts || self.flaw == Flaw::AbortsApplied {
             self.apply(!conflicts);
         }
