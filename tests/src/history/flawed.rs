@@ -8,7 +8,7 @@ use std::rc::Rc;
 use lightning_db::Isolation;
 
 use super::history::Key;
-use super::store::{Answer, Interactive, Operations, Progress, Stop, Store, Walk};
+use super::store::{Answer, Interactive, Operations, Progress, Single, Stop, Store, Walk};
 use crate::random::Random;
 
 /// What is wrong with the store.
@@ -145,6 +145,17 @@ impl Flawed {
 impl Store for Flawed {
     fn begin(&self, level: Isolation) -> Box<dyn Interactive> {
         Box::new(self.start(level))
+    }
+
+    fn snapshot(&self) -> Box<dyn Interactive> {
+        Box::new(self.start(Isolation::Snapshot))
+    }
+
+    fn single(&self, write: Single<'_>) -> Answer<Progress> {
+        self.exclusive(&mut |operations| match write {
+            Single::Put(key, value) => operations.put(key, value),
+            Single::DeleteRange(from, to) => operations.delete_range(from, to),
+        })
     }
 
     fn exclusive(&self, body: &mut dyn FnMut(&mut dyn Operations) -> Answer<()>) -> Answer<Progress> {

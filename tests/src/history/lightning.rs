@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use lightning_db::env::{FixedClock, SeededEntropy, Storage};
 use lightning_db::{
-    Database, Durability, Environment, Error, Isolation, Options, Savepoint, Table, Transaction, WriteTransaction,
+    Cursor, Database, Durability, Environment, Error, Isolation, Options, Range, ReadTable, Savepoint, Snapshot, Table,
+    Transaction, WriteTransaction,
 };
 
 use super::history::Key;
-use super::store::{Answer, Interactive, Operations, Progress, Stop, Store, Walk};
+use super::store::{Answer, Interactive, Operations, Progress, Single, Stop, Store, Walk};
 use crate::paging::PagingStorage;
 use crate::random::Random;
 use crate::sim_disk::SimDisk;
@@ -134,6 +135,21 @@ impl Store for Lightning {
         Box::new(Begun { open: Rc::new(open.clone()), transaction, body })
     }
 
+    fn snapshot(&self) -> Box<dyn Interactive> {
+        let Some(open) = &self.open else { unreachable!("nothing begins while the database is down") };
+        Box::new(Frozen { snapshot: open.database.snapshot(), base: self.base })
+    }
+
+    fn single(&self, write: Single<'_>) -> Answer<Progress> {
+        let database = &self.up()?.database;
+        let before = database.stats().commits;
+        let result = database.table(TABLE).and_then(|table| match write {
+            Single::Put(key, value) => table.put(key, value),
+            Single::DeleteRange(from, to) => table.delete_range(from..to),
+        });
+        progress(result, database.stats().commits > before)
+    }
+
     fn exclusive(&self, body: &mut dyn FnMut(&mut dyn Operations) -> Answer<()>) -> Answer<Progress> {
         let open = self.up()?;
         let before = open.database.stats().commits;
@@ -157,9 +173,10 @@ impl Store for Lightning {
 
     fn idle(&self, random: &mut Random) -> Answer<()> {
         let open = self.up()?;
-        match random.below(16) {
-            0 => finish(open.database.checkpoint()),
-            1..=8 => {
+        match random.below(64) {
+            0 => finish(open.database.compact()),
+            1..=3 => finish(open.database.checkpoint()),
+            4..=35 => {
                 open.complete();
                 Ok(())
             }
@@ -224,6 +241,64 @@ impl Inside<'_> {
     }
 }
 
+/// A snapshot.
+struct Frozen {
+    snapshot: Snapshot,
+    base: u64,
+}
+
+impl Frozen {
+    fn table(&self) -> Answer<ReadTable<'_, Key, &'static [u8]>> {
+        self.snapshot.table(TABLE).map_err(stop)
+    }
+}
+
+fn frozen<T>() -> Answer<T> {
+    Err(Stop::Failed("a snapshot takes no writes".into()))
+}
+
+impl Operations for Frozen {
+    fn get(&mut self, key: Key) -> Answer<Option<Vec<u8>>> {
+        let table = self.table()?;
+        if key % 2 == 0 {
+            return Ok(table.get(key).map_err(stop)?.map(|found| found.to_vec()));
+        }
+        let found = table.get_many(&[key - 1, key, key + 1]).map_err(stop)?;
+        Ok(found.into_iter().nth(1).flatten().map(|found| found.to_vec()))
+    }
+    fn put(&mut self, _key: Key, _value: &[u8]) -> Answer<()> {
+        frozen()
+    }
+    fn delete(&mut self, _key: Key) -> Answer<bool> {
+        frozen()
+    }
+    fn delete_range(&mut self, _from: Key, _to: Key) -> Answer<()> {
+        frozen()
+    }
+    fn scan(&mut self, from: Key, to: Key, walk: Walk) -> Answer<Vec<(Key, Vec<u8>)>> {
+        let table = self.table()?;
+        let entries = match walk {
+            Walk::Cursor => table.cursor(from..to).and_then(roam),
+            _ => table.range(from..to).and_then(|range| entries(range, walk)),
+        };
+        entries.map_err(stop)
+    }
+    fn count(&mut self, from: Key, to: Key) -> Answer<u64> {
+        self.table()?.count(from..to).map_err(stop)
+    }
+    fn savepoint(&mut self) {}
+    fn roll_back(&mut self) {}
+    fn sees(&self) -> u64 {
+        self.snapshot.sequence().saturating_sub(self.base)
+    }
+}
+
+impl Interactive for Frozen {
+    fn commit(&mut self, _relaxed: bool) -> Answer<Progress> {
+        Ok(Progress::Done)
+    }
+}
+
 /// The operations, the same for both.
 macro_rules! operations {
     ($type:ty) => {
@@ -248,7 +323,11 @@ macro_rules! operations {
             fn scan(&mut self, from: Key, to: Key, walk: Walk) -> Answer<Vec<(Key, Vec<u8>)>> {
                 let (tx, _) = self.inside();
                 let mut table = tx.table(TABLE).map_err(stop)?;
-                scan(&mut table, from, to, walk).map_err(stop)
+                let entries = match walk {
+                    Walk::Cursor => table.cursor(from..to).and_then(roam),
+                    _ => table.range(from..to).and_then(|range| entries(range, walk)),
+                };
+                entries.map_err(stop)
             }
             fn count(&mut self, from: Key, to: Key) -> Answer<u64> {
                 let (tx, _) = self.inside();
@@ -286,30 +365,23 @@ impl Inside<'_> {
     }
 }
 
-fn scan(
-    table: &mut lightning_db::WriteTable<'_, Key, &'static [u8]>,
-    from: Key,
-    to: Key,
-    walk: Walk,
-) -> Result<Vec<(Key, Vec<u8>)>, Error> {
-    match walk {
-        Walk::Forward => table.range(from..to)?.collect(),
-        Walk::Backward => {
-            let mut entries = table.range(from..to)?.rev().collect::<Result<Vec<_>, Error>>()?;
-            entries.reverse();
-            Ok(entries)
-        }
-        Walk::Cursor => {
-            let mut cursor = table.cursor(from..to)?;
-            let mut entries = Vec::new();
-            let mut next = cursor.first()?.map(|(key, value)| (key, value.to_vec()));
-            while let Some(entry) = next {
-                entries.push(entry);
-                next = cursor.next()?.map(|(key, value)| (key, value.to_vec()));
-            }
-            Ok(entries)
-        }
+fn entries(range: Range<Key, &'static [u8]>, walk: Walk) -> Result<Vec<(Key, Vec<u8>)>, Error> {
+    if walk == Walk::Forward {
+        return range.collect();
     }
+    let mut entries = range.rev().collect::<Result<Vec<_>, Error>>()?;
+    entries.reverse();
+    Ok(entries)
+}
+
+fn roam(mut cursor: Cursor<Key, &'static [u8]>) -> Result<Vec<(Key, Vec<u8>)>, Error> {
+    let mut entries = Vec::new();
+    let mut next = cursor.first()?.map(|(key, value)| (key, value.to_vec()));
+    while let Some(entry) = next {
+        entries.push(entry);
+        next = cursor.next()?.map(|(key, value)| (key, value.to_vec()));
+    }
+    Ok(entries)
 }
 
 impl Interactive for Begun {

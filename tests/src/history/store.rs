@@ -67,10 +67,23 @@ pub trait Interactive: Operations {
     fn commit(&mut self, relaxed: bool) -> Answer<Progress>;
 }
 
+/// A write with no transaction around it.
+#[derive(Clone, Copy, Debug)]
+pub enum Single<'a> {
+    /// Writes a value.
+    Put(Key, &'a [u8]),
+    /// Deletes all from the first key up to, not including, the second.
+    DeleteRange(Key, Key),
+}
+
 /// A store driven by one thread.
 pub trait Store {
     /// Begins a transaction.
     fn begin(&self, level: Isolation) -> Box<dyn Interactive>;
+    /// A frozen view, on which nothing is written.
+    fn snapshot(&self) -> Box<dyn Interactive>;
+    /// Writes once.
+    fn single(&self, write: Single<'_>) -> Answer<Progress>;
     /// Runs a transaction that nobody disturbs; it is undone when `body` gives an error.
     fn exclusive(&self, body: &mut dyn FnMut(&mut dyn Operations) -> Answer<()>) -> Answer<Progress>;
     /// Whether everything so far is durable: what exclusive transactions that wait are waiting for.

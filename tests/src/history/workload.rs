@@ -7,7 +7,7 @@ use super::history::{History, Key, Outcome, Transaction, Version};
 use super::ledger::Ledger;
 use super::lightning::Lightning;
 use super::record::{Changes, Recorder, Recording, history};
-use super::store::{Answer, Interactive, Operations, Progress, Stop, Store, Walk};
+use super::store::{Answer, Interactive, Operations, Progress, Single, Stop, Store, Walk};
 use crate::random::Random;
 
 /// How many histories had what.
@@ -122,19 +122,26 @@ struct Shape {
 
 enum Session {
     Resting,
-    Active {
-        transaction: Box<dyn Interactive>,
-        recording: Recording,
-        savepoints: Vec<Changes>,
-        left: u64,
-    },
-    /// Applied, to be acknowledged.
-    Waiting {
-        transaction: Option<Box<dyn Interactive>>,
-        recording: Recording,
-        installs: Vec<(Key, Version)>,
-        relaxed: bool,
-    },
+    Active(Active),
+    Waiting(Waiting),
+}
+
+struct Active {
+    transaction: Box<dyn Interactive>,
+    recording: Recording,
+    savepoints: Vec<Changes>,
+    /// Operations until it ends.
+    left: u64,
+    reads_only: bool,
+}
+
+/// Applied, to be acknowledged.
+struct Waiting {
+    /// Whom to ask; `None`: the store.
+    transaction: Option<Box<dyn Interactive>>,
+    recording: Recording,
+    installs: Vec<(Key, Version)>,
+    relaxed: bool,
 }
 
 impl Workload {
@@ -175,22 +182,19 @@ impl Workload {
                         break;
                     }
                 }
-                Session::Active { transaction, recording, savepoints, left: 0 } => {
-                    self.end(at, transaction, recording, savepoints)?;
-                }
-                Session::Active { mut transaction, mut recording, mut savepoints, left } => {
-                    match self.operate(transaction.as_mut(), &mut recording, &mut savepoints) {
+                Session::Active(active) if active.left == 0 => self.end(at, active)?,
+                Session::Active(mut active) => {
+                    let Active { transaction, recording, savepoints, reads_only, .. } = &mut active;
+                    match self.operate(transaction.as_mut(), recording, savepoints, *reads_only) {
                         Ok(()) => {
-                            let left = left - 1;
-                            self.sessions[at] = Session::Active { transaction, recording, savepoints, left };
+                            active.left -= 1;
+                            self.sessions[at] = Session::Active(active);
                         }
-                        Err(Stop::Refused) => self.recorded.push(recording.end_alone(Outcome::Aborted, None)),
+                        Err(Stop::Refused) => self.recorded.push(active.recording.end_alone(Outcome::Aborted, None)),
                         Err(failed) => return Err(failed),
                     }
                 }
-                Session::Waiting { transaction, recording, installs, relaxed } => {
-                    self.wait(store, at, transaction, recording, installs, relaxed)?;
-                }
+                Session::Waiting(waiting) => self.wait(store, at, waiting)?,
             }
         }
         self.audit(store)
@@ -199,16 +203,24 @@ impl Workload {
     fn begin(&mut self, store: &dyn Store, at: usize) -> Answer<()> {
         let mut recording = self.recorder.begin(at as u32);
         let left = self.random.between(1, self.shape.operations_max);
-        if !self.random.chance(1, 10) {
-            let transaction = store.begin(self.level);
-            self.sessions[at] = Session::Active { transaction, recording, savepoints: Vec::new(), left };
+        let choice = self.random.below(20);
+        if choice == 0 {
+            return self.single(store, at, recording);
+        }
+        if choice > 2 {
+            // Some look at a snapshot for long.
+            let reads_only = choice == 3;
+            let transaction = if reads_only { store.snapshot() } else { store.begin(self.level) };
+            let left = if reads_only { left * 4 } else { left };
+            let savepoints = Vec::new();
+            self.sessions[at] = Session::Active(Active { transaction, recording, savepoints, left, reads_only });
             return Ok(());
         }
         let mut ran = false;
         let progress = store.exclusive(&mut |operations| {
             ran = true;
             let mut savepoints = Vec::new();
-            (0..left).try_for_each(|_| self.operate(operations, &mut recording, &mut savepoints))
+            (0..left).try_for_each(|_| self.operate(operations, &mut recording, &mut savepoints, false))
         })?;
         match progress {
             Progress::NotYet if ran && recording.changes.is_empty() => {
@@ -223,16 +235,35 @@ impl Workload {
         Ok(())
     }
 
+    /// One write with no transaction around it.
+    fn single(&mut self, store: &dyn Store, at: usize, mut recording: Recording) -> Answer<()> {
+        let key = self.random.below(u64::from(self.shape.keys)) as Key;
+        let progress = if self.random.chance(1, 4) {
+            let to = key + 1 + self.random.skewed(u64::from(self.shape.keys)) as Key;
+            recording.delete_range(key, to);
+            store.single(Single::DeleteRange(key, to))?
+        } else {
+            let value = recording.write(key, self.random.skewed(self.shape.value_bytes_max) as usize);
+            store.single(Single::Put(key, &value))?
+        };
+        match progress {
+            Progress::NotYet => self.recorded.push(recording.end_alone(Outcome::Aborted, None)),
+            Progress::Done | Progress::Waiting => self.applied(at, progress, None, recording, false),
+        }
+        Ok(())
+    }
+
     fn operate(
         &mut self,
         operations: &mut dyn Operations,
         recording: &mut Recording,
         savepoints: &mut Vec<Changes>,
+        reads_only: bool,
     ) -> Answer<()> {
         let keys = self.shape.keys;
         let key = self.random.below(u64::from(keys)) as Key;
         let end = (key + 1 + self.random.skewed(u64::from(keys)) as Key).min(keys);
-        if self.random.chance(self.shape.reads, 16) {
+        if reads_only || self.random.chance(self.shape.reads, 16) {
             if self.random.chance(self.shape.ranges, 16) {
                 return self.look(operations, recording, key, end);
             }
@@ -288,26 +319,17 @@ impl Workload {
         recording.scanned(from, to, &found, Some((&self.ledger, operations.sees()))).map_err(Stop::Failed)
     }
 
-    fn end(
-        &mut self,
-        at: usize,
-        mut transaction: Box<dyn Interactive>,
-        recording: Recording,
-        savepoints: Vec<Changes>,
-    ) -> Answer<()> {
+    fn end(&mut self, at: usize, mut active: Active) -> Answer<()> {
         // After a power loss nothing is left of what did not wait, nor of whoever read it.
         let relaxed = self.random.chance(1, 4) && !(self.shape.power_loss && self.shape.crash_every > 0);
         if self.random.chance(1, 12) {
-            drop(transaction);
-            self.recorded.push(recording.end_alone(Outcome::Aborted, None));
+            self.recorded.push(active.recording.end_alone(Outcome::Aborted, None));
             return Ok(());
         }
-        match transaction.commit(relaxed) {
-            Ok(Progress::NotYet) => {
-                self.sessions[at] = Session::Active { transaction, recording, savepoints, left: 0 };
-            }
-            Ok(progress) => self.applied(at, progress, Some(transaction), recording, relaxed),
-            Err(Stop::Refused) => self.recorded.push(recording.end_alone(Outcome::Aborted, None)),
+        match active.transaction.commit(relaxed) {
+            Ok(Progress::NotYet) => self.sessions[at] = Session::Active(active),
+            Ok(progress) => self.applied(at, progress, Some(active.transaction), active.recording, relaxed),
+            Err(Stop::Refused) => self.recorded.push(active.recording.end_alone(Outcome::Aborted, None)),
             Err(failed) => return Err(failed),
         }
         Ok(())
@@ -330,28 +352,20 @@ impl Workload {
             let ended = Some(self.recorder.moment());
             self.recorded.push(recording.end(Outcome::Committed, ended, installs));
         } else {
-            self.sessions[at] = Session::Waiting { transaction, recording, installs, relaxed };
+            self.sessions[at] = Session::Waiting(Waiting { transaction, recording, installs, relaxed });
         }
     }
 
-    fn wait(
-        &mut self,
-        store: &dyn Store,
-        at: usize,
-        mut transaction: Option<Box<dyn Interactive>>,
-        recording: Recording,
-        installs: Vec<(Key, Version)>,
-        relaxed: bool,
-    ) -> Answer<()> {
-        let done = match &mut transaction {
-            Some(transaction) => transaction.commit(relaxed)? == Progress::Done,
+    fn wait(&mut self, store: &dyn Store, at: usize, mut waiting: Waiting) -> Answer<()> {
+        let done = match &mut waiting.transaction {
+            Some(transaction) => transaction.commit(waiting.relaxed)? == Progress::Done,
             None => store.settled()?,
         };
         if done {
             let ended = Some(self.recorder.moment());
-            self.recorded.push(recording.end(Outcome::Committed, ended, installs));
+            self.recorded.push(waiting.recording.end(Outcome::Committed, ended, waiting.installs));
         } else {
-            self.sessions[at] = Session::Waiting { transaction, recording, installs, relaxed };
+            self.sessions[at] = Session::Waiting(waiting);
         }
         Ok(())
     }
@@ -363,8 +377,8 @@ impl Workload {
         for session in &mut self.sessions {
             match std::mem::replace(session, Session::Resting) {
                 Session::Resting => {}
-                Session::Active { recording, .. } => self.recorded.push(recording.end_alone(Outcome::Aborted, None)),
-                Session::Waiting { recording, installs, .. } => waiting.push((recording, installs)),
+                Session::Active(active) => self.recorded.push(active.recording.end_alone(Outcome::Aborted, None)),
+                Session::Waiting(applied) => waiting.push((applied.recording, applied.installs)),
             }
         }
         let left = store.crash(self.shape.power_loss.then(|| self.random.bits()))?;
