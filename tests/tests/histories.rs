@@ -3,13 +3,18 @@
 //!
 //! `cargo xtask histories` runs as many as one likes; here are always the same seeds, for some seconds.
 
-use lightning_db::Isolation;
+use std::sync::Arc;
+
 use lightning_db::Isolation::{ReadCommitted, Serializable, Snapshot};
+use lightning_db::env::{FixedClock, SeededEntropy, Storage};
+use lightning_db::{Database, Environment, Error, Isolation, Options, Table};
 use lightning_db_tests::history::anomalies::Anomaly::{self, *};
 use lightning_db_tests::history::anomalies::{ANOMALIES, find};
 use lightning_db_tests::history::flawed::{Flaw, Flawed};
 use lightning_db_tests::history::threads::Threads;
 use lightning_db_tests::history::workload::{Counts, check, check_seed, run};
+use lightning_db_tests::paging::PagingStorage;
+use lightning_db_tests::sim_disk::SimDisk;
 
 fn engine(level: Isolation) -> Counts {
     let mut sum = Counts::default();
@@ -111,4 +116,49 @@ fn threads_on_a_file_have_no_anomaly_that_their_level_proscribes() {
         }
         threads.check_locking(seed, 60).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     }
+}
+
+#[test]
+fn who_only_read_is_acknowledged_when_what_it_saw_is_durable() {
+    const ROWS: Table<u32, u32> = Table::new("rows");
+    let pager = Arc::new(PagingStorage::new(SimDisk::new(1), 1, (0, 1)).with_pending_syncs());
+    let env = Environment { clock: Arc::new(FixedClock(1)), entropy: Arc::new(SeededEntropy::new(1)) };
+    let mut options = Options::default();
+    options.background_thread = false;
+    let db = Database::open_storage(Arc::clone(&pager) as Arc<dyn Storage>, env, options).unwrap();
+    let complete = || {
+        if let Some((ticket, _)) = pager.complete_sync() {
+            db.complete_sync(ticket, Ok(()));
+        }
+    };
+    // Opening has a barrier of its own.
+    while db.stats().commits == 0 {
+        db.transaction(|tx| tx.table(ROWS)?.put(1, 1)).unwrap_err();
+        complete();
+    }
+    let settle = || {
+        while db.sync().is_err() {
+            complete();
+        }
+    };
+    settle();
+    let mut locking = db.begin(Isolation::ReadCommitted);
+    let mut writing = db.begin(Isolation::ReadCommitted);
+    writing.table(ROWS).unwrap().put(1, 2).unwrap();
+    assert!(matches!(writing.commit(), Err(Error::Pending(_))));
+    // Nobody who asks is told of it, but for the next writers: and they not before it is durable.
+    assert_eq!(db.table(ROWS).unwrap().get(1).unwrap(), Some(1));
+    let mut seen = 0;
+    let closure = db.transaction(|tx| {
+        seen = tx.table(ROWS)?.get(1)?.map_or(Ok(0), |value| value.value())?;
+        Ok(())
+    });
+    assert_eq!(seen, 2);
+    assert!(matches!(closure, Err(Error::Pending(_))));
+    assert_eq!(locking.table(ROWS).unwrap().get_for_update(1).unwrap().unwrap().value().unwrap(), 2);
+    assert!(matches!(locking.commit(), Err(Error::Pending(_))));
+    settle();
+    locking.commit().unwrap();
+    writing.commit().unwrap();
+    assert_eq!(db.table(ROWS).unwrap().get(1).unwrap(), Some(2));
 }

@@ -1,23 +1,16 @@
 //! The engine on a simulated disk, without threads, with barriers that complete later: commits wait between being applied
 //! and being visible, as with group commit.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use lightning_db::env::{FixedClock, SeededEntropy, Storage};
-use lightning_db::{
-    Cursor, Database, Durability, Environment, Error, Isolation, Options, Range, ReadTable, Savepoint, Snapshot, Table,
-    Transaction, WriteTransaction,
-};
+use lightning_db::{Database, Environment, Error, Isolation, Options};
 
-use super::history::Key;
-use super::store::{Answer, Interactive, Operations, Progress, Single, Stop, Store, Walk};
+use super::operations::{Frozen, Running, TABLE, progress, stop};
+use super::store::{Answer, Interactive, Operations, Progress, Single, Stop, Store};
 use crate::paging::PagingStorage;
 use crate::random::Random;
 use crate::sim_disk::SimDisk;
-
-/// The table of all histories.
-pub const TABLE: Table<'static, Key, &'static [u8]> = Table::new("histories");
 
 /// A database under simulation.
 #[derive(Debug)]
@@ -119,20 +112,10 @@ fn finish(result: Result<(), Error>) -> Answer<()> {
     done(result).map(|_| ())
 }
 
-/// An error as the workload sees it.
-pub fn stop(error: Error) -> Stop {
-    match error {
-        Error::Conflict { .. } | Error::TransactionTooOld | Error::Deadlock { .. } => Stop::Refused,
-        error => Stop::Failed(error.to_string()),
-    }
-}
-
 impl Store for Lightning {
     fn begin(&self, level: Isolation) -> Box<dyn Interactive> {
         let Some(open) = &self.open else { unreachable!("nothing begins while the database is down") };
-        let transaction = open.database.begin(level);
-        let body = Body { savepoints: Vec::new(), base: self.base };
-        Box::new(Begun { open: Rc::new(open.clone()), transaction, body })
+        Box::new(Running::begin(&open.database, level, self.base))
     }
 
     fn snapshot(&self) -> Box<dyn Interactive> {
@@ -155,8 +138,7 @@ impl Store for Lightning {
         let before = open.database.stats().commits;
         let mut stopped = None;
         let result = open.database.transaction(|tx| {
-            let mut operations = Inside { tx, body: Body { savepoints: Vec::new(), base: self.base } };
-            body(&mut operations).map_err(|stop| {
+            body(&mut Running::new(tx, self.base)).map_err(|stop| {
                 stopped = Some(stop);
                 Error::Closed
             })
@@ -193,202 +175,5 @@ impl Store for Lightning {
         }
         self.open()?;
         Ok(self.commits(self.up()?.database.snapshot().sequence()))
-    }
-}
-
-fn progress(result: Result<(), Error>, applied: bool) -> Answer<Progress> {
-    match result {
-        Ok(()) => Ok(Progress::Done),
-        Err(Error::Pending(_)) if applied => Ok(Progress::Waiting),
-        Err(Error::Pending(_)) => Ok(Progress::NotYet),
-        Err(error) => Err(stop(error)),
-    }
-}
-
-struct Begun {
-    open: Rc<Open>,
-    transaction: Transaction,
-    body: Body,
-}
-
-/// A transaction given to a closure.
-pub struct Inside<'a> {
-    tx: &'a mut WriteTransaction,
-    body: Body,
-}
-
-impl<'a> Inside<'a> {
-    /// The operations on a transaction.
-    pub fn new(tx: &'a mut WriteTransaction) -> Self {
-        Self { tx, body: Body { savepoints: Vec::new(), base: 0 } }
-    }
-}
-
-struct Body {
-    savepoints: Vec<Savepoint>,
-    base: u64,
-}
-
-impl Begun {
-    fn inside(&mut self) -> (&mut WriteTransaction, &mut Body) {
-        (&mut self.transaction, &mut self.body)
-    }
-}
-
-impl Inside<'_> {
-    fn inside(&mut self) -> (&mut WriteTransaction, &mut Body) {
-        (self.tx, &mut self.body)
-    }
-}
-
-/// A snapshot.
-struct Frozen {
-    snapshot: Snapshot,
-    base: u64,
-}
-
-impl Frozen {
-    fn table(&self) -> Answer<ReadTable<'_, Key, &'static [u8]>> {
-        self.snapshot.table(TABLE).map_err(stop)
-    }
-}
-
-fn frozen<T>() -> Answer<T> {
-    Err(Stop::Failed("a snapshot takes no writes".into()))
-}
-
-impl Operations for Frozen {
-    fn get(&mut self, key: Key) -> Answer<Option<Vec<u8>>> {
-        let table = self.table()?;
-        if key % 2 == 0 {
-            return Ok(table.get(key).map_err(stop)?.map(|found| found.to_vec()));
-        }
-        let found = table.get_many(&[key - 1, key, key + 1]).map_err(stop)?;
-        Ok(found.into_iter().nth(1).flatten().map(|found| found.to_vec()))
-    }
-    fn put(&mut self, _key: Key, _value: &[u8]) -> Answer<()> {
-        frozen()
-    }
-    fn delete(&mut self, _key: Key) -> Answer<bool> {
-        frozen()
-    }
-    fn delete_range(&mut self, _from: Key, _to: Key) -> Answer<()> {
-        frozen()
-    }
-    fn scan(&mut self, from: Key, to: Key, walk: Walk) -> Answer<Vec<(Key, Vec<u8>)>> {
-        let table = self.table()?;
-        let entries = match walk {
-            Walk::Cursor => table.cursor(from..to).and_then(roam),
-            _ => table.range(from..to).and_then(|range| entries(range, walk)),
-        };
-        entries.map_err(stop)
-    }
-    fn count(&mut self, from: Key, to: Key) -> Answer<u64> {
-        self.table()?.count(from..to).map_err(stop)
-    }
-    fn savepoint(&mut self) {}
-    fn roll_back(&mut self) {}
-    fn sees(&self) -> u64 {
-        self.snapshot.sequence().saturating_sub(self.base)
-    }
-}
-
-impl Interactive for Frozen {
-    fn commit(&mut self, _relaxed: bool) -> Answer<Progress> {
-        Ok(Progress::Done)
-    }
-}
-
-/// The operations, the same for both.
-macro_rules! operations {
-    ($type:ty) => {
-        impl Operations for $type {
-            fn get(&mut self, key: Key) -> Answer<Option<Vec<u8>>> {
-                let (tx, _) = self.inside();
-                let mut table = tx.table(TABLE).map_err(stop)?;
-                Ok(table.get(key).map_err(stop)?.map(|found| found.to_vec()))
-            }
-            fn put(&mut self, key: Key, value: &[u8]) -> Answer<()> {
-                let (tx, _) = self.inside();
-                tx.table(TABLE).and_then(|mut table| table.put(key, value)).map_err(stop)
-            }
-            fn delete(&mut self, key: Key) -> Answer<bool> {
-                let (tx, _) = self.inside();
-                tx.table(TABLE).and_then(|mut table| table.delete(key)).map_err(stop)
-            }
-            fn delete_range(&mut self, from: Key, to: Key) -> Answer<()> {
-                let (tx, _) = self.inside();
-                tx.table(TABLE).and_then(|mut table| table.delete_range(from..to)).map_err(stop)
-            }
-            fn scan(&mut self, from: Key, to: Key, walk: Walk) -> Answer<Vec<(Key, Vec<u8>)>> {
-                let (tx, _) = self.inside();
-                let mut table = tx.table(TABLE).map_err(stop)?;
-                let entries = match walk {
-                    Walk::Cursor => table.cursor(from..to).and_then(roam),
-                    _ => table.range(from..to).and_then(|range| entries(range, walk)),
-                };
-                entries.map_err(stop)
-            }
-            fn count(&mut self, from: Key, to: Key) -> Answer<u64> {
-                let (tx, _) = self.inside();
-                tx.table(TABLE).and_then(|mut table| table.count(from..to)).map_err(stop)
-            }
-            fn savepoint(&mut self) {
-                let (tx, body) = self.inside();
-                body.savepoints.push(tx.savepoint());
-            }
-            fn roll_back(&mut self) {
-                let (tx, body) = self.inside();
-                if let Some(savepoint) = body.savepoints.pop() {
-                    tx.rollback_to(&savepoint);
-                }
-            }
-            fn sees(&self) -> u64 {
-                self.sequence().saturating_sub(self.body.base)
-            }
-        }
-    };
-}
-
-operations!(Begun);
-operations!(Inside<'_>);
-
-impl Begun {
-    fn sequence(&self) -> u64 {
-        self.transaction.sequence()
-    }
-}
-
-impl Inside<'_> {
-    fn sequence(&self) -> u64 {
-        self.tx.sequence()
-    }
-}
-
-fn entries(range: Range<Key, &'static [u8]>, walk: Walk) -> Result<Vec<(Key, Vec<u8>)>, Error> {
-    if walk == Walk::Forward {
-        return range.collect();
-    }
-    let mut entries = range.rev().collect::<Result<Vec<_>, Error>>()?;
-    entries.reverse();
-    Ok(entries)
-}
-
-fn roam(mut cursor: Cursor<Key, &'static [u8]>) -> Result<Vec<(Key, Vec<u8>)>, Error> {
-    let mut entries = Vec::new();
-    let mut next = cursor.first()?.map(|(key, value)| (key, value.to_vec()));
-    while let Some(entry) = next {
-        entries.push(entry);
-        next = cursor.next()?.map(|(key, value)| (key, value.to_vec()));
-    }
-    Ok(entries)
-}
-
-impl Interactive for Begun {
-    fn commit(&mut self, relaxed: bool) -> Answer<Progress> {
-        let durability = if relaxed { Durability::Relaxed } else { Durability::Sync };
-        let before = self.open.database.stats().commits;
-        let result = self.transaction.commit_with(durability);
-        progress(result, self.open.database.stats().commits > before)
     }
 }

@@ -19,6 +19,7 @@ pub mod graph;
 pub mod history;
 pub mod ledger;
 pub mod lightning;
+pub mod operations;
 pub mod record;
 pub mod store;
 pub mod threads;

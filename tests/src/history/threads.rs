@@ -10,7 +10,7 @@ use lightning_db::{Database, Durability, Error, Isolation, Options};
 
 use super::anomalies::{find, violation};
 use super::history::{History, Key, Outcome, Transaction};
-use super::lightning::{Inside, TABLE, stop};
+use super::operations::{Running, TABLE, stop};
 use super::record::{Recorder, Recording, history};
 use super::store::{Answer, Operations, Stop, Walk};
 use super::workload::Counts;
@@ -108,7 +108,7 @@ impl Threads {
         let mut recording = recorder.begin(u32::MAX);
         let mut tx = self.database.begin(Isolation::Serializable);
         let found =
-            Inside::new(&mut tx).scan(first, first + KEYS, Walk::Forward).map_err(|stop| format!("{stop:?}"))?;
+            Running::new(&mut *tx, 0).scan(first, first + KEYS, Walk::Forward).map_err(|stop| format!("{stop:?}"))?;
         recording.scanned(first, first + KEYS, &found, None)?;
         tx.commit().map_err(|error| error.to_string())?;
         Ok(recording.end_alone(Outcome::Committed, Some(recorder.moment())))
@@ -221,16 +221,16 @@ impl Client<'_> {
                 self.look(tx, recording, key, &mut random)?;
                 continue;
             }
-            let value = if locking {
+            let value = if locking || random.chance(1, 8) {
                 let mut table = tx.table(TABLE).map_err(stop)?;
                 table.get_for_update(key).map_err(stop)?.map(|found| found.to_vec())
             } else {
-                Inside::new(tx).get(key)?
+                Running::new(&mut *tx, 0).get(key)?
             };
             recording.read(key, value.as_deref(), None).map_err(Stop::Failed)?;
             if writes && random.chance(2, 3) {
                 let value = recording.write(key, random.skewed(300) as usize);
-                Inside::new(tx).put(key, &value)?;
+                Running::new(&mut *tx, 0).put(key, &value)?;
             }
             if random.chance(1, 4) {
                 std::thread::yield_now();
@@ -248,8 +248,8 @@ impl Client<'_> {
     ) -> Answer<()> {
         let to = (from + 1 + random.below(8) as Key).min(self.first + KEYS);
         let walk = [Walk::Forward, Walk::Backward, Walk::Cursor][random.index(3)];
-        let counted = random.chance(1, 2).then(|| Inside::new(tx).count(from, to)).transpose()?;
-        let found = Inside::new(tx).scan(from, to, walk)?;
+        let counted = random.chance(1, 2).then(|| Running::new(&mut *tx, 0).count(from, to)).transpose()?;
+        let found = Running::new(&mut *tx, 0).scan(from, to, walk)?;
         if let Some(count) = counted
             && self.level != Isolation::ReadCommitted
             && count != found.len() as u64
