@@ -4,6 +4,7 @@
 //! so none of them depends on what was installed by hand.
 
 mod bench;
+mod chaos;
 mod demo;
 mod histories;
 mod process;
@@ -38,6 +39,8 @@ enum Command {
     Sim(sim::Arguments),
     /// Run concurrent transactions and look for isolation anomalies in their histories
     Histories(histories::Arguments),
+    /// Bring trouble to the disk, the memory, the clock, the permissions and the data of a running database
+    Chaos(chaos::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Histories(arguments) => histories::run(&arguments),
+        Command::Chaos(arguments) => chaos::run(&arguments),
     };
     match outcome {
         Ok(code) => code,

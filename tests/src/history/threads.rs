@@ -143,7 +143,11 @@ impl Client<'_> {
     }
 
     fn durability(&mut self) -> Durability {
-        if self.random.chance(1, 2) { Durability::Relaxed } else { Durability::Sync }
+        match self.random.below(4) {
+            0 => Durability::Sync,
+            1 => Durability::Periodic { interval_ms: 1 },
+            _ => Durability::Relaxed,
+        }
     }
 
     fn transaction(&mut self, manner: Manner, recorded: &mut Vec<(u32, Transaction)>) -> Answer<()> {
