@@ -109,11 +109,12 @@ impl Engine {
         if wait {
             writer.must_sync = sequence;
         }
-        let due = matches!(durability, Durability::Periodic { interval_ms } if self.sync_within(interval_ms));
-        let appended = Appended { sequence, wait: waits, due };
         self.note_log_room(&writer);
         self.freeze_if_full(&mut writer);
-        Ok(appended)
+        // Whoever begins a sync takes this lock after the one that says what is due.
+        drop(writer);
+        let due = matches!(durability, Durability::Periodic { interval_ms } if self.sync_within(interval_ms));
+        Ok(Appended { sequence, wait: waits, due })
     }
 
     /// Applies to the visible state itself when nothing is waiting for a sync and this commit need not wait, else to the
@@ -202,7 +203,7 @@ impl Engine {
                 let head = self.head_of(&writer);
                 state.target = writer.appended;
                 state.started_ns = self.env.clock.monotonic_ns();
-                // Periodic commits set it under the writer lock: what is due later is not in this target.
+                // Periodic commits set it after they have been appended: what is not in this target is due later.
                 state.due_ns = None;
                 writer.syncing = Some(head);
             }
@@ -234,7 +235,7 @@ impl Engine {
         }
     }
 
-    /// A periodic commit was appended, and the writer lock is held. Whether none was due before.
+    /// A periodic commit was appended. Whether none was due before.
     fn sync_within(&self, interval_ms: u32) -> bool {
         let due_ns = self.env.clock.monotonic_ns().saturating_add(u64::from(interval_ms) * 1_000_000);
         let mut state = self.durable.state.lock();
