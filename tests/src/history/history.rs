@@ -154,10 +154,10 @@ impl Transaction {
         for event in &self.events {
             match event {
                 Event::Read { key: at, seen } if *at == key => read = Some(*seen),
-                Event::Scanned { from, to, found, except } if (*from..*to).contains(&key) => {
-                    if !except.iter().any(|(from, to)| (*from..*to).contains(&key)) {
-                        read = Some(found.iter().find(|(at, _)| *at == key).map(|(_, version)| *version));
-                    }
+                Event::Scanned { from, to, found, except }
+                    if (*from..*to).contains(&key) && !except.iter().any(|(from, to)| (*from..*to).contains(&key)) =>
+                {
+                    read = Some(found.iter().find(|(at, _)| *at == key).map(|(_, version)| *version));
                 }
                 Event::Wrote { key: at, .. } if *at == key => return read,
                 _ => {}

@@ -117,7 +117,7 @@ fn frozen<T>() -> Answer<T> {
 impl Operations for Frozen {
     fn get(&mut self, key: Key) -> Answer<Option<Vec<u8>>> {
         let table = self.table()?;
-        if key % 2 == 0 {
+        if key.is_multiple_of(2) {
             return Ok(table.get(key).map_err(stop)?.map(|found| found.to_vec()));
         }
         let found = table.get_many(&[key - 1, key, key + 1]).map_err(stop)?;

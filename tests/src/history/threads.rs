@@ -185,7 +185,7 @@ impl Client<'_> {
                 let mut recording = self.recorder.begin(self.session);
                 let mut tx = self.database.begin(self.level);
                 let body = self.body(&mut tx, &mut recording, seed, manner == Manner::Locking);
-                if body.is_err() || seed % 16 == 0 {
+                if body.is_err() || seed.is_multiple_of(16) {
                     drop(tx);
                     recorded.push(recording.end_alone(Outcome::Aborted, None));
                     return body;
