@@ -10,6 +10,7 @@ mod histories;
 mod process;
 mod setup;
 mod sim;
+mod soak;
 mod test;
 mod workspace;
 
@@ -41,6 +42,8 @@ enum Command {
     Histories(histories::Arguments),
     /// Bring trouble to the disk, the memory, the clock, the permissions and the data of a running database
     Chaos(chaos::Arguments),
+    /// Load a database evenly for a long time, and look whether anything grows
+    Soak(soak::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Histories(arguments) => histories::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
     };
     match outcome {
         Ok(code) => code,
