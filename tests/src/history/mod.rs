@@ -9,7 +9,8 @@
 //! The checker takes time linear in the history, but for looking for the shortest example of what it found.
 //!
 //! **Architecture invariant:** the checker believes nothing the engine says about itself. What commits the engine says a
-//! transaction saw only tells which of several deletions of one key was meant by "nothing there".
+//! transaction saw tells only which of several deletions of one key was meant by "nothing there", and which keys a count
+//! was of.
 
 pub mod anomalies;
 pub mod cycles;
