@@ -283,13 +283,12 @@ impl Database {
             let sequence = tx.version.sequence;
             return Ok((sequence > engine.version().sequence).then_some(Appended { sequence, wait: true, due: false }));
         }
-        if !tx.values.is_empty() {
-            // A commit's values are durable before the frame that refers to them.
-            engine.sync_values()?;
-        }
+        // A commit's values are durable before the frame that refers to them, or the frame says that they may not be.
+        let values_unsynced = !tx.values.is_empty() && !engine.sync_values()?;
         let appended = engine.append(
             buffer,
             durability,
+            values_unsynced,
             |head, recent| super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent),
             |writer| {
                 let mut intervals = memtable.intervals();
@@ -372,7 +371,7 @@ impl Database {
                 return Ok(false);
             }
             self.admit()?;
-            shared.engine.append(exclusive.buffer(), shared.options.durability, |_, _| Ok(()), write)?
+            shared.engine.append(exclusive.buffer(), shared.options.durability, false, |_, _| Ok(()), write)?
         };
         self.poke(appended.due);
         self.acknowledge(Some(appended), start)?;
