@@ -32,7 +32,7 @@ pub use db::{
     TableInfo, Transaction, WriteTable, WriteTransaction,
 };
 pub use engine::{
-    CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment, Latency,
+    Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment, Latency,
     Progress, RecoveryReport, RecoveryStage, Stats,
 };
 pub use error::{Corruption, Error, Result};

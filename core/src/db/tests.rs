@@ -104,6 +104,27 @@ fn what_is_put_is_found_after_merges_closing_and_crashes() {
 }
 
 #[test]
+fn what_is_under_way_is_told_from_its_first_step_to_its_last() {
+    let db = open(&Arc::new(MemoryStorage::new()));
+    assert!(db.activity().is_idle());
+    let (mut flushing, mut checkpointing) = (false, false);
+    for round in 0..20_u32 {
+        let key = |i: u32| (round * 1000 + i).to_be_bytes();
+        db.transaction(|tx| {
+            let mut table = tx.table(T)?;
+            (0..500).try_for_each(|i| table.put(key(i), b"a value of some length, to fill the memtable"))
+        })
+        .unwrap();
+        while db.step().unwrap() == crate::engine::Progress::More {
+            flushing |= db.activity().flush;
+            checkpointing |= db.activity().checkpoint;
+        }
+        assert!(db.activity().is_idle(), "{:?} after the last step", db.activity());
+    }
+    assert!(flushing && checkpointing);
+}
+
+#[test]
 fn a_snapshot_does_not_change_while_merges_go_on_under_it() {
     let storage = Arc::new(MemoryStorage::new());
     let db = open(&storage);
