@@ -10,9 +10,12 @@ use crate::scenario::Scenario;
 
 pub const USAGE: &str = "\
 usage: crash [--kills N] [--scenario S]... [--seed N] [--jobs N] [--dir FOLDER] [--lightning PROGRAM]
+       crash --power-loss [--cuts N] [--scenario S]... [--seed N] [--dir FOLDER]
        crash --list
 
   --kills N             kill N processes, over all scenarios (300)
+  --power-loss          cut the power of a disk instead, on a FUSE file system (as root)
+  --cuts N              cut it N times, over all scenarios (300)
   --scenario S          only this scenario; may be repeated
   --seed N              what commits hold and when kills come (another one each time)
   --jobs N              scenarios at a time (4)
@@ -24,6 +27,7 @@ usage: crash [--kills N] [--scenario S]... [--seed N] [--jobs N] [--dir FOLDER] 
 #[derive(Debug)]
 pub enum Command {
     Kill(Kill),
+    Cut(Cuts),
     Child(child::Arguments),
     List,
     Help,
@@ -38,6 +42,15 @@ pub struct Kill {
     pub jobs: usize,
     pub folder: PathBuf,
     pub lightning: Option<PathBuf>,
+}
+
+/// Cutting the power.
+#[derive(Debug)]
+pub struct Cuts {
+    pub cuts: u64,
+    pub scenarios: Vec<&'static Scenario>,
+    pub seed: Option<u64>,
+    pub folder: PathBuf,
 }
 
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, lexopt::Error> {
@@ -55,8 +68,11 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, lexop
         folder: std::env::temp_dir(),
         lightning: None,
     };
+    let (mut power_loss, mut cuts) = (false, 300);
     while let Some(argument) = parser.next()? {
         match argument {
+            Long("power-loss") => power_loss = true,
+            Long("cuts") => cuts = parser.value()?.parse()?,
             Long("kills") => kill.kills = parser.value()?.parse()?,
             Long("scenario") => kill.scenarios.push(scenario(&mut parser)?),
             Long("seed") => kill.seed = Some(parser.value()?.parse()?),
@@ -68,12 +84,16 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, lexop
             other => return Err(other.unexpected()),
         }
     }
+    if power_loss {
+        let Kill { scenarios, seed, folder, .. } = kill;
+        return Ok(Command::Cut(Cuts { cuts, scenarios, seed, folder }));
+    }
     Ok(Command::Kill(kill))
 }
 
 fn parse_child(mut parser: lexopt::Parser) -> Result<child::Arguments, lexopt::Error> {
     let (mut chosen, mut seed, mut database, mut ledger, mut commits) = (None, 0, None, None, None);
-    let (mut prefill, mut verify, mut write_back) = (false, false, false);
+    let (mut prefill, mut verify, mut write_back, mut stage) = (false, false, false, None);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("scenario") => chosen = Some(scenario(&mut parser)?),
@@ -81,6 +101,7 @@ fn parse_child(mut parser: lexopt::Parser) -> Result<child::Arguments, lexopt::E
             Long("database") => database = Some(parser.value()?.into()),
             Long("ledger") => ledger = Some(parser.value()?.into()),
             Long("commits") => commits = Some(parser.value()?.parse()?),
+            Long("tell-stage") => stage = Some(parser.value()?.parse()?),
             Long("prefill") => prefill = true,
             Long("verify") => verify = true,
             Long("write-back") => write_back = true,
@@ -90,7 +111,7 @@ fn parse_child(mut parser: lexopt::Parser) -> Result<child::Arguments, lexopt::E
     let (Some(scenario), Some(database), Some(ledger)) = (chosen, database, ledger) else {
         return Err("a child is told its scenario, database and ledger".into());
     };
-    Ok(child::Arguments { scenario, seed, database, ledger, commits, prefill, verify, write_back })
+    Ok(child::Arguments { scenario, seed, database, ledger, commits, prefill, verify, stage, write_back })
 }
 
 fn scenario(parser: &mut lexopt::Parser) -> Result<&'static Scenario, lexopt::Error> {

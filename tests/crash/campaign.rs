@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use lightning_db::RecoveryStage;
 use lightning_db_tests::random::Random;
 
 use crate::history::{History, Promise};
@@ -26,7 +27,7 @@ struct Campaign<'a> {
     random: Random,
     history: History,
     outcome: Outcome,
-    /// How long the last opening, reading and closing took, to aim by.
+    /// How long the last start up to the open database took, and the last closing, to aim by.
     opening: Duration,
     closing: Duration,
 }
@@ -104,18 +105,25 @@ impl Campaign<'_> {
     /// From one start of a process to its end.
     fn live(&mut self) -> Result<(), String> {
         self.keep_copy()?;
-        let mut life = self.start(Orders { commits: self.scenario.commits, ..Orders::default() })?;
         if self.random.chance(self.scenario.opening_kills, 100) {
-            let delay = self.random.below(self.opening.as_micros() as u64 * 6 / 5);
-            // What it tells before is told again by the next.
-            life.dump(Some(life.started + Duration::from_micros(delay)))?;
-            return self.kill(life);
+            return self.kill_opening();
         }
+        let mut life = self.start(Orders { commits: self.scenario.commits, ..Orders::default() })?;
         self.verify(&life)?;
-        self.opening = life.started.elapsed();
         let delay = self.delay();
         life.go()?;
         self.work(life, Instant::now() + delay)
+    }
+
+    /// Half of them at any moment, half at a stage of opening, because most are short.
+    fn kill_opening(&mut self) -> Result<(), String> {
+        let even = self.random.chance(1, 2);
+        let stage = (!even).then(|| 1 + self.random.index(RecoveryStage::ALL.len()));
+        let life = self.start(Orders { stage, ..Orders::default() })?;
+        let delay = Duration::from_micros(self.random.below(self.opening.as_micros() as u64 * 6 / 5));
+        // What it tells before is told again by the next.
+        life.dump(Some(life.started + if even { delay } else { 3 * self.opening }))?;
+        self.kill(life)
     }
 
     /// Lets it work until `kill_at`, or, if it closes the database before, until some moment of that.
@@ -141,8 +149,10 @@ impl Campaign<'_> {
         }
     }
 
-    fn kill(&mut self, life: Life) -> Result<(), String> {
-        let Some(phase) = life.kill()? else {
+    fn kill(&mut self, mut life: Life) -> Result<(), String> {
+        let phase = life.ask()?;
+        life.end();
+        let Some(phase) = phase else {
             self.outcome.clean_ends += 1;
             return Ok(());
         };
@@ -163,6 +173,7 @@ impl Campaign<'_> {
     fn verify(&mut self, life: &Life) -> Result<(), String> {
         let dump = life.dump(None)?.ok_or("nothing was told")?;
         self.outcome.openings.push(dump.micros);
+        self.opening = dump.opened_after;
         self.history.verify(&dump, Promise::Acknowledged)
     }
 

@@ -32,6 +32,8 @@ pub struct Arguments {
     pub prefill: bool,
     /// Only tell what there is, and end without closing.
     pub verify: bool,
+    /// The stage of opening, from 1, to tell of.
+    pub stage: Option<usize>,
     /// Let the system write back what is dirty now and then, so that a power loss finds some of it written.
     pub write_back: bool,
 }
@@ -75,9 +77,13 @@ fn listen(sender: Arc<Sender>) -> Receiver<()> {
 fn live(arguments: &Arguments, sender: &Arc<Sender>, go: &Receiver<()>) -> Result<()> {
     let scenario = arguments.scenario;
     let start = Instant::now();
-    let opened = Database::open_with(&arguments.database, scenario.options(), &mut phase::opening)?;
-    let micros = start.elapsed().as_micros() as u64;
-    sender.send(&Message::Opened { micros, replayed: opened.recovery().replayed_commits });
+    let opened = Database::open_with(&arguments.database, scenario.options(), &mut |stage| {
+        phase::opening(stage);
+        if arguments.stage == Some(stage.number()) {
+            sender.send(&Message::Stage);
+        }
+    })?;
+    sender.send(&Message::Opened { micros: start.elapsed().as_micros() as u64 });
     phase::dumping();
     let database = DATABASE.get_or_init(|| opened);
     tell(database, sender)?;
@@ -191,7 +197,7 @@ fn beside(work: Work, database: &Database, over: &AtomicBool) -> Result<()> {
                 phase::checkpointing();
                 database.checkpoint()?;
             }
-            _ if round.is_multiple_of(2) => {
+            _ if round.is_multiple_of(8) => {
                 phase::compacting(None);
                 database.compact()?;
             }
@@ -202,7 +208,8 @@ fn beside(work: Work, database: &Database, over: &AtomicBool) -> Result<()> {
         }
         phase::working();
         // A rest, in which commits are made without.
-        std::thread::sleep(Duration::from_micros(500 * (round % 8)));
+        let rest_us = if work == Work::Compact { 4000 } else { 500 };
+        std::thread::sleep(Duration::from_micros(rest_us * (round % 8)));
     }
     Ok(())
 }

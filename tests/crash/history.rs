@@ -107,6 +107,17 @@ impl History {
         }
     }
 
+    /// The database was closed: all that was acknowledged is durable now, however it was committed.
+    #[cfg(target_os = "linux")]
+    pub fn closed(&self) -> Result<(), String> {
+        (0..self.scenario.writers)
+            .try_for_each(|writer| {
+                let entry = self.ledger.entry(writer)?;
+                self.ledger.set(writer, Entry { durable: entry.acknowledged, ..entry })
+            })
+            .map_err(|error| format!("the ledger: {error}"))
+    }
+
     fn advance(&mut self, writer: usize, head: u64) {
         for number in self.heads[writer] + 1..=head {
             let commit = Commit::of(&self.scenario.mix, self.seed, writer as u32, number);

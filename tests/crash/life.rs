@@ -32,13 +32,16 @@ pub struct Orders {
     pub prefill: bool,
     pub verify: bool,
     pub write_back: bool,
+    /// The stage of opening, from 1, to be told of.
+    pub stage: Option<usize>,
 }
 
 /// Everything a database was found to hold.
 #[derive(Debug, Default)]
 pub struct Dump {
     pub micros: u64,
-    pub replayed: u64,
+    /// From the start of the process.
+    pub opened_after: Duration,
     pub problems: Vec<String>,
     pub records: Vec<(RecordKey, u64)>,
     pub heads: Vec<(u32, u64)>,
@@ -70,6 +73,9 @@ impl Life {
         command.arg("--database").arg(folder.join("app.ldb")).arg("--ledger").arg(beside.join("ledger"));
         if let Some(commits) = orders.commits {
             command.args(["--commits", &commits.to_string()]);
+        }
+        if let Some(stage) = orders.stage {
+            command.args(["--tell-stage", &stage.to_string()]);
         }
         let flags =
             [(orders.prefill, "--prefill"), (orders.verify, "--verify"), (orders.write_back, "--write-back")];
@@ -104,15 +110,17 @@ impl Life {
         }
     }
 
-    /// Takes in everything the child tells of its database; `None` if `kill_at` comes before the end of it.
+    /// Takes in everything the child tells of its database; `None` if `kill_at`, or the stage it was to tell of, comes
+    /// before the end of it.
     pub fn dump(&self, kill_at: Option<Instant>) -> Result<Option<Dump>, String> {
         let deadline = kill_at.unwrap_or_else(|| Instant::now() + DUMP_MAX);
         let mut dump = Dump::default();
         loop {
             match self.hear(deadline) {
-                Heard::Message(Message::Opened { micros, replayed }) => {
-                    (dump.micros, dump.replayed) = (micros, replayed);
+                Heard::Message(Message::Opened { micros }) => {
+                    (dump.micros, dump.opened_after) = (micros, self.started.elapsed());
                 }
+                Heard::Message(Message::Stage) => return Ok(None),
                 Heard::Message(Message::Problem(problem)) => dump.problems.push(problem),
                 Heard::Message(Message::Records(records)) => dump.records.extend(records),
                 Heard::Message(Message::Heads(heads)) => dump.heads = heads,
@@ -131,27 +139,24 @@ impl Life {
         self.stdin.write_all(b"g").map_err(|error| format!("the child is gone before its commits: {error}"))
     }
 
-    /// Asks what the child is doing and kills it at once. `Err` if it failed before, `None` if it had just closed its
-    /// database.
-    pub fn kill(mut self) -> Result<Option<Phase>, String> {
+    /// Asks what the child is doing. `Err` if it failed before, `None` if it had just closed its database.
+    pub fn ask(&mut self) -> Result<Option<Phase>, String> {
         let asked = self.stdin.write_all(b"?");
         let deadline = Instant::now() + ANSWER_MAX;
-        let answer = loop {
+        loop {
             match self.hear(deadline) {
-                Heard::Message(Message::Phase(phase)) => break Ok(Some(phase)),
-                Heard::Message(Message::Closed) => break Ok(None),
-                Heard::Message(Message::Failed(what)) => break Err(what),
+                Heard::Message(Message::Phase(phase)) => return Ok(Some(phase)),
+                Heard::Message(Message::Closed) => return Ok(None),
+                Heard::Message(Message::Failed(what)) => return Err(what),
                 Heard::Message(_) => {}
-                Heard::Silence => break Err(format!("no answer within {ANSWER_MAX:?}")),
-                Heard::End if asked.is_err() => break Err(String::from("the process ended by itself")),
-                Heard::End => break Err(String::from("the process ended by itself; see its complaints in 'stderr'")),
+                Heard::Silence => return Err(format!("no answer within {ANSWER_MAX:?}")),
+                Heard::End if asked.is_err() => return Err(String::from("the process ended by itself")),
+                Heard::End => return Err(String::from("the process ended by itself; see its complaints in 'stderr'")),
             }
-        };
-        self.end();
-        answer
+        }
     }
 
-    /// Kills the child without asking.
+    /// Kills the child.
     pub fn end(&mut self) {
         _ = self.process.kill();
         _ = self.process.wait();

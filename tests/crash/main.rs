@@ -29,6 +29,8 @@ mod model;
 mod phase;
 #[cfg(unix)]
 mod plan;
+#[cfg(target_os = "linux")]
+mod power;
 #[cfg(unix)]
 mod report;
 #[cfg(unix)]
@@ -46,6 +48,13 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(arguments::Command::Kill(arguments)) => sigkill::run(&arguments),
+        #[cfg(target_os = "linux")]
+        Ok(arguments::Command::Cut(arguments)) => power::run(&arguments),
+        #[cfg(not(target_os = "linux"))]
+        Ok(arguments::Command::Cut(_)) => {
+            println!("left out: power loss is made on Linux only");
+            ExitCode::SUCCESS
+        }
         Ok(arguments::Command::Help) => {
             println!("{}", arguments::USAGE);
             ExitCode::SUCCESS

@@ -13,8 +13,10 @@ const RECORD_BYTES: usize = 20;
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// The database is open; it took so many microseconds, and the log held so many commits.
-    Opened { micros: u64, replayed: u64 },
+    /// The stage of opening that was to be told of begins.
+    Stage,
+    /// The database is open; it took so many microseconds.
+    Opened { micros: u64 },
     /// A finding of `check`.
     Problem(String),
     /// Records in key order, with the digests of their values.
@@ -56,7 +58,7 @@ impl Sender {
 impl Message {
     fn encode(&self) -> (u8, Vec<u8>) {
         match self {
-            Self::Opened { micros, replayed } => (0, [micros.to_le_bytes(), replayed.to_le_bytes()].concat()),
+            Self::Opened { micros } => (0, micros.to_le_bytes().to_vec()),
             Self::Problem(text) => (1, text.clone().into_bytes()),
             Self::Records(records) => {
                 let mut bytes = Vec::with_capacity(records.len() * RECORD_BYTES);
@@ -75,6 +77,7 @@ impl Message {
             Self::Phase(phase) => (5, phase.0.to_le_bytes().to_vec()),
             Self::Closing => (6, Vec::new()),
             Self::Closed => (7, Vec::new()),
+            Self::Stage => (9, Vec::new()),
             Self::Failed(text) => (8, text.clone().into_bytes()),
         }
     }
@@ -99,7 +102,7 @@ impl Message {
         let half = |at: usize| body.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes);
         let text = || String::from_utf8_lossy(body).into_owned();
         Some(match kind {
-            0 => Self::Opened { micros: word(0)?, replayed: word(8)? },
+            0 => Self::Opened { micros: word(0)? },
             1 => Self::Problem(text()),
             2 => {
                 let each = (0..body.len() / RECORD_BYTES).map(|i| i * RECORD_BYTES);
@@ -111,6 +114,7 @@ impl Message {
             6 => Self::Closing,
             7 => Self::Closed,
             8 => Self::Failed(text()),
+            9 => Self::Stage,
             _ => return None,
         })
     }
@@ -131,7 +135,8 @@ mod tests {
     #[test]
     fn messages_come_back_as_they_were_sent_and_cut_ones_not_at_all() {
         let messages = [
-            Message::Opened { micros: 5, replayed: 6 },
+            Message::Opened { micros: 5 },
+            Message::Stage,
             Message::Problem("a".into()),
             Message::Records(vec![((1, 2), 3), ((4, 5), 6)]),
             Message::Heads(vec![(0, 9), (u32::MAX, 10)]),

@@ -133,7 +133,7 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "compact",
         about: "compact() and compact_with() beside a writer whose range deletes leave space to give back",
         work: Work::Compact,
-        mix: Mix { slots: 6000, operations: (10, 40), range_deletes: 6, large: 1, durabilities: MOSTLY_RELAXED, ..MIX },
+        mix: Mix { slots: 6000, operations: (10, 40), range_deletes: 6, large: 4, durabilities: RELAXED, ..MIX },
         prefill: 200,
         memtable_bytes: 64 << 10,
         work_ms: 120,
@@ -149,7 +149,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "recovery",
         about: "killed while opening, again and again",
-        mix: Mix { operations: (1, 40), large: 2, durabilities: MOSTLY_RELAXED, ..MIX },
+        mix: Mix { operations: (1, 40), large: 2, durabilities: RELAXED, ..MIX },
         memtable_bytes: 512 << 10,
         work_ms: 40,
         opening_kills: 75,
