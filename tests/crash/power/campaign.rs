@@ -1,15 +1,16 @@
 //! Cuts the power of one scenario's disk again and again, and verifies what is found.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use lightning_db::RecoveryStage;
 use lightning_db_tests::random::Random;
 
 use super::disk::Disk;
-use super::mount::Mounted;
+use super::mount::Mounts;
 use crate::history::{History, Promise};
 use crate::life::{Heard, Life, Orders};
 use crate::message::Message;
@@ -19,10 +20,12 @@ use crate::scenario::Scenario;
 /// What kind of disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// What it says is synced is.
-    Honest,
-    /// Every second sync is not done.
+    /// The database on the FUSE file system itself.
+    Direct,
+    /// The same, but every second sync of data alone is not done.
     Lying,
+    /// The database on ext4, on a disk that is a file of the FUSE file system.
+    Ext4,
 }
 
 /// One scenario's disk, and what is known of the database on it.
@@ -30,7 +33,8 @@ pub struct Campaign<'a> {
     scenario: &'static Scenario,
     kind: Kind,
     folder: &'a Path,
-    mount: PathBuf,
+    /// What a new disk holds, if it is no empty folder.
+    image: Option<&'a [u8]>,
     disk: Arc<Disk>,
     random: Random,
     history: History,
@@ -41,20 +45,26 @@ pub struct Campaign<'a> {
 
 impl<'a> Campaign<'a> {
     /// Cuts the power `cuts` times. In `folder` the disk is mounted, and what is needed to look into a failure is kept.
-    pub fn run(scenario: &'static Scenario, seed: u64, cuts: u64, folder: &'a Path, kind: Kind) -> Outcome {
+    pub fn run(
+        scenario: &'static Scenario,
+        seed: u64,
+        cuts: u64,
+        folder: &'a Path,
+        kind: Kind,
+        image: Option<&'a [u8]>,
+    ) -> Outcome {
         let start = Instant::now();
         let mut outcome = Outcome::of(scenario.name);
-        let mount = folder.join("mount");
-        let made = fs::create_dir_all(&mount).map_err(|error| format!("cannot make '{}': {error}", mount.display()));
+        let made = Mounts::make_folders(folder);
         match made.and_then(|()| History::begin(scenario, seed, folder)) {
             Err(what) => outcome.failure = Some(what),
             Ok(history) => {
-                let disk = new_disk(seed, kind);
+                let disk = new_disk(seed, kind, image);
                 let mut campaign = Campaign {
                     scenario,
                     kind,
                     folder,
-                    mount,
+                    image,
                     disk,
                     random: Random::new(seed),
                     history,
@@ -90,7 +100,7 @@ impl<'a> Campaign<'a> {
             if before / each != self.outcome.kills / each {
                 self.count();
                 let seed = self.random.bits();
-                self.disk = new_disk(seed, self.kind);
+                self.disk = new_disk(seed, self.kind, self.image);
                 self.history = History::begin(self.scenario, seed, self.folder)?;
                 filled = self.scenario.prefill == 0;
             }
@@ -112,7 +122,7 @@ impl<'a> Campaign<'a> {
     }
 
     fn fill(&mut self) -> Result<(), String> {
-        let mounted = Mounted::at(&self.mount, &self.disk, true)?;
+        let mounted = self.mount(true)?;
         let orders = Orders { commits: Some(self.scenario.prefill), prefill: true, ..Orders::default() };
         let mut life = self.start(orders)?;
         self.verify(&life)?;
@@ -124,7 +134,7 @@ impl<'a> Campaign<'a> {
     fn live(&mut self) -> Result<(), String> {
         // With the kernel's cache before it a disk sees writes late and together; without, each at once.
         let write_back = self.random.chance(1, 2);
-        let mounted = Mounted::at(&self.mount, &self.disk, write_back)?;
+        let mounted = self.mount(write_back)?;
         if self.random.chance(self.scenario.opening_kills, 100) {
             let even = self.random.chance(1, 2);
             let stage = (!even).then(|| 1 + self.random.index(RecoveryStage::ALL.len()));
@@ -137,13 +147,14 @@ impl<'a> Campaign<'a> {
         let orders = Orders { commits: self.scenario.commits, write_back: early, ..Orders::default() };
         let mut life = self.start(orders)?;
         self.verify(&life)?;
-        let most = self.scenario.work_ms * 1000;
+        // Under ext4 a sync is several writes and syncs of the disk.
+        let most = self.scenario.work_ms * if self.kind == Kind::Ext4 { 5000 } else { 1000 };
         let delay = if self.random.chance(1, 2) { self.random.below(most) } else { self.random.skewed(most) };
         life.go()?;
         self.work(life, mounted, Instant::now() + Duration::from_micros(delay))
     }
 
-    fn work(&mut self, mut life: Life, mounted: Mounted, mut cut_at: Instant) -> Result<(), String> {
+    fn work(&mut self, life: Life, mounted: Mounts, mut cut_at: Instant) -> Result<(), String> {
         let mut closing = None;
         loop {
             match life.hear(cut_at) {
@@ -164,7 +175,7 @@ impl<'a> Campaign<'a> {
         }
     }
 
-    fn cut(&mut self, mut life: Life, mounted: Mounted) -> Result<(), String> {
+    fn cut(&mut self, mut life: Life, mounted: Mounts) -> Result<(), String> {
         let Some(phase) = life.ask()? else { return self.cut_closed(life, mounted) };
         self.disk.cut();
         life.end();
@@ -175,7 +186,7 @@ impl<'a> Campaign<'a> {
     }
 
     /// After closing, nothing acknowledged may be lost, however it was committed.
-    fn cut_closed(&mut self, mut life: Life, mounted: Mounted) -> Result<(), String> {
+    fn cut_closed(&mut self, mut life: Life, mounted: Mounts) -> Result<(), String> {
         self.disk.cut();
         life.end();
         self.history.closed()?;
@@ -184,8 +195,9 @@ impl<'a> Campaign<'a> {
         self.start_again(mounted)
     }
 
-    fn start_again(&mut self, mounted: Mounted) -> Result<(), String> {
+    fn start_again(&mut self, mounted: Mounts) -> Result<(), String> {
         self.outcome.kills += 1;
+        super::CUTS.fetch_add(1, Ordering::Relaxed);
         mounted.unmount()?;
         self.disk.restart();
         Ok(())
@@ -199,12 +211,21 @@ impl<'a> Campaign<'a> {
     }
 
     fn start(&self, orders: Orders) -> Result<Life, String> {
-        Life::start(self.scenario, self.history.seed, &self.mount, self.folder, orders)
+        let database = Mounts::folder_of(self.folder, self.kind == Kind::Ext4);
+        Life::start(self.scenario, self.history.seed, &database, self.folder, orders)
+    }
+
+    fn mount(&self, write_back: bool) -> Result<Mounts, String> {
+        Mounts::at(self.folder, &self.disk, write_back, self.kind == Kind::Ext4)
     }
 }
 
-fn new_disk(seed: u64, kind: Kind) -> Arc<Disk> {
-    Arc::new(Disk::new(seed, if kind == Kind::Lying { 50 } else { 0 }))
+fn new_disk(seed: u64, kind: Kind, image: Option<&[u8]>) -> Arc<Disk> {
+    let disk = Disk::new(seed, if kind == Kind::Lying { 50 } else { 0 });
+    if let Some(image) = image {
+        disk.put(super::ext4::IMAGE, image.to_vec());
+    }
+    Arc::new(disk)
 }
 
 /// Writes out the files as they were when the power came back.
@@ -219,13 +240,13 @@ fn keep(folder: &Path, files: &[(std::ffi::OsString, Vec<u8>)]) {
 /// Removes what a campaign has left, file by file, so that nothing that might still be mounted is reached.
 pub fn clear(folder: &Path) {
     let before = folder.join("before");
-    for name in ["app.ldb", "app.ldb-log", "app.ldb-lock"] {
+    for name in ["app.ldb", "app.ldb-log", "app.ldb-lock", super::ext4::IMAGE] {
         _ = fs::remove_file(before.join(name));
     }
     for name in ["ledger", "stderr"] {
         _ = fs::remove_file(folder.join(name));
     }
-    for empty in [before, folder.join("mount"), folder.to_path_buf()] {
-        _ = fs::remove_dir(empty);
-    }
+    _ = fs::remove_dir(before);
+    Mounts::remove_folders(folder);
+    _ = fs::remove_dir(folder);
 }

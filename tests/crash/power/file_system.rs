@@ -172,8 +172,8 @@ impl Filesystem for PowerFileSystem {
         reply.ok();
     }
 
-    fn fsync(&self, _: &Request, file: INodeNo, _: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        answer(self.disk.sync(file.0), reply);
+    fn fsync(&self, _: &Request, file: INodeNo, _: FileHandle, data_only: bool, reply: ReplyEmpty) {
+        answer(self.disk.sync(file.0, data_only), reply);
     }
 
     fn fsyncdir(&self, _: &Request, _: INodeNo, _: FileHandle, _datasync: bool, reply: ReplyEmpty) {

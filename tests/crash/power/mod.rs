@@ -7,21 +7,29 @@
 
 mod campaign;
 mod disk;
+mod ext4;
 mod file_system;
 mod mount;
 
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use self::campaign::{Campaign, Kind};
 use crate::arguments::Cuts;
 use crate::report::{self, Outcome};
 use crate::scenario::{SCENARIOS, Scenario};
 
-/// The control experiment has found a loss long before.
+/// A control experiment has found a loss long before.
 const CONTROL_CUTS: u64 = 100;
+/// So many, each with a seed of its own.
+const CONTROLS: u64 = 6;
+/// One in so many cuts is made under ext4, where each takes longer.
+const EXT4_PART: u64 = 4;
+/// Whatever happens, nothing takes longer without a cut.
+const STALL_MAX: Duration = Duration::from_secs(120);
 
 /// Cuts the power as often as asked for, and says what was found.
 pub fn run(arguments: &Cuts) -> ExitCode {
@@ -40,33 +48,55 @@ pub fn run(arguments: &Cuts) -> ExitCode {
     }
     scenarios.retain(|scenario| !scenario.needs_command());
 
-    let start = Instant::now();
-    let cuts = arguments.cuts.div_ceil(scenarios.len().max(1) as u64);
-    let outcomes: Vec<Outcome> =
-        scenarios.iter().map(|scenario| one(scenario, seed, cuts, &folder, Kind::Honest)).collect();
-    report::print(&outcomes, "cuts", start.elapsed().as_secs_f64());
-    let mut code = ExitCode::SUCCESS;
-    for outcome in &outcomes {
-        if let Some(what) = &outcome.failure {
-            code = ExitCode::FAILURE;
-            let kept = folder.join(outcome.scenario);
-            println!("\nFAILED: {}: {what}", outcome.scenario);
-            println!("  the files after the power came back: {}", kept.join("before").display());
-            println!("  look at a copy of them: lightning check app.ldb; lightning stats app.ldb");
-            println!("  again: crash --power-loss --scenario {} --seed {seed} --cuts {}", outcome.scenario, cuts.max(200));
+    watch();
+    let mut passed = true;
+    let image = ext4::image(&folder);
+    for kind in [Kind::Direct, Kind::Ext4] {
+        let cuts = if kind == Kind::Ext4 { arguments.cuts.div_ceil(EXT4_PART) } else { arguments.cuts };
+        let (name, image) = match (kind, &image) {
+            (Kind::Ext4, Err(why)) => {
+                println!("\nleft out: power loss under ext4: {why}");
+                continue;
+            }
+            (Kind::Ext4, Ok(image)) => ("ext4 on a loop device on the disk", Some(&image[..])),
+            _ => ("the disk's own file system", None),
+        };
+        println!("\n{name}:");
+        let start = Instant::now();
+        let each = cuts.div_ceil(scenarios.len().max(1) as u64);
+        let outcomes: Vec<Outcome> =
+            scenarios.iter().map(|scenario| one(scenario, seed, each, &folder, kind, image)).collect();
+        report::print(&outcomes, "cuts", start.elapsed().as_secs_f64());
+        for outcome in &outcomes {
+            if let Some(what) = &outcome.failure {
+                passed = false;
+                tell_failure(outcome.scenario, what, &folder, seed, each);
+            }
         }
     }
-    if !control(seed, &folder) {
-        code = ExitCode::FAILURE;
-    }
+    passed &= control(seed, &folder);
     // Only if nothing was kept in it.
     _ = fs::remove_dir(&folder);
-    code
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn one(scenario: &'static Scenario, seed: u64, cuts: u64, folder: &Path, kind: Kind) -> Outcome {
+fn tell_failure(scenario: &str, what: &str, folder: &Path, seed: u64, cuts: u64) {
+    println!("\nFAILED: {scenario}: {what}");
+    println!("  the files after the power came back: {}", folder.join(scenario).join("before").display());
+    println!("  look at a copy of them: lightning check app.ldb; lightning stats app.ldb");
+    println!("  again: crash --power-loss --scenario {scenario} --seed {seed} --cuts {}", cuts.max(200));
+}
+
+fn one(
+    scenario: &'static Scenario,
+    seed: u64,
+    cuts: u64,
+    folder: &Path,
+    kind: Kind,
+    image: Option<&[u8]>,
+) -> Outcome {
     let folder = folder.join(scenario.name);
-    let outcome = Campaign::run(scenario, seed, cuts, &folder, kind);
+    let outcome = Campaign::run(scenario, seed, cuts, &folder, kind, image);
     if outcome.failure.is_none() || kind == Kind::Lying {
         campaign::clear(&folder);
     }
@@ -76,13 +106,41 @@ fn one(scenario: &'static Scenario, seed: u64, cuts: u64, folder: &Path, kind: K
 /// On a disk that answers syncs without doing them, acknowledged commits must be found missing.
 fn control(seed: u64, folder: &Path) -> bool {
     let Some(scenario) = Scenario::named("batches") else { return false };
-    let outcome = one(scenario, seed, CONTROL_CUTS, &folder.join("control"), Kind::Lying);
-    _ = fs::remove_dir(folder.join("control"));
-    match &outcome.failure {
-        Some(what) => println!("\ncontrol: a disk that answers half its syncs without doing them is noticed: {what}"),
-        None => println!("\nFAILED: control: a disk that answers syncs without doing them was not noticed"),
+    let folder = folder.join("control");
+    let controls = (seed..).take(CONTROLS as usize);
+    let outcomes: Vec<Outcome> =
+        controls.map(|seed| one(scenario, seed, CONTROL_CUTS, &folder, Kind::Lying, None)).collect();
+    _ = fs::remove_dir(folder);
+    let noticed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
+    let lost = outcomes.iter().filter(|outcome| outcome.lost > 0).count();
+    println!(
+        "\ncontrol: of {CONTROLS} disks that answer half their syncs without doing them {noticed} were noticed, \
+         {lost} of them by acknowledged commits that were lost and the others by damage"
+    );
+    if noticed < CONTROLS as usize {
+        println!("FAILED: a disk that lies was not noticed");
     }
-    outcome.failure.is_some()
+    noticed == CONTROLS as usize
+}
+
+/// Cuts made, for the watchdog.
+static CUTS: AtomicU64 = AtomicU64::new(0);
+
+/// Ends the process when nothing goes on any more. With it go its mounts, and what waits for them.
+fn watch() {
+    std::thread::spawn(|| {
+        let (mut seen, mut since) = (0, Instant::now());
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+            let now = CUTS.load(Ordering::Relaxed);
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            } else if since.elapsed() > STALL_MAX {
+                println!("FAILED: nothing has happened for {STALL_MAX:?}");
+                std::process::exit(3);
+            }
+        }
+    });
 }
 
 /// Whether this machine lets this user do it, and if not, why.
