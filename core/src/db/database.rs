@@ -15,8 +15,8 @@ use super::snapshot::{ReadTable, Snapshot, TableInfo};
 use super::transaction::WriteTransaction;
 use crate::codec::slot::Slot;
 use crate::engine::{
-    self, Activity, Appended, CheckReport, CompactionProgress, Durability, Engine, Environment, OpenArguments, Progress,
-    RecoveryReport, RecoveryStage, Stats,
+    self, Activity, Appended, CheckReport, CompactionProgress, Durability, Engine, Environment, OpenArguments,
+    Progress, RecoveryReport, RecoveryStage, Stats,
 };
 use crate::env::{Storage, SyncTicket};
 use crate::error::{Error, Result};
