@@ -10,7 +10,7 @@ use crate::scenario::Scenario;
 
 pub const USAGE: &str = "\
 usage: crash [--kills N] [--scenario S]... [--seed N] [--jobs N] [--dir FOLDER] [--lightning PROGRAM]
-       crash --power-loss [--cuts N] [--scenario S]... [--seed N] [--dir FOLDER]
+       crash --power-loss [--cuts N] [--scenario S]... [--seed N] [--jobs N] [--dir FOLDER]
        crash --list
 
   --kills N             kill N processes, over all scenarios (300)
@@ -50,6 +50,7 @@ pub struct Cuts {
     pub cuts: u64,
     pub scenarios: Vec<&'static Scenario>,
     pub seed: Option<u64>,
+    pub jobs: usize,
     pub folder: PathBuf,
 }
 
@@ -60,14 +61,8 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, lexop
         return parse_child(lexopt::Parser::from_args(arguments)).map(Command::Child);
     }
     let mut parser = lexopt::Parser::from_args(arguments);
-    let mut kill = Kill {
-        kills: 300,
-        scenarios: Vec::new(),
-        seed: None,
-        jobs: 4,
-        folder: std::env::temp_dir(),
-        lightning: None,
-    };
+    let mut kill =
+        Kill { kills: 300, scenarios: Vec::new(), seed: None, jobs: 4, folder: std::env::temp_dir(), lightning: None };
     let (mut power_loss, mut cuts) = (false, 300);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -85,8 +80,8 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, lexop
         }
     }
     if power_loss {
-        let Kill { scenarios, seed, folder, .. } = kill;
-        return Ok(Command::Cut(Cuts { cuts, scenarios, seed, folder }));
+        let Kill { scenarios, seed, jobs, folder, .. } = kill;
+        return Ok(Command::Cut(Cuts { cuts, scenarios, seed, jobs, folder }));
     }
     Ok(Command::Kill(kill))
 }

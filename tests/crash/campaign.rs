@@ -16,6 +16,8 @@ use crate::scenario::Scenario;
 
 /// The files of a database.
 const FILES: [&str; 3] = ["app.ldb", "app.ldb-log", "app.ldb-lock"];
+/// Before a child has taken up its work it is not worth killing.
+pub const BEGINNING: Duration = Duration::from_micros(200);
 /// Closing a small database takes no longer.
 const CLOSE_MAX: Duration = Duration::from_secs(60);
 
@@ -120,7 +122,7 @@ impl Campaign<'_> {
         let even = self.random.chance(1, 2);
         let stage = (!even).then(|| 1 + self.random.index(RecoveryStage::ALL.len()));
         let life = self.start(Orders { stage, ..Orders::default() })?;
-        let delay = Duration::from_micros(self.random.below(self.opening.as_micros() as u64 * 6 / 5));
+        let delay = Duration::from_micros(self.random.below(self.opening.as_micros() as u64));
         // What it tells before is told again by the next.
         life.dump(Some(life.started + if even { delay } else { 3 * self.opening }))?;
         self.kill(life)
@@ -131,7 +133,13 @@ impl Campaign<'_> {
         let mut closing = None;
         loop {
             match life.hear(kill_at) {
-                Heard::Silence => return self.kill(life),
+                Heard::Silence => {
+                    if closing.is_some() {
+                        // It takes longer than thought, and later moments must be struck as well.
+                        self.closing = self.closing * 11 / 10;
+                    }
+                    return self.kill(life);
+                }
                 Heard::Message(Message::Closing) => {
                     let now = Instant::now();
                     closing = Some(now);
@@ -167,7 +175,7 @@ impl Campaign<'_> {
     fn delay(&mut self) -> Duration {
         let most = self.scenario.work_ms * 1000;
         let even = self.random.chance(1, 2);
-        Duration::from_micros(if even { self.random.below(most) } else { self.random.skewed(most) })
+        BEGINNING + Duration::from_micros(if even { self.random.below(most) } else { self.random.skewed(most) })
     }
 
     fn verify(&mut self, life: &Life) -> Result<(), String> {

@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use lightning_db::{Activity, Database, Durability, Error, Result, Table};
 #[cfg(target_os = "linux")]
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
-use lightning_db::{Activity, Database, Durability, Error, Result, Table};
 
 use crate::commit::{HEADS, RECORDS, commit};
 use crate::ledger::{Entry, Ledger};

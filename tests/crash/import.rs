@@ -37,8 +37,9 @@ pub fn run(scenario: &'static Scenario, seed: u64, kills: u64, folder: &Path, li
         result = imports.one();
     }
     let mut outcome = imports.outcome;
-    outcome.failure =
-        result.err().map(|what| format!("seed {seed}, import {}, after kill {}: {what}", imports.number, outcome.kills));
+    outcome.failure = result
+        .err()
+        .map(|what| format!("seed {seed}, import {}, after kill {}: {what}", imports.number, outcome.kills));
     outcome.seconds = start.elapsed().as_secs_f64();
     outcome
 }
@@ -64,13 +65,8 @@ impl Imports<'_> {
         let acknowledged = self.import(&file)?;
         keep_copy(self.folder)?;
         let seed = 0;
-        let life = Life::start(
-            self.scenario,
-            seed,
-            self.folder,
-            self.folder,
-            Orders { verify: true, ..Orders::default() },
-        )?;
+        let life =
+            Life::start(self.scenario, seed, self.folder, self.folder, Orders { verify: true, ..Orders::default() })?;
         let dump = life.dump(None)?.ok_or("nothing was told")?;
         self.outcome.openings.push(dump.micros);
         self.verify(&dump, acknowledged)
@@ -133,7 +129,9 @@ impl Imports<'_> {
         }
         let is_of = |row: usize, import: u64| {
             let found = dump.records.get(row);
-            found.is_some_and(|((_, key), value)| *key == row as u64 && *value == digest(value_of(import, row as u64).as_bytes()))
+            found.is_some_and(|((_, key), value)| {
+                *key == row as u64 && *value == digest(value_of(import, row as u64).as_bytes())
+            })
         };
         let found = (0..ROWS as usize).take_while(|row| is_of(*row, self.number)).count();
         if (found as u64) < acknowledged {
@@ -156,10 +154,12 @@ impl Imports<'_> {
     }
 }
 
+/// No two imports have the same value for a row.
 fn value_of(import: u64, row: u64) -> String {
     let mut random = Random::new(import << 32 | row);
     let len = random.skewed(200) as usize;
-    (0..len).map(|_| char::from(b'a' + random.below(26) as u8)).collect()
+    let text: String = (0..len).map(|_| char::from(b'a' + random.below(26) as u8)).collect();
+    format!("{import} {text}")
 }
 
 /// The file of one import.

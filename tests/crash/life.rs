@@ -58,13 +58,7 @@ pub enum Heard {
 
 impl Life {
     /// Starts a child for the database `app.ldb` in `folder`; its ledger and its complaints are in `beside`.
-    pub fn start(
-        scenario: &Scenario,
-        seed: u64,
-        folder: &Path,
-        beside: &Path,
-        orders: Orders,
-    ) -> Result<Self, String> {
+    pub fn start(scenario: &Scenario, seed: u64, folder: &Path, beside: &Path, orders: Orders) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("cannot start a child: {error}");
         let program = std::env::current_exe().map_err(failed)?;
         let complaints = OpenOptions::new().append(true).create(true).open(beside.join("stderr")).map_err(failed)?;
@@ -77,16 +71,11 @@ impl Life {
         if let Some(stage) = orders.stage {
             command.args(["--tell-stage", &stage.to_string()]);
         }
-        let flags =
-            [(orders.prefill, "--prefill"), (orders.verify, "--verify"), (orders.write_back, "--write-back")];
+        let flags = [(orders.prefill, "--prefill"), (orders.verify, "--verify"), (orders.write_back, "--write-back")];
         command.args(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| flag));
         let started = Instant::now();
-        let mut process = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(complaints)
-            .spawn()
-            .map_err(failed)?;
+        let mut process =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(complaints).spawn().map_err(failed)?;
         let (Some(stdin), Some(mut stdout)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(String::from("cannot start a child: it has no pipes"));
         };

@@ -32,6 +32,8 @@ mod plan;
 #[cfg(target_os = "linux")]
 mod power;
 #[cfg(unix)]
+mod queue;
+#[cfg(unix)]
 mod report;
 #[cfg(unix)]
 mod scenario;

@@ -91,9 +91,9 @@ impl Message {
             Ok((whole && read_whole(from, &mut body)?).then_some(body))
         })? {
             None => Ok(None),
-            Some(body) => {
-                Self::decode(head[0], &body).map(Some).ok_or_else(|| io::Error::other(format!("message of kind {}", head[0])))
-            }
+            Some(body) => Self::decode(head[0], &body)
+                .map(Some)
+                .ok_or_else(|| io::Error::other(format!("message of kind {}", head[0]))),
         }
     }
 
@@ -108,7 +108,9 @@ impl Message {
                 let each = (0..body.len() / RECORD_BYTES).map(|i| i * RECORD_BYTES);
                 Self::Records(each.map(|at| Some(((half(at)?, word(at + 4)?), word(at + 12)?))).collect::<Option<_>>()?)
             }
-            3 => Self::Heads((0..body.len() / 12).map(|i| Some((half(i * 12)?, word(i * 12 + 4)?))).collect::<Option<_>>()?),
+            3 => Self::Heads(
+                (0..body.len() / 12).map(|i| Some((half(i * 12)?, word(i * 12 + 4)?))).collect::<Option<_>>()?,
+            ),
             4 => Self::Dumped,
             5 => Self::Phase(Phase(half(0)?)),
             6 => Self::Closing,

@@ -45,7 +45,9 @@ impl Model {
                 (Some((key, _)), None) => Some(format!("{} is missing", shown(key))),
                 (None, Some((key, _))) => Some(format!("{} should not be there", shown(key))),
                 (Some((key, _)), Some((other, _))) if key < other => Some(format!("{} is missing", shown(key))),
-                (Some((key, _)), Some((other, _))) if key > other => Some(format!("{} should not be there", shown(other))),
+                (Some((key, _)), Some((other, _))) if key > other => {
+                    Some(format!("{} should not be there", shown(other)))
+                }
                 (Some((key, value)), Some((_, other))) if value != other => {
                     Some(format!("{} has another value", shown(key)))
                 }

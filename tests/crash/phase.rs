@@ -86,7 +86,8 @@ impl Phase {
                 format!("open {code:2}: {}", stage.map_or("?", |stage| stage.name()))
             }
         };
-        let background = BACKGROUND.iter().filter(|(bit, _)| self.0 & bit != 0).map(|(_, name)| format!("background: {name}"));
+        let background =
+            BACKGROUND.iter().filter(|(bit, _)| self.0 & bit != 0).map(|(_, name)| format!("background: {name}"));
         std::iter::once(call).chain(background).collect()
     }
 }
@@ -97,7 +98,8 @@ mod tests {
 
     #[test]
     fn every_phase_has_a_name_of_its_own() {
-        let mut names: Vec<String> = (0..=COMPACT + 3).filter(|code| !(13..20).contains(code)).flat_map(|code| Phase(code).names()).collect();
+        let mut names: Vec<String> =
+            (0..=COMPACT + 3).filter(|code| !(13..20).contains(code)).flat_map(|code| Phase(code).names()).collect();
         names.extend(Phase(0x1f00).names());
         assert!(names.iter().all(|name| !name.contains('?')), "{names:?}");
         let all = names.len();

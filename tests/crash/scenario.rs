@@ -102,7 +102,8 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "ranges",
         about: "range deletes, and values in extents of their own",
-        mix: Mix { slots: 400, operations: (1, 6), deletes: 5, range_deletes: 12, large: 25, ..MIX },
+        mix: Mix { slots: 300, operations: (1, 6), deletes: 5, range_deletes: 12, large: 20, ..MIX },
+        memtable_bytes: 32 << 10,
         ..PLAIN
     },
     Scenario {
@@ -115,8 +116,8 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "runs",
         about: "a large base and sparse changes: runs, and their compaction",
-        mix: Mix { slots: 60_000, operations: (10, 60), value_bytes: 120, deletes: 5, durabilities: RELAXED, ..MIX },
-        prefill: 500,
+        mix: Mix { slots: 100_000, operations: (10, 60), value_bytes: 120, deletes: 5, durabilities: RELAXED, ..MIX },
+        prefill: 1000,
         memtable_bytes: 16 << 10,
         work_ms: 120,
         ..PLAIN
@@ -149,7 +150,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "recovery",
         about: "killed while opening, again and again",
-        mix: Mix { operations: (1, 40), large: 2, durabilities: RELAXED, ..MIX },
+        mix: Mix { operations: (1, 8), large: 1, durabilities: RELAXED, ..MIX },
         memtable_bytes: 512 << 10,
         work_ms: 40,
         opening_kills: 75,

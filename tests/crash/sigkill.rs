@@ -3,14 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::arguments::Kill;
-use crate::report::{self, Outcome};
+use crate::report;
 use crate::scenario::{SCENARIOS, Scenario, Work};
-use crate::{campaign, import};
+use crate::{campaign, import, queue};
 
 /// Kills as many processes as asked for, and says what was found.
 pub fn run(arguments: &Kill) -> ExitCode {
@@ -23,32 +21,17 @@ pub fn run(arguments: &Kill) -> ExitCode {
     let kills = arguments.kills.div_ceil(scenarios.len().max(1) as u64);
     println!("seed {seed}, databases in '{}'", folder.display());
 
-    let waiting = Mutex::new(scenarios.iter().enumerate().rev().collect::<Vec<_>>());
-    let outcomes = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..arguments.jobs.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                    let Some((index, scenario)) = next else { return };
-                    let folder = folder.join(scenario.name);
-                    let outcome = match &lightning {
-                        Some(lightning) if scenario.work == Work::Import => {
-                            import::run(scenario, seed, kills, &folder, lightning)
-                        }
-                        _ => campaign::run(scenario, seed, kills, &folder, lightning.as_deref()),
-                    };
-                    if outcome.failure.is_none() {
-                        _ = fs::remove_dir_all(&folder);
-                    }
-                    outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((index, outcome));
-                }
-            });
+    let outcomes = queue::run_all(&scenarios, arguments.jobs, |scenario| {
+        let folder = folder.join(scenario.name);
+        let outcome = match &lightning {
+            Some(lightning) if scenario.work == Work::Import => import::run(scenario, seed, kills, &folder, lightning),
+            _ => campaign::run(scenario, seed, kills, &folder, lightning.as_deref()),
+        };
+        if outcome.failure.is_none() {
+            _ = fs::remove_dir_all(&folder);
         }
+        outcome
     });
-    let mut outcomes = outcomes.into_inner().unwrap_or_else(PoisonError::into_inner);
-    outcomes.sort_by_key(|(index, _)| *index);
-    let outcomes: Vec<Outcome> = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
     // Only if nothing was kept in it.
     _ = fs::remove_dir(&folder);
     report::print(&outcomes, "kills", start.elapsed().as_secs_f64());
@@ -60,7 +43,10 @@ pub fn run(arguments: &Kill) -> ExitCode {
             println!("\nFAILED: {}: {what}", outcome.scenario);
             println!("  the files before the last opening: {}", kept.join("before").display());
             println!("  look at a copy of them: lightning check app.ldb; lightning stats app.ldb");
-            println!("  what was acknowledged: {}; what the process said: stderr beside it", kept.join("ledger").display());
+            println!(
+                "  what was acknowledged: {}; what the process said: stderr beside it",
+                kept.join("ledger").display()
+            );
             println!("  again: crash --scenario {} --seed {seed} --kills {}", outcome.scenario, kills.max(500));
         }
     }

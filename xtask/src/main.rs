@@ -4,6 +4,7 @@
 //! so none of them depends on what was installed by hand.
 
 mod bench;
+mod crash;
 mod demo;
 mod process;
 mod setup;
@@ -35,6 +36,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Run the simulation of storage faults
     Sim(sim::Arguments),
+    /// Kill processes, or cut the power, and verify what is left
+    Crash(crash::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Crash(arguments) => crash::run(&arguments),
     };
     match outcome {
         Ok(code) => code,

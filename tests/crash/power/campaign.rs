@@ -11,6 +11,7 @@ use lightning_db_tests::random::Random;
 
 use super::disk::Disk;
 use super::mount::Mounts;
+use crate::campaign::BEGINNING;
 use crate::history::{History, Promise};
 use crate::life::{Heard, Life, Orders};
 use crate::message::Message;
@@ -139,7 +140,7 @@ impl<'a> Campaign<'a> {
             let even = self.random.chance(1, 2);
             let stage = (!even).then(|| 1 + self.random.index(RecoveryStage::ALL.len()));
             let life = self.start(Orders { stage, ..Orders::default() })?;
-            let delay = Duration::from_micros(self.random.below(self.opening.as_micros() as u64 * 6 / 5));
+            let delay = Duration::from_micros(self.random.below(self.opening.as_micros() as u64));
             life.dump(Some(life.started + if even { delay } else { 3 * self.opening }))?;
             return self.cut(life, mounted);
         }
@@ -151,14 +152,19 @@ impl<'a> Campaign<'a> {
         let most = self.scenario.work_ms * if self.kind == Kind::Ext4 { 5000 } else { 1000 };
         let delay = if self.random.chance(1, 2) { self.random.below(most) } else { self.random.skewed(most) };
         life.go()?;
-        self.work(life, mounted, Instant::now() + Duration::from_micros(delay))
+        self.work(life, mounted, Instant::now() + BEGINNING + Duration::from_micros(delay))
     }
 
     fn work(&mut self, life: Life, mounted: Mounts, mut cut_at: Instant) -> Result<(), String> {
         let mut closing = None;
         loop {
             match life.hear(cut_at) {
-                Heard::Silence => return self.cut(life, mounted),
+                Heard::Silence => {
+                    if closing.is_some() {
+                        self.closing = self.closing * 11 / 10;
+                    }
+                    return self.cut(life, mounted);
+                }
                 Heard::Message(Message::Closing) => {
                     let now = Instant::now();
                     closing = Some(now);

@@ -9,7 +9,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 /// The file that is the disk.
 pub const IMAGE: &str = "disk.img";
-const IMAGE_MB: u64 = 32;
+const IMAGE_MB: u64 = 48;
 
 /// An empty file system's bytes, made once and used for every disk.
 pub fn image(folder: &Path) -> Result<Vec<u8>, String> {

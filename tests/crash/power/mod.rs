@@ -19,6 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use self::campaign::{Campaign, Kind};
 use crate::arguments::Cuts;
+use crate::queue;
 use crate::report::{self, Outcome};
 use crate::scenario::{SCENARIOS, Scenario};
 
@@ -64,8 +65,8 @@ pub fn run(arguments: &Cuts) -> ExitCode {
         println!("\n{name}:");
         let start = Instant::now();
         let each = cuts.div_ceil(scenarios.len().max(1) as u64);
-        let outcomes: Vec<Outcome> =
-            scenarios.iter().map(|scenario| one(scenario, seed, each, &folder, kind, image)).collect();
+        let outcomes =
+            queue::run_all(&scenarios, arguments.jobs, |scenario| one(scenario, seed, each, &folder, kind, image));
         report::print(&outcomes, "cuts", start.elapsed().as_secs_f64());
         for outcome in &outcomes {
             if let Some(what) = &outcome.failure {
@@ -87,14 +88,7 @@ fn tell_failure(scenario: &str, what: &str, folder: &Path, seed: u64, cuts: u64)
     println!("  again: crash --power-loss --scenario {scenario} --seed {seed} --cuts {}", cuts.max(200));
 }
 
-fn one(
-    scenario: &'static Scenario,
-    seed: u64,
-    cuts: u64,
-    folder: &Path,
-    kind: Kind,
-    image: Option<&[u8]>,
-) -> Outcome {
+fn one(scenario: &'static Scenario, seed: u64, cuts: u64, folder: &Path, kind: Kind, image: Option<&[u8]>) -> Outcome {
     let folder = folder.join(scenario.name);
     let outcome = Campaign::run(scenario, seed, cuts, &folder, kind, image);
     if outcome.failure.is_none() || kind == Kind::Lying {

@@ -3,11 +3,15 @@
 use anyhow::Result;
 
 use super::stage::Stage;
+use crate::crash;
 use crate::process::cargo;
 use crate::setup::{Consent, rust};
 
 /// The crate for the browser has its own stage.
 const HERE: [&str; 3] = ["--workspace", "--exclude", "lightning-db-wasm"];
+
+/// A few in every scenario: some 15 seconds.
+const SMOKE_KILLS: u64 = 400;
 
 pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     rust::formatter_and_linter()?;
@@ -22,5 +26,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
             toolchain.cargo("check", target)?.args(["--quiet", "-p", "lightning-db", "--no-default-features", "--lib"]),
         )?;
     }
-    stage.tests("tests", cargo()?.arg("test").args(HERE).arg("--no-fail-fast"))
+    stage.tests("tests", cargo()?.arg("test").args(HERE).arg("--no-fail-fast"))?;
+    stage.check("building what is killed", &mut crash::build("test")?)?;
+    stage.check("killed processes lose nothing", &mut crash::smoke(SMOKE_KILLS)?)
 }

@@ -23,7 +23,8 @@ pub struct Arguments {
     /// Only these stages
     #[arg(value_enum)]
     stages: Vec<Name>,
-    /// Add what takes too long for a build: Miri, AddressSanitizer, a long simulation, a quick benchmark, the demonstrations
+    /// Add what takes too long for a build: Miri, AddressSanitizer, a long simulation, killed processes and power losses, a quick benchmark, the
+    /// demonstrations
     #[arg(long)]
     all: bool,
 }
@@ -38,7 +39,7 @@ enum Name {
     Miri,
     /// The same and those above them with every access to memory checked (part of --all)
     Address,
-    /// A long simulation, a quick benchmark and the demonstrations (part of --all)
+    /// A long simulation, killed processes and power losses, a quick benchmark and the demonstrations (part of --all)
     Extended,
 }
 
