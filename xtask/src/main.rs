@@ -4,6 +4,7 @@
 //! so none of them depends on what was installed by hand.
 
 mod bench;
+mod chaos;
 mod crash;
 mod demo;
 mod process;
@@ -36,6 +37,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Run the simulation of storage faults
     Sim(sim::Arguments),
+    /// Bring trouble to the disk, the memory, the clock, the permissions and the data of a running database
+    Chaos(chaos::Arguments),
     /// Kill processes, or cut the power, and verify what is left
     Crash(crash::Arguments),
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Crash(arguments) => crash::run(&arguments),
     };
     match outcome {

@@ -1,4 +1,5 @@
-//! A long simulation, thousands of killed processes and power losses, a quick benchmark that keeps the benchmark program alive, and the demonstrations.
+//! A long simulation, thousands of killed processes and power losses, a quick benchmark that keeps the benchmark program
+//! alive, and the demonstrations.
 
 use anyhow::Result;
 

@@ -23,8 +23,8 @@ pub struct Arguments {
     /// Only these stages
     #[arg(value_enum)]
     stages: Vec<Name>,
-    /// Add what takes too long for a build: Miri, AddressSanitizer, a long simulation, killed processes and power losses, a quick benchmark, the
-    /// demonstrations
+    /// Add what takes too long for a build: Miri, AddressSanitizer, a long simulation, killed processes and power losses,
+    /// a quick benchmark, the demonstrations
     #[arg(long)]
     all: bool,
 }
