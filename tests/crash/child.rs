@@ -61,7 +61,7 @@ fn fail(sender: &Sender, what: &str) -> ! {
 fn listen(sender: Arc<Sender>) -> Receiver<()> {
     let (begin, go) = channel();
     std::thread::spawn(move || {
-        for byte in std::io::stdin().bytes() {
+        for byte in std::io::stdin().lock().bytes() {
             match byte {
                 Ok(b'g') => _ = begin.send(()),
                 Ok(b'?') => {
