@@ -30,6 +30,7 @@ pub fn run(scenario: &'static Scenario, seed: u64, kills: u64, folder: &Path, li
         random: Random::new(seed),
         rows: Vec::new(),
         number: 0,
+        took: Duration::from_millis(30),
         outcome: Outcome::of(scenario.name),
     };
     let mut result = fs::create_dir_all(folder).map_err(|error| format!("cannot make '{}': {error}", folder.display()));
@@ -52,6 +53,8 @@ struct Imports<'a> {
     /// Of which import each row is.
     rows: Vec<u64>,
     number: u64,
+    /// How long an import takes, to aim by.
+    took: Duration,
     outcome: Outcome,
 }
 
@@ -82,6 +85,7 @@ impl Imports<'_> {
             .arg("rows")
             .arg(file)
             .args(["--key-type", "u64", "--value-type", "string", "--progress", "--durability", durability])
+            .args(["--memory", "4"])
             .args(["--batch", &BATCH.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -90,32 +94,36 @@ impl Imports<'_> {
             .map_err(failed)?;
         let acknowledged = AtomicU64::new(0);
         let Some(stderr) = process.stderr.take() else { return Err(String::from("'lightning' has no standard error")) };
-        let delay = Duration::from_micros(self.random.below(60_000));
+        let started = Instant::now();
+        let delay = Duration::from_micros(self.random.below(self.took.as_micros() as u64 * 11 / 10));
         let mut other = String::new();
-        let status = std::thread::scope(|scope| {
-            scope.spawn(|| {
+        let (status, ended) = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
                 for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                     match line.strip_prefix("acknowledged ").and_then(|rows| rows.parse().ok()) {
                         Some(rows) => acknowledged.store(rows, Ordering::Relaxed),
                         None => _ = writeln!(other, "{line}"),
                     }
                 }
+                started.elapsed()
             });
             std::thread::sleep(delay);
             let status = process.try_wait();
             _ = process.kill();
             _ = process.wait();
-            status
+            (status, reader.join().unwrap_or(delay))
         });
         let rows = acknowledged.into_inner();
         match status.map_err(failed)? {
             Some(status) if status.success() => {
                 self.outcome.clean_ends += 1;
+                self.took = ended;
                 if rows != ROWS { Err(format!("the import was done, but acknowledged {rows} rows")) } else { Ok(rows) }
             }
             Some(status) => Err(format!("the import ended with {status}: {other}")),
             None => {
                 self.outcome.kills += 1;
+                self.took = self.took * 51 / 50;
                 let at = if rows == 0 { "before the first batch" } else { "after a batch" };
                 *self.outcome.phases.entry(format!("lightning import, {at}")).or_default() += 1;
                 Ok(rows)

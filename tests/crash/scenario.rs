@@ -150,9 +150,9 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "recovery",
         about: "killed while opening, again and again",
-        mix: Mix { operations: (1, 8), large: 1, durabilities: RELAXED, ..MIX },
+        mix: Mix { operations: (1, 30), durabilities: RELAXED, ..MIX },
         memtable_bytes: 512 << 10,
-        work_ms: 40,
+        work_ms: 100,
         opening_kills: 75,
         ..PLAIN
     },
