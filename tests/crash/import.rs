@@ -30,7 +30,7 @@ pub fn run(scenario: &'static Scenario, seed: u64, kills: u64, folder: &Path, li
         random: Random::new(seed),
         rows: Vec::new(),
         number: 0,
-        took: Duration::from_millis(30),
+        took: [Duration::from_millis(60); 2],
         outcome: Outcome::of(scenario.name),
     };
     let mut result = fs::create_dir_all(folder).map_err(|error| format!("cannot make '{}': {error}", folder.display()));
@@ -53,8 +53,8 @@ struct Imports<'a> {
     /// Of which import each row is.
     rows: Vec<u64>,
     number: u64,
-    /// How long an import takes, to aim by.
-    took: Duration,
+    /// How long an import takes, relaxed and synced, to aim by.
+    took: [Duration; 2],
     outcome: Outcome,
 }
 
@@ -78,7 +78,8 @@ impl Imports<'_> {
     /// Runs one import until it is done or killed, and gives how many rows it has acknowledged.
     fn import(&mut self, file: &Path) -> Result<u64, String> {
         let failed = |error: std::io::Error| format!("cannot run 'lightning': {error}");
-        let durability = if self.random.chance(1, 4) { "sync" } else { "relaxed" };
+        let synced = usize::from(self.random.chance(1, 4));
+        let durability = ["relaxed", "sync"][synced];
         let mut process = Command::new(self.lightning)
             .arg("import")
             .arg(self.folder.join("app.ldb"))
@@ -95,7 +96,7 @@ impl Imports<'_> {
         let acknowledged = AtomicU64::new(0);
         let Some(stderr) = process.stderr.take() else { return Err(String::from("'lightning' has no standard error")) };
         let started = Instant::now();
-        let delay = Duration::from_micros(self.random.below(self.took.as_micros() as u64 * 11 / 10));
+        let delay = Duration::from_micros(self.random.below(self.took[synced].as_micros() as u64 * 11 / 10));
         let mut other = String::new();
         let (status, ended) = std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
@@ -117,13 +118,13 @@ impl Imports<'_> {
         match status.map_err(failed)? {
             Some(status) if status.success() => {
                 self.outcome.clean_ends += 1;
-                self.took = ended;
+                self.took[synced] = ended;
                 if rows != ROWS { Err(format!("the import was done, but acknowledged {rows} rows")) } else { Ok(rows) }
             }
             Some(status) => Err(format!("the import ended with {status}: {other}")),
             None => {
                 self.outcome.kills += 1;
-                self.took = self.took * 51 / 50;
+                self.took[synced] = self.took[synced] * 21 / 20;
                 let at = if rows == 0 { "before the first batch" } else { "after a batch" };
                 *self.outcome.phases.entry(format!("lightning import, {at}")).or_default() += 1;
                 Ok(rows)
