@@ -7,9 +7,12 @@ mod bench;
 mod chaos;
 mod crash;
 mod demo;
+mod fuzz;
+mod histories;
 mod process;
 mod setup;
 mod sim;
+mod soak;
 mod test;
 mod workspace;
 
@@ -37,10 +40,16 @@ enum Command {
     Bench(bench::Arguments),
     /// Run the simulation of storage faults
     Sim(sim::Arguments),
+    /// Run concurrent transactions and look for isolation anomalies in their histories
+    Histories(histories::Arguments),
     /// Bring trouble to the disk, the memory, the clock, the permissions and the data of a running database
     Chaos(chaos::Arguments),
     /// Kill processes, or cut the power, and verify what is left
     Crash(crash::Arguments),
+    /// Search for bytes that break a decoder, or the whole engine
+    Fuzz(fuzz::Arguments),
+    /// Load a database evenly for a long time, and look whether anything grows
+    Soak(soak::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -50,8 +59,11 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Histories(arguments) => histories::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Crash(arguments) => crash::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
     };
     match outcome {
         Ok(code) => code,

@@ -48,8 +48,6 @@ struct SyncState {
     started_ns: u64,
     /// How many commits the last sync was for.
     group: u64,
-    /// When the oldest periodic commit that no sync under way covers must be durable, by the monotonic clock.
-    due_ns: Option<u64>,
     failed: Option<String>,
 }
 
@@ -109,7 +107,8 @@ impl Engine {
         if wait {
             writer.must_sync = sequence;
         }
-        let due = matches!(durability, Durability::Periodic { interval_ms } if self.sync_within(interval_ms));
+        let due =
+            matches!(durability, Durability::Periodic { interval_ms } if self.sync_within(&mut writer, interval_ms));
         let appended = Appended { sequence, wait: waits, due };
         self.note_log_room(&writer);
         self.freeze_if_full(&mut writer);
@@ -202,8 +201,7 @@ impl Engine {
                 let head = self.head_of(&writer);
                 state.target = writer.appended;
                 state.started_ns = self.env.clock.monotonic_ns();
-                // Periodic commits set it under the writer lock: what is due later is not in this target.
-                state.due_ns = None;
+                writer.sync_due_ns = None;
                 writer.syncing = Some(head);
             }
             let (target, mut ticket) = (state.target, state.ticket);
@@ -234,20 +232,19 @@ impl Engine {
         }
     }
 
-    /// A periodic commit was appended, and the writer lock is held. Whether none was due before.
-    fn sync_within(&self, interval_ms: u32) -> bool {
+    /// A periodic commit was appended. Whether none was due before.
+    fn sync_within(&self, writer: &mut Writer, interval_ms: u32) -> bool {
         let due_ns = self.env.clock.monotonic_ns().saturating_add(u64::from(interval_ms) * 1_000_000);
-        let mut state = self.durable.state.lock();
-        let earlier = state.due_ns.replace(due_ns);
-        state.due_ns = Some(earlier.map_or(due_ns, |earlier| earlier.min(due_ns)));
+        let earlier = writer.sync_due_ns.replace(due_ns);
+        writer.sync_due_ns = Some(earlier.map_or(due_ns, |earlier| earlier.min(due_ns)));
         earlier.is_none()
     }
 
     /// Nanoseconds until a periodic commit must be synced; `None` when all are, or none can be any more.
     pub(crate) fn sync_due_in_ns(&self) -> Option<u64> {
         let due_ns = {
-            let state = self.durable.state.lock();
-            state.due_ns.filter(|_| state.failed.is_none())?
+            let writer = self.writer.lock();
+            writer.sync_due_ns.filter(|_| writer.stopped.is_none())?
         };
         Some(due_ns.saturating_sub(self.env.clock.monotonic_ns()))
     }

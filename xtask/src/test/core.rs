@@ -3,9 +3,9 @@
 use anyhow::Result;
 
 use super::stage::Stage;
-use crate::crash;
 use crate::process::cargo;
 use crate::setup::{Consent, rust};
+use crate::{crash, fuzz};
 
 /// The crate for the browser has its own stage.
 const HERE: [&str; 3] = ["--workspace", "--exclude", "lightning-db-wasm"];
@@ -27,6 +27,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
         )?;
     }
     stage.tests("tests", cargo()?.arg("test").args(HERE).arg("--no-fail-fast"))?;
+    stage.tests("hostile bytes", &mut fuzz::smoke()?)?;
     stage.check("building what is killed", &mut crash::build("test")?)?;
     stage.check("killed processes lose nothing", &mut crash::smoke(SMOKE_KILLS)?)
 }
