@@ -86,6 +86,16 @@ impl<'a> Campaign<'a> {
         outcome
     }
 
+    /// Whether this machine mounts what a campaign needs.
+    pub fn trial(folder: &Path, image: Option<&[u8]>) -> Result<(), String> {
+        let folder = folder.join("trial");
+        Mounts::make_folders(&folder)?;
+        let mounted = Mounts::at(&folder, &new_disk(0, Kind::Direct, image), true, image.is_some());
+        let tried = mounted.and_then(Mounts::unmount);
+        clear(&folder);
+        tried
+    }
+
     fn go_on(&mut self, cuts: u64) -> Result<(), String> {
         let mut filled = self.scenario.prefill == 0;
         while self.outcome.kills < cuts {

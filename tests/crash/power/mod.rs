@@ -51,7 +51,11 @@ pub fn run(arguments: &Cuts) -> ExitCode {
 
     watch();
     let mut passed = true;
-    let image = ext4::image(&folder);
+    if let Err(why) = Campaign::trial(&folder, None) {
+        println!("left out: power loss on a FUSE file system: {why}");
+        return ExitCode::SUCCESS;
+    }
+    let image = ext4::image(&folder).and_then(|image| Campaign::trial(&folder, Some(&image)).map(|()| image));
     for kind in [Kind::Direct, Kind::Ext4] {
         let cuts = if kind == Kind::Ext4 { arguments.cuts.div_ceil(EXT4_PART) } else { arguments.cuts };
         let (name, image) = match (kind, &image) {
