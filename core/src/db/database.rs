@@ -15,8 +15,8 @@ use super::snapshot::{ReadTable, Snapshot, TableInfo};
 use super::transaction::WriteTransaction;
 use crate::codec::slot::Slot;
 use crate::engine::{
-    self, Appended, CheckReport, CompactionProgress, Durability, Engine, Environment, OpenArguments, Progress,
-    RecoveryReport, RecoveryStage, Stats,
+    self, Activity, Appended, CheckReport, CompactionProgress, Durability, Engine, Environment, OpenArguments,
+    Progress, RecoveryReport, RecoveryStage, Stats,
 };
 use crate::env::{Storage, SyncTicket};
 use crate::error::{Error, Result};
@@ -226,6 +226,11 @@ impl Database {
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
         self.shared.engine.stats(self.shared.options.memory_budget_bytes)
+    }
+
+    /// Which background work is under way now. Costs one load, also while that work holds its locks.
+    pub fn activity(&self) -> Activity {
+        self.shared.engine.activity()
     }
 
     /// Brings everything into the data file, which alone is the database afterwards, and closes it for every clone.

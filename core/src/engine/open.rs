@@ -349,6 +349,7 @@ impl State {
             opening: AtomicBool::new(false),
             replayed_log_bytes: self.replayed_log_bytes,
             run_count: AtomicUsize::new(run_count),
+            activity: super::activity::SharedActivity::default(),
             log_is_full: AtomicBool::new(false),
             options,
         }
