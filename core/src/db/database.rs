@@ -346,7 +346,8 @@ impl Database {
         Ok(())
     }
 
-    /// Tells the background thread that there may be work.
+    /// Tells the background thread that there may be work; without one whoever calls [`step`](Self::step) finds it.
+    #[cfg_attr(not(feature = "std"), allow(unused_variables))]
     fn poke(&self, due: bool) {
         #[cfg(feature = "std")]
         if let Some(background) = &self.shared.background
