@@ -1,10 +1,11 @@
 //! The thread that does background work, the one that waits for its barriers, and the writers that wait for it.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::{Durability, Engine, Progress};
+use crate::env::sync::thread::{self, JoinHandle};
+use crate::env::sync::{Condvar, Mutex, MutexGuard, mpsc};
 use crate::error::{Error, Result};
 
 /// A resting database's memtable is merged after this long without a commit.
@@ -38,7 +39,7 @@ struct State {
 
 impl Signal {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn wake(&self) {
@@ -60,7 +61,7 @@ impl Background {
             Durability::Periodic { interval_ms } => Duration::from_millis(u64::from(interval_ms).max(1)),
             _ => IDLE_INTERVAL,
         };
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("lightning-background".into())
             .spawn(move || run(&worked, &seen, interval, durability));
         let Ok(thread) = thread else {
@@ -87,7 +88,7 @@ impl Background {
             if state.stop {
                 return Err(Error::Closed);
             }
-            state = self.signal.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.signal.progress.wait(state);
         }
         Ok(())
     }
@@ -100,9 +101,9 @@ impl Background {
         // Without the way to it the thread of the barriers ends with the last one it was sent.
         self.engine.wait_beside(None);
         for thread in [&self.thread, &self.barriers] {
-            let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let thread = thread.lock().take();
             if let Some(thread) = thread
-                && thread.thread().id() != std::thread::current().id()
+                && thread.thread().id() != thread::current().id()
             {
                 // A panic there has been reported by the panic hook; the engine's state is checked on every use.
                 let _ = thread.join();
@@ -113,9 +114,9 @@ impl Background {
 
 /// The thread that waits for barriers. Without it they are waited for where they are asked for.
 fn start_barriers(engine: &Arc<Engine>, signal: &Arc<Signal>) -> Option<JoinHandle<()>> {
-    let (send, requests) = std::sync::mpsc::channel();
+    let (send, requests) = mpsc::channel();
     let (synced, signal) = (Arc::clone(engine), Arc::clone(signal));
-    let thread = std::thread::Builder::new().name("lightning-barriers".into()).spawn(move || {
+    let thread = thread::Builder::new().name("lightning-barriers".into()).spawn(move || {
         while let Ok(request) = requests.recv() {
             synced.complete_beside(&request);
             signal.wake();
@@ -132,10 +133,9 @@ fn run(engine: &Engine, signal: &Signal, interval: Duration, durability: Durabil
         {
             let mut state = signal.lock();
             if !state.wanted && !state.stop {
-                let (woken, timeout) =
-                    signal.work.wait_timeout(state, interval).unwrap_or_else(PoisonError::into_inner);
+                let (woken, timed_out) = signal.work.wait_timeout(state, interval);
                 state = woken;
-                if timeout.timed_out() && !state.wanted && !state.stop {
+                if timed_out && !state.wanted && !state.stop {
                     drop(state);
                     let sequence = engine.version().sequence;
                     if matches!(durability, Durability::Periodic { .. }) && sequence != last_sequence {

@@ -291,7 +291,7 @@ impl Checkpoint {
         space.release_pending(durable);
         drop(space);
         self.written.clear();
-        engine.opening.store(false, core::sync::atomic::Ordering::Release);
+        engine.opening.store(false, crate::env::sync::atomic::Ordering::Release);
     }
 
     /// Nothing refers to what was written: it is free again.

@@ -6,14 +6,16 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::options::Durability;
 use super::recent::{OptimisticPin, Recent};
 use super::state::{Engine, Stopped, Writer};
 use super::version::{Frozen, Layers, MemtableValues, Version};
 use crate::codec::slot::{Slot, ValueRef};
+#[cfg(feature = "std")]
+use crate::env::sync::Condvar;
 use crate::env::sync::Mutex;
+use crate::env::sync::atomic::{AtomicBool, Ordering};
 use crate::env::{FileId, SyncTicket};
 use crate::error::{Error, Result};
 use crate::log::{Operation, OperationWriter, Operations, Preamble};
@@ -28,7 +30,7 @@ const GROUP_YIELDS_MAX: usize = 50;
 pub(super) struct Durable {
     state: Mutex<SyncState>,
     #[cfg(feature = "std")]
-    changed: std::sync::Condvar,
+    changed: Condvar,
 }
 
 impl Durable {
@@ -176,7 +178,7 @@ impl Engine {
             if state.syncing && state.ticket.is_none() {
                 #[cfg(feature = "std")]
                 {
-                    drop(self.durable.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner));
+                    drop(self.durable.changed.wait(state));
                     continue;
                 }
                 #[cfg(not(feature = "std"))]
@@ -230,7 +232,7 @@ impl Engine {
             if self.writer.lock().appended >= expected {
                 return;
             }
-            std::thread::yield_now();
+            crate::env::sync::thread::yield_now();
         }
     }
 
