@@ -173,13 +173,16 @@ impl RowLocks {
         let mut graph = self.lock();
         while let Some(key) = obstacle(&graph) {
             graph.waits.insert(party, Wait::Row(key.clone()));
+            let victims = graph.victims.len();
             let refused = graph.break_circle(party) || graph.victims.remove(&party);
             if refused {
                 graph.waits.remove(&party);
                 return Err(deadlock(&key));
             }
-            // Wakes victims too.
-            self.changed.notify_all();
+            // Only a victim has something to learn from this: woken for less, those who wait would keep waking each other.
+            if graph.victims.len() > victims {
+                self.changed.notify_all();
+            }
             graph = self.changed.wait(graph);
         }
         graph.waits.remove(&party);

@@ -202,23 +202,27 @@ impl Engine {
             drop(state);
             let result = self.barrier(FileId::Log, &mut ticket);
             let mut state = self.durable.state.lock();
+            if !state.syncing || state.target != target {
+                // Somebody else who asked after the same barrier was answered first.
+                continue;
+            }
             state.ticket = ticket;
             match result {
                 Err(error @ Error::Pending(_)) => return Err(error),
                 Ok(()) => {
+                    // Before anyone learns that it is durable, because then it must be visible, and before another sync
+                    // begins, whose state is not to be taken for the one of this.
+                    self.publish(target);
                     state.group = target.saturating_sub(state.durable);
                     state.durable = state.durable.max(target);
-                    state.syncing = false;
-                    drop(state);
-                    self.publish(target);
                 }
                 Err(error) => {
-                    state.syncing = false;
-                    state.failed = Some(format!("{error}"));
-                    drop(state);
                     self.poison(&error);
+                    state.failed = Some(format!("{error}"));
                 }
             }
+            state.syncing = false;
+            drop(state);
             #[cfg(feature = "std")]
             self.durable.changed.notify_all();
         }
