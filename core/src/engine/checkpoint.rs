@@ -297,6 +297,9 @@ impl Checkpoint {
     /// Nothing refers to what was written: it is free again.
     pub(super) fn abandon(self, engine: &Engine, work: &mut Work) {
         work.unsaved = true;
+        if self.clean {
+            engine.go_on_after_failed_close();
+        }
         let mut space = engine.space.lock();
         if let Some(number) = self.number {
             // It is given again, because superblocks take turns by it; what was freed meanwhile waits for one checkpoint

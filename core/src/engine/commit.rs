@@ -305,6 +305,14 @@ impl Engine {
         !self.version().layers.frozen.is_empty()
     }
 
+    /// The last checkpoint of a session was not made: there may be commits again.
+    pub(super) fn go_on_after_failed_close(&self) {
+        let mut writer = self.writer.lock();
+        if matches!(writer.stopped, Some(Stopped::Closing)) {
+            writer.stopped = None;
+        }
+    }
+
     /// Takes no more writes and says so to everyone who tries.
     pub(super) fn stop(&self, why: Stopped) {
         self.writer.lock().stopped = Some(why);

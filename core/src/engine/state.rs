@@ -95,6 +95,8 @@ pub(super) struct Writer {
 /// Why a database takes no writes.
 #[derive(Clone, Debug)]
 pub(super) enum Stopped {
+    /// The last checkpoint is being made: the log is not read after it.
+    Closing,
     Closed,
     ReadOnly,
     Poisoned(String),
@@ -103,7 +105,7 @@ pub(super) enum Stopped {
 impl Stopped {
     pub(super) fn error(&self) -> Error {
         match self {
-            Stopped::Closed => Error::Closed,
+            Stopped::Closing | Stopped::Closed => Error::Closed,
             Stopped::ReadOnly => Error::ReadOnly,
             Stopped::Poisoned(cause) => Error::Poisoned { cause: cause.clone() },
         }
