@@ -8,7 +8,11 @@ mod address;
 mod core;
 mod extended;
 mod miri;
+mod sanitizer;
+mod schedules;
 mod stage;
+mod thread;
+mod valgrind;
 mod web;
 
 use std::process::ExitCode;
@@ -23,7 +27,8 @@ pub struct Arguments {
     /// Only these stages
     #[arg(value_enum)]
     stages: Vec<Name>,
-    /// Add what takes too long for a build: Miri, AddressSanitizer, a long simulation, a quick benchmark, the demonstrations
+    /// Add what takes too long for a build: schedules, Miri, sanitizers, valgrind, a long simulation, a quick benchmark, the
+    /// demonstrations
     #[arg(long)]
     all: bool,
 }
@@ -36,8 +41,14 @@ enum Name {
     Web,
     /// The modules with unsafe code in an interpreter that notices undefined behaviour (part of --all)
     Miri,
-    /// The same and those above them with every access to memory checked (part of --all)
+    /// The engine and its simulation with every access to memory checked (part of --all)
     Address,
+    /// The engine and its threads, looking for accesses that race (part of --all)
+    Thread,
+    /// The modules with unsafe code and a short simulation, every instruction checked (part of --all)
+    Valgrind,
+    /// The database's threads in thousands of orders (part of --all)
+    Schedules,
     /// A long simulation, a quick benchmark and the demonstrations (part of --all)
     Extended,
 }
@@ -49,6 +60,9 @@ impl Name {
             Name::Web => Stage::run("web", |stage| web::run(stage, consent)),
             Name::Miri => Stage::run("miri", miri::run),
             Name::Address => Stage::run("address", address::run),
+            Name::Thread => Stage::run("thread", thread::run),
+            Name::Valgrind => Stage::run("valgrind", |stage| valgrind::run(stage, consent)),
+            Name::Schedules => Stage::run("schedules", schedules::run),
             Name::Extended => Stage::run("extended", |stage| extended::run(stage, consent)),
         }
     }
@@ -60,7 +74,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         names = vec![Name::Core, Name::Web];
     }
     if arguments.all {
-        names.extend([Name::Miri, Name::Address, Name::Extended]);
+        use Name::{Address, Extended, Miri, Schedules, Thread, Valgrind};
+        names.extend([Schedules, Miri, Address, Thread, Valgrind, Extended]);
     }
     let consent = Consent::from_environment();
     let stages: Vec<Stage> = names.into_iter().map(|name| name.run(consent)).collect();

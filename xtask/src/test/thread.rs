@@ -1,12 +1,21 @@
-//! Everything that runs in several threads, under ThreadSanitizer, with a standard library that it sees into.
+//! The engine's tests and a whole database under many threads, with ThreadSanitizer looking for accesses that race. The
+//! standard library is built with it, because it would be blind to what that does.
 
 use anyhow::Result;
 
+use super::sanitizer;
 use super::stage::Stage;
-use super::{address, stage};
 use crate::setup::rust;
 
+const NAME: &str = "ThreadSanitizer";
+
 pub fn run(stage: &mut Stage) -> Result<()> {
-    rust::nightly_with_sources()?;
-    stage::sanitized(stage, "ThreadSanitizer", "thread", &["-Zbuild-std"], &["-p", "lightning-db", "--lib"])
+    if !sanitizer::is_here(NAME) {
+        return Ok(());
+    }
+    rust::nightly_sources()?;
+    for tests in [["-p", "lightning-db", "--lib"].as_slice(), &["-p", "lightning-db-tests", "--test", "threads"]] {
+        sanitizer::tests(stage, NAME, "thread", &[&["-Zbuild-std"], tests].concat())?;
+    }
+    Ok(())
 }
