@@ -11,4 +11,5 @@ mod commits;
 mod explore;
 mod failing_sync;
 mod row_locks;
+mod tables;
 mod world;

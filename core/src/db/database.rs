@@ -289,7 +289,14 @@ impl Database {
         let appended = engine.append(
             buffer,
             durability,
-            |head, recent| super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent),
+            |head, recent| {
+                super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent)?;
+                if tx.changes_catalogue {
+                    // Before anyone sees the commit: what is remembered is wrong for it.
+                    self.shared.catalogue.changed(head.sequence + 1);
+                }
+                Ok(())
+            },
             |writer| {
                 let mut intervals = memtable.intervals();
                 intervals.seek(&[]);
@@ -308,9 +315,6 @@ impl Database {
         )?;
         tx.committed = true;
         self.withdraw_unused(tx);
-        if tx.changes_catalogue {
-            self.shared.catalogue.changed(appended.sequence);
-        }
         self.poke();
         Ok(Some(appended))
     }
