@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::{Durability, Engine, Progress};
+use crate::engine::{Engine, Progress};
 use crate::env::sync::thread::{self, JoinHandle};
 use crate::env::sync::{Condvar, Mutex, MutexGuard, mpsc};
 use crate::error::{Error, Result};
@@ -53,17 +53,11 @@ impl Signal {
 
 impl Background {
     /// `None` when the system gives no thread: writers then do the work themselves.
-    pub(super) fn start(engine: &Arc<Engine>, durability: Durability) -> Option<Self> {
+    pub(super) fn start(engine: &Arc<Engine>) -> Option<Self> {
         let signal = Arc::new(Signal::default());
         let barriers = start_barriers(engine, &signal);
         let (worked, seen) = (Arc::clone(engine), Arc::clone(&signal));
-        let interval = match durability {
-            Durability::Periodic { interval_ms } => Duration::from_millis(u64::from(interval_ms).max(1)),
-            _ => IDLE_INTERVAL,
-        };
-        let thread = thread::Builder::new()
-            .name("lightning-background".into())
-            .spawn(move || run(&worked, &seen, interval, durability));
+        let thread = thread::Builder::new().name("lightning-background".into()).spawn(move || run(&worked, &seen));
         let Ok(thread) = thread else {
             engine.wait_beside(None);
             return None;
@@ -77,10 +71,12 @@ impl Background {
         self.signal.wake();
     }
 
-    /// Returns when writers may go on; fails with what stopped the background work.
+    /// Returns when writers may go on; fails with what stops the background work now: what stopped it earlier may be over.
     pub(super) fn wait_for_room(&self, engine: &Engine) -> Result<()> {
-        self.wake();
         let mut state = self.signal.lock();
+        state.failed = None;
+        state.wanted = true;
+        self.signal.work.notify_one();
         while engine.must_wait() {
             if let Some(error) = state.failed.take() {
                 return Err(error);
@@ -127,21 +123,21 @@ fn start_barriers(engine: &Arc<Engine>, signal: &Arc<Signal>) -> Option<JoinHand
     Some(thread)
 }
 
-fn run(engine: &Engine, signal: &Signal, interval: Duration, durability: Durability) {
+fn run(engine: &Engine, signal: &Signal) {
     let mut last_sequence = engine.version().sequence;
     loop {
         {
+            // A periodic commit wakes the thread when nothing was due before it, so nothing is due earlier than this.
+            let due = engine.sync_due_in_ns().map(Duration::from_nanos);
             let mut state = signal.lock();
             if !state.wanted && !state.stop {
+                let interval = due.map_or(IDLE_INTERVAL, |due| due.min(IDLE_INTERVAL));
                 let (woken, timed_out) = signal.work.wait_timeout(state, interval);
                 state = woken;
-                if timed_out && !state.wanted && !state.stop {
+                if timed_out && due.is_none() && !state.wanted && !state.stop {
                     drop(state);
                     let sequence = engine.version().sequence;
-                    if matches!(durability, Durability::Periodic { .. }) && sequence != last_sequence {
-                        // A failure poisons the handle, so the next writer hears of it.
-                        let _ = engine.make_durable(sequence);
-                    } else if sequence == last_sequence {
+                    if sequence == last_sequence {
                         engine.freeze_now();
                     }
                     last_sequence = sequence;

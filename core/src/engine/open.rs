@@ -312,6 +312,7 @@ impl State {
                 recent: Recent::new(self.merged_sequence, options.memtable_bytes),
                 stopped: options.read_only.then_some(Stopped::ReadOnly),
                 must_sync: 0,
+                sync_due_ns: None,
                 appended: self.sequence,
             }),
             space: Mutex::new(space),

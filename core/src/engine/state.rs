@@ -90,6 +90,8 @@ pub(super) struct Writer {
     pub must_sync: u64,
     /// Everything up to here has been appended.
     pub appended: u64,
+    /// When the oldest periodic commit that no sync under way covers must be durable, by the monotonic clock.
+    pub sync_due_ns: Option<u64>,
 }
 
 /// Why a database takes no writes.
