@@ -179,6 +179,6 @@ impl Transfer {
             let balance = found.map_or(Ok(0), |found| found.into_owned())?;
             accounts.put(account, balance + by)?;
         }
-        tx.table(JOURNAL)?.put(self.entry, &[7; 200])
+        tx.table(JOURNAL)?.put(self.entry, [7; 200])
     }
 }

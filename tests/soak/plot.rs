@@ -58,7 +58,7 @@ fn panels(path: &Path, samples: &[Sample], verdicts: &[Verdict]) -> Result<(), B
         let mut chart = ChartBuilder::on(&area)
             .caption(panel.title, ("sans-serif", 18))
             .margin(8)
-            .x_label_area_size(24)
+            .x_label_area_size(40)
             .y_label_area_size(56)
             .build_cartesian_2d(across, up)?;
         chart.configure_mesh().light_line_style(WHITE).x_desc("minutes").draw()?;
@@ -70,7 +70,12 @@ fn panels(path: &Path, samples: &[Sample], verdicts: &[Verdict]) -> Result<(), B
                 .label(*name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour));
         }
-        chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::LowerLeft)
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK.mix(0.3))
+            .draw()?;
     }
     area.present()?;
     Ok(())

@@ -7,8 +7,8 @@ use super::sample::Sample;
 /// The end may be this much above the plateau.
 const GROWTH_MAX: f64 = 0.05;
 
-/// One figure, at the plateau and at the end: medians of the second and of the last third of the samples. The first third
-/// is for caches and files to fill.
+/// One figure, at the plateau and at the end: means of the second and of the last third of the samples, for merges make
+/// every figure go up and down. The first third is for caches and files to fill.
 pub struct Verdict {
     pub name: &'static str,
     pub unit: &'static str,
@@ -30,13 +30,9 @@ pub fn all(samples: &[Sample]) -> Vec<Verdict> {
     const MIB: f64 = (1 << 20) as f64;
     let of = |name, unit, figure: fn(&Sample) -> f64| {
         let third = samples.len() / 3;
-        let median = |samples: &[Sample]| {
-            let mut figures: Vec<f64> = samples.iter().map(figure).collect();
-            figures.sort_by(f64::total_cmp);
-            figures.get(figures.len() / 2).copied().unwrap_or_default()
-        };
+        let mean = |samples: &[Sample]| samples.iter().map(figure).sum::<f64>() / samples.len().max(1) as f64;
         let plateau = samples.get(third..2 * third).unwrap_or_default();
-        Verdict { name, unit, plateau: median(plateau), end: median(samples.get(2 * third..).unwrap_or_default()) }
+        Verdict { name, unit, plateau: mean(plateau), end: mean(samples.get(2 * third..).unwrap_or_default()) }
     };
     vec![
         of("memory", "MiB", |sample| sample.memory_bytes as f64 / MIB),
@@ -52,7 +48,7 @@ pub fn all(samples: &[Sample]) -> Vec<Verdict> {
 
 pub fn report(samples: &[Sample], verdicts: &[Verdict]) -> String {
     let minutes = samples.last().map_or(0.0, |sample| sample.at.as_secs_f64() / 60.0);
-    let mut text = format!("{minutes:.1} minutes; medians of the second third and of the last\n");
+    let mut text = format!("{minutes:.1} minutes; means of the second third and of the last\n");
     for verdict in verdicts {
         let outcome = if verdict.holds() { "steady" } else { "GROWS" };
         let _ = writeln!(

@@ -268,7 +268,7 @@ impl Database {
         Ok(())
     }
 
-    /// Logs and applies a transaction's changes. The caller holds the writer lock.
+    /// Logs and applies a transaction's changes; gives what its acknowledgement waits for. The caller holds the writer lock.
     fn commit_changes(
         &self,
         tx: &mut WriteTransaction,
@@ -278,7 +278,10 @@ impl Database {
         let engine = &self.shared.engine;
         let memtable = &tx.changes.memtable;
         if memtable.is_empty() {
-            return Ok(None);
+            // What it has read may be known to writers alone. Nobody is told of it before it is durable and everybody sees
+            // it: a crash could take it back, and whoever begins next would see less.
+            let sequence = tx.version.sequence;
+            return Ok((sequence > engine.version().sequence).then_some(Appended { sequence, wait: true, due: false }));
         }
         if !tx.values.is_empty() {
             // A commit's values are durable before the frame that refers to them.

@@ -318,6 +318,7 @@ impl Space {
         let publication = self.publication;
         self.live.retain(|(_, layers)| layers.strong_count() > 0);
         for extent in freed {
+            self.map.expect_in_use(*extent);
             let born = self.born.get(&(extent.offset / SECTOR_BYTES)).copied().unwrap_or(0);
             self.pending.push(PendingFree { extent: *extent, checkpoint: self.building, readable: born..publication });
         }

@@ -13,7 +13,10 @@ pub fn run(stage: &mut Stage) -> Result<()> {
         return Ok(());
     }
     rust::nightly()?;
-    for tests in [["-p", "lightning-db", "--lib"].as_slice(), &["-p", "lightning-db-tests", "--test", "*"]] {
+    for tests in [
+        ["-p", "lightning-db", "--lib"].as_slice(),
+        &["-p", "lightning-db-tests", "--features", "testing", "--test", "*"],
+    ] {
         sanitizer::tests(stage, NAME, "address", tests)?;
     }
     Ok(())

@@ -7,6 +7,7 @@
 mod address;
 mod core;
 mod extended;
+mod fuzz;
 mod miri;
 mod sanitizer;
 mod schedules;
@@ -27,8 +28,8 @@ pub struct Arguments {
     /// Only these stages
     #[arg(value_enum)]
     stages: Vec<Name>,
-    /// Add what takes too long for a build: schedules, Miri, sanitizers, valgrind, a long simulation, a quick benchmark, the
-    /// demonstrations
+    /// Add what takes too long for a build: schedules, Miri, sanitizers, valgrind, fuzzing, a long simulation, a quick
+    /// benchmark, the demonstrations
     #[arg(long)]
     all: bool,
 }
@@ -49,6 +50,8 @@ enum Name {
     Valgrind,
     /// The database's threads in thousands of orders (part of --all)
     Schedules,
+    /// A search for bytes that break a decoder (part of --all)
+    Fuzz,
     /// A long simulation, a quick benchmark and the demonstrations (part of --all)
     Extended,
 }
@@ -63,6 +66,7 @@ impl Name {
             Name::Thread => Stage::run("thread", thread::run),
             Name::Valgrind => Stage::run("valgrind", |stage| valgrind::run(stage, consent)),
             Name::Schedules => Stage::run("schedules", schedules::run),
+            Name::Fuzz => Stage::run("fuzz", fuzz::run),
             Name::Extended => Stage::run("extended", |stage| extended::run(stage, consent)),
         }
     }
@@ -74,8 +78,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         names = vec![Name::Core, Name::Web];
     }
     if arguments.all {
-        use Name::{Address, Extended, Miri, Schedules, Thread, Valgrind};
-        names.extend([Schedules, Miri, Address, Thread, Valgrind, Extended]);
+        use Name::{Address, Extended, Fuzz, Miri, Schedules, Thread, Valgrind};
+        names.extend([Schedules, Miri, Address, Thread, Valgrind, Fuzz, Extended]);
     }
     let consent = Consent::from_environment();
     let stages: Vec<Stage> = names.into_iter().map(|name| name.run(consent)).collect();
