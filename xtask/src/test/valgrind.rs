@@ -10,8 +10,7 @@ use crate::process;
 use crate::setup::{Consent, debian};
 
 /// Valgrind runs one thread at a time; it is told to let each have its turn, because waiting by yielding ends never else.
-const RUNNER: &str =
-    "valgrind --quiet --error-exitcode=9 --fair-sched=yes --leak-check=full --errors-for-leak-kinds=definite";
+const RUNNER: &str = "valgrind --quiet --error-exitcode=9 --fair-sched=yes --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite";
 /// Some fifty times slower than the machine, so not everything.
 const TESTS: [&[&str]; 2] = [
     &["-p", "lightning-db", "--lib", "--", "cache::", "memtable::", "env::"],
