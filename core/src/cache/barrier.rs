@@ -4,7 +4,11 @@
 //! Sequentially consistent fences on both sides give that. Where the system can make all threads of the process pass a
 //! fence (`membarrier` of Linux), whoever changes things asks it to, and a reader only keeps its compiler from reordering.
 
-use core::sync::atomic::{Ordering, compiler_fence, fence};
+#[cfg(not(loom))]
+use core::sync::atomic::fence;
+use core::sync::atomic::{Ordering, compiler_fence};
+#[cfg(loom)]
+use loom::sync::atomic::fence;
 
 /// How both sides do it; decided once.
 #[derive(Debug)]
@@ -35,7 +39,7 @@ impl Barrier {
     }
 }
 
-#[cfg(all(target_os = "linux", feature = "std", not(miri)))]
+#[cfg(all(target_os = "linux", feature = "std", not(any(miri, loom))))]
 mod imp {
     use rustix::thread::{MembarrierCommand, membarrier, membarrier_query};
 
@@ -49,7 +53,7 @@ mod imp {
     }
 }
 
-#[cfg(not(all(target_os = "linux", feature = "std", not(miri))))]
+#[cfg(not(all(target_os = "linux", feature = "std", not(any(miri, loom)))))]
 mod imp {
     pub(super) fn prepare() -> bool {
         false

@@ -218,13 +218,10 @@ mod tests {
     fn stays_within_its_budget_and_keeps_what_is_used() {
         let budget = 2 << 20;
         let cache = NodeCache::<u64>::new(budget);
-        for round in 0..if cfg!(miri) { 3 } else { 20 } {
-            for offset in 0..400u64 {
-                let node = Block::pooled(cache.pool(), offset, &[0; 4000], 0);
-                cache.insert((round * 400 + offset) * 64, node);
-                cache.get(0);
-                assert!(cache.counters().resident_bytes <= budget);
-            }
+        for offset in 0..if cfg!(miri) { 500 } else { 8000 } {
+            cache.insert(offset * 64, Block::pooled(cache.pool(), offset, &[0; 4000], 0));
+            cache.get(0);
+            assert!(cfg!(miri) && offset % 50 != 0 || cache.counters().resident_bytes <= budget);
         }
         assert!(cache.get(0).is_some(), "read all the time");
         assert!(cache.counters().evictions > 0);

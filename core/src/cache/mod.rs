@@ -1,11 +1,12 @@
 //! Resident nodes within one memory budget. Uses `codec` and `env`; knows nothing of keys.
 //!
-//! `frames` is the memory nodes are in; `clock` decides what stays, under locks; `residents` finds it without one, behind
-//! `barrier`; `points` remembers where keys were found; `reader` numbers the threads.
+//! `frames` is the memory nodes are in; `clock` decides what stays, under locks; `residents` finds it without one;
+//! `pins` and `barrier` tell who reads; `points` remembers where keys were found; `reader` numbers the threads.
 
 mod barrier;
 mod clock;
 mod frames;
+mod pins;
 mod points;
 mod reader;
 mod residents;

@@ -195,6 +195,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long, and touches no memory that the others do not")]
     fn it_grows_with_what_is_in_it_and_stays_within_its_bytes() {
         for bytes in [10, 100, 1000, 70_000, 1 << 20] {
             assert!(Points::new(bytes).bytes() <= bytes.max(32));
@@ -213,6 +214,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "long, and touches no memory that the others do not")]
     fn keys_that_differ_little_are_spread_well() {
         const BUCKETS: usize = 1 << 12;
         type Make = fn(u64) -> alloc::vec::Vec<u8>;

@@ -6,12 +6,9 @@
 //! **Ownership.** A place whose pointer is not null owns one count of the block it came from. Only the holder of `writer`
 //! changes pointers, and drops the counts (so does `Drop`, alone).
 //!
-//! **A reader's pointer stays valid while its pin is held.** A pin stores the epoch it read in its thread's own cell, then
-//! passes the light side of the barrier, then reads keys and identities. A node is retired by clearing its place's key and
-//! its own identity and raising the epoch; its count is dropped only after passing the heavy side, and when every cell is
-//! idle or holds a later epoch. If the collector does not see a pin, the pin came after the barrier, so it sees both
-//! cleared. If it sees a later epoch, the pin read what the retirement wrote. An idle cell was left with a release that the
-//! collector acquires.
+//! **A reader's pointer stays valid while its pin is held.** Keys and identities are read only with a pin. A node is retired
+//! by clearing its place's key and its own identity; its count is dropped only when a look at the pins says that none is
+//! left which may have seen them ([`pins`](super::pins)).
 //!
 //! **A key and the pointer beside it belong together.** A place gets a new key only after its old node was dropped, so no
 //! pin that saw the old key is left. The pointer is stored before the key, with release.
@@ -35,8 +32,8 @@ use core::ops::Deref;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use super::barrier::Barrier;
 use super::frames::{Block, Header, LINE_BYTES, Pool, Remembered, prefetch};
+use super::pins::{Cell, Pins};
 use super::points::{Point, Points, hash};
 use super::reader;
 use crate::env::sync::Mutex;
@@ -62,10 +59,7 @@ pub(super) struct Residents<H> {
     buckets: Box<[Bucket<H>]>,
     roots: [Remembered<H>; ROOTS],
     points: Points,
-    cells: Box<[Cell]>,
-    barrier: Barrier,
-    /// Odd, so that no pin stores 0; compared by distance, so that it may wrap around.
-    epoch: AtomicUsize,
+    pins: Pins,
     writer: Mutex<VecDeque<Retired>>,
     /// Pins are looked at when so many wait: each look costs a heavy barrier.
     retired_max: usize,
@@ -84,15 +78,6 @@ struct Place<H> {
     node: AtomicPtr<Header<H>>,
 }
 
-/// What one thread writes while it reads. Alone in its cache lines.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Cell {
-    /// The epoch of the pin held, 0 when there is none.
-    epoch: AtomicUsize,
-    hits: AtomicUsize,
-}
-
 /// A place that waits for pins of `epoch` and before.
 #[derive(Debug)]
 struct Retired {
@@ -109,9 +94,7 @@ impl<H> Residents<H> {
             buckets: (0..buckets).map(|_| Bucket::default()).collect(),
             roots: core::array::from_fn(|_| Remembered::nothing()),
             points: Points::new(points_bytes),
-            cells: (0..reader::READERS_MAX).map(|_| Cell::default()).collect(),
-            barrier: Barrier::new(),
-            epoch: AtomicUsize::new(1),
+            pins: Pins::new(reader::READERS_MAX),
             writer: Mutex::new(VecDeque::new()),
             retired_max: (nodes / RETIRED_PART).clamp(1, RETIRED_MAX),
             pool,
@@ -132,12 +115,7 @@ impl<H> Residents<H> {
     /// Says that this thread reads. `None` when it cannot be said: then look elsewhere.
     #[inline]
     pub(super) fn pin(&self) -> Option<Pin<'_, H>> {
-        let cell = self.cells.get(reader::number()?)?;
-        if cell.epoch.load(Ordering::Relaxed) != 0 {
-            return None;
-        }
-        cell.epoch.store(self.epoch.load(Ordering::Acquire), Ordering::Relaxed);
-        self.barrier.light();
+        let cell = self.pins.enter(reader::number()?)?;
         Some(Pin { residents: self, cell, hits: Counted::new(0), one_thread: PhantomData })
     }
 
@@ -168,7 +146,7 @@ impl<H> Residents<H> {
                 if place.key.load(Ordering::Relaxed) == key {
                     place.key.store(RETIRED, Ordering::Relaxed);
                     node.identity().store(EMPTY, Ordering::Relaxed);
-                    let epoch = self.epoch.fetch_add(2, Ordering::SeqCst);
+                    let epoch = self.pins.retire();
                     retired.push_back(Retired { epoch, bucket: at, place: index });
                 }
             }
@@ -186,15 +164,12 @@ impl<H> Residents<H> {
 
     /// Drops what no pin can read any more, if enough waits.
     fn collect(&self, retired: &mut VecDeque<Retired>) {
-        if retired.len() < self.retired_max || !self.barrier.heavy() {
+        if retired.len() < self.retired_max {
             return;
         }
-        let now = self.epoch.load(Ordering::Relaxed);
-        let pinned = self.cells.iter().take(reader::highest()).map(|cell| cell.epoch.load(Ordering::Acquire));
-        // Nothing is older than what has waited longest, and that has waited less often than the epoch can count.
-        let oldest_age = pinned.filter(|epoch| *epoch != 0).map(|epoch| now.wrapping_sub(epoch)).max();
+        let Some(look) = self.pins.look(reader::highest()) else { return };
         while let Some(first) = retired.front()
-            && oldest_age.is_none_or(|oldest| now.wrapping_sub(first.epoch) > oldest)
+            && look.is_past(first.epoch)
         {
             if let Some(place) = self.buckets.get(first.bucket).and_then(|bucket| bucket.0.get(first.place)) {
                 if let Some(node) = NonNull::new(place.node.swap(ptr::null_mut(), Ordering::Relaxed)) {
@@ -209,7 +184,7 @@ impl<H> Residents<H> {
 
     /// Nodes found by all pins so far.
     pub(super) fn hits(&self) -> usize {
-        self.cells.iter().fold(0, |sum, cell| sum.wrapping_add(cell.hits.load(Ordering::Relaxed)))
+        self.pins.hits()
     }
 
     #[inline]
@@ -422,9 +397,7 @@ fn mark_used(identity: &AtomicUsize, key: usize) {
 impl<H> Drop for Pin<'_, H> {
     #[inline]
     fn drop(&mut self) {
-        let hits = self.cell.hits.load(Ordering::Relaxed);
-        self.cell.hits.store(hits.wrapping_add(self.hits.get()), Ordering::Relaxed);
-        self.cell.epoch.store(0, Ordering::Release);
+        self.cell.leave(self.hits.get());
     }
 }
 

@@ -1,10 +1,11 @@
 //! The thread that does background work, the one that waits for its barriers, and the writers that wait for it.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::{Engine, Progress};
+use crate::env::sync::thread::{self, JoinHandle};
+use crate::env::sync::{Condvar, Mutex, MutexGuard, mpsc};
 use crate::error::{Error, Result};
 
 /// A resting database's memtable is merged after this long without a commit.
@@ -38,7 +39,7 @@ struct State {
 
 impl Signal {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn wake(&self) {
@@ -56,7 +57,7 @@ impl Background {
         let signal = Arc::new(Signal::default());
         let barriers = start_barriers(engine, &signal);
         let (worked, seen) = (Arc::clone(engine), Arc::clone(&signal));
-        let thread = std::thread::Builder::new().name("lightning-background".into()).spawn(move || run(&worked, &seen));
+        let thread = thread::Builder::new().name("lightning-background".into()).spawn(move || run(&worked, &seen));
         let Ok(thread) = thread else {
             engine.wait_beside(None);
             return None;
@@ -83,7 +84,7 @@ impl Background {
             if state.stop {
                 return Err(Error::Closed);
             }
-            state = self.signal.progress.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.signal.progress.wait(state);
         }
         Ok(())
     }
@@ -96,9 +97,9 @@ impl Background {
         // Without the way to it the thread of the barriers ends with the last one it was sent.
         self.engine.wait_beside(None);
         for thread in [&self.thread, &self.barriers] {
-            let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let thread = thread.lock().take();
             if let Some(thread) = thread
-                && thread.thread().id() != std::thread::current().id()
+                && thread.thread().id() != thread::current().id()
             {
                 // A panic there has been reported by the panic hook; the engine's state is checked on every use.
                 let _ = thread.join();
@@ -109,9 +110,9 @@ impl Background {
 
 /// The thread that waits for barriers. Without it they are waited for where they are asked for.
 fn start_barriers(engine: &Arc<Engine>, signal: &Arc<Signal>) -> Option<JoinHandle<()>> {
-    let (send, requests) = std::sync::mpsc::channel();
+    let (send, requests) = mpsc::channel();
     let (synced, signal) = (Arc::clone(engine), Arc::clone(signal));
-    let thread = std::thread::Builder::new().name("lightning-barriers".into()).spawn(move || {
+    let thread = thread::Builder::new().name("lightning-barriers".into()).spawn(move || {
         while let Ok(request) = requests.recv() {
             synced.complete_beside(&request);
             signal.wake();
@@ -131,10 +132,9 @@ fn run(engine: &Engine, signal: &Signal) {
             let mut state = signal.lock();
             if !state.wanted && !state.stop {
                 let interval = due.map_or(IDLE_INTERVAL, |due| due.min(IDLE_INTERVAL));
-                let (woken, timeout) =
-                    signal.work.wait_timeout(state, interval).unwrap_or_else(PoisonError::into_inner);
+                let (woken, timed_out) = signal.work.wait_timeout(state, interval);
                 state = woken;
-                if timeout.timed_out() && due.is_none() && !state.wanted && !state.stop {
+                if timed_out && due.is_none() && !state.wanted && !state.stop {
                     drop(state);
                     let sequence = engine.version().sequence;
                     if sequence == last_sequence {

@@ -85,7 +85,7 @@ impl Catalogue {
         Ok(Some(entry.id))
     }
 
-    /// Commit `sequence` changed the catalogue.
+    /// Commit `sequence` changes the catalogue. To be said before it can be seen; a commit that then fails does no harm.
     pub(super) fn changed(&self, sequence: u64) {
         let mut state = self.state.lock();
         state.changed_at = state.changed_at.max(sequence);

@@ -294,7 +294,14 @@ impl Database {
             buffer,
             durability,
             values_unsynced,
-            |head, recent| super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent),
+            |head, recent| {
+                super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent)?;
+                if tx.changes_catalogue {
+                    // Before anyone sees the commit: what is remembered is wrong for it.
+                    self.shared.catalogue.changed(head.sequence + 1);
+                }
+                Ok(())
+            },
             |writer| {
                 let mut intervals = memtable.intervals();
                 intervals.seek(&[]);
@@ -313,9 +320,6 @@ impl Database {
         )?;
         tx.committed = true;
         self.withdraw_unused(tx);
-        if tx.changes_catalogue {
-            self.shared.catalogue.changed(appended.sequence);
-        }
         self.poke(appended.due);
         Ok(Some(appended))
     }

@@ -11,8 +11,8 @@ const BUFFER_BYTES_KEPT: usize = 1 << 20;
 #[cfg(feature = "std")]
 mod imp {
     use super::{Result, Vec};
-    use core::sync::atomic::{AtomicUsize, Ordering};
-    use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+    use crate::env::sync::atomic::{AtomicUsize, Ordering};
+    use crate::env::sync::{Mutex, MutexGuard, thread_local};
 
     /// The lock, and the buffer that commits are encoded in.
     #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ mod imp {
     }
 
     fn this_thread() -> usize {
-        std::thread_local!(static MARK: u8 = const { 0 });
+        thread_local!(static MARK: u8 = const { 0 });
         MARK.with(|mark| core::ptr::from_ref(mark) as usize)
     }
 
@@ -38,7 +38,7 @@ mod imp {
             if self.holder.load(Ordering::Relaxed) == this {
                 return Err(super::nested());
             }
-            let buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+            let buffer = self.buffer.lock();
             self.holder.store(this, Ordering::Relaxed);
             Ok(ExclusiveGuard { lock: self, buffer })
         }
@@ -49,11 +49,7 @@ mod imp {
             if self.holder.load(Ordering::Relaxed) == this {
                 return Err(super::nested());
             }
-            let buffer = match self.buffer.try_lock() {
-                Ok(buffer) => buffer,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return Ok(None),
-            };
+            let Some(buffer) = self.buffer.try_lock() else { return Ok(None) };
             self.holder.store(this, Ordering::Relaxed);
             Ok(Some(ExclusiveGuard { lock: self, buffer }))
         }

@@ -6,12 +6,11 @@
 //! goes through an interactive one too, because there is only one writer lock.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::vec::Vec;
 
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-
+use crate::env::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use crate::env::sync::{Condvar, Mutex, MutexGuard};
 use crate::error::{Error, Result};
 
 /// Rows one transaction may lock.
@@ -109,7 +108,7 @@ impl Graph {
 
 impl RowLocks {
     fn lock(&self) -> MutexGuard<'_, Graph> {
-        self.graph.lock().unwrap_or_else(PoisonError::into_inner)
+        self.graph.lock()
     }
 
     /// A name for one transaction.
@@ -174,14 +173,17 @@ impl RowLocks {
         let mut graph = self.lock();
         while let Some(key) = obstacle(&graph) {
             graph.waits.insert(party, Wait::Row(key.clone()));
+            let victims = graph.victims.len();
             let refused = graph.break_circle(party) || graph.victims.remove(&party);
             if refused {
                 graph.waits.remove(&party);
                 return Err(deadlock(&key));
             }
-            // Wakes victims too.
-            self.changed.notify_all();
-            graph = self.changed.wait(graph).unwrap_or_else(PoisonError::into_inner);
+            // Only a victim has something to learn from this: woken for less, those who wait would keep waking each other.
+            if graph.victims.len() > victims {
+                self.changed.notify_all();
+            }
+            graph = self.changed.wait(graph);
         }
         graph.waits.remove(&party);
         graph.victims.remove(&party);
@@ -204,7 +206,7 @@ impl RowLocks {
                 graph.waits.remove(&party);
                 return Err(Error::Deadlock { key: "the writer lock".into() });
             }
-            let (mut graph, _) = self.changed.wait_timeout(graph, WRITER_POLL).unwrap_or_else(PoisonError::into_inner);
+            let (mut graph, _) = self.changed.wait_timeout(graph, WRITER_POLL);
             if graph.victims.remove(&party) {
                 graph.waits.remove(&party);
                 return Err(Error::Deadlock { key: "the writer lock".into() });

@@ -5,10 +5,11 @@
 
 use alloc::string::String;
 use std::boxed::Box;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::state::Engine;
+use crate::env::sync::{Condvar, Mutex, thread};
 use crate::env::{FileId, SyncTicket};
 use crate::error::{Error, Result};
 
@@ -57,14 +58,10 @@ impl core::fmt::Debug for Beside {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Beside {
     /// Sends a barrier to the thread, if there is one.
     fn start(&self, barrier: Barrier) -> Option<Outcome> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let send = state.send.as_ref()?;
         let outcome = Outcome::default();
         if !send(BarrierRequest { barrier, outcome: Arc::clone(&outcome) }) {
@@ -76,17 +73,17 @@ impl Beside {
 
     /// How many barriers have been completed.
     pub(super) fn count(&self) -> u64 {
-        lock(&self.state).count
+        self.state.lock().count
     }
 
     /// Waits until more than `count` barriers are complete; false when none is under way that could be.
     pub(super) fn wait_beyond(&self, count: u64) -> bool {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         while state.count == count {
             if state.under_way == 0 {
                 return false;
             }
-            state = self.completed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.completed.wait(state);
         }
         true
     }
@@ -95,7 +92,7 @@ impl Beside {
 impl Engine {
     /// From now on barriers of background work go this way; `None`: they are waited for in place.
     pub(crate) fn wait_beside(&self, send: Option<BarrierSender>) {
-        lock(&self.beside.state).send = send;
+        self.beside.state.lock().send = send;
     }
 
     /// What the thread does with each barrier it is sent.
@@ -106,15 +103,15 @@ impl Engine {
                 loop {
                     match self.barrier(FileId::Data, &mut ticket) {
                         // A platform that completes it later tells the engine, not this thread.
-                        Err(Error::Pending(_)) => std::thread::sleep(POLL_INTERVAL),
+                        Err(Error::Pending(_)) => thread::sleep(POLL_INTERVAL),
                         result => break result,
                     }
                 }
             }
             Barrier::Log(sequence) => self.make_durable(sequence),
         };
-        *lock(&request.outcome) = Some(result.map_err(|error| alloc::format!("{error}")));
-        let mut state = lock(&self.beside.state);
+        *request.outcome.lock() = Some(result.map_err(|error| alloc::format!("{error}")));
+        let mut state = self.beside.state.lock();
         state.under_way -= 1;
         state.count += 1;
         drop(state);
@@ -126,7 +123,7 @@ impl Engine {
         if slot.is_none() {
             *slot = Some(self.beside.start(barrier)?);
         }
-        let result = slot.as_ref().and_then(|outcome| lock(outcome).take());
+        let result = slot.as_ref().and_then(|outcome| outcome.lock().take());
         let Some(result) = result else { return Some(Err(Error::Pending(SyncTicket(0)))) };
         *slot = None;
         Some(result.map_err(|cause| Error::Poisoned { cause }))

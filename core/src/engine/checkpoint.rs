@@ -306,12 +306,15 @@ impl Checkpoint {
         space.release_pending(durable);
         drop(space);
         self.written.clear();
-        engine.opening.store(false, core::sync::atomic::Ordering::Release);
+        engine.opening.store(false, crate::env::sync::atomic::Ordering::Release);
     }
 
     /// Nothing refers to what was written: it is free again.
     pub(super) fn abandon(self, engine: &Engine, work: &mut Work) {
         work.unsaved = true;
+        if self.clean {
+            engine.go_on_after_failed_close();
+        }
         let mut space = engine.space.lock();
         if let Some(number) = self.number {
             // It is given again, because superblocks take turns by it; what was freed meanwhile waits for one checkpoint

@@ -6,14 +6,16 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 use super::options::Durability;
 use super::recent::{OptimisticPin, Recent};
 use super::state::{Engine, Stopped, Writer};
 use super::version::{Frozen, Layers, MemtableValues, Version};
 use crate::codec::slot::{Slot, ValueRef};
+#[cfg(feature = "std")]
+use crate::env::sync::Condvar;
 use crate::env::sync::Mutex;
+use crate::env::sync::atomic::{AtomicBool, Ordering};
 use crate::env::{FileId, SyncTicket};
 use crate::error::{Error, Result};
 use crate::log::{Operation, OperationWriter, Operations, Preamble};
@@ -28,7 +30,7 @@ const GROUP_YIELDS_MAX: usize = 50;
 pub(super) struct Durable {
     state: Mutex<SyncState>,
     #[cfg(feature = "std")]
-    changed: std::sync::Condvar,
+    changed: Condvar,
 }
 
 impl Durable {
@@ -183,7 +185,7 @@ impl Engine {
             if state.syncing && state.ticket.is_none() {
                 #[cfg(feature = "std")]
                 {
-                    drop(self.durable.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner));
+                    drop(self.durable.changed.wait(state));
                     continue;
                 }
                 #[cfg(not(feature = "std"))]
@@ -209,25 +211,29 @@ impl Engine {
             drop(state);
             let result = self.barrier(FileId::Log, &mut ticket);
             let mut state = self.durable.state.lock();
+            if !state.syncing || state.target != target {
+                // Somebody else who asked after the same barrier was answered first.
+                continue;
+            }
             state.ticket = ticket;
             match result {
                 Err(error @ Error::Pending(_)) => return Err(error),
                 Ok(()) => {
+                    // Before anyone learns that it is durable, because then it must be visible, and before another sync
+                    // begins, whose state is not to be taken for the one of this.
+                    self.publish(target);
                     let now_ns = self.env.clock.monotonic_ns();
                     self.counters.sync_latency.record_ns(now_ns.saturating_sub(state.started_ns));
                     state.group = target.saturating_sub(state.durable);
                     state.durable = state.durable.max(target);
-                    state.syncing = false;
-                    drop(state);
-                    self.publish(target);
                 }
                 Err(error) => {
-                    state.syncing = false;
-                    state.failed = Some(format!("{error}"));
-                    drop(state);
                     self.poison(&error);
+                    state.failed = Some(format!("{error}"));
                 }
             }
+            state.syncing = false;
+            drop(state);
             #[cfg(feature = "std")]
             self.durable.changed.notify_all();
         }
@@ -271,7 +277,7 @@ impl Engine {
             if self.writer.lock().appended >= expected {
                 return;
             }
-            std::thread::yield_now();
+            crate::env::sync::thread::yield_now();
         }
     }
 
@@ -339,6 +345,14 @@ impl Engine {
     #[cfg(feature = "std")]
     pub(crate) fn has_frozen(&self) -> bool {
         !self.version().layers.frozen.is_empty()
+    }
+
+    /// The last checkpoint of a session was not made: there may be commits again.
+    pub(super) fn go_on_after_failed_close(&self) {
+        let mut writer = self.writer.lock();
+        if matches!(writer.stopped, Some(Stopped::Closing)) {
+            writer.stopped = None;
+        }
     }
 
     /// Takes no more writes and says so to everyone who tries.

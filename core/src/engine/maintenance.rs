@@ -4,7 +4,6 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
 
 use super::checkpoint::Checkpoint;
 use super::compaction::{MergeRuns, MergeToBase, Relocate};
@@ -13,6 +12,7 @@ use super::job::JobExtents;
 use super::state::Engine;
 use crate::codec::checksum::Digest;
 use crate::env::Storage;
+use crate::env::sync::atomic::Ordering;
 use crate::error::{Error, Result};
 use crate::log::{Log, LogPosition, SealedSegment};
 use crate::space::{Extent, Superblock};

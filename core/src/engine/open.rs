@@ -4,7 +4,6 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::commit::{Durable, apply_operations};
 use super::maintenance::Work;
@@ -18,6 +17,7 @@ use super::stats::Counters;
 use super::values::{extent_of, is_there};
 use super::version::{Layers, MemtableValues, Version};
 use crate::env::sync::Mutex;
+use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogConfig, LogPosition, Operation, Operations, Verdict, replay, was_begun};

@@ -29,7 +29,7 @@ pub(super) struct Optimistic {
 #[derive(Debug)]
 pub(crate) struct OptimisticPin {
     pub(super) start: u64,
-    pub(super) ended: core::sync::atomic::AtomicBool,
+    pub(super) ended: crate::env::sync::atomic::AtomicBool,
 }
 
 impl Recent {

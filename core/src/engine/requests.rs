@@ -18,7 +18,7 @@ impl Engine {
             match &writer.stopped {
                 Some(Stopped::Closed | Stopped::ReadOnly) => return Ok(()),
                 Some(Stopped::Poisoned(cause)) => return Err(Error::Poisoned { cause: cause.clone() }),
-                None => {}
+                Some(Stopped::Closing) | None => {}
             }
         }
         let plan = |work: &mut Work| {
@@ -32,6 +32,7 @@ impl Engine {
         };
         self.carry_out(Request::Close, plan, &mut || {})?;
         if !self.work.lock().superblock.clean {
+            self.go_on_after_failed_close();
             return Err(Error::invalid("the database was written to while it was being closed; close it again"));
         }
         self.stop(Stopped::Closed);
@@ -117,9 +118,9 @@ impl Engine {
     }
 
     /// The last checkpoint of a session: the log is empty after it and begins anew, with the next generation. `None` when
-    /// something was written meanwhile.
+    /// something was written meanwhile. From here on no commit is accepted, because it would go to a log that is not read.
     pub(super) fn clean_checkpoint(&self, work: &mut Work) -> Option<Checkpoint> {
-        let writer = self.writer.lock();
+        let mut writer = self.writer.lock();
         let head = self.head_of(&writer);
         if !head.is_resting() {
             return None;
@@ -127,6 +128,7 @@ impl Engine {
         work.merged_log = writer.log.as_ref()?.fresh_position();
         work.merged_sequence = head.sequence;
         work.sealed.clear();
+        writer.stopped.get_or_insert(Stopped::Closing);
         Some(Checkpoint::new(true))
     }
 }

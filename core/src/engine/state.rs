@@ -1,13 +1,13 @@
 //! The engine: what is visible, what is being written, where space is, what work is under way.
 //!
-//! Lock order: `work`, then `writer`, then `space` or `visible`. Readers take `visible` alone, for the time of cloning one
-//! reference. No lock but `work` is held over reads of nodes; `writer` is held over appends to the log, never over a sync.
+//! Lock order: `work`, then the state of `durable`, then `writer`, then `space` or `visible`. Readers take `visible` alone,
+//! for the time of cloning one reference. No lock but `work` is held over reads of nodes; `writer` is held over appends to
+//! the log, never over a sync.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
 
@@ -21,6 +21,7 @@ use super::recent::{Optimistic, Recent};
 use super::stats::Counters;
 use super::version::{Layers, MemtableValues, Version};
 use crate::env::sync::Mutex;
+use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::env::{Clock, Entropy, FileId, Storage, SyncTicket};
 use crate::error::{Error, Result};
 use crate::log::Log;
@@ -98,6 +99,8 @@ pub(super) struct Writer {
 /// Why a database takes no writes.
 #[derive(Clone, Debug)]
 pub(super) enum Stopped {
+    /// The last checkpoint is being made: the log is not read after it.
+    Closing,
     Closed,
     ReadOnly,
     Poisoned(String),
@@ -106,7 +109,7 @@ pub(super) enum Stopped {
 impl Stopped {
     pub(super) fn error(&self) -> Error {
         match self {
-            Stopped::Closed => Error::Closed,
+            Stopped::Closing | Stopped::Closed => Error::Closed,
             Stopped::ReadOnly => Error::ReadOnly,
             Stopped::Poisoned(cause) => Error::Poisoned { cause: cause.clone() },
         }

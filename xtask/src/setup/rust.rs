@@ -81,6 +81,19 @@ pub fn nightly() -> Result<()> {
     Ok(())
 }
 
+/// The nightly toolchain with the sources of the standard library, to build that with a sanitizer.
+pub fn nightly_sources() -> Result<()> {
+    nightly()?;
+    let rustc =
+        process::output(Command::new("rustc").args(["+nightly", "--print", "sysroot"]).env_remove("RUSTUP_TOOLCHAIN"))?;
+    if !Path::new(rustc.trim()).join("lib/rustlib/src/rust/library/Cargo.lock").exists() {
+        println!("setup: the sources of the standard library");
+        let mut install = Command::new("rustup");
+        process::run_within(install.args(["component", "add", "rust-src", "--toolchain", "nightly"]), DOWNLOAD_LIMIT)?;
+    }
+    Ok(())
+}
+
 /// A toolchain that builds for [`WEB`], tests included.
 pub fn web(consent: Consent) -> Result<Toolchain> {
     if add_target(WEB) {

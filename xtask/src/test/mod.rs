@@ -9,7 +9,11 @@ mod core;
 mod extended;
 mod fuzz;
 mod miri;
+mod sanitizer;
+mod schedules;
 mod stage;
+mod thread;
+mod valgrind;
 mod web;
 
 use std::process::ExitCode;
@@ -24,8 +28,8 @@ pub struct Arguments {
     /// Only these stages
     #[arg(value_enum)]
     stages: Vec<Name>,
-    /// Add what takes too long for a build: Miri, AddressSanitizer, fuzzing, a long simulation, killed processes and power
-    /// losses, a quick benchmark, the demonstrations
+    /// Add what takes too long for a build: schedules, Miri, sanitizers, valgrind, fuzzing, a long simulation, killed
+    /// processes and power losses, a quick benchmark, the demonstrations
     #[arg(long)]
     all: bool,
 }
@@ -38,8 +42,14 @@ enum Name {
     Web,
     /// The modules with unsafe code in an interpreter that notices undefined behaviour (part of --all)
     Miri,
-    /// The same and those above them with every access to memory checked (part of --all)
+    /// The engine and its simulation with every access to memory checked (part of --all)
     Address,
+    /// The engine and its threads, looking for accesses that race (part of --all)
+    Thread,
+    /// The modules with unsafe code and a short simulation, every instruction checked (part of --all)
+    Valgrind,
+    /// The database's threads in thousands of orders (part of --all)
+    Schedules,
     /// A search for bytes that break a decoder (part of --all)
     Fuzz,
     /// A long simulation, killed processes and power losses, a quick benchmark and the demonstrations (part of --all)
@@ -53,6 +63,9 @@ impl Name {
             Name::Web => Stage::run("web", |stage| web::run(stage, consent)),
             Name::Miri => Stage::run("miri", miri::run),
             Name::Address => Stage::run("address", address::run),
+            Name::Thread => Stage::run("thread", thread::run),
+            Name::Valgrind => Stage::run("valgrind", |stage| valgrind::run(stage, consent)),
+            Name::Schedules => Stage::run("schedules", schedules::run),
             Name::Fuzz => Stage::run("fuzz", fuzz::run),
             Name::Extended => Stage::run("extended", |stage| extended::run(stage, consent)),
         }
@@ -65,7 +78,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         names = vec![Name::Core, Name::Web];
     }
     if arguments.all {
-        names.extend([Name::Miri, Name::Address, Name::Fuzz, Name::Extended]);
+        use Name::{Address, Extended, Fuzz, Miri, Schedules, Thread, Valgrind};
+        names.extend([Schedules, Miri, Address, Thread, Valgrind, Fuzz, Extended]);
     }
     let consent = Consent::from_environment();
     let stages: Vec<Stage> = names.into_iter().map(|name| name.run(consent)).collect();

@@ -1,0 +1,156 @@
+//! Group commit and publication.
+
+use std::sync::Arc;
+
+use lightning_db::{Durability, Isolation};
+use shuttle::rand::{Rng, thread_rng};
+use shuttle::sync::Mutex;
+use shuttle::thread;
+
+use crate::explore::explore;
+use crate::world::{Disk, NUMBERS, ROWS, assert_kept, open, open_with_tables, options, quiet, rounds};
+
+const CLIENTS: u64 = 3;
+const ROUNDS: u64 = 2;
+
+#[test]
+fn an_acknowledged_commit_is_visible_at_once() {
+    explore(|| {
+        let db = open_with_tables(&Disk::new(), quiet());
+        thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let db = &db;
+                scope.spawn(move || {
+                    for round in 0..ROUNDS {
+                        let value = client * 1000 + round;
+                        match client {
+                            0 => db.table(ROWS).unwrap().put((client, round), value).unwrap(),
+                            1 => db.transaction(|tx| tx.table(ROWS)?.put((client, round), value)).unwrap(),
+                            _ => {
+                                let mut tx = db.begin(Isolation::Serializable);
+                                tx.table(ROWS).unwrap().put((client, round), value).unwrap();
+                                tx.commit().unwrap();
+                            }
+                        }
+                        assert_eq!(db.table(ROWS).unwrap().get((client, round)).unwrap(), Some(value));
+                    }
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn what_was_acknowledged_or_seen_survives_a_power_loss() {
+    explore(|| {
+        let disk = Disk::new();
+        let db = open_with_tables(&disk, quiet());
+        let acknowledged = Mutex::new(std::collections::BTreeMap::new());
+        thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let (db, acknowledged) = (&db, &acknowledged);
+                scope.spawn(move || {
+                    for round in 0..ROUNDS {
+                        db.table(ROWS).unwrap().put((client, round), client * 1000 + round).unwrap();
+                        acknowledged.lock().unwrap().insert(client, round + 1);
+                    }
+                });
+            }
+            for _ in 0..2 {
+                thread::yield_now();
+                let known = acknowledged.lock().unwrap().clone();
+                let seen = rounds(&db);
+                let kept = rounds(&open(&disk.after_power_loss(), quiet()));
+                assert_kept(&known, &kept, "acknowledged");
+                assert_kept(&seen, &kept, "seen");
+            }
+        });
+    });
+}
+
+/// Each commit counts on from the one before and says how far it is, so the order of commits can be seen.
+#[test]
+fn commits_become_visible_in_their_order() {
+    explore(|| {
+        let db = open_with_tables(&Disk::new(), quiet());
+        db.table(NUMBERS).unwrap().put(0, 0).unwrap();
+        thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let db = &db;
+                scope.spawn(move || {
+                    for _ in 0..ROUNDS {
+                        let durability =
+                            if thread_rng().gen_bool(0.5) { Durability::Sync } else { Durability::Relaxed };
+                        let mine = db
+                            .transaction_with(durability, |tx| {
+                                let mut numbers = tx.table(NUMBERS)?;
+                                let count = numbers.increment(0, 1)?;
+                                numbers.put(count as u64, client as i64)?;
+                                Ok(count)
+                            })
+                            .unwrap();
+                        let seen = db.table(NUMBERS).unwrap().get(0).unwrap();
+                        assert!(seen >= Some(mine), "{mine} was acknowledged, and {seen:?} is seen");
+                    }
+                });
+            }
+            let mut last = (0, 0);
+            for _ in 0..4 {
+                let snapshot = db.snapshot();
+                let numbers = snapshot.table(NUMBERS).unwrap();
+                let count = numbers.get(0).unwrap().unwrap().into_owned().unwrap();
+                assert!((snapshot.sequence(), count) >= last);
+                last = (snapshot.sequence(), count);
+                assert_eq!(numbers.len().unwrap() as i64, count + 1, "commits up to {count} are there, and no others");
+                thread::yield_now();
+            }
+        });
+        assert_eq!(db.table(NUMBERS).unwrap().get(0).unwrap(), Some((CLIENTS * ROUNDS) as i64));
+    });
+}
+
+#[test]
+fn sync_makes_what_was_relaxed_durable() {
+    explore(|| {
+        let disk = Disk::new();
+        let db = open_with_tables(&disk, quiet());
+        thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let (db, disk) = (&db, &disk);
+                scope.spawn(move || {
+                    let durability = if client == 0 { Durability::Sync } else { Durability::Relaxed };
+                    db.transaction_with(durability, |tx| tx.table(ROWS)?.put((client, 0), client * 1000)).unwrap();
+                    let seen = rounds(db);
+                    db.sync().unwrap();
+                    let kept = rounds(&open(&disk.after_power_loss(), quiet()));
+                    assert_kept(&seen, &kept, "seen before a sync");
+                    assert_eq!(kept.get(&client), Some(&1));
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn periodic_durability_shows_commits_at_once_and_ends() {
+    explore(|| {
+        let disk = Disk::new();
+        let mut options = options();
+        options.durability = Durability::Periodic { interval_ms: 5 };
+        let db = Arc::new(open_with_tables(&disk, options));
+        thread::scope(|scope| {
+            for client in 0..2 {
+                let db = &db;
+                scope.spawn(move || {
+                    for round in 0..ROUNDS {
+                        db.table(ROWS).unwrap().put((client, round), client * 1000 + round).unwrap();
+                        assert!(rounds(db)[&client] > round);
+                    }
+                });
+            }
+        });
+        db.sync().unwrap();
+        let seen = rounds(&db);
+        assert_kept(&seen, &rounds(&open(&disk.after_power_loss(), quiet())), "seen before a sync");
+    });
+}
