@@ -450,7 +450,7 @@ fn pending_list(record: &[u8]) -> usize {
     for _ in 0..runs {
         at = run_end(record, at);
     }
-    at += 16;
+    at += 24;
     at += 1 + 48 * usize::from(record[at]) + 48;
     at + 1 + 12 * usize::from(record[at])
 }

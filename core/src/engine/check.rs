@@ -206,7 +206,7 @@ impl Engine {
         for sector in 0..RESERVED_SECTORS {
             visitor.extent(Extent { offset: sector * SECTOR_BYTES, len: SECTOR_BYTES });
         }
-        visitor.extent(work.superblock.record.0);
+        visitor.extent(work.superblock.record_and_copy());
         for &extent in work.checkpoint.iter().flat_map(|checkpoint| &checkpoint.written) {
             visitor.extent(extent);
         }

@@ -140,9 +140,8 @@ impl Checkpoint {
         let mut space = engine.space.lock();
         space.map.require_consistent()?;
         let building = space.building;
-        let old_record = work.superblock.record.0;
-        if old_record.len > 0 {
-            self.replaced.push(old_record);
+        if work.superblock.record.0.len > 0 {
+            self.replaced.push(work.superblock.record_and_copy());
         }
         // Reserving space for a page of the map changes the map: until nothing changes any more.
         let mut map_pages: Vec<Option<u64>> = Vec::new();
@@ -168,7 +167,7 @@ impl Checkpoint {
             }
             let record = self.record(&layers, work, &space, &[]);
             let page_bytes = (8 + checksum.width() as u64) * space.map.page_count();
-            let need = record.encode().len() as u64 + page_bytes;
+            let need = Superblock::COPY_BYTES + record.encode().len() as u64 + page_bytes;
             if record_extent.is_none_or(|extent| extent.len < need) {
                 if let Some(small) = record_extent.take() {
                     space.map.release(small);
@@ -182,7 +181,9 @@ impl Checkpoint {
             }
         }
         space.map.seal_window();
-        let Some(record_extent) = record_extent else { return Ok(()) };
+        let Some(whole) = record_extent else { return Ok(()) };
+        let record_extent =
+            Extent { offset: whole.offset + Superblock::COPY_BYTES, len: whole.len - Superblock::COPY_BYTES };
         for page in work.map_pages.get(space.map.page_count() as usize..).unwrap_or(&[]) {
             self.replaced.push(Extent { offset: page.0, len: SECTOR_BYTES });
         }
@@ -222,21 +223,21 @@ impl Checkpoint {
             engine.nodes.invalidate(*offset);
             storage.write_at(FileId::Data, *offset, image)?;
         }
-        engine.nodes.invalidate(record_extent.offset);
-        storage.write_at(FileId::Data, record_extent.offset, &encoded)?;
-        self.next = Some(Next {
-            superblock: Superblock {
-                checkpoint: building,
-                sequence,
-                clean: self.clean,
-                record: (record_extent, checksum.of(&[&encoded])),
-                file_bytes,
-                ..work.superblock.clone()
-            },
-            map_pages: pages,
-            log: work.merged_log,
-            replay_start: record.replay_start(),
-        });
+        let superblock = Superblock {
+            checkpoint: building,
+            sequence,
+            clean: self.clean,
+            record: (record_extent, checksum.of(&[&encoded])),
+            file_bytes,
+            ..work.superblock.clone()
+        };
+        // Where both superblocks are lost, the copy leads to the record.
+        let mut image = superblock.encode_copy();
+        image.extend_from_slice(&encoded);
+        engine.nodes.invalidate(whole.offset);
+        storage.write_at(FileId::Data, whole.offset, &image)?;
+        self.next =
+            Some(Next { superblock, map_pages: pages, log: work.merged_log, replay_start: record.replay_start() });
         Ok(())
     }
 
@@ -252,6 +253,7 @@ impl Checkpoint {
             runs: layers.runs.clone(),
             values: work.values,
             next_run_id: work.next_run_id,
+            base_age: space.ages.base(),
             sealed: work.sealed.clone(),
             log: work.merged_log,
             time_ms: work.merged_time_ms,

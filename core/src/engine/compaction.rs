@@ -75,13 +75,14 @@ impl MergeRuns {
 
     pub(super) fn step(&mut self, engine: &Engine, work: &mut Work) -> Result<Progress> {
         let budget = engine.options.step_entries;
+        let newest = *self.sequences().end();
         match &mut self.phase {
             RunsPhase::Start => {
                 self.phase =
                     RunsPhase::Points(self.changes(engine), merge_into(None, MergeMode::KeepTombstones, engine));
             }
             RunsPhase::Points(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunPoints);
+                let mut sink = JobSink::new(engine, &mut self.extents).of_run(TreeKind::RunPoints, newest);
                 let progress = merge.step(&*engine.nodes, changes, &mut sink, budget)?;
                 self.extents.free_values(&changes.take_hidden_values());
                 if let MergeProgress::Done(root) = progress {
@@ -91,7 +92,7 @@ impl MergeRuns {
                 }
             }
             RunsPhase::Intervals(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunIntervals);
+                let mut sink = JobSink::new(engine, &mut self.extents).of_run(TreeKind::RunIntervals, newest);
                 if let MergeProgress::Done(root) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.intervals = root;
                     self.phase = RunsPhase::Free(FreeTrees::of_runs(&self.inputs));

@@ -306,6 +306,7 @@ impl Engine {
             self.nodes.invalidate(extent.offset);
             space.map.release(extent);
         }
+        space.ages.job_abandoned();
     }
 
     fn choose_merge(&self, work: &mut Work) -> Option<MergeJob> {

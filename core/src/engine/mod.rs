@@ -16,6 +16,7 @@ mod flush;
 mod job;
 mod layer;
 mod maintenance;
+mod node_ages;
 mod nodes;
 mod open;
 mod options;

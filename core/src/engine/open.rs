@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::commit::{Durable, apply_operations};
 use super::maintenance::Work;
+use super::node_ages::NodeAges;
 use super::nodes::{Nodes, read_exact};
 use super::options::EngineOptions;
 use super::recent::Recent;
@@ -106,6 +107,7 @@ fn create(
         record: None,
         sealed: Vec::new(),
         replayed_log_bytes: 0,
+        is_clean: true,
         superblock,
     };
     let engine = state.into_engine(storage, env, options);
@@ -228,6 +230,7 @@ fn recover(
         record: Some(record),
         sealed,
         replayed_log_bytes: end.as_ref().map_or(0, |end| end.replayed_bytes()),
+        is_clean: clean,
         superblock,
     };
     let read_only = options.read_only;
@@ -254,6 +257,7 @@ struct State {
     position: LogPosition,
     sealed: Vec<crate::log::SealedSegment>,
     replayed_log_bytes: u64,
+    is_clean: bool,
 }
 
 impl State {
@@ -272,6 +276,11 @@ impl State {
             live: vec![(1, Arc::downgrade(&layers))],
             in_flight,
             born: hashbrown::HashMap::new(),
+            ages: NodeAges::opened(
+                self.record.as_ref().map_or(0, |record| record.base_age),
+                self.merged_sequence,
+                self.is_clean,
+            ),
         };
         let memtable_bytes = self.memtable.bytes();
         let run_count = layers.runs.len();
@@ -394,7 +403,7 @@ fn read_map(storage: &dyn Storage, record: &CheckpointRecord, options: &EngineOp
 fn require_in_use(map: &SpaceMap, record: &CheckpointRecord, superblock: &Superblock) -> Result<()> {
     let mut freed: hashbrown::HashMap<u64, u64> = hashbrown::HashMap::new();
     let pages = record.map_pages.iter().map(|&(offset, _)| Extent { offset, len: SECTOR_BYTES });
-    let own = core::iter::once(superblock.record.0).chain(pages);
+    let own = core::iter::once(superblock.record_and_copy()).chain(pages);
     for extent in own.chain(record.pending.iter().map(|free| free.extent)) {
         let end = extent.offset.checked_add(extent.len).filter(|&end| end <= map.file_bytes());
         let mut whole = end.is_some() && extent.offset.is_multiple_of(GRAIN_BYTES);

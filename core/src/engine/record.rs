@@ -25,6 +25,8 @@ pub(crate) struct CheckpointRecord {
     pub values: u64,
     /// The id of the newest run.
     pub next_run_id: u64,
+    /// The number that the nodes of the base's newest merge carry.
+    pub base_age: u64,
     /// Parts of the log that a recovery cut and that are still to be replayed before `log`.
     pub sealed: Vec<SealedSegment>,
     /// Where the log goes on after this checkpoint's sequence.
@@ -58,6 +60,7 @@ impl CheckpointRecord {
         }
         out.put_u64(self.values);
         out.put_u64(self.next_run_id);
+        out.put_u64(self.base_age);
         out.put_varint(self.sealed.len() as u64);
         for segment in &self.sealed {
             segment.encode(&mut out);
@@ -117,6 +120,7 @@ impl CheckpointRecord {
             runs,
             values: reader.u64()?,
             next_run_id: reader.u64()?,
+            base_age: reader.u64()?,
             sealed: list(reader, SealedSegment::decode)?,
             log: LogPosition::decode(reader)?,
             time_ms: reader.u64()?,
