@@ -13,6 +13,7 @@ mod isolation;
 mod key_length;
 mod options;
 mod range;
+mod raw;
 #[cfg(feature = "std")]
 mod row_locks;
 mod snapshot;

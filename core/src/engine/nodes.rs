@@ -42,7 +42,7 @@ impl Nodes {
     }
 
     /// How nodes and values are proven.
-    pub(super) fn seal(&self) -> &Seal {
+    pub(crate) fn seal(&self) -> &Seal {
         &self.seal
     }
 
@@ -136,7 +136,7 @@ impl Nodes {
     }
 
     /// Reads, proves and parses a node without keeping it: for checks that must see what storage really holds.
-    pub(super) fn read_uncached(&self, reference: &NodeRef) -> Result<Node> {
+    pub(crate) fn read_uncached(&self, reference: &NodeRef) -> Result<Node> {
         self.read(reference, None)
     }
 

@@ -365,8 +365,10 @@ impl Engine {
     }
 }
 
+/// No checkpoint record is longer.
+pub(crate) const RECORD_BYTES_MAX: u64 = 1 << 30;
+
 fn read_record(storage: &dyn Storage, superblock: &Superblock) -> Result<CheckpointRecord> {
-    const RECORD_BYTES_MAX: u64 = 1 << 30;
     let (extent, checksum) = superblock.record;
     if extent.len > RECORD_BYTES_MAX
         || extent.offset.checked_add(extent.len).is_none_or(|end| end > superblock.file_bytes)

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::version::{Run, RunLayer};
 use crate::codec::bytes::{Reader, Writer};
-use crate::codec::checksum::{Checksum, Digest};
+use crate::codec::checksum::{Checksum, Digest, crc32};
 use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::{LogPosition, SealedSegment};
@@ -68,6 +68,8 @@ impl CheckpointRecord {
         self.log.encode(&mut out);
         out.put_u64(self.time_ms);
         out.put_u64(self.sectors);
+        let checksum = crc32(&[&out]);
+        out.put_u32(checksum);
         out.put_varint(self.map_pages.len() as u64);
         for &(offset, checksum) in &self.map_pages {
             out.put_u64(offset);
@@ -90,12 +92,36 @@ impl CheckpointRecord {
     /// Reads a record whose checksum was verified; zeros fill its extent. `offset` is where it lies, for the error.
     pub(crate) fn decode(bytes: &[u8], offset: u64, checksum: Checksum) -> Result<Self> {
         let mut reader = Reader::new(bytes);
-        Self::decode_from(&mut reader, checksum)
+        Self::decode_head(bytes, &mut reader, checksum)
+            .and_then(|head| head.with_rest(&mut reader, checksum))
             .filter(|_| reader.take(reader.remaining()).is_some_and(|rest| rest.iter().all(|&byte| byte == 0)))
             .ok_or_else(|| Error::corrupt(FileId::Data, offset, "the checkpoint record is malformed"))
     }
 
-    fn decode_from(reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
+    /// What stands before the checksum in the middle, which proves it where the rest of the record is damaged: all of it but
+    /// the pages of the map and what waits to be reused.
+    pub(crate) fn salvage(bytes: &[u8], checksum: Checksum) -> Option<Self> {
+        Self::decode_head(bytes, &mut Reader::new(bytes), checksum)
+    }
+
+    fn decode_head(bytes: &[u8], reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
+        let head = Self::decode_fields(reader, checksum)?;
+        let covered = bytes.get(..bytes.len() - reader.remaining())?;
+        (reader.u32()? == crc32(&[covered])).then_some(head)
+    }
+
+    fn with_rest(self, reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
+        Some(Self {
+            map_pages: list(reader, |reader| Some((reader.u64()?, Digest::decode(reader, checksum)?)))?,
+            pending: list(reader, |reader| {
+                let extent = Extent { offset: reader.u64()?, len: reader.u64()? };
+                Some(PendingFree { extent, checkpoint: reader.u64()?, readable: 0..0 })
+            })?,
+            ..self
+        })
+    }
+
+    fn decode_fields(reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
         if reader.u16()? != RECORD_VERSION {
             return None;
         }
@@ -125,11 +151,8 @@ impl CheckpointRecord {
             log: LogPosition::decode(reader)?,
             time_ms: reader.u64()?,
             sectors: reader.u64()?,
-            map_pages: list(reader, |reader| Some((reader.u64()?, Digest::decode(reader, checksum)?)))?,
-            pending: list(reader, |reader| {
-                let extent = Extent { offset: reader.u64()?, len: reader.u64()? };
-                Some(PendingFree { extent, checkpoint: reader.u64()?, readable: 0..0 })
-            })?,
+            map_pages: Vec::new(),
+            pending: Vec::new(),
         })
     }
 }

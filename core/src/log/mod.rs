@@ -23,6 +23,7 @@
 
 mod draft;
 mod frame;
+mod gather;
 mod operation;
 mod outcome;
 mod position;
@@ -35,6 +36,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use gather::{Gather, database_of_log};
 pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble};
 pub(crate) use position::{LogPosition, SealedSegment};
 pub(crate) use replay::{replay, was_begun};

@@ -124,6 +124,11 @@ impl FileHeader {
         Ok(FileState::Valid(Layout { segment_bytes: u64::from(header.segment_bytes) }))
     }
 
+    /// Which database's log begins like this.
+    pub(super) fn database_of(bytes: &[u8]) -> Option<[u8; 16]> {
+        Self::decode(bytes).map(|(_, header)| header.database_id)
+    }
+
     fn decode(bytes: &[u8]) -> Option<(u32, Self)> {
         let mut reader = Reader::new(bytes);
         let magic = reader.bytes16()?;
@@ -175,6 +180,12 @@ impl SegmentHeader {
         let checksum = crc32(&[out.get(start..).unwrap_or_default()]);
         out.put_u32(checksum);
         checksum
+    }
+
+    /// Which database's segment begins like this.
+    pub(super) fn database_of(bytes: &[u8]) -> Option<[u8; 16]> {
+        let id = bytes.get(8..24)?.try_into().ok()?;
+        Self::decode(&id, bytes).map(|_| id)
     }
 
     /// The header in `bytes` and its checksum, if it is whole and of this database. Whether its generation is the one

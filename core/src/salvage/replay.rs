@@ -1,0 +1,77 @@
+//! The commits of the log, on top of what the trees had.
+
+use super::Salvage;
+use crate::error::{Error, Result};
+use crate::log::{Gather, Operation, Operations, replay, was_begun};
+
+impl Salvage<'_> {
+    pub(super) fn replay_log(&mut self) -> Result<()> {
+        let storage = alloc::sync::Arc::clone(&self.source.storage);
+        let id = self.beginning.seal.database_id;
+        let mut gather = Gather {
+            storage: &*storage,
+            database_id: id,
+            segment_bytes: self.beginning.segment_bytes,
+            record: None,
+            sequence: 0,
+        };
+        if let Some((superblock, record)) = &self.beginning.checkpoint {
+            let begun = was_begun(&*storage, &id, record.log.generation);
+            let begun = match begun {
+                Err(error) if error.not_resident().is_some() => return Err(error),
+                begun => begun.unwrap_or(true),
+            };
+            if superblock.clean && !(self.beginning.alone && begun) {
+                return Ok(());
+            }
+            // The first time only to see whether the log is as it should be.
+            let whole = replay(&*storage, id, &record.sealed, record.log, &mut |_| Ok(()));
+            if let Ok(end) = &whole
+                && end.checkpoint <= superblock.checkpoint
+            {
+                let mut commits = 0;
+                replay(&*storage, id, &record.sealed, record.log, &mut |commit| {
+                    if commit.sequence > superblock.sequence {
+                        commits += 1;
+                        self.apply_commit(commit.operations())?;
+                    }
+                    Ok(())
+                })?;
+                self.report.commits = commits;
+                return Ok(());
+            }
+            if let Err(error) = whole
+                && error.not_resident().is_some()
+            {
+                return Err(error);
+            }
+            gather.record = Some((&record.sealed, record.log));
+            gather.sequence = superblock.sequence;
+        }
+        let found = gather.run(&mut |_, operations| self.apply_commit(operations))?;
+        self.report.commits = found.commits;
+        self.report.lost_commits = found.missing;
+        if found.nothing_found && self.beginning.checkpoint.is_some() {
+            // The superblock says that there was a log; how much was in it nobody knows.
+            let from = gather.sequence.saturating_add(1);
+            self.report.lost_commits.push(from..=u64::MAX);
+        }
+        Ok(())
+    }
+
+    fn apply_commit(&mut self, operations: Operations<'_>) -> Result<()> {
+        for operation in operations {
+            match operation {
+                Ok(Operation::Put { key, value }) => self.put(key, value)?,
+                Ok(Operation::PutExtent { key, value }) => self.copy_value(key, value)?,
+                Ok(Operation::Delete { key }) => self.sink.delete(key)?,
+                Ok(Operation::DeleteRange { start, end }) => self.sink.delete_range(start, end)?,
+                // A commit that is whole and yet says nothing: a file made up.
+                Err(Error::Corrupt(_)) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.tell_progress();
+        Ok(())
+    }
+}
