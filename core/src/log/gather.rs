@@ -13,7 +13,8 @@ use super::operation::{Operations, Preamble};
 use super::position::{LogPosition, SealedSegment};
 use super::scan::{Search, guess_layout};
 use super::segment::{
-    FILE_HEADER_BYTES, FileHeader, FileState, Layout, SECTOR_BYTES, SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES, SegmentHeader,
+    FILE_HEADER_BYTES, FileHeader, FileState, Layout, SECTOR_BYTES, SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES,
+    SegmentHeader,
 };
 use super::window::Window;
 use crate::codec::checksum::crc32;
@@ -42,8 +43,8 @@ pub(crate) struct Gathered {
     pub commits: u64,
     /// Commits that must have been there.
     pub missing: Vec<RangeInclusive<u64>>,
-    /// The log file has bytes but no layout could be found, or none of its segments is this database's.
-    pub nothing_found: bool,
+    /// The last commit found, or known to be missing; if there is none, the last in the trees.
+    pub last_sequence: u64,
 }
 
 impl Gather<'_> {
@@ -52,13 +53,12 @@ impl Gather<'_> {
         let file_bytes = self.storage.len(FileId::Log)?;
         let mut found = Gathered::default();
         if file_bytes == 0 {
-            found.nothing_found = true;
+            found.last_sequence = self.sequence;
             return Ok(found);
         }
         let mut window = Window::new(file_bytes);
         let layout = self.layout(&mut window, file_bytes)?;
         let segments = self.segments(&mut window, layout, file_bytes)?;
-        found.nothing_found = segments.is_empty();
         let mut assembly = Assembly { sequence: self.sequence, durable: 0, pending: None, found };
         for (generation, part) in segments {
             self.read(&mut window, layout, generation, part, &mut assembly, visit)?;
@@ -68,6 +68,7 @@ impl Gather<'_> {
             // Nobody knows where the log began to be needed.
             assembly.found.missing.clear();
         }
+        assembly.found.last_sequence = assembly.sequence;
         Ok(assembly.found)
     }
 
@@ -104,14 +105,18 @@ impl Gather<'_> {
         let mut look_at: Vec<(u64, u32)> = known.iter().map(|(&generation, &region)| (generation, region)).collect();
         while let Some((generation, region)) = look_at.pop() {
             let link = self.last_link(window, layout, generation, region)?;
-            if let Some(link) = link.filter(|link| link.generation > generation && !known.contains_key(&link.generation))
+            if let Some(link) =
+                link.filter(|link| link.generation > generation && !known.contains_key(&link.generation))
                 && layout.region_start(link.region) < file_bytes
             {
                 known.insert(link.generation, link.region);
                 look_at.push((link.generation, link.region));
             }
         }
-        Ok(known.into_iter().filter_map(|(generation, region)| Some((generation, self.part(layout, generation, region)?))).collect())
+        Ok(known
+            .into_iter()
+            .filter_map(|(generation, region)| Some((generation, self.part(layout, generation, region)?)))
+            .collect())
     }
 
     /// Which part of a segment counts: what the trees hold already, and what a recovery has cut off, do not.

@@ -61,7 +61,8 @@ impl<'s> Grains<'s> {
             };
             let digest = seal.digest(stored, at);
             let len = stored.len();
-            let node = if Seal::begins_with(stored, digest) { Node::from_stored(stored.to_vec(), None).ok() } else { None };
+            let node =
+                if Seal::begins_with(stored, digest) { Node::from_stored(stored.to_vec(), None).ok() } else { None };
             match node {
                 Some(node) => {
                     self.at += (len as u64).next_multiple_of(GRAIN_BYTES);

@@ -97,11 +97,14 @@ mod tests {
         losses.add(&bounds("d", "e"), 4, LossKind::Records);
         losses.add(&bounds("b", ""), 9, LossKind::Changes);
         let told: Vec<_> = losses.take().into_iter().map(|lost| (lost.bounds, lost.records, lost.kind)).collect();
-        assert_eq!(told, [
-            (bounds("a", "e"), 7, LossKind::Records),
-            (bounds("b", ""), 9, LossKind::Changes),
-            (bounds("m", "p"), 3, LossKind::Records),
-        ]);
+        assert_eq!(
+            told,
+            [
+                (bounds("a", "e"), 7, LossKind::Records),
+                (bounds("b", ""), 9, LossKind::Changes),
+                (bounds("m", "p"), 3, LossKind::Records),
+            ]
+        );
     }
 
     #[test]

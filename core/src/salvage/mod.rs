@@ -65,11 +65,7 @@ impl Database {
     /// lost become `recovered-N`, of bytes.
     ///
     /// After an error, `NotResident` too, this database is to be thrown away. `progress` sees the report as it grows.
-    pub fn salvage(
-        &self,
-        source: Arc<dyn Storage>,
-        progress: &mut dyn FnMut(&SalvageReport),
-    ) -> Result<SalvageReport> {
+    pub fn salvage(&self, source: Arc<dyn Storage>, progress: &mut dyn FnMut(&SalvageReport)) -> Result<SalvageReport> {
         if !self.tables()?.is_empty() {
             return Err(Error::invalid("salvage needs a new database to write to, and this one has tables"));
         }

@@ -136,7 +136,8 @@ impl Orphans {
         let mut leaves: Vec<Leaf> = found.into_values().collect();
         // A leaf that reaches over the cut is judged beside those it overlaps there.
         while let Some(end) = &cut {
-            let over = leaves.iter().filter(|leaf| leaf.kind == TreeKind::Base && leaf.first < *end && leaf.reaches(end));
+            let over =
+                leaves.iter().filter(|leaf| leaf.kind == TreeKind::Base && leaf.first < *end && leaf.reaches(end));
             let Some(first) = over.map(|leaf| leaf.first.clone()).min().filter(|first| first.as_slice() > from) else {
                 break;
             };

@@ -28,6 +28,7 @@ impl Salvage<'_> {
             let whole = replay(&*storage, id, &record.sealed, record.log, &mut |_| Ok(()));
             if let Ok(end) = &whole
                 && end.checkpoint <= superblock.checkpoint
+                && end.torn.is_none()
             {
                 let mut commits = 0;
                 replay(&*storage, id, &record.sealed, record.log, &mut |commit| {
@@ -51,10 +52,9 @@ impl Salvage<'_> {
         let found = gather.run(&mut |_, operations| self.apply_commit(operations))?;
         self.report.commits = found.commits;
         self.report.lost_commits = found.missing;
-        if found.nothing_found && self.beginning.checkpoint.is_some() {
-            // The superblock says that there was a log; how much was in it nobody knows.
-            let from = gather.sequence.saturating_add(1);
-            self.report.lost_commits.push(from..=u64::MAX);
+        if self.beginning.checkpoint.is_some() {
+            // Nothing proves where a damaged log ended.
+            self.report.lost_commits.push(found.last_sequence.saturating_add(1)..=u64::MAX);
         }
         Ok(())
     }

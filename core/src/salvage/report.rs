@@ -59,7 +59,8 @@ pub struct SalvageReport {
     pub records: u64,
     /// Commits brought back from the log.
     pub commits: u64,
-    /// Commits that were in the log and are lost; what they changed is not known.
+    /// Commits that were in the log and are lost; what they changed is not known. A damaged log does not tell where it
+    /// ended, so a last range that ends with `u64::MAX` means: from this one on, if there were any.
     pub lost_commits: Vec<RangeInclusive<u64>>,
     /// Nodes that were read and whole.
     pub nodes: u64,

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::codec::slot::ValueRef;
 use crate::db::{Database, WriteTransaction};
 use crate::engine::{Durability, KEY_BYTES_MAX, ValueReader};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::table::catalogue::{TableEntry, entry_name, next_id_key};
 use crate::table::{prefix, validate_name};
 
@@ -139,9 +139,4 @@ fn is_definition(key: &[u8], value: &[u8]) -> bool {
         return value.len() == 8;
     }
     entry_name(key).is_some_and(|name| validate_name(name).is_ok() && TableEntry::decode(name, value).is_ok())
-}
-
-/// For `?` in places where damage of the source is no failure.
-pub(super) fn is_damage(error: &Error) -> bool {
-    error.not_resident().is_none()
 }

@@ -58,8 +58,7 @@ pub(super) fn walk(
     root: &Root,
     visit: &mut dyn FnMut(Met<'_>) -> Result<bool>,
 ) -> Result<()> {
-    let mut todo =
-        vec![Todo { node: root.node, level: root.height, entries: root.entries, bounds: Bounds::all() }];
+    let mut todo = vec![Todo { node: root.node, level: root.height, entries: root.entries, bounds: Bounds::all() }];
     while let Some(Todo { node: reference, level, entries, bounds }) = todo.pop() {
         if !visit(Met::Reference(&reference, level))? {
             continue;
