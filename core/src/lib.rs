@@ -29,7 +29,7 @@ pub(crate) mod table;
 pub(crate) mod tree;
 
 pub use db::{
-    AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Snapshot,
+    AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Scrub, Snapshot,
     TableInfo, Transaction, WriteTable, WriteTransaction,
 };
 pub use engine::{

@@ -324,7 +324,8 @@ impl Checkpoint {
             space.pending.push(free);
         }
         space.building = durable + 1;
-        space.release_pending(durable);
+        // Space that could not be read is not given out again.
+        space.release_pending(durable, &|extent| engine.nodes.quarantine().holds(extent));
         drop(space);
         self.written.clear();
         engine.opening.store(false, core::sync::atomic::Ordering::Release);

@@ -9,6 +9,7 @@ use super::flush::{IntervalEntries, merge_into, relocate_into};
 use super::job::{JobExtents, JobSink};
 use super::layer::Layer;
 use super::maintenance::{Progress, RUN_FANOUT, Work};
+use super::quarantine::Avoided;
 use super::state::Engine;
 use super::values::ValueMoves;
 use super::version::{Layers, Run, RunLayer};
@@ -48,12 +49,17 @@ enum RunsPhase {
 
 impl MergeRuns {
     /// The newest group of a level that is full.
-    pub(super) fn choose(layers: &Layers) -> Option<Self> {
+    ///
+    /// Where the base takes nothing any more, of all levels; a run that is to be avoided parts what lies above it from what
+    /// lies below.
+    pub(super) fn choose(layers: &Layers, avoided: &Avoided) -> Option<Self> {
         let runs = &layers.runs;
         let mut start = 0;
         while start < runs.len() {
             let level = runs.get(start)?.run.level;
-            let len = runs.iter().skip(start).take_while(|layer| layer.run.level == level).count();
+            let belongs =
+                |layer: &&RunLayer| (layer.run.level == level || avoided.base) && !avoided.runs.contains(&layer.run.id);
+            let len = runs.iter().skip(start).take_while(belongs).count();
             if len >= RUN_FANOUT {
                 return Some(Self {
                     inputs: runs.get(start..start + len)?.to_vec(),
@@ -63,9 +69,14 @@ impl MergeRuns {
                     intervals: None,
                 });
             }
-            start += len;
+            start += len.max(1);
         }
         None
+    }
+
+    /// The runs that are merged.
+    pub(super) fn inputs(&self) -> &[RunLayer] {
+        &self.inputs
     }
 
     fn changes(&self, engine: &Engine) -> LayerChanges {

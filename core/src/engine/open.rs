@@ -186,7 +186,7 @@ fn recover(
     progress(RecoveryStage::ReleaseSpace);
     // What was reusable once this checkpoint was durable has perhaps been reused, for values that only the log names.
     let mut pending = PendingFrees::from_record(record.pending.clone());
-    pending.release(&mut map, superblock.checkpoint, &[]);
+    pending.release(&mut map, superblock.checkpoint, &[], &|_| false);
     progress(RecoveryStage::ReserveValues);
     for value in &values.all {
         map.reserve(extent_of(value))?;
@@ -304,6 +304,7 @@ impl State {
             unsaved: false,
             plan: alloc::collections::VecDeque::new(),
             merge_all: false,
+            avoided: Default::default(),
             node_bytes_written: 0,
             superblock: self.superblock,
         };
@@ -336,6 +337,7 @@ impl State {
             replayed_log_bytes: self.replayed_log_bytes,
             run_count: AtomicUsize::new(run_count),
             log_is_full: AtomicBool::new(false),
+            is_damaged: AtomicBool::new(false),
             options,
         }
     }

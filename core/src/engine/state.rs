@@ -69,6 +69,8 @@ pub(crate) struct Engine {
     pub(super) run_count: AtomicUsize,
     /// The log may lack room for a transaction as large as is allowed.
     pub(super) log_is_full: AtomicBool,
+    /// Background work has met damage in the data file.
+    pub(super) is_damaged: AtomicBool,
 }
 
 /// What commits change; one at a time.
@@ -380,9 +382,9 @@ impl Space {
     }
 
     /// Reuses what may be reused now that checkpoint `durable` is durable.
-    pub(super) fn release_pending(&mut self, durable: u64) {
+    pub(super) fn release_pending(&mut self, durable: u64, is_kept: &dyn Fn(Extent) -> bool) {
         let live = self.live_publications();
-        for extent in self.pending.release(&mut self.map, durable, &live) {
+        for extent in self.pending.release(&mut self.map, durable, &live, is_kept) {
             self.born.remove(&(extent.offset / SECTOR_BYTES));
         }
         if live.len() <= 1 {
