@@ -28,6 +28,10 @@ pub(crate) mod space;
 pub(crate) mod table;
 pub(crate) mod tree;
 
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
+
 pub use db::{
     AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Scrub, Snapshot,
     TableInfo, Transaction, WriteTable, WriteTransaction,

@@ -71,10 +71,7 @@ impl Database {
         Ok(Self {
             shared: Arc::new(Shared {
                 #[cfg(feature = "std")]
-                background: options
-                    .background_thread
-                    .then(|| super::background::Background::start(&engine, options.durability))
-                    .flatten(),
+                background: options.background_thread.then(|| super::background::Background::start(&engine)).flatten(),
                 #[cfg(feature = "std")]
                 scrubbing: options.scrub_interval_s.and_then(|interval| {
                     super::scrub::Scrubbing::start(&engine, core::time::Duration::from_secs(u64::from(interval.max(1))))
@@ -185,7 +182,8 @@ impl Database {
         self.transaction(body)
     }
 
-    /// Does one bounded piece of background work. Only needed without a background thread.
+    /// Does one bounded piece of background work, and syncs the periodic commits that are due. Only needed without a
+    /// background thread.
     pub fn step(&self) -> Result<Progress> {
         self.shared.engine.step()
     }
@@ -274,7 +272,7 @@ impl Database {
         Ok(())
     }
 
-    /// Logs and applies a transaction's changes. The caller holds the writer lock.
+    /// Logs and applies a transaction's changes; gives what its acknowledgement waits for. The caller holds the writer lock.
     fn commit_changes(
         &self,
         tx: &mut WriteTransaction,
@@ -284,7 +282,10 @@ impl Database {
         let engine = &self.shared.engine;
         let memtable = &tx.changes.memtable;
         if memtable.is_empty() {
-            return Ok(None);
+            // What it has read may be known to writers alone. Nobody is told of it before it is durable and everybody sees
+            // it: a crash could take it back, and whoever begins next would see less.
+            let sequence = tx.version.sequence;
+            return Ok((sequence > engine.version().sequence).then_some(Appended { sequence, wait: true, due: false }));
         }
         if !tx.values.is_empty() {
             // A commit's values are durable before the frame that refers to them.
@@ -315,7 +316,7 @@ impl Database {
         if tx.changes_catalogue {
             self.shared.catalogue.changed(appended.sequence);
         }
-        self.poke();
+        self.poke(appended.due);
         Ok(Some(appended))
     }
 
@@ -346,10 +347,10 @@ impl Database {
     }
 
     /// Tells the background thread that there may be work.
-    fn poke(&self) {
+    fn poke(&self, due: bool) {
         #[cfg(feature = "std")]
         if let Some(background) = &self.shared.background
-            && self.shared.engine.has_frozen()
+            && (due || self.shared.engine.has_frozen())
         {
             background.wake();
         }
@@ -377,7 +378,7 @@ impl Database {
             self.admit()?;
             shared.engine.append(exclusive.buffer(), shared.options.durability, |_, _| Ok(()), write)?
         };
-        self.poke();
+        self.poke(appended.due);
         self.acknowledge(Some(appended), start)?;
         Ok(true)
     }

@@ -184,6 +184,7 @@ impl Engine {
         if let Some(stopped @ super::state::Stopped::Poisoned(_)) = &self.writer.lock().stopped {
             return Err(stopped.error());
         }
+        self.sync_if_due();
         let mut work = self.work.lock();
         self.step_in(&mut work).map_err(|error| match error {
             Error::OutcomeUnknown { cause } => Error::Poisoned { cause },
@@ -343,8 +344,10 @@ impl Engine {
             let run_entries: u64 = runs.iter().map(|layer| layer.run.entries()).sum();
             let base_entries = layers.base.as_ref().map_or(0, |root| root.entries);
             let partly_merged = runs.iter().any(|layer| layer.merged_below.is_some());
-            let due =
-                work.merge_all || partly_merged || runs.len() >= RUNS_MAX || run_entries * BASE_PART >= base_entries;
+            let due = work.merge_all
+                || partly_merged
+                || runs.len() >= RUNS_MAX
+                || run_entries.saturating_mul(BASE_PART) >= base_entries;
             if due && !work.avoided.base && !work.base_is_taken() {
                 return Some(MergeJob::ToBase(MergeToBase::new(&layers)));
             }

@@ -104,6 +104,20 @@ impl CheckpointRecord {
         Self::decode_head(bytes, &mut Reader::new(bytes), checksum)
     }
 
+    /// Makes the checksum in the middle right.
+    #[cfg(feature = "testing")]
+    pub(super) fn reseal(bytes: &mut [u8], checksum: Checksum) {
+        let mut reader = Reader::new(bytes);
+        if Self::decode_fields(&mut reader, checksum).is_some() {
+            let at = bytes.len() - reader.remaining();
+            if let Some((covered, rest)) = bytes.split_at_mut_checked(at)
+                && let Some(stored) = rest.first_chunk_mut::<4>()
+            {
+                *stored = crc32(&[covered]).to_le_bytes();
+            }
+        }
+    }
+
     fn decode_head(bytes: &[u8], reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
         let head = Self::decode_fields(reader, checksum)?;
         let covered = bytes.get(..bytes.len() - reader.remaining())?;
@@ -127,7 +141,7 @@ impl CheckpointRecord {
         }
         let base = take_root(reader, checksum)?;
         let runs = list(reader, |reader| {
-            let (id, sequences) = (reader.u64()?, reader.u64()?..=reader.u64()?);
+            let (id, sequences) = (reader.counter()?, reader.counter()?..=reader.counter()?);
             let (level, bytes) = (reader.u8()?, reader.u64()?);
             let run = Run {
                 id,
@@ -144,9 +158,9 @@ impl CheckpointRecord {
         Some(Self {
             base,
             runs,
-            values: reader.u64()?,
-            next_run_id: reader.u64()?,
-            base_age: reader.u64()?,
+            values: reader.counter()?,
+            next_run_id: reader.counter()?,
+            base_age: reader.counter()?,
             sealed: list(reader, SealedSegment::decode)?,
             log: LogPosition::decode(reader)?,
             time_ms: reader.u64()?,

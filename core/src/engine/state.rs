@@ -92,6 +92,8 @@ pub(super) struct Writer {
     pub must_sync: u64,
     /// Everything up to here has been appended.
     pub appended: u64,
+    /// When the oldest periodic commit that no sync under way covers must be durable, by the monotonic clock.
+    pub sync_due_ns: Option<u64>,
 }
 
 /// Why a database takes no writes.
@@ -323,6 +325,7 @@ impl Space {
         let publication = self.publication;
         self.live.retain(|(_, layers)| layers.strong_count() > 0);
         for extent in freed {
+            self.map.expect_in_use(*extent);
             let born = self.born.get(&(extent.offset / SECTOR_BYTES)).copied().unwrap_or(0);
             self.pending.push(PendingFree { extent: *extent, checkpoint: self.building, readable: born..publication });
         }

@@ -23,6 +23,8 @@ pub(super) struct Beginning {
     pub segment_bytes: Option<u32>,
     /// The newest superblock whose record is whole.
     pub checkpoint: Option<(Superblock, CheckpointRecord)>,
+    /// The one before, whose log may still be there: it says again what the newest trees may have lost.
+    pub older: Option<(Superblock, CheckpointRecord)>,
     /// That superblock is a copy.
     is_copy: bool,
     /// The other superblock is lost, so it may have been the newer one.
@@ -54,11 +56,13 @@ pub(super) fn find(source: &Source) -> Result<Beginning> {
         found = first_whole(source, slots.iter().cloned())?;
     }
     let mut is_copy = false;
+    let mut all = slots.clone();
     if found.is_none() {
         let copies = copies(source, known.map(|(id, _, _)| id))?;
         if known.is_none() {
             known = copies.first().map(|copy| (copy.database_id, copy.features.checksum(), copy.segment_bytes));
         }
+        all.extend(copies.iter().cloned());
         let newer = copies.iter().filter(|copy| copy.checkpoint > newest).cloned();
         found = first_whole(source, newer)?;
         is_copy = found.is_some();
@@ -70,6 +74,17 @@ pub(super) fn find(source: &Source) -> Result<Beginning> {
             is_copy = found.is_some();
         }
     }
+    let older = match &found {
+        Some((newest, _)) => {
+            all.retain(|other| {
+                other.checkpoint < newest.checkpoint && !other.clean && other.database_id == newest.database_id
+            });
+            all.sort_by_key(|other| core::cmp::Reverse(other.checkpoint));
+            // One superblock is as old as that; what is older has no log any more.
+            first_whole(source, all.into_iter().take(2))?
+        }
+        None => None,
+    };
     let (database_id, checksum, segment_bytes) = match (known, &found) {
         (_, Some((superblock, _))) => {
             (superblock.database_id, superblock.features.checksum(), Some(superblock.segment_bytes))
@@ -80,7 +95,7 @@ pub(super) fn find(source: &Source) -> Result<Beginning> {
             None => return Err(not_a_database(source, "has neither a superblock, nor a copy of one, nor a log")),
         },
     };
-    Ok(Beginning { seal: Seal { checksum, database_id }, segment_bytes, checkpoint: found, is_copy, alone })
+    Ok(Beginning { seal: Seal { checksum, database_id }, segment_bytes, checkpoint: found, older, is_copy, alone })
 }
 
 /// The superblocks that are whole, newest first.

@@ -24,15 +24,24 @@ impl Salvage<'_> {
             if superblock.clean && !(self.beginning.alone && begun) {
                 return Ok(());
             }
-            // The first time only to see whether the log is as it should be.
-            let whole = replay(&*storage, id, &record.sealed, record.log, &mut |_| Ok(()));
-            if let Ok(end) = &whole
-                && end.checkpoint <= superblock.checkpoint
-                && end.torn.is_none()
-            {
+            // A log that is whole from the checkpoint before on says all that came after it, so it is right to apply it again.
+            for (from, record) in self.beginning.older.iter().chain(&self.beginning.checkpoint) {
+                // The first time only to see whether the log is as it should be.
+                let whole = match replay(&*storage, id, &record.sealed, record.log, &mut |_| Ok(())) {
+                    Err(error) if error.not_resident().is_some() => return Err(error),
+                    Err(_) => continue,
+                    Ok(end) => {
+                        end.checkpoint <= superblock.checkpoint
+                            && end.torn.is_none()
+                            && end.last_sequence() >= superblock.sequence
+                    }
+                };
+                if !whole {
+                    continue;
+                }
                 let mut commits = 0;
                 replay(&*storage, id, &record.sealed, record.log, &mut |commit| {
-                    if commit.sequence > superblock.sequence {
+                    if commit.sequence > from.sequence {
                         commits += 1;
                         self.apply_commit(commit.operations())?;
                     }
@@ -40,11 +49,6 @@ impl Salvage<'_> {
                 })?;
                 self.report.commits = commits;
                 return Ok(());
-            }
-            if let Err(error) = whole
-                && error.not_resident().is_some()
-            {
-                return Err(error);
             }
             gather.record = Some((&record.sealed, record.log));
             gather.sequence = superblock.sequence;
