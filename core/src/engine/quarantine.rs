@@ -226,7 +226,7 @@ mod tests {
         for round in 1..60 {
             let write = |tx: &mut crate::WriteTransaction| {
                 let mut table = tx.table(T)?;
-                let keys = (0..KEYS).filter(|key| (key + round) % 3 == 0 && !lost.contains(key));
+                let keys = (0..KEYS).filter(|key| (key + round).is_multiple_of(3) && !lost.contains(key));
                 keys.chain([around]).try_for_each(|key| table.put(key, value(key, round).as_slice()))
             };
             db.transaction(write).unwrap();
@@ -236,7 +236,7 @@ mod tests {
         assert!(log_bytes < 4 << 20, "the log grew to {log_bytes} bytes");
         assert!(db.stats().runs < 24, "{} runs", db.stats().runs);
         let round_of =
-            |key: u64| if key == around { 59 } else { (57..60).find(|round| (key + round) % 3 == 0).unwrap() };
+            |key: u64| if key == around { 59 } else { (57..60).find(|round| (key + round).is_multiple_of(3)).unwrap() };
         assert_eq!(unreadable(&db, round_of), lost);
         // A key of the damaged leaf that is written has its new value, for it is not there that it is looked up.
         db.table(T).unwrap().put(lost[0], value(lost[0], 59).as_slice()).unwrap();

@@ -178,11 +178,14 @@ struct TreeMap {
     leaves: Vec<LeafMap>,
 }
 
+/// Where the value lies, if not in the leaf; and of an interval where it ends.
+type Entry = (Option<Part>, Option<Option<Vec<u8>>>);
+
 struct LeafMap {
     part: Part,
     bounds: Bounds,
     /// Each key, where its value lies if not in the leaf, and for intervals the end.
-    entries: BTreeMap<Vec<u8>, (Option<Part>, Option<Option<Vec<u8>>>)>,
+    entries: BTreeMap<Vec<u8>, Entry>,
 }
 
 fn value_part(slot: Slot<'_>) -> Option<Part> {
@@ -289,7 +292,7 @@ impl Map {
             for leaf in &tree.leaves {
                 match tree.kind {
                     TreeKind::RunIntervals => {
-                        let covers = |(from, (_, to)): (&Vec<u8>, &(Option<Part>, Option<Option<Vec<u8>>>))| {
+                        let covers = |(from, (_, to)): (&Vec<u8>, &Entry)| {
                             from.as_slice() <= key
                                 && to.as_ref().is_some_and(|to| to.as_ref().is_none_or(|to| key < to.as_slice()))
                         };
