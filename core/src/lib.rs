@@ -37,8 +37,8 @@ pub use db::{
     TableInfo, Transaction, WriteTable, WriteTransaction,
 };
 pub use engine::{
-    CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment, Latency,
-    Progress, RecoveryReport, RecoveryStage, Stats,
+    Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,
+    Latency, Progress, RecoveryReport, RecoveryStage, Stats,
 };
 pub use error::{Corruption, Error, Result};
 pub use salvage::{Loss, LossKind, SalvageBasis, SalvageReport};

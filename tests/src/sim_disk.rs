@@ -67,17 +67,25 @@ struct State {
 }
 
 /// One file: `visible` is what reads see, `durable` with any of `unsynced` is what a power loss leaves. They agree until a
-/// sync fails.
+/// sync fails. A file system that simulates power losses itself keeps its files so too.
 #[derive(Clone, Debug, Default)]
-struct SimFile {
+pub struct SimFile {
     visible: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
 }
 
+/// What may or may not outlive a power loss until it is synced.
 #[derive(Clone, Debug)]
-enum Change {
-    Write { offset: u64, bytes: Vec<u8> },
+pub enum Change {
+    /// Bytes written.
+    Write {
+        /// Where.
+        offset: u64,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// The file's length set.
     Len(u64),
 }
 
@@ -89,7 +97,7 @@ impl SimDisk {
 
     /// A disk that durably holds these files (data, log).
     pub fn with_contents(seed: u64, contents: [Vec<u8>; 2]) -> Self {
-        let files = contents.map(|bytes| SimFile { visible: bytes.clone(), durable: bytes, unsynced: Vec::new() });
+        let files = contents.map(SimFile::holding);
         let random = Random::new(seed);
         Self {
             state: Mutex::new(State {
@@ -418,12 +426,35 @@ impl State {
 }
 
 impl SimFile {
-    fn change(&mut self, change: Change) {
+    /// A file that durably holds these bytes.
+    pub fn holding(bytes: Vec<u8>) -> Self {
+        Self { visible: bytes.clone(), durable: bytes, unsynced: Vec::new() }
+    }
+
+    /// The file as reads see it.
+    pub fn visible(&self) -> &[u8] {
+        &self.visible
+    }
+
+    /// Whether everything is durable.
+    pub fn is_synced(&self) -> bool {
+        self.unsynced.is_empty()
+    }
+
+    /// Replaces the file by what may be found when the machine starts again.
+    pub fn lose_power(&mut self, random: &mut Random) {
+        power_loss::lose(self, random);
+        self.visible.clone_from(&self.durable);
+    }
+
+    /// Writes, or sets the length; not durable before [`sync`](Self::sync).
+    pub fn change(&mut self, change: Change) {
         change.apply(&mut self.visible);
         self.unsynced.push(change);
     }
 
-    fn sync(&mut self) {
+    /// Makes every change so far durable.
+    pub fn sync(&mut self) {
         for change in self.unsynced.drain(..) {
             change.apply(&mut self.durable);
         }

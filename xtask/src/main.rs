@@ -5,6 +5,7 @@
 
 mod bench;
 mod chaos;
+mod crash;
 mod demo;
 mod fuzz;
 mod histories;
@@ -43,6 +44,8 @@ enum Command {
     Histories(histories::Arguments),
     /// Bring trouble to the disk, the memory, the clock, the permissions and the data of a running database
     Chaos(chaos::Arguments),
+    /// Kill processes, or cut the power, and verify what is left
+    Crash(crash::Arguments),
     /// Search for bytes that break a decoder, or the whole engine
     Fuzz(fuzz::Arguments),
     /// Load a database evenly for a long time, and look whether anything grows
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Histories(arguments) => histories::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
+        Command::Crash(arguments) => crash::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
     };

@@ -15,8 +15,8 @@ use super::snapshot::{ReadTable, Snapshot, TableInfo};
 use super::transaction::WriteTransaction;
 use crate::codec::slot::Slot;
 use crate::engine::{
-    self, Appended, CheckReport, CompactionProgress, Durability, Engine, Environment, OpenArguments, Progress,
-    RecoveryReport, RecoveryStage, Stats,
+    self, Activity, Appended, CheckReport, CompactionProgress, Durability, Engine, Environment, OpenArguments,
+    Progress, RecoveryReport, RecoveryStage, Stats,
 };
 use crate::env::{Storage, SyncTicket};
 use crate::error::{Error, Result};
@@ -234,6 +234,11 @@ impl Database {
         self.shared.engine.stats(self.shared.options.memory_budget_bytes)
     }
 
+    /// Which background work is under way now. Costs one load, also while that work holds its locks.
+    pub fn activity(&self) -> Activity {
+        self.shared.engine.activity()
+    }
+
     /// Brings everything into the data file, which alone is the database afterwards, and closes it for every clone.
     /// Writes afterwards are [`Error::Closed`]. Restartable on asynchronous storages.
     pub fn close(&self) -> Result<()> {
@@ -287,13 +292,12 @@ impl Database {
             let sequence = tx.version.sequence;
             return Ok((sequence > engine.version().sequence).then_some(Appended { sequence, wait: true, due: false }));
         }
-        if !tx.values.is_empty() {
-            // A commit's values are durable before the frame that refers to them.
-            engine.sync_values()?;
-        }
+        // A commit's values are durable before the frame that refers to them, or the frame says that they may not be.
+        let values_unsynced = !tx.values.is_empty() && !engine.sync_values()?;
         let appended = engine.append(
             buffer,
             durability,
+            values_unsynced,
             |head, recent| super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent),
             |writer| {
                 let mut intervals = memtable.intervals();
@@ -346,7 +350,8 @@ impl Database {
         Ok(())
     }
 
-    /// Tells the background thread that there may be work.
+    /// Tells the background thread that there may be work; without one whoever calls [`step`](Self::step) finds it.
+    #[cfg_attr(not(feature = "std"), allow(unused_variables))]
     fn poke(&self, due: bool) {
         #[cfg(feature = "std")]
         if let Some(background) = &self.shared.background
@@ -376,7 +381,7 @@ impl Database {
                 return Ok(false);
             }
             self.admit()?;
-            shared.engine.append(exclusive.buffer(), shared.options.durability, |_, _| Ok(()), write)?
+            shared.engine.append(exclusive.buffer(), shared.options.durability, false, |_, _| Ok(()), write)?
         };
         self.poke(appended.due);
         self.acknowledge(Some(appended), start)?;

@@ -2,13 +2,17 @@
 
 use alloc::collections::BTreeMap;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 use crate::engine::{Durability, Environment, Progress};
-use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
+use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage, StorageError, Sync};
 use crate::error::Error;
 use crate::table::Table;
 
@@ -102,6 +106,117 @@ fn what_is_put_is_found_after_merges_closing_and_crashes() {
     assert_holds(&reopened, &model);
     reopened.compact().unwrap();
     assert_holds(&reopened, &model);
+}
+
+/// Memory in which another thread's transaction comes between two calls that belong together.
+#[derive(Debug)]
+struct Meeting {
+    memory: MemoryStorage,
+    /// Questions for the data file's length until the other thread is let in.
+    questions_left: AtomicUsize,
+    let_in: Mutex<Option<(Sender<()>, Receiver<()>)>>,
+    /// Whether the question it is let in at was answered before it came.
+    answers_before: bool,
+}
+
+impl Storage for Meeting {
+    fn read_at(&self, file: FileId, offset: u64, buf: &mut [u8]) -> Result<(), StorageError> {
+        self.memory.read_at(file, offset, buf)
+    }
+    fn write_at(&self, file: FileId, offset: u64, buf: &[u8]) -> Result<(), StorageError> {
+        self.memory.write_at(file, offset, buf)
+    }
+    fn len(&self, file: FileId) -> Result<u64, StorageError> {
+        let before = self.memory.len(file);
+        if file == FileId::Data
+            && self.questions_left.fetch_sub(1, Ordering::Relaxed) == 1
+            && let Some((go, done)) = self.let_in.lock().unwrap().take()
+        {
+            go.send(()).unwrap();
+            // As it should be, the other one waits for who asks here, and this wait is in vain.
+            let _ = done.recv_timeout(core::time::Duration::from_millis(50));
+        }
+        if self.answers_before { before } else { self.memory.len(file) }
+    }
+    fn set_len(&self, file: FileId, len: u64) -> Result<(), StorageError> {
+        self.memory.set_len(file, len)
+    }
+    fn sync(&self, file: FileId) -> Result<Sync, StorageError> {
+        self.memory.sync(file)
+    }
+    fn name(&self) -> String {
+        self.memory.name()
+    }
+}
+
+#[test]
+fn the_file_is_never_cut_below_a_value_that_is_written_meanwhile() {
+    let (mut met, ways) = (0, (1..9).flat_map(|questions| [(questions, false), (questions, true)]));
+    for (questions, answers_before) in ways {
+        let storage = Arc::new(Meeting {
+            memory: MemoryStorage::new(),
+            questions_left: AtomicUsize::new(usize::MAX / 2),
+            let_in: Mutex::default(),
+            answers_before,
+        });
+        let db = Database::open_storage(Arc::clone(&storage) as Arc<dyn Storage>, env(), options()).unwrap();
+        let fill = |round: u32| {
+            db.transaction(|tx| {
+                let mut table = tx.table(T)?;
+                (0..200_u32).try_for_each(|i| table.put((i * 7 + round).to_be_bytes(), [round as u8; 100]))
+            })
+        };
+        (0..10).for_each(|round| fill(round).unwrap());
+        db.transaction(|tx| tx.table(T)?.put(b"long", [1; 300_000])).unwrap();
+        db.checkpoint().unwrap();
+        db.transaction(|tx| tx.table(T)?.delete(b"long")).unwrap();
+        fill(11).unwrap();
+
+        let (go, wait_for_go) = channel();
+        let (done, wait_for_done) = channel();
+        *storage.let_in.lock().unwrap() = Some((go, wait_for_done));
+        std::thread::scope(|scope| {
+            let db = &db;
+            scope.spawn(move || {
+                if wait_for_go.recv().is_ok() {
+                    db.transaction(|tx| tx.table(T)?.put(b"beside", [2; 900_000])).unwrap();
+                    let _ = done.send(());
+                }
+            });
+            storage.questions_left.store(questions, Ordering::Relaxed);
+            db.compact().unwrap();
+            // Where fewer questions were asked the other one goes now.
+            drop(storage.let_in.lock().unwrap().take());
+        });
+        let report = db.check().unwrap();
+        assert!(report.is_clean(), "at question {questions}, {answers_before}: {:#?}", report.problems);
+        let snapshot = db.snapshot();
+        let beside = snapshot.table(T).unwrap().get(b"beside").unwrap().map(|found| found.into_owned().unwrap());
+        met += usize::from(beside.is_some());
+        assert!(beside.is_none_or(|bytes| bytes == [2; 900_000]), "at question {questions}, {answers_before}");
+    }
+    assert!(met >= 4, "they met {met} times only");
+}
+
+#[test]
+fn what_is_under_way_is_told_from_its_first_step_to_its_last() {
+    let db = open(&Arc::new(MemoryStorage::new()));
+    assert!(db.activity().is_idle());
+    let (mut flushing, mut checkpointing) = (false, false);
+    for round in 0..20_u32 {
+        let key = |i: u32| (round * 1000 + i).to_be_bytes();
+        db.transaction(|tx| {
+            let mut table = tx.table(T)?;
+            (0..500).try_for_each(|i| table.put(key(i), b"a value of some length, to fill the memtable"))
+        })
+        .unwrap();
+        while db.step().unwrap() == Progress::More {
+            flushing |= db.activity().flush;
+            checkpointing |= db.activity().checkpoint;
+        }
+        assert!(db.activity().is_idle(), "{:?} after the last step", db.activity());
+    }
+    assert!(flushing && checkpointing);
 }
 
 #[test]

@@ -130,6 +130,11 @@ impl Checkpoint {
         Ok(Progress::More)
     }
 
+    /// How long the file must be for the superblock that is being written.
+    pub(super) fn file_bytes(&self) -> u64 {
+        self.next.as_ref().map_or(0, |next| next.superblock.file_bytes)
+    }
+
     /// A superblock may be on the medium although writing it failed. What it refers to cannot be given up any more, so
     /// such a checkpoint is not abandoned but goes on with the next step.
     pub(super) fn may_be_on_the_medium(&self) -> bool {
@@ -259,13 +264,14 @@ impl Checkpoint {
         // What is freed from here on is still part of this checkpoint.
         space.building = building + 1;
         self.number = Some(building);
-        drop(space);
-        (work.unsaved, work.unsaved_bytes) = (false, 0);
-
+        // While nobody can take space beyond it: a value written there between the question and the answer would be cut.
         let storage = engine.storage();
         if storage.len(FileId::Data)? < file_bytes {
             storage.set_len(FileId::Data, file_bytes)?;
         }
+        drop(space);
+        (work.unsaved, work.unsaved_bytes) = (false, 0);
+
         for (offset, image) in &images {
             engine.nodes.invalidate(*offset);
             storage.write_at(FileId::Data, *offset, image)?;

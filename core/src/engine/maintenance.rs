@@ -195,6 +195,7 @@ impl Engine {
     pub(super) fn step_in(&self, work: &mut Work) -> Result<Progress> {
         let start = self.env.clock.monotonic_ns();
         let result = self.do_step(work);
+        self.step_is_over(work);
         self.counters.step_latency.record_ns(self.env.clock.monotonic_ns().saturating_sub(start));
         result
     }
@@ -242,6 +243,7 @@ impl Engine {
             work.checkpoint = Some(Checkpoint::new(false));
         }
         let Some(mut checkpoint) = work.checkpoint.take() else { return Ok(Progress::Idle) };
+        self.step_of_checkpoint();
         match checkpoint.step(self, work) {
             Ok(Progress::More) => work.checkpoint = Some(checkpoint),
             Ok(Progress::Idle) => {}
@@ -263,6 +265,7 @@ impl Engine {
             work.flush = frozen.map(|frozen| Flush::new(frozen, !work.base_is_taken() && !work.avoided.base));
         }
         let Some(mut flush) = work.flush.take() else { return Ok(Progress::Idle) };
+        self.step_of_flush();
         match flush.step(self, work) {
             Ok(Progress::More) => work.flush = Some(flush),
             Ok(Progress::Idle) => {}
@@ -293,6 +296,7 @@ impl Engine {
             let begun = work.checkpoint.is_some() && !checkpoint_before;
             return Ok(if begun { Progress::More } else { Progress::Idle });
         };
+        self.step_of_merge(&merge);
         match merge.step(self, work) {
             Ok(Progress::More) => work.merge = Some(merge),
             Ok(Progress::Idle) => {}

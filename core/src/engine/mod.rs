@@ -3,6 +3,7 @@
 //!
 //! Data moves one way: commit → log (durable) → memtable (visible) → merge → tree (compact) → log space reused.
 
+mod activity;
 #[cfg(feature = "std")]
 mod beside;
 mod changes;
@@ -35,6 +36,7 @@ mod stats;
 mod values;
 mod version;
 
+pub use activity::Activity;
 pub use check::CheckReport;
 pub use compaction_progress::{CompactionProgress, CompactionStage};
 pub use maintenance::Progress;

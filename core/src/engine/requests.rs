@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 
+use super::checkpoint::Checkpoint;
 use super::compaction_progress::CompactionProgress;
 use super::maintenance::{Progress, Request, Task, Work, goes_on_after};
 use super::state::{Engine, Stopped};
@@ -104,9 +105,13 @@ impl Engine {
     /// Gives what lies beyond the newest durable superblock's file back to the platform. Whatever the superblock before
     /// it needs is still pending, so it lies within.
     pub(super) fn cut_file(&self) -> Result<()> {
-        let bytes = self.work.lock().superblock.file_bytes;
-        let in_flight = self.space.lock().in_flight.iter().next_back().map_or(0, |(offset, len)| offset + len);
-        let end = bytes.max(in_flight).max(self.space.lock().map.file_bytes());
+        // Both are held to the end: meanwhile no checkpoint writes a superblock for a longer file, and nobody takes space
+        // beyond the end, where what was written before the cut would be lost.
+        let work = self.work.lock();
+        let space = self.space.lock();
+        let in_flight = space.in_flight.iter().next_back().map_or(0, |(offset, len)| offset + len);
+        let being_written = work.checkpoint.as_ref().map_or(0, Checkpoint::file_bytes);
+        let end = work.superblock.file_bytes.max(being_written).max(in_flight).max(space.map.file_bytes());
         if self.storage().len(FileId::Data)? > end {
             self.storage().set_len(FileId::Data, end)?;
         }
@@ -115,7 +120,7 @@ impl Engine {
 
     /// The last checkpoint of a session: the log is empty after it and begins anew, with the next generation. `None` when
     /// something was written meanwhile.
-    pub(super) fn clean_checkpoint(&self, work: &mut Work) -> Option<super::checkpoint::Checkpoint> {
+    pub(super) fn clean_checkpoint(&self, work: &mut Work) -> Option<Checkpoint> {
         let writer = self.writer.lock();
         let head = self.head_of(&writer);
         if !head.is_resting() {
@@ -124,6 +129,6 @@ impl Engine {
         work.merged_log = writer.log.as_ref()?.fresh_position();
         work.merged_sequence = head.sequence;
         work.sealed.clear();
-        Some(super::checkpoint::Checkpoint::new(true))
+        Some(Checkpoint::new(true))
     }
 }

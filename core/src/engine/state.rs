@@ -11,6 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
 
+use super::activity::SharedActivity;
 use super::commit::Durable;
 use super::job::JobExtents;
 use super::maintenance::Work;
@@ -67,6 +68,7 @@ pub(crate) struct Engine {
     pub(super) replayed_log_bytes: u64,
     /// Runs of the newest layers.
     pub(super) run_count: AtomicUsize,
+    pub(super) activity: SharedActivity,
     /// The log may lack room for a transaction as large as is allowed.
     pub(super) log_is_full: AtomicBool,
     /// Background work has met damage in the data file.

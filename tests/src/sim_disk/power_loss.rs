@@ -5,10 +5,7 @@ use crate::random::Random;
 
 /// Replaces both files by contents that may be found when the machine starts again.
 pub(super) fn strike(files: &mut [SimFile; 2], random: &mut Random) {
-    for file in files {
-        lose(file, random);
-        file.visible.clone_from(&file.durable);
-    }
+    files.iter_mut().for_each(|file| file.lose_power(random));
 }
 
 /// Makes any part of what was not durable durable and forgets the rest.

@@ -3,12 +3,15 @@
 use anyhow::Result;
 
 use super::stage::Stage;
-use crate::fuzz;
 use crate::process::cargo;
 use crate::setup::{Consent, rust};
+use crate::{crash, fuzz};
 
 /// The crate for the browser has its own stage.
 const HERE: [&str; 3] = ["--workspace", "--exclude", "lightning-db-wasm"];
+
+/// A few in every scenario: some 15 seconds.
+const SMOKE_KILLS: u64 = 400;
 
 pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     rust::formatter_and_linter()?;
@@ -24,5 +27,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
         )?;
     }
     stage.tests("tests", cargo()?.arg("test").args(HERE).arg("--no-fail-fast"))?;
-    stage.tests("hostile bytes", &mut fuzz::smoke()?)
+    stage.tests("hostile bytes", &mut fuzz::smoke()?)?;
+    stage.check("building what is killed", &mut crash::build("test")?)?;
+    stage.check("killed processes lose nothing", &mut crash::smoke(SMOKE_KILLS)?)
 }

@@ -1,15 +1,21 @@
-//! A long simulation, a quick benchmark that keeps the benchmark program alive, and the demonstrations.
+//! A long simulation, thousands of killed processes and power losses, a quick benchmark that keeps the benchmark program
+//! alive, and the demonstrations.
 
 use anyhow::Result;
 
 use super::stage::Stage;
 use crate::setup::Consent;
-use crate::{bench, demo, sim};
+use crate::{bench, crash, demo, sim};
 
 const SIMULATION_SECONDS: u64 = 600;
+const KILLS: u64 = 5000;
+const CUTS: u64 = 2000;
 
 pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     stage.check("a long simulation", &mut sim::command(SIMULATION_SECONDS)?)?;
+    stage.check("building what is killed", &mut crash::build("release")?)?;
+    stage.check("killed processes lose nothing", &mut crash::kills(KILLS)?)?;
+    stage.check("power losses lose nothing durable", &mut crash::cuts(CUTS)?)?;
     stage.step("bench --quick --peers redb", bench::quick());
     stage.step("demo --native", demo::native::run());
     stage.step("demo --web-spike", demo::web_spike::run(consent));

@@ -24,7 +24,8 @@ pub struct Arguments {
     /// Only these stages
     #[arg(value_enum)]
     stages: Vec<Name>,
-    /// Add what takes too long for a build: Miri, AddressSanitizer, fuzzing, a long simulation, a quick benchmark, the demonstrations
+    /// Add what takes too long for a build: Miri, AddressSanitizer, fuzzing, a long simulation, killed processes and power
+    /// losses, a quick benchmark, the demonstrations
     #[arg(long)]
     all: bool,
 }
@@ -41,7 +42,7 @@ enum Name {
     Address,
     /// A search for bytes that break a decoder (part of --all)
     Fuzz,
-    /// A long simulation, a quick benchmark and the demonstrations (part of --all)
+    /// A long simulation, killed processes and power losses, a quick benchmark and the demonstrations (part of --all)
     Extended,
 }
 
