@@ -2,7 +2,7 @@
 
 use super::Salvage;
 use crate::error::{Error, Result};
-use crate::log::{Gather, Operation, Operations, replay, was_begun};
+use crate::log::{Gather, Operation, Operations, Verdict, replay, was_begun};
 
 impl Salvage<'_> {
     pub(super) fn replay_log(&mut self) -> Result<()> {
@@ -27,7 +27,7 @@ impl Salvage<'_> {
             // A log that is whole from the checkpoint before on says all that came after it, so it is right to apply it again.
             for (from, record) in self.beginning.older.iter().chain(&self.beginning.checkpoint) {
                 // The first time only to see whether the log is as it should be.
-                let whole = match replay(&*storage, id, &record.sealed, record.log, &mut |_| Ok(())) {
+                let whole = match replay(&*storage, id, &record.sealed, record.log, &mut |_| Ok(Verdict::Whole)) {
                     Err(error) if error.not_resident().is_some() => return Err(error),
                     Err(_) => continue,
                     Ok(end) => {
@@ -45,7 +45,7 @@ impl Salvage<'_> {
                         commits += 1;
                         self.apply_commit(commit.operations())?;
                     }
-                    Ok(())
+                    Ok(Verdict::Whole)
                 })?;
                 self.report.commits = commits;
                 return Ok(());
