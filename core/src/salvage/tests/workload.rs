@@ -259,7 +259,7 @@ impl Map {
                     Operation::DeleteRange { start, end } => Said::Range(start.to_vec(), end.map(<[u8]>::to_vec)),
                 });
                 add(commit.sequence, commit.offset, commit.end.offset, said.collect());
-                Ok(())
+                Ok(crate::log::Verdict::Whole)
             })
             .unwrap();
             commits.reverse();
