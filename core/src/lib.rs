@@ -2,7 +2,7 @@
 //!
 //! The crate is `no_std` with `alloc`; the default feature `std` adds files, threads and the operating system's clock.
 //! Layers, each using only those above it in this list: [`env`], `codec`, `space`, `cache`, `log`, `tree`, `memtable`,
-//! `engine`, `table`, `db`.
+//! `engine`, `table`, `db`, `salvage`.
 //!
 //! **Architecture invariant:** this crate names no platform outside `env`. Whatever differs between platforms comes in
 //! through [`env::Storage`], [`env::Clock`] and [`env::Entropy`].
@@ -23,6 +23,7 @@ pub(crate) mod db;
 pub(crate) mod engine;
 pub(crate) mod log;
 pub(crate) mod memtable;
+pub(crate) mod salvage;
 pub(crate) mod space;
 pub(crate) mod table;
 pub(crate) mod tree;
@@ -32,7 +33,7 @@ pub(crate) mod tree;
 pub mod testing;
 
 pub use db::{
-    AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Snapshot,
+    AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Scrub, Snapshot,
     TableInfo, Transaction, WriteTable, WriteTransaction,
 };
 pub use engine::{
@@ -40,4 +41,5 @@ pub use engine::{
     Latency, Progress, RecoveryReport, RecoveryStage, Stats,
 };
 pub use error::{Corruption, Error, Result};
+pub use salvage::{Loss, LossKind, SalvageBasis, SalvageReport};
 pub use table::{Key, KeyBuffer, KeyPart, KeyPrefix, KeyRange, Lend, Stored, Table, Value};

@@ -59,7 +59,7 @@ impl Failure {
         let subject = subject.into();
         move |error| match error {
             Error::Corrupt(damage) => Self::Damaged(format!(
-                "{subject}: {} is damaged at {}: {}; it cannot be opened like this: keep a copy of the database and its log as they are, then restore a backup",
+                "{subject}: {} is damaged at {}: {}; it cannot be opened like this: keep a copy of the database and its log as they are, then restore a backup, or bring back what is whole with 'lightning repair'",
                 damage.file, damage.offset, damage.what
             )),
             error => Self::Engine { subject, error },

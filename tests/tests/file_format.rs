@@ -411,6 +411,7 @@ fn fields_that_lie_under_a_right_checksum_never_panic_or_hang() {
         let (record, record_len) = (range.start, range.len());
         // Lies about what waits to be freed have a test of their own.
         let truthful = pending_list(&files.data[record..record + record_len]);
+        let head = head_end(&files.data[range]);
         let places = (12..128)
             .map(|at| newest + at)
             .chain((0..truthful).chain(record_len - 8..record_len).map(|at| record + at));
@@ -418,7 +419,7 @@ fn fields_that_lie_under_a_right_checksum_never_panic_or_hang() {
             for bit in [0, 7] {
                 let mut data = files.data.clone();
                 data[at] ^= 1 << bit;
-                make_checksums_right(&mut data, newest, record..record + record_len);
+                make_checksums_right(&mut data, newest, record..record + record_len, head);
                 let storage = Files { data, log: files.log.clone() }.storage();
                 // The lie may be one that only the owner of the data could tell; but it ends in an answer or an error.
                 if let Ok(db) = open(&storage, options()) {
@@ -444,15 +445,20 @@ fn run_end(record: &[u8], at: usize) -> usize {
 
 /// Where the list of extents that wait to be reused begins in a checkpoint record.
 fn pending_list(record: &[u8]) -> usize {
+    let at = head_end(record) + 4;
+    at + 1 + 12 * usize::from(record[at])
+}
+
+/// Where the checksum in the middle of a checkpoint record is, which covers all before it.
+fn head_end(record: &[u8]) -> usize {
     let mut at = root_end(record, 2);
     let runs = record[at];
     at += 1;
     for _ in 0..runs {
         at = run_end(record, at);
     }
-    at += 16;
-    at += 1 + 48 * usize::from(record[at]) + 48;
-    at + 1 + 12 * usize::from(record[at])
+    at += 24;
+    at + 1 + 48 * usize::from(record[at]) + 48
 }
 
 /// Where the newest superblock is, and the checkpoint record that it names.
@@ -462,7 +468,10 @@ fn newest_record(data: &[u8]) -> (usize, std::ops::Range<usize>) {
     (newest, record..data.len().min(record + field(data, newest + 104) as usize))
 }
 
-fn make_checksums_right(data: &mut [u8], superblock: usize, record: std::ops::Range<usize>) {
+/// `head` is where the checksum in the middle of the record is.
+fn make_checksums_right(data: &mut [u8], superblock: usize, record: std::ops::Range<usize>, head: usize) {
+    let checksum = crc32(&data[record.start..record.start + head]);
+    data[record.start + head..record.start + head + 4].copy_from_slice(&checksum.to_le_bytes());
     let checksum = crc32(&data[record]);
     data[superblock + 112..superblock + 116].copy_from_slice(&checksum.to_le_bytes());
     let checksum = crc32(&data[superblock..superblock + 252]);
@@ -486,6 +495,7 @@ fn a_list_of_free_space_that_lies_under_a_right_checksum_ends_in_an_error_or_an_
     for files in [stored_tiny(), stored_crashed()] {
         let (newest, record) = newest_record(&files.data);
         let list = pending_list(&files.data[record.clone()]);
+        let head = head_end(&files.data[record.clone()]);
         let count = usize::from(files.data[record.start + list]);
         assert!((1..128).contains(&count));
         let mut lies: Vec<Vec<u8>> = Vec::new();
@@ -505,7 +515,7 @@ fn a_list_of_free_space_that_lies_under_a_right_checksum_ends_in_an_error_or_an_
             lies.push(data);
         }
         for mut data in lies {
-            make_checksums_right(&mut data, newest, record.clone());
+            make_checksums_right(&mut data, newest, record.clone(), head);
             let storage = Files { data, log: files.log.clone() }.storage();
             let worked = open(&storage, options()).and_then(|db| {
                 let numbers = db.table(NUMBERS)?;
@@ -530,6 +540,7 @@ fn a_list_of_free_space_that_lies_under_a_right_checksum_ends_in_an_error_or_an_
 fn runs_in_a_wrong_order_are_reported_by_a_check() {
     let files = stored_crashed();
     let (newest, record) = newest_record(&files.data);
+    let head = head_end(&files.data[record.clone()]);
     // Told the record, and where its two runs are.
     type Change = dyn Fn(&mut [u8], std::ops::Range<usize>, std::ops::Range<usize>);
     let problems = |change: &Change| {
@@ -540,7 +551,7 @@ fn runs_in_a_wrong_order_are_reported_by_a_check() {
         let second = run_end(bytes, first);
         let end = run_end(bytes, second);
         change(bytes, first..second, second..end);
-        make_checksums_right(&mut data, newest, record.clone());
+        make_checksums_right(&mut data, newest, record.clone(), head);
         let mut read_only = options();
         read_only.read_only = true;
         let db = open(&Files { data, log: files.log.clone() }.storage(), read_only).unwrap();

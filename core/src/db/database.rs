@@ -45,6 +45,8 @@ pub(super) struct Shared {
     pub row_locks: Arc<super::row_locks::RowLocks>,
     #[cfg(feature = "std")]
     pub background: Option<super::background::Background>,
+    #[cfg(feature = "std")]
+    pub scrubbing: Option<super::scrub::Scrubbing>,
     /// Names the database among those open in this process.
     #[cfg(feature = "std")]
     pub registered: Option<std::path::PathBuf>,
@@ -70,6 +72,10 @@ impl Database {
             shared: Arc::new(Shared {
                 #[cfg(feature = "std")]
                 background: options.background_thread.then(|| super::background::Background::start(&engine)).flatten(),
+                #[cfg(feature = "std")]
+                scrubbing: options.scrub_interval_s.and_then(|interval| {
+                    super::scrub::Scrubbing::start(&engine, core::time::Duration::from_secs(u64::from(interval.max(1))))
+                }),
                 #[cfg(feature = "std")]
                 row_locks: Arc::default(),
                 #[cfg(feature = "std")]
@@ -238,9 +244,7 @@ impl Database {
     pub fn close(&self) -> Result<()> {
         #[cfg(feature = "std")]
         {
-            if let Some(background) = &self.shared.background {
-                background.stop();
-            }
+            self.shared.stop_threads();
         }
         let result = self.shared.engine.close();
         #[cfg(feature = "std")]
@@ -395,13 +399,23 @@ impl fmt::Debug for Database {
     }
 }
 
+#[cfg(feature = "std")]
+impl Shared {
+    fn stop_threads(&self) {
+        if let Some(scrubbing) = &self.scrubbing {
+            scrubbing.stop();
+        }
+        if let Some(background) = &self.background {
+            background.stop();
+        }
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         #[cfg(feature = "std")]
         {
-            if let Some(background) = &self.background {
-                background.stop();
-            }
+            self.stop_threads();
             self.deregister();
         }
         // Whatever fails here is found again in the log.

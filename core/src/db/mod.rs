@@ -13,8 +13,10 @@ mod isolation;
 mod key_length;
 mod options;
 mod range;
+mod raw;
 #[cfg(feature = "std")]
 mod row_locks;
+mod scrub;
 mod snapshot;
 #[cfg(all(test, feature = "std"))]
 mod tests;
@@ -25,5 +27,6 @@ pub use found::Found;
 pub use isolation::Isolation;
 pub use options::Options;
 pub use range::{Cursor, Range};
+pub use scrub::Scrub;
 pub use snapshot::{BlobReader, ReadTable, Snapshot, TableInfo};
 pub use transaction::{Savepoint, WriteTable, WriteTransaction};

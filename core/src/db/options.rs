@@ -34,6 +34,9 @@ pub struct Options {
     /// Do background work in a thread (with `std`). Without it, writers do it themselves and [`step`](crate::Database::step)
     /// does it when called.
     pub background_thread: bool,
+    /// Verify everything stored in the background (with `std`), each time this many seconds after the last time ended: see
+    /// [`scrub`](crate::Database::scrub). `None`, the default, leaves that to the application.
+    pub scrub_interval_s: Option<u32>,
 }
 
 impl Default for Options {
@@ -51,6 +54,7 @@ impl Default for Options {
             log_segment_bytes: LogConfig::SEGMENT_BYTES,
             inline_bytes_max: 8 << 10,
             background_thread: true,
+            scrub_interval_s: None,
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::table::{Key, KeyBuffer, KeyPrefix, KeyRange, Lend, Table, Value, pref
 /// it sees stays in the file until it is dropped, so hold it no longer than needed.
 #[derive(Clone)]
 pub struct Snapshot {
-    pub(super) engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) version: Arc<Version>,
 }

@@ -226,7 +226,7 @@ impl WriteTransaction {
         Ok(())
     }
 
-    fn write(&mut self, key: &[u8], slot: Slot<'_>) -> Result<()> {
+    pub(super) fn write(&mut self, key: &[u8], slot: Slot<'_>) -> Result<()> {
         self.check_writable()?;
         #[cfg(feature = "std")]
         self.rows.locks.wait(self.rows.party, key)?;
@@ -267,6 +267,38 @@ impl WriteTransaction {
             return Err(error);
         }
         let value = writer.finish(&self.engine)?;
+        self.values.push(value);
+        self.write(key, Slot::Extent(value))
+    }
+
+    /// As [`write_value`](Self::write_value), of bytes that `fill` brings in pieces.
+    pub(super) fn write_stream(
+        &mut self,
+        key: &[u8],
+        len: u64,
+        fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        if len <= self.engine.options.inline_bytes_max as u64 {
+            let mut bytes = Vec::new();
+            fill(&mut |piece| {
+                bytes.extend_from_slice(piece);
+                Ok(())
+            })?;
+            if bytes.len() as u64 != len {
+                return Err(Error::invalid(alloc::format!(
+                    "the value was announced with {len} bytes and got {}",
+                    bytes.len()
+                )));
+            }
+            return self.write(key, Slot::Inline(&bytes));
+        }
+        let engine = Arc::clone(&self.engine);
+        let mut writer = ValueWriter::new(&engine, len)?;
+        if let Err(error) = fill(&mut |piece| writer.write(&engine, piece)) {
+            writer.abandon(&engine);
+            return Err(error);
+        }
+        let value = writer.finish(&engine)?;
         self.values.push(value);
         self.write(key, Slot::Extent(value))
     }
@@ -446,29 +478,7 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
         fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
     ) -> Result<()> {
         let key = self.key(&key.lend())?;
-        if len <= self.tx.engine.options.inline_bytes_max as u64 {
-            let mut bytes = Vec::new();
-            fill(&mut |piece| {
-                bytes.extend_from_slice(piece);
-                Ok(())
-            })?;
-            if bytes.len() as u64 != len {
-                return Err(Error::invalid(alloc::format!(
-                    "the value was announced with {len} bytes and got {}",
-                    bytes.len()
-                )));
-            }
-            return self.tx.write(&key, Slot::Inline(&bytes));
-        }
-        let engine = Arc::clone(&self.tx.engine);
-        let mut writer = ValueWriter::new(&engine, len)?;
-        if let Err(error) = fill(&mut |piece| writer.write(&engine, piece)) {
-            writer.abandon(&engine);
-            return Err(error);
-        }
-        let value = writer.finish(&engine)?;
-        self.tx.values.push(value);
-        self.tx.write(&key, Slot::Extent(value))
+        self.tx.write_stream(&key, len, fill)
     }
 
     /// The value of `key`, if there is one.

@@ -41,6 +41,12 @@ impl CheckReport {
     pub fn is_clean(&self) -> bool {
         self.problems.is_empty()
     }
+
+    pub(super) fn add_problem(&mut self, what: String) {
+        if self.problems.len() < PROBLEMS_MAX {
+            self.problems.push(what);
+        }
+    }
 }
 
 /// Problems listed at most; more are counted in the last line.
@@ -80,9 +86,7 @@ impl Visitor<'_> {
     }
 
     fn problem(&mut self, what: String) {
-        if self.report.problems.len() < PROBLEMS_MAX {
-            self.report.problems.push(what);
-        }
+        self.report.add_problem(what);
     }
 }
 
@@ -99,19 +103,45 @@ impl tree::Visitor for Visitor<'_> {
     }
 
     fn damage(&mut self, damage: &Damage<'_>) {
-        let low = damage.low.get(..32).unwrap_or(damage.low).escape_ascii();
-        let high = damage.high.map_or_else(
-            || String::from("the end"),
-            |high| format!("\"{}\"", high.get(..32).unwrap_or(high).escape_ascii()),
-        );
-        self.problem(format!(
-            "{} at {}: node of level {}, keys from \"{low}\" to {high}: {}",
-            FileId::Data,
-            damage.node.offset,
-            damage.level,
-            damage.what
-        ));
+        self.problem(describe(damage));
     }
+}
+
+/// Where a damaged node is, and which keys it had.
+pub(super) fn describe(damage: &Damage<'_>) -> String {
+    let low = damage.low.get(..32).unwrap_or(damage.low).escape_ascii();
+    let high = damage.high.map_or_else(
+        || String::from("the end"),
+        |high| format!("\"{}\"", high.get(..32).unwrap_or(high).escape_ascii()),
+    );
+    format!(
+        "{} at {}: node of level {}, keys from \"{low}\" to {high}: {}",
+        FileId::Data,
+        damage.node.offset,
+        damage.level,
+        damage.what
+    )
+}
+
+/// Reads a value whole; damage is a problem of the report.
+pub(super) fn read_value(engine: &Engine, value: ValueRef, report: &mut CheckReport) -> Result<()> {
+    let mut buf = vec![0; super::values::BLOCK_BYTES];
+    let mut reader = ValueReader::new(&engine.nodes, value);
+    let mut at = 0;
+    while at < value.len {
+        match reader.read_at(at, &mut buf) {
+            Ok(0) => break,
+            Ok(read) => at += read as u64,
+            Err(error @ Error::Corrupt(_)) => {
+                report.add_problem(format!("{error}"));
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    report.values += 1;
+    report.value_bytes = report.value_bytes.saturating_add(value.len);
+    Ok(())
 }
 
 impl Visitor<'_> {
@@ -130,23 +160,7 @@ impl Visitor<'_> {
     }
 
     fn read_value(&mut self, value: ValueRef) -> Result<()> {
-        let mut buf = vec![0; super::values::BLOCK_BYTES];
-        let mut reader = ValueReader::new(&self.engine.nodes, value);
-        let mut at = 0;
-        while at < value.len {
-            match reader.read_at(at, &mut buf) {
-                Ok(0) => break,
-                Ok(read) => at += read as u64,
-                Err(error @ Error::Corrupt(_)) => {
-                    self.problem(format!("{error}"));
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        self.report.values += 1;
-        self.report.value_bytes = self.report.value_bytes.saturating_add(value.len);
-        Ok(())
+        read_value(self.engine, value, &mut self.report)
     }
 }
 
@@ -222,7 +236,7 @@ impl Engine {
         for sector in 0..RESERVED_SECTORS {
             visitor.extent(Extent { offset: sector * SECTOR_BYTES, len: SECTOR_BYTES });
         }
-        visitor.extent(work.superblock.record.0);
+        visitor.extent(work.superblock.record_and_copy());
         for &extent in work.checkpoint.iter().flat_map(|checkpoint| &checkpoint.written) {
             visitor.extent(extent);
         }

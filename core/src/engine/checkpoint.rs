@@ -13,7 +13,7 @@ use crate::codec::checksum::Digest;
 use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::LogPosition;
-use crate::space::{Extent, PendingFree, SECTOR_BYTES, Superblock};
+use crate::space::{Extent, GRAIN_BYTES, PendingFree, SECTOR_BYTES, Superblock};
 
 /// Room the record's extent has beyond its first estimate, because reserving space adds pending frees.
 const RECORD_SLACK_BYTES: u64 = 1024;
@@ -42,6 +42,8 @@ pub(super) struct Checkpoint {
 #[derive(Debug)]
 struct Next {
     superblock: Superblock,
+    /// For the other slot, where both get one.
+    second: Option<Superblock>,
     map_pages: Vec<(u64, Digest)>,
     log: LogPosition,
     replay_start: LogPosition,
@@ -106,8 +108,10 @@ impl Checkpoint {
                     self.finish(engine, work);
                     return Ok(Progress::Idle);
                 }
-                if let Some(next) = &mut self.next {
-                    next.superblock.checkpoint += 1;
+                if let Some(next) = &mut self.next
+                    && let Some(second) = next.second.take()
+                {
+                    next.superblock = second;
                 }
                 self.phase = Phase::WriteSecond;
             }
@@ -145,13 +149,14 @@ impl Checkpoint {
         let mut space = engine.space.lock();
         space.map.require_consistent()?;
         let building = space.building;
-        let old_record = work.superblock.record.0;
-        if old_record.len > 0 {
-            self.replaced.push(old_record);
+        if work.superblock.record.0.len > 0 {
+            self.replaced.push(work.superblock.record_and_copy());
         }
         // Reserving space for a page of the map changes the map: until nothing changes any more.
         let mut map_pages: Vec<Option<u64>> = Vec::new();
-        let mut record_extent: Option<Extent> = None;
+        // One for each superblock, so that nothing hangs on one record alone.
+        let slots = 1 + usize::from(self.both_slots);
+        let mut record_extents: Vec<Extent> = Vec::new();
         loop {
             let fresh: Vec<u64> = space
                 .map
@@ -171,17 +176,28 @@ impl Checkpoint {
                 }
                 map_pages[*page as usize] = Some(extent.offset);
             }
-            let record = self.record(&layers, work, &space, &[]);
+            let record = self.record(&layers, work, &space, &[], None);
             let page_bytes = (8 + checksum.width() as u64) * space.map.page_count();
-            let need = record.encode().len() as u64 + page_bytes;
-            if record_extent.is_none_or(|extent| extent.len < need) {
-                if let Some(small) = record_extent.take() {
+            let need = Superblock::COPY_BYTES + record.encode().len() as u64 + page_bytes;
+            if record_extents.len() < slots || record_extents.iter().any(|extent| extent.len < need) {
+                for small in record_extents.drain(..) {
                     space.map.release(small);
                     self.written.retain(|extent| *extent != small);
                 }
-                let extent = space.map.allocate(need + RECORD_SLACK_BYTES)?;
-                self.written.push(extent);
-                record_extent = Some(extent);
+                for slot in 0..slots {
+                    let mut extent = space.map.allocate((need + RECORD_SLACK_BYTES).next_multiple_of(GRAIN_BYTES))?;
+                    if slot + 1 < slots {
+                        // To the end of its sector, so that no one damaged sector takes both.
+                        let end = extent.offset + extent.len;
+                        let rest = space.map.allocate((end.next_multiple_of(SECTOR_BYTES) - end).max(GRAIN_BYTES))?;
+                        match rest.offset == end {
+                            true => extent.len += rest.len,
+                            false => space.map.release(rest),
+                        }
+                    }
+                    self.written.push(extent);
+                    record_extents.push(extent);
+                }
             } else if fresh.is_empty() {
                 break;
             }
@@ -196,7 +212,6 @@ impl Checkpoint {
             space.map.release(extent);
             self.written.retain(|written| *written != extent);
         }
-        let Some(record_extent) = record_extent else { return Ok(()) };
         for page in work.map_pages.get(space.map.page_count() as usize..).unwrap_or(&[]) {
             self.replaced.push(Extent { offset: page.0, len: SECTOR_BYTES });
         }
@@ -216,11 +231,35 @@ impl Checkpoint {
                 },
             }
         }
-        let record = self.record(&layers, work, &space, &pages);
-        let mut encoded = record.encode();
-        encoded.resize(record_extent.len as usize, 0);
-        let file_bytes = space.map.file_bytes();
-        let sequence = work.merged_sequence;
+        let common = Superblock {
+            checkpoint: building,
+            sequence: work.merged_sequence,
+            clean: self.clean,
+            file_bytes: space.map.file_bytes(),
+            ..work.superblock.clone()
+        };
+        let mut superblocks = Vec::new();
+        for (slot, &whole) in record_extents.iter().enumerate() {
+            // To each record the other is one that waits to be reused.
+            let other = record_extents.iter().copied().find(|other| *other != whole);
+            let mut encoded = self.record(&layers, work, &space, &pages, other).encode();
+            let extent =
+                Extent { offset: whole.offset + Superblock::COPY_BYTES, len: whole.len - Superblock::COPY_BYTES };
+            encoded.resize(extent.len as usize, 0);
+            let record = (extent, checksum.of(&[&encoded]));
+            let superblock = Superblock { checkpoint: building + slot as u64, record, ..common.clone() };
+            // Where both superblocks are lost, the copy leads to the record.
+            let mut image = superblock.encode_copy();
+            image.extend_from_slice(&encoded);
+            images.push((whole.offset, image));
+            superblocks.push(superblock);
+        }
+        let mut superblocks = superblocks.into_iter();
+        let Some(superblock) = superblocks.next() else { return Ok(()) };
+        if self.both_slots {
+            self.replaced.extend(record_extents.first());
+        }
+        let file_bytes = common.file_bytes;
         self.dirty_pages = space.map.take_dirty();
         // What is freed from here on is still part of this checkpoint.
         space.building = building + 1;
@@ -237,20 +276,12 @@ impl Checkpoint {
             engine.nodes.invalidate(*offset);
             storage.write_at(FileId::Data, *offset, image)?;
         }
-        engine.nodes.invalidate(record_extent.offset);
-        storage.write_at(FileId::Data, record_extent.offset, &encoded)?;
         self.next = Some(Next {
-            superblock: Superblock {
-                checkpoint: building,
-                sequence,
-                clean: self.clean,
-                record: (record_extent, checksum.of(&[&encoded])),
-                file_bytes,
-                ..work.superblock.clone()
-            },
+            superblock,
+            second: superblocks.next(),
             map_pages: pages,
             log: work.merged_log,
-            replay_start: record.replay_start(),
+            replay_start: work.sealed.first().map_or(work.merged_log, |segment| segment.start),
         });
         Ok(())
     }
@@ -261,18 +292,23 @@ impl Checkpoint {
         work: &Work,
         space: &super::state::Space,
         pages: &[(u64, Digest)],
+        other: Option<Extent>,
     ) -> CheckpointRecord {
         CheckpointRecord {
             base: layers.base,
             runs: layers.runs.clone(),
             values: work.values,
             next_run_id: work.next_run_id,
+            base_age: space.ages.base(),
             sealed: work.sealed.clone(),
             log: work.merged_log,
             time_ms: work.merged_time_ms,
             sectors: space.map.sectors(),
             map_pages: pages.to_vec(),
-            pending: space.pending.iter().cloned().chain(self.pending_frees(space.building)).collect(),
+            pending: {
+                let other = other.map(|extent| PendingFree { extent, checkpoint: space.building, readable: 0..0 });
+                space.pending.iter().cloned().chain(self.pending_frees(space.building)).chain(other).collect()
+            },
         }
     }
 
@@ -303,7 +339,8 @@ impl Checkpoint {
             space.pending.push(free);
         }
         space.building = durable + 1;
-        space.release_pending(durable);
+        // Space that could not be read is not given out again.
+        space.release_pending(durable, &|extent| engine.nodes.quarantine().holds(extent));
         drop(space);
         self.written.clear();
         engine.opening.store(false, crate::env::sync::atomic::Ordering::Release);

@@ -9,6 +9,7 @@ use super::flush::{IntervalEntries, merge_into, relocate_into};
 use super::job::{JobExtents, JobSink};
 use super::layer::Layer;
 use super::maintenance::{Progress, RUN_FANOUT, Work};
+use super::quarantine::Avoided;
 use super::state::Engine;
 use super::values::ValueMoves;
 use super::version::{Layers, Run, RunLayer};
@@ -50,12 +51,17 @@ enum RunsPhase {
 
 impl MergeRuns {
     /// The newest group of a level that is full.
-    pub(super) fn choose(layers: &Layers) -> Option<Self> {
+    ///
+    /// Where the base takes nothing any more, of all levels; a run that is to be avoided parts what lies above it from what
+    /// lies below.
+    pub(super) fn choose(layers: &Layers, avoided: &Avoided) -> Option<Self> {
         let runs = &layers.runs;
         let mut start = 0;
         while start < runs.len() {
             let level = runs.get(start)?.run.level;
-            let len = runs.iter().skip(start).take_while(|layer| layer.run.level == level).count();
+            let belongs =
+                |layer: &&RunLayer| (layer.run.level == level || avoided.base) && !avoided.runs.contains(&layer.run.id);
+            let len = runs.iter().skip(start).take_while(belongs).count();
             if len >= RUN_FANOUT {
                 return Some(Self {
                     inputs: runs.get(start..start + len)?.to_vec(),
@@ -65,9 +71,14 @@ impl MergeRuns {
                     intervals: None,
                 });
             }
-            start += len;
+            start += len.max(1);
         }
         None
+    }
+
+    /// The runs that are merged.
+    pub(super) fn inputs(&self) -> &[RunLayer] {
+        &self.inputs
     }
 
     fn changes(&self, engine: &Engine) -> LayerChanges {
@@ -77,13 +88,14 @@ impl MergeRuns {
 
     pub(super) fn step(&mut self, engine: &Engine, work: &mut Work) -> Result<Progress> {
         let budget = engine.options.step_entries;
+        let newest = *self.sequences().end();
         match &mut self.phase {
             RunsPhase::Start => {
                 self.phase =
                     RunsPhase::Points(self.changes(engine), merge_into(None, MergeMode::KeepTombstones, engine));
             }
             RunsPhase::Points(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunPoints);
+                let mut sink = JobSink::new(engine, &mut self.extents).of_run(TreeKind::RunPoints, newest);
                 let progress = merge.step(&*engine.nodes, changes, &mut sink, budget)?;
                 self.extents.free_values(&changes.take_hidden_values());
                 if let MergeProgress::Done(root) = progress {
@@ -93,7 +105,7 @@ impl MergeRuns {
                 }
             }
             RunsPhase::Intervals(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunIntervals);
+                let mut sink = JobSink::new(engine, &mut self.extents).of_run(TreeKind::RunIntervals, newest);
                 if let MergeProgress::Done(root) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.intervals = root;
                     self.phase = RunsPhase::Free(FreeTrees::of_runs(&self.inputs));

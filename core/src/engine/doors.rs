@@ -20,7 +20,9 @@ use crate::tree::{NodeRef, Root, Seal};
 pub fn checkpoint_record(bytes: &[u8]) {
     let Some((&how, bytes)) = bytes.split_first() else { return };
     let checksum = Checksum::ALL[usize::from(how) % Checksum::ALL.len()];
-    let Ok(record) = CheckpointRecord::decode(bytes, 0, checksum) else { return };
+    let mut bytes = bytes.to_vec();
+    CheckpointRecord::reseal(&mut bytes, checksum);
+    let Ok(record) = CheckpointRecord::decode(&bytes, 0, checksum) else { return };
     let again = record.encode();
     let after = CheckpointRecord::decode(&again, 0, checksum).unwrap();
     assert_eq!(after.encode(), again, "a record comes back");
@@ -108,7 +110,9 @@ struct Resealing<'d> {
 impl Resealing<'_> {
     /// The record with right checksums of all it leads to, and where the chains of the log begin that it names.
     fn record(&mut self, bytes: &[u8], chains: &mut Vec<crate::log::LogPosition>) -> Vec<u8> {
-        let Ok(mut record) = CheckpointRecord::decode(bytes, 0, self.seal.checksum) else { return bytes.to_vec() };
+        let mut bytes = bytes.to_vec();
+        CheckpointRecord::reseal(&mut bytes, self.seal.checksum);
+        let Ok(mut record) = CheckpointRecord::decode(&bytes, 0, self.seal.checksum) else { return bytes };
         chains.extend(starts(&record.sealed, record.log));
         self.root(record.base.as_mut());
         for layer in &mut record.runs {

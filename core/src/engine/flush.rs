@@ -95,7 +95,8 @@ impl Flush {
                 }
             }
             Phase::RunPoints(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunPoints);
+                let mut sink =
+                    JobSink::new(engine, &mut self.extents).of_run(TreeKind::RunPoints, self.frozen.sequence);
                 if let MergeProgress::Done(root) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.points = root;
                     let intervals = IntervalEntries::new(self.changes(&self.sparse));
@@ -103,7 +104,8 @@ impl Flush {
                 }
             }
             Phase::RunIntervals(changes, merge) => {
-                let mut sink = JobSink::new(engine, &mut self.extents).of(TreeKind::RunIntervals);
+                let mut sink =
+                    JobSink::new(engine, &mut self.extents).of_run(TreeKind::RunIntervals, self.frozen.sequence);
                 if let MergeProgress::Done(intervals) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.publish(engine, work, intervals);
                     return Ok(Progress::Idle);
@@ -206,6 +208,7 @@ impl Flush {
         for value in &self.frozen.values.all {
             space.settle(extent_of(value));
         }
+        space.ages.merged(self.frozen.sequence);
         drop(space);
         engine.counters.flushes.add(1);
         let oldest = engine.optimistic.lock().oldest();

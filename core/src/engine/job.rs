@@ -95,31 +95,33 @@ impl JobExtents {
 pub(super) struct JobSink<'a> {
     engine: &'a Engine,
     extents: &'a mut JobExtents,
+    /// Which tree, and the age of its nodes where that is settled.
     tree: TreeKind,
+    age: Option<u64>,
 }
 
 impl<'a> JobSink<'a> {
     /// Of nodes of the base.
     pub(super) fn new(engine: &'a Engine, extents: &'a mut JobExtents) -> Self {
-        Self { engine, extents, tree: TreeKind::Base }
+        Self { engine, extents, tree: TreeKind::Base, age: None }
     }
 
-    /// The same for nodes of another tree.
-    pub(super) fn of(self, tree: TreeKind) -> Self {
-        Self { tree, ..self }
+    /// The same for nodes of a run that holds no newer commit than `sequence`.
+    pub(super) fn of_run(self, tree: TreeKind, sequence: u64) -> Self {
+        Self { tree, age: Some(sequence), ..self }
     }
 }
 
 impl NodeSink for JobSink<'_> {
     fn write(&mut self, mut stored: Vec<u8>) -> Result<NodeRef> {
-        let (extent, checkpoint) = {
+        let (extent, age) = {
             let mut space = self.engine.space.lock();
-            (space.map.allocate(stored.len() as u64)?, space.building)
+            (space.map.allocate(stored.len() as u64)?, self.age.unwrap_or(space.ages.next_base()))
         };
         self.extents.written.push(extent);
         self.extents.bytes += extent.len;
         self.engine.nodes.invalidate(extent.offset);
-        let checksum = self.engine.nodes.seal().close(&mut stored, extent.offset, self.tree, checkpoint);
+        let checksum = self.engine.nodes.seal().close(&mut stored, extent.offset, self.tree, age);
         self.extents.gathered.add(self.engine.storage(), extent.offset, &stored)?;
         Ok(NodeRef { offset: extent.offset, len: stored.len() as u32, checksum })
     }

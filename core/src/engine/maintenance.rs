@@ -9,6 +9,7 @@ use super::checkpoint::Checkpoint;
 use super::compaction::{MergeRuns, MergeToBase, Relocate};
 use super::flush::Flush;
 use super::job::JobExtents;
+use super::quarantine::{Avoided, damaged_among};
 use super::state::Engine;
 use crate::codec::checksum::Digest;
 use crate::env::Storage;
@@ -66,6 +67,8 @@ pub(super) struct Work {
     pub plan: VecDeque<Task>,
     /// Runs go into the base whatever their size.
     pub merge_all: bool,
+    /// What is damaged, and merged no more.
+    pub avoided: Avoided,
     /// What someone waits for, and has put into the plan.
     pub request: Option<Request>,
     /// Values in extents of their own that the trees refer to.
@@ -259,7 +262,7 @@ impl Engine {
     fn step_flush(&self, work: &mut Work) -> Result<Progress> {
         if work.flush.is_none() {
             let frozen = self.head().layers.frozen.last().cloned();
-            work.flush = frozen.map(|frozen| Flush::new(frozen, !work.base_is_taken()));
+            work.flush = frozen.map(|frozen| Flush::new(frozen, !work.base_is_taken() && !work.avoided.base));
         }
         let Some(mut flush) = work.flush.take() else { return Ok(Progress::Idle) };
         self.step_of_flush();
@@ -269,6 +272,11 @@ impl Engine {
             Err(error) if goes_on_after(&error) => {
                 work.flush = Some(flush);
                 return Err(error);
+            }
+            // It goes into a run, which reads nothing.
+            Err(error) if flush.changes_base() && self.is_damage(&error) => {
+                self.abandon(&flush.extents);
+                self.avoid_base(work, error);
             }
             Err(error) => {
                 self.abandon(&flush.extents);
@@ -296,12 +304,31 @@ impl Engine {
                 work.merge = Some(merge);
                 return Err(error);
             }
+            Err(error) if self.is_damage(&error) => {
+                self.abandon(merge.extents());
+                match &merge {
+                    MergeJob::Runs(merge) => {
+                        let damaged = damaged_among(&self.nodes, merge.inputs(), &error)?;
+                        work.avoided.runs.extend(damaged);
+                        work.avoided.first.get_or_insert(error);
+                        self.is_damaged.store(true, Ordering::Relaxed);
+                    }
+                    MergeJob::ToBase(_) | MergeJob::Relocate(_) => self.avoid_base(work, error),
+                }
+            }
             Err(error) => {
                 self.abandon(merge.extents());
                 return Err(error);
             }
         }
         Ok(Progress::More)
+    }
+
+    /// Nothing is merged into the base any more: it is damaged, or something that would go into it is.
+    fn avoid_base(&self, work: &mut Work, error: Error) {
+        work.avoided.base = true;
+        work.avoided.first.get_or_insert(error);
+        self.is_damaged.store(true, Ordering::Relaxed);
     }
 
     /// A job that failed published nothing: what it wrote is free again, what it freed is not.
@@ -311,6 +338,7 @@ impl Engine {
             self.nodes.invalidate(extent.offset);
             space.map.release(extent);
         }
+        space.ages.job_abandoned();
     }
 
     fn choose_merge(&self, work: &mut Work) -> Option<MergeJob> {
@@ -324,11 +352,13 @@ impl Engine {
                 || partly_merged
                 || runs.len() >= RUNS_MAX
                 || run_entries.saturating_mul(BASE_PART) >= base_entries;
-            if due && !work.base_is_taken() {
+            if due && !work.avoided.base && !work.base_is_taken() {
                 return Some(MergeJob::ToBase(MergeToBase::new(&layers)));
             }
             // Which runs go on to the base is settled once some have begun to.
-            if !due && let Some(merge) = MergeRuns::choose(&layers) {
+            if (!due || work.avoided.base)
+                && let Some(merge) = MergeRuns::choose(&layers, &work.avoided)
+            {
                 return Some(MergeJob::Runs(merge));
             }
         }
@@ -360,7 +390,7 @@ impl Engine {
             let space = self.space.lock();
             (space.map.file_bytes(), space.map.used_bytes())
         };
-        if (file - used) < file / gain_part.max(1) {
+        if work.avoided.base || (file - used) < file / gain_part.max(1) {
             return None;
         }
         let relocate = self.choose_relocation(work)?;
@@ -376,7 +406,12 @@ impl Engine {
     /// And when merges are so far behind that every read would have to look into this many runs.
     #[inline]
     pub(crate) fn must_wait(&self) -> bool {
-        self.is_full() || self.run_count.load(Ordering::Relaxed) > RUNS_BEFORE_WAITING
+        self.is_full() || self.run_count.load(Ordering::Relaxed) > RUNS_BEFORE_WAITING && !self.is_damaged()
+    }
+
+    /// Merges keep away from something, so waiting for them may never end.
+    fn is_damaged(&self) -> bool {
+        self.is_damaged.load(Ordering::Relaxed)
     }
 
     #[inline]

@@ -5,11 +5,13 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::quarantine::Quarantine;
 use super::short::ShortWindow;
 use crate::cache::{Block, CacheCounters, Hashed, NodeCache, Pin, Pinned, Pool};
 use crate::codec::slot::Slot;
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
+use crate::space::Extent;
 use crate::tree::node::{Layout, Node, NodeView};
 use crate::tree::{self, Found, NodeRef, NodeSource, Root, Seal, TreeKind};
 
@@ -24,6 +26,7 @@ pub(crate) struct Nodes {
     storage: Arc<dyn Storage>,
     seal: Seal,
     cache: NodeCache<Layout>,
+    quarantine: Quarantine,
 }
 
 impl core::fmt::Debug for Nodes {
@@ -34,7 +37,7 @@ impl core::fmt::Debug for Nodes {
 
 impl Nodes {
     pub(crate) fn new(storage: Arc<dyn Storage>, seal: Seal, budget_bytes: usize) -> Self {
-        Self { storage, seal, cache: NodeCache::new(budget_bytes) }
+        Self { storage, seal, cache: NodeCache::new(budget_bytes), quarantine: Quarantine::default() }
     }
 
     pub(crate) fn storage(&self) -> &dyn Storage {
@@ -42,7 +45,7 @@ impl Nodes {
     }
 
     /// How nodes and values are proven.
-    pub(super) fn seal(&self) -> &Seal {
+    pub(crate) fn seal(&self) -> &Seal {
         &self.seal
     }
 
@@ -54,6 +57,7 @@ impl Nodes {
     /// offset means.
     pub(super) fn invalidate(&self, offset: u64) {
         self.cache.invalidate(offset);
+        self.quarantine.remove(offset);
     }
 
     /// Looks `key` up in a run.
@@ -136,11 +140,26 @@ impl Nodes {
     }
 
     /// Reads, proves and parses a node without keeping it: for checks that must see what storage really holds.
-    pub(super) fn read_uncached(&self, reference: &NodeRef) -> Result<Node> {
+    pub(crate) fn read_uncached(&self, reference: &NodeRef) -> Result<Node> {
         self.read(reference, None)
     }
 
+    /// What was found damaged.
+    pub(super) fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
+    }
+
+    /// Reads twice before it judges: a wrong bit may be one that only the reading made.
     fn read(&self, reference: &NodeRef, pool: Option<&Arc<Pool<Layout>>>) -> Result<Node> {
+        match self.read_once(reference, pool) {
+            Err(error) if error.not_resident().is_none() => self.read_once(reference, pool).inspect_err(|_| {
+                self.quarantine.add(Extent { offset: reference.offset, len: u64::from(reference.len) });
+            }),
+            read => read,
+        }
+    }
+
+    fn read_once(&self, reference: &NodeRef, pool: Option<&Arc<Pool<Layout>>>) -> Result<Node> {
         if reference.len > NODE_BYTES_MAX || reference.len == 0 {
             let what = format!("a reference claims a node of {} bytes", reference.len);
             return Err(Error::corrupt(FileId::Data, reference.offset, what));

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::commit::{Durable, apply_operations};
 use super::maintenance::Work;
+use super::node_ages::NodeAges;
 use super::nodes::{Nodes, read_exact};
 use super::options::EngineOptions;
 use super::recent::Recent;
@@ -108,6 +109,7 @@ fn create(
         record: None,
         sealed: Vec::new(),
         replayed_log_bytes: 0,
+        is_clean: true,
         superblock,
     };
     let engine = state.into_engine(storage, env, options);
@@ -201,7 +203,7 @@ fn recover(
     progress(RecoveryStage::ReleaseSpace);
     // What was reusable once this checkpoint was durable has perhaps been reused, for values that only the log names.
     let mut pending = PendingFrees::from_record(record.pending.clone());
-    pending.release(&mut map, superblock.checkpoint, &[]);
+    pending.release(&mut map, superblock.checkpoint, &[], &|_| false);
     progress(RecoveryStage::ReserveValues);
     for value in &values.all {
         let extent = extent_of(value);
@@ -250,6 +252,7 @@ fn recover(
         record: Some(record),
         sealed,
         replayed_log_bytes: end.as_ref().map_or(0, |end| end.replayed_bytes()),
+        is_clean: clean,
         superblock,
     };
     let read_only = options.read_only;
@@ -276,6 +279,7 @@ struct State {
     position: LogPosition,
     sealed: Vec<crate::log::SealedSegment>,
     replayed_log_bytes: u64,
+    is_clean: bool,
 }
 
 impl State {
@@ -294,6 +298,11 @@ impl State {
             live: vec![(1, Arc::downgrade(&layers))],
             in_flight,
             born: hashbrown::HashMap::new(),
+            ages: NodeAges::opened(
+                self.record.as_ref().map_or(0, |record| record.base_age),
+                self.merged_sequence,
+                self.is_clean,
+            ),
         };
         let memtable_bytes = self.memtable.bytes();
         let run_count = layers.runs.len();
@@ -317,6 +326,7 @@ impl State {
             unsaved: false,
             plan: alloc::collections::VecDeque::new(),
             merge_all: false,
+            avoided: Default::default(),
             node_bytes_written: 0,
             superblock: self.superblock,
         };
@@ -351,6 +361,7 @@ impl State {
             run_count: AtomicUsize::new(run_count),
             activity: super::activity::SharedActivity::default(),
             log_is_full: AtomicBool::new(false),
+            is_damaged: AtomicBool::new(false),
             options,
         }
     }
@@ -380,8 +391,10 @@ impl Engine {
     }
 }
 
+/// No checkpoint record is longer.
+pub(crate) const RECORD_BYTES_MAX: u64 = 1 << 30;
+
 fn read_record(storage: &dyn Storage, superblock: &Superblock) -> Result<CheckpointRecord> {
-    const RECORD_BYTES_MAX: u64 = 1 << 30;
     let (extent, checksum) = superblock.record;
     if extent.len > RECORD_BYTES_MAX
         || extent.offset.checked_add(extent.len).is_none_or(|end| end > superblock.file_bytes)
@@ -418,7 +431,7 @@ fn read_map(storage: &dyn Storage, record: &CheckpointRecord, options: &EngineOp
 fn require_in_use(map: &SpaceMap, record: &CheckpointRecord, superblock: &Superblock) -> Result<()> {
     let mut freed: hashbrown::HashMap<u64, u64> = hashbrown::HashMap::new();
     let pages = record.map_pages.iter().map(|&(offset, _)| Extent { offset, len: SECTOR_BYTES });
-    let own = core::iter::once(superblock.record.0).chain(pages);
+    let own = core::iter::once(superblock.record_and_copy()).chain(pages);
     for extent in own.chain(record.pending.iter().map(|free| free.extent)) {
         let end = extent.offset.checked_add(extent.len).filter(|&end| end <= map.file_bytes());
         let mut whole = end.is_some()

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::version::{Run, RunLayer};
 use crate::codec::bytes::{Reader, Writer};
-use crate::codec::checksum::{Checksum, Digest};
+use crate::codec::checksum::{Checksum, Digest, crc32};
 use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::{LogPosition, SealedSegment};
@@ -25,6 +25,8 @@ pub(crate) struct CheckpointRecord {
     pub values: u64,
     /// The id of the newest run.
     pub next_run_id: u64,
+    /// The number that the nodes of the base's newest merge carry.
+    pub base_age: u64,
     /// Parts of the log that a recovery cut and that are still to be replayed before `log`.
     pub sealed: Vec<SealedSegment>,
     /// Where the log goes on after this checkpoint's sequence.
@@ -58,6 +60,7 @@ impl CheckpointRecord {
         }
         out.put_u64(self.values);
         out.put_u64(self.next_run_id);
+        out.put_u64(self.base_age);
         out.put_varint(self.sealed.len() as u64);
         for segment in &self.sealed {
             segment.encode(&mut out);
@@ -65,6 +68,8 @@ impl CheckpointRecord {
         self.log.encode(&mut out);
         out.put_u64(self.time_ms);
         out.put_u64(self.sectors);
+        let checksum = crc32(&[&out]);
+        out.put_u32(checksum);
         out.put_varint(self.map_pages.len() as u64);
         for &(offset, checksum) in &self.map_pages {
             out.put_u64(offset);
@@ -87,12 +92,50 @@ impl CheckpointRecord {
     /// Reads a record whose checksum was verified; zeros fill its extent. `offset` is where it lies, for the error.
     pub(crate) fn decode(bytes: &[u8], offset: u64, checksum: Checksum) -> Result<Self> {
         let mut reader = Reader::new(bytes);
-        Self::decode_from(&mut reader, checksum)
+        Self::decode_head(bytes, &mut reader, checksum)
+            .and_then(|head| head.with_rest(&mut reader, checksum))
             .filter(|_| reader.take(reader.remaining()).is_some_and(|rest| rest.iter().all(|&byte| byte == 0)))
             .ok_or_else(|| Error::corrupt(FileId::Data, offset, "the checkpoint record is malformed"))
     }
 
-    fn decode_from(reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
+    /// What stands before the checksum in the middle, which proves it where the rest of the record is damaged: all of it but
+    /// the pages of the map and what waits to be reused.
+    pub(crate) fn salvage(bytes: &[u8], checksum: Checksum) -> Option<Self> {
+        Self::decode_head(bytes, &mut Reader::new(bytes), checksum)
+    }
+
+    /// Makes the checksum in the middle right.
+    #[cfg(feature = "testing")]
+    pub(super) fn reseal(bytes: &mut [u8], checksum: Checksum) {
+        let mut reader = Reader::new(bytes);
+        if Self::decode_fields(&mut reader, checksum).is_some() {
+            let at = bytes.len() - reader.remaining();
+            if let Some((covered, rest)) = bytes.split_at_mut_checked(at)
+                && let Some(stored) = rest.first_chunk_mut::<4>()
+            {
+                *stored = crc32(&[covered]).to_le_bytes();
+            }
+        }
+    }
+
+    fn decode_head(bytes: &[u8], reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
+        let head = Self::decode_fields(reader, checksum)?;
+        let covered = bytes.get(..bytes.len() - reader.remaining())?;
+        (reader.u32()? == crc32(&[covered])).then_some(head)
+    }
+
+    fn with_rest(self, reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
+        Some(Self {
+            map_pages: list(reader, |reader| Some((reader.u64()?, Digest::decode(reader, checksum)?)))?,
+            pending: list(reader, |reader| {
+                let extent = Extent { offset: reader.u64()?, len: reader.u64()? };
+                Some(PendingFree { extent, checkpoint: reader.u64()?, readable: 0..0 })
+            })?,
+            ..self
+        })
+    }
+
+    fn decode_fields(reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
         if reader.u16()? != RECORD_VERSION {
             return None;
         }
@@ -117,15 +160,13 @@ impl CheckpointRecord {
             runs,
             values: reader.counter()?,
             next_run_id: reader.counter()?,
+            base_age: reader.counter()?,
             sealed: list(reader, SealedSegment::decode)?,
             log: LogPosition::decode(reader)?,
             time_ms: reader.u64()?,
             sectors: reader.u64()?,
-            map_pages: list(reader, |reader| Some((reader.u64()?, Digest::decode(reader, checksum)?)))?,
-            pending: list(reader, |reader| {
-                let extent = Extent { offset: reader.u64()?, len: reader.u64()? };
-                Some(PendingFree { extent, checkpoint: reader.u64()?, readable: 0..0 })
-            })?,
+            map_pages: Vec::new(),
+            pending: Vec::new(),
         })
     }
 }

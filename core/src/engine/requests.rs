@@ -69,7 +69,9 @@ impl Engine {
             ]);
         };
         self.carry_out(Request::Compact, plan, &mut || progress(&self.compaction_progress()))?;
-        self.cut_file()
+        self.cut_file()?;
+        // What is damaged was left as it is.
+        self.work.lock().avoided.first.clone().map_or(Ok(()), Err)
     }
 
     /// Plans what was asked for and runs until nothing is left to do. Called again after `NotResident` or `Pending` it

@@ -15,6 +15,7 @@ use super::activity::SharedActivity;
 use super::commit::Durable;
 use super::job::JobExtents;
 use super::maintenance::Work;
+use super::node_ages::NodeAges;
 use super::nodes::Nodes;
 use super::options::EngineOptions;
 use super::recent::{Optimistic, Recent};
@@ -71,6 +72,8 @@ pub(crate) struct Engine {
     pub(super) activity: SharedActivity,
     /// The log may lack room for a transaction as large as is allowed.
     pub(super) log_is_full: AtomicBool,
+    /// Background work has met damage in the data file.
+    pub(super) is_damaged: AtomicBool,
 }
 
 /// What commits change; one at a time.
@@ -130,6 +133,8 @@ pub(super) struct Space {
     /// Value extents that no tree refers to yet: written by transactions that have not committed, or named by memtables.
     /// They are left out of the persisted map; recovery finds those that matter in the log.
     pub in_flight: BTreeMap<u64, u64>,
+    /// The numbers that tell newer nodes from older ones.
+    pub ages: NodeAges,
     /// The publication that brought the sectors written while older layers were held.
     pub born: HashMap<u64, u64>,
 }
@@ -214,6 +219,7 @@ impl Engine {
         let publication = space.publication;
         let mut visible = self.visible.lock();
         let mut replaced: Vec<(Arc<Layers>, Arc<Layers>)> = Vec::new();
+        let mut base_changed = false;
         let mut replace = |version: &mut Arc<Version>| {
             let known =
                 replaced.iter().find(|(old, _)| Arc::ptr_eq(old, &version.layers)).map(|(_, new)| Arc::clone(new));
@@ -221,6 +227,7 @@ impl Engine {
                 let changed = change(&version.layers);
                 // What readers remember of a base, they remember under this number.
                 let same_base = changed.base == version.layers.base;
+                base_changed |= !same_base;
                 let base_since = if same_base { version.layers.base_since } else { publication };
                 let layers = Arc::new(Layers { publication, base_since, ..changed });
                 replaced.push((Arc::clone(&version.layers), Arc::clone(&layers)));
@@ -238,6 +245,9 @@ impl Engine {
         let current: Vec<Arc<Layers>> = replaced.into_iter().map(|(_, new)| new).collect();
         if let Some(layers) = current.last() {
             self.run_count.store(layers.runs.len(), Ordering::Relaxed);
+        }
+        if base_changed {
+            space.ages.base_published();
         }
         space.published(&current, &extents.freed, extents.fresh());
     }
@@ -380,9 +390,9 @@ impl Space {
     }
 
     /// Reuses what may be reused now that checkpoint `durable` is durable.
-    pub(super) fn release_pending(&mut self, durable: u64) {
+    pub(super) fn release_pending(&mut self, durable: u64, is_kept: &dyn Fn(Extent) -> bool) {
         let live = self.live_publications();
-        for extent in self.pending.release(&mut self.map, durable, &live) {
+        for extent in self.pending.release(&mut self.map, durable, &live, is_kept) {
             self.born.remove(&(extent.offset / SECTOR_BYTES));
         }
         if live.len() <= 1 {

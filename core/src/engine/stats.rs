@@ -131,6 +131,13 @@ pub struct Stats {
     pub free_bytes: u64,
     /// Freed, waiting for a checkpoint or a snapshot.
     pub pending_bytes: u64,
+    /// Nodes and values found damaged since the database was opened: reading them is an error, and their space is not given
+    /// out again.
+    pub quarantined: u64,
+    /// Bytes of those.
+    pub quarantined_bytes: u64,
+    /// Merges keep away from damage: `check` tells where it is, `repair` brings back what is whole.
+    pub damaged: bool,
     /// Log not yet merged into the trees.
     pub log_bytes: u64,
     /// Commits since the database was opened.
@@ -160,6 +167,7 @@ impl Engine {
     pub(crate) fn stats(&self, memory_budget_bytes: usize) -> Stats {
         let version = self.version();
         let cache = self.nodes.counters();
+        let (quarantined, quarantined_bytes) = self.nodes.quarantine().size();
         let (checkpoint, node_bytes_written) = {
             let work = self.work.lock();
             (work.superblock.checkpoint, work.node_bytes_written)
@@ -190,6 +198,9 @@ impl Engine {
             used_bytes: space.map.used_bytes(),
             free_bytes: space.map.free_bytes(),
             pending_bytes: space.pending.bytes(),
+            quarantined,
+            quarantined_bytes,
+            damaged: quarantined > 0 || self.is_damaged.load(core::sync::atomic::Ordering::Relaxed),
             log_bytes,
             commits: self.counters.commits.get(),
             conflicts: self.counters.conflicts.get(),

@@ -208,7 +208,17 @@ impl ValueReader {
         Ok(())
     }
 
+    /// Reads twice before it judges.
     fn load(&mut self, index: u64) -> Result<()> {
+        match self.load_once(index) {
+            Err(error) if error.not_resident().is_none() => self.load_once(index).inspect_err(|_| {
+                self.nodes.quarantine().add(extent_of(&self.value));
+            }),
+            loaded => loaded,
+        }
+    }
+
+    fn load_once(&mut self, index: u64) -> Result<()> {
         if self.block.as_ref().is_some_and(|(have, _)| *have == index) {
             return Ok(());
         }

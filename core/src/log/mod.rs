@@ -25,6 +25,7 @@
 pub(crate) mod doors;
 mod draft;
 mod frame;
+mod gather;
 mod operation;
 mod outcome;
 mod position;
@@ -37,6 +38,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use gather::{Gather, database_of_log};
 pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble};
 pub(crate) use outcome::Verdict;
 pub(crate) use position::{LogPosition, SealedSegment};

@@ -124,6 +124,11 @@ impl FileHeader {
         Ok(FileState::Valid(Layout { segment_bytes: u64::from(header.segment_bytes) }))
     }
 
+    /// Which database's log begins like this.
+    pub(super) fn database_of(bytes: &[u8]) -> Option<[u8; 16]> {
+        Self::decode(bytes).map(|(_, header)| header.database_id)
+    }
+
     /// Makes the checksum of a file's header right.
     #[cfg(feature = "testing")]
     pub(super) fn reseal(file: &mut [u8]) {
@@ -185,6 +190,12 @@ impl SegmentHeader {
         let checksum = crc32(&[out.get(start..).unwrap_or_default()]);
         out.put_u32(checksum);
         checksum
+    }
+
+    /// Which database's segment begins like this.
+    pub(super) fn database_of(bytes: &[u8]) -> Option<[u8; 16]> {
+        let id = bytes.get(8..24)?.try_into().ok()?;
+        Self::decode(&id, bytes).map(|_| id)
     }
 
     /// Makes the checksum right of what begins like a segment, after a frame of checksum `previous` if one is given.

@@ -64,7 +64,7 @@ pub fn space(bytes: &[u8]) {
             _ => {
                 checkpoint += 1;
                 map.seal_window();
-                pending.release(&mut map, checkpoint, &[u64::from(a)]);
+                pending.release(&mut map, checkpoint, &[u64::from(a)], &|_| false);
             }
         }
         let _ = (map.relocation_target(0), map.used_bytes(), map.free_bytes(), map.page(number % 4), pending.bytes());

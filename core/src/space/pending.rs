@@ -50,12 +50,18 @@ impl PendingFrees {
     }
 
     /// Gives back to `map` what may be reused now that checkpoint `durable` is durable. `live` holds the
-    /// publication numbers of the layers that snapshots still hold. Returns what was released.
-    pub(crate) fn release(&mut self, map: &mut SpaceMap, durable: u64, live: &[u64]) -> Vec<Extent> {
+    /// publication numbers of the layers that snapshots still hold; what `is_kept` stays. Returns what was released.
+    pub(crate) fn release(
+        &mut self,
+        map: &mut SpaceMap,
+        durable: u64,
+        live: &[u64],
+        is_kept: &dyn Fn(Extent) -> bool,
+    ) -> Vec<Extent> {
         let mut released = Vec::new();
         self.frees.retain(|free| {
             let pinned = live.iter().any(|at| free.readable.contains(at));
-            let reusable = free.checkpoint < durable && !pinned;
+            let reusable = free.checkpoint < durable && !pinned && !is_kept(free.extent);
             if reusable {
                 map.release(free.extent);
                 released.push(free.extent);
@@ -77,13 +83,26 @@ mod tests {
         map.seal_window();
         let mut pending = PendingFrees::default();
         pending.push(PendingFree { extent, checkpoint: 7, readable: 3..6 });
-        assert!(pending.release(&mut map, 7, &[]).is_empty(), "the superblock of 6 still needs it");
-        assert!(pending.release(&mut map, 8, &[5]).is_empty(), "a snapshot of publication 5 reads it");
+        assert!(pending.release(&mut map, 7, &[], &|_| false).is_empty(), "the superblock of 6 still needs it");
+        assert!(pending.release(&mut map, 8, &[5], &|_| false).is_empty(), "a snapshot of publication 5 reads it");
         assert_eq!(
-            pending.release(&mut map, 8, &[2, 6]),
+            pending.release(&mut map, 8, &[2, 6], &|_| false),
             [extent],
             "snapshots before its birth and after its end do not"
         );
         assert_eq!(pending.len(), 0);
+    }
+
+    #[test]
+    fn what_is_kept_back_is_not_reused() {
+        let mut map = SpaceMap::new(1 << 30);
+        let mut pending = PendingFrees::default();
+        for len in [100, 5000] {
+            let extent = map.allocate(len).unwrap();
+            pending.push(PendingFree { extent, checkpoint: 1, readable: 0..0 });
+        }
+        let released = pending.release(&mut map, 9, &[], &|extent| extent.len == 100);
+        assert_eq!((released.len(), pending.len()), (1, 1));
+        assert_eq!(pending.release(&mut map, 9, &[], &|_| false).len(), 1);
     }
 }

@@ -131,6 +131,28 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
+    /// Bytes of a superblock without the zeros that fill its sector; a copy of it stands in front of the checkpoint record.
+    pub(crate) const COPY_BYTES: u64 = ENCODED_LEN as u64;
+
+    /// The copy of this superblock that stands in front of its record.
+    pub(crate) fn encode_copy(&self) -> Vec<u8> {
+        let mut copy = self.encode();
+        copy.truncate(ENCODED_LEN);
+        copy
+    }
+
+    /// The superblock that begins here, if one does.
+    pub(crate) fn decode_copy(bytes: &[u8]) -> Option<Result<Self>> {
+        bytes.starts_with(&MAGIC).then(|| Self::decode(bytes.get(..ENCODED_LEN)?)).flatten()
+    }
+
+    /// The checkpoint record and the copy in front of it.
+    pub(crate) fn record_and_copy(&self) -> Extent {
+        let Extent { offset, len } = self.record.0;
+        let copy = Self::COPY_BYTES.min(offset);
+        Extent { offset: offset - copy, len: len.saturating_add(copy) }
+    }
+
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(SECTOR_BYTES as usize);
         out.extend_from_slice(&MAGIC);
@@ -159,7 +181,7 @@ impl Superblock {
 
     pub(super) fn decode(sector: &[u8]) -> Option<Result<Self>> {
         let body = sector.get(..ENCODED_LEN - 4)?;
-        let stored = Reader::new(sector.get(ENCODED_LEN - 4..)?).u32()?;
+        let stored = Reader::new(sector.get(ENCODED_LEN - 4..ENCODED_LEN)?).u32()?;
         let mut reader = Reader::new(body);
         let magic = reader.take(8)?;
         if magic != MAGIC {

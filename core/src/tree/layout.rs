@@ -23,8 +23,8 @@ pub(super) const KIND_AT: usize = CHECKSUM_LEN;
 pub(super) const FLAGS_AT: usize = 5;
 /// Where in the header the stored length of the body is.
 pub(super) const STORED_LEN_AT: usize = 12;
-/// Where in the header the checkpoint that wrote it is.
-pub(super) const CHECKPOINT_AT: usize = 28;
+/// Where in the header its age is.
+pub(super) const AGE_AT: usize = 28;
 /// No node is larger, stored or decoded.
 pub(crate) const NODE_LEN_MAX: usize = 4 << 20;
 /// No key is longer. One that many share the beginning of takes space once, and time for each.
@@ -67,6 +67,8 @@ pub(crate) struct Header {
     pub key_len: u32,
     /// Length of each value, if there are no slots; else 0. Always 0 in an inner node.
     pub value_len: u32,
+    /// Low bits of a number that is higher in newer nodes of the same kind of tree.
+    pub age: u32,
 }
 
 impl Header {
@@ -99,6 +101,7 @@ impl Header {
             prefix_len: reader.u32()?,
             key_len: reader.u32()?,
             value_len: reader.u32()?,
+            age: reader.u32()?,
         })
     }
 }

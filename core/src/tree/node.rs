@@ -14,7 +14,7 @@
 //! | 16 | 4 | bytes of the prefix that all keys share |
 //! | 20 | 4 | bytes of each key after the prefix; 0 if lens are given |
 //! | 24 | 4 | bytes of each value; 0 if slots are given |
-//! | 28 | 4 | low bits of the number of the checkpoint that was being built when it was written |
+//! | 28 | 4 | low bits of its age, higher in newer nodes: in the base a number of the merge that wrote it, in a run the newest commit it may hold |
 //!
 //! The body holds these parts without gaps. `keys` is the number of entries of a leaf; an inner node has one separator
 //! less than children: that of each child but the first, above every key to the child's left and not above any in it.

@@ -6,7 +6,7 @@
 
 use crate::codec::checksum::{Checksum, Digest};
 
-use super::layout::{CHECKPOINT_AT, CHECKSUM_LEN, KIND_AT};
+use super::layout::{AGE_AT, CHECKSUM_LEN, KIND_AT};
 
 /// Which tree a node is part of, for whoever finds it without its parents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +52,13 @@ impl Seal {
         stored.starts_with(&digest.first_bytes())
     }
 
-    /// Completes a node that is about to be stored at `offset`, and gives its checksum.
-    pub(crate) fn close(&self, stored: &mut [u8], offset: u64, tree: TreeKind, checkpoint: u64) -> Digest {
+    /// Completes a node that is about to be stored at `offset`, and gives its checksum. `age` is told in its low 32 bits.
+    pub(crate) fn close(&self, stored: &mut [u8], offset: u64, tree: TreeKind, age: u64) -> Digest {
         if let Some(kind) = stored.get_mut(KIND_AT) {
             *kind = tree as u8 | (*kind & 0x0f);
         }
-        if let Some(at) = stored.get_mut(CHECKPOINT_AT..).and_then(<[u8]>::first_chunk_mut::<4>) {
-            *at = (checkpoint as u32).to_le_bytes();
+        if let Some(at) = stored.get_mut(AGE_AT..).and_then(<[u8]>::first_chunk_mut::<4>) {
+            *at = (age as u32).to_le_bytes();
         }
         let digest = self.digest(stored, offset);
         if let Some(first) = stored.first_chunk_mut::<CHECKSUM_LEN>() {
@@ -82,7 +82,7 @@ mod tests {
             stored[KIND_AT] = TreeKind::Base as u8 | 3;
             let digest = seal.close(&mut stored, 8192, TreeKind::RunPoints, 0x1_2345_6789);
             assert_eq!(TreeKind::split(stored[KIND_AT]), Some((TreeKind::RunPoints, 3)));
-            assert_eq!(stored[CHECKPOINT_AT..CHECKPOINT_AT + 4], [0x89, 0x67, 0x45, 0x23]);
+            assert_eq!(stored[AGE_AT..AGE_AT + 4], [0x89, 0x67, 0x45, 0x23]);
             assert_eq!(seal.digest(&stored, 8192), digest);
             assert!(Seal::begins_with(&stored, digest));
             let elsewhere = seal.digest(&stored, 8256);

@@ -48,7 +48,7 @@ impl Check {
             return Ok(());
         }
         Err(Failure::Damaged(format!(
-            "{} is damaged; keep a copy of it as it is, then restore a backup, or 'export' the tables: only sound records are ever read",
+            "{} is damaged; keep a copy of it as it is, then restore a backup, or bring back what is whole with 'lightning repair'",
             self.database.name()
         )))
     }

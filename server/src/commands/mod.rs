@@ -11,6 +11,7 @@ pub mod import;
 pub mod insert;
 pub mod man;
 pub mod put;
+pub mod repair;
 pub mod scan;
 pub mod stats;
 pub mod tables;

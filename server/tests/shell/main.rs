@@ -8,5 +8,6 @@ mod failures;
 mod foreign;
 mod import_export;
 mod maintenance;
+mod repair;
 mod safety;
 mod support;

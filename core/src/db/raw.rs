@@ -1,0 +1,94 @@
+//! The key space as it is, tables' prefixes included: for salvage, which brings back keys whose tables it may not know.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::database::Database;
+use super::snapshot::Snapshot;
+use super::transaction::WriteTransaction;
+use crate::codec::slot::Slot;
+use crate::engine::{self, MergedCursor};
+use crate::error::Result;
+use crate::table::catalogue::{TableEntry, entry_bounds, entry_name};
+use crate::table::{KeyBuffer, prefix};
+
+impl WriteTransaction {
+    /// Writes a key of the key space.
+    pub(crate) fn put_raw(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.note_catalogue(key);
+        self.write_value(key, value)
+    }
+
+    /// Writes a key of the key space, its value in pieces.
+    pub(crate) fn put_raw_stream(
+        &mut self,
+        key: &[u8],
+        len: u64,
+        fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
+    ) -> Result<()> {
+        self.note_catalogue(key);
+        self.write_stream(key, len, fill)
+    }
+
+    /// Deletes a key of the key space, whether or not it is there.
+    pub(crate) fn delete_raw(&mut self, key: &[u8]) -> Result<()> {
+        self.note_catalogue(key);
+        self.write(key, Slot::Tombstone)
+    }
+
+    /// Deletes what lies from `from` up to, not including, `to`.
+    pub(crate) fn delete_raw_range(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
+        self.note_catalogue(from);
+        self.delete_span(from, to)
+    }
+
+    fn note_catalogue(&mut self, key: &[u8]) {
+        self.changes_catalogue |= prefix::split(key).is_none_or(|(id, _)| id == prefix::CATALOGUE);
+    }
+}
+
+impl Snapshot {
+    /// The tables' names, by number.
+    pub(crate) fn names_by_id(&self) -> Result<BTreeMap<u64, String>> {
+        let (from, to) = entry_bounds();
+        let mut names = BTreeMap::new();
+        let mut cursor = MergedCursor::new(&self.version, &self.engine.nodes);
+        cursor.seek(&from)?;
+        while let Some((key, slot)) = cursor.entry().filter(|(key, _)| *key < &*to) {
+            if let (Some(name), Slot::Inline(bytes)) = (entry_name(key), slot) {
+                names.insert(TableEntry::decode(name, bytes)?.id, String::from(name));
+            }
+            cursor.next()?;
+        }
+        Ok(names)
+    }
+
+    /// The number of the first table at or after `id` that has any key.
+    pub(crate) fn next_table_with_keys(&self, id: u64) -> Result<Option<u64>> {
+        let mut from = KeyBuffer::new();
+        prefix::encode_prefix(id, &mut from);
+        let mut cursor = MergedCursor::new(&self.version, &self.engine.nodes);
+        cursor.seek(&from)?;
+        Ok(cursor.entry().and_then(|(key, _)| prefix::split(key)).map(|(id, _)| id))
+    }
+
+    /// How many keys table `id` has.
+    pub(crate) fn count_of(&self, id: u64) -> Result<u64> {
+        let mut from = KeyBuffer::new();
+        prefix::encode_prefix(id, &mut from);
+        engine::count(&self.version, None, &self.engine.nodes, &from, Some(&prefix::end_of(id)))
+    }
+
+    /// The value of a key of the key space.
+    pub(crate) fn get_raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        engine::get(&self.version, &self.engine.nodes, key)?.map(|found| found.to_vec(&self.engine.nodes)).transpose()
+    }
+}
+
+impl Database {
+    /// What this database is made with.
+    pub(crate) fn milliseconds_now(&self) -> u64 {
+        self.shared.engine.env.clock.wall_ms()
+    }
+}

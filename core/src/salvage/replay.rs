@@ -1,0 +1,81 @@
+//! The commits of the log, on top of what the trees had.
+
+use super::Salvage;
+use crate::error::{Error, Result};
+use crate::log::{Gather, Operation, Operations, Verdict, replay, was_begun};
+
+impl Salvage<'_> {
+    pub(super) fn replay_log(&mut self) -> Result<()> {
+        let storage = alloc::sync::Arc::clone(&self.source.storage);
+        let id = self.beginning.seal.database_id;
+        let mut gather = Gather {
+            storage: &*storage,
+            database_id: id,
+            segment_bytes: self.beginning.segment_bytes,
+            record: None,
+            sequence: 0,
+        };
+        if let Some((superblock, record)) = &self.beginning.checkpoint {
+            let begun = was_begun(&*storage, &id, record.log.generation);
+            let begun = match begun {
+                Err(error) if error.not_resident().is_some() => return Err(error),
+                begun => begun.unwrap_or(true),
+            };
+            if superblock.clean && !(self.beginning.alone && begun) {
+                return Ok(());
+            }
+            // A log that is whole from the checkpoint before on says all that came after it, so it is right to apply it again.
+            for (from, record) in self.beginning.older.iter().chain(&self.beginning.checkpoint) {
+                // The first time only to see whether the log is as it should be.
+                let whole = match replay(&*storage, id, &record.sealed, record.log, &mut |_| Ok(Verdict::Whole)) {
+                    Err(error) if error.not_resident().is_some() => return Err(error),
+                    Err(_) => continue,
+                    Ok(end) => {
+                        end.checkpoint <= superblock.checkpoint
+                            && end.torn.is_none()
+                            && end.last_sequence() >= superblock.sequence
+                    }
+                };
+                if !whole {
+                    continue;
+                }
+                let mut commits = 0;
+                replay(&*storage, id, &record.sealed, record.log, &mut |commit| {
+                    if commit.sequence > from.sequence {
+                        commits += 1;
+                        self.apply_commit(commit.operations())?;
+                    }
+                    Ok(Verdict::Whole)
+                })?;
+                self.report.commits = commits;
+                return Ok(());
+            }
+            gather.record = Some((&record.sealed, record.log));
+            gather.sequence = superblock.sequence;
+        }
+        let found = gather.run(&mut |_, operations| self.apply_commit(operations))?;
+        self.report.commits = found.commits;
+        self.report.lost_commits = found.missing;
+        if self.beginning.checkpoint.is_some() {
+            // Nothing proves where a damaged log ended.
+            self.report.lost_commits.push(found.last_sequence.saturating_add(1)..=u64::MAX);
+        }
+        Ok(())
+    }
+
+    fn apply_commit(&mut self, operations: Operations<'_>) -> Result<()> {
+        for operation in operations {
+            match operation {
+                Ok(Operation::Put { key, value }) => self.put(key, value)?,
+                Ok(Operation::PutExtent { key, value }) => self.copy_value(key, value)?,
+                Ok(Operation::Delete { key }) => self.sink.delete(key)?,
+                Ok(Operation::DeleteRange { start, end }) => self.sink.delete_range(start, end)?,
+                // A commit that is whole and yet says nothing: a file made up.
+                Err(Error::Corrupt(_)) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.tell_progress();
+        Ok(())
+    }
+}
