@@ -6,6 +6,7 @@
 //! means something.
 
 pub mod action;
+pub mod clock;
 mod compare;
 pub mod damage;
 pub mod engine;

@@ -6,15 +6,17 @@
 //!   sectors at its ends: [`SimDisk::power_loss`], in `power_loss.rs`;
 //! - after a killed process, every write that returned is whole: [`SimDisk::kill`];
 //! - a failed sync loses any of the writes it should have made durable, even if a later sync succeeds; writes fail half
-//!   done; reads fail, end early or return wrong bytes; the disk is full: [`Fault`], [`SimDisk::limit`];
+//!   done; reads fail, end early or return wrong bytes; the disk is full, or slow: [`Fault`], [`SimDisk::limit`];
 //! - stored bits change: [`SimDisk::flip_bit`].
 //!
 //! Every read, write, change of length and sync is counted, so a test can run once to learn how many there are and then
-//! again with a crash at each.
+//! again with a crash at each. Each also takes its time, as the seed decides, on a clock that nothing else moves:
+//! [`SimDisk::elapsed_ns`].
 
 mod power_loss;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lightning_db::env::{FileId, Storage, StorageError, StorageErrorKind, Sync};
@@ -40,6 +42,8 @@ pub enum Fault {
     WrongBit,
     /// The next read, from this I/O on, reports the end of the file too early.
     ShortRead,
+    /// The I/O takes seconds, up to a minute.
+    Slow,
     /// The I/O is done wholly, in part or not at all, and nothing works any more until [`SimDisk::power_loss`] or
     /// [`SimDisk::kill`].
     Crash,
@@ -49,6 +53,8 @@ pub enum Fault {
 #[derive(Debug)]
 pub struct SimDisk {
     state: Mutex<State>,
+    /// Beside the state, so that a clock can be looked at from anywhere.
+    elapsed_ns: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
@@ -61,6 +67,8 @@ struct State {
     crashed: bool,
     faults_met: u64,
     failed_syncs: u64,
+    slow_ios: u64,
+    latency: Latency,
     trace: bool,
     /// Whether reads after a failed sync go on showing what was lost, also after reopening, until the power goes.
     stale_cache: bool,
@@ -73,6 +81,40 @@ struct SimFile {
     visible: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
+}
+
+/// How long an I/O takes, in nanoseconds.
+#[derive(Clone, Debug)]
+struct Latency {
+    read_ns: u64,
+    write_ns: u64,
+    sync_ns: u64,
+    /// Of its own, so that time changes nothing else.
+    random: Random,
+}
+
+impl Latency {
+    /// A good solid-state disk, or one that is some times faster or slower.
+    fn of(seed: u64) -> Self {
+        let mut random = Random::new(seed ^ 0x4C41_5445_4E43_5900);
+        let times = |random: &mut Random, ns: u64| ns * [1, 2, 4, 10, 40][random.index(5)] / 4;
+        Self {
+            read_ns: times(&mut random, 100_000),
+            write_ns: times(&mut random, 50_000),
+            sync_ns: times(&mut random, 2_000_000),
+            random,
+        }
+    }
+
+    /// About as long as always.
+    fn of_io(&mut self, io: Io) -> u64 {
+        let usual = match io {
+            Io::Read => self.read_ns,
+            Io::Write => self.write_ns,
+            Io::Sync => self.sync_ns,
+        };
+        usual / 2 + self.random.below(usual)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -101,9 +143,12 @@ impl SimDisk {
                 crashed: false,
                 faults_met: 0,
                 failed_syncs: 0,
+                slow_ios: 0,
+                latency: Latency::of(seed),
                 trace: false,
                 stale_cache: false,
             }),
+            elapsed_ns: AtomicU64::new(0),
         }
     }
 
@@ -125,6 +170,21 @@ impl SimDisk {
     /// Syncs so far that failed and may have lost writes.
     pub fn failed_syncs(&self) -> u64 {
         self.lock().failed_syncs
+    }
+
+    /// I/Os so far that took seconds; no error comes of that.
+    pub fn slow_ios(&self) -> u64 {
+        self.lock().slow_ios
+    }
+
+    /// Nanoseconds since the disk was made: what its I/Os took, and what passed between them.
+    pub fn elapsed_ns(&self) -> u64 {
+        self.elapsed_ns.load(Ordering::Relaxed)
+    }
+
+    /// Time passes without an I/O.
+    pub fn pass(&self, ns: u64) {
+        self.elapsed_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
     /// Lets the I/O after `ios` more (0: the very next) meet `fault`.
@@ -212,6 +272,29 @@ impl SimDisk {
         power_loss::strike(&mut state.files, &mut random);
     }
 
+    /// Counts an I/O, lets it take its time, and says what it meets.
+    fn begin(
+        &self,
+        file: FileId,
+        offset: u64,
+        len: u64,
+        io: Io,
+    ) -> Result<(MutexGuard<'_, State>, Option<Fault>), StorageError> {
+        let mut state = self.lock();
+        if state.crashed {
+            return Err(crashed(file, offset, len));
+        }
+        state.io_count += 1;
+        let fault = state.meet(io, len);
+        if state.trace {
+            let fault = fault.map_or(String::new(), |fault| format!(", {fault:?}"));
+            println!("      I/O {}: {io:?} {file}, {len} bytes at {offset}{fault}", state.io_count);
+        }
+        let seconds = if fault == Some(Fault::Slow) { state.latency.random.between(1, 60) } else { 0 };
+        self.pass(state.latency.of_io(io) + seconds * 1_000_000_000);
+        Ok((state, fault.filter(|fault| *fault != Fault::Slow)))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -219,15 +302,15 @@ impl SimDisk {
 
 impl Clone for SimDisk {
     fn clone(&self) -> Self {
-        Self { state: Mutex::new(self.lock().clone()) }
+        let elapsed_ns = AtomicU64::new(self.elapsed_ns());
+        Self { state: Mutex::new(self.lock().clone()), elapsed_ns }
     }
 }
 
 impl Storage for SimDisk {
     fn read_at(&self, file: FileId, offset: u64, buf: &mut [u8]) -> Result<(), StorageError> {
-        let mut state = self.lock();
         let len = buf.len() as u64;
-        let fault = state.begin(file, offset, len, Io::Read)?;
+        let (mut state, fault) = self.begin(file, offset, len, Io::Read)?;
         // Whoever uses the buffer after a failure must be found out.
         state.random.fill(buf);
         match fault {
@@ -256,9 +339,8 @@ impl Storage for SimDisk {
     }
 
     fn write_at(&self, file: FileId, offset: u64, buf: &[u8]) -> Result<(), StorageError> {
-        let mut state = self.lock();
         let len = buf.len() as u64;
-        let fault = state.begin(file, offset, len, Io::Write)?;
+        let (mut state, fault) = self.begin(file, offset, len, Io::Write)?;
         if buf.is_empty() && fault.is_none() {
             return Ok(());
         }
@@ -294,8 +376,7 @@ impl Storage for SimDisk {
     }
 
     fn set_len(&self, file: FileId, len: u64) -> Result<(), StorageError> {
-        let mut state = self.lock();
-        let fault = state.begin(file, 0, len, Io::Write)?;
+        let (mut state, fault) = self.begin(file, 0, len, Io::Write)?;
         if range(len, 0).is_none() {
             return Err(failure(StorageErrorKind::Full, file, 0, len, "beyond what this machine can address"));
         }
@@ -317,8 +398,7 @@ impl Storage for SimDisk {
     }
 
     fn sync(&self, file: FileId) -> Result<Sync, StorageError> {
-        let mut state = self.lock();
-        let fault = state.begin(file, 0, 0, Io::Sync)?;
+        let (mut state, fault) = self.begin(file, 0, 0, Io::Sync)?;
         let State { files, random, failed_syncs, .. } = &mut *state;
         let synced = &mut files[file as usize];
         match fault {
@@ -353,25 +433,11 @@ enum Io {
 }
 
 impl State {
-    /// Counts an I/O and says what it meets.
-    fn begin(&mut self, file: FileId, offset: u64, len: u64, io: Io) -> Result<Option<Fault>, StorageError> {
-        if self.crashed {
-            return Err(crashed(file, offset, len));
-        }
-        self.io_count += 1;
-        let fault = self.meet(io, len);
-        if self.trace {
-            let fault = fault.map_or(String::new(), |fault| format!(", {fault:?}"));
-            println!("      I/O {}: {io:?} {file}, {len} bytes at {offset}{fault}", self.io_count);
-        }
-        Ok(fault)
-    }
-
     fn meet(&mut self, io: Io, len: u64) -> Option<Fault> {
         let due = self.faults.first_entry().filter(|due| *due.key() <= self.io_count)?;
         let fault = *due.get();
         let concerns = match fault {
-            Fault::Error => true,
+            Fault::Error | Fault::Slow => true,
             Fault::Full => io == Io::Write,
             Fault::WrongBit | Fault::ShortRead => io == Io::Read && len > 0,
             Fault::Crash => {
@@ -380,8 +446,9 @@ impl State {
             }
         };
         if concerns {
-            self.faults_met += 1;
             self.faults.pop_first();
+            let count = if fault == Fault::Slow { &mut self.slow_ios } else { &mut self.faults_met };
+            *count += 1;
         }
         concerns.then_some(fault)
     }

@@ -258,15 +258,18 @@ fn replay_options(options: &Options) -> String {
 
 fn rates(sum: &Stats, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(1e-3);
-    let rate = |count: u64| (count as f64 / seconds).round();
+    let minutes = (sum.time_ms as f64 / 60_000.0).max(1e-3);
+    let rate = |count: u64| format!("({:.0}/s, {:.0} a minute)", count as f64 / seconds, count as f64 / minutes);
     format!(
-        "{} runs, {} operations ({}/s), {} crashes ({}/s), {} faults, {} steps, {} I/Os, {} restarts, {seconds:.1} s",
+        "{} runs, {} operations {}, {} crashes {}, {} faults {}, {} steps, {} I/Os, {} restarts, {seconds:.1} s, in \
+         which {minutes:.1} minutes were simulated",
         sum.runs,
         sum.operations,
         rate(sum.operations),
         sum.crashes,
         rate(sum.crashes),
         sum.faults,
+        rate(sum.faults),
         sum.steps,
         sum.ios,
         sum.restarts,

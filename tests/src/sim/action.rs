@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::clock::Time;
 use crate::random::Random;
 use crate::sim_disk::Fault;
 
@@ -174,4 +175,6 @@ pub enum Action {
     FaultAfter(u64, Fault),
     /// Lets the disk have this many bytes more than it holds now, or any number again.
     Limit(Option<u64>),
+    /// Something happens to the time.
+    Time(Time),
 }

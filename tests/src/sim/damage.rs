@@ -58,7 +58,7 @@ pub fn damage<E: Engine>(plan: &Plan, times: u64) -> Result<Outcomes, (Damage, S
 pub fn after<E: Engine>(plan: &Plan, disk: &SimDisk, state: &Tables, damage: Damage) -> Result<bool, String> {
     let disk = disk.clone();
     damage.strike(&disk);
-    let site = Site { disk: Arc::new(disk), pager: None, tuning: plan.tuning, entropy_seed: plan.seed };
+    let site = Site { pager: None, ..Site::new(disk, plan) };
     catch_unwind(AssertUnwindSafe(|| look::<E>(&site, state))).unwrap_or_else(|_| Err(String::from("panic")))
 }
 

@@ -6,6 +6,8 @@ use lightning_db::Error;
 use lightning_db::env::Storage;
 
 use super::action::{Answer, Durability, Query, TxOp};
+use super::clock::SimClock;
+use super::plan::Plan;
 use crate::paging::PagingStorage;
 use crate::sim_disk::SimDisk;
 
@@ -25,6 +27,8 @@ pub struct Tuning {
 pub struct Site {
     /// The disk.
     pub disk: Arc<SimDisk>,
+    /// The clock.
+    pub clock: Arc<SimClock>,
     /// In front of the disk, if reads must be fetched first.
     pub pager: Option<Arc<PagingStorage<SimDisk>>>,
     /// Sizes.
@@ -34,6 +38,13 @@ pub struct Site {
 }
 
 impl Site {
+    /// A disk, and all that is beside it.
+    pub fn new(disk: SimDisk, plan: &Plan) -> Self {
+        let disk = Arc::new(disk);
+        let pager = plan.paging.map(|miss| Arc::new(PagingStorage::new(Arc::clone(&disk), plan.seed, miss)));
+        Self { clock: Arc::new(SimClock::new(&disk)), disk, pager, tuning: plan.tuning, entropy_seed: plan.seed }
+    }
+
     /// What the engine is opened on.
     pub fn storage(&self) -> Arc<dyn Storage> {
         match &self.pager {

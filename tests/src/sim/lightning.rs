@@ -2,7 +2,6 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use lightning_db::env::{Clock, SeededEntropy};
 use lightning_db::{
@@ -20,28 +19,6 @@ type Entries = lightning_db::Range<Bytes, Bytes>;
 pub struct Lightning {
     database: Database,
     site: Site,
-    clock: Arc<SimClock>,
-}
-
-/// A clock that goes on a little whenever somebody looks, and notices who looks without end.
-#[derive(Debug, Default)]
-struct SimClock {
-    now_ns: AtomicU64,
-    looks: AtomicU64,
-}
-
-/// One call of an application never looks this often at the clock.
-const LOOKS_MAX: u64 = 1_000_000;
-
-impl Clock for SimClock {
-    fn wall_ms(&self) -> u64 {
-        1_700_000_000_000 + self.monotonic_ns() / 1_000_000
-    }
-    fn monotonic_ns(&self) -> u64 {
-        let looks = self.looks.fetch_add(1, Ordering::Relaxed);
-        assert!(looks < LOOKS_MAX || std::thread::panicking(), "a call that never ends");
-        self.now_ns.fetch_add(1000, Ordering::Relaxed)
-    }
 }
 
 fn table(index: usize) -> Table<'static, Bytes, Bytes> {
@@ -69,7 +46,7 @@ enum Body {
 impl Lightning {
     /// A call begins: runs it, fetching what it misses.
     fn call<T>(&self, operation: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
-        self.clock.looks.store(0, Ordering::Relaxed);
+        self.site.clock.call();
         self.site.drive(operation)
     }
 
@@ -205,13 +182,13 @@ impl Engine for Lightning {
     type Snapshot = Snapshot;
 
     fn open(site: &Site) -> Result<Self, Error> {
-        let clock = Arc::new(SimClock::default());
         let environment = Environment {
-            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            clock: Arc::clone(&site.clock) as Arc<dyn Clock>,
             entropy: Arc::new(SeededEntropy::new(site.entropy_seed)),
         };
+        site.clock.call();
         let database = site.drive(|| Database::open_storage(site.storage(), environment.clone(), options(site)))?;
-        Ok(Self { database, site: site.clone(), clock })
+        Ok(Self { database, site: site.clone() })
     }
 
     fn transaction(&self, durability: Option<Durability>, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {

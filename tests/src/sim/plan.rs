@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use super::action::{Action, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
+use super::clock::Time;
 use super::engine::Tuning;
 use crate::random::Random;
 use crate::sim_disk::Fault;
@@ -83,7 +84,7 @@ impl Shape {
         if weather != Weather::Fair && random.chance(1, 40) {
             return self.accident(random, weather);
         }
-        match random.below(100) {
+        match random.below(102) {
             0..=54 => Action::Commit(self.durability(random), self.transaction(random)),
             55..=58 => Action::Abort(self.transaction(random)),
             59..=70 => Action::Ask(self.query(random)),
@@ -96,6 +97,7 @@ impl Shape {
             95..=96 => Action::Compare,
             97 => Action::Check,
             98 => Action::Reopen,
+            99..=100 => Action::Time(self.time(random)),
             _ => Action::Commit(Durability::Sync, self.purge(random)),
         }
     }
@@ -109,13 +111,26 @@ impl Shape {
                 Action::CrashAfter(random.skewed(120), crash)
             };
         }
-        match random.below(8) {
+        match random.below(9) {
+            8 => Action::FaultAfter(random.skewed(60), Fault::Slow),
             0 => Action::Limit(Some(random.skewed(60_000))),
             1 => Action::Limit(None),
             2 => Action::FaultAfter(random.skewed(60), Fault::Full),
             3 => Action::FaultAfter(random.skewed(60), Fault::WrongBit),
             4 => Action::FaultAfter(random.skewed(60), Fault::ShortRead),
             _ => Action::FaultAfter(random.skewed(60), Fault::Error),
+        }
+    }
+
+    fn time(&self, random: &mut Random) -> Time {
+        match random.below(8) {
+            0..=1 => Time::Passes(random.skewed(2000)),
+            2 => Time::Passes(random.skewed(60_000)),
+            3 => Time::WallJumps(random.skewed(100_000_000) as i64),
+            4 => Time::WallJumps(-(random.skewed(100_000_000) as i64)),
+            5 => Time::WallJumps([i64::MIN, i64::MAX, -1_000_000_000_000, 1][random.index(4)]),
+            6 => Time::StandsStill,
+            _ => Time::GoesOn,
         }
     }
 

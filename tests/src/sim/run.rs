@@ -11,7 +11,6 @@ use super::compare::{Wrong, compare, everything, same};
 use super::engine::{Engine, Site};
 use super::model::{Model, Tables};
 use super::plan::Plan;
-use crate::paging::PagingStorage;
 use crate::sim_disk::{Fault, SimDisk};
 
 /// Snapshots held at a time.
@@ -20,6 +19,9 @@ const SNAPSHOTS_MAX: usize = 4;
 const SETTLE_STEPS_MAX: u32 = 1_000_000;
 /// More openings in a row than the plan has accidents for.
 const OPENINGS_MAX: u32 = 100;
+
+/// No transaction may take longer on the monotonic clock.
+const TRANSACTION_NS_MAX: u64 = 30_000_000_000;
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +32,7 @@ pub struct Stats {
     pub operations: u64,
     /// Times the machine went down.
     pub crashes: u64,
-    /// Faults met.
+    /// Faults met, slow I/Os among them.
     pub faults: u64,
     /// Background steps.
     pub steps: u64,
@@ -38,6 +40,8 @@ pub struct Stats {
     pub ios: u64,
     /// Operations started again because something was not resident.
     pub restarts: u64,
+    /// Simulated time that passed, in milliseconds.
+    pub time_ms: u64,
     /// Runs, when added up.
     pub runs: u64,
 }
@@ -52,6 +56,7 @@ impl Stats {
         self.steps += other.steps;
         self.ios += other.ios;
         self.restarts += other.restarts;
+        self.time_ms += other.time_ms;
         self.runs += other.runs;
     }
 }
@@ -108,6 +113,8 @@ pub struct Runner<E: Engine> {
     /// Faults and failed syncs of the disk when the engine was opened.
     faults_at_open: u64,
     failed_syncs_at_open: u64,
+    /// The monotonic clock when the action began.
+    began_ns: u64,
     limited: bool,
     /// Whether the database was ever open.
     made: bool,
@@ -117,17 +124,17 @@ pub struct Runner<E: Engine> {
 impl<E: Engine> Runner<E> {
     /// An empty disk.
     pub fn new(plan: &Plan) -> Self {
-        let disk = Arc::new(SimDisk::new(plan.seed));
+        let disk = SimDisk::new(plan.seed);
         disk.keep_stale_cache(plan.stale_cache);
-        let pager = plan.paging.map(|miss| Arc::new(PagingStorage::new(Arc::clone(&disk), plan.seed, miss)));
         Self {
-            site: Site { disk, pager, tuning: plan.tuning, entropy_seed: plan.seed },
+            site: Site::new(disk, plan),
             engine: None,
             snapshots: VecDeque::new(),
             model: Model::default(),
             next_crash: Crash::Kill,
             faults_at_open: 0,
             failed_syncs_at_open: 0,
+            began_ns: 0,
             limited: false,
             made: false,
             stats: Stats { runs: 1, ..Stats::default() },
@@ -164,7 +171,8 @@ impl<E: Engine> Runner<E> {
         self.settle()?;
         self.check()?;
         self.compare()?;
-        self.stats.faults = self.site.disk.faults_met();
+        self.stats.faults = self.site.disk.faults_met() + self.site.disk.slow_ios();
+        self.stats.time_ms = self.site.disk.elapsed_ns() / 1_000_000;
         self.stats.ios = self.site.disk.io_count();
         self.stats.restarts = self.site.pager.as_ref().map_or(0, |pager| pager.restarts());
         Ok(self.stats)
@@ -183,6 +191,7 @@ impl<E: Engine> Runner<E> {
     /// Carries out one action, and whatever comes of it.
     pub fn act(&mut self, action: &Action) -> Result<(), String> {
         self.stats.actions += 1;
+        self.began_ns = self.site.clock.shown_ns();
         let faults_before = self.site.disk.faults_met();
         let outcome = match action {
             Action::Commit(durability, ops) => self.transaction(Some(*durability), ops),
@@ -219,6 +228,10 @@ impl<E: Engine> Runner<E> {
                 self.limited = more.is_some();
                 Ok(())
             }
+            Action::Time(time) => {
+                self.site.clock.happen(*time);
+                Ok(())
+            }
         };
         match outcome {
             _ if self.site.disk.is_crashed() => self.go_down(),
@@ -238,12 +251,19 @@ impl<E: Engine> Runner<E> {
                 true
             }
             Error::Storage(_) if met_now => false,
+            Error::TransactionTimeout { .. } => return self.excuse_timeout(),
             Error::Storage(_) if self.limited && error.is_full() => false,
             // A wrong bit or an early end read from the disk looks like damage.
             Error::Corrupt(_) if met_now => false,
             _ => return Err(format!("error without a reason: {}: {error}", error.name())),
         };
         if only_reopening_helps || self.engine.is_none() { self.restart_process() } else { Ok(()) }
+    }
+
+    /// A slow disk may use up the time of a transaction.
+    fn excuse_timeout(&self) -> Result<(), String> {
+        let took_ns = self.site.clock.shown_ns() - self.began_ns;
+        if took_ns > TRANSACTION_NS_MAX { Ok(()) } else { Err(format!("out of time after {took_ns} ns")) }
     }
 
     /// After an unknown outcome the handle still reads what was acknowledged, and writes no more.
@@ -287,7 +307,8 @@ impl<E: Engine> Runner<E> {
                 Ok(())
             }
             Err(error) => {
-                if durability.is_some() {
+                // One that ran out of time was not tried.
+                if durability.is_some() && !matches!(error, Error::TransactionTimeout { .. }) {
                     self.model.failed(after);
                 }
                 Err(Wrong::Error(error))
