@@ -8,11 +8,13 @@ use alloc::vec::Vec;
 use crate::engine::{Recent, Version};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
+use crate::table::{KeyBuffer, prefix};
 
 /// How far transactions are kept apart (Adya's definitions, 1999). Read uncommitted is given as read committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isolation {
-    /// Each read sees what is committed at that moment. Writes of others may be overwritten unseen.
+    /// Each read sees what is committed at that moment. Writes of others may be overwritten unseen; only of two that make
+    /// or drop tables beside each other the second is refused.
     ReadCommitted,
     /// All reads see one snapshot; of two transactions that write the same key, the second to commit is refused.
     Snapshot,
@@ -97,6 +99,20 @@ pub(super) fn validate(
         }
     }
     Ok(())
+}
+
+/// Refuses a commit whose changes of the catalogue others have made impossible since `seen`.
+pub(super) fn validate_catalogue(seen: &Version, writes: &Memtable, head: &Version, recent: &Recent) -> Result<()> {
+    let (mut from, mut reads) = (KeyBuffer::new(), ReadSet::default());
+    prefix::encode_prefix(prefix::CATALOGUE, &mut from);
+    let end = prefix::end_of(prefix::CATALOGUE);
+    let mut cursor = writes.cursor();
+    cursor.seek(&from);
+    while let Some(entry) = cursor.entry().filter(|entry| *entry.key < *end) {
+        reads.definition(Isolation::Serializable, entry.key);
+        cursor.next();
+    }
+    validate(Isolation::Serializable, seen, &reads, &Memtable::new(), head, recent)
 }
 
 fn just_after(key: &[u8]) -> Vec<u8> {
