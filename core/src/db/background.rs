@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::engine::{Durability, Engine, Progress};
+use crate::engine::{Engine, Progress};
 use crate::error::{Error, Result};
 
 /// A resting database's memtable is merged after this long without a commit.
@@ -52,17 +52,11 @@ impl Signal {
 
 impl Background {
     /// `None` when the system gives no thread: writers then do the work themselves.
-    pub(super) fn start(engine: &Arc<Engine>, durability: Durability) -> Option<Self> {
+    pub(super) fn start(engine: &Arc<Engine>) -> Option<Self> {
         let signal = Arc::new(Signal::default());
         let barriers = start_barriers(engine, &signal);
         let (worked, seen) = (Arc::clone(engine), Arc::clone(&signal));
-        let interval = match durability {
-            Durability::Periodic { interval_ms } => Duration::from_millis(u64::from(interval_ms).max(1)),
-            _ => IDLE_INTERVAL,
-        };
-        let thread = std::thread::Builder::new()
-            .name("lightning-background".into())
-            .spawn(move || run(&worked, &seen, interval, durability));
+        let thread = std::thread::Builder::new().name("lightning-background".into()).spawn(move || run(&worked, &seen));
         let Ok(thread) = thread else {
             engine.wait_beside(None);
             return None;
@@ -126,22 +120,26 @@ fn start_barriers(engine: &Arc<Engine>, signal: &Arc<Signal>) -> Option<JoinHand
     Some(thread)
 }
 
-fn run(engine: &Engine, signal: &Signal, interval: Duration, durability: Durability) {
+/// How long to sleep: until a sync that was promised is due. One that the platform completes later is asked for again.
+fn sleep(engine: &Engine) -> Duration {
+    const SLEEP_MIN: Duration = Duration::from_millis(1);
+    engine.ns_to_promised_sync().map_or(IDLE_INTERVAL, |ns| Duration::from_nanos(ns).clamp(SLEEP_MIN, IDLE_INTERVAL))
+}
+
+fn run(engine: &Engine, signal: &Signal) {
     let mut last_sequence = engine.version().sequence;
     loop {
         {
             let mut state = signal.lock();
             if !state.wanted && !state.stop {
+                let interval = sleep(engine);
                 let (woken, timeout) =
                     signal.work.wait_timeout(state, interval).unwrap_or_else(PoisonError::into_inner);
                 state = woken;
-                if timeout.timed_out() && !state.wanted && !state.stop {
+                if timeout.timed_out() && interval == IDLE_INTERVAL && !state.wanted && !state.stop {
                     drop(state);
                     let sequence = engine.version().sequence;
-                    if matches!(durability, Durability::Periodic { .. }) && sequence != last_sequence {
-                        // A failure poisons the handle, so the next writer hears of it.
-                        let _ = engine.make_durable(sequence);
-                    } else if sequence == last_sequence {
+                    if sequence == last_sequence {
                         engine.freeze_now();
                     }
                     last_sequence = sequence;

@@ -69,10 +69,7 @@ impl Database {
         Ok(Self {
             shared: Arc::new(Shared {
                 #[cfg(feature = "std")]
-                background: options
-                    .background_thread
-                    .then(|| super::background::Background::start(&engine, options.durability))
-                    .flatten(),
+                background: options.background_thread.then(|| super::background::Background::start(&engine)).flatten(),
                 #[cfg(feature = "std")]
                 row_locks: Arc::default(),
                 #[cfg(feature = "std")]
@@ -188,8 +185,7 @@ impl Database {
     /// [`Error::Pending`] until the barrier is complete, and is called again then; a commit that answered so itself was
     /// applied, and this is what it waits for.
     pub fn sync(&self) -> Result<()> {
-        let engine = &self.shared.engine;
-        engine.make_durable(engine.head().sequence)
+        self.shared.engine.make_all_durable()
     }
 
     /// The platform has completed a barrier it had answered with [`Sync::Pending`](crate::env::Sync::Pending).
@@ -289,7 +285,12 @@ impl Database {
         let appended = engine.append(
             buffer,
             durability,
-            |head, recent| super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent),
+            |head, recent| {
+                if let Some(seen) = tx.catalogue_seen.as_ref().filter(|_| tx.changes_catalogue) {
+                    super::isolation::validate_catalogue(seen, memtable, head, recent)?;
+                }
+                super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent)
+            },
             |writer| {
                 let mut intervals = memtable.intervals();
                 intervals.seek(&[]);
@@ -311,7 +312,7 @@ impl Database {
         if tx.changes_catalogue {
             self.shared.catalogue.changed(appended.sequence);
         }
-        self.poke();
+        self.poke(&appended);
         Ok(Some(appended))
     }
 
@@ -335,20 +336,32 @@ impl Database {
         if let Some(appended) = appended {
             if appended.wait {
                 engine.make_durable(appended.sequence)?;
+            } else if !self.has_background() {
+                // This commit need not wait for it. A failure poisons the handle, so the next writer hears of it.
+                let _ = engine.sync_if_promised();
             }
             engine.counters.commit_latency.record_ns(engine.env.clock.monotonic_ns().saturating_sub(start_ns));
         }
         Ok(())
     }
 
+    fn has_background(&self) -> bool {
+        #[cfg(feature = "std")]
+        return self.shared.background.is_some();
+        #[cfg(not(feature = "std"))]
+        false
+    }
+
     /// Tells the background thread that there may be work.
-    fn poke(&self) {
+    fn poke(&self, appended: &Appended) {
         #[cfg(feature = "std")]
         if let Some(background) = &self.shared.background
-            && self.shared.engine.has_frozen()
+            && (appended.promised || self.shared.engine.has_frozen())
         {
             background.wake();
         }
+        #[cfg(not(feature = "std"))]
+        let _ = appended.promised;
     }
 
     /// Whether some transaction has locked rows, so that writers must look before they write.
@@ -373,7 +386,7 @@ impl Database {
             self.admit()?;
             shared.engine.append(exclusive.buffer(), shared.options.durability, |_, _| Ok(()), write)?
         };
-        self.poke();
+        self.poke(&appended);
         self.acknowledge(Some(appended), start)?;
         Ok(true)
     }

@@ -57,6 +57,8 @@ pub(crate) struct Appended {
     pub sequence: u64,
     /// Acknowledge only when the log is durable up to `sequence`.
     pub wait: bool,
+    /// A sync was promised that is due before any promised until then.
+    pub promised: bool,
 }
 
 impl Engine {
@@ -100,7 +102,11 @@ impl Engine {
             return Err(Error::invalid("a commit was malformed"));
         };
         self.apply(&mut writer, operations, sequence, time_ms, wait);
-        let appended = Appended { sequence, wait: wait || writer.head.is_some() };
+        let promised = match durability {
+            Durability::Periodic { interval_ms } => self.promise_sync(sequence, interval_ms),
+            Durability::Sync | Durability::Relaxed => false,
+        };
+        let appended = Appended { sequence, wait: wait || writer.head.is_some(), promised };
         if wait {
             writer.must_sync = sequence;
         }
@@ -208,6 +214,7 @@ impl Engine {
                     state.durable = state.durable.max(target);
                     state.syncing = false;
                     drop(state);
+                    self.keep_promise(target);
                     self.publish(target);
                 }
                 Err(error) => {
@@ -220,6 +227,18 @@ impl Engine {
             #[cfg(feature = "std")]
             self.durable.changed.notify_all();
         }
+    }
+
+    /// Makes every commit so far durable. Of a poisoned handle nobody knows which those are.
+    pub(crate) fn make_all_durable(&self) -> Result<()> {
+        let appended = {
+            let writer = self.writer.lock();
+            match &writer.stopped {
+                Some(stopped @ Stopped::Poisoned(_)) => return Err(stopped.error()),
+                _ => writer.appended,
+            }
+        };
+        self.make_durable(appended)
     }
 
     /// Those whom the last sync has set free are about to commit again: a sync that starts before them is for few, and
@@ -268,8 +287,11 @@ impl Engine {
         }
     }
 
-    /// The platform has completed a barrier.
+    /// The platform has completed a barrier. One that failed may be one that nobody asks after, because another follows it.
     pub(crate) fn complete_sync(&self, ticket: SyncTicket, result: core::result::Result<(), String>) {
+        if let Err(cause) = &result {
+            self.poison(&Error::Poisoned { cause: cause.clone() });
+        }
         self.tickets.lock().complete(ticket, result);
     }
 

@@ -181,8 +181,18 @@ impl Engine {
         if let Some(stopped @ super::state::Stopped::Poisoned(_)) = &self.writer.lock().stopped {
             return Err(stopped.error());
         }
+        let synced = self.sync_if_promised();
         let mut work = self.work.lock();
-        self.step_in(&mut work).map_err(|error| match error {
+        let stepped = match &synced {
+            // It holds up no other work.
+            Ok(()) | Err(Error::Pending(_)) => self.step_in(&mut work),
+            Err(_) => Ok(Progress::Idle),
+        };
+        let done = match stepped {
+            Ok(Progress::Idle) => synced.map(|()| Progress::Idle),
+            stepped => stepped,
+        };
+        done.map_err(|error| match error {
             Error::OutcomeUnknown { cause } => Error::Poisoned { cause },
             error => error,
         })
@@ -234,8 +244,13 @@ impl Engine {
             let due = work.unsaved || self.head().layers.frozen.is_empty();
             large || due && self.log_calls_for_checkpoint(work)
         };
-        if work.checkpoint.is_none() && work.flush.is_none() && wanted() {
-            work.checkpoint = Some(Checkpoint::new(false));
+        if work.checkpoint.is_none() && work.flush.is_none() {
+            if self.is_opening() {
+                // The one that follows opening failed, and commits wait for it.
+                work.checkpoint = Some(Checkpoint::first(work.superblock.checkpoint == 0));
+            } else if wanted() {
+                work.checkpoint = Some(Checkpoint::new(false));
+            }
         }
         let Some(mut checkpoint) = work.checkpoint.take() else { return Ok(Progress::Idle) };
         match checkpoint.step(self, work) {

@@ -19,6 +19,7 @@ mod maintenance;
 mod nodes;
 mod open;
 mod options;
+mod periodic;
 mod read;
 mod recent;
 mod record;

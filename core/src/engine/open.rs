@@ -321,6 +321,7 @@ impl State {
             #[cfg(feature = "std")]
             beside: super::beside::Beside::default(),
             optimistic: Mutex::default(),
+            promise: Mutex::default(),
             memtable_bytes: AtomicUsize::new(memtable_bytes),
             chunks: Arc::new(ChunkPool::new(options.memtable_bytes)),
             opening: AtomicBool::new(false),

@@ -57,6 +57,7 @@ pub(crate) struct Engine {
     #[cfg(feature = "std")]
     pub(super) beside: super::beside::Beside,
     pub(super) optimistic: Mutex<Optimistic>,
+    pub(super) promise: Mutex<Option<super::periodic::Promise>>,
     pub(super) memtable_bytes: AtomicUsize,
     /// Memory of memtables that are gone, at most as much as one of them may take.
     pub(crate) chunks: Arc<ChunkPool>,
@@ -283,14 +284,20 @@ impl Engine {
         }
         writer.head = None;
         writer.syncing = None;
+        *self.promise.lock() = None;
     }
 
     /// Completes what opening left to be done, before the first commit. Restartable.
     pub(crate) fn finish_opening(&self) -> Result<()> {
-        while self.opening.load(Ordering::Acquire) {
+        while self.is_opening() {
             self.step()?;
         }
         Ok(())
+    }
+
+    /// The checkpoint that follows opening is not durable yet.
+    pub(super) fn is_opening(&self) -> bool {
+        self.opening.load(Ordering::Acquire)
     }
 
     /// Takes note of whether the log has room for one more transaction. To be called when the log grew or was released.
