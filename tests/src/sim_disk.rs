@@ -75,6 +75,8 @@ struct State {
     later: bool,
     /// Syncs asked for, the oldest first.
     asked: VecDeque<Asked>,
+    /// Those of a process that has ended; they are barriers still.
+    left: Vec<Asked>,
     next_ticket: u64,
     completed_ticket: u64,
     /// Whether reads after a failed sync go on showing what was lost, also after reopening, until the power goes.
@@ -92,12 +94,15 @@ struct SimFile {
     settled: u64,
 }
 
-/// A sync that is not complete: it covers the first so many changes of a file.
+/// A sync that is not complete: it covers the first so many changes of its file, and of neither file anything later may
+/// survive it.
 #[derive(Clone, Debug)]
 struct Asked {
     ticket: SyncTicket,
     file: FileId,
-    changes: u64,
+    changes: [u64; 2],
+    /// It met a fault when it was asked for, which shows when it is to be complete.
+    fails: bool,
 }
 
 /// How long an I/O takes, in nanoseconds.
@@ -165,6 +170,7 @@ impl SimDisk {
                 trace: false,
                 later: false,
                 asked: VecDeque::new(),
+                left: Vec::new(),
                 next_ticket: 1,
                 completed_ticket: 0,
                 stale_cache: false,
@@ -239,14 +245,27 @@ impl SimDisk {
     /// Completes the oldest sync asked for, which is an I/O of its own: what was written before it was asked for is
     /// durable, or any of it lost.
     pub fn complete_sync(&self) -> Option<(SyncTicket, Result<(), StorageError>)> {
-        let Asked { ticket, file, changes } = self.lock().asked.pop_front()?;
-        let (mut state, fault) = match self.begin(file, 0, 0, Io::Sync) {
-            Ok(begun) => begun,
-            Err(error) => return Some((ticket, Err(error))),
+        let oldest = self.lock().asked.pop_front()?;
+        let Asked { ticket, file, changes, fails } = oldest;
+        let begun = self.begin(file, 0, 0, Io::Sync);
+        let (mut state, fault) = match begun {
+            Ok((state, fault)) if fault != Some(Fault::Crash) => (state, fault.or(fails.then_some(Fault::Error))),
+            _ => {
+                // Whether it has happened is seen when the machine starts again.
+                let mut state = begun.map_or_else(|_| self.lock(), |(state, _)| state);
+                state.asked.push_front(oldest);
+                return Some((ticket, Err(crashed(file, 0, 0))));
+            }
         };
-        let result = state.sync(file, changes, fault);
+        if fault.is_some() {
+            state.forget_after(changes);
+        }
+        let result = state.sync(file, changes[file as usize], fault);
         if result.is_ok() {
             state.completed_ticket = ticket.0;
+            for Asked { file, changes, .. } in std::mem::take(&mut state.left) {
+                state.files[file as usize].sync(changes[file as usize]);
+            }
         }
         Some((ticket, result))
     }
@@ -306,7 +325,8 @@ impl SimDisk {
             println!("      killed");
         }
         state.crashed = false;
-        state.asked.clear();
+        let asked = std::mem::take(&mut state.asked);
+        state.left.extend(asked);
         if !state.stale_cache {
             state.files.iter_mut().for_each(SimFile::drop_cache);
         }
@@ -317,8 +337,8 @@ impl SimDisk {
     pub fn power_loss(&self, seed: u64) {
         let mut state = self.lock();
         state.crashed = false;
-        state.asked.clear();
         let mut random = Random::new(seed);
+        state.reach_some_barriers(&mut random);
         if state.trace {
             println!("      power lost");
         }
@@ -452,14 +472,14 @@ impl Storage for SimDisk {
 
     fn sync(&self, file: FileId) -> Result<Sync, StorageError> {
         let (mut state, fault) = self.begin(file, 0, 0, Io::Sync)?;
-        let changes = state.files[file as usize].changes();
-        if !state.later || fault.is_some() {
-            return state.sync(file, changes, fault).map(|()| Sync::Done);
+        let changes = state.files.each_ref().map(SimFile::changes);
+        if !state.later {
+            return state.sync(file, changes[file as usize], fault).map(|()| Sync::Done);
         }
         let ticket = SyncTicket(state.next_ticket);
         state.next_ticket += 1;
-        state.asked.push_back(Asked { ticket, file, changes });
-        Ok(Sync::Pending(ticket))
+        state.asked.push_back(Asked { ticket, file, changes, fails: fault == Some(Fault::Error) });
+        if fault == Some(Fault::Crash) { Err(crashed(file, 0, 0)) } else { Ok(Sync::Pending(ticket)) }
     }
 
     fn name(&self) -> String {
@@ -515,6 +535,26 @@ impl State {
                 Ok(())
             }
         }
+    }
+
+    /// The power goes while syncs are under way: some of them, the oldest, have happened.
+    fn reach_some_barriers(&mut self, random: &mut Random) {
+        let asked: Vec<Asked> = self.left.drain(..).chain(self.asked.drain(..)).collect();
+        let reached = random.index(asked.len() + 1);
+        for Asked { file, changes, .. } in asked.iter().take(reached) {
+            self.files[*file as usize].sync(changes[*file as usize]);
+        }
+        if let Some(next) = asked.get(reached) {
+            self.forget_after(next.changes);
+        }
+    }
+
+    /// Nothing written after so many changes of each file survives, and no sync asked for later succeeds.
+    fn forget_after(&mut self, changes: [u64; 2]) {
+        for (file, changes) in self.files.iter_mut().zip(changes) {
+            file.unsynced.truncate(changes.saturating_sub(file.settled) as usize);
+        }
+        self.asked.clear();
     }
 
     /// How long `file` may become.

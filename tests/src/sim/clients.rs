@@ -31,6 +31,10 @@ pub(super) struct Client<T> {
     views: Vec<View>,
     /// What it did, and was answered.
     steps: Vec<(TxOp, Option<Answer>)>,
+    /// Commits since opening that it certainly knows.
+    commits_at_begin: usize,
+    /// Tables that were certainly there when it began.
+    there: [bool; TABLES.len()],
     /// Tables it has tried to open.
     tried: [bool; TABLES.len()],
 }
@@ -67,6 +71,7 @@ impl<E: Engine> Runner<E> {
                 match self.perform(&mut client, op) {
                     // It is over.
                     Err(Wrong::Error(Error::TransactionTimeout { .. })) => self.out_of_time(client.began_ns),
+                    Err(Wrong::Error(Error::Conflict { what })) => self.refused(&client, &what),
                     outcome => {
                         self.clients[at] = Some(client);
                         outcome
@@ -94,8 +99,10 @@ impl<E: Engine> Runner<E> {
             draft: Draft::new(Arc::clone(&state.tables)),
             known: (if late { state.commits.0 } else { state.commits.1 }, state.commits.1),
         });
-        let views = views.collect();
-        Ok(Client { tx, isolation, began_ns, views, steps: Vec::new(), tried: [false; TABLES.len()] })
+        let views: Vec<View> = views.collect();
+        let commits_at_begin = views.iter().map(|view| view.known.0).min().unwrap_or(0);
+        let (there, tried) = (self.model.there(commits_at_begin), [false; TABLES.len()]);
+        Ok(Client { tx, isolation, began_ns, views, steps: Vec::new(), commits_at_begin, there, tried })
     }
 
     fn perform(&mut self, client: &mut Client<E::Transaction>, op: &TxOp) -> Result<(), Wrong> {
@@ -130,11 +137,12 @@ impl<E: Engine> Runner<E> {
     fn see_what_is_committed(&self, client: &mut Client<E::Transaction>) {
         let oldest = client.views.iter().map(|view| view.state).min().unwrap_or(0);
         // Their changes are the same: they got the same answers.
+        let known = client.views.iter().map(|view| view.known).min();
         let Some(view) = client.views.first().cloned() else { return };
         let newer = self.model.visible().filter(|(number, _)| *number >= oldest);
         client.views = newer
             .map(|(number, state)| {
-                let mut view = View { state: number, ..view.clone() };
+                let mut view = View { state: number, known: known.unwrap_or(view.known), ..view.clone() };
                 view.draft.see(&state.tables);
                 view
             })
@@ -157,16 +165,7 @@ impl<E: Engine> Runner<E> {
                 self.applied(Some(client), commit, durability, hidden_until, ack);
                 Ok(())
             }
-            Err(Error::Conflict { what }) => {
-                self.stats.conflicts += 1;
-                let justified = client.views.iter().any(|view| self.may_be_refused(&client, view));
-                if justified {
-                    return Ok(());
-                }
-                let others = self.committed_beside(&client);
-                let what = format!("a commit at {:?} was refused for {what}, beside {others} others", client.isolation);
-                Err(Wrong::Answer(what))
-            }
+            Err(Error::Conflict { what }) => self.refused(&client, &what),
             Err(Error::TransactionTooOld) => {
                 self.stats.too_old += 1;
                 if self.committed_beside(&client) > 0 {
@@ -183,9 +182,19 @@ impl<E: Engine> Runner<E> {
         }
     }
 
+    /// A conflict needs somebody to be in conflict with.
+    fn refused(&mut self, client: &Client<E::Transaction>, what: &str) -> Result<(), Wrong> {
+        self.stats.conflicts += 1;
+        if client.views.iter().any(|view| self.may_be_refused(client, view)) {
+            return Ok(());
+        }
+        let others = self.committed_beside(client);
+        let what = format!("a client at {:?} was refused for {what}, beside {others} others", client.isolation);
+        Err(Wrong::Answer(what))
+    }
+
     fn committed_beside(&self, client: &Client<E::Transaction>) -> usize {
-        let known = client.views.iter().map(|view| view.known.0).min();
-        self.model.since(known.unwrap_or(usize::MAX)).len()
+        self.model.since(client.commits_at_begin).len()
     }
 
     /// Why it cannot have been as if it had happened at its commit alone.
@@ -211,8 +220,8 @@ impl<E: Engine> Runner<E> {
 
     fn may_be_refused(&self, client: &Client<E::Transaction>, view: &View) -> bool {
         let others = self.model.since(view.known.0);
-        let makes_tables = self.model.may_make(&client.tried) || others.iter().any(|other| other.may_make);
-        if makes_tables && others.iter().any(|other| other.opened.contains(&true)) {
+        let makes_tables = client.tried.iter().zip(client.there).any(|(tried, there)| *tried && !there);
+        if makes_tables && others.iter().any(|other| other.made.contains(&true)) {
             return true;
         }
         let commit = view.draft.commit();
@@ -234,8 +243,9 @@ impl<E: Engine> Runner<E> {
         hidden_until: Option<u64>,
         ack: Ack,
     ) {
+        self.made = true;
         let after = commit.after(self.model.now());
-        let applied = self.model.applied(after, commit, hidden_until);
+        let Some(applied) = self.model.applied(after, commit, hidden_until) else { return };
         match ack {
             Ack::Done => self.model.acknowledged(applied, durability, self.site.clock.shown_ns()),
             Ack::Later => {

@@ -81,7 +81,7 @@ impl Draft {
 
     /// What it commits.
     pub fn commit(&self) -> Commit {
-        Commit { writes: self.writes.clone(), opened: self.opened, may_make: false }
+        Commit { writes: self.writes.clone(), opened: self.opened, made: [false; TABLES.len()] }
     }
 }
 
@@ -91,8 +91,8 @@ pub struct Commit {
     writes: Vec<TxOp>,
     /// Tables that are there after it.
     pub opened: [bool; TABLES.len()],
-    /// Whether it may have made one of them.
-    pub may_make: bool,
+    /// Those among them that it may have made.
+    pub made: [bool; TABLES.len()],
 }
 
 impl Commit {

@@ -270,7 +270,7 @@ impl Engine for Lightning {
         if let Some((ticket, result)) = completed.clone() {
             self.database.complete_sync(ticket, result.map_err(|error| error.to_string()));
         }
-        completed.is_some()
+        completed.is_some() && !self.site.disk.is_crashed()
     }
 
     fn snapshot(&self) -> Result<Snapshot, Error> {

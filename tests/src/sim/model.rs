@@ -186,19 +186,36 @@ impl Model {
         self.history.get(known..).unwrap_or(&[])
     }
 
-    /// Whether a commit may have made a table.
-    pub fn may_make(&self, opened: &[bool; TABLES.len()]) -> bool {
-        opened.iter().zip(&self.there).any(|(opened, there)| *opened && !*there)
+    /// Tables that were certainly there when so much of the history was known.
+    pub fn there(&self, known: usize) -> [bool; TABLES.len()] {
+        let mut there = self.there;
+        for commit in self.since(known) {
+            for (there, made) in there.iter_mut().zip(commit.made) {
+                *there &= !made;
+            }
+        }
+        there
+    }
+
+    /// The tables that a transaction makes if they are not there.
+    fn may_make(&self, opened: &[bool; TABLES.len()]) -> [bool; TABLES.len()] {
+        let mut made = *opened;
+        for (made, there) in made.iter_mut().zip(self.there) {
+            *made &= !there;
+        }
+        made
     }
 
     /// A commit has its place in the order. One that changes nothing need not be written: it neither makes durable what
-    /// others left unsynced, nor takes the place of one that failed before it. `hidden_until`: until a sync with this
+    /// others left unsynced, nor takes the place of one that failed before it; and where it has nothing to write it waits
+    /// for nothing, so its acknowledgement says nothing. `hidden_until`: until a sync with this
     /// ticket or a later one is complete, nobody may see it.
-    pub fn applied(&mut self, state: Tables, mut commit: Commit, hidden_until: Option<u64>) -> Applied {
-        commit.may_make = self.may_make(&commit.opened);
+    pub fn applied(&mut self, state: Tables, mut commit: Commit, hidden_until: Option<u64>) -> Option<Applied> {
+        commit.made = self.may_make(&commit.opened);
         for (there, opened) in self.there.iter_mut().zip(commit.opened) {
             *there |= opened;
         }
+        let empty = commit.is_empty();
         self.history.push(commit);
         let commits = self.history.len();
         let changed = state != **self.now();
@@ -207,7 +224,7 @@ impl Model {
         } else if let Some(newest) = self.states.last_mut() {
             newest.commits.1 = commits;
         }
-        Applied { number: self.last(), changed }
+        (!empty).then(|| Applied { number: self.last(), changed })
     }
 
     /// A commit was acknowledged.
@@ -249,9 +266,8 @@ impl Model {
 
     /// A commit failed, but may have reached the disk, and tables may have been made for it before.
     pub fn failed(&mut self, state: Tables, commit: &Commit) {
-        let may_make = self.may_make(&commit.opened);
         let mut tables = Commit::default();
-        (tables.opened, tables.may_make) = (commit.opened, may_make);
+        (tables.opened, tables.made) = (commit.opened, self.may_make(&commit.opened));
         self.history.push(tables);
         self.failed.push((self.last(), Arc::new(state)));
     }

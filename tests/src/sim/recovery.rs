@@ -128,7 +128,8 @@ impl<E: Engine> Runner<E> {
                     self.model
                         .recovered(&found, loss.unsynced, loss.cache)
                         .map_err(|what| format!("after opening: {what}"))?;
-                    self.made = true;
+                    // Where syncs complete later it may still be half made.
+                    self.made |= !self.site.late_syncs;
                     self.faults_at_open = faults_before;
                     self.failed_syncs_at_open = failed_syncs_before;
                     self.engine = Some(engine);

@@ -349,9 +349,10 @@ impl<E: Engine> Runner<E> {
         Err(Wrong::Answer(format!("background work never ends: {SETTLE_STEPS_MAX} steps")))
     }
 
-    pub(super) fn compare_all(&self) -> Result<(), Wrong> {
-        let engine = self.engine()?;
-        compare_any(engine, &engine.snapshot()?, self.model.visible().map(|(_, state)| &state.tables))
+    pub(super) fn compare_all(&mut self) -> Result<(), Wrong> {
+        let snapshot = self.engine()?.snapshot()?;
+        self.note_completed_syncs();
+        compare_any(self.engine()?, &snapshot, self.model.visible().map(|(_, state)| &state.tables))
     }
 
     pub(super) fn check_all(&self) -> Result<(), Wrong> {
@@ -388,7 +389,7 @@ impl<E: Engine> Runner<E> {
         self.check_all().map_err(Wrong::into_words)
     }
 
-    fn compare(&self) -> Result<(), String> {
+    fn compare(&mut self) -> Result<(), String> {
         self.compare_all().map_err(Wrong::into_words)
     }
 
