@@ -20,7 +20,7 @@ use super::version::{Layers, MemtableValues, Version};
 use crate::env::sync::Mutex;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
-use crate::log::{Log, LogConfig, LogPosition, replay, was_begun};
+use crate::log::{Log, LogConfig, LogPosition, holds_commits, replay, was_begun};
 use crate::memtable::{ChunkPool, Memtable};
 use crate::space::{Extent, Features, GRAIN_BYTES, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
 use crate::tree::Seal;
@@ -73,6 +73,10 @@ fn create(
         return Err(Error::NotADatabase {
             found: format!("{} is empty, and this open may not create a database", storage.name()),
         });
+    }
+    if holds_commits(&*storage)? {
+        let what = "the file is empty or missing, but the log holds commits of a database";
+        return Err(Error::corrupt(FileId::Data, 0, what));
     }
     let mut database_id = [0; 16];
     env.entropy.fill(&mut database_id);
@@ -155,6 +159,11 @@ fn recover(
         None
     } else {
         progress(RecoveryStage::ReplayLog);
+        // It was durable before the first superblock that says so.
+        if storage.len(FileId::Log)? == 0 {
+            let what = "the file is empty or missing, but the database was not closed";
+            return Err(Error::corrupt(FileId::Log, 0, what));
+        }
         let end = replay(&*storage, superblock.database_id, &record.sealed, record.log, &mut |commit| {
             if commit.sequence > sequence {
                 if !apply_operations(&mut memtable, commit.operations(), commit.sequence, &mut values) {

@@ -37,5 +37,5 @@ mod tests;
 
 pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble};
 pub(crate) use position::{LogPosition, SealedSegment};
-pub(crate) use replay::{replay, was_begun};
+pub(crate) use replay::{holds_commits, replay, was_begun};
 pub(crate) use writer::{Log, LogConfig};
