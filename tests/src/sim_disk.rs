@@ -79,6 +79,8 @@ struct State {
     left: Vec<Asked>,
     next_ticket: u64,
     completed_ticket: u64,
+    copy_at: Option<u64>,
+    copy: Option<[Vec<u8>; 2]>,
     /// Whether reads after a failed sync go on showing what was lost, also after reopening, until the power goes.
     stale_cache: bool,
 }
@@ -173,6 +175,8 @@ impl SimDisk {
                 left: Vec::new(),
                 next_ticket: 1,
                 completed_ticket: 0,
+                copy_at: None,
+                copy: None,
                 stale_cache: false,
             }),
             elapsed_ns: AtomicU64::new(0),
@@ -270,6 +274,23 @@ impl SimDisk {
         Some((ticket, result))
     }
 
+    /// Copies both files when so many more I/Os were done, as somebody does beside a process that works.
+    pub fn copy_after(&self, ios: u64) {
+        let mut state = self.lock();
+        state.copy_at = Some(state.io_count + 1 + ios);
+    }
+
+    /// Whether a copy is still to be made.
+    pub fn will_copy(&self) -> bool {
+        self.lock().copy_at.is_some()
+    }
+
+    /// The copy, on a disk of its own, once it was made.
+    pub fn take_copy(&self) -> Option<SimDisk> {
+        let contents = self.lock().copy.take()?;
+        Some(SimDisk::with_contents(self.io_count(), contents))
+    }
+
     /// The ticket that the next sync will get.
     pub fn next_ticket(&self) -> u64 {
         self.lock().next_ticket
@@ -358,6 +379,10 @@ impl SimDisk {
             return Err(crashed(file, offset, len));
         }
         state.io_count += 1;
+        if state.copy_at.is_some_and(|at| at <= state.io_count) {
+            state.copy_at = None;
+            state.copy = Some(state.files.each_ref().map(|file| file.visible.clone()));
+        }
         let fault = state.meet(io, len);
         if state.trace {
             let fault = fault.map_or(String::new(), |fault| format!(", {fault:?}"));

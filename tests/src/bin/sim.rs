@@ -129,7 +129,7 @@ fn simulate<E: Engine>(options: &Options) -> ExitCode {
         let plan = options.plan(seed);
         watchdog.watch(seed);
         if let Err(message) = one::<E>(&plan, options, &mut sum) {
-            println!("{message}\nreplay with: sim --seed {seed}{}", replay_options(options));
+            println!("{message}\nreplay with: cargo xtask sim -- --seed {seed}{}", replay_options(options));
             return ExitCode::FAILURE;
         }
         if start.elapsed() - reported > Duration::from_secs(10) {
@@ -153,7 +153,9 @@ impl Watchdog {
                 std::thread::sleep(Duration::from_secs(1));
                 let (seed, since) = *watched.lock().unwrap_or_else(PoisonError::into_inner);
                 if since.elapsed() > SEED_MAX {
-                    println!("seed {seed}: still not done after {SEED_MAX:?}\nreplay with: sim --seed {seed}{replay}");
+                    println!(
+                        "seed {seed}: still not done after {SEED_MAX:?}\nreplay with: cargo xtask sim -- --seed {seed}{replay}"
+                    );
                     std::process::exit(3);
                 }
             }

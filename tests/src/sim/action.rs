@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lightning_db::Isolation;
 
 use super::clock::Time;
+use super::fate::Fate;
 use crate::random::Random;
 use crate::sim_disk::Fault;
 
@@ -200,4 +201,6 @@ pub enum Action {
     Limit(Option<u64>),
     /// Something happens to the time.
     Time(Time),
+    /// Something befalls the files.
+    Fate(Fate),
 }

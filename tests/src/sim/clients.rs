@@ -31,6 +31,8 @@ pub(super) struct Client<T> {
     views: Vec<View>,
     /// What it did, and was answered.
     steps: Vec<(TxOp, Option<Answer>)>,
+    /// Steps that failed; what they would have read counts as read all the same.
+    failed: Vec<TxOp>,
     /// Commits since opening that it certainly knows.
     commits_at_begin: usize,
     /// Tables that were certainly there when it began.
@@ -102,14 +104,30 @@ impl<E: Engine> Runner<E> {
         let views: Vec<View> = views.collect();
         let commits_at_begin = views.iter().map(|view| view.known.0).min().unwrap_or(0);
         let (there, tried) = (self.model.there(commits_at_begin), [false; TABLES.len()]);
-        Ok(Client { tx, isolation, began_ns, views, steps: Vec::new(), commits_at_begin, there, tried })
+        Ok(Client {
+            tx,
+            isolation,
+            began_ns,
+            views,
+            steps: Vec::new(),
+            failed: Vec::new(),
+            commits_at_begin,
+            there,
+            tried,
+        })
     }
 
     fn perform(&mut self, client: &mut Client<E::Transaction>, op: &TxOp) -> Result<(), Wrong> {
         if let Some(table) = op.table() {
             client.tried[table] = true;
         }
-        let answer = self.engine()?.perform(&mut client.tx, op)?;
+        let answer = match self.engine()?.perform(&mut client.tx, op) {
+            Ok(answer) => answer,
+            Err(error) => {
+                client.failed.push(op.clone());
+                return Err(Wrong::Error(error));
+            }
+        };
         self.note_completed_syncs();
         let reads = matches!(op, TxOp::Ask(_) | TxOp::Delete(..));
         if client.isolation == Isolation::ReadCommitted && reads {
@@ -226,7 +244,8 @@ impl<E: Engine> Runner<E> {
         }
         let commit = view.draft.commit();
         let writes = || others.iter().any(|other| other.overlaps(&commit));
-        let reads = || others.iter().any(|other| client.steps.iter().any(|(op, _)| other.changes_what_is_read_by(op)));
+        let mut steps = client.steps.iter().map(|(op, _)| op).chain(&client.failed);
+        let mut reads = || steps.any(|op| others.iter().any(|other| other.changes_what_is_read_by(op)));
         match client.isolation {
             Isolation::ReadCommitted => false,
             Isolation::Snapshot => writes(),

@@ -74,6 +74,12 @@ impl Site {
         }
     }
 
+    /// The same with another disk, and what is beside that.
+    pub fn with_disk(self, disk: SimDisk) -> Self {
+        let disk = Arc::new(disk);
+        Self { clock: Arc::new(SimClock::new(&disk)), disk, ..self }
+    }
+
     /// What the engine is opened on.
     pub fn storage(&self) -> Arc<dyn Storage> {
         match &self.pager {

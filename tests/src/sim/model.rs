@@ -172,6 +172,11 @@ impl Model {
         self.states.last().unwrap_or_else(|| unreachable!("there is always a durable state"))
     }
 
+    /// Whether only one state can be found when the process ends.
+    pub fn is_certain(&self) -> bool {
+        self.failed.is_empty() && self.acknowledged == self.last()
+    }
+
     /// The states that readers may see now, the newest first.
     pub fn visible(&self) -> impl Iterator<Item = (u64, &State)> {
         let acknowledged = (self.acknowledged - self.first) as usize;

@@ -2,12 +2,14 @@
 
 use std::ops::Bound;
 
+use lightning_db::env::FileId;
 use lightning_db::{Checksum, Compression, Isolation};
 
 use super::action::{Action, ClientStep, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
 use super::clients::CLIENTS;
 use super::clock::Time;
 use super::engine::Tuning;
+use super::fate::Fate;
 use crate::random::Random;
 use crate::sim_disk::Fault;
 
@@ -130,7 +132,11 @@ impl Shape {
                 Action::CrashAfter(random.skewed(120), crash)
             };
         }
-        match random.below(9) {
+        match random.below(13) {
+            9 => Action::Fate(Fate::Emptied(if random.chance(2, 3) { FileId::Log } else { FileId::Data })),
+            10 => Action::Fate(Fate::Cut(random.bits())),
+            11 => Action::Fate(Fate::CopiedAfter(random.skewed(60))),
+            12 if random.chance(1, 3) => Action::Fate(Fate::Rot(random.bits())),
             8 => Action::FaultAfter(random.skewed(60), Fault::Slow),
             0 => Action::Limit(Some(random.skewed(60_000))),
             1 => Action::Limit(None),

@@ -90,12 +90,12 @@ impl<E: Engine> Runner<E> {
         self.open(loss)
     }
 
-    fn loss(&self) -> Loss {
+    pub(super) fn loss(&self) -> Loss {
         Loss { unsynced: self.site.disk.failed_syncs() > self.failed_syncs_at_open, cache: false }
     }
 
     /// Forgets the engine without letting it say goodbye.
-    fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         self.site.disk.crash();
         self.snapshots.clear();
         self.waiting.clear();
@@ -160,7 +160,7 @@ impl<E: Engine> Runner<E> {
 #[derive(Clone, Copy)]
 pub(super) struct Loss {
     /// Acknowledged but not synced writes: the power went, or a sync failed.
-    unsynced: bool,
+    pub(super) unsynced: bool,
     /// All that was only in memory: the power went, so what is found now is on the disk.
     cache: bool,
 }

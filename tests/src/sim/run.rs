@@ -125,6 +125,8 @@ pub struct Runner<E: Engine> {
     pub(super) limited: bool,
     /// Whether the database was ever open.
     pub(super) made: bool,
+    /// Nothing more can be said about the database.
+    pub(super) over: bool,
     pub(super) stats: Stats,
 }
 
@@ -146,6 +148,7 @@ impl<E: Engine> Runner<E> {
             began_ns: 0,
             limited: false,
             made: false,
+            over: false,
             stats: Stats { runs: 1, ..Stats::default() },
         }
     }
@@ -176,10 +179,12 @@ impl<E: Engine> Runner<E> {
         self.site.disk.cancel_faults();
         self.site.disk.limit(None);
         self.limited = false;
-        self.act(&Action::Reopen)?;
-        self.settle()?;
-        self.check()?;
-        self.compare()?;
+        if !self.over {
+            self.act(&Action::Reopen)?;
+            self.settle()?;
+            self.check()?;
+            self.compare()?;
+        }
         self.stats.faults = self.site.disk.faults_met() + self.site.disk.slow_ios();
         self.stats.time_ms = self.site.disk.elapsed_ns() / 1_000_000;
         self.stats.ios = self.site.disk.io_count();
@@ -201,6 +206,18 @@ impl<E: Engine> Runner<E> {
 
     /// Carries out one action, and whatever comes of it.
     pub fn act(&mut self, action: &Action) -> Result<(), String> {
+        if self.over {
+            return Ok(());
+        }
+        let before = self.site.disk.will_copy().then(|| self.model.clone());
+        self.carry_out(action)?;
+        match before {
+            Some(before) if !self.over => self.open_copy(before),
+            _ => Ok(()),
+        }
+    }
+
+    fn carry_out(&mut self, action: &Action) -> Result<(), String> {
         self.stats.actions += 1;
         self.began_ns = self.site.clock.shown_ns();
         let faults_before = self.site.disk.faults_met();
@@ -241,6 +258,7 @@ impl<E: Engine> Runner<E> {
                 self.limited = more.is_some();
                 Ok(())
             }
+            Action::Fate(fate) => self.befall(*fate),
             Action::Time(time) => {
                 self.site.clock.happen(*time);
                 Ok(())

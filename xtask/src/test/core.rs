@@ -5,6 +5,7 @@ use anyhow::Result;
 use super::stage::Stage;
 use crate::process::cargo;
 use crate::setup::{Consent, rust};
+use crate::sim;
 
 /// The crate for the browser has its own stage.
 const HERE: [&str; 3] = ["--workspace", "--exclude", "lightning-db-wasm"];
@@ -22,5 +23,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
             toolchain.cargo("check", target)?.args(["--quiet", "-p", "lightning-db", "--no-default-features", "--lib"]),
         )?;
     }
-    stage.tests("tests", cargo()?.arg("test").args(HERE).arg("--no-fail-fast"))
+    stage.tests("tests", cargo()?.arg("test").args(HERE).arg("--no-fail-fast"))?;
+    // Other seeds each time; one that fails is printed with the command that replays it.
+    stage.check("a minute of simulation with fresh seeds", &mut sim::command(60)?)
 }
