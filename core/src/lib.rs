@@ -27,6 +27,10 @@ pub(crate) mod space;
 pub(crate) mod table;
 pub(crate) mod tree;
 
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
+
 pub use db::{
     AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Snapshot,
     TableInfo, Transaction, WriteTable, WriteTransaction,

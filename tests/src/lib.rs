@@ -1,9 +1,13 @@
 //! Conformance scripts, simulation, crash tests and peer benchmarks of Lightning DB.
 //!
-//! **Architecture invariant:** everything here reaches the engine through its public interface, as any application would.
+//! **Architecture invariant:** everything here reaches the engine through its public interface, as any application would;
+//! only with the feature `testing` are there doors into it, for hostile bytes and deliberate bugs.
 
 #[cfg(feature = "peer-bench")]
 pub mod bench;
+pub mod history;
+#[cfg(feature = "testing")]
+pub mod hostile;
 pub mod paging;
 pub mod random;
 pub mod sim;

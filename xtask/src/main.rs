@@ -4,10 +4,14 @@
 //! so none of them depends on what was installed by hand.
 
 mod bench;
+mod chaos;
 mod demo;
+mod fuzz;
+mod histories;
 mod process;
 mod setup;
 mod sim;
+mod soak;
 mod test;
 mod workspace;
 
@@ -35,6 +39,14 @@ enum Command {
     Bench(bench::Arguments),
     /// Run the simulation of storage faults
     Sim(sim::Arguments),
+    /// Run concurrent transactions and look for isolation anomalies in their histories
+    Histories(histories::Arguments),
+    /// Bring trouble to the disk, the memory, the clock, the permissions and the data of a running database
+    Chaos(chaos::Arguments),
+    /// Search for bytes that break a decoder, or the whole engine
+    Fuzz(fuzz::Arguments),
+    /// Load a database evenly for a long time, and look whether anything grows
+    Soak(soak::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +56,10 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Histories(arguments) => histories::run(&arguments),
+        Command::Chaos(arguments) => chaos::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
     };
     match outcome {
         Ok(code) => code,

@@ -2,6 +2,10 @@
 
 use alloc::vec::Vec;
 
+/// No sequence of commits, number of a checkpoint or the like is higher: at a billion a second that takes a century. So the
+/// next one can always be made.
+pub(crate) const COUNTER_MAX: u64 = 1 << 62;
+
 /// Reads a byte slice from front to back. Every method gives `None` instead of reading past the end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
@@ -39,6 +43,10 @@ impl<'a> Reader<'a> {
     }
     pub(crate) fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
+    }
+    /// A number that counts up; refused when it could not have.
+    pub(crate) fn counter(&mut self) -> Option<u64> {
+        self.u64().filter(|&count| count <= COUNTER_MAX)
     }
     pub(crate) fn bytes16(&mut self) -> Option<[u8; 16]> {
         self.array()

@@ -70,10 +70,12 @@ impl Background {
         self.signal.wake();
     }
 
-    /// Returns when writers may go on; fails with what stopped the background work.
+    /// Returns when writers may go on; fails with what stops the background work now: what stopped it earlier may be over.
     pub(super) fn wait_for_room(&self, engine: &Engine) -> Result<()> {
-        self.wake();
         let mut state = self.signal.lock();
+        state.failed = None;
+        state.wanted = true;
+        self.signal.work.notify_one();
         while engine.must_wait() {
             if let Some(error) = state.failed.take() {
                 return Err(error);
@@ -120,23 +122,19 @@ fn start_barriers(engine: &Arc<Engine>, signal: &Arc<Signal>) -> Option<JoinHand
     Some(thread)
 }
 
-/// How long to sleep: until a sync that was promised is due. One that the platform completes later is asked for again.
-fn sleep(engine: &Engine) -> Duration {
-    const SLEEP_MIN: Duration = Duration::from_millis(1);
-    engine.ns_to_promised_sync().map_or(IDLE_INTERVAL, |ns| Duration::from_nanos(ns).clamp(SLEEP_MIN, IDLE_INTERVAL))
-}
-
 fn run(engine: &Engine, signal: &Signal) {
     let mut last_sequence = engine.version().sequence;
     loop {
         {
+            // A periodic commit wakes the thread when nothing was due before it, so nothing is due earlier than this.
+            let due = engine.sync_due_in_ns().map(Duration::from_nanos);
             let mut state = signal.lock();
             if !state.wanted && !state.stop {
-                let interval = sleep(engine);
+                let interval = due.map_or(IDLE_INTERVAL, |due| due.min(IDLE_INTERVAL));
                 let (woken, timeout) =
                     signal.work.wait_timeout(state, interval).unwrap_or_else(PoisonError::into_inner);
                 state = woken;
-                if timeout.timed_out() && interval == IDLE_INTERVAL && !state.wanted && !state.stop {
+                if timeout.timed_out() && due.is_none() && !state.wanted && !state.stop {
                     drop(state);
                     let sequence = engine.version().sequence;
                     if sequence == last_sequence {

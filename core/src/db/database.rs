@@ -176,7 +176,8 @@ impl Database {
         self.transaction(body)
     }
 
-    /// Does one bounded piece of background work. Only needed without a background thread.
+    /// Does one bounded piece of background work, and syncs the periodic commits that are due. Only needed without a
+    /// background thread.
     pub fn step(&self) -> Result<Progress> {
         self.shared.engine.step()
     }
@@ -266,7 +267,7 @@ impl Database {
         Ok(())
     }
 
-    /// Logs and applies a transaction's changes. The caller holds the writer lock.
+    /// Logs and applies a transaction's changes; gives what its acknowledgement waits for. The caller holds the writer lock.
     fn commit_changes(
         &self,
         tx: &mut WriteTransaction,
@@ -276,7 +277,10 @@ impl Database {
         let engine = &self.shared.engine;
         let memtable = &tx.changes.memtable;
         if memtable.is_empty() {
-            return Ok(None);
+            // What it has read may be known to writers alone. Nobody is told of it before it is durable and everybody sees
+            // it: a crash could take it back, and whoever begins next would see less.
+            let sequence = tx.version.sequence;
+            return Ok((sequence > engine.version().sequence).then_some(Appended { sequence, wait: true, due: false }));
         }
         if !tx.values.is_empty() {
             // A commit's values are durable before the frame that refers to them.
@@ -312,7 +316,7 @@ impl Database {
         if tx.changes_catalogue {
             self.shared.catalogue.changed(appended.sequence);
         }
-        self.poke(&appended);
+        self.poke(appended.due);
         Ok(Some(appended))
     }
 
@@ -336,32 +340,20 @@ impl Database {
         if let Some(appended) = appended {
             if appended.wait {
                 engine.make_durable(appended.sequence)?;
-            } else if !self.has_background() {
-                // This commit need not wait for it. A failure poisons the handle, so the next writer hears of it.
-                let _ = engine.sync_if_promised();
             }
             engine.counters.commit_latency.record_ns(engine.env.clock.monotonic_ns().saturating_sub(start_ns));
         }
         Ok(())
     }
 
-    fn has_background(&self) -> bool {
-        #[cfg(feature = "std")]
-        return self.shared.background.is_some();
-        #[cfg(not(feature = "std"))]
-        false
-    }
-
     /// Tells the background thread that there may be work.
-    fn poke(&self, appended: &Appended) {
+    fn poke(&self, due: bool) {
         #[cfg(feature = "std")]
         if let Some(background) = &self.shared.background
-            && (appended.promised || self.shared.engine.has_frozen())
+            && (due || self.shared.engine.has_frozen())
         {
             background.wake();
         }
-        #[cfg(not(feature = "std"))]
-        let _ = appended.promised;
     }
 
     /// Whether some transaction has locked rows, so that writers must look before they write.
@@ -386,7 +378,7 @@ impl Database {
             self.admit()?;
             shared.engine.append(exclusive.buffer(), shared.options.durability, |_, _| Ok(()), write)?
         };
-        self.poke(&appended);
+        self.poke(appended.due);
         self.acknowledge(Some(appended), start)?;
         Ok(true)
     }

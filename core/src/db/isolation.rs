@@ -10,16 +10,28 @@ use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::table::{KeyBuffer, prefix};
 
-/// How far transactions are kept apart (Adya's definitions, 1999). Read uncommitted is given as read committed.
+/// How far transactions are kept apart, in Adya's terms ("Weak Consistency", 1999). Read uncommitted is given as read
+/// committed.
+///
+/// At every level, one handle's transactions agree with the order in which they happen: a transaction begun after another
+/// was acknowledged sees it. Nobody sees part of a commit, nor anything of a transaction that was undone, and a transaction
+/// always sees its own writes. No acknowledged transaction has seen what a crash can take back, but for commits that were
+/// made without waiting for the medium; what a transaction that is then undone has seen was promised to nobody, because the
+/// closure form and `get_for_update` see commits that are still on their way to the medium.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isolation {
-    /// Each read sees what is committed at that moment. Writes of others may be overwritten unseen; only of two that make
-    /// or drop tables beside each other the second is refused.
+    /// PL-2. Each read sees what is committed at that moment, and never less than the read before it; a range, a cursor and
+    /// a count are one read. Two reads of one transaction may differ, and its commit is refused only if it
+    /// made or dropped a table beside others that did: else it may overwrite what it has not seen (lost update), unless it
+    /// reads with `get_for_update`.
     ReadCommitted,
-    /// All reads see one snapshot; of two transactions that write the same key, the second to commit is refused.
+    /// PL-SI, known as repeatable read too. All reads see one snapshot, which holds everything acknowledged before the
+    /// transaction began; of two that write the same key, or delete a range with it, the second to commit is refused. Two
+    /// that each read what the other writes are both accepted (write skew).
     Snapshot,
-    /// As if transactions had run one after the other: a commit is refused when something this transaction read, points
-    /// and ranges, was changed meanwhile.
+    /// PL-3, strictly: as if transactions had run one after the other, in an order that agrees with time. A commit is
+    /// refused when something this transaction read was changed meanwhile: keys, missing ones too, and ranges, of which all
+    /// that was asked for counts, whatever part was looked at. A transaction that wrote nothing is never refused.
     #[default]
     Serializable,
 }

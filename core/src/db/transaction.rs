@@ -507,7 +507,7 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
     }
 
     /// The value of `key`, locked: until this transaction ends, others that write or lock this key wait for it. A wait
-    /// that could never end is [`Error::Deadlock`]. Deleting a range does not wait for the rows in it.
+    /// that could never end is [`Error::Deadlock`]. Deleting a range waits for the rows in it.
     #[cfg(feature = "std")]
     pub fn get_for_update(&mut self, key: impl Lend<K>) -> Result<Option<Found<'_, V>>> {
         let key = self.key(&key.lend())?;

@@ -53,20 +53,30 @@ struct Visitor<'a> {
     grains: Vec<u16>,
     /// Found, and not read yet.
     values: Vec<ValueRef>,
+    /// The last of them, once its space is counted.
+    counted: Option<ValueRef>,
     progress: &'a mut dyn FnMut(&CheckReport),
 }
 
 impl Visitor<'_> {
-    fn extent(&mut self, extent: Extent) {
-        let start = extent.offset / GRAIN_BYTES;
+    /// Counts an extent; whether all of it may be in use by this alone.
+    fn extent(&mut self, extent: Extent) -> bool {
         let per_sector = SECTOR_BYTES / GRAIN_BYTES;
-        for grain in start..start + extent.len.div_ceil(GRAIN_BYTES) {
+        let mut is_alone = true;
+        for grain in extent.grains() {
             let sector = (grain / per_sector) as usize;
-            match self.grains.get_mut(sector) {
-                Some(count) => *count = count.saturating_add(1),
-                None => return self.problem(format!("{} bytes at {} lie outside the file", extent.len, extent.offset)),
-            }
+            let Some(count) = self.grains.get_mut(sector) else {
+                self.problem(format!("{} bytes at {} lie outside the file", extent.len, extent.offset));
+                return false;
+            };
+            *count = count.saturating_add(1);
+            is_alone &= u64::from(*count) <= per_sector;
         }
+        if !is_alone {
+            let what = format!("{} at {}: {} bytes are referred to twice", FileId::Data, extent.offset, extent.len);
+            self.problem(what);
+        }
+        is_alone
     }
 
     fn problem(&mut self, what: String) {
@@ -108,9 +118,13 @@ impl Visitor<'_> {
     /// Reads the values found since the last call, block by block.
     fn read_values(&mut self) -> Result<()> {
         while let Some(&value) = self.values.last() {
-            self.read_value(value)?;
+            // Read once, however many refer to it; a read that is repeated was not counted.
+            let counted = self.counted.replace(value) == Some(value);
+            if counted || self.extent(extent_of(&value)) {
+                self.read_value(value)?;
+            }
+            self.counted = None;
             self.values.pop();
-            self.extent(extent_of(&value));
         }
         Ok(())
     }
@@ -131,7 +145,7 @@ impl Visitor<'_> {
             }
         }
         self.report.values += 1;
-        self.report.value_bytes += value.len;
+        self.report.value_bytes = self.report.value_bytes.saturating_add(value.len);
         Ok(())
     }
 }
@@ -172,6 +186,7 @@ impl Engine {
             report: CheckReport::default(),
             grains: vec![0; sectors as usize],
             values: Vec::new(),
+            counted: None,
             progress,
         };
         let layers = &version.layers;
@@ -181,13 +196,14 @@ impl Engine {
         }
         for (root, kind) in roots {
             let Some(root) = root else { continue };
-            visitor.report.entries += root.entries;
-            visitor.report.catalogue_entries +=
-                match tree::count_range(&*self.nodes, Some(root), catalogue.start, Some(catalogue.end)) {
-                    // Damage on the way is found again below, and told where it is.
-                    Err(Error::Corrupt(_)) => 0,
-                    counted => counted?,
-                };
+            let in_catalogue = match tree::count_range(&*self.nodes, Some(root), catalogue.start, Some(catalogue.end)) {
+                // Damage on the way is found again below, and told where it is.
+                Err(Error::Corrupt(_)) => 0,
+                counted => counted?,
+            };
+            let report = &mut visitor.report;
+            report.entries = report.entries.saturating_add(root.entries);
+            report.catalogue_entries = report.catalogue_entries.saturating_add(in_catalogue);
             let mode = if kind == TreeKind::Base { MergeMode::DropTombstones } else { MergeMode::KeepTombstones };
             let mut walk = Walk::new(Some(root), mode);
             while walk.step(&super::nodes::Uncached(&self.nodes, kind), &mut visitor, self.options.step_entries)? {

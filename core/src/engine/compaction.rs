@@ -24,7 +24,9 @@ const RELOCATION_GAIN_BYTES_MIN: u64 = 64 << 10;
 impl Run {
     /// Points and intervals.
     pub(super) fn entries(&self) -> u64 {
-        [&self.points, &self.intervals].into_iter().flatten().map(|root| root.entries).sum()
+        // As many as no file holds, where a root claims more: sums stay in bounds.
+        const ENTRIES_MAX: u64 = 1 << 40;
+        [&self.points, &self.intervals].into_iter().flatten().map(|root| root.entries.min(ENTRIES_MAX)).sum()
     }
 }
 
@@ -120,7 +122,7 @@ impl MergeRuns {
             level: self.inputs.iter().map(|layer| layer.run.level).max().unwrap_or(0).saturating_add(1),
             points: self.points,
             intervals: self.intervals,
-            bytes: self.inputs.iter().map(|layer| layer.run.bytes).sum(),
+            bytes: self.inputs.iter().fold(0, |sum, layer| layer.run.bytes.saturating_add(sum)),
         });
         work.published(&self.extents);
         let is_input = |layer: &RunLayer| self.inputs.iter().any(|input| input.run.id == layer.run.id);

@@ -181,18 +181,9 @@ impl Engine {
         if let Some(stopped @ super::state::Stopped::Poisoned(_)) = &self.writer.lock().stopped {
             return Err(stopped.error());
         }
-        let synced = self.sync_if_promised();
+        self.sync_if_due();
         let mut work = self.work.lock();
-        let stepped = match &synced {
-            // It holds up no other work.
-            Ok(()) | Err(Error::Pending(_)) => self.step_in(&mut work),
-            Err(_) => Ok(Progress::Idle),
-        };
-        let done = match stepped {
-            Ok(Progress::Idle) => synced.map(|()| Progress::Idle),
-            stepped => stepped,
-        };
-        done.map_err(|error| match error {
+        self.step_in(&mut work).map_err(|error| match error {
             Error::OutcomeUnknown { cause } => Error::Poisoned { cause },
             error => error,
         })
@@ -330,8 +321,10 @@ impl Engine {
             let run_entries: u64 = runs.iter().map(|layer| layer.run.entries()).sum();
             let base_entries = layers.base.as_ref().map_or(0, |root| root.entries);
             let partly_merged = runs.iter().any(|layer| layer.merged_below.is_some());
-            let due =
-                work.merge_all || partly_merged || runs.len() >= RUNS_MAX || run_entries * BASE_PART >= base_entries;
+            let due = work.merge_all
+                || partly_merged
+                || runs.len() >= RUNS_MAX
+                || run_entries.saturating_mul(BASE_PART) >= base_entries;
             if due && !work.base_is_taken() {
                 return Some(MergeJob::ToBase(MergeToBase::new(&layers)));
             }

@@ -152,7 +152,14 @@ impl Nodes {
             let what = format!("node of {} bytes: checksum {checksum}, expected {}", reference.len, reference.checksum);
             return Err(Error::corrupt(FileId::Data, reference.offset, what));
         }
-        Node::from_stored(stored, pool).map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
+        let node = Node::from_stored(stored, pool).and_then(|node| {
+            if node.is_proven_by(self.seal.checksum) {
+                Ok(node)
+            } else {
+                Err("it names others by another checksum".into())
+            }
+        });
+        node.map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
     }
 }
 

@@ -22,7 +22,9 @@ use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::log::{Log, LogConfig, LogPosition, holds_commits, replay, was_begun};
 use crate::memtable::{ChunkPool, Memtable};
-use crate::space::{Extent, Features, GRAIN_BYTES, PendingFrees, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots};
+use crate::space::{
+    Extent, Features, GRAIN_BYTES, PendingFrees, RESERVED_SECTORS, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots,
+};
 use crate::tree::Seal;
 
 /// What opening found.
@@ -196,7 +198,12 @@ fn recover(
     pending.release(&mut map, superblock.checkpoint, &[]);
     progress(RecoveryStage::ReserveValues);
     for value in &values.all {
-        map.reserve(extent_of(value))?;
+        let extent = extent_of(value);
+        // It was durable before the commit that refers to it.
+        if extent.offset.checked_add(extent.len).is_none_or(|end| end > data_bytes) {
+            return Err(Error::corrupt(FileId::Data, extent.offset, "the file ends before a value that the log names"));
+        }
+        map.reserve(extent)?;
     }
 
     let mut sealed = Vec::new();
@@ -321,6 +328,7 @@ impl State {
                 recent: Recent::new(self.merged_sequence, options.memtable_bytes),
                 stopped: options.read_only.then_some(Stopped::ReadOnly),
                 must_sync: 0,
+                sync_due_ns: None,
                 appended: self.sequence,
             }),
             space: Mutex::new(space),
@@ -330,7 +338,6 @@ impl State {
             #[cfg(feature = "std")]
             beside: super::beside::Beside::default(),
             optimistic: Mutex::default(),
-            promise: Mutex::default(),
             memtable_bytes: AtomicUsize::new(memtable_bytes),
             chunks: Arc::new(ChunkPool::new(options.memtable_bytes)),
             opening: AtomicBool::new(false),
@@ -407,7 +414,9 @@ fn require_in_use(map: &SpaceMap, record: &CheckpointRecord, superblock: &Superb
     let own = core::iter::once(superblock.record.0).chain(pages);
     for extent in own.chain(record.pending.iter().map(|free| free.extent)) {
         let end = extent.offset.checked_add(extent.len).filter(|&end| end <= map.file_bytes());
-        let mut whole = end.is_some() && extent.offset.is_multiple_of(GRAIN_BYTES);
+        let mut whole = end.is_some()
+            && extent.offset.is_multiple_of(GRAIN_BYTES)
+            && extent.offset >= RESERVED_SECTORS * SECTOR_BYTES;
         let mut at = extent.offset;
         while let Some(end) = end
             && whole

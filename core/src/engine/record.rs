@@ -98,7 +98,7 @@ impl CheckpointRecord {
         }
         let base = take_root(reader, checksum)?;
         let runs = list(reader, |reader| {
-            let (id, sequences) = (reader.u64()?, reader.u64()?..=reader.u64()?);
+            let (id, sequences) = (reader.counter()?, reader.counter()?..=reader.counter()?);
             let (level, bytes) = (reader.u8()?, reader.u64()?);
             let run = Run {
                 id,
@@ -115,8 +115,8 @@ impl CheckpointRecord {
         Some(Self {
             base,
             runs,
-            values: reader.u64()?,
-            next_run_id: reader.u64()?,
+            values: reader.counter()?,
+            next_run_id: reader.counter()?,
             sealed: list(reader, SealedSegment::decode)?,
             log: LogPosition::decode(reader)?,
             time_ms: reader.u64()?,

@@ -57,7 +57,6 @@ pub(crate) struct Engine {
     #[cfg(feature = "std")]
     pub(super) beside: super::beside::Beside,
     pub(super) optimistic: Mutex<Optimistic>,
-    pub(super) promise: Mutex<Option<super::periodic::Promise>>,
     pub(super) memtable_bytes: AtomicUsize,
     /// Memory of memtables that are gone, at most as much as one of them may take.
     pub(crate) chunks: Arc<ChunkPool>,
@@ -90,6 +89,8 @@ pub(super) struct Writer {
     pub must_sync: u64,
     /// Everything up to here has been appended.
     pub appended: u64,
+    /// When the oldest periodic commit that no sync under way covers must be durable, by the monotonic clock.
+    pub sync_due_ns: Option<u64>,
 }
 
 /// Why a database takes no writes.
@@ -284,7 +285,6 @@ impl Engine {
         }
         writer.head = None;
         writer.syncing = None;
-        *self.promise.lock() = None;
     }
 
     /// Completes what opening left to be done, before the first commit. Restartable.
@@ -320,6 +320,7 @@ impl Space {
         let publication = self.publication;
         self.live.retain(|(_, layers)| layers.strong_count() > 0);
         for extent in freed {
+            self.map.expect_in_use(*extent);
             let born = self.born.get(&(extent.offset / SECTOR_BYTES)).copied().unwrap_or(0);
             self.pending.push(PendingFree { extent: *extent, checkpoint: self.building, readable: born..publication });
         }

@@ -26,9 +26,9 @@ fn table_bytes(len: u64, checksum: Checksum) -> u64 {
     len.div_ceil(BLOCK_BYTES as u64) * checksum.width() as u64
 }
 
-/// The space a value occupies.
+/// The space a value occupies; of a reference that no honest program wrote, beyond the end of any file.
 pub(super) fn extent_of(value: &ValueRef) -> Extent {
-    Extent { offset: value.offset, len: value.len + table_bytes(value.len, value.checksum.kind()) }
+    Extent { offset: value.offset, len: value.len.saturating_add(table_bytes(value.len, value.checksum.kind())) }
 }
 
 /// Writes one value of a length known in advance, in pieces of any size.
@@ -162,6 +162,7 @@ impl ValueReader {
             value: self.value.len,
             limit: usize::MAX as u64,
         })?;
+        self.require_in_file()?;
         let mut bytes = Vec::new();
         bytes
             .try_reserve_exact(len)
@@ -171,18 +172,23 @@ impl ValueReader {
         Ok(bytes)
     }
 
+    /// Memory is taken only for what is there.
+    fn require_in_file(&self) -> Result<()> {
+        let extent = extent_of(&self.value);
+        let end = extent.offset.checked_add(extent.len).filter(|_| self.value.len <= VALUE_BYTES_MAX);
+        if end.is_none_or(|end| self.nodes.storage().len(FileId::Data).is_ok_and(|len| len < end)) {
+            let what = format!("a reference claims a value of {} bytes, which is not in the file", self.value.len);
+            return Err(Error::corrupt(FileId::Data, self.value.offset, what));
+        }
+        Ok(())
+    }
+
     fn load(&mut self, index: u64) -> Result<()> {
         if self.block.as_ref().is_some_and(|(have, _)| *have == index) {
             return Ok(());
         }
         let value = self.value;
-        if value.len > VALUE_BYTES_MAX {
-            return Err(Error::corrupt(
-                FileId::Data,
-                value.offset,
-                format!("a reference claims a value of {} bytes", value.len),
-            ));
-        }
+        self.require_in_file()?;
         let checksum = value.checksum.kind();
         if self.table.is_none() {
             let mut table = vec![0; table_bytes(value.len, checksum) as usize];

@@ -49,10 +49,10 @@ impl LogPosition {
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
             region: reader.u32()?,
-            generation: reader.u64()?,
+            generation: reader.counter()?,
             offset: reader.u64()?,
             chain: reader.u32()?,
-            sequence: reader.u64()?,
+            sequence: reader.counter()?,
         })
     }
 }
@@ -81,7 +81,7 @@ impl SealedSegment {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
-        Some(Self { start: LogPosition::decode(reader)?, end_offset: reader.u64()?, last_sequence: reader.u64()? })
+        Some(Self { start: LogPosition::decode(reader)?, end_offset: reader.u64()?, last_sequence: reader.counter()? })
     }
 }
 

@@ -60,6 +60,11 @@ pub(crate) fn replay(
         checkpoint: 0,
         segments: Vec::with_capacity(sealed.len() + 4),
     };
+    // What was cut is never appended to, so no segment comes twice.
+    let generations = sealed.iter().map(|segment| segment.start).chain([from]);
+    if !generations.is_sorted_by(|segment, next| segment.generation < next.generation) {
+        return Err(damaged(&from, from.offset, "the checkpoint names the same segment twice"));
+    }
     for segment in sealed {
         replay.sealed(segment, visit)?;
     }

@@ -79,7 +79,8 @@ impl SpaceMap {
 
     /// The map as persisted: `used` is the concatenation of its pages, cut to the file's sectors.
     pub(crate) fn from_counts(used: Vec<u8>, limit_bytes: u64) -> Result<Self> {
-        if used.iter().any(|&count| count > FULL) || used.iter().take(RESERVED_SECTORS as usize).any(|&c| c != FULL) {
+        let reserved = used.get(..RESERVED_SECTORS as usize);
+        if used.iter().any(|&count| count > FULL) || reserved.is_none_or(|counts| counts.iter().any(|&c| c != FULL)) {
             return Err(Error::corrupt(FileId::Data, 0, "the space map holds impossible counts"));
         }
         let mut map = Self { limit_sectors: limit_bytes / SECTOR_BYTES, ..Self::new(limit_bytes) };
@@ -191,12 +192,12 @@ impl SpaceMap {
         Ok(extent)
     }
 
-    /// Marks an extent that a retained log names as in use, before anything is allocated. Refuses one that overlaps what
-    /// is in use by whole sectors.
+    /// Marks the extent of a value that a retained log names as in use, before anything is allocated. Refuses one whose
+    /// sectors are not its own.
     pub(crate) fn reserve(&mut self, extent: Extent) -> Result<()> {
         let grains = extent.grains();
         let end_sector = grains.end.div_ceil(GRAINS_PER_SECTOR);
-        if !extent.offset.is_multiple_of(GRAIN_BYTES)
+        if !extent.offset.is_multiple_of(SECTOR_BYTES)
             || grains.start < RESERVED_SECTORS * GRAINS_PER_SECTOR
             || end_sector > self.limit_sectors
         {
@@ -205,17 +206,22 @@ impl SpaceMap {
         if end_sector > self.sectors() {
             self.grow(end_sector);
         }
-        for sector in grains.start / GRAINS_PER_SECTOR..end_sector {
-            self.take_sector(sector);
-        }
-        if !self.count(extent, |count, by| count.checked_add(by).filter(|&sum| sum <= FULL)) {
+        let sectors = grains.start / GRAINS_PER_SECTOR..end_sector;
+        if sectors.clone().any(|sector| self.sector_used(sector) > 0) {
             return Err(Error::corrupt(FileId::Data, extent.offset, "a value of the log overlaps other data"));
         }
+        sectors.for_each(|sector| self.take_sector(sector));
+        self.count(extent, |count, by| count.checked_add(by).filter(|&sum| sum <= FULL));
         Ok(())
     }
 
     /// Gives an extent back for reuse. The caller has waited until no valid superblock, snapshot or log needs it.
     pub(crate) fn release(&mut self, extent: Extent) {
+        // Nobody is ever given the superblocks, and the space of no file ends where no file can: such a reference is forged.
+        if extent.offset < RESERVED_SECTORS * SECTOR_BYTES || extent.grains().end > self.sectors() * GRAINS_PER_SECTOR {
+            self.released_twice.get_or_insert(extent);
+            return;
+        }
         let counted = self.count(extent, |count, by| count.checked_sub(by));
         if !counted {
             self.released_twice.get_or_insert(extent);
@@ -227,6 +233,19 @@ impl SpaceMap {
             }
         }
         self.drop_free_tail();
+    }
+
+    /// An extent is about to wait for reuse: notes it when it is not in use, as [`release`](Self::release) does later.
+    pub(crate) fn expect_in_use(&mut self, extent: Extent) {
+        let grains = extent.grains();
+        let sectors = grains.start / GRAINS_PER_SECTOR..grains.end.div_ceil(GRAINS_PER_SECTOR);
+        let may_be = extent.offset.is_multiple_of(GRAIN_BYTES)
+            && sectors.start >= RESERVED_SECTORS
+            && sectors.end <= self.sectors()
+            && sectors.into_iter().all(|sector| self.sector_used(sector) > 0);
+        if !may_be {
+            self.released_twice.get_or_insert(extent);
+        }
     }
 
     /// An error once something was given back that was not in use: the file lists what a tree still refers to as free, so
@@ -389,6 +408,7 @@ impl SpaceMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     #[test]
     fn what_is_given_back_twice_is_an_error_that_stays() {
@@ -463,10 +483,34 @@ mod tests {
     }
 
     #[test]
+    fn the_superblocks_and_what_lies_beyond_the_end_are_never_given_back() {
+        let forged = [(0, 8192), (4096, 64), (4096, 3 * SECTOR_BYTES), (5 * SECTOR_BYTES, 1 << 60), (1 << 62, 64)];
+        for (offset, len) in forged {
+            let mut map = SpaceMap::new(1 << 30);
+            map.allocate(4000).unwrap();
+            map.seal_window();
+            let before = map.used_bytes();
+            map.release(Extent { offset, len });
+            assert_eq!(map.used_bytes(), before);
+            map.require_consistent().unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_map_without_the_superblocks_is_refused() {
+        for counts in [vec![], vec![FULL], vec![FULL, 0], vec![FULL, FULL, FULL + 1]] {
+            SpaceMap::from_counts(counts, 1 << 30).unwrap_err();
+        }
+        assert_eq!(SpaceMap::from_counts(vec![FULL, FULL, 3, 0], 1 << 30).unwrap().sectors(), 3);
+    }
+
+    #[test]
     fn reserved_extents_are_not_given_out() {
         let mut map = SpaceMap::new(1 << 30);
-        let extent = Extent { offset: 20 * SECTOR_BYTES + 640, len: 9000 };
+        let extent = Extent { offset: 20 * SECTOR_BYTES, len: 9000 };
         map.reserve(extent).unwrap();
+        map.reserve(Extent { offset: 22 * SECTOR_BYTES, len: 10 }).unwrap_err();
+        map.reserve(Extent { offset: 30 * SECTOR_BYTES + 64, len: 10 }).unwrap_err();
         for _ in 0..40 {
             let got = map.allocate(4000).unwrap();
             assert!(got.offset + 4032 <= extent.offset || got.offset >= extent.offset + 9000);

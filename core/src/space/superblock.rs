@@ -19,6 +19,9 @@ const FORMAT_VERSION: u32 = 0;
 /// All fields lie in the first 512 bytes, the unit that is never torn inside.
 const ENCODED_LEN: usize = 256;
 
+/// No segment of a log is shorter, and all are whole sectors.
+const LOG_SEGMENT_BYTES_MIN: u32 = 64 << 10;
+
 /// Where the length of the file is, behind the longest checksum.
 const FILE_BYTES_AT: usize = 112 + Digest::WIDTH_MAX;
 
@@ -128,7 +131,7 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(SECTOR_BYTES as usize);
         out.extend_from_slice(&MAGIC);
         out.put_u32(FORMAT_VERSION);
@@ -154,7 +157,7 @@ impl Superblock {
         out
     }
 
-    fn decode(sector: &[u8]) -> Option<Result<Self>> {
+    pub(super) fn decode(sector: &[u8]) -> Option<Result<Self>> {
         let body = sector.get(..ENCODED_LEN - 4)?;
         let stored = Reader::new(sector.get(ENCODED_LEN - 4..)?).u32()?;
         let mut reader = Reader::new(body);
@@ -172,7 +175,10 @@ impl Superblock {
                 remedy: "open the file with a newer version of Lightning DB",
             }));
         }
-        let segment_bytes = reader.u32()?;
+        // No honest program writes another, and a log could never be begun.
+        let segment_bytes = reader
+            .u32()
+            .filter(|&bytes| bytes >= LOG_SEGMENT_BYTES_MIN && u64::from(bytes).is_multiple_of(SECTOR_BYTES))?;
         let database_id = reader.bytes16()?;
         let features = Features(reader.u64()?);
         if let Err(error) = features.require_known() {
@@ -184,8 +190,8 @@ impl Superblock {
             features,
             incarnation: reader.u64()?,
             parent: (reader.u64()?, reader.u64()?),
-            checkpoint: reader.u64()?,
-            sequence: reader.u64()?,
+            checkpoint: reader.counter()?,
+            sequence: reader.counter()?,
             created_ms: reader.u64()?,
             clean: reader.u64()? != 0,
             record: {
@@ -197,6 +203,28 @@ impl Superblock {
             },
             file_bytes: reader.u64()?,
         }))
+    }
+
+    /// Makes a sector begin as a superblock does.
+    #[cfg(feature = "testing")]
+    pub(super) fn begin(sector: &mut [u8]) {
+        if let Some(begin) = sector.first_chunk_mut::<12>() {
+            let (magic, version) = begin.split_at_mut(8);
+            magic.copy_from_slice(&MAGIC);
+            version.copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        }
+    }
+
+    /// Makes the checksum right of what begins like a superblock; tells whether it does.
+    #[cfg(feature = "testing")]
+    pub(super) fn reseal(sector: &mut [u8]) -> bool {
+        if !sector.starts_with(&MAGIC) {
+            return false;
+        }
+        let Some((body, rest)) = sector.split_at_mut_checked(ENCODED_LEN - 4) else { return false };
+        let Some(checksum) = rest.first_chunk_mut::<4>() else { return false };
+        *checksum = crc32(&[body]).to_le_bytes();
+        true
     }
 
     /// Writes this superblock to its slot. The caller has synced everything it refers to, and syncs afterwards.
@@ -371,6 +399,14 @@ mod tests {
                 };
                 assert_eq!(Superblock::decode(&made.encode()).unwrap().unwrap(), made);
             }
+        }
+    }
+
+    #[test]
+    fn a_segment_size_that_no_log_can_have_makes_no_superblock() {
+        for segment_bytes in [0, 4096, (64 << 10) + 1, u32::MAX] {
+            let made = Superblock { segment_bytes, ..superblock(2) };
+            assert!(Superblock::decode(&made.encode()).is_none(), "{segment_bytes}");
         }
     }
 

@@ -10,6 +10,8 @@
 
 pub(crate) mod catalogue;
 mod definition;
+#[cfg(feature = "testing")]
+pub(crate) mod doors;
 mod key;
 pub(crate) mod prefix;
 mod stored;

@@ -152,7 +152,7 @@ impl<S: NodeSource> TreeCursor<S> {
 
     /// Steps to the neighbouring leaf.
     fn cross(&mut self, forward: bool) -> Result<bool> {
-        let leaf = neighbour(&self.source, &mut self.path, &mut self.below, forward)?;
+        let leaf = neighbour(&self.source, &mut self.path, &mut self.below, forward, Some(&self.key))?;
         Ok(self.land(leaf, forward, |leaf| if forward { 0 } else { leaf.len() - 1 }))
     }
 
@@ -167,7 +167,7 @@ impl<S: NodeSource> TreeCursor<S> {
         let mut index = leaf.as_ref().and_then(|leaf| target.entry_in(leaf));
         if index.is_none() {
             // Everything in the leaf is on the wrong side of the key: the neighbour's nearest entry is the one.
-            leaf = neighbour(&self.source, &mut self.spare, &mut self.below, target.forward())?;
+            leaf = neighbour(&self.source, &mut self.spare, &mut self.below, target.forward(), None)?;
             index = leaf.as_ref().map(|leaf| if target.forward() { 0 } else { leaf.len() - 1 });
         }
         mem::swap(&mut self.path, &mut self.spare);
@@ -257,12 +257,13 @@ fn descend(
     Ok(node)
 }
 
-/// The leaf beside the one `path` leads to, and `path` changed to lead to it, but not on an error or where there is none.
+/// The leaf beside the one `path` leads to, whose keys are all to lie on the other side of `beyond`, and `path` changed to lead to it, but not on an error or where there is none.
 fn neighbour(
     source: &impl NodeSource,
     path: &mut Vec<Step>,
     below: &mut Vec<Step>,
     forward: bool,
+    beyond: Option<&[u8]>,
 ) -> Result<Option<Node>> {
     let sibling = |step: &Step, from: usize| {
         if forward { Some(from + 1).filter(|child| *child < step.node.len()) } else { from.checked_sub(1) }
@@ -274,6 +275,12 @@ fn neighbour(
     let node = load_child(source, &step.node, child, &reference)?;
     below.clear();
     let leaf = descend(source, below, reference, node, target)?;
+    // Keys only ever ascend: a walk over a tree whose nodes are in several places would hardly end.
+    let near = if forward { 0 } else { leaf.len() - 1 };
+    let is_beyond = |key| leaf.view().compare(near, key) == if forward { Ordering::Greater } else { Ordering::Less };
+    if !beyond.is_none_or(is_beyond) {
+        return Err(damaged(&reference, "what lies below it is not where its parent says"));
+    }
     path.truncate(depth + 1);
     if let Some(step) = path.last_mut() {
         step.child = child;

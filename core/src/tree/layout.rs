@@ -27,6 +27,8 @@ pub(super) const STORED_LEN_AT: usize = 12;
 pub(super) const CHECKPOINT_AT: usize = 28;
 /// No node is larger, stored or decoded.
 pub(crate) const NODE_LEN_MAX: usize = 4 << 20;
+/// No key is longer. One that many share the beginning of takes space once, and time for each.
+const KEY_LEN_MAX: usize = 80 << 10;
 /// Leaves have level 0; the root of the tallest tree has this level.
 pub(crate) const LEVEL_MAX: u8 = 15;
 
@@ -247,6 +249,9 @@ fn verify_entries(view: &NodeView<'_>) -> Result<(), String> {
         let entry = view.entry_len(index);
         let suffix_len = view.suffix_len(index);
         let rest_len = suffix_len.saturating_sub(4);
+        if view.prefix().len() + suffix_len > KEY_LEN_MAX {
+            return Err(format!("the key of entry {index} has {} bytes", view.prefix().len() + suffix_len));
+        }
         let Some(value_len) = entry.checked_sub(rest_len) else {
             return Err(format!("the key of entry {index} is longer than the entry"));
         };

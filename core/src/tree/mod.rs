@@ -6,12 +6,15 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use crate::codec::checksum::Digest;
 use crate::env::FileId;
 use crate::error::{Error, Result};
 
 mod cursor;
+#[cfg(feature = "testing")]
+pub(crate) mod doors;
 mod encode;
 mod get;
 mod layout;
@@ -142,6 +145,30 @@ fn on_level(node: node::Node, reference: &NodeRef, level: u8) -> Result<node::No
         return Err(damaged(reference, format!("the node is of level {}, its parent says {level}", node.level())));
     }
     Ok(node)
+}
+
+/// What makes a tree of nodes: whatever a node holds lies between the separators beside it, `low` and `high`, each an inner
+/// node further up and which of its separators. So no node is in two places, however often it is referred to.
+fn require_between(
+    view: &node::NodeView<'_>,
+    low: Option<(&node::Node, usize)>,
+    high: Option<(&node::Node, usize)>,
+) -> core::result::Result<(), &'static str> {
+    let Some(last) = view.keys().checked_sub(1) else { return Ok(()) };
+    let mut key = Vec::new();
+    if let Some((parent, separator)) = low {
+        view.key_into(0, &mut key);
+        if parent.view().compare(separator, &key) == Ordering::Greater {
+            return Err("its first key is below what its parent allows");
+        }
+    }
+    if let Some((parent, separator)) = high {
+        view.key_into(last, &mut key);
+        if parent.view().compare(separator, &key) != Ordering::Greater {
+            return Err("its last key is above what its parent allows");
+        }
+    }
+    Ok(())
 }
 
 fn damaged(reference: &NodeRef, what: impl Into<String>) -> Error {

@@ -45,7 +45,7 @@ use core::cmp::Ordering;
 use core::hint::select_unpredictable;
 
 use crate::cache::{Block, Pool};
-use crate::codec::checksum::Digest;
+use crate::codec::checksum::{Checksum, Digest};
 use crate::codec::compress;
 use crate::codec::slot::{Slot, ValueRef};
 
@@ -115,6 +115,12 @@ impl Node {
     #[inline]
     pub(crate) fn view(&self) -> NodeView<'_> {
         NodeView::of_block(&self.block)
+    }
+
+    /// Whether it is a leaf, or refers to its children by this checksum.
+    pub(crate) fn is_proven_by(&self, checksum: Checksum) -> bool {
+        let layout = self.block.head();
+        layout.level == 0 || layout.digest_width() == checksum.width()
     }
 
     /// Which tree its header says it is part of.

@@ -3,14 +3,13 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 
 use crate::codec::slot::{Slot, ValueRef};
 use crate::error::{Error, Result};
 
 use super::merge::Mode;
 use super::node::{Node, NodeView};
-use super::{NodeRef, NodeSource, Root, load};
+use super::{NodeRef, NodeSource, Root, load, require_between};
 
 /// Told what a walk finds, in key order, a node before what is below it.
 pub(crate) trait Visitor {
@@ -79,6 +78,10 @@ impl Walk {
 
     fn visit(&mut self, node: Node, reference: &NodeRef, entries: u64, visitor: &mut impl Visitor) {
         let view = node.view();
+        if let Err(what) = require_between(&view, self.low(), self.high()) {
+            // It belongs elsewhere, with all below it; and there it is looked at.
+            return self.tell_damage(reference, view.level(), what, visitor);
+        }
         if let Err(what) = self.check(&view, entries) {
             self.tell_damage(reference, view.level(), &what, visitor);
         }
@@ -97,18 +100,6 @@ impl Walk {
 
     /// What the parent promises and the node's own bytes cannot prove.
     fn check(&self, view: &NodeView<'_>, entries: u64) -> Result<(), String> {
-        let mut key = Vec::new();
-        if let Some(last) = view.keys().checked_sub(1) {
-            view.key_into(0, &mut key);
-            let low = self.low().map_or(key.as_slice().cmp(&[]), |(node, at)| node.view().compare(at, &key).reverse());
-            if low == Ordering::Less {
-                return Err("its first key is below what its parent allows".to_string());
-            }
-            view.key_into(last, &mut key);
-            if self.high().is_some_and(|(node, at)| node.view().compare(at, &key) != Ordering::Greater) {
-                return Err("its last key is above what its parent allows".to_string());
-            }
-        }
         let found = match view.level() {
             0 => view.keys() as u64,
             _ => (0..view.children()).fold(0u64, |sum, child| sum.saturating_add(view.child_entries(child))),

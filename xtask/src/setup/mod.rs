@@ -4,6 +4,7 @@
 //! step that changes the system is put to the user first, except in CI and as root in a container.
 
 pub mod browser;
+pub mod cargo_fuzz;
 pub mod debian;
 pub mod node;
 pub mod rust;

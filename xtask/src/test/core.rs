@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::stage::Stage;
+use crate::fuzz;
 use crate::process::cargo;
 use crate::setup::{Consent, rust};
 use crate::sim;
@@ -24,6 +25,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
         )?;
     }
     stage.tests("tests", cargo()?.arg("test").args(HERE).arg("--no-fail-fast"))?;
+    stage.tests("hostile bytes", &mut fuzz::smoke()?)?;
     // Other seeds each time; one that fails is printed with the command that replays it.
     stage.check("a minute of simulation with fresh seeds", &mut sim::command(60)?)
 }

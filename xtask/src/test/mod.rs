@@ -7,6 +7,7 @@
 mod address;
 mod core;
 mod extended;
+mod fuzz;
 mod miri;
 mod stage;
 mod web;
@@ -23,7 +24,7 @@ pub struct Arguments {
     /// Only these stages
     #[arg(value_enum)]
     stages: Vec<Name>,
-    /// Add what takes too long for a build: Miri, AddressSanitizer, a long simulation, a quick benchmark, the demonstrations
+    /// Add what takes too long for a build: Miri, AddressSanitizer, fuzzing, a long simulation, a quick benchmark, the demonstrations
     #[arg(long)]
     all: bool,
 }
@@ -38,6 +39,8 @@ enum Name {
     Miri,
     /// The same and those above them with every access to memory checked (part of --all)
     Address,
+    /// A search for bytes that break a decoder (part of --all)
+    Fuzz,
     /// A long simulation, a quick benchmark and the demonstrations (part of --all)
     Extended,
 }
@@ -49,6 +52,7 @@ impl Name {
             Name::Web => Stage::run("web", |stage| web::run(stage, consent)),
             Name::Miri => Stage::run("miri", miri::run),
             Name::Address => Stage::run("address", address::run),
+            Name::Fuzz => Stage::run("fuzz", fuzz::run),
             Name::Extended => Stage::run("extended", |stage| extended::run(stage, consent)),
         }
     }
@@ -60,7 +64,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         names = vec![Name::Core, Name::Web];
     }
     if arguments.all {
-        names.extend([Name::Miri, Name::Address, Name::Extended]);
+        names.extend([Name::Miri, Name::Address, Name::Fuzz, Name::Extended]);
     }
     let consent = Consent::from_environment();
     let stages: Vec<Stage> = names.into_iter().map(|name| name.run(consent)).collect();

@@ -138,6 +138,17 @@ fn a_lost_link_between_sealed_segments_is_noticed() {
 }
 
 #[test]
+fn a_segment_named_twice_is_an_error_and_not_read_twice() {
+    let (storage, _, _) = written(&[100, 200_000, 100]);
+    let (_, end) = read(&storage).unwrap();
+    let log = Log::resume(&storage, config(), &end).unwrap();
+    for sealed in [[end.segments.clone(), end.segments.clone()].concat(), vec![end.segments[0]; 1000]] {
+        let error = read_from(&storage, &sealed, log.position()).err().unwrap();
+        assert!(is_corrupt(&error) && error.to_string().contains("twice"), "{error}");
+    }
+}
+
+#[test]
 fn a_place_outside_the_log_is_an_error() {
     let (storage, log, _) = written(&[100, 70_000]);
     let good = log.position();

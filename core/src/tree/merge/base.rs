@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
+use crate::error::Result;
 use crate::tree::node::Node;
-use crate::tree::{NodeRef, Root};
+use crate::tree::{NodeRef, Root, damaged, require_between};
 
 /// A place between or at the subtrees of the base. What was opened stays on the path until all below it is done.
 #[derive(Debug)]
@@ -121,6 +122,11 @@ impl Base {
         let Some((node, separator)) = self.high() else { return false };
         node.view().key_into(separator, out);
         true
+    }
+
+    /// Refuses a node read as the current subtree that does not lie where its parents say.
+    pub(super) fn require_holds(&self, node: &Node, subtree: &Subtree) -> Result<()> {
+        require_between(&node.view(), self.low(), self.high()).map_err(|what| damaged(&subtree.node, what))
     }
 
     /// The separator to the left of the current subtree.

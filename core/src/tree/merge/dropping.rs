@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use crate::codec::slot::Slot;
 use crate::error::Result;
 use crate::tree::node::{Node, NodeView};
-use crate::tree::{NodeRef, NodeSink, NodeSource, load};
+use crate::tree::{NodeRef, NodeSink, NodeSource, damaged, load, require_between};
 
 use super::base::Subtree;
 
@@ -21,7 +21,7 @@ pub(super) struct Dropping {
 struct Open {
     reference: NodeRef,
     node: Node,
-    child: usize,
+    next_child: usize,
 }
 
 impl Dropping {
@@ -37,20 +37,21 @@ impl Dropping {
     pub(super) fn step(&mut self, source: &impl NodeSource, sink: &mut impl NodeSink) -> Result<()> {
         if let Some((reference, level)) = self.next {
             let node = load(source, &reference, level)?;
+            require_between(&node.view(), self.low(), self.high()).map_err(|what| damaged(&reference, what))?;
             self.next = None;
             if level == 0 {
                 let view = node.view();
                 free_values(&view, 0..view.keys(), sink);
                 sink.free(reference);
             } else {
-                self.path.push(Open { reference, node, child: 0 });
+                self.path.push(Open { reference, node, next_child: 0 });
             }
         } else if let Some(open) = self.path.last_mut() {
             let view = open.node.view();
-            match view.child(open.child) {
+            match view.child(open.next_child) {
                 Some(child) => {
                     self.next = Some((child, view.level().saturating_sub(1)));
-                    open.child += 1;
+                    open.next_child += 1;
                 }
                 None => {
                     sink.free(open.reference);
@@ -59,6 +60,17 @@ impl Dropping {
             }
         }
         Ok(())
+    }
+
+    /// The separator to the left of what is read next, within the subtree.
+    fn low(&self) -> Option<(&Node, usize)> {
+        self.path.iter().rev().find_map(|open| Some((&open.node, open.next_child.checked_sub(2)?)))
+    }
+
+    /// The separator to its right.
+    fn high(&self) -> Option<(&Node, usize)> {
+        let open = self.path.iter().rev().find(|open| open.next_child < open.node.len())?;
+        Some((&open.node, open.next_child.checked_sub(1)?))
     }
 }
 

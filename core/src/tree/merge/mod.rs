@@ -215,6 +215,7 @@ impl Merge {
             return Ok(1);
         }
         let node = load(source, &subtree.node, subtree.level)?;
+        self.base.require_holds(&node, &subtree)?;
         let untouched = if self.relocates(&subtree) || !self.output.is_empty_below(subtree.level) {
             Untouched::No
         } else {

@@ -1,7 +1,9 @@
-//! The tree against a map ([`model`]), the bytes of nodes ([`format`]), what merges cost ([`cost`]).
+//! The tree against a map ([`model`]), the bytes of nodes ([`format`]), what merges cost ([`cost`]), and what is no tree
+//! ([`bomb`]).
 
 #[cfg(feature = "std")]
 mod bench;
+mod bomb;
 mod cost;
 mod format;
 mod model;
