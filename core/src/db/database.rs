@@ -282,13 +282,12 @@ impl Database {
             let sequence = tx.version.sequence;
             return Ok((sequence > engine.version().sequence).then_some(Appended { sequence, wait: true, due: false }));
         }
-        if !tx.values.is_empty() {
-            // A commit's values are durable before the frame that refers to them.
-            engine.sync_values()?;
-        }
+        // A commit's values are durable before the frame that refers to them, or the frame says that they may not be.
+        let values_unsynced = !tx.values.is_empty() && !engine.sync_values()?;
         let appended = engine.append(
             buffer,
             durability,
+            values_unsynced,
             |head, recent| {
                 if let Some(seen) = tx.catalogue_seen.as_ref().filter(|_| tx.changes_catalogue) {
                     super::isolation::validate_catalogue(seen, memtable, head, recent)?;
@@ -354,6 +353,8 @@ impl Database {
         {
             background.wake();
         }
+        #[cfg(not(feature = "std"))]
+        let _ = due;
     }
 
     /// Whether some transaction has locked rows, so that writers must look before they write.
@@ -376,7 +377,7 @@ impl Database {
                 return Ok(false);
             }
             self.admit()?;
-            shared.engine.append(exclusive.buffer(), shared.options.durability, |_, _| Ok(()), write)?
+            shared.engine.append(exclusive.buffer(), shared.options.durability, false, |_, _| Ok(()), write)?
         };
         self.poke(appended.due);
         self.acknowledge(Some(appended), start)?;

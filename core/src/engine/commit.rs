@@ -64,11 +64,12 @@ pub(crate) struct Appended {
 
 impl Engine {
     /// Appends the operations that `write` gives as one commit and applies it. `validate` sees the head before anything
-    /// is written and may refuse. `buffer` holds the encoded commit meanwhile.
+    /// is written and may refuse. `values_unsynced` when it refers to values in extents whose barrier is not complete. `buffer` holds the encoded commit meanwhile.
     pub(crate) fn append(
         &self,
         buffer: &mut Vec<u8>,
         durability: Durability,
+        values_unsynced: bool,
         validate: impl FnOnce(&Version, &Recent) -> Result<()>,
         write: impl FnOnce(&mut OperationWriter<'_>),
     ) -> Result<Appended> {
@@ -81,7 +82,7 @@ impl Engine {
             validate(&head, &writer.recent)?;
             (head.sequence + 1, self.env.clock.wall_ms().max(head.time_ms))
         };
-        write(&mut OperationWriter::begin(buffer, time_ms, None));
+        write(&mut OperationWriter::begin(buffer, Preamble { values_unsynced, ..Preamble::at(time_ms) }));
         let Some(log) = writer.log.as_mut() else { return Err(Error::ReadOnly) };
         if let Err(error) = log.append(self.storage(), sequence, buffer) {
             // What was written of it is overwritten at once, so that no crash can bring it back after it was refused.
@@ -307,11 +308,12 @@ impl Engine {
     }
 
     /// Makes values in extents of their own durable, before a commit refers to them.
-    pub(crate) fn sync_values(&self) -> Result<()> {
+    pub(crate) fn sync_values(&self) -> Result<bool> {
         match self.storage().sync(FileId::Data) {
-            Ok(crate::env::Sync::Done) => Ok(()),
-            // Barriers complete in order, so the log's own, which follows, covers it.
-            Ok(crate::env::Sync::Pending(_)) => Ok(()),
+            Ok(crate::env::Sync::Done) => Ok(true),
+            // Barriers complete in order, so the log's own, which follows, covers it: a commit acknowledged as durable has its
+            // values. One that is not may survive without them, so it says that they are to be looked for.
+            Ok(crate::env::Sync::Pending(_)) => Ok(false),
             Err(error) => {
                 let error = Error::from(error);
                 self.poison(&error);

@@ -15,12 +15,12 @@ use super::record::CheckpointRecord;
 use super::recovery_stage::RecoveryStage;
 use super::state::{Engine, Environment, Space, Stopped, Tickets, Writer};
 use super::stats::Counters;
-use super::values::extent_of;
+use super::values::{extent_of, is_there};
 use super::version::{Layers, MemtableValues, Version};
 use crate::env::sync::Mutex;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
-use crate::log::{Log, LogConfig, LogPosition, holds_commits, replay, was_begun};
+use crate::log::{Log, LogConfig, LogPosition, Operation, Operations, Verdict, holds_commits, replay, was_begun};
 use crate::memtable::{ChunkPool, Memtable};
 use crate::space::{
     Extent, Features, GRAIN_BYTES, PendingFrees, RESERVED_SECTORS, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots,
@@ -119,6 +119,18 @@ fn create(
     Ok((engine, RecoveryReport { created: true, clean: true, ..RecoveryReport::default() }))
 }
 
+/// Whether every value that the operations refer to is on storage.
+fn values_are_there(storage: &dyn Storage, operations: Operations<'_>) -> Result<bool> {
+    for operation in operations {
+        if let Operation::PutExtent { value, .. } = operation?
+            && !is_there(storage, &value)?
+        {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 fn recover(
     storage: Arc<dyn Storage>,
     env: Environment,
@@ -168,6 +180,9 @@ fn recover(
         }
         let end = replay(&*storage, superblock.database_id, &record.sealed, record.log, &mut |commit| {
             if commit.sequence > sequence {
+                if commit.values_unsynced && !values_are_there(&*storage, commit.operations())? {
+                    return Ok(Verdict::Torn);
+                }
                 if !apply_operations(&mut memtable, commit.operations(), commit.sequence, &mut values) {
                     return Err(Error::corrupt(FileId::Log, 0, format!("commit {} is malformed", commit.sequence)));
                 }
@@ -175,7 +190,7 @@ fn recover(
                 time_ms = time_ms.max(commit.time_ms);
                 report.replayed_commits += 1;
             }
-            Ok(())
+            Ok(Verdict::Whole)
         })?;
         progress(RecoveryStage::JudgeLog);
         if end.checkpoint > superblock.checkpoint {

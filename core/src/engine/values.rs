@@ -13,7 +13,7 @@ use super::options::VALUE_BYTES_MAX;
 use super::state::Engine;
 use crate::codec::checksum::{Checksum, Digest};
 use crate::codec::slot::{Slot, ValueRef};
-use crate::env::FileId;
+use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::space::Extent;
@@ -111,6 +111,31 @@ impl Engine {
         }
         self.space.lock().withdraw(extent_of(value));
     }
+}
+
+/// Whether all of a value is on storage as it was written.
+pub(super) fn is_there(storage: &dyn Storage, value: &ValueRef) -> Result<bool> {
+    let checksum = value.checksum.kind();
+    let extent = extent_of(value);
+    if value.len > VALUE_BYTES_MAX || extent.offset.saturating_add(extent.len) > storage.len(FileId::Data)? {
+        return Ok(false);
+    }
+    let mut table = vec![0; table_bytes(value.len, checksum) as usize];
+    storage.read_at(FileId::Data, value.offset + value.len, &mut table)?;
+    if checksum.of(&[&table]) != value.checksum {
+        return Ok(false);
+    }
+    let mut block = vec![0; BLOCK_BYTES];
+    for (index, expected) in table.chunks(checksum.width()).enumerate() {
+        let start = index as u64 * BLOCK_BYTES as u64;
+        let len = value.len.saturating_sub(start).min(BLOCK_BYTES as u64) as usize;
+        let Some(block) = block.get_mut(..len) else { return Ok(false) };
+        storage.read_at(FileId::Data, value.offset + start, block)?;
+        if Digest::from_bytes(expected) != Some(checksum.of(&[block])) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Reads a value in pieces, each verified.

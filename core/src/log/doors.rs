@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Link, Place};
 use super::operation::{Operation, OperationWriter, Operations, Preamble, RequestId};
+use super::outcome::Verdict;
 use super::position::{LogPosition, SealedSegment};
 use super::replay::{replay, was_begun};
 use super::segment::{FILE_HEADER_BYTES, FileHeader, Layout, SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES, SegmentHeader};
@@ -42,7 +43,7 @@ pub fn frame_resealed(bytes: &[u8]) {
 pub fn operations(bytes: &[u8]) {
     let Some((preamble, rest)) = Preamble::split(bytes) else { return };
     let mut again = Vec::new();
-    let mut writer = OperationWriter::begin(&mut again, preamble.time_ms, preamble.request);
+    let mut writer = OperationWriter::begin(&mut again, preamble);
     for operation in Operations::new(rest, 1, 0) {
         match operation {
             Ok(Operation::Put { key, value }) => writer.put(key, value),
@@ -84,7 +85,7 @@ fn replay_and_go_on(bytes: Vec<u8>) {
         for operation in commit.operations() {
             operation?;
         }
-        Ok(())
+        Ok(Verdict::Whole)
     });
     let end = match replayed {
         Ok(end) => end,
@@ -101,7 +102,7 @@ fn replay_and_go_on(bytes: Vec<u8>) {
     let Ok(mut log) = Log::resume(&storage, config, &end) else { return };
     let Some(sequence) = end.last_sequence().checked_add(1) else { return };
     let mut payload = Vec::new();
-    OperationWriter::begin(&mut payload, 5, None).put(b"key", b"value");
+    OperationWriter::begin(&mut payload, Preamble::at(5)).put(b"key", b"value");
     let start = log.position();
     if log.append(&storage, sequence, &payload).is_err() {
         return;
@@ -109,7 +110,7 @@ fn replay_and_go_on(bytes: Vec<u8>) {
     let mut found = Vec::new();
     replay(&storage, ID, &end.segments, start, &mut |commit| {
         found.push(commit.sequence);
-        Ok(())
+        Ok(Verdict::Whole)
     })
     .unwrap_or_else(|error| panic!("what was replayed once, and then appended to, cannot be replayed again: {error}"));
     assert_eq!(found.last(), Some(&sequence), "what was appended is found");
@@ -176,7 +177,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let mut seeds = Vec::new();
     for (sequence, value_bytes) in (1..).zip([30, 500, 66_000, 3, 0, 100]) {
         let request = (sequence == 5).then_some(RequestId { client: 9, number: 300 });
-        let mut writer = OperationWriter::begin(&mut payload, 1000 + sequence, request);
+        let mut writer = OperationWriter::begin(&mut payload, Preamble { request, ..Preamble::at(1000 + sequence) });
         // The long one of zeros, which a packed corpus does not hold.
         writer.put(b"key", &alloc::vec![if value_bytes > 1000 { 0 } else { sequence as u8 }; value_bytes]);
         writer.delete(b"other");

@@ -38,6 +38,7 @@ mod writer;
 mod tests;
 
 pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble};
+pub(crate) use outcome::Verdict;
 pub(crate) use position::{LogPosition, SealedSegment};
 pub(crate) use replay::{holds_commits, replay, was_begun};
 pub(crate) use writer::{Log, LogConfig};

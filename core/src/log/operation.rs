@@ -1,7 +1,8 @@
 //! What a commit does: the payload of its frames.
 //!
 //! A payload is the wall-clock time (varint, milliseconds since 1970), a byte of flags, with flag 1 the client's id (16
-//! bytes) and request number (varint), and then the operations to the end. An operation is a byte saying which, then
+//! bytes) and request number (varint), and then the operations to the end. Flag 2 says that the values in extents were
+//! not known to be durable when it was written. An operation is a byte saying which, then
 //! its fields; keys and inline values have a varint length before them:
 //!
 //! | byte | operation | fields |
@@ -31,6 +32,7 @@ const DELETE_FROM: u8 = 5;
 const PUT_HASHED_EXTENT: u8 = 6;
 
 const HAS_REQUEST: u8 = 1;
+const VALUES_UNSYNCED: u8 = 2;
 
 /// One change of the key space, final: increments are resolved, index entries are operations of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,8 @@ pub(crate) enum Operation<'a> {
         /// The value itself.
         value: &'a [u8],
     },
-    /// The key has the value in this extent now, which was durable before the commit was written.
+    /// The key has the value in this extent now, which was durable before the commit was written, unless its preamble says
+    /// otherwise.
     PutExtent {
         /// The key.
         key: &'a [u8],
@@ -80,16 +83,15 @@ pub(crate) struct OperationWriter<'a> {
 
 impl<'a> OperationWriter<'a> {
     /// Clears `out` and begins a payload in it.
-    pub(crate) fn begin(out: &'a mut Vec<u8>, time_ms: u64, request: Option<RequestId>) -> Self {
+    pub(crate) fn begin(out: &'a mut Vec<u8>, preamble: Preamble) -> Self {
+        let Preamble { time_ms, request, values_unsynced } = preamble;
         out.clear();
         out.put_varint(time_ms);
-        match request {
-            None => out.put_u8(0),
-            Some(request) => {
-                out.put_u8(HAS_REQUEST);
-                out.extend_from_slice(&request.client.to_le_bytes());
-                out.put_varint(request.number);
-            }
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        out.put_u8(flag(request.is_some(), HAS_REQUEST) | flag(values_unsynced, VALUES_UNSYNCED));
+        if let Some(request) = request {
+            out.extend_from_slice(&request.client.to_le_bytes());
+            out.put_varint(request.number);
         }
         Self { out }
     }
@@ -135,20 +137,31 @@ impl<'a> OperationWriter<'a> {
 pub(crate) struct Preamble {
     pub time_ms: u64,
     pub request: Option<RequestId>,
+    /// The barrier for the commit's values in extents had been asked for, but was not complete: they may be missing where
+    /// the commit is not.
+    pub values_unsynced: bool,
 }
 
 impl Preamble {
+    /// Of a commit that nobody identified, with its values durable.
+    pub(crate) fn at(time_ms: u64) -> Self {
+        Self { time_ms, request: None, values_unsynced: false }
+    }
+
     /// Splits a payload; `None` if it does not begin as one does.
     pub(crate) fn split(payload: &[u8]) -> Option<(Self, &[u8])> {
         let mut reader = Reader::new(payload);
         let time_ms = reader.varint()?;
-        let request = match reader.u8()? {
+        let flags = reader.u8()?;
+        if flags & !(HAS_REQUEST | VALUES_UNSYNCED) != 0 {
+            return None;
+        }
+        let request = match flags & HAS_REQUEST {
             0 => None,
-            HAS_REQUEST => Some(RequestId { client: u128::from_le_bytes(reader.bytes16()?), number: reader.varint()? }),
-            _ => return None,
+            _ => Some(RequestId { client: u128::from_le_bytes(reader.bytes16()?), number: reader.varint()? }),
         };
         let operations = reader.take(reader.remaining())?;
-        Some((Self { time_ms, request }, operations))
+        Some((Self { time_ms, request, values_unsynced: flags & VALUES_UNSYNCED != 0 }, operations))
     }
 }
 
@@ -216,9 +229,10 @@ mod tests {
 
     fn comes_back(checksum: Checksum) {
         let value = ValueRef { offset: 1 << 40, len: 9, checksum: checksum.of(&[b"x"]) };
-        let request = RequestId { client: u128::MAX - 5, number: 300 };
+        let request = Some(RequestId { client: u128::MAX - 5, number: 300 });
+        let written = Preamble { time_ms: 1_700_000_000_000, request, values_unsynced: true };
         let mut payload = alloc::vec![1, 2, 3];
-        let mut writer = OperationWriter::begin(&mut payload, 1_700_000_000_000, Some(request));
+        let mut writer = OperationWriter::begin(&mut payload, written);
         writer.put(b"a", b"one");
         writer.put(b"", b"");
         writer.put_extent(b"b", value);
@@ -229,7 +243,7 @@ mod tests {
         assert_eq!(len, payload.len());
 
         let (preamble, operations) = Preamble::split(&payload).unwrap();
-        assert_eq!(preamble, Preamble { time_ms: 1_700_000_000_000, request: Some(request) });
+        assert_eq!(preamble, written);
         let found: Vec<_> = Operations::new(operations, 1, 0).map(Result::unwrap).collect();
         let expected = [
             Operation::Put { key: b"a", value: b"one" },
@@ -245,7 +259,7 @@ mod tests {
     #[test]
     fn a_payload_cut_anywhere_inside_an_operation_is_an_error() {
         let mut payload = Vec::new();
-        OperationWriter::begin(&mut payload, 5, None).put(b"key", b"value");
+        OperationWriter::begin(&mut payload, Preamble::at(5)).put(b"key", b"value");
         let (_, operations) = Preamble::split(&payload).unwrap();
         for cut in 1..operations.len() {
             let mut read = Operations::new(&operations[..cut], 9, 4160);

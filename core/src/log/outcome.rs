@@ -17,6 +17,8 @@ pub(crate) struct Commit<'a> {
     pub incarnation: u64,
     /// The client's request it answers.
     pub request: Option<RequestId>,
+    /// Its values in extents may be missing: whoever takes it looks whether they are there.
+    pub values_unsynced: bool,
     /// All that was given to [`append`](super::Log::append).
     pub payload: &'a [u8],
     /// The part of the payload that holds the operations.
@@ -32,6 +34,15 @@ impl<'a> Commit<'a> {
     pub(crate) fn operations(&self) -> Operations<'a> {
         Operations::new(self.operations, self.sequence, self.offset)
     }
+}
+
+/// What the visitor of [`replay`](super::replay()) makes of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is whole.
+    Whole,
+    /// Values it refers to are not there, so a crash came before they were durable: the log ends before it.
+    Torn,
 }
 
 /// A tail that was cut off: an append that a crash interrupted.

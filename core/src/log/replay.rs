@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Link, Place};
 use super::operation::Preamble;
-use super::outcome::{Commit, ReplayEnd, Torn};
+use super::outcome::{Commit, ReplayEnd, Torn, Verdict};
 use super::position::{LiveSegment, LogPosition, SealedSegment};
 use super::scan::{Evidence, Search, guess_layout};
 use super::segment::{FileHeader, FileState, Layout, SEGMENT_HEADER_BYTES, SegmentHeader};
@@ -21,14 +21,14 @@ use crate::error::{Error, Result};
 ///
 /// - In `sealed` any damage is [`Error::Corrupt`].
 /// - From `from` on, the first invalid frame ends the log, unless a later frame shows that a commit after it was durable
-///   ([`Error::Corrupt`]). A commit without its last frame is cut off whole.
+///   ([`Error::Corrupt`]). A commit without its last frame is cut off whole, and one that the visitor finds torn, likewise.
 /// - An empty file is an empty log if `from` is [fresh](LogPosition::fresh), else [`Error::Corrupt`].
 pub(crate) fn replay(
     storage: &dyn Storage,
     database_id: [u8; 16],
     sealed: &[SealedSegment],
     from: LogPosition,
-    visit: &mut dyn FnMut(Commit<'_>) -> Result<()>,
+    visit: &mut dyn FnMut(Commit<'_>) -> Result<Verdict>,
 ) -> Result<ReplayEnd> {
     let file_bytes = storage.len(FileId::Log)?;
     let needs_file = !sealed.is_empty() || from != LogPosition::fresh(from.generation, from.sequence);
@@ -99,7 +99,7 @@ pub(crate) fn holds_commits(storage: &dyn Storage) -> Result<bool> {
     let mut any = false;
     let replayed = replay(storage, database_id, &[], LogPosition::fresh(1, 0), &mut |_| {
         any = true;
-        Ok(())
+        Ok(Verdict::Whole)
     });
     match replayed {
         Ok(_) => Ok(any),
@@ -154,7 +154,7 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn sealed(&mut self, segment: &SealedSegment, visit: &mut dyn FnMut(Commit<'_>) -> Result<()>) -> Result<()> {
+    fn sealed(&mut self, segment: &SealedSegment, visit: &mut dyn FnMut(Commit<'_>) -> Result<Verdict>) -> Result<()> {
         let start = segment.start;
         let previous = self.enter_at(&start)?;
         let expected = LiveSegment { generation: start.generation, region: start.region };
@@ -178,7 +178,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn tail(&mut self, from: LogPosition, visit: &mut dyn FnMut(Commit<'_>) -> Result<()>) -> Result<ReplayEnd> {
+    fn tail(&mut self, from: LogPosition, visit: &mut dyn FnMut(Commit<'_>) -> Result<Verdict>) -> Result<ReplayEnd> {
         if self.pending.is_some() || self.link.is_some() || from.sequence != self.sequence {
             return Err(damaged(
                 &from,
@@ -277,7 +277,7 @@ impl<'a> Replay<'a> {
         mut at: LogPosition,
         sealed_end: Option<u64>,
         cut: &mut Cut,
-        visit: &mut dyn FnMut(Commit<'_>) -> Result<()>,
+        visit: &mut dyn FnMut(Commit<'_>) -> Result<Verdict>,
     ) -> Result<Stop> {
         let region_end = self.layout.region_end(at.region);
         let end = sealed_end.unwrap_or(region_end).min(region_end);
@@ -293,7 +293,11 @@ impl<'a> Replay<'a> {
             self.checkpoint = self.checkpoint.max(header.checkpoint);
             match header.kind {
                 Kind::Commit | Kind::CommitContinued => {
-                    self.commit_frame(&header, offset, &mut at, visit)?;
+                    let before = self.sequence;
+                    if self.commit_frame(&header, offset, &mut at, visit)? == Verdict::Torn {
+                        self.sequence = before;
+                        return Ok(Stop::Invalid(LogPosition { offset, sequence: before, ..at }));
+                    }
                 }
                 Kind::Mark if self.pending.is_some() => {
                     return Err(damaged(&at, offset, "a mark lies inside a commit"));
@@ -360,8 +364,8 @@ impl<'a> Replay<'a> {
         header: &FrameHeader,
         offset: u64,
         at: &mut LogPosition,
-        visit: &mut dyn FnMut(Commit<'_>) -> Result<()>,
-    ) -> Result<()> {
+        visit: &mut dyn FnMut(Commit<'_>) -> Result<Verdict>,
+    ) -> Result<Verdict> {
         let first = header.kind == Kind::Commit;
         let pending = match self.pending.take() {
             None if first && header.sequence > self.sequence => {
@@ -383,15 +387,15 @@ impl<'a> Replay<'a> {
         }
         if !header.last {
             self.pending = Some(pending);
-            return Ok(());
+            return Ok(Verdict::Whole);
         }
         self.sequence = header.sequence;
         at.sequence = header.sequence;
         if !pending.wanted {
-            return Ok(());
+            return Ok(Verdict::Whole);
         }
         let payload = if first { body_of(&mut self.window, self.storage, header, offset)? } else { &self.body };
-        let Some((Preamble { time_ms, request }, operations)) = Preamble::split(payload) else {
+        let Some((Preamble { time_ms, request, values_unsynced }, operations)) = Preamble::split(payload) else {
             let what = format!("commit {}: its payload does not begin as one does", header.sequence);
             return Err(damaged(at, pending.offset, &what));
         };
@@ -400,6 +404,7 @@ impl<'a> Replay<'a> {
             time_ms,
             incarnation: self.incarnation,
             request,
+            values_unsynced,
             payload,
             operations,
             offset: pending.offset,

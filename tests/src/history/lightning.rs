@@ -42,9 +42,7 @@ impl Lightning {
         options.log_segment_bytes = 64 << 10;
         let disk = Arc::new(SimDisk::new(random.bits()));
         let pending_syncs = random.chance(3, 4);
-        // Where barriers complete later a commit does not wait for that of its values in extents of their own: after a
-        // power loss its frame may be there without them.
-        options.inline_bytes_max = if pending_syncs { 4096 } else { 256 };
+        options.inline_bytes_max = 256;
         let mut lightning = Self { disk, open: None, openings: 0, pending_syncs, options, base: 0 };
         lightning.open()?;
         let open = lightning.up()?;

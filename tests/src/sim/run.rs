@@ -350,7 +350,10 @@ impl<E: Engine> Runner<E> {
         let began_ns = self.site.clock.shown_ns();
         match self.engine()?.step() {
             Ok(more) => {
-                self.model.worked(began_ns);
+                // Where syncs complete later, one that is due is only under way.
+                if !self.site.late_syncs {
+                    self.model.worked(began_ns);
+                }
                 Ok(more)
             }
             Err(Error::Pending(_)) => Ok(false),

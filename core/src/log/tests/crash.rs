@@ -94,7 +94,7 @@ fn a_frame_that_survives_a_torn_predecessor_is_dropped_with_it() {
     let mut ends = Vec::new();
     replay(&storage, ID, &[], start(), &mut |commit| {
         ends.push(commit.end.offset as usize);
-        Ok(())
+        Ok(Verdict::Whole)
     })
     .unwrap();
     bytes[ends[0] + 1024..ends[0] + 1536].fill(0);

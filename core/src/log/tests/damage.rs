@@ -182,7 +182,7 @@ fn log_bytes_inside_a_value_are_never_a_record() {
     let mut ends = Vec::new();
     replay(&storage, ID, &[], start(), &mut |commit| {
         ends.push((commit.sequence, commit.offset as usize));
-        Ok(())
+        Ok(Verdict::Whole)
     })
     .unwrap();
     let (sequence, offset) = ends[20];

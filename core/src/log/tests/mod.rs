@@ -9,7 +9,7 @@ mod round_trip;
 
 use alloc::vec::Vec;
 
-use super::{Log, LogConfig, LogPosition, OperationWriter, SealedSegment, replay};
+use super::{Log, LogConfig, LogPosition, OperationWriter, Preamble, SealedSegment, Verdict, replay};
 use crate::env::{FileId, MemoryStorage, Storage};
 use crate::error::{Error, Result};
 use crate::log::outcome::ReplayEnd;
@@ -42,7 +42,7 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
 /// A payload with `len` bytes of operations.
 fn payload(seed: u64, len: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    OperationWriter::begin(&mut bytes, seed, None);
+    OperationWriter::begin(&mut bytes, Preamble::at(seed));
     bytes.extend_from_slice(&noise(seed, len));
     bytes
 }
@@ -53,7 +53,7 @@ fn read_from(storage: &dyn Storage, sealed: &[SealedSegment], from: LogPosition)
     let mut commits = Vec::new();
     let end = replay(storage, ID, sealed, from, &mut |commit| {
         commits.push((commit.sequence, commit.payload.to_vec()));
-        Ok(())
+        Ok(Verdict::Whole)
     })?;
     Ok((commits, end))
 }

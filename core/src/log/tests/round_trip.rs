@@ -56,7 +56,8 @@ fn a_commit_says_when_it_was_made_by_whom_and_what_it_does() {
     let request = RequestId { client: 1 << 100, number: 5 };
     let value = ValueRef { offset: 64, len: 100_000, checksum: crate::codec::checksum::Digest::Crc32(1) };
     let mut payload = Vec::new();
-    let mut writer = OperationWriter::begin(&mut payload, 1_234_567, Some(request));
+    let mut writer =
+        OperationWriter::begin(&mut payload, Preamble { request: Some(request), ..Preamble::at(1_234_567) });
     writer.put(b"a", b"1");
     writer.put_extent(b"b", value);
     log.append(&storage, 10, &payload).unwrap();
@@ -71,7 +72,7 @@ fn a_commit_says_when_it_was_made_by_whom_and_what_it_does() {
         assert_eq!(commit.request, Some(request));
         let operations: Vec<_> = commit.operations().map(Result::unwrap).collect();
         assert_eq!(operations, [Operation::Put { key: b"a", value: b"1" }, Operation::PutExtent { key: b"b", value }]);
-        Ok(())
+        Ok(Verdict::Whole)
     })
     .unwrap();
     assert_eq!((seen, end.durable_sequence, end.checkpoint), (1, 10, 3));
@@ -95,7 +96,7 @@ fn replay_goes_on_from_the_end_of_every_commit() {
     let mut ends = Vec::new();
     replay(&storage, ID, &[], start(), &mut |commit| {
         ends.push(commit.end);
-        Ok(())
+        Ok(Verdict::Whole)
     })
     .unwrap();
     for (done, end) in ends.iter().enumerate() {
@@ -162,7 +163,7 @@ fn an_empty_log_is_an_error_when_the_checkpoint_needs_it() {
 #[test]
 fn the_log_of_another_database_is_refused() {
     let (storage, ..) = written(&[100]);
-    let error = replay(&storage, [9; 16], &[], start(), &mut |_| Ok(())).err().unwrap();
+    let error = replay(&storage, [9; 16], &[], start(), &mut |_| Ok(Verdict::Whole)).err().unwrap();
     assert!(is_corrupt(&error), "{error}");
     assert!(error.to_string().contains("another") || error.to_string().contains("not of"), "{error}");
 }
@@ -178,12 +179,40 @@ fn sequences_must_rise_and_segments_have_a_proper_size() {
 }
 
 #[test]
+fn the_log_ends_before_a_commit_that_the_visitor_finds_torn_unless_it_was_durable() {
+    // Some of them lie across segments.
+    let sizes = [10, 70_000, 0, 200_000, 5, 4000, 61_000, 3];
+    for torn in 1..=sizes.len() as u64 {
+        let (storage, mut log, expected) = written(&sizes);
+        let replayed = |storage: &MemoryStorage| {
+            let mut seen = Vec::new();
+            let end = replay(storage, ID, &[], start(), &mut |commit| {
+                if commit.sequence == torn {
+                    return Ok(Verdict::Torn);
+                }
+                seen.push((commit.sequence, commit.payload.to_vec()));
+                Ok(Verdict::Whole)
+            });
+            end.map(|end| (seen, end))
+        };
+        let (seen, end) = replayed(&storage).unwrap();
+        assert_eq!(seen, expected[..torn as usize - 1]);
+        assert_eq!(end.position.sequence, torn - 1);
+        assert!(end.torn.is_some());
+
+        log.set_durable(torn);
+        log.mark(&storage).unwrap();
+        assert!(matches!(replayed(&storage), Err(Error::Corrupt(_))), "commit {torn} was durable");
+    }
+}
+
+#[test]
 fn an_error_of_the_visitor_ends_the_replay() {
     let (storage, ..) = written(&[1, 2, 3]);
     let mut seen = 0;
     let result = replay(&storage, ID, &[], start(), &mut |_| {
         seen += 1;
-        if seen == 2 { Err(Error::Closed) } else { Ok(()) }
+        if seen == 2 { Err(Error::Closed) } else { Ok(Verdict::Whole) }
     });
     assert_eq!((result.err(), seen), (Some(Error::Closed), 2));
 }
