@@ -350,8 +350,10 @@ impl<E: Engine> Runner<E> {
         let began_ns = self.site.clock.shown_ns();
         match self.engine()?.step() {
             Ok(more) => {
-                // Where syncs complete later, one that is due is only under way.
-                if !self.site.late_syncs {
+                // A step does not fail for a sync that was due: it may be only under way, and a failure is heard of later.
+                let disk = &self.site.disk;
+                let synced = !disk.is_crashed() && disk.failed_syncs() == self.failed_syncs_at_open;
+                if synced && !self.site.late_syncs {
                     self.model.worked(began_ns);
                 }
                 Ok(more)
