@@ -282,6 +282,10 @@ impl<E: Engine> Runner<E> {
                 if let Some(durability) = durability {
                     self.applied(None, draft.commit(), durability, hidden_until, ack);
                 }
+                if self.site.late_syncs && self.site.disk.failed_syncs() > self.failed_syncs_at_open {
+                    // The commits it came upon failed meanwhile; one that writes would be told.
+                    return Ok(());
+                }
                 for (at, (found, expected)) in answers.iter().zip(&expected).enumerate() {
                     same(found, expected, || format!("question {at} of the transaction"))?;
                 }
