@@ -6,18 +6,21 @@
 //!   sectors at its ends: [`SimDisk::power_loss`], in `power_loss.rs`;
 //! - after a killed process, every write that returned is whole: [`SimDisk::kill`];
 //! - a failed sync loses any of the writes it should have made durable, even if a later sync succeeds; writes fail half
-//!   done; reads fail, end early or return wrong bytes; the disk is full: [`Fault`], [`SimDisk::limit`];
+//!   done; reads fail, end early or return wrong bytes; the disk is full, or slow: [`Fault`], [`SimDisk::limit`];
+//! - syncs complete later, and cover what was written before they were asked for: [`SimDisk::complete_syncs_later`];
 //! - stored bits change: [`SimDisk::flip_bit`].
 //!
 //! Every read, write, change of length and sync is counted, so a test can run once to learn how many there are and then
-//! again with a crash at each.
+//! again with a crash at each. Each also takes its time, as the seed decides, on a clock that nothing else moves:
+//! [`SimDisk::elapsed_ns`].
 
 mod power_loss;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lightning_db::env::{FileId, Storage, StorageError, StorageErrorKind, Sync};
+use lightning_db::env::{FileId, Storage, StorageError, StorageErrorKind, Sync, SyncTicket};
 
 use crate::random::Random;
 
@@ -40,6 +43,8 @@ pub enum Fault {
     WrongBit,
     /// The next read, from this I/O on, reports the end of the file too early.
     ShortRead,
+    /// The I/O takes seconds, up to a minute.
+    Slow,
     /// The I/O is done wholly, in part or not at all, and nothing works any more until [`SimDisk::power_loss`] or
     /// [`SimDisk::kill`].
     Crash,
@@ -49,6 +54,8 @@ pub enum Fault {
 #[derive(Debug)]
 pub struct SimDisk {
     state: Mutex<State>,
+    /// Beside the state, so that a clock can be looked at from anywhere.
+    elapsed_ns: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
@@ -61,7 +68,19 @@ struct State {
     crashed: bool,
     faults_met: u64,
     failed_syncs: u64,
+    slow_ios: u64,
+    latency: Latency,
     trace: bool,
+    /// Whether syncs are completed by [`SimDisk::complete_sync`].
+    later: bool,
+    /// Syncs asked for, the oldest first.
+    asked: VecDeque<Asked>,
+    /// Those of a process that has ended; they are barriers still.
+    left: Vec<Asked>,
+    next_ticket: u64,
+    completed_ticket: u64,
+    copy_at: Option<u64>,
+    copy: Option<[Vec<u8>; 2]>,
     /// Whether reads after a failed sync go on showing what was lost, also after reopening, until the power goes.
     stale_cache: bool,
 }
@@ -73,6 +92,53 @@ pub struct SimFile {
     visible: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
+    /// How many changes were made durable, or lost, before those.
+    settled: u64,
+}
+
+/// A sync that is not complete: it covers the first so many changes of its file, and of neither file anything later may
+/// survive it.
+#[derive(Clone, Debug)]
+struct Asked {
+    ticket: SyncTicket,
+    file: FileId,
+    changes: [u64; 2],
+    /// It met a fault when it was asked for, which shows when it is to be complete.
+    fails: bool,
+}
+
+/// How long an I/O takes, in nanoseconds.
+#[derive(Clone, Debug)]
+struct Latency {
+    read_ns: u64,
+    write_ns: u64,
+    sync_ns: u64,
+    /// Of its own, so that time changes nothing else.
+    random: Random,
+}
+
+impl Latency {
+    /// A good solid-state disk, or one that is some times faster or slower.
+    fn of(seed: u64) -> Self {
+        let mut random = Random::new(seed ^ 0x4C41_5445_4E43_5900);
+        let times = |random: &mut Random, ns: u64| ns * [1, 2, 4, 10, 40][random.index(5)] / 4;
+        Self {
+            read_ns: times(&mut random, 100_000),
+            write_ns: times(&mut random, 50_000),
+            sync_ns: times(&mut random, 2_000_000),
+            random,
+        }
+    }
+
+    /// About as long as always.
+    fn of_io(&mut self, io: Io) -> u64 {
+        let usual = match io {
+            Io::Read => self.read_ns,
+            Io::Write => self.write_ns,
+            Io::Sync => self.sync_ns,
+        };
+        usual / 2 + self.random.below(usual)
+    }
 }
 
 /// What may or may not outlive a power loss until it is synced.
@@ -109,9 +175,19 @@ impl SimDisk {
                 crashed: false,
                 faults_met: 0,
                 failed_syncs: 0,
+                slow_ios: 0,
+                latency: Latency::of(seed),
                 trace: false,
+                later: false,
+                asked: VecDeque::new(),
+                left: Vec::new(),
+                next_ticket: 1,
+                completed_ticket: 0,
+                copy_at: None,
+                copy: None,
                 stale_cache: false,
             }),
+            elapsed_ns: AtomicU64::new(0),
         }
     }
 
@@ -135,6 +211,21 @@ impl SimDisk {
         self.lock().failed_syncs
     }
 
+    /// I/Os so far that took seconds; no error comes of that.
+    pub fn slow_ios(&self) -> u64 {
+        self.lock().slow_ios
+    }
+
+    /// Nanoseconds since the disk was made: what its I/Os took, and what passed between them.
+    pub fn elapsed_ns(&self) -> u64 {
+        self.elapsed_ns.load(Ordering::Relaxed)
+    }
+
+    /// Time passes without an I/O.
+    pub fn pass(&self, ns: u64) {
+        self.elapsed_ns.fetch_add(ns, Ordering::Relaxed);
+    }
+
     /// Lets the I/O after `ios` more (0: the very next) meet `fault`.
     pub fn schedule(&self, ios: u64, fault: Fault) {
         let mut state = self.lock();
@@ -156,6 +247,66 @@ impl SimDisk {
     /// what was lost shows when the process ends.
     pub fn keep_stale_cache(&self, keep: bool) {
         self.lock().stale_cache = keep;
+    }
+
+    /// From now on a sync is answered by a ticket, and complete when [`complete_sync`](SimDisk::complete_sync) says so.
+    pub fn complete_syncs_later(&self, later: bool) {
+        self.lock().later = later;
+    }
+
+    /// Completes the oldest sync asked for, which is an I/O of its own: what was written before it was asked for is
+    /// durable, or any of it lost.
+    pub fn complete_sync(&self) -> Option<(SyncTicket, Result<(), StorageError>)> {
+        let oldest = self.lock().asked.pop_front()?;
+        let Asked { ticket, file, changes, fails } = oldest;
+        let begun = self.begin(file, 0, 0, Io::Sync);
+        let (mut state, fault) = match begun {
+            Ok((state, fault)) if fault != Some(Fault::Crash) => (state, fault.or(fails.then_some(Fault::Error))),
+            _ => {
+                // Whether it has happened is seen when the machine starts again.
+                let mut state = begun.map_or_else(|_| self.lock(), |(state, _)| state);
+                state.asked.push_front(oldest);
+                return Some((ticket, Err(crashed(file, 0, 0))));
+            }
+        };
+        if fault.is_some() {
+            state.forget_after(changes);
+        }
+        let result = state.sync(file, changes[file as usize], fault);
+        if result.is_ok() {
+            state.completed_ticket = ticket.0;
+            for Asked { file, changes, .. } in std::mem::take(&mut state.left) {
+                state.files[file as usize].sync_first(changes[file as usize]);
+            }
+        }
+        Some((ticket, result))
+    }
+
+    /// Copies both files when so many more I/Os were done, as somebody does beside a process that works.
+    pub fn copy_after(&self, ios: u64) {
+        let mut state = self.lock();
+        state.copy_at = Some(state.io_count + 1 + ios);
+    }
+
+    /// Whether a copy is still to be made.
+    pub fn will_copy(&self) -> bool {
+        self.lock().copy_at.is_some()
+    }
+
+    /// The copy, on a disk of its own, once it was made.
+    pub fn take_copy(&self) -> Option<SimDisk> {
+        let contents = self.lock().copy.take()?;
+        Some(SimDisk::with_contents(self.io_count(), contents))
+    }
+
+    /// The ticket that the next sync will get.
+    pub fn next_ticket(&self) -> u64 {
+        self.lock().next_ticket
+    }
+
+    /// Every sync up to this ticket is complete.
+    pub fn completed_ticket(&self) -> u64 {
+        self.lock().completed_ticket
     }
 
     /// Empties both files durably, as a person who deletes them.
@@ -203,6 +354,8 @@ impl SimDisk {
             println!("      killed");
         }
         state.crashed = false;
+        let asked = std::mem::take(&mut state.asked);
+        state.left.extend(asked);
         if !state.stale_cache {
             state.files.iter_mut().for_each(SimFile::drop_cache);
         }
@@ -214,10 +367,38 @@ impl SimDisk {
         let mut state = self.lock();
         state.crashed = false;
         let mut random = Random::new(seed);
+        state.reach_some_barriers(&mut random);
         if state.trace {
             println!("      power lost");
         }
         power_loss::strike(&mut state.files, &mut random);
+    }
+
+    /// Counts an I/O, lets it take its time, and says what it meets.
+    fn begin(
+        &self,
+        file: FileId,
+        offset: u64,
+        len: u64,
+        io: Io,
+    ) -> Result<(MutexGuard<'_, State>, Option<Fault>), StorageError> {
+        let mut state = self.lock();
+        if state.crashed {
+            return Err(crashed(file, offset, len));
+        }
+        state.io_count += 1;
+        if state.copy_at.is_some_and(|at| at <= state.io_count) {
+            state.copy_at = None;
+            state.copy = Some(state.files.each_ref().map(|file| file.visible.clone()));
+        }
+        let fault = state.meet(io, len);
+        if state.trace {
+            let fault = fault.map_or(String::new(), |fault| format!(", {fault:?}"));
+            println!("      I/O {}: {io:?} {file}, {len} bytes at {offset}{fault}", state.io_count);
+        }
+        let seconds = if fault == Some(Fault::Slow) { state.latency.random.between(1, 60) } else { 0 };
+        self.pass(state.latency.of_io(io) + seconds * 1_000_000_000);
+        Ok((state, fault.filter(|fault| *fault != Fault::Slow)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -227,15 +408,15 @@ impl SimDisk {
 
 impl Clone for SimDisk {
     fn clone(&self) -> Self {
-        Self { state: Mutex::new(self.lock().clone()) }
+        let elapsed_ns = AtomicU64::new(self.elapsed_ns());
+        Self { state: Mutex::new(self.lock().clone()), elapsed_ns }
     }
 }
 
 impl Storage for SimDisk {
     fn read_at(&self, file: FileId, offset: u64, buf: &mut [u8]) -> Result<(), StorageError> {
-        let mut state = self.lock();
         let len = buf.len() as u64;
-        let fault = state.begin(file, offset, len, Io::Read)?;
+        let (mut state, fault) = self.begin(file, offset, len, Io::Read)?;
         // Whoever uses the buffer after a failure must be found out.
         state.random.fill(buf);
         match fault {
@@ -264,9 +445,8 @@ impl Storage for SimDisk {
     }
 
     fn write_at(&self, file: FileId, offset: u64, buf: &[u8]) -> Result<(), StorageError> {
-        let mut state = self.lock();
         let len = buf.len() as u64;
-        let fault = state.begin(file, offset, len, Io::Write)?;
+        let (mut state, fault) = self.begin(file, offset, len, Io::Write)?;
         if buf.is_empty() && fault.is_none() {
             return Ok(());
         }
@@ -302,8 +482,7 @@ impl Storage for SimDisk {
     }
 
     fn set_len(&self, file: FileId, len: u64) -> Result<(), StorageError> {
-        let mut state = self.lock();
-        let fault = state.begin(file, 0, len, Io::Write)?;
+        let (mut state, fault) = self.begin(file, 0, len, Io::Write)?;
         if range(len, 0).is_none() {
             return Err(failure(StorageErrorKind::Full, file, 0, len, "beyond what this machine can address"));
         }
@@ -325,27 +504,15 @@ impl Storage for SimDisk {
     }
 
     fn sync(&self, file: FileId) -> Result<Sync, StorageError> {
-        let mut state = self.lock();
-        let fault = state.begin(file, 0, 0, Io::Sync)?;
-        let State { files, random, failed_syncs, .. } = &mut *state;
-        let synced = &mut files[file as usize];
-        match fault {
-            Some(Fault::Crash) => {
-                if random.chance(1, 2) {
-                    synced.sync();
-                }
-                Err(crashed(file, 0, 0))
-            }
-            Some(Fault::Error) => {
-                *failed_syncs += 1;
-                power_loss::lose(synced, random);
-                Err(failure(StorageErrorKind::Other, file, 0, 0, "simulated sync error"))
-            }
-            _ => {
-                synced.sync();
-                Ok(Sync::Done)
-            }
+        let (mut state, fault) = self.begin(file, 0, 0, Io::Sync)?;
+        let changes = state.files.each_ref().map(SimFile::changes);
+        if !state.later {
+            return state.sync(file, changes[file as usize], fault).map(|()| Sync::Done);
         }
+        let ticket = SyncTicket(state.next_ticket);
+        state.next_ticket += 1;
+        state.asked.push_back(Asked { ticket, file, changes, fails: fault == Some(Fault::Error) });
+        if fault == Some(Fault::Crash) { Err(crashed(file, 0, 0)) } else { Ok(Sync::Pending(ticket)) }
     }
 
     fn name(&self) -> String {
@@ -361,25 +528,11 @@ enum Io {
 }
 
 impl State {
-    /// Counts an I/O and says what it meets.
-    fn begin(&mut self, file: FileId, offset: u64, len: u64, io: Io) -> Result<Option<Fault>, StorageError> {
-        if self.crashed {
-            return Err(crashed(file, offset, len));
-        }
-        self.io_count += 1;
-        let fault = self.meet(io, len);
-        if self.trace {
-            let fault = fault.map_or(String::new(), |fault| format!(", {fault:?}"));
-            println!("      I/O {}: {io:?} {file}, {len} bytes at {offset}{fault}", self.io_count);
-        }
-        Ok(fault)
-    }
-
     fn meet(&mut self, io: Io, len: u64) -> Option<Fault> {
         let due = self.faults.first_entry().filter(|due| *due.key() <= self.io_count)?;
         let fault = *due.get();
         let concerns = match fault {
-            Fault::Error => true,
+            Fault::Error | Fault::Slow => true,
             Fault::Full => io == Io::Write,
             Fault::WrongBit | Fault::ShortRead => io == Io::Read && len > 0,
             Fault::Crash => {
@@ -388,10 +541,53 @@ impl State {
             }
         };
         if concerns {
-            self.faults_met += 1;
             self.faults.pop_first();
+            let count = if fault == Fault::Slow { &mut self.slow_ios } else { &mut self.faults_met };
+            *count += 1;
         }
         concerns.then_some(fault)
+    }
+
+    /// Makes the first so many changes of a file durable.
+    fn sync(&mut self, file: FileId, changes: u64, fault: Option<Fault>) -> Result<(), StorageError> {
+        let synced = &mut self.files[file as usize];
+        match fault {
+            Some(Fault::Crash) => {
+                if self.random.chance(1, 2) {
+                    synced.sync_first(changes);
+                }
+                Err(crashed(file, 0, 0))
+            }
+            Some(Fault::Error) => {
+                self.failed_syncs += 1;
+                power_loss::lose(synced, &mut self.random);
+                Err(failure(StorageErrorKind::Other, file, 0, 0, "simulated sync error"))
+            }
+            _ => {
+                synced.sync_first(changes);
+                Ok(())
+            }
+        }
+    }
+
+    /// The power goes while syncs are under way: some of them, the oldest, have happened.
+    fn reach_some_barriers(&mut self, random: &mut Random) {
+        let asked: Vec<Asked> = self.left.drain(..).chain(self.asked.drain(..)).collect();
+        let reached = random.index(asked.len() + 1);
+        for Asked { file, changes, .. } in asked.iter().take(reached) {
+            self.files[*file as usize].sync_first(changes[*file as usize]);
+        }
+        if let Some(next) = asked.get(reached) {
+            self.forget_after(next.changes);
+        }
+    }
+
+    /// Nothing written after so many changes of each file survives, and no sync asked for later succeeds.
+    fn forget_after(&mut self, changes: [u64; 2]) {
+        for (file, changes) in self.files.iter_mut().zip(changes) {
+            file.unsynced.truncate(changes.saturating_sub(file.settled) as usize);
+        }
+        self.asked.clear();
     }
 
     /// How long `file` may become.
@@ -428,7 +624,7 @@ impl State {
 impl SimFile {
     /// A file that durably holds these bytes.
     pub fn holding(bytes: Vec<u8>) -> Self {
-        Self { visible: bytes.clone(), durable: bytes, unsynced: Vec::new() }
+        Self { visible: bytes.clone(), durable: bytes, ..Self::default() }
     }
 
     /// The file as reads see it.
@@ -455,7 +651,19 @@ impl SimFile {
 
     /// Makes every change so far durable.
     pub fn sync(&mut self) {
-        for change in self.unsynced.drain(..) {
+        self.sync_first(self.changes());
+    }
+
+    /// Changes so far, from the first on.
+    fn changes(&self) -> u64 {
+        self.settled + self.unsynced.len() as u64
+    }
+
+    /// Makes the first so many changes durable.
+    fn sync_first(&mut self, changes: u64) {
+        let now = changes.saturating_sub(self.settled).min(self.unsynced.len() as u64);
+        self.settled += now;
+        for change in self.unsynced.drain(..now as usize) {
             change.apply(&mut self.durable);
         }
     }

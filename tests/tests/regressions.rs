@@ -1,11 +1,13 @@
 //! What the simulator found once, made small.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use lightning_db::env::{FixedClock, SeededEntropy};
 use lightning_db::{Database, Environment, Isolation, Options, Table};
 use lightning_db_tests::paging::PagingStorage;
-use lightning_db_tests::sim::action::{Action, Crash, Durability, TxOp, key, value};
+use lightning_db_tests::sim::action::{Action, ClientStep, Crash, Durability, Query, TxOp, key, value};
+use lightning_db_tests::sim::clock::Time;
 use lightning_db_tests::sim::engine::Tuning;
 use lightning_db_tests::sim::lightning::Lightning;
 use lightning_db_tests::sim::plan::{Plan, Weather};
@@ -17,8 +19,7 @@ use Durability::{Relaxed, Sync};
 const ROWS: Table<&[u8], &[u8]> = Table::new("rows");
 
 fn plan(actions: Vec<Action>) -> Plan {
-    let tuning = Tuning { memtable_bytes: 4096, segment_bytes: 65536, large_value_bytes: 256 };
-    Plan { seed: 1, tuning, paging: None, stale_cache: false, actions }
+    Plan { seed: 1, tuning: Tuning::default(), paging: None, late_syncs: false, stale_cache: false, actions }
 }
 
 fn plan_with_memtables_of(memtable_bytes: u32, actions: Vec<Action>) -> Plan {
@@ -78,9 +79,9 @@ fn a_superblock_that_failed_to_be_written_may_be_there_and_keeps_what_it_names()
 
 #[test]
 fn a_commit_that_was_not_tried_has_no_unknown_outcome() {
-    let tuning = Tuning { memtable_bytes: 4096, segment_bytes: 131_072, large_value_bytes: 2048 };
-    let put = |id: u32| Action::Commit(Relaxed, vec![TxOp::Put(0, key(id.to_string().as_bytes()), value(id, 4))]);
-    let actions = vec![put(1), Action::FaultAfter(1, Fault::Error), put(39), Action::Commit(Relaxed, vec![])];
+    let tuning = Tuning { memtable_bytes: 4096, segment_bytes: 131_072, large_value_bytes: 2048, ..Tuning::default() };
+    let one = |id: u32| Action::Commit(Relaxed, vec![put(0, &id.to_string(), id, 4)]);
+    let actions = vec![one(1), Action::FaultAfter(1, Fault::Error), one(39), Action::Commit(Relaxed, vec![])];
     passes(Plan { tuning, ..plan(actions) });
 }
 
@@ -217,5 +218,108 @@ fn one_job_at_a_time_brings_a_new_base() {
         }
         actions.push(Action::Check);
         passes(plan_with_memtables_of(1024, actions));
+    }
+}
+
+/// A merge that lacks bytes on its way to the first key goes on from where it was: values that newer runs hide are passed
+/// once, and given back once.
+#[test]
+fn a_merge_that_must_fetch_its_first_key_gives_back_a_hidden_value_once() {
+    let up_to_17 = (Bound::Unbounded, Bound::Included(key(b"17")));
+    let actions = vec![
+        Action::Commit(Relaxed, vec![put(1, "711", 8, 1748), put(0, "1543", 0, 0)]),
+        Action::Commit(Sync, vec![put(0, "511", 0, 0), put(1, "677", 22, 4)]),
+        Action::Commit(Relaxed, vec![put(0, "473", 39, 717), put(0, "728", 40, 15656)]),
+        Action::Commit(Sync, vec![put(0, "9", 47, 1498)]),
+        Action::Commit(Sync, vec![put(0, "1311", 155, 2736)]),
+        Action::Commit(Relaxed, vec![put(0, "0", 168, 7208)]),
+        Action::Commit(Relaxed, vec![put(0, "1403", 281, 7224), put(0, "0", 283, 8750)]),
+        Action::Commit(Relaxed, vec![TxOp::Ask(Query::Get(1, key(b"886")))]),
+        Action::Commit(Sync, vec![put(0, "71", 296, 14), TxOp::DeleteRange(0, up_to_17)]),
+    ];
+    for seed in (0..60).chain([256_057_197]) {
+        let tuning =
+            Tuning { memtable_bytes: 8192, segment_bytes: 131_072, large_value_bytes: 8192, ..Tuning::default() };
+        passes(Plan { seed, tuning, paging: Some((2, 4)), ..plan(actions.clone()) });
+    }
+}
+
+fn put(table: usize, id: &str, tag: u32, len: u32) -> TxOp {
+    TxOp::Put(table, key(id.as_bytes()), value(tag, len))
+}
+
+fn begin(client: usize, isolation: Isolation) -> Action {
+    Action::Client(client, ClientStep::Begin(isolation))
+}
+
+/// At read committed nothing was validated, so two tables made at the same time got one number and one place for their rows.
+#[test]
+fn tables_made_beside_each_other_at_read_committed_never_share_their_rows() {
+    for other in [0, 1] {
+        passes(plan(vec![
+            begin(0, Isolation::ReadCommitted),
+            begin(1, Isolation::ReadCommitted),
+            Action::Client(0, ClientStep::Do(put(0, "a", 1, 8))),
+            Action::Client(1, ClientStep::Do(put(other, "b", 3, 8))),
+            Action::Client(0, ClientStep::Commit(Sync)),
+            Action::Client(1, ClientStep::Commit(Sync)),
+            Action::Compare,
+            begin(0, Isolation::ReadCommitted),
+            Action::Commit(Sync, vec![put(2, "c", 5, 8)]),
+            Action::Client(0, ClientStep::Do(put(2, "d", 7, 8))),
+            Action::Client(0, ClientStep::Commit(Sync)),
+        ]));
+    }
+}
+
+/// Only the background thread kept what periodic commits promise, and only where all commits were periodic.
+#[test]
+fn a_periodic_commit_is_durable_in_time_whoever_works() {
+    for work in [Action::Step(1), Action::Commit(Relaxed, vec![put(0, "b", 3, 8)])] {
+        for seed in 0..20 {
+            let mut actions = vec![
+                Action::Commit(Durability::Periodic(30), vec![put(0, "a", 1, 8)]),
+                Action::Time(Time::Passes(31)),
+                work.clone(),
+            ];
+            actions.extend([Action::Step(1), Action::CrashNow(Crash::Power(seed))]);
+            passes(plan(actions));
+        }
+    }
+}
+
+/// Where syncs complete later, the checkpoint that follows opening may fail after opening has returned: commits waited for
+/// it without end.
+#[test]
+fn a_checkpoint_that_fails_after_opening_is_made_again() {
+    for ios in 0..12 {
+        for fault in [Fault::Full, Fault::Error] {
+            let mut actions = vec![Action::Commit(Sync, vec![put(0, "a", 1, 200)]), Action::CrashNow(Crash::Kill)];
+            actions.insert(1, Action::FaultAfter(ios, fault));
+            actions.extend([Action::Commit(Sync, vec![put(0, "b", 3, 200)]), Action::CompleteSyncs(9)]);
+            passes(Plan { late_syncs: true, ..plan(actions) });
+        }
+    }
+}
+
+/// After a sync that failed later nothing waits for, neither are relaxed commits taken, nor does `sync` say that all is
+/// well.
+#[test]
+fn a_sync_that_fails_later_is_heard_of() {
+    for ios in 0..6 {
+        for durability in [Sync, Relaxed] {
+            passes(Plan {
+                late_syncs: true,
+                ..plan(vec![
+                    Action::Commit(durability, vec![put(0, "a", 1, 300)]),
+                    Action::FaultAfter(ios, Fault::Error),
+                    Action::Commit(durability, vec![put(0, "b", 3, 300)]),
+                    Action::CompleteSyncs(5),
+                    Action::Settle,
+                    Action::Commit(Relaxed, vec![put(0, "c", 5, 4)]),
+                    Action::Compare,
+                ])
+            });
+        }
     }
 }

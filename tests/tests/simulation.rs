@@ -85,8 +85,13 @@ fn every_flaw_is_noticed() {
         noticed::<8>,
         noticed::<9>,
         noticed::<10>,
+        // 11 is NoMark, which only damage shows.
+        noticed::<12>,
+        noticed::<13>,
+        noticed::<14>,
+        noticed::<15>,
     ];
-    assert_eq!(checks.len() + 2, FLAWS.len(), "but for NoMark, which only damage shows");
+    assert_eq!(checks.len() + 2, FLAWS.len(), "all but None and NoMark");
     checks.iter().for_each(|check| check());
 }
 

@@ -85,6 +85,11 @@ impl Catalogue {
         Ok(Some(entry.id))
     }
 
+    /// Whether a commit after `sequence` changed the catalogue.
+    pub(super) fn changed_since(&self, sequence: u64) -> bool {
+        self.state.lock().changed_at > sequence
+    }
+
     /// Commit `sequence` changes the catalogue. To be said before it can be seen; a commit that then fails does no harm.
     pub(super) fn changed(&self, sequence: u64) {
         let mut state = self.state.lock();

@@ -192,8 +192,7 @@ impl Database {
     /// [`Error::Pending`] until the barrier is complete, and is called again then; a commit that answered so itself was
     /// applied, and this is what it waits for.
     pub fn sync(&self) -> Result<()> {
-        let engine = &self.shared.engine;
-        engine.make_durable(engine.head().sequence)
+        self.shared.engine.make_all_durable()
     }
 
     /// The platform has completed a barrier it had answered with [`Sync::Pending`](crate::env::Sync::Pending).
@@ -299,6 +298,9 @@ impl Database {
             durability,
             values_unsynced,
             |head, recent| {
+                if let Some(seen) = tx.catalogue_seen.as_ref().filter(|_| tx.changes_catalogue) {
+                    super::isolation::validate_catalogue(seen, memtable, head, recent)?;
+                }
                 super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent)?;
                 if tx.changes_catalogue {
                     // Before anyone sees the commit: what is remembered is wrong for it.
@@ -363,6 +365,8 @@ impl Database {
         {
             background.wake();
         }
+        #[cfg(not(feature = "std"))]
+        let _ = due;
     }
 
     /// Whether some transaction has locked rows, so that writers must look before they write.

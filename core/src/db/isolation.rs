@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use crate::engine::{Recent, Version};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
+use crate::table::{KeyBuffer, prefix};
 
 /// How far transactions are kept apart, in Adya's terms ("Weak Consistency", 1999). Read uncommitted is given as read
 /// committed.
@@ -20,8 +21,9 @@ use crate::memtable::Memtable;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isolation {
     /// PL-2. Each read sees what is committed at that moment, and never less than the read before it; a range, a cursor and
-    /// a count are one read. Two reads of one transaction may differ, and its commit is never refused: it may overwrite
-    /// what it has not seen (lost update), unless it reads with `get_for_update`.
+    /// a count are one read. Two reads of one transaction may differ, and its commit is refused only if it
+    /// made or dropped a table beside others that did: else it may overwrite what it has not seen (lost update), unless it
+    /// reads with `get_for_update`.
     ReadCommitted,
     /// PL-SI, known as repeatable read too. All reads see one snapshot, which holds everything acknowledged before the
     /// transaction began; of two that write the same key, or delete a range with it, the second to commit is refused. Two
@@ -109,6 +111,20 @@ pub(super) fn validate(
         }
     }
     Ok(())
+}
+
+/// Refuses a commit whose changes of the catalogue others have made impossible since `seen`.
+pub(super) fn validate_catalogue(seen: &Version, writes: &Memtable, head: &Version, recent: &Recent) -> Result<()> {
+    let (mut from, mut reads) = (KeyBuffer::new(), ReadSet::default());
+    prefix::encode_prefix(prefix::CATALOGUE, &mut from);
+    let end = prefix::end_of(prefix::CATALOGUE);
+    let mut cursor = writes.cursor();
+    cursor.seek(&from);
+    while let Some(entry) = cursor.entry().filter(|entry| *entry.key < *end) {
+        reads.definition(Isolation::Serializable, entry.key);
+        cursor.next();
+    }
+    validate(Isolation::Serializable, seen, &reads, &Memtable::new(), head, recent)
 }
 
 fn just_after(key: &[u8]) -> Vec<u8> {

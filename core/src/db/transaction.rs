@@ -46,6 +46,8 @@ pub struct WriteTransaction {
     pub(super) values: Vec<ValueRef>,
     tables: HashMap<String, Arc<TableEntry>>,
     pub(super) changes_catalogue: bool,
+    /// At read committed, what the first change of the catalogue was decided upon.
+    pub(super) catalogue_seen: Option<Arc<Version>>,
     pub(super) deadline_ns: Option<(u64, u64)>,
     pub(super) committed: bool,
     #[cfg(feature = "std")]
@@ -106,6 +108,7 @@ impl WriteTransaction {
             values: Vec::new(),
             tables: HashMap::new(),
             changes_catalogue: false,
+            catalogue_seen: None,
             deadline_ns: None,
             committed: false,
         }
@@ -135,6 +138,7 @@ impl WriteTransaction {
 
     /// Deletes a table with everything in it; false when there is none.
     pub fn drop_table(&mut self, name: &str) -> Result<bool> {
+        self.see_catalogue()?;
         let Some(entry) = self.find_table(name)? else {
             self.reads.observed = true;
             return Ok(false);
@@ -160,6 +164,18 @@ impl WriteTransaction {
         self.tables.clear();
     }
 
+    /// At read committed a change of the catalogue is decided upon the newest one, and must find it so at the commit: two
+    /// tables never get one number, and none is made twice.
+    fn see_catalogue(&mut self) -> Result<()> {
+        if self.isolation == Isolation::ReadCommitted {
+            self.see_what_is_committed()?;
+            if self.catalogue_seen.is_none() {
+                self.catalogue_seen = Some(Arc::clone(&self.version));
+            }
+        }
+        Ok(())
+    }
+
     fn find_table(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
         if let Some(entry) = self.tables.get(name) {
             return Ok(Some(Arc::clone(entry)));
@@ -178,7 +194,12 @@ impl WriteTransaction {
     }
 
     fn ensure_table(&mut self, name: &str, key_type: &str, value_type: &str) -> Result<Arc<TableEntry>> {
-        if let Some(entry) = self.find_table(name)? {
+        let mut found = self.find_table(name)?;
+        if found.is_none() && self.isolation == Isolation::ReadCommitted {
+            self.see_catalogue()?;
+            found = self.find_table(name)?;
+        }
+        if let Some(entry) = found {
             check_type_names(name, key_type, value_type, &entry)?;
             return Ok(entry);
         }
@@ -211,7 +232,7 @@ impl WriteTransaction {
     pub(super) fn get_raw(&mut self, key: &[u8]) -> Result<Option<FoundValue<'_>>> {
         self.check_deadline()?;
         self.reads.point(self.isolation, key);
-        self.see_what_is_committed();
+        self.see_what_is_committed()?;
         match engine::get_in_memtable(&self.changes.memtable, key) {
             Some(said) => Ok(said),
             None => engine::get(&self.version, &self.engine.nodes, key),
@@ -304,13 +325,20 @@ impl WriteTransaction {
     }
 
     /// At read committed each read sees what is committed at that moment, and never less than the one before.
-    fn see_what_is_committed(&mut self) {
+    fn see_what_is_committed(&mut self) -> Result<()> {
         if self.isolation == Isolation::ReadCommitted {
             let visible = self.engine.version();
             if visible.sequence >= self.version.sequence {
+                // A table it has made has perhaps the number of one that others have made meanwhile: their rows are not its.
+                if let Some(seen) = self.catalogue_seen.as_ref().filter(|_| self.changes_catalogue)
+                    && self.catalogue.changed_since(seen.sequence)
+                {
+                    return Err(Error::Conflict { what: String::from("the tables that were made or dropped") });
+                }
                 self.version = visible;
             }
         }
+        Ok(())
     }
 
     /// Locks the row, and sees to it that what is read of it now can still be committed.
@@ -507,19 +535,19 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
     /// The entries of a range in key order, from either end, as they are now: what is written later does not show.
     pub fn range(&mut self, range: impl KeyRange<K>) -> Result<Range<K, V>> {
         let (from, to) = range_bounds::<K>(self.id, &range)?;
-        Ok(Range::new(self.view(&from, &to), self.id, from, to))
+        Ok(Range::new(self.view(&from, &to)?, self.id, from, to))
     }
 
     /// The entries whose keys begin with `prefix`, as they are now.
     pub fn prefix(&mut self, prefix: impl KeyPrefix<K>) -> Result<Range<K, V>> {
         let (from, to) = prefix_bounds::<K>(self.id, &prefix)?;
-        Ok(Range::new(self.view(&from, &to), self.id, from, to))
+        Ok(Range::new(self.view(&from, &to)?, self.id, from, to))
     }
 
     /// A cursor over a range as it is now; it stands nowhere until it is moved.
     pub fn cursor(&mut self, range: impl KeyRange<K>) -> Result<Cursor<K, V>> {
         let (from, to) = range_bounds::<K>(self.id, &range)?;
-        Ok(Cursor::new(self.view(&from, &to), self.id, from, to))
+        Ok(Cursor::new(self.view(&from, &to)?, self.id, from, to))
     }
 
     /// How many keys the range holds.
@@ -529,7 +557,7 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
             return Ok(0);
         }
         self.tx.reads.range(self.tx.isolation, &from, &to);
-        self.tx.see_what_is_committed();
+        self.tx.see_what_is_committed()?;
         engine::count(&self.tx.version, Some(&self.tx.changes.memtable), &self.tx.engine.nodes, &from, Some(&to))
     }
 
@@ -544,14 +572,14 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
     }
 
     /// The whole range asked for counts as read, whatever part of it is then looked at.
-    fn view(&mut self, from: &[u8], to: &[u8]) -> View {
+    fn view(&mut self, from: &[u8], to: &[u8]) -> Result<View> {
         self.tx.reads.range(self.tx.isolation, from, to);
-        self.tx.see_what_is_committed();
-        View {
+        self.tx.see_what_is_committed()?;
+        Ok(View {
             engine: Arc::clone(&self.tx.engine),
             version: Arc::clone(&self.tx.version),
             changes: (!self.tx.changes.memtable.is_empty()).then(|| self.tx.changes.clone()),
-        }
+        })
     }
 }
 

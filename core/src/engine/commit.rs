@@ -239,6 +239,18 @@ impl Engine {
         }
     }
 
+    /// Makes every commit so far durable. Of a poisoned handle nobody knows which those are.
+    pub(crate) fn make_all_durable(&self) -> Result<()> {
+        let appended = {
+            let writer = self.writer.lock();
+            match &writer.stopped {
+                Some(stopped @ Stopped::Poisoned(_)) => return Err(stopped.error()),
+                _ => writer.appended,
+            }
+        };
+        self.make_durable(appended)
+    }
+
     /// A periodic commit was appended. Whether none was due before.
     fn sync_within(&self, writer: &mut Writer, interval_ms: u32) -> bool {
         let due_ns = self.env.clock.monotonic_ns().saturating_add(u64::from(interval_ms) * 1_000_000);
@@ -316,8 +328,11 @@ impl Engine {
         }
     }
 
-    /// The platform has completed a barrier.
+    /// The platform has completed a barrier. One that failed may be one that nobody asks after, because another follows it.
     pub(crate) fn complete_sync(&self, ticket: SyncTicket, result: core::result::Result<(), String>) {
+        if let Err(cause) = &result {
+            self.poison(&Error::Poisoned { cause: cause.clone() });
+        }
         self.tickets.lock().complete(ticket, result);
     }
 

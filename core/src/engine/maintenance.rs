@@ -239,8 +239,13 @@ impl Engine {
             let due = work.unsaved || self.head().layers.frozen.is_empty();
             large || due && self.log_calls_for_checkpoint(work)
         };
-        if work.checkpoint.is_none() && work.flush.is_none() && wanted() {
-            work.checkpoint = Some(Checkpoint::new(false));
+        if work.checkpoint.is_none() && work.flush.is_none() {
+            if self.is_opening() {
+                // The one that follows opening failed, and commits wait for it.
+                work.checkpoint = Some(Checkpoint::first(work.superblock.checkpoint == 0));
+            } else if wanted() {
+                work.checkpoint = Some(Checkpoint::new(false));
+            }
         }
         let Some(mut checkpoint) = work.checkpoint.take() else { return Ok(Progress::Idle) };
         self.step_of_checkpoint();

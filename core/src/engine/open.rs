@@ -21,7 +21,7 @@ use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
-use crate::log::{Log, LogConfig, LogPosition, Operation, Operations, Verdict, replay, was_begun};
+use crate::log::{Log, LogConfig, LogPosition, Operation, Operations, Verdict, holds_commits, replay, was_begun};
 use crate::memtable::{ChunkPool, Memtable};
 use crate::space::{
     Extent, Features, GRAIN_BYTES, PendingFrees, RESERVED_SECTORS, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots,
@@ -76,6 +76,10 @@ fn create(
         return Err(Error::NotADatabase {
             found: format!("{} is empty, and this open may not create a database", storage.name()),
         });
+    }
+    if holds_commits(&*storage)? {
+        let what = "the file is empty or missing, but the log holds commits of a database";
+        return Err(Error::corrupt(FileId::Data, 0, what));
     }
     let mut database_id = [0; 16];
     env.entropy.fill(&mut database_id);
@@ -171,6 +175,11 @@ fn recover(
         None
     } else {
         progress(RecoveryStage::ReplayLog);
+        // It was durable before the first superblock that says so.
+        if storage.len(FileId::Log)? == 0 {
+            let what = "the file is empty or missing, but the database was not closed";
+            return Err(Error::corrupt(FileId::Log, 0, what));
+        }
         let end = replay(&*storage, superblock.database_id, &record.sealed, record.log, &mut |commit| {
             if commit.sequence > sequence {
                 if commit.values_unsynced && !values_are_there(&*storage, commit.operations())? {

@@ -75,6 +75,10 @@ pub trait Storage: MaybeSendSync {
     ///
     /// Barriers complete in the order they were asked for, over both files: when one is complete, so are all before it.
     ///
+    /// One that is not complete yet is a barrier all the same: a power loss keeps nothing of what was written after it was
+    /// asked for, in either file, unless it kept all that came before. When one fails, so do all asked for after it, and
+    /// what was written after it is lost too.
+    ///
     /// [`Sync::Pending`] means that the platform reports completion later; the driver then tells the database with
     /// `complete_sync(ticket, result)`.
     fn sync(&self, file: FileId) -> Result<Sync, StorageError>;

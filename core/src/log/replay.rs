@@ -89,6 +89,25 @@ pub(crate) fn was_begun(storage: &dyn Storage, database_id: &[u8; 16], generatio
     Ok(false)
 }
 
+/// Whether the log, of whatever database, holds more than one that is just being made does. For whoever finds no data file
+/// beside it.
+pub(crate) fn holds_commits(storage: &dyn Storage) -> Result<bool> {
+    let Some(database_id) = FileHeader::database_id(storage)? else { return Ok(false) };
+    if was_begun(storage, &database_id, 2)? {
+        return Ok(true);
+    }
+    let mut any = false;
+    let replayed = replay(storage, database_id, &[], LogPosition::fresh(1, 0), &mut |_| {
+        any = true;
+        Ok(Verdict::Whole)
+    });
+    match replayed {
+        Ok(_) => Ok(any),
+        Err(Error::Corrupt(_)) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
 /// A commit whose last frame has not come yet.
 struct Pending {
     sequence: u64,

@@ -93,6 +93,16 @@ impl FileHeader {
         out.resize(start + FILE_HEADER_BYTES as usize, 0);
     }
 
+    /// The database whose log this is, if the header is whole.
+    pub(super) fn database_id(storage: &dyn Storage) -> Result<Option<[u8; 16]>> {
+        if storage.len(FileId::Log)? < FILE_HEADER_BYTES {
+            return Ok(None);
+        }
+        let mut bytes = [0; Self::FIELDS_BYTES];
+        storage.read_at(FileId::Log, 0, &mut bytes)?;
+        Ok(Self::decode(&bytes).map(|(_, header)| header.database_id))
+    }
+
     /// Reads and checks the header. The log of another database, or of a newer version, is an error at once.
     pub(super) fn read(storage: &dyn Storage, database_id: &[u8; 16], file_bytes: u64) -> Result<FileState> {
         if file_bytes == 0 {

@@ -129,7 +129,7 @@ fn simulate<E: Engine>(options: &Options) -> ExitCode {
         let plan = options.plan(seed);
         watchdog.watch(seed);
         if let Err(message) = one::<E>(&plan, options, &mut sum) {
-            println!("{message}\nreplay with: sim --seed {seed}{}", replay_options(options));
+            println!("{message}\nreplay with: cargo xtask sim -- --seed {seed}{}", replay_options(options));
             return ExitCode::FAILURE;
         }
         if start.elapsed() - reported > Duration::from_secs(10) {
@@ -153,7 +153,9 @@ impl Watchdog {
                 std::thread::sleep(Duration::from_secs(1));
                 let (seed, since) = *watched.lock().unwrap_or_else(PoisonError::into_inner);
                 if since.elapsed() > SEED_MAX {
-                    println!("seed {seed}: still not done after {SEED_MAX:?}\nreplay with: sim --seed {seed}{replay}");
+                    println!(
+                        "seed {seed}: still not done after {SEED_MAX:?}\nreplay with: cargo xtask sim -- --seed {seed}{replay}"
+                    );
                     std::process::exit(3);
                 }
             }
@@ -227,8 +229,9 @@ fn one<E: Engine>(plan: &Plan, options: &Options, sum: &mut Stats) -> Result<(),
 }
 
 fn print_plan(plan: &Plan) {
-    println!("seed {}, paging {:?}, stale cache {}, {:?}", plan.seed, plan.paging, plan.stale_cache, plan.tuning);
-    for (index, action) in plan.actions.iter().enumerate() {
+    let Plan { seed, tuning, paging, late_syncs, stale_cache, actions } = plan;
+    println!("seed {seed}, paging {paging:?}, late syncs {late_syncs}, stale cache {stale_cache}, {tuning:?}");
+    for (index, action) in actions.iter().enumerate() {
         println!("{index:4} {action:?},");
     }
 }
@@ -258,15 +261,20 @@ fn replay_options(options: &Options) -> String {
 
 fn rates(sum: &Stats, elapsed: Duration) -> String {
     let seconds = elapsed.as_secs_f64().max(1e-3);
-    let rate = |count: u64| (count as f64 / seconds).round();
+    let minutes = (sum.time_ms as f64 / 60_000.0).max(1e-3);
+    let rate = |count: u64| format!("({:.0}/s, {:.0} a minute)", count as f64 / seconds, count as f64 / minutes);
     format!(
-        "{} runs, {} operations ({}/s), {} crashes ({}/s), {} faults, {} steps, {} I/Os, {} restarts, {seconds:.1} s",
+        "{} runs, {} operations {}, {} crashes {}, {} faults {}, {} conflicts, {} too old, {} steps, {} I/Os, {} restarts, {seconds:.1} s, in \
+         which {minutes:.1} minutes were simulated",
         sum.runs,
         sum.operations,
         rate(sum.operations),
         sum.crashes,
         rate(sum.crashes),
         sum.faults,
+        rate(sum.faults),
+        sum.conflicts,
+        sum.too_old,
         sum.steps,
         sum.ios,
         sum.restarts,

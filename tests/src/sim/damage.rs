@@ -58,7 +58,7 @@ pub fn damage<E: Engine>(plan: &Plan, times: u64) -> Result<Outcomes, (Damage, S
 pub fn after<E: Engine>(plan: &Plan, disk: &SimDisk, state: &Tables, damage: Damage) -> Result<bool, String> {
     let disk = disk.clone();
     damage.strike(&disk);
-    let site = Site { disk: Arc::new(disk), pager: None, tuning: plan.tuning, entropy_seed: plan.seed };
+    let site = Site { pager: None, ..Site::new(disk, plan) };
     catch_unwind(AssertUnwindSafe(|| look::<E>(&site, state))).unwrap_or_else(|_| Err(String::from("panic")))
 }
 
@@ -72,11 +72,16 @@ pub fn closed<E: Engine>(plan: &Plan) -> Result<(SimDisk, Arc<Tables>), String> 
     runner.close()
 }
 
-fn look<E: Engine>(site: &Site, state: &Tables) -> Result<bool, String> {
-    let engine = match E::open(site) {
-        Ok(engine) => engine,
-        Err(error) => return honest(&error).map(|()| false),
-    };
+/// Opens and looks at everything.
+pub(super) fn look<E: Engine>(site: &Site, state: &Tables) -> Result<bool, String> {
+    match E::open(site) {
+        Ok(engine) => look_at(&engine, state),
+        Err(error) => honest(&error).map(|()| false),
+    }
+}
+
+/// Whether all answers are right and `check` finds nothing; `Err` if one is wrong, or an error misleads.
+pub(super) fn look_at<E: Engine>(engine: &E, state: &Tables) -> Result<bool, String> {
     let mut harmless = true;
     let snapshot = match engine.snapshot() {
         Ok(snapshot) => snapshot,
@@ -108,7 +113,7 @@ fn look<E: Engine>(site: &Site, state: &Tables) -> Result<bool, String> {
 }
 
 /// Errors that say what is the case.
-fn honest(error: &Error) -> Result<(), String> {
+pub(super) fn honest(error: &Error) -> Result<(), String> {
     match error {
         Error::Corrupt(_) | Error::NotADatabase { .. } | Error::Unsupported { .. } => Ok(()),
         _ => Err(format!("a misleading error: {}: {error}", error.name())),

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::stage::Stage;
 use crate::process::cargo;
 use crate::setup::{Consent, rust};
-use crate::{crash, fuzz};
+use crate::{crash, fuzz, sim};
 
 /// The crate for the browser has its own stage.
 const HERE: [&str; 3] = ["--workspace", "--exclude", "lightning-db-wasm"];
@@ -29,5 +29,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     stage.tests("tests", cargo()?.arg("test").args(HERE).arg("--no-fail-fast"))?;
     stage.tests("hostile bytes", &mut fuzz::smoke()?)?;
     stage.check("building what is killed", &mut crash::build("test")?)?;
-    stage.check("killed processes lose nothing", &mut crash::smoke(SMOKE_KILLS)?)
+    stage.check("killed processes lose nothing", &mut crash::smoke(SMOKE_KILLS)?)?;
+    // Other seeds each time; one that fails is printed with the command that replays it.
+    stage.check("a minute of simulation with fresh seeds", &mut sim::command(60)?)
 }
