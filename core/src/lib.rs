@@ -25,6 +25,10 @@ pub(crate) mod log;
 pub(crate) mod memtable;
 pub(crate) mod space;
 pub(crate) mod table;
+#[cfg(not(feature = "testing"))]
+pub(crate) mod testing;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub(crate) mod tree;
 
 pub use db::{

@@ -18,6 +18,7 @@ use crate::env::{FileId, SyncTicket};
 use crate::error::{Error, Result};
 use crate::log::{Operation, OperationWriter, Operations, Preamble};
 use crate::memtable::{Lookup, Memtable};
+use crate::testing::Mutant;
 
 /// A sync is put off by at most this many turns of other threads, some 20 microseconds when none has anything to do.
 #[cfg(feature = "std")]
@@ -84,6 +85,7 @@ impl Engine {
             // What was written of it is overwritten at once, so that no crash can bring it back after it was refused.
             // Where that fails too, nothing may follow.
             if matches!(error, Error::Storage(_))
+                && !Mutant::FailedAppendLeft.is_active()
                 && let Err(again) =
                     log.mark(self.storage()).and_then(|()| Ok(self.storage().sync(FileId::Log).map(|_| ())?))
             {
@@ -113,7 +115,7 @@ impl Engine {
     /// head. A visible state that nobody else holds is changed in place.
     fn apply(&self, writer: &mut Writer, operations: &[u8], sequence: u64, time_ms: u64, wait: bool) {
         let Writer { head, values, .. } = writer;
-        let memtable_bytes = if wait || head.is_some() {
+        let memtable_bytes = if (wait || head.is_some()) && !Mutant::VisibleBeforeDurable.is_active() {
             let version = head.get_or_insert_with(|| self.version());
             change(version, operations, sequence, time_ms, values)
         } else {
@@ -143,7 +145,8 @@ impl Engine {
             values: core::mem::take(&mut writer.values),
         });
         let mut stack = head.layers.frozen.clone();
-        stack.insert(0, frozen);
+        let place = if Mutant::OldestFrozenFirst.is_active() { stack.len() } else { 0 };
+        stack.insert(place, frozen);
         let layers = Arc::new(Layers { frozen: stack, ..(*head.layers).clone() });
         let next = Arc::new(Version {
             memtable: Memtable::with_pool(&self.chunks),
@@ -198,7 +201,8 @@ impl Engine {
             }
             let (target, mut ticket) = (state.target, state.ticket);
             drop(state);
-            let result = self.barrier(FileId::Log, &mut ticket);
+            let unsynced = Mutant::CommitNotSynced.is_active();
+            let result = if unsynced { Ok(()) } else { self.barrier(FileId::Log, &mut ticket) };
             let mut state = self.durable.state.lock();
             state.ticket = ticket;
             match result {
@@ -256,6 +260,9 @@ impl Engine {
 
     /// Makes values in extents of their own durable, before a commit refers to them.
     pub(crate) fn sync_values(&self) -> Result<()> {
+        if Mutant::ValuesNotSynced.is_active() {
+            return Ok(());
+        }
         match self.storage().sync(FileId::Data) {
             Ok(crate::env::Sync::Done) => Ok(()),
             // Barriers complete in order, so the log's own, which follows, covers it.
