@@ -4,6 +4,8 @@
 
 #[cfg(feature = "peer-bench")]
 pub mod bench;
+#[cfg(feature = "testing")]
+pub mod mutants;
 pub mod paging;
 pub mod random;
 pub mod sim;

@@ -17,3 +17,4 @@ pub mod plan;
 pub mod reference;
 pub mod run;
 pub mod shrink;
+pub mod unclosed;

@@ -1,0 +1,158 @@
+//! Proof that the simulator sees: each deliberate bug of the engine is simulated until it is caught.
+
+use std::fmt::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lightning_db::testing::mutant::Mutant;
+
+use crate::sim::damage::damage;
+use crate::sim::lightning::Lightning;
+use crate::sim::plan::{Plan, Weather};
+use crate::sim::run::{Stats, run_counted};
+use crate::sim::unclosed::unclosed;
+
+/// One way to look for bugs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A plan in some weather.
+    Plan(Weather),
+    /// A closed database is damaged.
+    Damage,
+    /// Something happens to the files of one that nobody closed.
+    Unclosed,
+}
+
+/// In this order, each with its own seeds.
+const WAYS: [Way; 5] =
+    [Way::Plan(Weather::Crashes), Way::Plan(Weather::Storm), Way::Plan(Weather::Fair), Way::Damage, Way::Unclosed];
+/// Actions of one plan.
+const ACTIONS: usize = 300;
+/// Of a plan that is only there to make a database that is damaged.
+const ACTIONS_BEFORE_DAMAGE: usize = 80;
+const DAMAGES: u64 = 40;
+const HARMS: u64 = 12;
+
+/// What became of one mutant.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// Everything that was done until it was caught.
+    pub stats: Stats,
+    /// How it was caught, if it was.
+    pub caught: Option<Catch>,
+}
+
+/// How a bug was noticed.
+#[derive(Clone, Debug)]
+pub struct Catch {
+    /// What was going on.
+    pub way: Way,
+    /// Of the plan.
+    pub seed: u64,
+    /// In the words of the failure.
+    pub what: String,
+}
+
+/// Simulates with the bug, or without any, until something is wrong, at most `rounds` rounds of all ways.
+pub fn trial(mutant: Option<Mutant>, rounds: u64) -> Trial {
+    let _active = mutant.map(Mutant::activate);
+    let mut stats = Stats::default();
+    for seed in 0..rounds {
+        for way in WAYS {
+            if let Err(what) = way.look(seed, &mut stats) {
+                return Trial { stats, caught: Some(Catch { way, seed, what }) };
+            }
+        }
+    }
+    Trial { stats, caught: None }
+}
+
+impl Way {
+    /// Simulates one seed and adds to `stats` what was done.
+    pub fn look(self, seed: u64, stats: &mut Stats) -> Result<(), String> {
+        let add = |stats: &mut Stats, operations: usize| {
+            stats.runs += 1;
+            stats.operations += operations as u64;
+        };
+        let short = |weather| Plan::new(seed, ACTIONS_BEFORE_DAMAGE, weather);
+        match self {
+            Way::Plan(weather) => {
+                let (done, outcome) = run_counted::<Lightning>(&Plan::new(seed, ACTIONS, weather), false);
+                stats.add(&done);
+                outcome.map_err(|failure| failure.what)
+            }
+            Way::Damage => {
+                add(stats, ACTIONS_BEFORE_DAMAGE);
+                caught(|| {
+                    damage::<Lightning>(&short(Weather::Fair), DAMAGES)
+                        .map_err(|(harm, what)| format!("after {harm:?}: {what}"))
+                })
+            }
+            Way::Unclosed => {
+                add(stats, ACTIONS_BEFORE_DAMAGE);
+                caught(|| {
+                    unclosed::<Lightning>(&short(Weather::Fair), HARMS)
+                        .map_err(|found| format!("after {:?}: {}", found.harm, found.what))
+                })
+            }
+        }
+    }
+}
+
+/// A panic is a way of noticing too.
+fn caught<T>(look: impl FnOnce() -> Result<T, String>) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| Err(String::from("panic"))).map(drop)
+}
+
+/// One line of the table.
+pub fn line(mutant: Mutant, trial: &Trial) -> String {
+    let mut line = format!("| `{}` | {} | {} | ", mutant.name(), mutant.what(), mutant.rule());
+    let stats = &trial.stats;
+    let _ = match &trial.caught {
+        Some(Catch { way, seed, what }) => write!(
+            line,
+            "{} | {way}, seed {seed} | {} | {} | {} |",
+            brief(what),
+            stats.operations,
+            stats.crashes,
+            duration(stats.time_ms)
+        ),
+        None => write!(
+            line,
+            "**not caught** | {} runs | {} | {} | {} |",
+            stats.runs,
+            stats.operations,
+            stats.crashes,
+            duration(stats.time_ms)
+        ),
+    };
+    line
+}
+
+impl std::fmt::Display for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Way::Plan(Weather::Fair) => "fair",
+            Way::Plan(Weather::Crashes) => "crashes",
+            Way::Plan(Weather::Storm) => "storm",
+            Way::Damage => "damage",
+            Way::Unclosed => "unclosed",
+        })
+    }
+}
+
+fn duration(ms: u64) -> String {
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        1000..60_000 => format!("{} s", ms / 1000),
+        _ => format!("{} min {} s", ms / 60_000, ms / 1000 % 60),
+    }
+}
+
+/// The first words, fit for a cell of a table.
+fn brief(what: &str) -> String {
+    let mut brief: String = what.chars().take(110).map(|c| if c == '|' || c == '\n' { ' ' } else { c }).collect();
+    if brief.len() < what.len() {
+        brief.push('…');
+    }
+    brief
+}
