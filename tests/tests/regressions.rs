@@ -1,11 +1,12 @@
 //! What the simulator found once, made small.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use lightning_db::env::{FixedClock, SeededEntropy};
 use lightning_db::{Database, Environment, Isolation, Options, Table};
 use lightning_db_tests::paging::PagingStorage;
-use lightning_db_tests::sim::action::{Action, Crash, Durability, TxOp, key, value};
+use lightning_db_tests::sim::action::{Action, Crash, Durability, Query, TxOp, key, value};
 use lightning_db_tests::sim::engine::Tuning;
 use lightning_db_tests::sim::lightning::Lightning;
 use lightning_db_tests::sim::plan::{Plan, Weather};
@@ -217,5 +218,28 @@ fn one_job_at_a_time_brings_a_new_base() {
         }
         actions.push(Action::Check);
         passes(plan_with_memtables_of(1024, actions));
+    }
+}
+
+/// A merge that lacks bytes on its way to the first key goes on from where it was: values that newer runs hide are passed
+/// once, and given back once.
+#[test]
+fn a_merge_that_must_fetch_its_first_key_gives_back_a_hidden_value_once() {
+    let put = |table, id: &str, tag, len| TxOp::Put(table, key(id.as_bytes()), value(tag, len));
+    let up_to_17 = (Bound::Unbounded, Bound::Included(key(b"17")));
+    let actions = vec![
+        Action::Commit(Relaxed, vec![put(1, "711", 8, 1748), put(0, "1543", 0, 0)]),
+        Action::Commit(Sync, vec![put(0, "511", 0, 0), put(1, "677", 22, 4)]),
+        Action::Commit(Relaxed, vec![put(0, "473", 39, 717), put(0, "728", 40, 15656)]),
+        Action::Commit(Sync, vec![put(0, "9", 47, 1498)]),
+        Action::Commit(Sync, vec![put(0, "1311", 155, 2736)]),
+        Action::Commit(Relaxed, vec![put(0, "0", 168, 7208)]),
+        Action::Commit(Relaxed, vec![put(0, "1403", 281, 7224), put(0, "0", 283, 8750)]),
+        Action::Commit(Relaxed, vec![TxOp::Ask(Query::Get(1, key(b"886")))]),
+        Action::Commit(Sync, vec![put(0, "71", 296, 14), TxOp::DeleteRange(0, up_to_17)]),
+    ];
+    for seed in (0..60).chain([256_057_197]) {
+        let tuning = Tuning { memtable_bytes: 8192, segment_bytes: 131_072, large_value_bytes: 8192 };
+        passes(Plan { seed, tuning, paging: Some((2, 4)), ..plan(actions.clone()) });
     }
 }

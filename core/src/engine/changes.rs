@@ -35,7 +35,7 @@ pub(super) struct LayerChanges {
     points: MergedCursor,
     interval_layers: Vec<Layer>,
     ranges: VecDeque<KeyRange>,
-    /// The points cursor stands inside the first range.
+    /// The points cursor stands inside the first range, or is on its way there.
     sought: bool,
     /// The points cursor is between two keys: what it stands on says nothing until it has arrived.
     advancing: bool,
@@ -91,7 +91,7 @@ impl LayerChanges {
         Ok(Some((start, end)))
     }
 
-    /// Completes a move to the next point that lacked bytes.
+    /// Completes a move to a point that lacked bytes. It is never begun again, so that what it passes is passed once.
     fn arrive(&mut self) -> Result<()> {
         if self.advancing {
             self.points.next()?;
@@ -102,14 +102,14 @@ impl LayerChanges {
 
     /// Brings cursor and interval up to date for the first range that has anything left.
     fn prepare(&mut self) -> Result<bool> {
-        self.arrive()?;
         loop {
             let Some(range) = self.ranges.front() else { return Ok(false) };
             if !self.sought {
-                let from = Arc::clone(&range.from);
-                self.points.seek(&from)?;
+                self.points.begin(&range.from, range.to.clone());
                 self.sought = true;
+                self.advancing = true;
             }
+            self.arrive()?;
             if self.interval.is_none() {
                 self.interval = Some(self.find_interval()?);
             }
@@ -184,4 +184,33 @@ fn earliest(layers: &mut [Layer], from: &[u8]) -> Result<Option<Interval>> {
         }
     }
     Ok(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::checksum::Checksum;
+    use crate::codec::slot::Slot;
+    use crate::memtable::Memtable;
+
+    #[test]
+    fn values_hidden_beyond_a_range_belong_to_the_next() {
+        let value = |offset| ValueRef { offset, len: 1, checksum: Checksum::Crc32.of(&[]) };
+        let (mut newer, mut older) = (Memtable::new(), Memtable::new());
+        newer.delete_range(b"a", Some(b"z"), 2);
+        older.put(b"b", Slot::Extent(value(1)), 1);
+        older.put(b"y", Slot::Extent(value(2)), 1);
+        let layers = || [&newer, &older].into_iter().filter_map(Layer::memtable).collect();
+        let middle: Arc<[u8]> = Arc::from(&b"m"[..]);
+        for (range, hidden) in [
+            (KeyRange { from: Arc::from(&b""[..]), to: Some(Arc::clone(&middle)) }, value(1)),
+            (KeyRange { from: Arc::clone(&middle), to: None }, value(2)),
+        ] {
+            let mut changes = LayerChanges::new(layers, Vec::from([range]));
+            while changes.peek().unwrap().is_some() {
+                changes.advance().unwrap();
+            }
+            assert_eq!(changes.take_hidden_values(), [hidden]);
+        }
+    }
 }

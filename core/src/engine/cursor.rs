@@ -24,6 +24,8 @@ pub(crate) struct MergedCursor {
     moving: bool,
     purpose: Purpose,
     hidden_values: Vec<ValueRef>,
+    /// A merge passes nothing that lies at or beyond this key: it belongs to another.
+    until: Option<Arc<[u8]>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +62,22 @@ impl MergedCursor {
     }
 
     fn over(layers: Vec<Layer>, purpose: Purpose) -> Self {
-        Self { sole: None, layers, current: None, forward: true, moving: false, purpose, hidden_values: Vec::new() }
+        Self {
+            sole: None,
+            layers,
+            current: None,
+            forward: true,
+            moving: false,
+            purpose,
+            hidden_values: Vec::new(),
+            until: None,
+        }
+    }
+
+    /// Sets out to the first key of a merge's range; `next` arrives there.
+    pub(super) fn begin(&mut self, from: &[u8], until: Option<Arc<[u8]>>) {
+        self.until = until;
+        self.all_go(&Move::AtOrAfter(Arc::from(from)), true);
     }
 
     /// To the first key at or after `key`.
@@ -241,6 +258,9 @@ impl MergedCursor {
         let (newer, rest) = self.layers.split_at_mut(at);
         let Some((layer, _)) = rest.split_first() else { return Ok(false) };
         let Some(key) = layer.key() else { return Ok(false) };
+        if self.until.as_ref().is_some_and(|until| key >= &**until) {
+            return Ok(false);
+        }
         for (index, above) in newer.iter_mut().enumerate() {
             let Some(coverage) = above.coverage(key)? else { continue };
             if !coverage.covered {
