@@ -27,9 +27,11 @@ pub(crate) mod space;
 pub(crate) mod table;
 #[cfg(not(feature = "testing"))]
 pub(crate) mod testing;
-#[cfg(feature = "testing")]
-pub mod testing;
 pub(crate) mod tree;
+
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
 
 pub use db::{
     AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Snapshot,

@@ -5,6 +5,8 @@
 #[cfg(feature = "peer-bench")]
 pub mod bench;
 #[cfg(feature = "testing")]
+pub mod hostile;
+#[cfg(feature = "testing")]
 pub mod mutants;
 pub mod paging;
 pub mod random;

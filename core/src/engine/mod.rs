@@ -12,6 +12,8 @@ mod commit;
 mod compaction;
 mod compaction_progress;
 mod cursor;
+#[cfg(feature = "testing")]
+pub(crate) mod doors;
 mod flush;
 mod job;
 mod layer;

@@ -27,9 +27,9 @@ fn table_bytes(len: u64, checksum: Checksum) -> u64 {
     len.div_ceil(BLOCK_BYTES as u64) * checksum.width() as u64
 }
 
-/// The space a value occupies.
+/// The space a value occupies; of a reference that no honest program wrote, beyond the end of any file.
 pub(super) fn extent_of(value: &ValueRef) -> Extent {
-    Extent { offset: value.offset, len: value.len + table_bytes(value.len, value.checksum.kind()) }
+    Extent { offset: value.offset, len: value.len.saturating_add(table_bytes(value.len, value.checksum.kind())) }
 }
 
 /// Writes one value of a length known in advance, in pieces of any size.

@@ -21,6 +21,8 @@
 //! ([`Log::set_durable`], [`Log::set_checkpoint`], [`Log::release`]).
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+#[cfg(feature = "testing")]
+pub(crate) mod doors;
 mod draft;
 mod frame;
 mod operation;

@@ -124,6 +124,16 @@ impl FileHeader {
         Ok(FileState::Valid(Layout { segment_bytes: u64::from(header.segment_bytes) }))
     }
 
+    /// Makes the checksum of a file's header right.
+    #[cfg(feature = "testing")]
+    pub(super) fn reseal(file: &mut [u8]) {
+        if let Some((fields, rest)) = file.split_at_mut_checked(40)
+            && let Some(checksum) = rest.first_chunk_mut::<4>()
+        {
+            *checksum = crc32(&[fields]).to_le_bytes();
+        }
+    }
+
     fn decode(bytes: &[u8]) -> Option<(u32, Self)> {
         let mut reader = Reader::new(bytes);
         let magic = reader.bytes16()?;
@@ -175,6 +185,20 @@ impl SegmentHeader {
         let checksum = crc32(&[out.get(start..).unwrap_or_default()]);
         out.put_u32(checksum);
         checksum
+    }
+
+    /// Makes the checksum right of what begins like a segment, after a frame of checksum `previous` if one is given.
+    #[cfg(feature = "testing")]
+    pub(super) fn reseal(bytes: &mut [u8], previous: Option<u32>) -> Option<u32> {
+        if !bytes.starts_with(&SEGMENT_MAGIC.to_le_bytes()) {
+            return None;
+        }
+        if let Some(previous) = previous {
+            bytes.get_mut(48..52)?.copy_from_slice(&previous.to_le_bytes());
+        }
+        let checksum = crc32(&[bytes.get(..60)?]);
+        bytes.get_mut(60..64)?.copy_from_slice(&checksum.to_le_bytes());
+        Some(checksum)
     }
 
     /// The header in `bytes` and its checksum, if it is whole and of this database. Whether its generation is the one

@@ -4,6 +4,8 @@
 //! Space is given out in grains of 64 bytes inside sectors of 4096. A sector is written by one checkpoint only and reused
 //! only when every grain of it is free, so a torn write can never harm data that was already durable.
 
+#[cfg(feature = "testing")]
+pub(crate) mod doors;
 mod map;
 mod pending;
 mod superblock;

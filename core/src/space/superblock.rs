@@ -129,7 +129,7 @@ pub(crate) struct Superblock {
 }
 
 impl Superblock {
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(SECTOR_BYTES as usize);
         out.extend_from_slice(&MAGIC);
         out.put_u32(FORMAT_VERSION);
@@ -155,7 +155,7 @@ impl Superblock {
         out
     }
 
-    fn decode(sector: &[u8]) -> Option<Result<Self>> {
+    pub(super) fn decode(sector: &[u8]) -> Option<Result<Self>> {
         let body = sector.get(..ENCODED_LEN - 4)?;
         let stored = Reader::new(sector.get(ENCODED_LEN - 4..)?).u32()?;
         let mut reader = Reader::new(body);
@@ -198,6 +198,28 @@ impl Superblock {
             },
             file_bytes: reader.u64()?,
         }))
+    }
+
+    /// Makes a sector begin as a superblock does.
+    #[cfg(feature = "testing")]
+    pub(super) fn begin(sector: &mut [u8]) {
+        if let Some(begin) = sector.first_chunk_mut::<12>() {
+            let (magic, version) = begin.split_at_mut(8);
+            magic.copy_from_slice(&MAGIC);
+            version.copy_from_slice(&FORMAT_VERSION.to_le_bytes());
+        }
+    }
+
+    /// Makes the checksum right of what begins like a superblock; tells whether it does.
+    #[cfg(feature = "testing")]
+    pub(super) fn reseal(sector: &mut [u8]) -> bool {
+        if !sector.starts_with(&MAGIC) {
+            return false;
+        }
+        let Some((body, rest)) = sector.split_at_mut_checked(ENCODED_LEN - 4) else { return false };
+        let Some(checksum) = rest.first_chunk_mut::<4>() else { return false };
+        *checksum = crc32(&[body]).to_le_bytes();
+        true
     }
 
     /// Writes this superblock to its slot. The caller has synced everything it refers to, and syncs afterwards.

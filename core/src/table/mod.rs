@@ -9,6 +9,8 @@
 #![deny(clippy::indexing_slicing)]
 
 pub(crate) mod catalogue;
+#[cfg(feature = "testing")]
+pub(crate) mod doors;
 mod definition;
 mod key;
 pub(crate) mod prefix;

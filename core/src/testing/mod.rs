@@ -1,5 +1,7 @@
-//! What only the project's own tests use, behind the feature `testing`. No part of the interface: it changes without notice.
+//! What the tests of this repository reach inside for. Only with the feature `testing`, and no part of the interface.
 
+#[cfg(feature = "testing")]
+pub mod decoders;
 pub mod mutant;
 
 pub(crate) use mutant::Mutant;

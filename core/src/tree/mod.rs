@@ -12,6 +12,8 @@ use crate::env::FileId;
 use crate::error::{Error, Result};
 
 mod cursor;
+#[cfg(feature = "testing")]
+pub(crate) mod doors;
 mod encode;
 mod get;
 mod layout;

@@ -249,3 +249,19 @@ impl RowEncoder {
         Ok(TableTypes { key, value })
     }
 }
+
+/// Encodes all of `records` as an import does, with these types or those of the first record; gives the rows.
+#[cfg(feature = "testing")]
+pub(crate) fn encode_all(
+    mut records: Records,
+    key_type: Option<Type>,
+    value_type: Option<Type>,
+) -> Result<usize, String> {
+    let mut encoder = RowEncoder { types: None, key_type, value_type };
+    let mut batch = Batch::default();
+    while let Some(record) = records.next().map_err(|failure| failure.to_string())? {
+        encoder.encode(&record, &mut batch)?;
+    }
+    assert_eq!(batch.rows().map(|(key, value)| key.len() + value.len()).sum::<usize>(), batch.bytes.len());
+    Ok(batch.rows.len())
+}

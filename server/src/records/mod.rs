@@ -84,16 +84,27 @@ impl Records {
             }
             (Box::new(file), metadata.is_file().then_some(metadata.len()))
         };
+        let name = if name == "-" { "standard input" } else { name };
+        Ok(Self { bytes_total, ..Self::of(input, name, format, key)? })
+    }
+
+    /// The records of `input`, which is told of as `name`.
+    pub fn of(
+        input: Box<dyn Read + Send>,
+        name: &str,
+        format: Option<Format>,
+        key: Option<FieldPath>,
+    ) -> Outcome<Self> {
         let bytes_read = BytesRead::default();
         let input = Counted { input, bytes_read: bytes_read.clone() };
-        let name = if name == "-" { "standard input" } else { name }.to_owned();
+        let name = name.to_owned();
         let mut input = BufReader::with_capacity(1 << 18, input);
         skip_byte_order_mark(&mut input).map_err(Failure::file(format!("cannot read {name}")))?;
         let source = match format.unwrap_or_else(|| Format::of_name(&name)) {
             Format::Jsonl => Source::JsonLines(json_lines::JsonLines::new(input, key)),
             Format::Csv => Source::Csv(Box::new(csv::Csv::new(input, key, &name)?)),
         };
-        Ok(Self { name, source, bytes_read, bytes_total })
+        Ok(Self { name, source, bytes_read, bytes_total: None })
     }
 
     /// The next record, or `None` at the end.

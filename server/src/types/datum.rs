@@ -225,6 +225,16 @@ mod tests {
     }
 
     #[test]
+    fn floats_come_back_from_json_bit_for_bit() {
+        for number in [f64::MIN_POSITIVE * 1.0000000000000002, 2.225073858507802e-308, 1e23, 0.1 + 0.2, 5e-324] {
+            let mut json = String::new();
+            Datum::Float(number).write_json(&mut json);
+            let value = serde_json::from_str(&json).unwrap();
+            assert_eq!(Datum::from_json(&Type::F64, &value), Ok(Datum::Float(number)), "{json}");
+        }
+    }
+
+    #[test]
     fn what_is_shown_is_read_back() {
         for (kind, given, as_json) in [
             ("u64", "18446744073709551615", "18446744073709551615"),

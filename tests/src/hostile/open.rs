@@ -1,0 +1,147 @@
+//! Whole files: whatever they hold, opening them gives a database or an error, and a database can be used, or says what is
+//! wrong with it. Within a bound of memory, and of what is read.
+
+use std::sync::Arc;
+
+use lightning_db::env::{FixedClock, MemoryStorage, SeededEntropy};
+use lightning_db::testing::decoders;
+use lightning_db::{Database, Environment, Error, Options, Result};
+
+use super::files::Files;
+use super::memory::peak_of;
+use super::metered::Metered;
+
+/// What a database may take that is opened with a budget of 2 MiB, whatever the files say: the budget, a segment of the log
+/// being read, a node being decoded.
+const MEMORY_BYTES: usize = 16 << 20;
+/// And for each byte of the files.
+const MEMORY_FACTOR: usize = 24;
+/// What may be read in one step of the examination, whatever the files say; and for each byte of them.
+const READ_BYTES: u64 = 8 << 20;
+const READ_FACTOR: u64 = 64;
+/// Entries looked at in one direction.
+const ENTRIES_MAX: usize = 100_000;
+
+/// Opens packed files and uses what was opened.
+pub fn open(bytes: &[u8]) {
+    hold(&Files::unpack(bytes));
+}
+
+/// As [`open`], with all checksums made right first, as far as they can be found.
+pub fn open_resealed(bytes: &[u8]) {
+    let mut files = Files::unpack(bytes);
+    decoders::reseal(&mut files.data, &mut files.log);
+    hold(&files);
+}
+
+/// Replays the packed log.
+pub fn log(bytes: &[u8]) {
+    decoders::log(&Files::unpack(bytes).log);
+}
+
+/// As [`log`], with checksums made right.
+pub fn log_resealed(bytes: &[u8]) {
+    decoders::log_resealed(&Files::unpack(bytes).log);
+}
+
+/// Panics if the engine does not hold against these files.
+pub fn hold(files: &Files) {
+    let size = files.data.len() + files.log.len();
+    let (_, peak) = peak_of(|| examine(files));
+    let max = MEMORY_BYTES + MEMORY_FACTOR * size;
+    assert!(peak <= max, "files of {size} bytes took {peak} bytes of memory, which is more than {max}");
+}
+
+fn examine(files: &Files) {
+    let storage = Arc::new(Metered::new(MemoryStorage::with_contents(files.data.clone(), files.log.clone())));
+    let mut options = Options::default();
+    options.memory_budget_bytes = 2 << 20;
+    options.memtable_bytes = Some(64 << 10);
+    options.log_segment_bytes = 64 << 10;
+    options.inline_bytes_max = 1 << 10;
+    options.background_thread = false;
+    let size = (files.data.len() + files.log.len()) as u64;
+    let allowed = READ_BYTES + READ_FACTOR * size;
+    let open = |options: &Options| {
+        storage.allow(allowed);
+        let environment =
+            Environment { clock: Arc::new(FixedClock(1_700_000_000_000)), entropy: Arc::new(SeededEntropy::new(3)) };
+        Database::open_storage(Arc::<Metered>::clone(&storage), environment, options.clone())
+    };
+    let mut reading = options.clone();
+    reading.read_only = true;
+    if let Ok(database) = open(&reading) {
+        storage.allow(allowed);
+        let _ = read_all(&database);
+    }
+    // What could be read can mostly be written too; both may fail, and what is written is never half there.
+    let Ok(database) = open(&options) else { return };
+    for step in [read_all, check, write, settle, read_all, check] {
+        storage.allow(allowed);
+        let _ = step(&database);
+    }
+    storage.allow(allowed);
+    let written = database.snapshot().untyped_table("written here").is_ok();
+    let closed = database.close();
+    drop(database);
+    match (closed, open(&options)) {
+        (Ok(()), Ok(database)) => {
+            storage.allow(allowed);
+            let is_there = database.snapshot().untyped_table("written here").is_ok();
+            assert!(is_there || !written, "a table is gone that was there at a clean close");
+        }
+        (Ok(()), Err(error)) => panic!("closed, and does not open again: {error}"),
+        (Err(_), Ok(_) | Err(_)) => {}
+    }
+}
+
+/// Every table, from both ends, and the values by their keys.
+fn read_all(database: &Database) -> Result<()> {
+    let snapshot = database.snapshot();
+    for table in snapshot.tables()? {
+        let records = snapshot.untyped_table(&table.name)?;
+        let _ = records.len()?;
+        let mut forward: Vec<Vec<u8>> = Vec::new();
+        for entry in records.range(..)?.take(ENTRIES_MAX) {
+            let (key, _) = entry?;
+            assert!(forward.last().is_none_or(|last| *last < key), "keys come in order");
+            forward.push(key);
+        }
+        let mut backward = records.range(..)?.rev();
+        let mut last: Option<Vec<u8>> = None;
+        for entry in backward.by_ref().take(ENTRIES_MAX) {
+            let (key, _) = entry?;
+            assert!(last.is_none_or(|last| last > key), "keys come in order, backwards");
+            last = Some(key);
+        }
+        for key in forward.iter().step_by(forward.len() / 50 + 1) {
+            let _ = records.get(key)?.map(|found| found.into_owned()).transpose()?;
+        }
+    }
+    Ok(())
+}
+
+fn check(database: &Database) -> Result<()> {
+    database.check().map(drop)
+}
+
+fn write(database: &Database) -> Result<()> {
+    database.transaction(|tx| {
+        let mut table = tx.untyped_table("written here", "bytes", "bytes")?;
+        for key in 0..50u8 {
+            table.put([key, 1], vec![key; usize::from(key) * 60])?;
+        }
+        Ok(())
+    })?;
+    database.transaction(|tx| {
+        let mut table = tx.untyped_table("written here", "bytes", "bytes")?;
+        table.delete_range([3u8].as_slice()..&[9u8])?;
+        Ok::<_, Error>(())
+    })
+}
+
+/// All that there is to do in the background.
+fn settle(database: &Database) -> Result<()> {
+    database.checkpoint()?;
+    database.compact()
+}
