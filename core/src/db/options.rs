@@ -34,6 +34,9 @@ pub struct Options {
     /// Do background work in a thread (with `std`). Without it, writers do it themselves and [`step`](crate::Database::step)
     /// does it when called.
     pub background_thread: bool,
+    /// Entries that one [`step`](crate::Database::step) of background work handles at most. With fewer a step is over sooner,
+    /// and there are more of them.
+    pub step_entries: usize,
 }
 
 impl Default for Options {
@@ -51,6 +54,7 @@ impl Default for Options {
             log_segment_bytes: LogConfig::SEGMENT_BYTES,
             inline_bytes_max: 8 << 10,
             background_thread: true,
+            step_entries: 4096,
         }
     }
 }
@@ -69,6 +73,7 @@ impl Options {
         options.file_bytes_max = self.file_bytes_max;
         options.inline_bytes_max = self.inline_bytes_max.clamp(64, 64 << 10);
         options.segment_bytes = self.log_segment_bytes;
+        options.step_entries = self.step_entries.max(1);
         if let Some(bytes) = self.memtable_bytes {
             options.memtable_bytes = bytes.clamp(4 << 10, 1 << 30);
             options.log_bytes_max = options.memtable_bytes as u64 * 4;

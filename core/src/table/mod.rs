@@ -9,9 +9,9 @@
 #![deny(clippy::indexing_slicing)]
 
 pub(crate) mod catalogue;
+mod definition;
 #[cfg(feature = "testing")]
 pub(crate) mod doors;
-mod definition;
 mod key;
 pub(crate) mod prefix;
 mod stored;

@@ -109,10 +109,8 @@ fn databases() -> Vec<Files> {
 
 fn database(options: &Options) -> Result<Vec<Files>> {
     let storage = Arc::new(MemoryStorage::new());
-    let environment = || Environment {
-        clock: Arc::new(FixedClock(1_700_000_000_000)),
-        entropy: Arc::new(SeededEntropy::new(7)),
-    };
+    let environment =
+        || Environment { clock: Arc::new(FixedClock(1_700_000_000_000)), entropy: Arc::new(SeededEntropy::new(7)) };
     let open = |storage: &Arc<MemoryStorage>| {
         Database::open_storage(Arc::<MemoryStorage>::clone(storage), environment(), options.clone())
     };

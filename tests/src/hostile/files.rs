@@ -83,7 +83,8 @@ mod tests {
     #[test]
     fn files_come_back_and_any_bytes_are_files() {
         let data: Vec<u8> = (0..20_000u32).map(|at| if at % 4096 < 700 { at as u8 } else { 0 }).collect();
-        for files in [Files { data, log: vec![7; 4096] }, Files::default(), Files { data: vec![0; 9000], log: vec![1] }] {
+        for files in [Files { data, log: vec![7; 4096] }, Files::default(), Files { data: vec![0; 9000], log: vec![1] }]
+        {
             assert_eq!(Files::unpack(&files.pack()), files);
         }
         assert!(Files::unpack(&[0xff; 100]).data.len() <= 1 << 20);

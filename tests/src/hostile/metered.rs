@@ -43,7 +43,11 @@ impl Storage for Metered {
         let cost = buf.len() as u64 + CALL_BYTES;
         let read = self.read_bytes.fetch_add(cost, Ordering::Relaxed) + cost;
         let max = self.read_bytes_max.load(Ordering::Relaxed);
-        assert!(read <= max, "read {read} bytes, which is more than {max}: the last {} at {offset} of the {file}", buf.len());
+        assert!(
+            read <= max,
+            "read {read} bytes, which is more than {max}: the last {} at {offset} of the {file}",
+            buf.len()
+        );
         self.files.read_at(file, offset, buf)
     }
 

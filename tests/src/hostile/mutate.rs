@@ -27,8 +27,22 @@ const NUMBERS: [u64; 18] = [
     u64::MAX - 7,
     u64::MAX,
 ];
-const WORDS: [&str; 14] =
-    ["\n", "\"", "{", "}", "[", "]", ",", "\\u0000", "null", "1e999", "-9223372036854775809", "?", "(u8, string)", "\r\n"];
+const WORDS: [&str; 14] = [
+    "\n",
+    "\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "\\u0000",
+    "null",
+    "1e999",
+    "-9223372036854775809",
+    "?",
+    "(u8, string)",
+    "\r\n",
+];
 
 /// A mutation of `seed`, perhaps with parts of `other`.
 pub fn mutate(target: &Target, seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {

@@ -20,6 +20,8 @@ pub struct Tuning {
     pub segment_bytes: u32,
     /// Size from which values are stored outside the tree.
     pub large_value_bytes: u32,
+    /// Entries that one step of background work handles.
+    pub step_entries: u32,
 }
 
 /// Where a simulated database lives.

@@ -43,6 +43,7 @@ impl Plan {
             memtable_bytes: 1 << random.between(12, 16),
             segment_bytes: 1 << random.between(16, 18),
             large_value_bytes: 1 << random.between(6, 13),
+            step_entries: 1 << random.between(0, 12),
         };
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
         let actions = (0..actions).map(|_| shape.action(&mut random, weather)).collect();
