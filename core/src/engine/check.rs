@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -53,6 +54,8 @@ struct Visitor<'a> {
     grains: Vec<u16>,
     /// Found, and not read yet.
     values: Vec<ValueRef>,
+    /// Values of keys below this belong to the base, which has the records by now, and are looked at there.
+    moved_below: Option<Arc<[u8]>>,
     progress: &'a mut dyn FnMut(&CheckReport),
 }
 
@@ -84,8 +87,10 @@ impl tree::Visitor for Visitor<'_> {
         (self.progress)(&self.report);
     }
 
-    fn value(&mut self, _key: &[u8], value: ValueRef) {
-        self.values.push(value);
+    fn value(&mut self, key: &[u8], value: ValueRef) {
+        if self.moved_below.as_ref().is_none_or(|floor| *key >= **floor) {
+            self.values.push(value);
+        }
     }
 
     fn damage(&mut self, damage: &Damage<'_>) {
@@ -172,15 +177,18 @@ impl Engine {
             report: CheckReport::default(),
             grains: vec![0; sectors as usize],
             values: Vec::new(),
+            moved_below: None,
             progress,
         };
         let layers = &version.layers;
-        let mut roots = Vec::from([(layers.base, TreeKind::Base)]);
-        for layer in &layers.runs {
-            roots.extend([(layer.run.points, TreeKind::RunPoints), (layer.run.intervals, TreeKind::RunIntervals)]);
+        let mut roots = Vec::from([(layers.base, TreeKind::Base, None)]);
+        for RunLayer { run, merged_below } in &layers.runs {
+            roots.push((run.points, TreeKind::RunPoints, merged_below.clone()));
+            roots.push((run.intervals, TreeKind::RunIntervals, None));
         }
-        for (root, kind) in roots {
+        for (root, kind, moved_below) in roots {
             let Some(root) = root else { continue };
+            visitor.moved_below = moved_below;
             visitor.report.entries += root.entries;
             visitor.report.catalogue_entries +=
                 match tree::count_range(&*self.nodes, Some(root), catalogue.start, Some(catalogue.end)) {
