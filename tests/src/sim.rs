@@ -6,15 +6,19 @@
 //! means something.
 
 pub mod action;
+pub mod clients;
 pub mod clock;
 mod compare;
 pub mod damage;
+pub mod draft;
 pub mod engine;
 pub mod every_crash;
 pub mod lightning;
 pub mod model;
 pub mod plan;
+mod recovery;
 pub mod reference;
 pub mod run;
 pub mod shrink;
+pub mod span;
 pub mod unclosed;

@@ -7,6 +7,7 @@
 //! - after a killed process, every write that returned is whole: [`SimDisk::kill`];
 //! - a failed sync loses any of the writes it should have made durable, even if a later sync succeeds; writes fail half
 //!   done; reads fail, end early or return wrong bytes; the disk is full, or slow: [`Fault`], [`SimDisk::limit`];
+//! - syncs complete later, and cover what was written before they were asked for: [`SimDisk::complete_syncs_later`];
 //! - stored bits change: [`SimDisk::flip_bit`].
 //!
 //! Every read, write, change of length and sync is counted, so a test can run once to learn how many there are and then
@@ -15,11 +16,11 @@
 
 mod power_loss;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use lightning_db::env::{FileId, Storage, StorageError, StorageErrorKind, Sync};
+use lightning_db::env::{FileId, Storage, StorageError, StorageErrorKind, Sync, SyncTicket};
 
 use crate::random::Random;
 
@@ -70,6 +71,12 @@ struct State {
     slow_ios: u64,
     latency: Latency,
     trace: bool,
+    /// Whether syncs are completed by [`SimDisk::complete_sync`].
+    later: bool,
+    /// Syncs asked for, the oldest first.
+    asked: VecDeque<Asked>,
+    next_ticket: u64,
+    completed_ticket: u64,
     /// Whether reads after a failed sync go on showing what was lost, also after reopening, until the power goes.
     stale_cache: bool,
 }
@@ -81,6 +88,16 @@ struct SimFile {
     visible: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
+    /// How many changes were made durable, or lost, before those.
+    settled: u64,
+}
+
+/// A sync that is not complete: it covers the first so many changes of a file.
+#[derive(Clone, Debug)]
+struct Asked {
+    ticket: SyncTicket,
+    file: FileId,
+    changes: u64,
 }
 
 /// How long an I/O takes, in nanoseconds.
@@ -131,7 +148,7 @@ impl SimDisk {
 
     /// A disk that durably holds these files (data, log).
     pub fn with_contents(seed: u64, contents: [Vec<u8>; 2]) -> Self {
-        let files = contents.map(|bytes| SimFile { visible: bytes.clone(), durable: bytes, unsynced: Vec::new() });
+        let files = contents.map(|bytes| SimFile { visible: bytes.clone(), durable: bytes, ..SimFile::default() });
         let random = Random::new(seed);
         Self {
             state: Mutex::new(State {
@@ -146,6 +163,10 @@ impl SimDisk {
                 slow_ios: 0,
                 latency: Latency::of(seed),
                 trace: false,
+                later: false,
+                asked: VecDeque::new(),
+                next_ticket: 1,
+                completed_ticket: 0,
                 stale_cache: false,
             }),
             elapsed_ns: AtomicU64::new(0),
@@ -210,6 +231,36 @@ impl SimDisk {
         self.lock().stale_cache = keep;
     }
 
+    /// From now on a sync is answered by a ticket, and complete when [`complete_sync`](SimDisk::complete_sync) says so.
+    pub fn complete_syncs_later(&self, later: bool) {
+        self.lock().later = later;
+    }
+
+    /// Completes the oldest sync asked for, which is an I/O of its own: what was written before it was asked for is
+    /// durable, or any of it lost.
+    pub fn complete_sync(&self) -> Option<(SyncTicket, Result<(), StorageError>)> {
+        let Asked { ticket, file, changes } = self.lock().asked.pop_front()?;
+        let (mut state, fault) = match self.begin(file, 0, 0, Io::Sync) {
+            Ok(begun) => begun,
+            Err(error) => return Some((ticket, Err(error))),
+        };
+        let result = state.sync(file, changes, fault);
+        if result.is_ok() {
+            state.completed_ticket = ticket.0;
+        }
+        Some((ticket, result))
+    }
+
+    /// The ticket that the next sync will get.
+    pub fn next_ticket(&self) -> u64 {
+        self.lock().next_ticket
+    }
+
+    /// Every sync up to this ticket is complete.
+    pub fn completed_ticket(&self) -> u64 {
+        self.lock().completed_ticket
+    }
+
     /// Empties both files durably, as a person who deletes them.
     pub fn erase(&self) {
         self.lock().files = Default::default();
@@ -255,6 +306,7 @@ impl SimDisk {
             println!("      killed");
         }
         state.crashed = false;
+        state.asked.clear();
         if !state.stale_cache {
             state.files.iter_mut().for_each(SimFile::drop_cache);
         }
@@ -265,6 +317,7 @@ impl SimDisk {
     pub fn power_loss(&self, seed: u64) {
         let mut state = self.lock();
         state.crashed = false;
+        state.asked.clear();
         let mut random = Random::new(seed);
         if state.trace {
             println!("      power lost");
@@ -399,25 +452,14 @@ impl Storage for SimDisk {
 
     fn sync(&self, file: FileId) -> Result<Sync, StorageError> {
         let (mut state, fault) = self.begin(file, 0, 0, Io::Sync)?;
-        let State { files, random, failed_syncs, .. } = &mut *state;
-        let synced = &mut files[file as usize];
-        match fault {
-            Some(Fault::Crash) => {
-                if random.chance(1, 2) {
-                    synced.sync();
-                }
-                Err(crashed(file, 0, 0))
-            }
-            Some(Fault::Error) => {
-                *failed_syncs += 1;
-                power_loss::lose(synced, random);
-                Err(failure(StorageErrorKind::Other, file, 0, 0, "simulated sync error"))
-            }
-            _ => {
-                synced.sync();
-                Ok(Sync::Done)
-            }
+        let changes = state.files[file as usize].changes();
+        if !state.later || fault.is_some() {
+            return state.sync(file, changes, fault).map(|()| Sync::Done);
         }
+        let ticket = SyncTicket(state.next_ticket);
+        state.next_ticket += 1;
+        state.asked.push_back(Asked { ticket, file, changes });
+        Ok(Sync::Pending(ticket))
     }
 
     fn name(&self) -> String {
@@ -451,6 +493,28 @@ impl State {
             *count += 1;
         }
         concerns.then_some(fault)
+    }
+
+    /// Makes the first so many changes of a file durable.
+    fn sync(&mut self, file: FileId, changes: u64, fault: Option<Fault>) -> Result<(), StorageError> {
+        let synced = &mut self.files[file as usize];
+        match fault {
+            Some(Fault::Crash) => {
+                if self.random.chance(1, 2) {
+                    synced.sync(changes);
+                }
+                Err(crashed(file, 0, 0))
+            }
+            Some(Fault::Error) => {
+                self.failed_syncs += 1;
+                power_loss::lose(synced, &mut self.random);
+                Err(failure(StorageErrorKind::Other, file, 0, 0, "simulated sync error"))
+            }
+            _ => {
+                synced.sync(changes);
+                Ok(())
+            }
+        }
     }
 
     /// How long `file` may become.
@@ -490,8 +554,15 @@ impl SimFile {
         self.unsynced.push(change);
     }
 
-    fn sync(&mut self) {
-        for change in self.unsynced.drain(..) {
+    /// Changes so far, from the first on.
+    fn changes(&self) -> u64 {
+        self.settled + self.unsynced.len() as u64
+    }
+
+    fn sync(&mut self, changes: u64) {
+        let now = changes.saturating_sub(self.settled).min(self.unsynced.len() as u64);
+        self.settled += now;
+        for change in self.unsynced.drain(..now as usize) {
             change.apply(&mut self.durable);
         }
     }

@@ -18,8 +18,7 @@ use Durability::{Relaxed, Sync};
 const ROWS: Table<&[u8], &[u8]> = Table::new("rows");
 
 fn plan(actions: Vec<Action>) -> Plan {
-    let tuning = Tuning { memtable_bytes: 4096, segment_bytes: 65536, large_value_bytes: 256, step_entries: 4096 };
-    Plan { seed: 1, tuning, paging: None, stale_cache: false, actions }
+    Plan { seed: 1, tuning: Tuning::default(), paging: None, late_syncs: false, stale_cache: false, actions }
 }
 
 fn plan_with_memtables_of(memtable_bytes: u32, actions: Vec<Action>) -> Plan {
@@ -79,7 +78,7 @@ fn a_superblock_that_failed_to_be_written_may_be_there_and_keeps_what_it_names()
 
 #[test]
 fn a_commit_that_was_not_tried_has_no_unknown_outcome() {
-    let tuning = Tuning { memtable_bytes: 4096, segment_bytes: 131_072, large_value_bytes: 2048, step_entries: 4096 };
+    let tuning = Tuning { memtable_bytes: 4096, segment_bytes: 131_072, large_value_bytes: 2048, ..Tuning::default() };
     let put = |id: u32| Action::Commit(Relaxed, vec![TxOp::Put(0, key(id.to_string().as_bytes()), value(id, 4))]);
     let actions = vec![put(1), Action::FaultAfter(1, Fault::Error), put(39), Action::Commit(Relaxed, vec![])];
     passes(Plan { tuning, ..plan(actions) });
@@ -239,7 +238,8 @@ fn a_merge_that_must_fetch_its_first_key_gives_back_a_hidden_value_once() {
         Action::Commit(Sync, vec![put(0, "71", 296, 14), TxOp::DeleteRange(0, up_to_17)]),
     ];
     for seed in (0..60).chain([256_057_197]) {
-        let tuning = Tuning { memtable_bytes: 8192, segment_bytes: 131_072, large_value_bytes: 8192 };
+        let tuning =
+            Tuning { memtable_bytes: 8192, segment_bytes: 131_072, large_value_bytes: 8192, ..Tuning::default() };
         passes(Plan { seed, tuning, paging: Some((2, 4)), ..plan(actions.clone()) });
     }
 }

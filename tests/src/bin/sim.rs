@@ -227,8 +227,9 @@ fn one<E: Engine>(plan: &Plan, options: &Options, sum: &mut Stats) -> Result<(),
 }
 
 fn print_plan(plan: &Plan) {
-    println!("seed {}, paging {:?}, stale cache {}, {:?}", plan.seed, plan.paging, plan.stale_cache, plan.tuning);
-    for (index, action) in plan.actions.iter().enumerate() {
+    let Plan { seed, tuning, paging, late_syncs, stale_cache, actions } = plan;
+    println!("seed {seed}, paging {paging:?}, late syncs {late_syncs}, stale cache {stale_cache}, {tuning:?}");
+    for (index, action) in actions.iter().enumerate() {
         println!("{index:4} {action:?},");
     }
 }
@@ -261,7 +262,7 @@ fn rates(sum: &Stats, elapsed: Duration) -> String {
     let minutes = (sum.time_ms as f64 / 60_000.0).max(1e-3);
     let rate = |count: u64| format!("({:.0}/s, {:.0} a minute)", count as f64 / seconds, count as f64 / minutes);
     format!(
-        "{} runs, {} operations {}, {} crashes {}, {} faults {}, {} steps, {} I/Os, {} restarts, {seconds:.1} s, in \
+        "{} runs, {} operations {}, {} crashes {}, {} faults {}, {} conflicts, {} too old, {} steps, {} I/Os, {} restarts, {seconds:.1} s, in \
          which {minutes:.1} minutes were simulated",
         sum.runs,
         sum.operations,
@@ -270,6 +271,8 @@ fn rates(sum: &Stats, elapsed: Duration) -> String {
         rate(sum.crashes),
         sum.faults,
         rate(sum.faults),
+        sum.conflicts,
+        sum.too_old,
         sum.steps,
         sum.ios,
         sum.restarts,

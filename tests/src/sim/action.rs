@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use lightning_db::Isolation;
+
 use super::clock::Time;
 use crate::random::Random;
 use crate::sim_disk::Fault;
@@ -101,6 +103,8 @@ pub enum Answer {
     Count(u64),
     /// To `Walk`, in the order taken.
     Entries(Vec<(Vec<u8>, Vec<u8>)>),
+    /// To `Delete`: whether the key was there.
+    There(bool),
     /// To `Roam`: the entry after each move.
     Stops(Vec<Option<(Vec<u8>, Vec<u8>)>>),
 }
@@ -127,6 +131,8 @@ pub enum TxOp {
 pub enum Durability {
     /// When it survives a power loss.
     Sync,
+    /// When it survives the end of the process; a power loss once this many milliseconds have passed and work went on.
+    Periodic(u32),
     /// When it survives the end of the process.
     Relaxed,
 }
@@ -140,6 +146,19 @@ pub enum Crash {
     Power(u64),
 }
 
+/// What a client does with its transaction. Without one it does nothing but begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientStep {
+    /// Begins one, giving up one that is still open.
+    Begin(Isolation),
+    /// Takes a step of it.
+    Do(TxOp),
+    /// Commits it.
+    Commit(Durability),
+    /// Gives it up.
+    Abort,
+}
+
 /// One thing that happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -147,6 +166,10 @@ pub enum Action {
     Commit(Durability, Vec<TxOp>),
     /// A transaction that is given up at its end.
     Abort(Vec<TxOp>),
+    /// One of the clients (counted around) goes on.
+    Client(usize, ClientStep),
+    /// Where the platform completes syncs later: it completes so many, the oldest first.
+    CompleteSyncs(u32),
     /// A question to the newest state.
     Ask(Query),
     /// Takes a snapshot; the oldest goes if there are too many.

@@ -37,7 +37,7 @@ pub(super) fn same(found: &Answer, expected: &Answer, what: impl Fn() -> String)
     Err(Wrong::Answer(format!("{}: {}", what(), difference(found, expected))))
 }
 
-fn difference(found: &Answer, expected: &Answer) -> String {
+pub(super) fn difference(found: &Answer, expected: &Answer) -> String {
     match (found, expected) {
         (Answer::Entries(found), Answer::Entries(expected)) => {
             let at = found.iter().zip(expected).take_while(|(found, expected)| found == expected).count();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use lightning_db::Error;
 use lightning_db::env::Storage;
+use lightning_db::{Checksum, Compression, Error, Isolation};
 
 use super::action::{Answer, Durability, Query, TxOp};
 use super::clock::SimClock;
@@ -22,6 +22,26 @@ pub struct Tuning {
     pub large_value_bytes: u32,
     /// Entries that one step of background work handles.
     pub step_entries: u32,
+    /// Memory for everything.
+    pub budget_bytes: u32,
+    /// How leaves are compressed.
+    pub compression: Compression,
+    /// What proves nodes and values.
+    pub checksum: Checksum,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            memtable_bytes: 4096,
+            segment_bytes: 65536,
+            large_value_bytes: 256,
+            step_entries: 4096,
+            budget_bytes: 2 << 20,
+            compression: Compression::Lz4,
+            checksum: Checksum::Crc32,
+        }
+    }
 }
 
 /// Where a simulated database lives.
@@ -31,6 +51,8 @@ pub struct Site {
     pub disk: Arc<SimDisk>,
     /// The clock.
     pub clock: Arc<SimClock>,
+    /// Whether the platform completes syncs later.
+    pub late_syncs: bool,
     /// In front of the disk, if reads must be fetched first.
     pub pager: Option<Arc<PagingStorage<SimDisk>>>,
     /// Sizes.
@@ -44,7 +66,15 @@ impl Site {
     pub fn new(disk: SimDisk, plan: &Plan) -> Self {
         let disk = Arc::new(disk);
         let pager = plan.paging.map(|miss| Arc::new(PagingStorage::new(Arc::clone(&disk), plan.seed, miss)));
-        Self { clock: Arc::new(SimClock::new(&disk)), disk, pager, tuning: plan.tuning, entropy_seed: plan.seed }
+        disk.complete_syncs_later(plan.late_syncs);
+        Self {
+            clock: Arc::new(SimClock::new(&disk)),
+            disk,
+            late_syncs: plan.late_syncs,
+            pager,
+            tuning: plan.tuning,
+            entropy_seed: plan.seed,
+        }
     }
 
     /// What the engine is opened on.
@@ -64,20 +94,41 @@ impl Site {
     }
 }
 
+/// How far a commit has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ack {
+    /// It is acknowledged.
+    Done,
+    /// It has its place in the order of commits, and is acknowledged later.
+    Later,
+}
+
 /// An engine under simulation. Every method wraps its reads in [`Site::drive`].
 pub trait Engine: Sized {
     /// A consistent view that later commits do not change.
     type Snapshot;
+    /// An interactive transaction.
+    type Transaction;
 
     /// Opens the database, making it if there is none.
     fn open(site: &Site) -> Result<Self, Error>;
     /// Runs a transaction and answers its questions; commits unless `durability` is `None`.
-    fn transaction(&self, durability: Option<Durability>, ops: &[TxOp]) -> Result<Vec<Answer>, Error>;
+    fn transaction(&self, durability: Option<Durability>, ops: &[TxOp]) -> Result<(Vec<Answer>, Ack), Error>;
+    /// Begins an interactive transaction.
+    fn begin(&self, isolation: Isolation) -> Result<Self::Transaction, Error>;
+    /// Takes one step of it.
+    fn perform(&self, tx: &mut Self::Transaction, op: &TxOp) -> Result<Option<Answer>, Error>;
+    /// Commits it; called again where it was to be acknowledged later.
+    fn commit(&self, tx: &mut Self::Transaction, durability: Durability) -> Result<Ack, Error>;
+    /// Makes everything committed durable.
+    fn sync(&self) -> Result<Ack, Error>;
+    /// Passes on that the platform has completed a sync; false when none is under way.
+    fn complete_sync(&self) -> bool;
     /// The newest state.
     fn snapshot(&self) -> Result<Self::Snapshot, Error>;
     /// Answers a question.
     fn ask(&self, snapshot: &Self::Snapshot, query: &Query) -> Result<Answer, Error>;
-    /// Does a bounded piece of background work; whether there is more.
+    /// Does a bounded piece of background work; whether there is more. `Error::Pending` when all of it waits for syncs.
     fn step(&self) -> Result<bool, Error>;
     /// Checks all that is stored; what is wrong, one line each.
     fn check(&self) -> Result<Vec<String>, Error>;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use lightning_db::env::{Clock, SeededEntropy};
 use lightning_db::{
-    Cursor, Database, Environment, Error, Isolation, Options, Progress, Snapshot, Table, WriteTable, WriteTransaction,
+    Cursor, Database, Environment, Error, Isolation, Options, Progress, Savepoint, Snapshot, Table, WriteTable,
+    WriteTransaction,
 };
 
 use super::action::{Answer, Durability, Key, Move, Query, Range, TABLES, TxOp};
-use super::engine::{Engine, Site};
+use super::engine::{Ack, Engine, Site};
 
 type Bytes = &'static [u8];
 type Entries = lightning_db::Range<Bytes, Bytes>;
@@ -28,12 +29,23 @@ fn table(index: usize) -> Table<'static, Bytes, Bytes> {
 fn options(site: &Site) -> Options {
     let mut options = Options::default();
     options.background_thread = false;
-    options.memory_budget_bytes = 2 << 20;
+    options.memory_budget_bytes = site.tuning.budget_bytes as usize;
+    options.compression = site.tuning.compression;
+    options.checksum = site.tuning.checksum;
     options.memtable_bytes = Some(site.tuning.memtable_bytes as usize);
     options.log_segment_bytes = site.tuning.segment_bytes;
     options.inline_bytes_max = site.tuning.large_value_bytes as usize;
     options.step_entries = site.tuning.step_entries as usize;
     options
+}
+
+/// An interactive transaction.
+#[derive(Debug)]
+pub struct Open {
+    tx: lightning_db::Transaction,
+    savepoints: Vec<Savepoint>,
+    /// It has its place in the log.
+    applied: bool,
 }
 
 /// How a transaction's body ended without an error of the engine.
@@ -45,42 +57,70 @@ enum Body {
 }
 
 impl Lightning {
-    /// A call begins: runs it, fetching what it misses.
-    fn call<T>(&self, operation: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+    /// A call begins: runs it, fetching what it misses, completing the syncs it waits for.
+    fn call<T>(&self, mut operation: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
         self.site.clock.call();
-        self.site.drive(operation)
+        loop {
+            match self.site.drive(&mut operation) {
+                Err(Error::Pending(_)) if self.complete_sync() => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// A call that logs a commit. Where its sync is completed later, that is not waited for.
+    fn commits<T>(&self, mut operation: impl FnMut() -> Result<T, Error>) -> Result<(Option<T>, Ack), Error> {
+        self.site.clock.call();
+        loop {
+            let before = self.site.late_syncs.then(|| self.database.stats().commits);
+            match self.site.drive(&mut operation) {
+                Err(Error::Pending(_)) if before.is_some_and(|before| self.database.stats().commits > before) => {
+                    return Ok((None, Ack::Later));
+                }
+                // It had to make room first, or opening is not complete.
+                Err(Error::Pending(_)) if self.complete_sync() => {}
+                done => return done.map(|done| (Some(done), Ack::Done)),
+            }
+        }
     }
 
     /// Runs the operations; what they ask is answered in order.
     fn body(&self, tx: &mut WriteTransaction, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
-        let mut answers = Vec::new();
         let mut savepoints = Vec::new();
+        let answers = ops.iter().map(|op| self.step_of(tx, &mut savepoints, op));
+        answers.filter_map(Result::transpose).collect()
+    }
+
+    fn step_of(
+        &self,
+        tx: &mut WriteTransaction,
+        savepoints: &mut Vec<Savepoint>,
+        op: &TxOp,
+    ) -> Result<Option<Answer>, Error> {
         let site = &self.site;
-        for op in ops {
-            match op {
-                TxOp::Put(at, key, value) => {
-                    let value = value.bytes();
-                    site.drive(|| tx.table(table(*at))?.put(&*key.0, value.as_slice()))?;
-                }
-                TxOp::Delete(at, key) => _ = site.drive(|| tx.table(table(*at))?.delete(&*key.0))?,
-                TxOp::DeleteRange(at, range) => {
-                    site.drive(|| tx.table(table(*at))?.delete_range(bounds(range)))?;
-                }
-                TxOp::Ask(query) => {
-                    let mut table = site
-                        .drive(|| tx.table(table(table_of(query))).map(|_| ()))
-                        .and_then(|()| tx.table(table(table_of(query))))?;
-                    answers.push(self.ask_in(&mut table, query)?);
-                }
-                TxOp::Savepoint => savepoints.push(tx.savepoint()),
-                TxOp::Rollback => {
-                    if let Some(savepoint) = savepoints.pop() {
-                        tx.rollback_to(&savepoint);
-                    }
+        match op {
+            TxOp::Put(at, key, value) => {
+                let value = value.bytes();
+                site.drive(|| tx.table(table(*at))?.put(&*key.0, value.as_slice()))?;
+            }
+            TxOp::Delete(at, key) => {
+                return site.drive(|| tx.table(table(*at))?.delete(&*key.0)).map(|there| Some(Answer::There(there)));
+            }
+            TxOp::DeleteRange(at, range) => site.drive(|| tx.table(table(*at))?.delete_range(bounds(range)))?,
+            TxOp::Ask(query) => {
+                let mut table = site
+                    .drive(|| tx.table(table(query.table())).map(|_| ()))
+                    .and_then(|()| tx.table(table(query.table())))?;
+                return self.ask_in(&mut table, query).map(Some);
+            }
+            TxOp::Savepoint => savepoints.push(tx.savepoint()),
+            TxOp::Rollback => {
+                if let Some(savepoint) = savepoints.pop() {
+                    tx.rollback_to(&savepoint);
                 }
             }
         }
-        Ok(answers)
+        Ok(None)
     }
 
     fn ask_in(&self, table: &mut WriteTable<'_, Bytes, Bytes>, query: &Query) -> Result<Answer, Error> {
@@ -131,48 +171,50 @@ impl Lightning {
     }
 
     /// Some transactions are interactive, some are one write of a table, most are closures.
-    fn commit(&self, durability: Durability, ops: &[TxOp], ended: &mut Body) -> Result<Vec<Answer>, Error> {
-        let durability = match durability {
-            Durability::Sync => lightning_db::Durability::Sync,
-            Durability::Relaxed => lightning_db::Durability::Relaxed,
-        };
+    fn commit_all(&self, durability: Durability, ops: &[TxOp]) -> Result<(Vec<Answer>, Ack), Error> {
         match ops {
-            [TxOp::Put(at, key, value)] if durability == lightning_db::Durability::Sync && value.tag % 2 == 0 => {
-                let table = self.site.drive(|| self.database.table(table(*at)))?;
-                self.site.drive(|| table.put(&*key.0, value.bytes().as_slice()))?;
-                Ok(Vec::new())
+            [TxOp::Put(at, key, value)] if durability == Durability::Sync && value.tag % 2 == 0 => {
+                let table = self.call(|| self.database.table(table(*at)))?;
+                let (_, ack) = self.commits(|| table.put(&*key.0, value.bytes().as_slice()))?;
+                Ok((Vec::new(), ack))
             }
-            _ if ops.len() % 4 == 3 => self.interactive(durability, ops),
-            _ => self.database.transaction_with(durability, |tx| {
-                let answers = self.body(tx, ops)?;
-                *ended = Body::Done;
-                Ok(answers)
-            }),
+            // Where syncs are completed later it would see less than a closure does.
+            _ if ops.len() % 4 == 3 && !self.site.late_syncs => {
+                let mut tx = self.begin(Isolation::Serializable)?;
+                let answers = self.body(&mut tx.tx, ops)?;
+                self.commit(&mut tx, durability).map(|ack| (answers, ack))
+            }
+            _ => {
+                let mut answers = Vec::new();
+                let (_, ack) = self.commits(|| {
+                    let mut ended = Body::NotRun;
+                    let outcome = self.database.transaction_with(promise(durability), |tx| {
+                        answers = self.body(tx, ops)?;
+                        ended = Body::Done;
+                        Ok(())
+                    });
+                    if let Err(error) = &outcome {
+                        // Whoever runs it again would do it twice.
+                        let lacks = error.not_resident().is_some() && ended != Body::NotRun;
+                        assert!(!lacks, "a commit asked for bytes: {error}");
+                    }
+                    outcome
+                })?;
+                Ok((answers, ack))
+            }
         }
     }
 
-    fn interactive(&self, durability: lightning_db::Durability, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
-        loop {
-            let mut tx = self.database.begin(Isolation::Serializable);
-            let answers = self.body(&mut tx, ops)?;
-            match tx.commit_with(durability) {
-                Ok(()) => return Ok(answers),
-                // It had to make room first, for which it lacked bytes, and is gone: make room, then run it again.
-                Err(error) if error.not_resident().is_some() => while self.step()? {},
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    fn abort(&self, ops: &[TxOp], ended: &mut Body) -> Result<Vec<Answer>, Error> {
+    fn abort(&self, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
         let mut answers = Vec::new();
+        let mut ended = Body::NotRun;
         let outcome: Result<(), Error> = self.database.transaction(|tx| {
             answers = self.body(tx, ops)?;
-            *ended = Body::Aborted;
+            ended = Body::Aborted;
             Err(Error::Closed)
         });
         match outcome {
-            Err(Error::Closed) if *ended == Body::Aborted => Ok(answers),
+            Err(Error::Closed) if ended == Body::Aborted => Ok(answers),
             Err(error) => Err(error),
             Ok(()) => Ok(answers),
         }
@@ -181,6 +223,7 @@ impl Lightning {
 
 impl Engine for Lightning {
     type Snapshot = Snapshot;
+    type Transaction = Open;
 
     fn open(site: &Site) -> Result<Self, Error> {
         let environment = Environment {
@@ -192,19 +235,43 @@ impl Engine for Lightning {
         Ok(Self { database, site: site.clone() })
     }
 
-    fn transaction(&self, durability: Option<Durability>, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
-        self.call(|| {
-            let mut ended = Body::NotRun;
-            let outcome = match durability {
-                Some(durability) => self.commit(durability, ops, &mut ended),
-                None => self.abort(ops, &mut ended),
-            };
-            if let Err(error) = &outcome {
-                // Whoever runs it again would do it twice.
-                assert!(error.not_resident().is_none() || ended == Body::NotRun, "a commit asked for bytes: {error}");
-            }
-            outcome
-        })
+    fn transaction(&self, durability: Option<Durability>, ops: &[TxOp]) -> Result<(Vec<Answer>, Ack), Error> {
+        match durability {
+            Some(durability) => self.commit_all(durability, ops),
+            None => self.call(|| self.abort(ops)).map(|answers| (answers, Ack::Done)),
+        }
+    }
+
+    fn begin(&self, isolation: Isolation) -> Result<Open, Error> {
+        self.site.clock.call();
+        Ok(Open { tx: self.database.begin(isolation), savepoints: Vec::new(), applied: false })
+    }
+
+    fn perform(&self, Open { tx, savepoints, .. }: &mut Open, op: &TxOp) -> Result<Option<Answer>, Error> {
+        self.site.clock.call();
+        self.step_of(tx, savepoints, op)
+    }
+
+    fn commit(&self, Open { tx, applied, .. }: &mut Open, durability: Durability) -> Result<Ack, Error> {
+        if *applied {
+            return later(self.site.drive(|| tx.commit_with(promise(durability))));
+        }
+        let (_, ack) = self.commits(|| tx.commit_with(promise(durability)))?;
+        *applied = true;
+        Ok(ack)
+    }
+
+    fn sync(&self) -> Result<Ack, Error> {
+        self.site.clock.call();
+        later(self.site.drive(|| self.database.sync()))
+    }
+
+    fn complete_sync(&self) -> bool {
+        let completed = self.site.disk.complete_sync();
+        if let Some((ticket, result)) = completed.clone() {
+            self.database.complete_sync(ticket, result.map_err(|error| error.to_string()));
+        }
+        completed.is_some()
     }
 
     fn snapshot(&self) -> Result<Snapshot, Error> {
@@ -212,7 +279,7 @@ impl Engine for Lightning {
     }
 
     fn ask(&self, snapshot: &Snapshot, query: &Query) -> Result<Answer, Error> {
-        let table = match self.call(|| snapshot.table(table(table_of(query)))) {
+        let table = match self.call(|| snapshot.table(table(query.table()))) {
             Ok(table) => table,
             Err(Error::NoSuchTable { .. }) => {
                 return Ok(match query {
@@ -252,7 +319,8 @@ impl Engine for Lightning {
     }
 
     fn step(&self) -> Result<bool, Error> {
-        Ok(self.call(|| self.database.step())? == Progress::More)
+        self.site.clock.call();
+        Ok(self.site.drive(|| self.database.step())? == Progress::More)
     }
 
     fn check(&self) -> Result<Vec<String>, Error> {
@@ -264,9 +332,18 @@ impl Engine for Lightning {
     }
 }
 
-fn table_of(query: &Query) -> usize {
-    match query {
-        Query::Get(table, _) | Query::Count(table, _) | Query::Walk(table, ..) | Query::Roam(table, ..) => *table,
+fn promise(durability: Durability) -> lightning_db::Durability {
+    match durability {
+        Durability::Sync => lightning_db::Durability::Sync,
+        Durability::Periodic(interval_ms) => lightning_db::Durability::Periodic { interval_ms },
+        Durability::Relaxed => lightning_db::Durability::Relaxed,
+    }
+}
+
+fn later(done: Result<(), Error>) -> Result<Ack, Error> {
+    match done {
+        Err(Error::Pending(_)) => Ok(Ack::Later),
+        done => done.map(|()| Ack::Done),
     }
 }
 

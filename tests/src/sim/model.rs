@@ -1,10 +1,10 @@
 //! What the database should hold: the simplest thing that can be right.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::action::{Answer, Durability, Key, Move, Query, Range, TABLES, TxOp, Value};
+use super::draft::{Commit, is_empty};
 
 /// The contents of all tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,29 +46,29 @@ impl Tables {
         }
     }
 
-    /// The state after a transaction, and the right answers within it.
-    pub fn after(&self, ops: &[TxOp]) -> (Tables, Vec<Answer>) {
-        let mut now = self.clone();
-        let mut savepoints = Vec::new();
-        let mut answers = Vec::new();
-        for op in ops {
-            match op {
-                TxOp::Put(table, key, value) => _ = now.0[*table].insert(key.clone(), *value),
-                TxOp::Delete(table, key) => _ = now.0[*table].remove(key),
-                TxOp::DeleteRange(table, range) => {
-                    let doomed: BTreeSet<Key> = now.range(*table, range).map(|(key, _)| key.clone()).collect();
-                    now.0[*table].retain(|key, _| !doomed.contains(key));
-                }
-                TxOp::Ask(query) => answers.push(now.ask(query)),
-                TxOp::Savepoint => savepoints.push(now.clone()),
-                TxOp::Rollback => {
-                    if let Some(then) = savepoints.pop() {
-                        now = then;
-                    }
+    /// Changes what one step of a transaction changes.
+    pub fn write(&mut self, op: &TxOp) {
+        match op {
+            TxOp::Put(table, key, value) => _ = self.0[*table].insert(key.clone(), *value),
+            TxOp::Delete(table, key) => _ = self.0[*table].remove(key),
+            TxOp::DeleteRange(table, range) => {
+                let doomed: Vec<Key> = self.range(*table, range).map(|(key, _)| key.clone()).collect();
+                for key in doomed {
+                    self.0[*table].remove(&key);
                 }
             }
+            TxOp::Ask(_) | TxOp::Savepoint | TxOp::Rollback => {}
         }
-        (now, answers)
+    }
+
+    /// Whether a table holds a key.
+    pub fn contains(&self, table: usize, key: &Key) -> bool {
+        self.0[table].contains_key(key)
+    }
+
+    /// Whether each table holds anything.
+    pub fn filled(&self) -> [bool; TABLES.len()] {
+        self.0.each_ref().map(|rows| !rows.is_empty())
     }
 
     /// All keys, with their tables.
@@ -104,77 +104,181 @@ impl Tables {
     }
 }
 
-/// Ranges that `BTreeMap` refuses: upside down, or nothing between two exclusions.
-pub fn is_empty((start, end): &Range) -> bool {
-    match (start, end) {
-        (Bound::Included(start), Bound::Included(end)) => start > end,
-        (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start >= end,
-        _ => false,
-    }
-}
-
-/// What may be found after the machine went down.
+/// What the database holds now, and what may be found after the machine went down.
 ///
 /// Commits form one order. A power loss may cut it anywhere after the last commit acknowledged as durable, the end of the
 /// process cuts off nothing acknowledged. A commit that failed, or was under way, may be there as the last one, as long as
 /// nothing after it is durable: whoever fails to write cannot always take it back.
+///
+/// Where syncs complete later, a commit is applied before it is acknowledged. Readers see some state from the newest
+/// acknowledged one on, but none that a commit brought which waits for its sync.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// The state after each commit that may be the last one found; the first is the durable one.
-    states: Vec<Arc<Tables>>,
-    /// The number of the first of them, counting all commits.
+    states: Vec<State>,
+    /// The number of the first of them, counting all states.
     first: u64,
+    /// The newest that was acknowledged.
+    acknowledged: u64,
     /// The states if one that failed is there nevertheless, with the number of the state it came upon.
     failed: Vec<(u64, Arc<Tables>)>,
+    /// What was committed since the database was opened.
+    history: Vec<Commit>,
+    /// Tables that are certainly there; an empty one may be or not.
+    there: [bool; TABLES.len()],
+}
+
+/// A state of the database.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// What it holds.
+    pub tables: Arc<Tables>,
+    /// How much of the history is certainly in it, and how much may be.
+    pub commits: (usize, usize),
+    /// Not to be shown before a sync is complete that has this ticket or a later one.
+    hidden_until: Option<u64>,
+    /// Durable as soon as the engine has worked at this time or later.
+    due_ns: Option<u64>,
+}
+
+/// A commit that has its place in the order.
+#[derive(Clone, Copy, Debug)]
+pub struct Applied {
+    number: u64,
+    changed: bool,
+}
+
+impl State {
+    fn new(tables: Arc<Tables>, commits: usize) -> Self {
+        Self { tables, commits: (commits, commits), hidden_until: None, due_ns: None }
+    }
 }
 
 impl Default for Model {
     fn default() -> Self {
-        Self { states: vec![Arc::default()], first: 0, failed: Vec::new() }
+        let there = [false; TABLES.len()];
+        let states = vec![State::new(Arc::default(), 0)];
+        Self { states, first: 0, acknowledged: 0, failed: Vec::new(), history: Vec::new(), there }
     }
 }
 
 impl Model {
-    /// What every reader sees now.
+    /// What the next commit comes upon, and every reader sees unless commits wait for their syncs.
     pub fn now(&self) -> &Arc<Tables> {
+        &self.newest().tables
+    }
+
+    fn newest(&self) -> &State {
         self.states.last().unwrap_or_else(|| unreachable!("there is always a durable state"))
     }
 
+    /// The states that readers may see now, the newest first.
+    pub fn visible(&self) -> impl Iterator<Item = (u64, &State)> {
+        let acknowledged = (self.acknowledged - self.first) as usize;
+        let hidden = self.states.iter().skip(acknowledged + 1).position(|state| state.hidden_until.is_some());
+        let end = hidden.map_or(self.states.len(), |hidden| acknowledged + 1 + hidden);
+        let numbered = self.states.iter().enumerate().take(end).skip(acknowledged);
+        numbered.rev().map(|(at, state)| (self.first + at as u64, state))
+    }
+
+    /// What was committed since the database was opened, from the first `known` on.
+    pub fn since(&self, known: usize) -> &[Commit] {
+        self.history.get(known..).unwrap_or(&[])
+    }
+
+    /// Whether a commit may have made a table.
+    pub fn may_make(&self, opened: &[bool; TABLES.len()]) -> bool {
+        opened.iter().zip(&self.there).any(|(opened, there)| *opened && !*there)
+    }
+
+    /// A commit has its place in the order. One that changes nothing need not be written: it neither makes durable what
+    /// others left unsynced, nor takes the place of one that failed before it. `hidden_until`: until a sync with this
+    /// ticket or a later one is complete, nobody may see it.
+    pub fn applied(&mut self, state: Tables, mut commit: Commit, hidden_until: Option<u64>) -> Applied {
+        commit.may_make = self.may_make(&commit.opened);
+        for (there, opened) in self.there.iter_mut().zip(commit.opened) {
+            *there |= opened;
+        }
+        self.history.push(commit);
+        let commits = self.history.len();
+        let changed = state != **self.now();
+        if changed {
+            self.states.push(State { hidden_until, ..State::new(Arc::new(state), commits) });
+        } else if let Some(newest) = self.states.last_mut() {
+            newest.commits.1 = commits;
+        }
+        Applied { number: self.last(), changed }
+    }
+
     /// A commit was acknowledged.
-    pub fn acknowledged(&mut self, durability: Durability, state: Tables) {
-        self.states.push(Arc::new(state));
-        if durability == Durability::Sync {
-            self.durable();
+    pub fn acknowledged(&mut self, applied: Applied, durability: Durability, now_ns: u64) {
+        let Some(at) = applied.number.checked_sub(self.first) else { return };
+        self.acknowledged = self.acknowledged.max(applied.number);
+        for state in self.states.iter_mut().take(at as usize + 1) {
+            state.hidden_until = None;
+        }
+        match durability {
+            Durability::Sync if applied.changed => self.durable(applied.number),
+            Durability::Periodic(ms) if applied.changed => {
+                self.states[at as usize].due_ns = Some(now_ns + u64::from(ms) * 1_000_000);
+            }
+            _ => {}
         }
     }
 
-    /// A commit failed, but may have reached the disk.
-    pub fn failed(&mut self, state: Tables) {
+    /// Everything committed so far was made durable.
+    pub fn synced(&mut self) {
+        self.acknowledged = self.last();
+        self.durable(self.last());
+    }
+
+    /// The engine has worked at this time: what was to be durable by then is.
+    pub fn worked(&mut self, now_ns: u64) {
+        let due = self.states.iter().rposition(|state| state.due_ns.is_some_and(|due| due <= now_ns));
+        if let Some(due) = due {
+            self.durable(self.first + due as u64);
+        }
+    }
+
+    /// Syncs up to this ticket are complete.
+    pub fn completed(&mut self, ticket: u64) {
+        for state in &mut self.states {
+            state.hidden_until = state.hidden_until.filter(|until| *until > ticket);
+        }
+    }
+
+    /// A commit failed, but may have reached the disk, and tables may have been made for it before.
+    pub fn failed(&mut self, state: Tables, commit: &Commit) {
+        let may_make = self.may_make(&commit.opened);
+        let mut tables = Commit::default();
+        (tables.opened, tables.may_make) = (commit.opened, may_make);
+        self.history.push(tables);
         self.failed.push((self.last(), Arc::new(state)));
     }
 
     /// The database was closed cleanly: everything is durable, and what failed did not happen.
     pub fn closed(&mut self) {
         self.failed.clear();
-        self.durable();
+        self.synced();
     }
 
     /// Finds what was recovered among what may be, the newest first, and goes on from there. `lost_unsynced` after a power
     /// loss or a failed sync, `on_disk` if what is found now is durable because nothing else was left.
     pub fn recovered(&mut self, found: &Tables, lost_unsynced: bool, on_disk: bool) -> Result<(), String> {
         let last = self.last();
-        let oldest = if lost_unsynced { self.first } else { last };
+        let oldest = if lost_unsynced { self.first } else { self.acknowledged };
         let failed = std::mem::take(&mut self.failed);
         let acknowledged = (oldest..=last).rev().map(|number| (number, None));
         let failed = failed.into_iter().filter(|(upon, _)| *upon >= oldest).map(|(upon, state)| (upon, Some(state)));
         for (number, failed) in acknowledged.chain(failed) {
             let at = (number - self.first) as usize;
-            let state = failed.as_ref().unwrap_or(&self.states[at]);
+            let state = failed.as_ref().unwrap_or(&self.states[at].tables);
             if **state == *found {
                 self.states.truncate(at + 1);
-                self.states.extend(failed);
+                self.states.extend(failed.map(|state| State::new(state, 0)));
+                self.opened(found);
                 if on_disk {
-                    self.durable();
+                    self.durable(self.last());
                 }
                 return Ok(());
             }
@@ -184,13 +288,25 @@ impl Model {
         Err(format!("none of the {states} states that may be found; against the newest: {difference}"))
     }
 
+    /// A new life begins with the newest state.
+    fn opened(&mut self, found: &Tables) {
+        self.acknowledged = self.last();
+        self.history.clear();
+        self.there = found.filled();
+        for state in &mut self.states {
+            *state = State { due_ns: None, ..State::new(Arc::clone(&state.tables), 0) };
+        }
+    }
+
     fn last(&self) -> u64 {
         self.first + self.states.len() as u64 - 1
     }
 
-    fn durable(&mut self) {
-        self.first = self.last();
-        self.states.drain(..self.states.len() - 1);
+    fn durable(&mut self, number: u64) {
+        let Some(before) = number.checked_sub(self.first) else { return };
+        self.first = number;
+        self.states.drain(..before as usize);
+        self.acknowledged = self.acknowledged.max(number);
         self.failed.retain(|(upon, _)| *upon >= self.first);
     }
 }

@@ -2,7 +2,10 @@
 
 use std::ops::Bound;
 
-use super::action::{Action, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
+use lightning_db::{Checksum, Compression, Isolation};
+
+use super::action::{Action, ClientStep, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
+use super::clients::CLIENTS;
 use super::clock::Time;
 use super::engine::Tuning;
 use crate::random::Random;
@@ -17,6 +20,8 @@ pub struct Plan {
     pub tuning: Tuning,
     /// How often reads must be fetched first: so many times in so many.
     pub paging: Option<(u64, u64)>,
+    /// Whether the platform completes syncs later.
+    pub late_syncs: bool,
     /// Whether what a failed sync lost stays visible until the power goes.
     pub stale_cache: bool,
     /// In this order.
@@ -44,10 +49,14 @@ impl Plan {
             segment_bytes: 1 << random.between(16, 18),
             large_value_bytes: 1 << random.between(6, 13),
             step_entries: 1 << random.between(0, 12),
+            budget_bytes: [2, 2, 4, 16][random.index(4)] << 20,
+            compression: [Compression::Lz4, Compression::Lz4, Compression::None, Compression::Zstd][random.index(4)],
+            checksum: [Checksum::Crc32, Checksum::Crc32, Checksum::Blake3][random.index(3)],
         };
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
+        let late_syncs = random.chance(1, 6);
         let actions = (0..actions).map(|_| shape.action(&mut random, weather)).collect();
-        Self { seed, tuning, paging, stale_cache: false, actions }
+        Self { seed, tuning, paging, late_syncs, stale_cache: false, actions }
     }
 }
 
@@ -62,6 +71,10 @@ struct Shape {
     relaxed_parts: u64,
     delete_parts: u64,
     next_tag: u32,
+    /// Clients with an open transaction, unless it ended otherwise than planned.
+    open: [bool; CLIENTS],
+    /// Clients that take part.
+    clients: usize,
 }
 
 impl Shape {
@@ -78,6 +91,8 @@ impl Shape {
             relaxed_parts: random.below(11),
             delete_parts: random.below(5),
             next_tag: 0,
+            open: [false; CLIENTS],
+            clients: random.index(CLIENTS + 1),
         }
     }
 
@@ -85,7 +100,11 @@ impl Shape {
         if weather != Weather::Fair && random.chance(1, 40) {
             return self.accident(random, weather);
         }
-        match random.below(102) {
+        if self.clients > 0 && random.chance(2, 5) {
+            return self.client(random);
+        }
+        match random.below(104) {
+            102..=103 => Action::CompleteSyncs(1 + random.skewed(4) as u32),
             0..=54 => Action::Commit(self.durability(random), self.transaction(random)),
             55..=58 => Action::Abort(self.transaction(random)),
             59..=70 => Action::Ask(self.query(random)),
@@ -135,8 +154,34 @@ impl Shape {
         }
     }
 
+    fn client(&mut self, random: &mut Random) -> Action {
+        let at = random.index(self.clients);
+        let open = &mut self.open[at];
+        let step = match random.below(20) {
+            part if !*open || part == 0 => {
+                *open = true;
+                let isolations = [Isolation::ReadCommitted, Isolation::Snapshot, Isolation::Serializable];
+                ClientStep::Begin(isolations[random.index(3)])
+            }
+            1 => {
+                *open = false;
+                ClientStep::Abort
+            }
+            2..=6 => {
+                *open = false;
+                ClientStep::Commit(self.durability(random))
+            }
+            _ => ClientStep::Do(self.op(random)),
+        };
+        Action::Client(at, step)
+    }
+
     fn durability(&self, random: &mut Random) -> Durability {
-        if random.chance(self.relaxed_parts, 10) { Durability::Relaxed } else { Durability::Sync }
+        match random.below(3) {
+            _ if !random.chance(self.relaxed_parts, 10) => Durability::Sync,
+            0 => Durability::Periodic(random.skewed(3000) as u32),
+            _ => Durability::Relaxed,
+        }
     }
 
     fn transaction(&mut self, random: &mut Random) -> Vec<TxOp> {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Mutex;
 
-use lightning_db::Error;
-use lightning_db::env::{FileId, Storage, StorageErrorKind};
+use lightning_db::env::{FileId, Storage, StorageError, StorageErrorKind, Sync};
+use lightning_db::{Error, Isolation};
 
 use super::action::{Answer, Durability, Move, Query, Range, TABLES, TxOp};
-use super::engine::{Engine, Site};
+use super::draft::{Commit, is_empty};
+use super::engine::{Ack, Engine, Site};
 use crate::sim_disk::SECTOR_BYTES;
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -44,6 +45,14 @@ pub enum Flaw {
     HalfRollback,
     /// Does not write down where the log ended, so damage looks like an end.
     NoMark,
+    /// Lets the second of two transactions that write a key commit.
+    LostUpdate,
+    /// Does not look whether ranges that were read have changed.
+    Phantom,
+    /// Refuses every transaction beside which another has committed.
+    Refuses,
+    /// A transaction that should see one state sees the newest.
+    SeesNewest,
 }
 
 /// The engine, with flaw number `FLAW` of [`FLAWS`].
@@ -54,7 +63,7 @@ pub struct Reference<const FLAW: usize = 0> {
 }
 
 /// What `FLAW` counts.
-pub const FLAWS: [Flaw; 12] = [
+pub const FLAWS: [Flaw; 16] = [
     Flaw::None,
     Flaw::NoSync,
     Flaw::NoChecksum,
@@ -67,19 +76,86 @@ pub const FLAWS: [Flaw; 12] = [
     Flaw::ReadsOnce,
     Flaw::HalfRollback,
     Flaw::NoMark,
+    Flaw::LostUpdate,
+    Flaw::Phantom,
+    Flaw::Refuses,
+    Flaw::SeesNewest,
 ];
 
 #[derive(Clone, Debug)]
 struct Inner {
     state: State,
+    /// What was committed since opening.
+    commits: Vec<Commit>,
     end: u64,
     /// Checksum of the last frame, which the next one continues.
     chain: u64,
     poison: Option<String>,
 }
 
+/// An interactive transaction: what it changes is laid over a state again for every answer.
+#[derive(Clone, Debug)]
+pub struct Open {
+    isolation: Isolation,
+    start: usize,
+    base: State,
+    writes: Vec<TxOp>,
+    savepoints: Vec<usize>,
+    reads: Vec<TxOp>,
+}
+
+impl Open {
+    fn new(isolation: Isolation, inner: &Inner) -> Self {
+        let (start, base) = (inner.commits.len(), inner.state.clone());
+        Self { isolation, start, base, writes: Vec::new(), savepoints: Vec::new(), reads: Vec::new() }
+    }
+
+    fn perform<const FLAW: usize>(&mut self, op: &TxOp) -> Option<Answer> {
+        match op {
+            TxOp::Put(..) => self.writes.push(op.clone()),
+            TxOp::DeleteRange(_, range) if !is_empty(range) => self.writes.push(op.clone()),
+            TxOp::Delete(..) | TxOp::Ask(_) => {
+                self.reads.push(op.clone());
+                let mut state = self.base.clone();
+                Reference::<FLAW>::apply(&mut state, &self.writes);
+                let answer = Reference::<FLAW>::apply(&mut state, std::slice::from_ref(op)).pop();
+                if answer == Some(Answer::There(true)) {
+                    self.writes.push(op.clone());
+                }
+                return answer;
+            }
+            TxOp::Savepoint => self.savepoints.push(self.writes.len()),
+            TxOp::Rollback => {
+                let len = self.savepoints.pop().unwrap_or(self.writes.len());
+                self.writes.truncate(len);
+            }
+            TxOp::DeleteRange(..) => {}
+        }
+        None
+    }
+
+    fn commit(&self) -> Commit {
+        let mut commit = Commit::default();
+        self.writes.iter().for_each(|write| commit.push(write));
+        commit
+    }
+}
+
 impl<const FLAW: usize> Reference<FLAW> {
     const FLAW: Flaw = FLAWS[FLAW];
+
+    /// Waits for a sync where the platform completes it later.
+    fn sync(site: &Site, file: FileId) -> Result<(), StorageError> {
+        if let Sync::Pending(ticket) = site.storage().sync(file)? {
+            while let Some((completed, result)) = site.disk.complete_sync() {
+                result?;
+                if completed == ticket {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
 
     fn append(&self, inner: &mut Inner, durability: Durability, payload: &[u8]) -> Result<(), Error> {
         if let Some(cause) = &inner.poison {
@@ -96,8 +172,8 @@ impl<const FLAW: usize> Reference<FLAW> {
         }
         let storage = self.site.storage();
         storage.write_at(FileId::Log, inner.end, &frame)?;
-        if durability == Durability::Sync && Self::FLAW != Flaw::NoSync {
-            let _done = storage.sync(FileId::Log).map_err(|error| {
+        if durability != Durability::Relaxed && Self::FLAW != Flaw::NoSync {
+            Self::sync(&self.site, FileId::Log).map_err(|error| {
                 if Self::FLAW != Flaw::TrustsLaterSync {
                     inner.poison = Some(error.to_string());
                 }
@@ -109,13 +185,34 @@ impl<const FLAW: usize> Reference<FLAW> {
         Ok(())
     }
 
+    fn write(&self, inner: &mut Inner, durability: Durability, state: State, commit: Commit) -> Result<(), Error> {
+        let before = inner.state.clone();
+        if Self::FLAW == Flaw::FailedVisible {
+            inner.state = state.clone();
+        }
+        if Self::FLAW == Flaw::Split {
+            let mut so_far = before;
+            for table in 0..TABLES.len() {
+                let from = so_far.clone();
+                so_far[table].clone_from(&state[table]);
+                let durability = if table == 2 { durability } else { Durability::Relaxed };
+                self.append(inner, durability, &payload(&from, &so_far))?;
+            }
+        } else {
+            self.append(inner, durability, &payload(&before, &state))?;
+        }
+        inner.commits.push(commit);
+        inner.state = state;
+        Ok(())
+    }
+
     fn apply(state: &mut State, ops: &[TxOp]) -> Vec<Answer> {
         let mut answers = Vec::new();
         let mut savepoints = Vec::new();
         for op in ops {
             match op {
                 TxOp::Put(table, key, value) => drop(state[*table].insert(key.0.to_vec(), value.bytes())),
-                TxOp::Delete(table, key) => drop(state[*table].remove(&*key.0)),
+                TxOp::Delete(table, key) => answers.push(Answer::There(state[*table].remove(&*key.0).is_some())),
                 TxOp::DeleteRange(table, range) => {
                     let (start, mut end) = bounds(range);
                     if let (Flaw::RangeEnd, Bound::Included(key)) = (Self::FLAW, &end) {
@@ -141,7 +238,7 @@ impl<const FLAW: usize> Reference<FLAW> {
     /// Reads the log up to `len_max`, or as far as there are frames.
     fn replay(site: &Site, len_max: u64) -> Result<Inner, Error> {
         let storage = site.storage();
-        let mut inner = Inner { state: State::default(), end: 0, chain: 0, poison: None };
+        let mut inner = Inner { state: State::default(), commits: Vec::new(), end: 0, chain: 0, poison: None };
         let len = storage.len(FileId::Log)?.min(len_max);
         while let Some((chain, payload, end)) = site.drive(|| Self::frame(&*storage, &inner, len))? {
             apply_payload(&mut inner.state, &payload);
@@ -196,6 +293,7 @@ impl<const FLAW: usize> Reference<FLAW> {
 
 impl<const FLAW: usize> Engine for Reference<FLAW> {
     type Snapshot = State;
+    type Transaction = Open;
 
     fn open(site: &Site) -> Result<Self, Error> {
         let mut inner = Self::replay(site, u64::MAX)?;
@@ -212,33 +310,69 @@ impl<const FLAW: usize> Engine for Reference<FLAW> {
         // A commit that failed, and is not to be seen now, must not come back after the next power loss.
         let storage = site.storage();
         storage.set_len(FileId::Log, inner.end)?;
-        let _done = storage.sync(FileId::Log)?;
+        Self::sync(site, FileId::Log)?;
         Ok(Self { site: site.clone(), inner: Mutex::new(inner) })
     }
 
-    fn transaction(&self, durability: Option<Durability>, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
+    fn transaction(&self, durability: Option<Durability>, ops: &[TxOp]) -> Result<(Vec<Answer>, Ack), Error> {
         let mut inner = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut state = inner.state.clone();
         let answers = Self::apply(&mut state, ops);
         if let Some(durability) = durability {
-            let before = inner.state.clone();
-            if Self::FLAW == Flaw::FailedVisible {
-                inner.state = state.clone();
-            }
-            if Self::FLAW == Flaw::Split {
-                let mut so_far = before;
-                for table in 0..TABLES.len() {
-                    let from = so_far.clone();
-                    so_far[table].clone_from(&state[table]);
-                    let durability = if table == 2 { durability } else { Durability::Relaxed };
-                    self.append(&mut inner, durability, &payload(&from, &so_far))?;
-                }
-            } else {
-                self.append(&mut inner, durability, &payload(&before, &state))?;
-            }
-            inner.state = state;
+            let mut open = Open::new(Isolation::ReadCommitted, &inner);
+            ops.iter().for_each(|op| drop(open.perform::<FLAW>(op)));
+            self.write(&mut inner, durability, state, open.commit())?;
         }
-        Ok(answers)
+        Ok((answers, Ack::Done))
+    }
+
+    fn begin(&self, isolation: Isolation) -> Result<Open, Error> {
+        let inner = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Ok(Open::new(isolation, &inner))
+    }
+
+    fn perform(&self, tx: &mut Open, op: &TxOp) -> Result<Option<Answer>, Error> {
+        let inner = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if tx.isolation == Isolation::ReadCommitted || Self::FLAW == Flaw::SeesNewest {
+            tx.base.clone_from(&inner.state);
+        }
+        Ok(tx.perform::<FLAW>(op))
+    }
+
+    fn commit(&self, tx: &mut Open, durability: Durability) -> Result<Ack, Error> {
+        let mut inner = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let commit = tx.commit();
+        if commit.is_empty() {
+            return Ok(Ack::Done);
+        }
+        let beside = &inner.commits[tx.start..];
+        let mut conflict = tx.isolation != Isolation::ReadCommitted
+            && (beside.iter().any(|other| other.overlaps(&commit)) && Self::FLAW != Flaw::LostUpdate
+                || !beside.is_empty() && Self::FLAW == Flaw::Refuses);
+        if tx.isolation == Isolation::Serializable {
+            let looks_at = |op: &&TxOp| {
+                let point = matches!(op, TxOp::Delete(..) | TxOp::Ask(Query::Get(..)));
+                point || Self::FLAW != Flaw::Phantom
+            };
+            let mut reads = tx.reads.iter().filter(looks_at);
+            conflict |= reads.any(|op| beside.iter().any(|other| other.changes_what_is_read_by(op)));
+        }
+        if conflict {
+            return Err(Error::Conflict { what: String::from("a key") });
+        }
+        let mut state = inner.state.clone();
+        Self::apply(&mut state, &tx.writes);
+        self.write(&mut inner, durability, state, commit)?;
+        Ok(Ack::Done)
+    }
+
+    fn sync(&self) -> Result<Ack, Error> {
+        Self::sync(&self.site, FileId::Log)?;
+        Ok(Ack::Done)
+    }
+
+    fn complete_sync(&self) -> bool {
+        self.site.disk.complete_sync().is_some()
     }
 
     fn snapshot(&self) -> Result<State, Error> {
@@ -269,12 +403,12 @@ impl<const FLAW: usize> Engine for Reference<FLAW> {
         let inner = self.inner.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         let storage = self.site.storage();
         storage.set_len(FileId::Log, inner.end)?;
-        let _done = storage.sync(FileId::Log)?;
+        Self::sync(&self.site, FileId::Log)?;
         if Self::FLAW != Flaw::NoMark {
             let mark = checksum(inner.end, &inner.chain.to_le_bytes());
             let mark: Vec<u8> = [inner.end, inner.chain, mark].iter().flat_map(|number| number.to_le_bytes()).collect();
             storage.write_at(FileId::Data, 0, &mark)?;
-            let _done = storage.sync(FileId::Data)?;
+            Self::sync(&self.site, FileId::Data)?;
         }
         Ok(())
     }

@@ -6,22 +6,20 @@ use std::sync::Arc;
 
 use lightning_db::Error;
 
-use super::action::{Action, Crash, Durability, Query, TxOp, key, value};
-use super::compare::{Wrong, compare, everything, same};
+use super::action::{Action, Answer, Crash, Durability, Query, TxOp};
+use super::clients::{CLIENTS, Client, Waiting};
+use super::compare::{Wrong, compare, difference, same};
+use super::draft::Draft;
 use super::engine::{Engine, Site};
 use super::model::{Model, Tables};
 use super::plan::Plan;
+use super::recovery::Loss;
 use crate::sim_disk::{Fault, SimDisk};
 
 /// Snapshots held at a time.
 const SNAPSHOTS_MAX: usize = 4;
 /// More steps than any amount of background work at these sizes needs.
 const SETTLE_STEPS_MAX: u32 = 1_000_000;
-/// More openings in a row than the plan has accidents for.
-const OPENINGS_MAX: u32 = 100;
-
-/// No transaction may take longer on the monotonic clock.
-const TRANSACTION_NS_MAX: u64 = 30_000_000_000;
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +32,10 @@ pub struct Stats {
     pub crashes: u64,
     /// Faults met, slow I/Os among them.
     pub faults: u64,
+    /// Interactive transactions refused because of what others did.
+    pub conflicts: u64,
+    /// Interactive transactions refused as too old.
+    pub too_old: u64,
     /// Background steps.
     pub steps: u64,
     /// I/Os of the disk.
@@ -53,6 +55,8 @@ impl Stats {
         self.operations += other.operations;
         self.crashes += other.crashes;
         self.faults += other.faults;
+        self.conflicts += other.conflicts;
+        self.too_old += other.too_old;
         self.steps += other.steps;
         self.ios += other.ios;
         self.restarts += other.restarts;
@@ -111,21 +115,24 @@ pub fn run_counted<E: Engine>(plan: &Plan, trace: bool) -> (Stats, Result<(), Fa
 
 /// A plan under way. Public so that the test of every crash point can steer it.
 pub struct Runner<E: Engine> {
-    site: Site,
-    /// `None` only between closing and opening. Snapshots go before it.
-    engine: Option<E>,
-    snapshots: VecDeque<(E::Snapshot, Arc<Tables>)>,
-    model: Model,
-    next_crash: Crash,
+    pub(super) site: Site,
+    /// `None` only between closing and opening. Snapshots and transactions go before it.
+    pub(super) engine: Option<E>,
+    /// With the states each may be of, the newest first.
+    pub(super) snapshots: VecDeque<(E::Snapshot, Vec<Arc<Tables>>)>,
+    pub(super) clients: [Option<Client<E::Transaction>>; CLIENTS],
+    pub(super) waiting: Vec<Waiting<E::Transaction>>,
+    pub(super) model: Model,
+    pub(super) next_crash: Crash,
     /// Faults and failed syncs of the disk when the engine was opened.
-    faults_at_open: u64,
-    failed_syncs_at_open: u64,
+    pub(super) faults_at_open: u64,
+    pub(super) failed_syncs_at_open: u64,
     /// The monotonic clock when the action began.
-    began_ns: u64,
-    limited: bool,
+    pub(super) began_ns: u64,
+    pub(super) limited: bool,
     /// Whether the database was ever open.
-    made: bool,
-    stats: Stats,
+    pub(super) made: bool,
+    pub(super) stats: Stats,
 }
 
 impl<E: Engine> Runner<E> {
@@ -137,6 +144,8 @@ impl<E: Engine> Runner<E> {
             site: Site::new(disk, plan),
             engine: None,
             snapshots: VecDeque::new(),
+            clients: Default::default(),
+            waiting: Vec::new(),
             model: Model::default(),
             next_crash: Crash::Kill,
             faults_at_open: 0,
@@ -197,6 +206,8 @@ impl<E: Engine> Runner<E> {
         self.site.disk.cancel_faults();
         self.site.disk.limit(None);
         self.snapshots.clear();
+        self.clients = Default::default();
+        self.waiting.clear();
         let engine = self.engine.take().ok_or("no engine")?;
         engine.close().map_err(|error| format!("closing: {}: {error}", error.name()))?;
         Ok((SimDisk::clone(&self.site.disk), Arc::clone(self.model.now())))
@@ -210,6 +221,8 @@ impl<E: Engine> Runner<E> {
         let outcome = match action {
             Action::Commit(durability, ops) => self.transaction(Some(*durability), ops),
             Action::Abort(ops) => self.transaction(None, ops),
+            Action::Client(at, step) => self.client(*at, step),
+            Action::CompleteSyncs(count) => self.complete_syncs(*count),
             Action::Ask(query) => self.ask(query),
             Action::TakeSnapshot => self.take_snapshot(),
             Action::AskSnapshot(at, query) => self.ask_snapshot(*at, query),
@@ -255,66 +268,20 @@ impl<E: Engine> Runner<E> {
         }
     }
 
-    /// An error is right only if the disk gave a reason for it, and then it must be an honest one.
-    fn excuse(&mut self, error: &Error, faults_before: u64) -> Result<(), String> {
-        let met_now = self.site.disk.faults_met() > faults_before;
-        let met_since_open = self.site.disk.faults_met() > self.faults_at_open;
-        let only_reopening_helps = match error {
-            Error::Poisoned { .. } | Error::OutcomeUnknown { .. } if met_since_open => {
-                self.probe_poisoned()?;
-                true
-            }
-            Error::Storage(_) if met_now => false,
-            Error::TransactionTimeout { .. } => return self.excuse_timeout(),
-            Error::Storage(_) if self.limited && error.is_full() => false,
-            // A wrong bit or an early end read from the disk looks like damage.
-            Error::Corrupt(_) if met_now => false,
-            _ => return Err(format!("error without a reason: {}: {error}", error.name())),
-        };
-        if only_reopening_helps || self.engine.is_none() { self.restart_process() } else { Ok(()) }
-    }
-
-    /// A slow disk may use up the time of a transaction.
-    fn excuse_timeout(&self) -> Result<(), String> {
-        let took_ns = self.site.clock.shown_ns() - self.began_ns;
-        if took_ns > TRANSACTION_NS_MAX { Ok(()) } else { Err(format!("out of time after {took_ns} ns")) }
-    }
-
-    /// After an unknown outcome the handle still reads what was acknowledged, and writes no more.
-    fn probe_poisoned(&mut self) -> Result<(), String> {
-        let Some(engine) = &self.engine else { return Ok(()) };
-        let write = [TxOp::Put(0, key(b"after poison"), value(1, 4))];
-        let faults_before = self.site.disk.faults_met();
-        match engine.transaction(Some(Durability::Relaxed), &write) {
-            Err(Error::Poisoned { .. }) => {}
-            Err(_) if self.site.disk.faults_met() > faults_before => {}
-            other => return Err(format!("a handle that must be poisoned answers a commit with {other:?}")),
-        }
-        let faults_before = self.site.disk.faults_met();
-        match self.compare_all() {
-            Err(Wrong::Answer(what)) => Err(format!("a poisoned handle: {what}")),
-            Err(Wrong::Error(error)) if self.site.disk.faults_met() == faults_before => {
-                Err(format!("a poisoned handle does not read: {}: {error}", error.name()))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn transaction(&mut self, durability: Option<Durability>, ops: &[TxOp]) -> Result<(), Wrong> {
         self.stats.operations += ops.len() as u64;
-        let (after, expected) = self.model.now().after(ops);
+        let mut draft = Draft::new(Arc::clone(self.model.now()));
+        let expected: Vec<Answer> = ops.iter().filter_map(|op| draft.perform(op)).collect();
+        let hidden_until = (durability == Some(Durability::Sync)).then(|| self.site.disk.next_ticket());
         match self.engine()?.transaction(durability, ops) {
-            Ok(answers) => {
-                match durability {
-                    // A transaction that changes nothing need not be written: it neither makes durable what others left
-                    // unsynced, nor takes the place of one that failed before it.
-                    Some(_) if after == **self.model.now() => {}
-                    Some(durability) => self.model.acknowledged(durability, after),
-                    None => {}
+            Ok((answers, ack)) => {
+                if let Some(durability) = durability {
+                    self.applied(None, draft.commit(), durability, hidden_until, ack);
                 }
                 for (at, (found, expected)) in answers.iter().zip(&expected).enumerate() {
                     same(found, expected, || format!("question {at} of the transaction"))?;
                 }
+                // One write alone answers nothing.
                 if answers.len() != expected.len() {
                     return Err(Wrong::Answer(format!("{} answers to {} questions", answers.len(), expected.len())));
                 }
@@ -323,7 +290,7 @@ impl<E: Engine> Runner<E> {
             Err(error) => {
                 // One that ran out of time was not tried.
                 if durability.is_some() && !matches!(error, Error::TransactionTimeout { .. }) {
-                    self.model.failed(after);
+                    self.model.failed(draft.after(self.model.now()), &draft.commit());
                 }
                 Err(Wrong::Error(error))
             }
@@ -334,12 +301,17 @@ impl<E: Engine> Runner<E> {
         self.stats.operations += 1;
         let engine = self.engine()?;
         let snapshot = engine.snapshot()?;
-        same(&engine.ask(&snapshot, query)?, &self.model.now().ask(query), || format!("{query:?}"))
+        let found = engine.ask(&snapshot, query)?;
+        self.note_completed_syncs();
+        let mut states: Vec<_> = self.model.visible().map(|(_, state)| Arc::clone(&state.tables)).collect();
+        narrow(&mut states, query, &found, "")
     }
 
     fn take_snapshot(&mut self) -> Result<(), Wrong> {
         let snapshot = self.engine()?.snapshot()?;
-        self.snapshots.push_back((snapshot, Arc::clone(self.model.now())));
+        self.note_completed_syncs();
+        let states = self.model.visible().map(|(_, state)| Arc::clone(&state.tables)).collect();
+        self.snapshots.push_back((snapshot, states));
         if self.snapshots.len() > SNAPSHOTS_MAX {
             self.snapshots.pop_front();
         }
@@ -347,42 +319,56 @@ impl<E: Engine> Runner<E> {
     }
 
     fn ask_snapshot(&mut self, at: usize, query: &Query) -> Result<(), Wrong> {
-        let Some((snapshot, state)) = self.snapshots.get(at % self.snapshots.len().max(1)) else { return Ok(()) };
+        let at = at % self.snapshots.len().max(1);
+        let Some((snapshot, _)) = self.snapshots.get(at) else { return Ok(()) };
         self.stats.operations += 1;
-        same(&self.engine()?.ask(snapshot, query)?, &state.ask(query), || format!("snapshot: {query:?}"))
+        let found = self.engine()?.ask(snapshot, query)?;
+        let Some((_, states)) = self.snapshots.get_mut(at) else { return Ok(()) };
+        narrow(states, query, &found, "snapshot: ")
     }
 
     fn compare_snapshot(&mut self, at: usize) -> Result<(), Wrong> {
-        let Some((snapshot, state)) = self.snapshots.get(at % self.snapshots.len().max(1)) else { return Ok(()) };
-        compare(self.engine()?, snapshot, state)
+        let Some((snapshot, states)) = self.snapshots.get(at % self.snapshots.len().max(1)) else { return Ok(()) };
+        compare_any(self.engine()?, snapshot, states.iter())
     }
 
     fn step(&mut self, times: u32) -> Result<(), Wrong> {
         for _ in 0..times {
-            self.stats.steps += 1;
-            if !self.engine()?.step()? {
+            if !self.step_once()? {
                 break;
             }
         }
         Ok(())
     }
 
+    fn step_once(&mut self) -> Result<bool, Wrong> {
+        self.stats.steps += 1;
+        let began_ns = self.site.clock.shown_ns();
+        match self.engine()?.step() {
+            Ok(more) => {
+                self.model.worked(began_ns);
+                Ok(more)
+            }
+            Err(Error::Pending(_)) => Ok(false),
+            Err(error) => Err(Wrong::Error(error)),
+        }
+    }
+
     fn settle_until_done(&mut self) -> Result<(), Wrong> {
         for _ in 0..SETTLE_STEPS_MAX {
-            self.stats.steps += 1;
-            if !self.engine()?.step()? {
+            if !self.step_once()? && (!self.site.late_syncs || !self.engine()?.complete_sync()) {
                 return Ok(());
             }
         }
         Err(Wrong::Answer(format!("background work never ends: {SETTLE_STEPS_MAX} steps")))
     }
 
-    fn compare_all(&self) -> Result<(), Wrong> {
+    pub(super) fn compare_all(&self) -> Result<(), Wrong> {
         let engine = self.engine()?;
-        compare(engine, &engine.snapshot()?, self.model.now())
+        compare_any(engine, &engine.snapshot()?, self.model.visible().map(|(_, state)| &state.tables))
     }
 
-    fn check_all(&self) -> Result<(), Wrong> {
+    pub(super) fn check_all(&self) -> Result<(), Wrong> {
         let faults_before = self.site.disk.faults_met();
         let findings = self.engine()?.check()?;
         // A wrong read may look like damage to it.
@@ -396,6 +382,8 @@ impl<E: Engine> Runner<E> {
 
     fn reopen(&mut self) -> Result<(), Wrong> {
         self.snapshots.clear();
+        self.clients = Default::default();
+        self.waiting.clear();
         let Some(engine) = self.engine.take() else { return Err(Wrong::Answer("no engine".into())) };
         engine.close()?;
         if !self.site.disk.is_crashed() {
@@ -418,109 +406,40 @@ impl<E: Engine> Runner<E> {
         self.compare_all().map_err(Wrong::into_words)
     }
 
-    fn engine(&self) -> Result<&E, Wrong> {
+    pub(super) fn engine(&self) -> Result<&E, Wrong> {
         self.engine.as_ref().ok_or_else(|| Wrong::Answer("no engine".into()))
     }
+}
 
-    /// The machine goes down, at once or where it has already, and comes up again.
-    fn go_down(&mut self) -> Result<(), String> {
-        self.leave();
-        let mut loss = self.loss();
-        self.strike(&mut loss);
-        self.open(loss)
-    }
-
-    fn strike(&mut self, loss: &mut Loss) {
-        self.stats.crashes += 1;
-        match self.next_crash {
-            Crash::Kill => self.site.disk.kill(),
-            Crash::Power(seed) => {
-                self.site.disk.power_loss(seed);
-                *loss = Loss { unsynced: true, cache: true };
-            }
+/// Keeps the states that answer so; at least one does.
+fn narrow(states: &mut Vec<Arc<Tables>>, query: &Query, found: &Answer, what: &str) -> Result<(), Wrong> {
+    let mut expected = None;
+    states.retain(|state| {
+        let right = state.ask(query);
+        let same = right == *found;
+        expected.get_or_insert(right);
+        same
+    });
+    match expected {
+        Some(expected) if states.is_empty() => {
+            Err(Wrong::Answer(format!("{what}{query:?}: {}", difference(found, &expected))))
         }
-    }
-
-    /// Only reopening helps.
-    fn restart_process(&mut self) -> Result<(), String> {
-        self.leave();
-        let loss = self.loss();
-        self.site.disk.kill();
-        self.open(loss)
-    }
-
-    fn loss(&self) -> Loss {
-        Loss { unsynced: self.site.disk.failed_syncs() > self.failed_syncs_at_open, cache: false }
-    }
-
-    /// Forgets the engine without letting it say goodbye.
-    fn leave(&mut self) {
-        self.site.disk.crash();
-        self.snapshots.clear();
-        self.engine = None;
-        if let Some(pager) = &self.site.pager {
-            pager.end_operation();
-        }
-    }
-
-    /// Opens, through further accidents if they are planned, and finds out what is there.
-    fn open(&mut self, mut loss: Loss) -> Result<(), String> {
-        for _ in 0..OPENINGS_MAX {
-            self.site.entropy_seed = self.site.entropy_seed.wrapping_add(1);
-            let disk = Arc::clone(&self.site.disk);
-            let faults_before = disk.faults_met();
-            let failed_syncs_before = disk.failed_syncs();
-            let opened = E::open(&self.site).map_err(Wrong::Error).and_then(|engine| {
-                let found = everything(&engine)?;
-                Ok((engine, found))
-            });
-            loss.unsynced |= disk.failed_syncs() > failed_syncs_before;
-            if disk.is_crashed() {
-                drop(opened);
-                self.strike(&mut loss);
-                continue;
-            }
-            match opened {
-                Ok((engine, found)) => {
-                    self.model
-                        .recovered(&found, loss.unsynced, loss.cache)
-                        .map_err(|what| format!("after opening: {what}"))?;
-                    self.made = true;
-                    self.faults_at_open = faults_before;
-                    self.failed_syncs_at_open = failed_syncs_before;
-                    self.engine = Some(engine);
-                    return match self.check_all() {
-                        Err(Wrong::Error(_)) if disk.faults_met() > faults_before => Ok(()),
-                        other => other.map_err(|wrong| format!("after opening: {}", wrong.into_words())),
-                    };
-                }
-                Err(Wrong::Answer(what)) => return Err(format!("after opening: {what}")),
-                // Half made, and nothing in it yet: a person would delete it and begin again.
-                Err(Wrong::Error(Error::NotADatabase { .. })) if !self.made => disk.erase(),
-                Err(Wrong::Error(error)) => {
-                    if disk.faults_met() == faults_before {
-                        return Err(format!("cannot open: {}: {error}", error.name()));
-                    }
-                    // A person would make room, or try again.
-                    disk.limit(None);
-                    self.limited = false;
-                    disk.kill();
-                }
-            }
-        }
-        Err(format!("cannot open in {OPENINGS_MAX} attempts"))
+        _ => Ok(()),
     }
 }
 
-/// What may be gone since the last opening.
-#[derive(Clone, Copy)]
-struct Loss {
-    /// Acknowledged but not synced writes: the power went, or a sync failed.
-    unsynced: bool,
-    /// All that was only in memory: the power went, so what is found now is on the disk.
-    cache: bool,
-}
-
-impl Loss {
-    const NONE: Loss = Loss { unsynced: false, cache: false };
+/// Compares all of a snapshot with what it may be.
+fn compare_any<'s, E: Engine>(
+    engine: &E,
+    snapshot: &E::Snapshot,
+    states: impl Iterator<Item = &'s Arc<Tables>>,
+) -> Result<(), Wrong> {
+    let mut outcome = Ok(());
+    for state in states {
+        outcome = compare(engine, snapshot, state);
+        if !matches!(outcome, Err(Wrong::Answer(_))) {
+            break;
+        }
+    }
+    outcome
 }

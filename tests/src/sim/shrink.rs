@@ -1,7 +1,8 @@
 //! Makes a failing plan small: leaves out actions, then parts of transactions, as long as it still fails.
 
-use super::action::{Action, TxOp, Value};
-use super::engine::Engine;
+use super::action::{Action, ClientStep, TxOp, Value};
+use super::clients::CLIENTS;
+use super::engine::{Engine, Tuning};
 use super::plan::Plan;
 use super::run::{Failure, run};
 
@@ -83,15 +84,31 @@ impl Best {
         }
     }
 
+    /// All steps of a client at once: each alone leaves the others without their transaction.
+    fn without_clients(&mut self) {
+        for client in 0..CLIENTS {
+            let mut plan = self.plan.clone();
+            plan.actions.retain(|action| !matches!(action, Action::Client(at, _) if at % CLIENTS == client));
+            self.offer(plan);
+        }
+    }
+
     /// Reads that need not be fetched, accidents that come at once, short values, few steps.
     fn simpler(&mut self) {
         self.offer(Plan { paging: None, ..self.plan.clone() });
+        self.offer(Plan { late_syncs: false, ..self.plan.clone() });
+        self.offer(Plan { tuning: plain(self.plan.tuning), ..self.plan.clone() });
+        self.without_clients();
         for index in 0..self.plan.actions.len() {
             let simpler = match &self.plan.actions[index] {
                 Action::Step(times) if *times > 1 => Action::Step(times / 2),
                 Action::CrashAfter(_, crash) => Action::CrashNow(*crash),
                 Action::FaultAfter(ios, fault) if *ios > 0 => Action::FaultAfter(ios / 2, *fault),
                 Action::Commit(durability, ops) => Action::Commit(*durability, shorter_values(ops)),
+                Action::Client(at, ClientStep::Do(op)) => match &shorter_values(std::slice::from_ref(op))[..] {
+                    [shorter] => Action::Client(*at, ClientStep::Do(shorter.clone())),
+                    _ => continue,
+                },
                 _ => continue,
             };
             let mut plan = self.plan.clone();
@@ -99,6 +116,12 @@ impl Best {
             self.offer(plan);
         }
     }
+}
+
+/// Stored as most databases are.
+fn plain(tuning: Tuning) -> Tuning {
+    let Tuning { budget_bytes, compression, checksum, .. } = Tuning::default();
+    Tuning { budget_bytes, compression, checksum, ..tuning }
 }
 
 fn ops(action: &Action) -> Option<&Vec<TxOp>> {

@@ -14,6 +14,7 @@ pub(super) fn strike(files: &mut [SimFile; 2], random: &mut Random) {
 /// Makes any part of what was not durable durable and forgets the rest.
 pub(super) fn lose(file: &mut SimFile, random: &mut Random) {
     let unsynced = std::mem::take(&mut file.unsynced);
+    file.settled += unsynced.len() as u64;
     if unsynced.is_empty() {
         return;
     }
