@@ -16,6 +16,10 @@ use crate::sim::unclosed::unclosed;
 pub enum Way {
     /// A plan in some weather.
     Plan(Weather),
+    /// A plan of many layers over a large base.
+    Layered(Weather),
+    /// A plan of large commits.
+    Large(Weather),
     /// A closed database is damaged.
     Damage,
     /// Something happens to the files of one that nobody closed.
@@ -23,10 +27,21 @@ pub enum Way {
 }
 
 /// In this order, each with its own seeds.
-const WAYS: [Way; 5] =
-    [Way::Plan(Weather::Crashes), Way::Plan(Weather::Storm), Way::Plan(Weather::Fair), Way::Damage, Way::Unclosed];
+pub const WAYS: [Way; 8] = [
+    Way::Plan(Weather::Crashes),
+    Way::Plan(Weather::Storm),
+    Way::Plan(Weather::Fair),
+    Way::Layered(Weather::Crashes),
+    Way::Layered(Weather::Fair),
+    Way::Large(Weather::Crashes),
+    Way::Damage,
+    Way::Unclosed,
+];
+const INTRODUCTION: &str = include_str!("mutants/introduction.md");
+const LEFT_OUT: &str = include_str!("mutants/left-out.md");
 /// Actions of one plan.
 const ACTIONS: usize = 300;
+const ACTIONS_OF_LARGE: usize = 60;
 /// Of a plan that is only there to make a database that is damaged.
 const ACTIONS_BEFORE_DAMAGE: usize = 80;
 const DAMAGES: u64 = 40;
@@ -52,12 +67,12 @@ pub struct Catch {
     pub what: String,
 }
 
-/// Simulates with the bug, or without any, until something is wrong, at most `rounds` rounds of all ways.
-pub fn trial(mutant: Option<Mutant>, rounds: u64) -> Trial {
+/// Simulates with the bug, or without any, until something is wrong, at most `rounds` rounds of the ways.
+pub fn trial(mutant: Option<Mutant>, ways: &[Way], rounds: u64) -> Trial {
     let _active = mutant.map(Mutant::activate);
     let mut stats = Stats::default();
     for seed in 0..rounds {
-        for way in WAYS {
+        for &way in ways {
             if let Err(what) = way.look(seed, &mut stats) {
                 return Trial { stats, caught: Some(Catch { way, seed, what }) };
             }
@@ -73,13 +88,11 @@ impl Way {
             stats.runs += 1;
             stats.operations += operations as u64;
         };
-        let short = |weather| Plan::new(seed, ACTIONS_BEFORE_DAMAGE, weather);
+        let short = |weather| Plan { late_syncs: false, ..Plan::new(seed, ACTIONS_BEFORE_DAMAGE, weather) };
         match self {
-            Way::Plan(weather) => {
-                let (done, outcome) = run_counted::<Lightning>(&Plan::new(seed, ACTIONS, weather), false);
-                stats.add(&done);
-                outcome.map_err(|failure| failure.what)
-            }
+            Way::Plan(weather) => run(&Plan::new(seed, ACTIONS, weather), stats),
+            Way::Layered(weather) => run(&Plan::layered(seed, ACTIONS, weather), stats),
+            Way::Large(weather) => run(&Plan::of_large_commits(seed, ACTIONS_OF_LARGE, weather), stats),
             Way::Damage => {
                 add(stats, ACTIONS_BEFORE_DAMAGE);
                 caught(|| {
@@ -96,6 +109,13 @@ impl Way {
             }
         }
     }
+}
+
+fn run(plan: &Plan, stats: &mut Stats) -> Result<(), String> {
+    let plan = Plan { late_syncs: false, ..plan.clone() };
+    let (done, outcome) = run_counted::<Lightning>(&plan, false);
+    stats.add(&done);
+    outcome.map_err(|failure| failure.what)
 }
 
 /// A panic is a way of noticing too.
@@ -134,10 +154,43 @@ impl std::fmt::Display for Way {
             Way::Plan(Weather::Fair) => "fair",
             Way::Plan(Weather::Crashes) => "crashes",
             Way::Plan(Weather::Storm) => "storm",
+            Way::Layered(Weather::Fair) => "layers",
+            Way::Layered(_) => "layers, crashes",
+            Way::Large(_) => "large commits, crashes",
             Way::Damage => "damage",
             Way::Unclosed => "unclosed",
         })
     }
+}
+
+/// All of it, for people.
+pub fn report(control: &Trial, trials: &[(Mutant, Trial)]) -> String {
+    let mut text = String::from(INTRODUCTION);
+    let sum = trials.iter().fold(Stats::default(), |mut sum, (_, trial)| {
+        sum.add(&trial.stats);
+        sum
+    });
+    let caught = trials.iter().filter(|(_, trial)| trial.caught.is_some()).count();
+    let _ = writeln!(
+        text,
+        "{caught} of {} are caught, after {} runs with {} operations and {} crashes in all. Without any, nothing is found in {} \
+         runs with {} operations and {} crashes.\n",
+        trials.len(),
+        sum.runs,
+        sum.operations,
+        sum.crashes,
+        control.stats.runs,
+        control.stats.operations,
+        control.stats.crashes
+    );
+    text.push_str("| Mutant | What it does wrong | The rule it breaks | Noticed as | In | Operations | Crashes | Simulated time |\n");
+    text.push_str("|---|---|---|---|---|---|---|---|\n");
+    for (mutant, trial) in trials {
+        text.push_str(&line(*mutant, trial));
+        text.push('\n');
+    }
+    text.push_str(LEFT_OUT);
+    text
 }
 
 fn duration(ms: u64) -> String {

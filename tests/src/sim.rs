@@ -13,6 +13,7 @@ pub mod damage;
 pub mod draft;
 pub mod engine;
 pub mod every_crash;
+pub mod large;
 pub mod lightning;
 pub mod model;
 pub mod plan;

@@ -236,6 +236,9 @@ impl<E: Engine> Runner<E> {
     ) {
         let after = commit.after(self.model.now());
         let applied = self.model.applied(after, commit, hidden_until);
+        if applied.changed && !self.site.late_syncs {
+            self.model.overwritten();
+        }
         match ack {
             Ack::Done => self.model.acknowledged(applied, durability, self.site.clock.shown_ns()),
             Ack::Later => {

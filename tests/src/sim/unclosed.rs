@@ -12,6 +12,7 @@ use lightning_db::env::{FileId, Storage};
 
 use super::action::{Action, Durability, TxOp, Value};
 use super::compare::everything;
+use super::draft::Draft;
 use super::engine::{Engine, Site};
 use super::model::Tables;
 use super::plan::Plan;
@@ -82,8 +83,7 @@ struct Life<E: Engine> {
 
 impl<E: Engine> Life<E> {
     fn begin(plan: &Plan) -> Result<Self, String> {
-        let site = Site { pager: None, ..Site::new(SimDisk::new(plan.seed), plan) };
-        Self::open(site, Vec::from([Arc::default()]))
+        Self::open(site_of(SimDisk::new(plan.seed), plan, 0), Vec::from([Arc::default()]))
     }
 
     fn open(site: Site, states: Vec<Arc<Tables>>) -> Result<Self, String> {
@@ -107,7 +107,9 @@ impl<E: Engine> Life<E> {
     }
 
     fn commit(&mut self, durability: Durability, ops: &[TxOp]) -> Result<(), String> {
-        let (after, _) = self.now().after(ops);
+        let mut draft = Draft::new(Arc::clone(self.now()));
+        ops.iter().for_each(|op| drop(draft.perform(op)));
+        let after = Tables::clone(draft.view());
         self.engine()?.transaction(Some(durability), ops).map_err(|error| in_words(&error))?;
         if after != **self.now() {
             self.states.push(Arc::new(after));
@@ -144,11 +146,7 @@ impl<E: Engine> Life<E> {
     /// Does harm to a copy of the files as they are, and opens that.
     fn after(&self, plan: &Plan, next: &[Action], harm: Harm) -> Result<(), String> {
         let disk = SimDisk::clone(&self.site.disk);
-        let copy = |disk: SimDisk, number: u64| Site {
-            pager: None,
-            entropy_seed: plan.seed.wrapping_add(1000 + number),
-            ..Site::new(disk, plan)
-        };
+        let copy = |disk: SimDisk, number: u64| site_of(disk, plan, 1000 + number);
         match harm {
             Harm::LogBit(offset, bit) => {
                 disk.flip_bit(FileId::Log, offset, bit);
@@ -182,6 +180,12 @@ impl<E: Engine> Life<E> {
             }
         }
     }
+}
+
+/// Everything at hand at once.
+fn site_of(disk: SimDisk, plan: &Plan, opening: u64) -> Site {
+    let plan = Plan { paging: None, late_syncs: false, actions: Vec::new(), ..*plan };
+    Site { entropy_seed: plan.seed.wrapping_add(opening), ..Site::new(disk, &plan) }
 }
 
 /// Opens and reads all: it must be one of these states, or damage that is `right` to be told.
