@@ -2,14 +2,19 @@
 
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
+use lightning_db::env::SeededEntropy;
 use lightning_db::testing::mutant::Mutant;
+use lightning_db::{Database, Environment, Error, Options, Table};
 
+use crate::sim::clock::SimClock;
 use crate::sim::damage::damage;
 use crate::sim::lightning::Lightning;
 use crate::sim::plan::{Plan, Weather};
 use crate::sim::run::{Stats, run_counted};
 use crate::sim::unclosed::unclosed;
+use crate::sim_disk::SimDisk;
 
 /// One way to look for bugs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +29,14 @@ pub enum Way {
     Damage,
     /// Something happens to the files of one that nobody closed.
     Unclosed,
+    /// The same after large commits.
+    UnclosedLarge,
+    /// Tables are dropped and made again while snapshots are held.
+    Tables,
 }
 
 /// In this order, each with its own seeds.
-pub const WAYS: [Way; 8] = [
+pub const WAYS: [Way; 10] = [
     Way::Plan(Weather::Crashes),
     Way::Plan(Weather::Storm),
     Way::Plan(Weather::Fair),
@@ -36,6 +45,8 @@ pub const WAYS: [Way; 8] = [
     Way::Large(Weather::Crashes),
     Way::Damage,
     Way::Unclosed,
+    Way::UnclosedLarge,
+    Way::Tables,
 ];
 const INTRODUCTION: &str = include_str!("mutants/introduction.md");
 const LEFT_OUT: &str = include_str!("mutants/left-out.md");
@@ -100,13 +111,11 @@ impl Way {
                         .map_err(|(harm, what)| format!("after {harm:?}: {what}"))
                 })
             }
-            Way::Unclosed => {
-                add(stats, ACTIONS_BEFORE_DAMAGE);
-                caught(|| {
-                    unclosed::<Lightning>(&short(Weather::Fair), HARMS)
-                        .map_err(|found| format!("after {:?}: {}", found.harm, found.what))
-                })
+            Way::Unclosed => unclosed_after(&short(Weather::Fair), stats),
+            Way::UnclosedLarge => {
+                unclosed_after(&Plan::of_large_commits(seed, ACTIONS_BEFORE_DAMAGE, Weather::Fair), stats)
             }
+            Way::Tables => caught(|| tables(seed)),
         }
     }
 }
@@ -116,6 +125,39 @@ fn run(plan: &Plan, stats: &mut Stats) -> Result<(), String> {
     let (done, outcome) = run_counted::<Lightning>(&plan, false);
     stats.add(&done);
     outcome.map_err(|failure| failure.what)
+}
+
+fn unclosed_after(plan: &Plan, stats: &mut Stats) -> Result<(), String> {
+    stats.runs += 1;
+    stats.operations += plan.actions.len() as u64;
+    let look = || unclosed::<Lightning>(plan, HARMS);
+    caught(|| look().map_err(|found| format!("after {:?}: {}", found.harm, found.what)))
+}
+
+/// A snapshot has the tables of its time.
+fn tables(seed: u64) -> Result<(), String> {
+    const BEFORE: Table<'_, u64, i64> = Table::new("table");
+    const AFTER: Table<'_, i64, u64> = Table::new("table");
+    let disk = Arc::new(SimDisk::new(seed));
+    let mut options = Options::default();
+    options.background_thread = false;
+    let environment =
+        Environment { clock: Arc::new(SimClock::new(&disk)), entropy: Arc::new(SeededEntropy::new(seed)) };
+    let run = || -> Result<Option<i64>, Error> {
+        let database = Database::open_storage(disk, environment, options)?;
+        database.transaction(|tx| tx.table(BEFORE)?.put(seed, 1))?;
+        let snapshot = database.snapshot();
+        database.transaction(|tx| {
+            tx.drop_table("table")?;
+            tx.table(AFTER)?.put(1, seed)
+        })?;
+        database.snapshot().table(AFTER)?.get(1)?;
+        snapshot.table(BEFORE)?.get(seed)?.map(|found| found.value()).transpose()
+    };
+    match run() {
+        Ok(Some(1)) => Ok(()),
+        found => Err(format!("a snapshot of a table since dropped: {found:?}")),
+    }
 }
 
 /// A panic is a way of noticing too.
@@ -159,6 +201,8 @@ impl std::fmt::Display for Way {
             Way::Large(_) => "large commits, crashes",
             Way::Damage => "damage",
             Way::Unclosed => "unclosed",
+            Way::UnclosedLarge => "unclosed, large commits",
+            Way::Tables => "tables",
         })
     }
 }

@@ -44,7 +44,7 @@ impl Catalogue {
     pub(super) fn entry(&self, engine: &Engine, version: &Version, name: &str) -> Result<Option<Arc<TableEntry>>> {
         {
             let state = self.state.lock();
-            let is_newer = version.sequence >= state.changed_at || Mutant::OldCatalogueForgotten.is_active();
+            let is_newer = version.sequence >= state.changed_at || Mutant::NewTableInOldSnapshot.is_active();
             if is_newer && let Some(known) = state.tables.get(name) {
                 return Ok(Some(Arc::clone(&known.entry)));
             }

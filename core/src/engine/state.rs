@@ -387,3 +387,35 @@ impl Space {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn an_extent_is_as_old_as_the_first_publication_of_its_sector() {
+        let mut space = Space {
+            map: SpaceMap::new(1 << 30),
+            pending: PendingFrees::default(),
+            building: 1,
+            publication: 0,
+            live: Vec::new(),
+            in_flight: BTreeMap::new(),
+            born: HashMap::new(),
+        };
+        let layers = [(); 3].map(|()| Arc::new(Layers::default()));
+        let extents = [(); 2].map(|()| space.map.allocate(100).unwrap());
+        assert_eq!(extents[0].offset / SECTOR_BYTES, extents[1].offset / SECTOR_BYTES);
+        for (number, layers) in layers.iter().enumerate() {
+            let freed = if number == 2 { &extents[..1] } else { &[] };
+            let fresh = extents.get(number..=number).unwrap_or(&[]);
+            space.publication = number as u64 + 1;
+            space.published(core::slice::from_ref(layers), freed, fresh);
+        }
+        // The first publication reads the extent, the third does not any more.
+        let readable: Vec<_> = space.pending.iter().map(|free| free.readable.clone()).collect();
+        assert_eq!(readable, [1..3]);
+    }
+}

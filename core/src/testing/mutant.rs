@@ -101,8 +101,6 @@ mutants! {
     DeadValueLeaked: "reachable + pending = in use: values",
     /// What unfinished jobs have written counts as in use in a checkpoint.
     UnfinishedJobCounted: "a checkpoint's map leaves out what nothing refers to yet",
-    /// What unfinished jobs had written is not entered in the map when they publish.
-    FinishedJobForgotten: "what was left out of one checkpoint's map belongs into the next one's",
     /// A checkpoint says the log goes on at its end, not after what was merged.
     LogPositionTooFar: "a checkpoint holds the place after its last merged commit",
     /// The run made of a memtable has no tombstones.
@@ -160,7 +158,7 @@ mutants! {
     /// At read committed all reads see one snapshot.
     ReadCommittedStays: "read committed sees what is committed at the moment",
     /// A remembered table definition is used for versions older than the last change of the catalogue.
-    OldCatalogueForgotten: "a remembered definition is right from the commit that last changed the catalogue",
+    NewTableInOldSnapshot: "a remembered definition is right from the commit that last changed the catalogue",
 }
 
 #[cfg(not(feature = "testing"))]

@@ -10,6 +10,8 @@ use crate::random::Random;
 /// Records of the base, and as many in one commit.
 const RECORDS: u64 = 2400;
 const BATCH: u64 = 150;
+/// What is near to a record, in its table.
+const NEAR: u64 = 14;
 /// Tables they are in.
 const TABLES: u64 = 2;
 
@@ -27,11 +29,14 @@ impl Plan {
             budget_bytes: 2 << 20,
             ..plan.tuning
         };
-        let mut many = Many { tag: 0, relaxed: random.chance(1, 3), gets: random.chance(1, 4) };
+        let mut many = Many { tag: 0, relaxed: random.chance(1, 3), gets: random.chance(1, 4), recent: [0; 8] };
         let mut all = many.load();
         all.push(Action::Settle);
         for _ in 0..actions {
             all.push(many.action(&mut random, weather));
+            if random.chance(1, 8) {
+                all.extend(many.look_around());
+            }
         }
         if many.gets {
             // Twice: the second time where they were found the first.
@@ -76,6 +81,8 @@ struct Many {
     tag: u32,
     relaxed: bool,
     gets: bool,
+    /// What was written lately is written and read again.
+    recent: [u64; 8],
 }
 
 impl Many {
@@ -97,23 +104,41 @@ impl Many {
 
     fn action(&mut self, random: &mut Random, weather: Weather) -> Action {
         match random.below(40) {
-            0..=15 => {
+            0..=11 => {
                 let ops = (0..random.between(1, 8)).map(|_| self.op(random)).collect();
                 Action::Commit(if self.relaxed { Durability::Relaxed } else { Durability::Sync }, ops)
             }
-            16..=27 => Action::Step(random.skewed(12) as u32),
-            28..=31 => Action::Ask(Query::Get(random.index(TABLES as usize), record(random.below(RECORDS)))),
-            32..=33 => Action::TakeSnapshot,
-            34..=35 => Action::CompareSnapshot(random.index(4)),
-            36 => Action::Compare,
-            37 => Action::Check,
-            38 => Action::DropSnapshot(random.index(4)),
+            12..=22 => Action::Step(random.skewed(12) as u32),
+            23..=28 => {
+                let id = self.id(random);
+                Action::Ask(Query::Get(table(id), record(id)))
+            }
+            29..=30 => Action::TakeSnapshot,
+            31..=32 => Action::CompareSnapshot(random.index(4)),
+            33 => Action::Compare,
+            34 => Action::Check,
+            35..=38 => Action::Commit(Durability::Relaxed, vec![self.op(random)]),
             _ => accident(random, weather),
         }
     }
 
+    /// All that may have been written lately, what was deleted too.
+    fn look_around(&self) -> impl Iterator<Item = Action> {
+        let ids = self.recent.iter().flat_map(|id| (0..NEAR).map(move |more| id + more * TABLES));
+        ids.map(|id| Action::Ask(Query::Get(table(id), record(id))))
+    }
+
+    /// Any, or one near to what was written lately.
+    fn id(&self, random: &mut Random) -> u64 {
+        match random.chance(1, 2) {
+            true => self.recent[random.index(self.recent.len())] + random.below(NEAR) * TABLES,
+            false => random.below(RECORDS),
+        }
+    }
+
     fn op(&mut self, random: &mut Random) -> TxOp {
-        let id = random.below(RECORDS);
+        let id = self.id(random);
+        self.recent[random.index(8)] = id;
         match random.below(10) {
             0..=2 => TxOp::Delete(table(id), record(id)),
             3 => {
