@@ -4,7 +4,9 @@
 //! so none of them depends on what was installed by hand.
 
 mod bench;
+mod chaos;
 mod demo;
+mod mutants;
 mod process;
 mod setup;
 mod sim;
@@ -35,6 +37,10 @@ enum Command {
     Bench(bench::Arguments),
     /// Run the simulation of storage faults
     Sim(sim::Arguments),
+    /// Give the engine deliberate bugs and simulate each until it is caught
+    Mutants(mutants::Arguments),
+    /// Bring trouble to the disk, the memory, the clock, the permissions and the data of a running database
+    Chaos(chaos::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Mutants(arguments) => mutants::run(&arguments),
+        Command::Chaos(arguments) => chaos::run(&arguments),
     };
     match outcome {
         Ok(code) => code,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::engine::{Durability, Engine, Progress};
+use crate::engine::{Engine, Progress};
 use crate::error::{Error, Result};
 
 /// A resting database's memtable is merged after this long without a commit.
@@ -52,17 +52,11 @@ impl Signal {
 
 impl Background {
     /// `None` when the system gives no thread: writers then do the work themselves.
-    pub(super) fn start(engine: &Arc<Engine>, durability: Durability) -> Option<Self> {
+    pub(super) fn start(engine: &Arc<Engine>) -> Option<Self> {
         let signal = Arc::new(Signal::default());
         let barriers = start_barriers(engine, &signal);
         let (worked, seen) = (Arc::clone(engine), Arc::clone(&signal));
-        let interval = match durability {
-            Durability::Periodic { interval_ms } => Duration::from_millis(u64::from(interval_ms).max(1)),
-            _ => IDLE_INTERVAL,
-        };
-        let thread = std::thread::Builder::new()
-            .name("lightning-background".into())
-            .spawn(move || run(&worked, &seen, interval, durability));
+        let thread = std::thread::Builder::new().name("lightning-background".into()).spawn(move || run(&worked, &seen));
         let Ok(thread) = thread else {
             engine.wait_beside(None);
             return None;
@@ -76,10 +70,12 @@ impl Background {
         self.signal.wake();
     }
 
-    /// Returns when writers may go on; fails with what stopped the background work.
+    /// Returns when writers may go on; fails with what stops the background work now: what stopped it earlier may be over.
     pub(super) fn wait_for_room(&self, engine: &Engine) -> Result<()> {
-        self.wake();
         let mut state = self.signal.lock();
+        state.failed = None;
+        state.wanted = true;
+        self.signal.work.notify_one();
         while engine.must_wait() {
             if let Some(error) = state.failed.take() {
                 return Err(error);
@@ -126,22 +122,22 @@ fn start_barriers(engine: &Arc<Engine>, signal: &Arc<Signal>) -> Option<JoinHand
     Some(thread)
 }
 
-fn run(engine: &Engine, signal: &Signal, interval: Duration, durability: Durability) {
+fn run(engine: &Engine, signal: &Signal) {
     let mut last_sequence = engine.version().sequence;
     loop {
         {
+            // A periodic commit wakes the thread when nothing was due before it, so nothing is due earlier than this.
+            let due = engine.sync_due_in_ns().map(Duration::from_nanos);
             let mut state = signal.lock();
             if !state.wanted && !state.stop {
+                let interval = due.map_or(IDLE_INTERVAL, |due| due.min(IDLE_INTERVAL));
                 let (woken, timeout) =
                     signal.work.wait_timeout(state, interval).unwrap_or_else(PoisonError::into_inner);
                 state = woken;
-                if timeout.timed_out() && !state.wanted && !state.stop {
+                if timeout.timed_out() && due.is_none() && !state.wanted && !state.stop {
                     drop(state);
                     let sequence = engine.version().sequence;
-                    if matches!(durability, Durability::Periodic { .. }) && sequence != last_sequence {
-                        // A failure poisons the handle, so the next writer hears of it.
-                        let _ = engine.make_durable(sequence);
-                    } else if sequence == last_sequence {
+                    if sequence == last_sequence {
                         engine.freeze_now();
                     }
                     last_sequence = sequence;

@@ -69,10 +69,7 @@ impl Database {
         Ok(Self {
             shared: Arc::new(Shared {
                 #[cfg(feature = "std")]
-                background: options
-                    .background_thread
-                    .then(|| super::background::Background::start(&engine, options.durability))
-                    .flatten(),
+                background: options.background_thread.then(|| super::background::Background::start(&engine)).flatten(),
                 #[cfg(feature = "std")]
                 row_locks: Arc::default(),
                 #[cfg(feature = "std")]
@@ -179,7 +176,8 @@ impl Database {
         self.transaction(body)
     }
 
-    /// Does one bounded piece of background work. Only needed without a background thread.
+    /// Does one bounded piece of background work, and syncs the periodic commits that are due. Only needed without a
+    /// background thread.
     pub fn step(&self) -> Result<Progress> {
         self.shared.engine.step()
     }
@@ -311,7 +309,7 @@ impl Database {
         if tx.changes_catalogue {
             self.shared.catalogue.changed(appended.sequence);
         }
-        self.poke();
+        self.poke(appended.due);
         Ok(Some(appended))
     }
 
@@ -342,10 +340,10 @@ impl Database {
     }
 
     /// Tells the background thread that there may be work.
-    fn poke(&self) {
+    fn poke(&self, due: bool) {
         #[cfg(feature = "std")]
         if let Some(background) = &self.shared.background
-            && self.shared.engine.has_frozen()
+            && (due || self.shared.engine.has_frozen())
         {
             background.wake();
         }
@@ -373,7 +371,7 @@ impl Database {
             self.admit()?;
             shared.engine.append(exclusive.buffer(), shared.options.durability, |_, _| Ok(()), write)?
         };
-        self.poke();
+        self.poke(appended.due);
         self.acknowledge(Some(appended), start)?;
         Ok(true)
     }

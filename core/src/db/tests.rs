@@ -3,10 +3,11 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::*;
-use crate::engine::{Durability, Environment};
+use crate::engine::{Durability, Environment, Progress};
 use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
 use crate::error::Error;
 use crate::table::Table;
@@ -409,4 +410,60 @@ fn a_row_lock_moves_only_a_transaction_that_has_seen_nothing() {
     db.transaction(|tx| tx.drop_table("numbers").map(drop)).unwrap();
     let locked = tx.table(NUMBERS).unwrap().get_for_update(1).map(drop);
     assert!(matches!(locked, Err(Error::Conflict { .. })), "{locked:?}");
+}
+
+/// Shows the time it was last given.
+#[derive(Debug, Default)]
+struct HandSetClock(core::sync::atomic::AtomicUsize);
+
+impl crate::env::Clock for HandSetClock {
+    fn wall_ms(&self) -> u64 {
+        self.0.load(core::sync::atomic::Ordering::Relaxed) as u64
+    }
+    fn monotonic_ns(&self) -> u64 {
+        self.wall_ms() * 1_000_000
+    }
+}
+
+#[test]
+fn a_periodic_commit_is_synced_within_its_interval_and_with_all_before_it() {
+    let clock = Arc::new(HandSetClock::default());
+    let environment = Environment { clock: clock.clone(), entropy: Arc::new(SeededEntropy::new(7)) };
+    let storage = Arc::new(MemoryStorage::new());
+    let db = Database::open_storage(storage, environment, options()).unwrap();
+    let put = |durability| {
+        db.transaction_with(durability, |tx| tx.table(T)?.put(b"key", b"value")).unwrap();
+    };
+    let syncs_after = |ms| {
+        clock.0.store(ms, core::sync::atomic::Ordering::Relaxed);
+        while db.step().unwrap() == Progress::More {}
+        db.stats().sync_latency.count()
+    };
+    let before = syncs_after(0);
+    put(Durability::Relaxed);
+    put(Durability::Periodic { interval_ms: 100 });
+    put(Durability::Periodic { interval_ms: 20 });
+    assert_eq!(syncs_after(19), before, "nothing is due yet");
+    assert_eq!(syncs_after(20), before + 1, "the shorter interval is over");
+    assert_eq!(syncs_after(1000), before + 1, "the one sync was for all of them");
+    put(Durability::Periodic { interval_ms: 20 });
+    assert_eq!(syncs_after(1019), before + 1);
+    assert_eq!(syncs_after(1020), before + 2);
+    put(Durability::Relaxed);
+    assert_eq!(syncs_after(9000), before + 2, "a relaxed commit waits for nothing");
+}
+
+#[test]
+fn a_checkpoint_that_reaches_into_a_page_of_the_space_map_only_for_a_moment_leaks_nothing() {
+    // A page of the map is for 4096 sectors: files that end at each of the last ones before, and beyond.
+    for sectors in 4060..4100 {
+        let db = open(&Arc::new(MemoryStorage::new()));
+        db.table(T).unwrap().put(b"large", vec![7; sectors << 12]).unwrap();
+        for round in 0..3_u8 {
+            db.checkpoint().unwrap();
+            db.table(T).unwrap().put([round], b"small").unwrap();
+        }
+        let report = db.check().unwrap();
+        assert!(report.is_clean(), "{sectors} sectors: {:?}", report.problems);
+    }
 }

@@ -189,6 +189,15 @@ impl Checkpoint {
             }
         }
         space.map.seal_window();
+        // Only what is beyond the last page in the end: the file reached there for a moment, while space was sought.
+        while let Some(page) = map_pages
+            .get_mut(space.map.page_count() as usize..)
+            .and_then(|beyond| beyond.iter_mut().find_map(Option::take))
+        {
+            let extent = Extent { offset: page, len: SECTOR_BYTES };
+            space.map.release(extent);
+            self.written.retain(|written| *written != extent);
+        }
         let Some(record_extent) = record_extent else { return Ok(()) };
         for page in work.map_pages.get(space.map.page_count() as usize..).unwrap_or(&[]) {
             self.replaced.push(Extent { offset: page.0, len: SECTOR_BYTES });

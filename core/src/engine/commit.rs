@@ -46,8 +46,11 @@ struct SyncState {
     syncing: bool,
     ticket: Option<SyncTicket>,
     target: u64,
+    started_ns: u64,
     /// How many commits the last sync was for.
     group: u64,
+    /// When the oldest periodic commit that no sync under way covers must be durable, by the monotonic clock.
+    due_ns: Option<u64>,
     failed: Option<String>,
 }
 
@@ -58,6 +61,8 @@ pub(crate) struct Appended {
     pub sequence: u64,
     /// Acknowledge only when the log is durable up to `sequence`.
     pub wait: bool,
+    /// A periodic commit, and the first that is due: whoever syncs it must hear of it.
+    pub due: bool,
 }
 
 impl Engine {
@@ -83,8 +88,8 @@ impl Engine {
         let Some(log) = writer.log.as_mut() else { return Err(Error::ReadOnly) };
         if let Err(error) = log.append(self.storage(), sequence, buffer) {
             // What was written of it is overwritten at once, so that no crash can bring it back after it was refused.
-            // Where that fails too, nothing may follow.
-            if matches!(error, Error::Storage(_))
+            // Where that fails too, nothing may follow. A log that found no room for a segment has written nothing.
+            if log.has_remains()
                 && !Mutant::FailedAppendLeft.is_active()
                 && let Err(again) =
                     log.mark(self.storage()).and_then(|()| Ok(self.storage().sync(FileId::Log).map(|_| ())?))
@@ -102,10 +107,12 @@ impl Engine {
             return Err(Error::invalid("a commit was malformed"));
         };
         self.apply(&mut writer, operations, sequence, time_ms, wait);
-        let appended = Appended { sequence, wait: wait || writer.head.is_some() };
+        let waits = wait || writer.head.is_some();
         if wait {
             writer.must_sync = sequence;
         }
+        let due = matches!(durability, Durability::Periodic { interval_ms } if self.sync_within(interval_ms));
+        let appended = Appended { sequence, wait: waits, due };
         self.note_log_room(&writer);
         self.freeze_if_full(&mut writer);
         Ok(appended)
@@ -197,6 +204,9 @@ impl Engine {
                 let mut writer = self.writer.lock();
                 let head = self.head_of(&writer);
                 state.target = writer.appended;
+                state.started_ns = self.env.clock.monotonic_ns();
+                // Periodic commits set it under the writer lock: what is due later is not in this target.
+                state.due_ns = None;
                 writer.syncing = Some(head);
             }
             let (target, mut ticket) = (state.target, state.ticket);
@@ -208,6 +218,8 @@ impl Engine {
             match result {
                 Err(error @ Error::Pending(_)) => return Err(error),
                 Ok(()) => {
+                    let now_ns = self.env.clock.monotonic_ns();
+                    self.counters.sync_latency.record_ns(now_ns.saturating_sub(state.started_ns));
                     state.group = target.saturating_sub(state.durable);
                     state.durable = state.durable.max(target);
                     state.syncing = false;
@@ -223,6 +235,37 @@ impl Engine {
             }
             #[cfg(feature = "std")]
             self.durable.changed.notify_all();
+        }
+    }
+
+    /// A periodic commit was appended, and the writer lock is held. Whether none was due before.
+    fn sync_within(&self, interval_ms: u32) -> bool {
+        let due_ns = self.env.clock.monotonic_ns().saturating_add(u64::from(interval_ms) * 1_000_000);
+        let mut state = self.durable.state.lock();
+        let earlier = state.due_ns.replace(due_ns);
+        state.due_ns = Some(earlier.map_or(due_ns, |earlier| earlier.min(due_ns)));
+        earlier.is_none()
+    }
+
+    /// Nanoseconds until a periodic commit must be synced; `None` when all are, or none can be any more.
+    pub(crate) fn sync_due_in_ns(&self) -> Option<u64> {
+        let due_ns = {
+            let state = self.durable.state.lock();
+            state.due_ns.filter(|_| state.failed.is_none())?
+        };
+        Some(due_ns.saturating_sub(self.env.clock.monotonic_ns()))
+    }
+
+    /// Syncs the log if a periodic commit is due, and goes on with a sync that waits for the platform. Whoever does background
+    /// work calls it; a failure poisons the handle, so the next writer hears of it.
+    pub(super) fn sync_if_due(&self) {
+        let waiting = {
+            let state = self.durable.state.lock();
+            state.syncing && state.ticket.is_some()
+        };
+        if waiting || self.sync_due_in_ns() == Some(0) {
+            let appended = self.writer.lock().appended;
+            let _ = self.make_durable(appended);
         }
     }
 

@@ -181,6 +181,7 @@ impl Engine {
         if let Some(stopped @ super::state::Stopped::Poisoned(_)) = &self.writer.lock().stopped {
             return Err(stopped.error());
         }
+        self.sync_if_due();
         let mut work = self.work.lock();
         self.step_in(&mut work).map_err(|error| match error {
             Error::OutcomeUnknown { cause } => Error::Poisoned { cause },

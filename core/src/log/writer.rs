@@ -52,6 +52,8 @@ pub(crate) struct Log {
     /// What the file holds from the start of the current sector to the position.
     tail: Vec<u8>,
     scratch: Vec<u8>,
+    /// Whether part of a failed append may lie behind the position.
+    remains: bool,
 }
 
 impl Log {
@@ -107,6 +109,7 @@ impl Log {
             file_bytes,
             tail: Vec::new(),
             scratch: Vec::new(),
+            remains: false,
             config,
         };
         log.grow(storage, first.region)?;
@@ -155,6 +158,12 @@ impl Log {
     /// it fails when it needs a segment and none is free.
     pub(crate) fn mark(&mut self, storage: &dyn Storage) -> Result<()> {
         self.append_chain(storage, Kind::Mark, self.position.sequence, &[])
+    }
+
+    /// Whether a failed append may have left something behind the position, which a crash could bring back: the next append
+    /// or mark overwrites it.
+    pub(crate) fn has_remains(&self) -> bool {
+        self.remains
     }
 
     /// All commits up to `sequence` are durable. The next frame says so.
@@ -223,12 +232,14 @@ impl Log {
         let links = links_needed(self.config.layout(), &self.position, payload.len());
         let successors = self.take_regions(storage, links)?;
         let buffer = mem::take(&mut self.scratch);
+        self.remains = true;
         let mut draft = Draft::begin(&self.config, self.durable, self.position, &self.tail, buffer);
         let written = draft.write_chain(storage, &successors, kind, sequence, payload);
         let buffer = if written.is_ok() {
             let (position, buffer) = draft.finish(&mut self.tail);
             self.position = position;
             self.live.extend(successors);
+            self.remains = false;
             buffer
         } else {
             draft.abandon()

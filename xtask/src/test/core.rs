@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::stage::Stage;
+use crate::mutants;
 use crate::process::cargo;
 use crate::setup::{Consent, rust};
 
@@ -22,5 +23,6 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
             toolchain.cargo("check", target)?.args(["--quiet", "-p", "lightning-db", "--no-default-features", "--lib"]),
         )?;
     }
-    stage.tests("tests", cargo()?.arg("test").args(HERE).arg("--no-fail-fast"))
+    stage.tests("tests", cargo()?.arg("test").args(HERE).arg("--no-fail-fast"))?;
+    stage.check("deliberate bugs of the engine", &mut mutants::command()?)
 }
