@@ -8,6 +8,7 @@ use lightning_db::env::SeededEntropy;
 use lightning_db::testing::mutant::Mutant;
 use lightning_db::{Database, Environment, Error, Options, Table};
 
+use crate::sim::action::{Action, Durability, TABLES, TxOp, key, value};
 use crate::sim::clock::SimClock;
 use crate::sim::damage::damage;
 use crate::sim::lightning::Lightning;
@@ -23,6 +24,8 @@ pub enum Way {
     Plan(Weather),
     /// A plan of many layers over a large base.
     Layered(Weather),
+    /// The same work after every number of steps of a merge.
+    EveryStep,
     /// A plan of large commits.
     Large(Weather),
     /// A closed database is damaged.
@@ -36,12 +39,13 @@ pub enum Way {
 }
 
 /// In this order, each with its own seeds.
-pub const WAYS: [Way; 10] = [
+pub const WAYS: [Way; 11] = [
     Way::Plan(Weather::Crashes),
     Way::Plan(Weather::Storm),
     Way::Plan(Weather::Fair),
     Way::Layered(Weather::Crashes),
     Way::Layered(Weather::Fair),
+    Way::EveryStep,
     Way::Large(Weather::Crashes),
     Way::Damage,
     Way::Unclosed,
@@ -56,6 +60,7 @@ const ACTIONS_OF_LARGE: usize = 60;
 /// Of a plan that is only there to make a database that is damaged.
 const ACTIONS_BEFORE_DAMAGE: usize = 80;
 const DAMAGES: u64 = 40;
+const STEPS: u32 = 12;
 const HARMS: u64 = 12;
 
 /// What became of one mutant.
@@ -99,10 +104,16 @@ impl Way {
             stats.runs += 1;
             stats.operations += operations as u64;
         };
-        let short = |weather| Plan { late_syncs: false, ..Plan::new(seed, ACTIONS_BEFORE_DAMAGE, weather) };
+        let short =
+            |weather| with_tables(Plan { late_syncs: false, ..Plan::new(seed, ACTIONS_BEFORE_DAMAGE, weather) });
         match self {
-            Way::Plan(weather) => run(&Plan::new(seed, ACTIONS, weather), stats),
+            Way::Plan(weather) => run(&with_tables(Plan::new(seed, ACTIONS, weather)), stats),
             Way::Layered(weather) => run(&Plan::layered(seed, ACTIONS, weather), stats),
+            Way::EveryStep => {
+                // Another part of them with every seed.
+                let steps = (0..STEPS).map(|steps| steps * STEPS + seed as u32 % STEPS);
+                steps.map(|steps| run(&Plan::after_steps(seed, steps), stats)).collect()
+            }
             Way::Large(weather) => run(&Plan::of_large_commits(seed, ACTIONS_OF_LARGE, weather), stats),
             Way::Damage => {
                 add(stats, ACTIONS_BEFORE_DAMAGE);
@@ -118,6 +129,13 @@ impl Way {
             Way::Tables => caught(|| tables(seed)),
         }
     }
+}
+
+/// All tables are there from the beginning, so that clients conflict over their rows alone.
+fn with_tables(mut plan: Plan) -> Plan {
+    let first = (0..TABLES.len()).map(|table| TxOp::Put(table, key(b"first"), value(1, 4)));
+    plan.actions.insert(0, Action::Commit(Durability::Sync, first.collect()));
+    plan
 }
 
 fn run(plan: &Plan, stats: &mut Stats) -> Result<(), String> {
@@ -198,6 +216,7 @@ impl std::fmt::Display for Way {
             Way::Plan(Weather::Storm) => "storm",
             Way::Layered(Weather::Fair) => "layers",
             Way::Layered(_) => "layers, crashes",
+            Way::EveryStep => "every step",
             Way::Large(_) => "large commits, crashes",
             Way::Damage => "damage",
             Way::Unclosed => "unclosed",

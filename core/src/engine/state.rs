@@ -319,10 +319,7 @@ impl Space {
         }
         for extent in fresh {
             // A sector may be filled by several publications of one checkpoint: the earliest counts.
-            let born = self.born.entry(extent.offset / SECTOR_BYTES).or_insert(publication);
-            if Mutant::BornLate.is_active() {
-                *born = publication;
-            }
+            self.born.entry(extent.offset / SECTOR_BYTES).or_insert(publication);
         }
         self.live.extend(current.iter().map(|layers| (publication, Arc::downgrade(layers))));
     }

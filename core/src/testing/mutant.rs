@@ -91,8 +91,6 @@ mutants! {
     ExtentReusedEarly: "what a checkpoint frees is reused after the next one is durable: extents",
     /// Extents are reused although a snapshot reads them.
     SnapshotNotPinned: "a freed extent is pinned by every snapshot between its birth and its end",
-    /// An extent counts as born when the last of its sector was.
-    BornLate: "of the publications that filled a sector the earliest counts",
     /// A value is given back at once when its record is replaced.
     ValueFreedAtOnce: "values are freed as nodes are",
     /// The nodes that a merge replaced are never given back.

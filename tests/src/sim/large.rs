@@ -45,6 +45,49 @@ impl Plan {
         Plan { tuning, actions: all, ..plan }
     }
 
+    /// A range is deleted after so many steps of a merge of runs into the base, and its keys are looked for from then on.
+    pub fn after_steps(seed: u64, steps: u32) -> Self {
+        const RUNS: u64 = 6;
+        let mut random = Random::new(seed);
+        let plan = Plan::new(seed, 0, Weather::Fair);
+        let step_entries = 1 << random.between(0, 2);
+        let tuning = Tuning {
+            memtable_bytes: 4096,
+            large_value_bytes: 4096,
+            step_entries,
+            budget_bytes: 2 << 20,
+            ..plan.tuning
+        };
+        let mut tag = 0;
+        let mut put = |id: u64, len: u32| {
+            tag += 1;
+            TxOp::Put(0, record(id), Value { tag, len })
+        };
+        let mut actions = Vec::new();
+        for batch in 0..4 {
+            actions.push(Action::Commit(
+                Durability::Sync,
+                (batch * BATCH..(batch + 1) * BATCH).map(|id| put(id, 8)).collect(),
+            ));
+        }
+        actions.push(Action::Settle);
+        for run in 0..RUNS {
+            let sparse = (0..60).map(|n| put(n * 10 + run, 40)).collect();
+            actions.push(Action::Commit(Durability::Sync, sparse));
+            actions.push(if run + 1 < RUNS { Action::Settle } else { Action::Step(steps) });
+        }
+        let start = random.below(40);
+        let gone = (Bound::Included(record(start)), Bound::Excluded(record(start + 60)));
+        actions.push(Action::Commit(Durability::Sync, vec![TxOp::DeleteRange(0, gone)]));
+        actions.push(Action::Commit(Durability::Sync, (0..60).map(|n| put(1000 + n, 60)).collect()));
+        for _ in 0..30 {
+            actions.push(Action::Step(12));
+            actions.extend((start..start + 60).step_by(3).map(|id| Action::Ask(Query::Get(0, record(id)))));
+        }
+        actions.push(Action::Compare);
+        Plan { tuning, paging: None, late_syncs: false, actions, ..plan }
+    }
+
     /// Commits that fill segments of the log, one each and more, with little background work between them.
     pub fn of_large_commits(seed: u64, actions: usize, weather: Weather) -> Self {
         let mut random = Random::new(seed);
