@@ -54,7 +54,7 @@ struct Options {
     names: Vec<String>,
     rounds: u64,
     control: u64,
-    ways: Vec<Way>,
+    ways: Vec<(Way, u64)>,
     write: Option<String>,
 }
 
@@ -70,9 +70,9 @@ impl Options {
                 "--write" => options.write = Some(value()?),
                 "--way" => {
                     let name = value()?;
-                    options.ways = WAYS.into_iter().filter(|way| way.to_string() == name).collect();
+                    options.ways = WAYS.into_iter().filter(|(way, _)| way.to_string() == name).collect();
                     if options.ways.is_empty() {
-                        return Err(format!("'{name}' is none of {}", WAYS.map(|way| way.to_string()).join("; ")));
+                        return Err(format!("'{name}' is none of {}", WAYS.map(|(way, _)| way.to_string()).join("; ")));
                     }
                 }
                 name if Mutant::ALL.iter().any(|mutant| mutant.name() == name) => options.names.push(arg),

@@ -45,12 +45,13 @@ impl Plan {
         Plan { tuning, actions: all, ..plan }
     }
 
-    /// A range is deleted after so many steps of a merge of runs into the base, and its keys are looked for from then on.
+    /// A range is deleted after so many steps of a merge of runs into the base, and its keys are looked for from then on;
+    /// or the process is killed a little later.
     pub fn after_steps(seed: u64, steps: u32) -> Self {
         const RUNS: u64 = 6;
         let mut random = Random::new(seed);
         let plan = Plan::new(seed, 0, Weather::Fair);
-        let step_entries = 1 << random.between(0, 2);
+        let step_entries = 1 << random.between(0, 6);
         let tuning = Tuning {
             memtable_bytes: 4096,
             large_value_bytes: 4096,
@@ -80,6 +81,10 @@ impl Plan {
         let gone = (Bound::Included(record(start)), Bound::Excluded(record(start + 60)));
         actions.push(Action::Commit(Durability::Sync, vec![TxOp::DeleteRange(0, gone)]));
         actions.push(Action::Commit(Durability::Sync, (0..60).map(|n| put(1000 + n, 60)).collect()));
+        if random.chance(1, 2) {
+            actions.push(Action::Step(random.between(8, 30) as u32));
+            actions.extend([Action::CrashNow(Crash::Kill), Action::Check]);
+        }
         for _ in 0..30 {
             actions.push(Action::Step(12));
             actions.extend((start..start + 60).step_by(3).map(|id| Action::Ask(Query::Get(0, record(id)))));
