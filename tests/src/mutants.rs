@@ -114,8 +114,8 @@ impl Way {
             Way::Layered(weather) => run(&Plan::layered(seed, ACTIONS, weather), stats),
             Way::EveryStep => {
                 // Another part of them with every seed.
-                let steps = (0..STEPS).map(|steps| steps * STEPS_PART + seed as u32 % STEPS_PART);
-                steps.map(|steps| run(&Plan::after_steps(seed, steps), stats)).collect()
+                let mut steps = (0..STEPS).map(|steps| steps * STEPS_PART + seed as u32 % STEPS_PART);
+                steps.try_for_each(|steps| run(&Plan::after_steps(seed, steps), stats))
             }
             Way::Large(weather) => run(&Plan::of_large_commits(seed, ACTIONS_OF_LARGE, weather), stats),
             Way::Damage => {
