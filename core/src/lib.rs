@@ -26,6 +26,8 @@ pub(crate) mod memtable;
 pub(crate) mod salvage;
 pub(crate) mod space;
 pub(crate) mod table;
+#[cfg(not(feature = "testing"))]
+pub(crate) mod testing;
 pub(crate) mod tree;
 
 #[cfg(feature = "testing")]

@@ -8,6 +8,8 @@ pub mod bench;
 pub mod history;
 #[cfg(feature = "testing")]
 pub mod hostile;
+#[cfg(feature = "testing")]
+pub mod mutants;
 pub mod paging;
 pub mod random;
 pub mod sim;

@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod fuzz;
 mod histories;
+mod mutants;
 mod process;
 mod setup;
 mod sim;
@@ -42,6 +43,8 @@ enum Command {
     Sim(sim::Arguments),
     /// Run concurrent transactions and look for isolation anomalies in their histories
     Histories(histories::Arguments),
+    /// Give the engine deliberate bugs and simulate each until it is caught
+    Mutants(mutants::Arguments),
     /// Bring trouble to the disk, the memory, the clock, the permissions and the data of a running database
     Chaos(chaos::Arguments),
     /// Kill processes, or cut the power, and verify what is left
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Histories(arguments) => histories::run(&arguments),
+        Command::Mutants(arguments) => mutants::run(&arguments),
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Crash(arguments) => crash::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),

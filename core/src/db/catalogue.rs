@@ -13,6 +13,7 @@ use crate::env::sync::Mutex;
 use crate::error::{Error, Result};
 use crate::table::catalogue::{TableEntry, entry_key};
 use crate::table::{Key, Table, Value};
+use crate::testing::Mutant;
 
 /// More definitions than this are not remembered.
 const REMEMBERED_MAX: usize = 1024;
@@ -43,9 +44,8 @@ impl Catalogue {
     pub(super) fn entry(&self, engine: &Engine, version: &Version, name: &str) -> Result<Option<Arc<TableEntry>>> {
         {
             let state = self.state.lock();
-            if version.sequence >= state.changed_at
-                && let Some(known) = state.tables.get(name)
-            {
+            let is_newer = version.sequence >= state.changed_at || Mutant::NewTableInOldSnapshot.is_active();
+            if is_newer && let Some(known) = state.tables.get(name) {
                 return Ok(Some(Arc::clone(&known.entry)));
             }
         }

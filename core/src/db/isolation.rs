@@ -9,6 +9,7 @@ use crate::engine::{Recent, Version};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::table::{KeyBuffer, prefix};
+use crate::testing::Mutant;
 
 /// How far transactions are kept apart, in Adya's terms ("Weak Consistency", 1999). Read uncommitted is given as read
 /// committed.
@@ -91,22 +92,22 @@ pub(super) fn validate(
         };
         let mut cursor = writes.cursor();
         cursor.seek(&[]);
-        while let Some(entry) = cursor.entry() {
+        while let Some(entry) = cursor.entry().filter(|_| !Mutant::WriteConflictUnseen.is_active()) {
             touched(entry.key, &just_after(entry.key))?;
             cursor.next();
         }
         let mut intervals = writes.intervals();
         intervals.seek(&[]);
-        while let Some(interval) = intervals.interval() {
+        while let Some(interval) = intervals.interval().filter(|_| !Mutant::RangeWriteConflictUnseen.is_active()) {
             if let Some(key) = memtable.touched_since(interval.start, interval.end, start.sequence) {
                 return Err(conflict(key));
             }
             intervals.next();
         }
-        for key in &reads.points {
+        for key in reads.points.iter().filter(|_| !Mutant::ReadKeyUnvalidated.is_active()) {
             touched(key, &just_after(key))?;
         }
-        for (from, to) in &reads.ranges {
+        for (from, to) in reads.ranges.iter().filter(|_| !Mutant::ReadRangeUnvalidated.is_active()) {
             touched(from, to)?;
         }
     }

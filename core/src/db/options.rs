@@ -37,6 +37,9 @@ pub struct Options {
     /// Verify everything stored in the background (with `std`), each time this many seconds after the last time ended: see
     /// [`scrub`](crate::Database::scrub). `None`, the default, leaves that to the application.
     pub scrub_interval_s: Option<u32>,
+    /// Entries that one [`step`](crate::Database::step) of background work handles at most. With fewer a step is over sooner,
+    /// and there are more of them.
+    pub step_entries: usize,
 }
 
 impl Default for Options {
@@ -55,6 +58,7 @@ impl Default for Options {
             inline_bytes_max: 8 << 10,
             background_thread: true,
             scrub_interval_s: None,
+            step_entries: 4096,
         }
     }
 }
@@ -73,6 +77,7 @@ impl Options {
         options.file_bytes_max = self.file_bytes_max;
         options.inline_bytes_max = self.inline_bytes_max.clamp(64, 64 << 10);
         options.segment_bytes = self.log_segment_bytes;
+        options.step_entries = self.step_entries.max(1);
         if let Some(bytes) = self.memtable_bytes {
             options.memtable_bytes = bytes.clamp(4 << 10, 1 << 30);
             options.log_bytes_max = options.memtable_bytes as u64 * 4;

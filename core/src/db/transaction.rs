@@ -25,6 +25,7 @@ use crate::table::catalogue::{TableEntry, entry_key, next_id_key};
 use crate::table::{
     Key, KeyBuffer, KeyPrefix, KeyRange, Lend, Table, Value, prefix, prefix_bounds, range_bounds, validate_name,
 };
+use crate::testing::Mutant;
 
 /// What a transaction has changed so far; a clone is a savepoint.
 #[derive(Clone, Debug)]
@@ -159,9 +160,13 @@ impl WriteTransaction {
 
     /// Undoes everything written since the savepoint of this transaction was taken.
     pub fn rollback_to(&mut self, savepoint: &Savepoint) {
-        self.changes = savepoint.changes.clone();
+        if !Mutant::SavepointKeepsChanges.is_active() {
+            self.changes = savepoint.changes.clone();
+        }
         self.changes_catalogue = savepoint.changes_catalogue;
-        self.tables.clear();
+        if !Mutant::SavepointKeepsTables.is_active() {
+            self.tables.clear();
+        }
     }
 
     /// At read committed a change of the catalogue is decided upon the newest one, and must find it so at the commit: two
@@ -326,7 +331,11 @@ impl WriteTransaction {
 
     /// At read committed each read sees what is committed at that moment, and never less than the one before.
     fn see_what_is_committed(&mut self) -> Result<()> {
-        if self.isolation == Isolation::ReadCommitted {
+        let moves_on = match self.isolation {
+            Isolation::ReadCommitted => !Mutant::ReadCommittedStays.is_active(),
+            _ => Mutant::SnapshotMovesOn.is_active(),
+        };
+        if moves_on {
             let visible = self.engine.version();
             if visible.sequence >= self.version.sequence {
                 // A table it has made has perhaps the number of one that others have made meanwhile: their rows are not its.

@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -61,6 +62,8 @@ struct Visitor<'a> {
     values: Vec<ValueRef>,
     /// The last of them, once its space is counted.
     counted: Option<ValueRef>,
+    /// Values of keys below this belong to the base, which has the records by now, and are looked at there.
+    moved_below: Option<Arc<[u8]>>,
     progress: &'a mut dyn FnMut(&CheckReport),
 }
 
@@ -98,8 +101,10 @@ impl tree::Visitor for Visitor<'_> {
         (self.progress)(&self.report);
     }
 
-    fn value(&mut self, _key: &[u8], value: ValueRef) {
-        self.values.push(value);
+    fn value(&mut self, key: &[u8], value: ValueRef) {
+        if self.moved_below.as_ref().is_none_or(|floor| *key >= **floor) {
+            self.values.push(value);
+        }
     }
 
     fn damage(&mut self, damage: &Damage<'_>) {
@@ -201,15 +206,18 @@ impl Engine {
             grains: vec![0; sectors as usize],
             values: Vec::new(),
             counted: None,
+            moved_below: None,
             progress,
         };
         let layers = &version.layers;
-        let mut roots = Vec::from([(layers.base, TreeKind::Base)]);
-        for layer in &layers.runs {
-            roots.extend([(layer.run.points, TreeKind::RunPoints), (layer.run.intervals, TreeKind::RunIntervals)]);
+        let mut roots = Vec::from([(layers.base, TreeKind::Base, None)]);
+        for RunLayer { run, merged_below } in &layers.runs {
+            roots.push((run.points, TreeKind::RunPoints, merged_below.clone()));
+            roots.push((run.intervals, TreeKind::RunIntervals, None));
         }
-        for (root, kind) in roots {
+        for (root, kind, moved_below) in roots {
             let Some(root) = root else { continue };
+            visitor.moved_below = moved_below;
             let in_catalogue = match tree::count_range(&*self.nodes, Some(root), catalogue.start, Some(catalogue.end)) {
                 // Damage on the way is found again below, and told where it is.
                 Err(Error::Corrupt(_)) => 0,

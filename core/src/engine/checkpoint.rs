@@ -14,6 +14,7 @@ use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::LogPosition;
 use crate::space::{Extent, GRAIN_BYTES, PendingFree, SECTOR_BYTES, Superblock};
+use crate::testing::Mutant;
 
 /// Room the record's extent has beyond its first estimate, because reserving space adds pending frees.
 const RECORD_SLACK_BYTES: u64 = 1024;
@@ -85,7 +86,9 @@ impl Checkpoint {
     pub(super) fn step(&mut self, engine: &Engine, work: &mut Work) -> Result<Progress> {
         match self.phase {
             Phase::SyncLog => {
-                engine.barrier(FileId::Log, &mut self.barrier.ticket)?;
+                if !Mutant::LogStartNotSynced.is_active() {
+                    engine.barrier(FileId::Log, &mut self.barrier.ticket)?;
+                }
                 self.phase = Phase::Write;
             }
             Phase::Write => {
@@ -93,7 +96,9 @@ impl Checkpoint {
                 self.phase = Phase::SyncData;
             }
             Phase::SyncData => {
-                engine.data_barrier(&mut self.barrier)?;
+                if !Mutant::SuperblockBeforeData.is_active() {
+                    engine.data_barrier(&mut self.barrier)?;
+                }
                 self.phase = Phase::WriteSuperblock;
             }
             Phase::WriteSuperblock => {
@@ -103,7 +108,9 @@ impl Checkpoint {
                 self.phase = Phase::SyncSuperblock;
             }
             Phase::SyncSuperblock => {
-                engine.data_barrier(&mut self.barrier)?;
+                if !Mutant::SuperblockNotSynced.is_active() {
+                    engine.data_barrier(&mut self.barrier)?;
+                }
                 if !self.both_slots {
                     self.finish(engine, work);
                     return Ok(Progress::Idle);
@@ -329,7 +336,7 @@ impl Checkpoint {
         let mut writer = engine.writer.lock();
         if let Some(log) = writer.log.as_mut() {
             log.set_checkpoint(durable);
-            log.release(&reusable_log);
+            log.release(if Mutant::LogReusedEarly.is_active() { &work.checkpoint_log } else { &reusable_log });
         }
         engine.note_log_room(&writer);
         drop(writer);

@@ -20,6 +20,7 @@ use crate::env::{FileId, SyncTicket};
 use crate::error::{Error, Result};
 use crate::log::{Operation, OperationWriter, Operations, Preamble};
 use crate::memtable::{Lookup, Memtable};
+use crate::testing::Mutant;
 
 /// A sync is put off by at most this many turns of other threads, some 20 microseconds when none has anything to do.
 #[cfg(feature = "std")]
@@ -90,6 +91,7 @@ impl Engine {
             // What was written of it is overwritten at once, so that no crash can bring it back after it was refused.
             // Where that fails too, nothing may follow. A log that found no room for a segment has written nothing.
             if log.has_remains()
+                && !Mutant::FailedAppendLeft.is_active()
                 && let Err(again) =
                     log.mark(self.storage()).and_then(|()| Ok(self.storage().sync(FileId::Log).map(|_| ())?))
             {
@@ -122,7 +124,7 @@ impl Engine {
     /// head. A visible state that nobody else holds is changed in place.
     fn apply(&self, writer: &mut Writer, operations: &[u8], sequence: u64, time_ms: u64, wait: bool) {
         let Writer { head, values, .. } = writer;
-        let memtable_bytes = if wait || head.is_some() {
+        let memtable_bytes = if (wait || head.is_some()) && !Mutant::VisibleBeforeDurable.is_active() {
             let version = head.get_or_insert_with(|| self.version());
             change(version, operations, sequence, time_ms, values)
         } else {
@@ -152,7 +154,8 @@ impl Engine {
             values: core::mem::take(&mut writer.values),
         });
         let mut stack = head.layers.frozen.clone();
-        stack.insert(0, frozen);
+        let place = if Mutant::OldestFrozenFirst.is_active() { stack.len() } else { 0 };
+        stack.insert(place, frozen);
         let layers = Arc::new(Layers { frozen: stack, ..(*head.layers).clone() });
         let next = Arc::new(Version {
             memtable: Memtable::with_pool(&self.chunks),
@@ -209,7 +212,8 @@ impl Engine {
             }
             let (target, mut ticket) = (state.target, state.ticket);
             drop(state);
-            let result = self.barrier(FileId::Log, &mut ticket);
+            let unsynced = Mutant::CommitNotSynced.is_active();
+            let result = if unsynced { Ok(()) } else { self.barrier(FileId::Log, &mut ticket) };
             let mut state = self.durable.state.lock();
             if !state.syncing || state.target != target {
                 // Somebody else who asked after the same barrier was answered first.
@@ -315,6 +319,9 @@ impl Engine {
 
     /// Makes values in extents of their own durable, before a commit refers to them.
     pub(crate) fn sync_values(&self) -> Result<bool> {
+        if Mutant::ValuesNotSynced.is_active() {
+            return Ok(true);
+        }
         match self.storage().sync(FileId::Data) {
             Ok(crate::env::Sync::Done) => Ok(true),
             // Barriers complete in order, so the log's own, which follows, covers it: a commit acknowledged as durable has its

@@ -15,6 +15,7 @@ use super::values::ValueMoves;
 use super::version::{Layers, Run, RunLayer};
 use crate::error::Result;
 use crate::space::Extent;
+use crate::testing::Mutant;
 use crate::tree::{self, Merge, MergeMode, MergeProgress, NodeRef, NodeSource, Root, TreeKind};
 
 /// Steps' worth of entries that go into the base before the result is published.
@@ -91,8 +92,11 @@ impl MergeRuns {
         let newest = *self.sequences().end();
         match &mut self.phase {
             RunsPhase::Start => {
-                self.phase =
-                    RunsPhase::Points(self.changes(engine), merge_into(None, MergeMode::KeepTombstones, engine));
+                let tombstones = match Mutant::TombstoneDroppedAmongRuns.is_active() {
+                    true => MergeMode::DropTombstones,
+                    false => MergeMode::KeepTombstones,
+                };
+                self.phase = RunsPhase::Points(self.changes(engine), merge_into(None, tombstones, engine));
             }
             RunsPhase::Points(changes, merge) => {
                 let mut sink = JobSink::new(engine, &mut self.extents).of_run(TreeKind::RunPoints, newest);
@@ -107,7 +111,7 @@ impl MergeRuns {
             RunsPhase::Intervals(changes, merge) => {
                 let mut sink = JobSink::new(engine, &mut self.extents).of_run(TreeKind::RunIntervals, newest);
                 if let MergeProgress::Done(root) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
-                    self.intervals = root;
+                    self.intervals = root.filter(|_| !Mutant::IntervalLostAmongRuns.is_active());
                     self.phase = RunsPhase::Free(FreeTrees::of_runs(&self.inputs));
                 }
             }
@@ -182,8 +186,9 @@ impl MergeToBase {
     /// Goes on with the runs that are partly merged; if none is, starts with all.
     pub(super) fn new(layers: &Layers) -> Self {
         let started: Vec<_> = layers.runs.iter().filter(|layer| layer.merged_below.is_some()).cloned().collect();
+        let all = if Mutant::NewestRunIntoBase.is_active() { 1 } else { layers.runs.len() };
         Self {
-            participants: if started.is_empty() { layers.runs.clone() } else { started },
+            participants: if started.is_empty() { layers.runs.iter().take(all).cloned().collect() } else { started },
             extents: JobExtents::default(),
             phase: BasePhase::Start,
             to: None,

@@ -16,6 +16,8 @@ use super::values::extent_of;
 use super::version::{Frozen, Layers, Run, RunLayer};
 use crate::codec::slot::Slot;
 use crate::error::Result;
+use crate::log::Log;
+use crate::testing::Mutant;
 use crate::tree::{self, Change, Changes, Merge, MergeMode, MergeProgress, NodeSizes, Root, TreeKind};
 
 /// Changes are dense in a leaf when they are at least one for this many entries.
@@ -76,7 +78,9 @@ impl Flush {
         let budget = engine.options.step_entries;
         match &mut self.phase {
             Phase::SyncLog => {
-                engine.log_barrier(self.frozen.sequence, &mut self.log)?;
+                if !Mutant::MergedBeforeLogSync.is_active() {
+                    engine.log_barrier(self.frozen.sequence, &mut self.log)?;
+                }
                 self.phase = Phase::Plan { from: Arc::from(&[][..]) };
             }
             Phase::Plan { .. } => {
@@ -91,7 +95,11 @@ impl Flush {
                 if let MergeProgress::Done(root) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
                     self.base = root;
                     let changes = self.changes(&self.sparse);
-                    self.phase = Phase::RunPoints(changes, merge_into(None, MergeMode::KeepTombstones, engine));
+                    let tombstones = match Mutant::TombstoneNotFlushed.is_active() {
+                        true => MergeMode::DropTombstones,
+                        false => MergeMode::KeepTombstones,
+                    };
+                    self.phase = Phase::RunPoints(changes, merge_into(None, tombstones, engine));
                 }
             }
             Phase::RunPoints(changes, merge) => {
@@ -107,7 +115,7 @@ impl Flush {
                 let mut sink =
                     JobSink::new(engine, &mut self.extents).of_run(TreeKind::RunIntervals, self.frozen.sequence);
                 if let MergeProgress::Done(intervals) = merge.step(&*engine.nodes, changes, &mut sink, budget)? {
-                    self.publish(engine, work, intervals);
+                    self.publish(engine, work, intervals.filter(|_| !Mutant::IntervalNotFlushed.is_active()));
                     return Ok(Progress::Idle);
                 }
             }
@@ -173,7 +181,7 @@ impl Flush {
                 }
                 let point = run.point_from(&next)?.is_some_and(before_end);
                 let interval = run.interval_from(&next)?.is_some_and(|(start, _)| before_end(&start));
-                dense = !point && !interval;
+                dense = !point && !interval || Mutant::DenseUnderRun.is_active();
             }
             let ranges = if dense { &mut self.dense } else { &mut self.sparse };
             match ranges.last_mut() {
@@ -202,7 +210,9 @@ impl Flush {
                 merged_below: None,
             }
         });
-        self.extents.free_values(&self.frozen.values.dead);
+        if !Mutant::DeadValueLeaked.is_active() {
+            self.extents.free_values(&self.frozen.values.dead);
+        }
         work.values += self.frozen.values.all.len() as u64;
         let mut space = engine.space.lock();
         for value in &self.frozen.values.all {
@@ -212,8 +222,14 @@ impl Flush {
         drop(space);
         engine.counters.flushes.add(1);
         let oldest = engine.optimistic.lock().oldest();
-        engine.writer.lock().recent.merged(&self.frozen.memtable, self.frozen.sequence, oldest);
-        work.merged_log = self.frozen.log_end;
+        let mut writer = engine.writer.lock();
+        writer.recent.merged(&self.frozen.memtable, self.frozen.sequence, oldest);
+        if let Some(log) = writer.log.as_mut().filter(|_| Mutant::LogReusedWhenMerged.is_active()) {
+            log.release(&self.frozen.log_end);
+        }
+        let log_end = writer.log.as_ref().filter(|_| Mutant::LogPositionTooFar.is_active()).map(Log::position);
+        drop(writer);
+        work.merged_log = log_end.unwrap_or(self.frozen.log_end);
         work.merged_sequence = self.frozen.sequence;
         work.merged_time_ms = engine.version().time_ms;
         work.sealed.clear();
@@ -222,7 +238,10 @@ impl Flush {
         engine.publish_layers(
             |layers| Layers {
                 frozen: layers.frozen.iter().filter(|other| !Arc::ptr_eq(other, &frozen)).cloned().collect(),
-                runs: run.iter().chain(&layers.runs).cloned().collect(),
+                runs: match Mutant::NewRunBelow.is_active() {
+                    true => layers.runs.iter().chain(&run).cloned().collect(),
+                    false => run.iter().chain(&layers.runs).cloned().collect(),
+                },
                 base: base.unwrap_or(layers.base),
                 ..layers.clone()
             },

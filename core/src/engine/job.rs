@@ -8,6 +8,7 @@ use crate::codec::slot::ValueRef;
 use crate::env::{FileId, Storage};
 use crate::error::Result;
 use crate::space::{Extent, GRAIN_BYTES};
+use crate::testing::Mutant;
 use crate::tree::{NodeRef, NodeSink, TreeKind};
 
 /// Nodes of one job go to storage in pieces of at most this size, or of one node.
@@ -135,6 +136,10 @@ impl NodeSink for JobSink<'_> {
     }
 
     fn free_value(&mut self, value: ValueRef) {
+        if Mutant::ValueFreedAtOnce.is_active() {
+            self.extents.freed_values += 1;
+            return self.engine.space.lock().map.release(extent_of(&value));
+        }
         self.extents.free_values(&[value]);
     }
 }

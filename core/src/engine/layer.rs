@@ -181,8 +181,9 @@ impl Layer {
             }
         };
         Ok(match before {
+            // What of the interval lies below the floor is no part of the layer any more.
             Some((start, end)) if end.as_ref().is_none_or(|end| *key < **end) => {
-                Coverage { from: start, to: end, covered: true }
+                Coverage { from: start.max(floor), to: end, covered: true }
             }
             Some((_, Some(end))) => Coverage { from: end, to: after, covered: false },
             // Nothing is known to the left but the key itself.
@@ -301,5 +302,21 @@ impl Points {
             Points::Tree(cursor) => cursor.entry(),
             Points::None => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_covers_nothing_below_the_floor_of_its_layer_whatever_was_asked_before() {
+        let mut memtable = Memtable::new();
+        memtable.delete_range(b"b", Some(b"y"), 1);
+        let mut layer = Layer::new(Points::None, Intervals::Memtable(memtable), Some(Arc::from(&b"m"[..])));
+        let mut covered = |key: &[u8]| layer.coverage(key).unwrap().is_some_and(|coverage| coverage.covered);
+        assert!(covered(b"p"));
+        assert!(!covered(b"c"), "it has moved into the base");
+        assert!(covered(b"m") && !covered(b"y") && !covered(b"a"));
     }
 }

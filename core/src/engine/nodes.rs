@@ -12,6 +12,7 @@ use crate::codec::slot::Slot;
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
 use crate::space::Extent;
+use crate::testing::Mutant;
 use crate::tree::node::{Layout, Node, NodeView};
 use crate::tree::{self, Found, NodeRef, NodeSource, Root, Seal, TreeKind};
 
@@ -56,7 +57,9 @@ impl Nodes {
     /// Whoever is about to write at `offset` says so first: the node that was there is no longer what a reference to this
     /// offset means.
     pub(super) fn invalidate(&self, offset: u64) {
-        self.cache.invalidate(offset);
+        if !Mutant::StaleNodeServed.is_active() {
+            self.cache.invalidate(offset);
+        }
         self.quarantine.remove(offset);
     }
 
@@ -167,7 +170,8 @@ impl Nodes {
         let mut stored = vec![0; reference.len as usize];
         read_exact(&*self.storage, reference.offset, &mut stored, "a node")?;
         let checksum = self.seal.digest(&stored, reference.offset);
-        if checksum != reference.checksum || !Seal::begins_with(&stored, checksum) {
+        let proven = checksum == reference.checksum && Seal::begins_with(&stored, checksum);
+        if !proven && !Mutant::NodeUnverified.is_active() {
             let what = format!("node of {} bytes: checksum {checksum}, expected {}", reference.len, reference.checksum);
             return Err(Error::corrupt(FileId::Data, reference.offset, what));
         }
@@ -221,7 +225,8 @@ fn find_by_point<'p>(
     key: &[u8],
 ) -> Option<(Pinned<'p, Layout>, usize)> {
     let (leaf, index) = pin.point(tree, hashed, NodeView::likely_head_at)?;
-    NodeView::of_block(&leaf).is_key(index, key).then_some((leaf, index))
+    let is_key = NodeView::of_block(&leaf).is_key(index, key) || Mutant::PointKeyUncompared.is_active();
+    is_key.then_some((leaf, index))
 }
 
 /// Descends without locks, reading nothing from storage, to the leaf of `key` and the entry, if it is there: `None` when

@@ -26,6 +26,7 @@ use crate::memtable::{ChunkPool, Memtable};
 use crate::space::{
     Extent, Features, GRAIN_BYTES, PendingFrees, RESERVED_SECTORS, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots,
 };
+use crate::testing::Mutant;
 use crate::tree::Seal;
 
 /// What opening found.
@@ -167,7 +168,9 @@ fn recover(
     let mut values = MemtableValues::default();
     // A superblock that says the log is not needed is believed only if none can have come after it: had the next session's
     // been damaged, its log would be all there is of what was committed in it.
-    let clean = superblock.clean && !(alone && was_begun(&*storage, &superblock.database_id, record.log.generation)?);
+    let clean = superblock.clean
+        && (Mutant::CleanSuperblockBelieved.is_active()
+            || !(alone && was_begun(&*storage, &superblock.database_id, record.log.generation)?));
     let mut report = RecoveryReport { clean, ..RecoveryReport::default() };
     let mut time_ms = record.time_ms;
     let mut sequence = superblock.sequence;
@@ -214,7 +217,7 @@ fn recover(
     let mut pending = PendingFrees::from_record(record.pending.clone());
     pending.release(&mut map, superblock.checkpoint, &[], &|_| false);
     progress(RecoveryStage::ReserveValues);
-    for value in &values.all {
+    for value in values.all.iter().filter(|_| !Mutant::LoggedValuesUnreserved.is_active()) {
         let extent = extent_of(value);
         // It was durable before the commit that refers to it.
         if extent.offset.checked_add(extent.len).is_none_or(|end| end > data_bytes) {
@@ -237,13 +240,16 @@ fn recover(
                 superblock.incarnation = random(&env);
                 // Where the trees hold all of it already there is nothing to flush, and only a flush gives segments back:
                 // crash after crash would fill the log.
-                if !memtable.is_empty() {
+                if !memtable.is_empty() && !Mutant::ReplayedLogForgotten.is_active() {
                     sealed.clone_from(&end.segments);
                 }
                 Log::resume(&*storage, LogConfig { incarnation: superblock.incarnation, ..config }, end)?
             }
         };
-        position = opened.position();
+        position = match &end {
+            Some(end) if Mutant::AppendedBehindCut.is_active() => end.position,
+            _ => opened.position(),
+        };
         log = Some(opened);
     }
     superblock.clean = false;

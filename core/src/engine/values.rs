@@ -17,6 +17,7 @@ use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::space::Extent;
+use crate::testing::Mutant;
 use crate::tree::{Root, TreeCursor};
 
 /// Bytes that one checksum covers.
@@ -243,7 +244,8 @@ impl ValueReader {
         read_exact(self.nodes.storage(), value.offset + start, &mut block, "a value")?;
         let (width, index_bytes) = (checksum.width(), index as usize * checksum.width());
         let expected = self.table.as_ref().and_then(|table| table.get(index_bytes..index_bytes + width));
-        if expected.and_then(Digest::from_bytes) != Some(checksum.of(&[&block])) {
+        let proven = expected.and_then(Digest::from_bytes) == Some(checksum.of(&[&block]));
+        if !proven && !Mutant::ValueUnverified.is_active() {
             return Err(Error::corrupt(FileId::Data, value.offset + start, "a block of a value is damaged"));
         }
         self.block = Some((index, block));

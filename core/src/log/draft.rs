@@ -9,6 +9,7 @@ use super::writer::LogConfig;
 use crate::codec::checksum::crc32;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
+use crate::testing::Mutant;
 
 /// A body is not split to fill less than this at the end of a segment.
 const PIECE_BYTES_MIN: u64 = 512;
@@ -45,6 +46,7 @@ impl<'a> Draft<'a> {
         tail: &[u8],
         mut buffer: Vec<u8>,
     ) -> Self {
+        let tail = if Mutant::SyncedBytesAtRisk.is_active() { &[] } else { tail };
         buffer.clear();
         buffer.extend_from_slice(tail);
         Self { config, durable, at, bytes: buffer, start: at.offset - tail.len() as u64 }

@@ -13,6 +13,7 @@ use super::window::Window;
 use crate::codec::checksum::crc32;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
+use crate::testing::Mutant;
 
 /// Gives `visit` all whole commits of `sealed` and then those from `from` on, in order.
 ///
@@ -312,7 +313,7 @@ impl<'a> Replay<'a> {
                 }
             }
             self.leave(&at);
-            if self.pending.is_none() {
+            if self.pending.is_none() || Mutant::CutInsideCommit.is_active() {
                 *cut = Cut { position: at, segments: self.segments.len() };
             }
         }
@@ -341,11 +342,13 @@ impl<'a> Replay<'a> {
         let Some(bytes) = self.window.get(self.storage, at.offset, FRAME_HEADER_BYTES, end)? else { return Ok(None) };
         let place = Place { database_id: self.database_id, generation: at.generation, offset: at.offset };
         let Some((header, checksum)) = FrameHeader::verify(place, bytes) else { return Ok(None) };
-        if header.previous != at.chain || at.offset.saturating_add(header.frame_bytes()) > end {
+        let follows = header.previous == at.chain || Mutant::ChainUnverified.is_active();
+        if !follows || at.offset.saturating_add(header.frame_bytes()) > end {
             return Ok(None);
         }
         let body = body_of(&mut self.window, self.storage, &header, at.offset)?;
-        Ok((crc32(&[body]) == header.body_checksum).then_some((header, checksum)))
+        let whole = crc32(&[body]) == header.body_checksum || Mutant::FrameBodyUnverified.is_active();
+        Ok(whole.then_some((header, checksum)))
     }
 
     fn link(&mut self, at: &LogPosition, offset: u64, chain: u32) -> Result<Stop> {
@@ -420,7 +423,7 @@ impl<'a> Replay<'a> {
         let search = self.search();
         search.segment(&mut self.window, damage.region, damage.generation, damage.offset, &mut evidence)?;
         let retained = search.other_segments(&mut self.window, from.generation, &mut evidence)?;
-        if evidence.durable >= first_lost {
+        if evidence.durable >= first_lost && !Mutant::DurableCommitsCut.is_active() {
             let what = format!(
                 "segment {} (region {}): a frame is damaged, and a later one shows that commit {} was durable, so cutting \
                  the log here would lose commits from {first_lost} on",

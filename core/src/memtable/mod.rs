@@ -6,6 +6,7 @@
 //! `intervals` the deleted ranges, `arena` the memory.
 
 use crate::codec::slot::Slot;
+use crate::testing::Mutant;
 use alloc::sync::Arc;
 
 mod arena;
@@ -67,7 +68,8 @@ impl Memtable {
     /// What this layer says of `key`.
     #[inline]
     pub(crate) fn get(&self, key: &[u8]) -> Lookup<'_> {
-        if let Some(entry) = self.points.get(key) {
+        let hides_own = |key| Mutant::IntervalHidesOwnLayer.is_active() && self.intervals.covering(key).is_some();
+        if let Some(entry) = self.points.get(key).filter(|_| !hides_own(key)) {
             return Lookup::Found { slot: entry.slot, sequence: entry.sequence };
         }
         match self.intervals.covering(key) {

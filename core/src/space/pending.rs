@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::map::{Extent, SpaceMap};
+use crate::testing::Mutant;
 
 /// One extent waiting to be reused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +61,9 @@ impl PendingFrees {
     ) -> Vec<Extent> {
         let mut released = Vec::new();
         self.frees.retain(|free| {
-            let pinned = live.iter().any(|at| free.readable.contains(at));
-            let reusable = free.checkpoint < durable && !pinned && !is_kept(free.extent);
+            let pinned = live.iter().any(|at| free.readable.contains(at)) && !Mutant::SnapshotNotPinned.is_active();
+            let by = if Mutant::ExtentReusedEarly.is_active() { durable + 1 } else { durable };
+            let reusable = free.checkpoint < by && !pinned && !is_kept(free.extent);
             if reusable {
                 map.release(free.extent);
                 released.push(free.extent);

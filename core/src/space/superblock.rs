@@ -12,6 +12,7 @@ use crate::codec::checksum::{Checksum, Digest, crc32};
 use crate::codec::compress::Compression;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
+use crate::testing::Mutant;
 
 const MAGIC: [u8; 8] = *b"LightnDB";
 /// Format 0 is free to change between builds.
@@ -251,7 +252,8 @@ impl Superblock {
 
     /// Writes this superblock to its slot. The caller has synced everything it refers to, and syncs afterwards.
     pub(crate) fn write(&self, storage: &dyn Storage) -> Result<()> {
-        storage.write_at(FileId::Data, (self.checkpoint % 2) * SECTOR_BYTES, &self.encode())?;
+        let slot = if Mutant::NewestSuperblockOverwritten.is_active() { 0 } else { self.checkpoint % 2 };
+        storage.write_at(FileId::Data, slot * SECTOR_BYTES, &self.encode())?;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use core::mem;
 
 use crate::codec::slot::Slot;
 use crate::error::Result;
+use crate::testing::Mutant;
 
 use super::node::Node;
 use super::{NodeRef, NodeSource, Root, damaged, load, load_child};
@@ -153,7 +154,8 @@ impl<S: NodeSource> TreeCursor<S> {
     /// Steps to the neighbouring leaf.
     fn cross(&mut self, forward: bool) -> Result<bool> {
         let leaf = neighbour(&self.source, &mut self.path, &mut self.below, forward, Some(&self.key))?;
-        Ok(self.land(leaf, forward, |leaf| if forward { 0 } else { leaf.len() - 1 }))
+        let skipped = |leaf: &Node| usize::from(Mutant::CursorSkipsAtLeaf.is_active() && leaf.len() > 1);
+        Ok(self.land(leaf, forward, |leaf| if forward { skipped(leaf) } else { leaf.len() - 1 }))
     }
 
     fn jump(&mut self, target: Target<'_>) -> Result<bool> {

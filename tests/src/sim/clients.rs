@@ -265,6 +265,9 @@ impl<E: Engine> Runner<E> {
         self.made = true;
         let after = commit.after(self.model.now());
         let Some(applied) = self.model.applied(after, commit, hidden_until) else { return };
+        if applied.changed && !self.site.late_syncs {
+            self.model.overwritten();
+        }
         match ack {
             Ack::Done => self.model.acknowledged(applied, durability, self.site.clock.shown_ns()),
             Ack::Later => {

@@ -20,6 +20,8 @@ pub struct Tuning {
     pub segment_bytes: u32,
     /// Size from which values are stored outside the tree.
     pub large_value_bytes: u32,
+    /// Entries that one step of background work handles.
+    pub step_entries: u32,
     /// Memory for everything.
     pub budget_bytes: u32,
     /// How leaves are compressed.
@@ -34,6 +36,7 @@ impl Default for Tuning {
             memtable_bytes: 4096,
             segment_bytes: 65536,
             large_value_bytes: 256,
+            step_entries: 4096,
             budget_bytes: 2 << 20,
             compression: Compression::Lz4,
             checksum: Checksum::Crc32,

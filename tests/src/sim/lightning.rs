@@ -35,6 +35,7 @@ fn options(site: &Site) -> Options {
     options.memtable_bytes = Some(site.tuning.memtable_bytes as usize);
     options.log_segment_bytes = site.tuning.segment_bytes;
     options.inline_bytes_max = site.tuning.large_value_bytes as usize;
+    options.step_entries = site.tuning.step_entries as usize;
     options
 }
 

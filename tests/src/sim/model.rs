@@ -145,7 +145,7 @@ pub struct State {
 #[derive(Clone, Copy, Debug)]
 pub struct Applied {
     number: u64,
-    changed: bool,
+    pub changed: bool,
 }
 
 impl State {
@@ -275,6 +275,12 @@ impl Model {
         (tables.opened, tables.made) = (commit.opened, self.may_make(&commit.opened));
         self.history.push(tables);
         self.failed.push((self.last(), Arc::new(state)));
+    }
+
+    /// What failed cannot come back: something after it has its place in the log, on a medium that had synced what wrote over
+    /// it.
+    pub fn overwritten(&mut self) {
+        self.failed.clear();
     }
 
     /// The database was closed cleanly: everything is durable, and what failed did not happen.

@@ -50,6 +50,7 @@ impl Plan {
             memtable_bytes: 1 << random.between(12, 16),
             segment_bytes: 1 << random.between(16, 18),
             large_value_bytes: 1 << random.between(6, 13),
+            step_entries: 1 << random.between(0, 12),
             budget_bytes: [2, 2, 4, 16][random.index(4)] << 20,
             compression: [Compression::Lz4, Compression::Lz4, Compression::None, Compression::Zstd][random.index(4)],
             checksum: [Checksum::Crc32, Checksum::Crc32, Checksum::Blake3][random.index(3)],

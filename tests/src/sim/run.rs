@@ -81,9 +81,15 @@ pub fn run<E: Engine>(plan: &Plan) -> Result<Stats, Failure> {
 
 /// Like [`run`], and prints each action as it begins and each I/O.
 pub fn run_with<E: Engine>(plan: &Plan, trace: bool) -> Result<Stats, Failure> {
+    let (stats, outcome) = run_counted::<E>(plan, trace);
+    outcome.map(|()| stats)
+}
+
+/// Like [`run_with`], and tells what was done before it went wrong too.
+pub fn run_counted<E: Engine>(plan: &Plan, trace: bool) -> (Stats, Result<(), Failure>) {
     let mut at = 0;
+    let mut runner = Runner::<E>::new(plan);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        let mut runner = Runner::<E>::new(plan);
         runner.site.disk.trace(trace);
         runner.start()?;
         for (index, action) in plan.actions.iter().enumerate() {
@@ -95,15 +101,16 @@ pub fn run_with<E: Engine>(plan: &Plan, trace: bool) -> Result<Stats, Failure> {
         }
         runner.finish()
     }));
-    match outcome {
-        Ok(Ok(stats)) => Ok(stats),
-        Ok(Err(what)) => Err(Failure { action: at, what }),
+    let what = match outcome {
+        Ok(Ok(stats)) => return (stats, Ok(())),
+        Ok(Err(what)) => what,
         Err(panic) => {
             let words = panic.downcast_ref::<String>().cloned();
             let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| String::from(*words)));
-            Err(Failure { action: at, what: format!("panic: {}", words.unwrap_or_default()) })
+            format!("panic: {}", words.unwrap_or_default())
         }
-    }
+    };
+    (runner.stats(), Err(Failure { action: at, what }))
 }
 
 /// A plan under way. Public so that the test of every crash point can steer it.
@@ -175,7 +182,7 @@ impl<E: Engine> Runner<E> {
     }
 
     /// Ends in fair weather: closes, opens, compares, and reports.
-    pub fn finish(mut self) -> Result<Stats, String> {
+    pub fn finish(&mut self) -> Result<Stats, String> {
         self.site.disk.cancel_faults();
         self.site.disk.limit(None);
         self.limited = false;
@@ -185,11 +192,18 @@ impl<E: Engine> Runner<E> {
             self.check()?;
             self.compare()?;
         }
-        self.stats.faults = self.site.disk.faults_met() + self.site.disk.slow_ios();
-        self.stats.time_ms = self.site.disk.elapsed_ns() / 1_000_000;
-        self.stats.ios = self.site.disk.io_count();
-        self.stats.restarts = self.site.pager.as_ref().map_or(0, |pager| pager.restarts());
-        Ok(self.stats)
+        Ok(self.stats())
+    }
+
+    /// What was done so far.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            faults: self.site.disk.faults_met() + self.site.disk.slow_ios(),
+            time_ms: self.site.disk.elapsed_ns() / 1_000_000,
+            ios: self.site.disk.io_count(),
+            restarts: self.site.pager.as_ref().map_or(0, |pager| pager.restarts()),
+            ..self.stats
+        }
     }
 
     /// Closes, and hands over the disk and what it should hold.

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::stage::Stage;
 use crate::process::cargo;
 use crate::setup::{Consent, rust};
-use crate::{crash, fuzz, sim};
+use crate::{crash, fuzz, mutants, sim};
 
 /// The crate for the browser has its own stage.
 const HERE: [&str; 3] = ["--workspace", "--exclude", "lightning-db-wasm"];
@@ -31,5 +31,6 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     stage.check("building what is killed", &mut crash::build("test")?)?;
     stage.check("killed processes lose nothing", &mut crash::smoke(SMOKE_KILLS)?)?;
     // Other seeds each time; one that fails is printed with the command that replays it.
-    stage.check("a minute of simulation with fresh seeds", &mut sim::command(60)?)
+    stage.check("a minute of simulation with fresh seeds", &mut sim::command(60)?)?;
+    stage.check("deliberate bugs of the engine", &mut mutants::command()?)
 }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::codec::checksum::Checksum;
+use crate::testing::Mutant;
 use crate::tree::encode::{self, Child, Measure, Shape};
 use crate::tree::layout::KIND_INLINE;
 
@@ -169,7 +170,8 @@ impl InnerBuffer {
         let (end, shape) = self.first_group();
         let children = self.children.get(..end)?;
         let separator = children.first()?.separator.clone();
-        let entries = children.iter().fold(0u64, |sum, child| sum.saturating_add(child.entries));
+        let none = u64::from(Mutant::CountTooHigh.is_active());
+        let entries = children.iter().fold(none, |sum, child| sum.saturating_add(child.entries));
         Some(FinishedInner { stored: encode::inner(&shape, level, children), separator, entries })
     }
 

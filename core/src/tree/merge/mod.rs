@@ -12,6 +12,7 @@ use core::cmp::Ordering;
 use crate::codec::compress::Compression;
 use crate::codec::slot::Slot;
 use crate::error::Result;
+use crate::testing::Mutant;
 
 use super::encode::Child;
 use super::node::Node;
@@ -253,7 +254,9 @@ impl Merge {
 
     /// The base's current subtree is replaced by what was made of its parts.
     fn replace(&mut self, subtree: Subtree, sink: &mut impl NodeSink) {
-        sink.free(subtree.node);
+        if !Mutant::ExtentLeaked.is_active() {
+            sink.free(subtree.node);
+        }
         self.base.pass(true);
     }
 
@@ -286,6 +289,7 @@ impl Merge {
         let hidden_until = match &self.hidden {
             Hidden::Nothing => from,
             Hidden::Everything => view.keys(),
+            Hidden::Below(_) if Mutant::PartOfLeafNotDeleted.is_active() => from,
             Hidden::Below(end) => {
                 let (Ok(index) | Err(index)) = view.search(end);
                 index

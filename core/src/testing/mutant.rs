@@ -1,0 +1,205 @@
+//! Deliberate bugs of the engine: each breaks one rule of its design, so that the tests can show that they would notice.
+//!
+//! At the place where a rule is kept one line asks whether the mutant that breaks it is active. Without the feature `testing`
+//! the answer is a constant, and nothing of this is left in the program.
+
+/// Declares the mutants: what each does wrong, and the rule it breaks.
+macro_rules! mutants {
+    ($(#[doc = $what:literal] $name:ident: $rule:literal,)+) => {
+        /// One deliberate bug.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "some rules are kept only with `std`"))]
+        pub enum Mutant {
+            $(#[doc = $what] $name,)+
+        }
+
+        #[cfg(feature = "testing")]
+        impl Mutant {
+            /// Every one.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// The name of the variant.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+
+            /// What it does wrong.
+            pub fn what(self) -> &'static str {
+                match self {
+                    $(Self::$name => $what.trim_ascii(),)+
+                }
+            }
+
+            /// The rule it breaks.
+            pub fn rule(self) -> &'static str {
+                match self {
+                    $(Self::$name => $rule,)+
+                }
+            }
+        }
+    };
+}
+
+mutants! {
+    /// A commit is acknowledged without a sync of the log.
+    CommitNotSynced: "append, apply, sync, publish, acknowledge",
+    /// A memtable is merged while its log is not yet durable.
+    MergedBeforeLogSync: "the log is durable before a node that holds its changes is written",
+    /// A value in an extent of its own is not synced before the frame that refers to it.
+    ValuesNotSynced: "a commit's values are durable before the frame that refers to them",
+    /// A commit is visible before it is durable.
+    VisibleBeforeDurable: "append, apply, sync, publish, acknowledge",
+    /// What a failed append wrote stays.
+    FailedAppendLeft: "a failed append is overwritten before anything else is acknowledged",
+    /// An append writes only the new bytes of its first sector.
+    SyncedBytesAtRisk: "a write covers whole sectors from its first byte on, with what was in them unchanged",
+    /// The checksum of a frame's header is not compared.
+    FrameHeaderUnverified: "a frame's checksum covers database, generation, offset and header",
+    /// The checksum of a frame's body is not compared.
+    FrameBodyUnverified: "a torn frame is not a frame",
+    /// The checksum of the frame before is not compared.
+    ChainUnverified: "a frame names the frame before, so that another history's is none",
+    /// The log is cut behind a commit's first frame instead of before it.
+    CutInsideCommit: "a commit without its last frame is cut off whole",
+    /// Frames do not say what was durable.
+    DurableNotTold: "every frame says the highest sequence that was durable",
+    /// The log is cut at a damaged frame whatever lies behind it.
+    DurableCommitsCut: "a torn tail is told from a damaged middle",
+    /// The checkpoint after a recovery names the place where the log was cut, and new commits are appended elsewhere.
+    AppendedBehindCut: "after a cut the log goes on in a segment that a checkpoint names",
+    /// The new beginning of the log is not durable before a superblock names it.
+    LogStartNotSynced: "the log's new beginning is durable before a superblock names it",
+    /// The checkpoint after a recovery forgets what was replayed.
+    ReplayedLogForgotten: "recovery seals what it replayed in the checkpoint record",
+    /// Values that only the log names are not reserved by recovery.
+    LoggedValuesUnreserved: "replay reserves the extents that the log names first",
+    /// A superblock that says the log is not needed is believed although a newer one may be lost.
+    CleanSuperblockBelieved: "a clean superblock is believed only if nothing can have come after it",
+    /// The superblock is written without syncing what it refers to.
+    SuperblockBeforeData: "checkpoint order: sync data, then the superblock",
+    /// What a checkpoint frees is reused before its superblock is durable.
+    SuperblockNotSynced: "checkpoint order: superblock, sync, then reuse",
+    /// Every checkpoint is written to the same slot.
+    NewestSuperblockOverwritten: "a checkpoint is written to the slot of the older one",
+    /// Log is reused as soon as its commits are merged.
+    LogReusedWhenMerged: "a segment is reused after a checkpoint has what was in it",
+    /// Log is reused one checkpoint too early.
+    LogReusedEarly: "what a checkpoint frees is reused after the next one is durable: segments",
+    /// Extents are reused one checkpoint too early.
+    ExtentReusedEarly: "what a checkpoint frees is reused after the next one is durable: extents",
+    /// Extents are reused although a snapshot reads them.
+    SnapshotNotPinned: "a freed extent is pinned by every snapshot between its birth and its end",
+    /// A value is given back at once when its record is replaced.
+    ValueFreedAtOnce: "values are freed as nodes are",
+    /// The nodes that a merge replaced are never given back.
+    ExtentLeaked: "reachable + pending = in use",
+    /// Values overwritten while in a memtable are never given back.
+    DeadValueLeaked: "reachable + pending = in use: values",
+    /// What unfinished jobs have written counts as in use in a checkpoint.
+    UnfinishedJobCounted: "a checkpoint's map leaves out what nothing refers to yet",
+    /// A checkpoint says the log goes on at its end, not after what was merged.
+    LogPositionTooFar: "a checkpoint holds the place after its last merged commit",
+    /// The run made of a memtable has no tombstones.
+    TombstoneNotFlushed: "only the bottom layer drops tombstones: flush",
+    /// The merge of runs drops tombstones.
+    TombstoneDroppedAmongRuns: "only the bottom layer drops tombstones: merge of runs",
+    /// The run made of a memtable has no deleted ranges.
+    IntervalNotFlushed: "deleted ranges hide what lies in lower layers: flush",
+    /// The merge of runs loses deleted ranges.
+    IntervalLostAmongRuns: "deleted ranges hide what lies in lower layers: merge of runs",
+    /// A memtable goes into the base under a run that has changes in the same range.
+    DenseUnderRun: "layer invariant: dense changes go into the base only where no run has any",
+    /// A new run is placed below the older ones.
+    NewRunBelow: "layer invariant: every layer is newer than all layers below it",
+    /// Only the newest run goes into the base.
+    NewestRunIntoBase: "layer invariant: all runs that are older take part in a merge into the base",
+    /// What of a run went into the base is still read in the run.
+    MergedPartStillRead: "keys that have moved into the base are no longer part of the run",
+    /// A deleted range hides points of its own layer.
+    IntervalHidesOwnLayer: "in one layer a point beats an interval",
+    /// Frozen memtables are looked at oldest first.
+    OldestFrozenFirst: "for each key the newest layer decides",
+    /// A merge keeps the entries of a leaf that a deleted range covers in part.
+    PartOfLeafNotDeleted: "an interval hides every entry of the base up to its end",
+    /// The checksum of a node is not compared.
+    NodeUnverified: "every node is proven by the checksum in its parent",
+    /// The checksums of a value are not compared.
+    ValueUnverified: "every block of a value is proven by its checksum",
+    /// A node stays resident when its extent is written again.
+    StaleNodeServed: "whoever writes at an offset invalidates the node that was there",
+    /// An entry of the point index is used for a base that its leaf is no part of.
+    PointOfOtherBase: "an entry of the point index holds for the base in which it was found",
+    /// An entry of the point index is used for another key of the same hash.
+    PointKeyUncompared: "an entry of the point index proves nothing: the key is compared",
+    /// A cursor that enters the next leaf skips its first entry.
+    CursorSkipsAtLeaf: "a cursor's next entry is the next key",
+    /// An inner node counts one entry too many.
+    CountTooHigh: "an inner node counts the entries below each child",
+    /// Going back to a savepoint keeps the tables that were made since.
+    SavepointKeepsTables: "going back to a savepoint undoes every write since",
+    /// Going back to a savepoint keeps the values that were written since.
+    SavepointKeepsChanges: "going back to a savepoint undoes every write since",
+    /// Two transactions that write the same key both commit.
+    WriteConflictUnseen: "snapshot isolation: of two that write the same key the second is refused",
+    /// Two transactions that delete ranges and write keys in them both commit.
+    RangeWriteConflictUnseen: "snapshot isolation: deleted ranges are writes",
+    /// A key that was read may have changed at commit.
+    ReadKeyUnvalidated: "serializable: nothing that was read has changed: keys",
+    /// A range that was read may have changed at commit.
+    ReadRangeUnvalidated: "serializable: nothing that was read has changed: ranges",
+    /// A transaction is validated against what is left of the commits since it began.
+    TooOldAccepted: "a transaction older than what is kept for validation is refused",
+    /// Every isolation level reads what is committed at the moment.
+    SnapshotMovesOn: "all reads of a transaction see one snapshot",
+    /// At read committed all reads see one snapshot.
+    ReadCommittedStays: "read committed sees what is committed at the moment",
+    /// A remembered table definition is used for versions older than the last change of the catalogue.
+    NewTableInOldSnapshot: "a remembered definition is right from the commit that last changed the catalogue",
+}
+
+#[cfg(not(feature = "testing"))]
+impl Mutant {
+    #[inline(always)]
+    pub(crate) const fn is_active(self) -> bool {
+        false
+    }
+}
+
+#[cfg(feature = "testing")]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Mutant;
+
+    std::thread_local! {
+        static ACTIVE: Cell<Option<Mutant>> = const { Cell::new(None) };
+    }
+
+    /// Until this is dropped the engine has the bug, on this thread.
+    #[derive(Debug)]
+    pub struct Active(());
+
+    impl Mutant {
+        /// Gives the engine this bug instead of any other, on this thread.
+        #[must_use]
+        pub fn activate(self) -> Active {
+            ACTIVE.set(Some(self));
+            Active(())
+        }
+
+        pub(crate) fn is_active(self) -> bool {
+            ACTIVE.get() == Some(self)
+        }
+    }
+
+    impl Drop for Active {
+        fn drop(&mut self) {
+            ACTIVE.set(None);
+        }
+    }
+}
+
+#[cfg(feature = "testing")]
+pub use switch::Active;
