@@ -29,7 +29,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 /// Histories for `seconds`.
-fn command(seconds: u64) -> Result<Command> {
+pub fn command(seconds: u64) -> Result<Command> {
     let mut command = cargo()?;
     command.args(["run", "--release", "-p", "lightning-db-tests", "--bin", "histories", "--", "--seconds"]);
     command.arg(seconds.to_string());
