@@ -74,6 +74,14 @@ fn as_text(tables: usize, figures: &Figures) -> String {
         ("snapshots", format!("{} held", grouped(figures.snapshots))),
         ("made with", format!("compression {}, checksums {}", figures.compression.name(), figures.checksum.name())),
     ];
+    if figures.quarantined > 0 {
+        let what = format!(
+            "{} damaged places, {}; run 'lightning check'",
+            grouped(figures.quarantined),
+            bytes(figures.quarantined_bytes)
+        );
+        rows.push(("damage", what));
+    }
     let latencies =
         [("commit", &figures.commit_latency), ("sync", &figures.sync_latency), ("step", &figures.step_latency)];
     rows.extend(
@@ -122,6 +130,8 @@ fn as_json(tables: usize, figures: &Figures) -> Json {
         "flushes": figures.flushes,
         "checkpoints": figures.checkpoints,
         "snapshots": figures.snapshots,
+        "quarantined": figures.quarantined,
+        "quarantined_bytes": figures.quarantined_bytes,
         "commit_latency_us": latency_json(&figures.commit_latency),
         "sync_latency_us": latency_json(&figures.sync_latency),
         "step_latency_us": latency_json(&figures.step_latency),
