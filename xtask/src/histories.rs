@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
-use crate::process::{self, cargo};
+use crate::process;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -30,8 +30,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// Histories for `seconds`.
 pub fn command(seconds: u64) -> Result<Command> {
-    let mut command = cargo()?;
-    command.args(["run", "--release", "-p", "lightning-db-tests", "--bin", "histories", "--", "--seconds"]);
-    command.arg(seconds.to_string());
+    let mut command = process::tests_program("histories", &[])?;
+    command.args(["--seconds", &seconds.to_string()]);
     Ok(command)
 }

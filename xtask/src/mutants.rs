@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
-use crate::process::{self, cargo};
+use crate::process;
 use crate::workspace;
 
 /// The page with the result.
@@ -31,8 +31,5 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// All of them, always with the same seeds; it fails when one is not caught.
 pub fn command() -> Result<Command> {
-    let mut command = cargo()?;
-    command.args(["run", "--release", "--quiet", "-p", "lightning-db-tests", "--features", "testing"]);
-    command.args(["--bin", "mutants", "--"]);
-    Ok(command)
+    process::tests_program("mutants", &["testing"])
 }

@@ -22,6 +22,15 @@ pub fn in_repository(mut cargo: Command) -> Result<Command> {
     Ok(cargo)
 }
 
+/// A program of the crate `lightning-db-tests`, built in release with these of its features.
+pub fn tests_program(name: &str, features: &[&str]) -> Result<Command> {
+    let mut command = cargo()?;
+    command.args(["run", "--release", "--quiet", "-p", "lightning-db-tests"]);
+    command.args(features.iter().flat_map(|feature| ["--features", feature]));
+    command.args(["--bin", name, "--"]);
+    Ok(command)
+}
+
 /// Prints and runs `command`; an exit code other than 0 is an error.
 pub fn run(command: &mut Command) -> Result<()> {
     announce(command);

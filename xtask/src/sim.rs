@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
-use crate::process::{self, cargo};
+use crate::process;
 
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -23,8 +23,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 /// The simulation for `seconds`.
 pub fn command(seconds: u64) -> Result<Command> {
-    let mut command = cargo()?;
-    command.args(["run", "--release", "-p", "lightning-db-tests", "--bin", "sim", "--", "--seconds"]);
-    command.arg(seconds.to_string());
+    let mut command = process::tests_program("sim", &[])?;
+    command.args(["--seconds", &seconds.to_string()]);
     Ok(command)
 }

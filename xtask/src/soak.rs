@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::process::{self, cargo};
+use crate::process;
 use crate::workspace;
 
 #[derive(clap::Args)]
@@ -18,19 +18,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let mut command = cargo()?;
-    command.args([
-        "run",
-        "--release",
-        "--quiet",
-        "-p",
-        "lightning-db-tests",
-        "--features",
-        "soak",
-        "--bin",
-        "soak",
-        "--",
-    ]);
+    let mut command = process::tests_program("soak", &["soak"])?;
     command.args(["--minutes", &arguments.minutes.to_string(), "--folder"]).arg(workspace::cache("soak")?);
     process::run(command.args(&arguments.rest))?;
     Ok(ExitCode::SUCCESS)
