@@ -21,7 +21,14 @@ struct Panel {
 }
 
 const PANELS: [Panel; 4] = [
-    Panel { title: "Memory of the process, MiB", lines: &[("memory", |sample| sample.memory_bytes as f64 / MIB)] },
+    Panel {
+        title: "Memory of the process, MiB",
+        lines: &[
+            ("all", |sample| sample.memory_bytes as f64 / MIB),
+            ("nodes", |sample| sample.cache_bytes as f64 / MIB),
+            ("memtables", |sample| sample.memtable_bytes as f64 / MIB),
+        ],
+    },
     Panel {
         title: "Files, MiB",
         lines: &[

@@ -17,6 +17,9 @@ pub struct Sample {
     /// Since the load began.
     pub at: Duration,
     pub memory_bytes: u64,
+    /// Of it, what the engine knows of: resident nodes, and memtables that are not merged yet.
+    pub cache_bytes: u64,
+    pub memtable_bytes: u64,
     /// Both files.
     pub file_bytes: u64,
     pub log_bytes: u64,
@@ -34,12 +37,15 @@ pub struct Sample {
 impl Sample {
     pub fn take(at: Duration, database: &Database, path: &Path, window: &Window) -> Result<Self> {
         let log_bytes = fs::metadata(path.with_extension("ldb-log"))?.len();
+        let stats = database.stats();
         Ok(Self {
             at,
             memory_bytes: process::own_memory_bytes()?,
+            cache_bytes: stats.cache_bytes,
+            memtable_bytes: stats.memtable_bytes,
             file_bytes: fs::metadata(path)?.len() + log_bytes,
             log_bytes,
-            used_bytes: database.stats().used_bytes,
+            used_bytes: stats.used_bytes,
             handles: process::handles()?,
             threads: process::threads()?,
             read_us: percentiles(&window.reads),
@@ -62,10 +68,12 @@ impl fmt::Display for Sample {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         write!(
             f,
-            "{:5.1} min: memory {:.1} MiB, files {:.1} MiB ({:.1} in use, log {:.1}), {} handles, {} threads, read {:.1} µs \
+            "{:5.1} min: memory {:.1} MiB (nodes {:.1}, memtables {:.1}), files {:.1} MiB ({:.1} in use, log {:.1}), {} handles, {} threads, read {:.1} µs \
              (99 %: {:.0}), write {:.1} µs (99 %: {:.0})",
             self.at.as_secs_f64() / 60.0,
             mib(self.memory_bytes),
+            mib(self.cache_bytes),
+            mib(self.memtable_bytes),
             mib(self.file_bytes),
             mib(self.used_bytes),
             mib(self.log_bytes),

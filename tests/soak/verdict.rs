@@ -76,6 +76,8 @@ mod tests {
         let sample = |second| Sample {
             at: Duration::from_secs(second),
             memory_bytes: memory(second),
+            cache_bytes: 100,
+            memtable_bytes: 100,
             file_bytes: 1000,
             log_bytes: 10,
             used_bytes: 900,
