@@ -5,8 +5,8 @@
 //!   lengths are old or new; bytes never written are zeros or anything; a torn write may ruin the rest of the 4096-byte
 //!   sectors at its ends: [`SimDisk::power_loss`], in `power_loss.rs`;
 //! - after a killed process, every write that returned is whole: [`SimDisk::kill`];
-//! - a failed sync loses any of the writes it should have made durable, even if a later sync succeeds; writes fail half
-//!   done; reads fail, end early or return wrong bytes; the disk is full, or slow: [`Fault`], [`SimDisk::limit`];
+//! - a failed sync loses any of the writes it should have made durable, even if a later sync succeeds, and reads may go on
+//!   showing them ([`SimDisk::keep_stale_cache`]); writes fail half done; reads fail, end early or return wrong bytes; the disk is full, or slow: [`Fault`], [`SimDisk::limit`];
 //! - syncs complete later, and cover what was written before they were asked for: [`SimDisk::complete_syncs_later`];
 //! - stored bits change: [`SimDisk::flip_bit`].
 //!
@@ -75,10 +75,12 @@ struct State {
     later: bool,
     /// Syncs asked for, the oldest first.
     asked: VecDeque<Asked>,
-    /// Those of a process that has ended; they are barriers still.
+    /// Those of a process that has ended; they are complete before any asked for later.
     left: Vec<Asked>,
     next_ticket: u64,
     completed_ticket: u64,
+    /// A sync of this process failed after it was asked for: those asked for later are done, but prove nothing.
+    any_failed_later: bool,
     copy_at: Option<u64>,
     copy: Option<[Vec<u8>; 2]>,
     /// Whether reads after a failed sync go on showing what was lost, also after reopening, until the power goes.
@@ -96,13 +98,12 @@ pub struct SimFile {
     settled: u64,
 }
 
-/// A sync that is not complete: it covers the first so many changes of its file, and of neither file anything later may
-/// survive it.
+/// A sync that is not complete: it covers the first so many changes of its file, and orders nothing yet.
 #[derive(Clone, Debug)]
 struct Asked {
     ticket: SyncTicket,
     file: FileId,
-    changes: [u64; 2],
+    changes: u64,
     /// It met a fault when it was asked for, which shows when it is to be complete.
     fails: bool,
 }
@@ -183,6 +184,7 @@ impl SimDisk {
                 left: Vec::new(),
                 next_ticket: 1,
                 completed_ticket: 0,
+                any_failed_later: false,
                 copy_at: None,
                 copy: None,
                 stale_cache: false,
@@ -269,14 +271,14 @@ impl SimDisk {
                 return Some((ticket, Err(crashed(file, 0, 0))));
             }
         };
-        if fault.is_some() {
-            state.forget_after(changes);
-        }
-        let result = state.sync(file, changes[file as usize], fault);
+        let result = state.sync(file, changes, fault);
+        state.any_failed_later |= result.is_err();
         if result.is_ok() {
-            state.completed_ticket = ticket.0;
+            if !state.any_failed_later {
+                state.completed_ticket = ticket.0;
+            }
             for Asked { file, changes, .. } in std::mem::take(&mut state.left) {
-                state.files[file as usize].sync_first(changes[file as usize]);
+                state.files[file as usize].sync_first(changes);
             }
         }
         Some((ticket, result))
@@ -356,6 +358,7 @@ impl SimDisk {
         state.crashed = false;
         let asked = std::mem::take(&mut state.asked);
         state.left.extend(asked);
+        state.any_failed_later = false;
         if !state.stale_cache {
             state.files.iter_mut().for_each(SimFile::drop_cache);
         }
@@ -366,8 +369,9 @@ impl SimDisk {
     pub fn power_loss(&self, seed: u64) {
         let mut state = self.lock();
         state.crashed = false;
+        state.any_failed_later = false;
         let mut random = Random::new(seed);
-        state.reach_some_barriers(&mut random);
+        state.complete_some(&mut random);
         if state.trace {
             println!("      power lost");
         }
@@ -505,9 +509,9 @@ impl Storage for SimDisk {
 
     fn sync(&self, file: FileId) -> Result<Sync, StorageError> {
         let (mut state, fault) = self.begin(file, 0, 0, Io::Sync)?;
-        let changes = state.files.each_ref().map(SimFile::changes);
+        let changes = state.files[file as usize].changes();
         if !state.later {
-            return state.sync(file, changes[file as usize], fault).map(|()| Sync::Done);
+            return state.sync(file, changes, fault).map(|()| Sync::Done);
         }
         let ticket = SyncTicket(state.next_ticket);
         state.next_ticket += 1;
@@ -571,23 +575,12 @@ impl State {
     }
 
     /// The power goes while syncs are under way: some of them, the oldest, have happened.
-    fn reach_some_barriers(&mut self, random: &mut Random) {
+    fn complete_some(&mut self, random: &mut Random) {
         let asked: Vec<Asked> = self.left.drain(..).chain(self.asked.drain(..)).collect();
-        let reached = random.index(asked.len() + 1);
-        for Asked { file, changes, .. } in asked.iter().take(reached) {
-            self.files[*file as usize].sync_first(changes[*file as usize]);
+        let happened = random.index(asked.len() + 1);
+        for Asked { file, changes, .. } in asked.into_iter().take(happened) {
+            self.files[file as usize].sync_first(changes);
         }
-        if let Some(next) = asked.get(reached) {
-            self.forget_after(next.changes);
-        }
-    }
-
-    /// Nothing written after so many changes of each file survives, and no sync asked for later succeeds.
-    fn forget_after(&mut self, changes: [u64; 2]) {
-        for (file, changes) in self.files.iter_mut().zip(changes) {
-            file.unsynced.truncate(changes.saturating_sub(file.settled) as usize);
-        }
-        self.asked.clear();
     }
 
     /// How long `file` may become.

@@ -3,14 +3,14 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use lightning_db::env::{FixedClock, SeededEntropy};
-use lightning_db::{Database, Environment, Isolation, Options, Table};
+use lightning_db::env::{FileId, FixedClock, SeededEntropy, Storage};
+use lightning_db::{Database, Environment, Error, Isolation, Options, Table};
 use lightning_db_tests::paging::PagingStorage;
 use lightning_db_tests::sim::action::{Action, ClientStep, Crash, Durability, Query, TxOp, key, value};
 use lightning_db_tests::sim::clock::Time;
 use lightning_db_tests::sim::engine::Tuning;
 use lightning_db_tests::sim::lightning::Lightning;
-use lightning_db_tests::sim::plan::{Plan, Weather};
+use lightning_db_tests::sim::plan::Plan;
 use lightning_db_tests::sim::run::run;
 use lightning_db_tests::sim_disk::{Fault, SimDisk};
 
@@ -199,14 +199,6 @@ fn a_checkpoints_number_is_given_again_when_it_is_abandoned() {
     assert!(abandoned > 10, "{abandoned}");
 }
 
-/// A job that a checkpoint came across has nodes in sectors of the checkpoint before, beside those of older publications.
-/// It takes such a neighbour that a snapshot holds and later merges drop: rare, hence this seed. It also breaks when two
-/// jobs at a time make a new base.
-#[test]
-fn a_snapshot_keeps_what_shares_a_sector_with_a_job_that_a_checkpoint_came_across() {
-    passes(Plan::new(250_239_954, 300, Weather::Storm));
-}
-
 /// A frozen memtable that is merged into the base and a merge of the runs there are would each make a base of the old one.
 #[test]
 fn one_job_at_a_time_brings_a_new_base() {
@@ -322,4 +314,106 @@ fn a_sync_that_fails_later_is_heard_of() {
             });
         }
     }
+}
+
+/// Reads went on showing what a failed sync had lost, also after reopening: a checkpoint sealed log that was not there.
+#[test]
+fn what_only_seems_to_be_stored_is_written_again_before_a_checkpoint_builds_on_it() {
+    for crash in [None, Some(Action::CrashNow(Crash::Power(7)))] {
+        for ios in 0..16 {
+            for seed in 0..8 {
+                let mut actions = vec![Action::Commit(Sync, vec![put(0, "a", 1, 200), put(0, "large", 3, 9000)])];
+                actions.extend(crash.clone());
+                actions.extend([
+                    Action::FaultAfter(ios, Fault::Error),
+                    Action::Commit(Sync, vec![put(0, "b", 5, 200), put(0, "large", 7, 9000)]),
+                    Action::Step(9),
+                    Action::Reopen,
+                    Action::Commit(Sync, vec![put(0, "c", 9, 200)]),
+                    Action::CrashNow(Crash::Power(seed)),
+                ]);
+                for late_syncs in [false, true] {
+                    passes(Plan { seed, stale_cache: true, late_syncs, ..plan(actions.clone()) });
+                }
+            }
+        }
+    }
+}
+
+/// What an application left behind that never closed: a database of one commit.
+fn young_and_unclosed() -> (Arc<SimDisk>, impl Fn() -> Result<Database, Error>) {
+    let disk = Arc::new(SimDisk::new(1));
+    let site = Arc::clone(&disk);
+    let open = move || {
+        let environment = Environment { clock: Arc::new(FixedClock(1)), entropy: Arc::new(SeededEntropy::new(1)) };
+        let mut options = Options::default();
+        options.background_thread = false;
+        Database::open_storage(site.clone(), environment, options)
+    };
+    let database = open().unwrap();
+    database.table(ROWS).unwrap().put(&b"key"[..], &b"value"[..]).unwrap();
+    // So that dropping it cannot close it.
+    disk.crash();
+    drop(database);
+    disk.kill();
+    (disk, open)
+}
+
+#[test]
+fn an_emptied_data_file_beside_a_log_with_commits_is_no_new_database() {
+    let (disk, open) = young_and_unclosed();
+    disk.set_len(FileId::Data, 0).unwrap();
+    let error = open().err().unwrap();
+    assert!(matches!(&error, Error::Corrupt(_)), "{error}");
+    assert!(error.to_string().contains("the log holds commits"), "{error}");
+    assert_eq!(disk.contents()[FileId::Data as usize].len(), 0, "nothing was written");
+}
+
+#[test]
+fn an_emptied_log_beside_a_young_unclosed_data_file_is_no_empty_database() {
+    let (disk, open) = young_and_unclosed();
+    disk.set_len(FileId::Log, 0).unwrap();
+    let error = open().err().unwrap();
+    assert!(matches!(&error, Error::Corrupt(_)), "{error}");
+    assert!(error.to_string().contains("log file"), "{error}");
+    assert_eq!(disk.contents()[FileId::Log as usize].len(), 0, "nothing was written");
+}
+
+/// Where syncs complete later, a periodic commit is durable when the sync is complete that a step asked for in time.
+#[test]
+fn a_periodic_commit_is_durable_in_time_where_syncs_complete_later() {
+    for seed in 0..20 {
+        let actions = vec![
+            Action::Commit(Durability::Periodic(30), vec![put(0, "a", 1, 8)]),
+            Action::Settle,
+            Action::Commit(Durability::Periodic(30), vec![put(0, "b", 3, 8)]),
+            Action::Time(Time::Passes(31)),
+            Action::Step(1),
+            Action::CompleteSyncs(9),
+            Action::CrashNow(Crash::Power(seed)),
+        ];
+        passes(Plan { late_syncs: true, ..plan(actions) });
+    }
+}
+
+/// A new database has two superblocks with a record each. That of the older one was given out again at once, so that without
+/// the newer superblock nothing was left.
+#[test]
+fn the_older_superblock_of_a_new_database_leads_to_its_record() {
+    let (disk, open) = young_and_unclosed();
+    disk.erase();
+    let database = open().unwrap();
+    // Writes values, but no log.
+    let refused = database.transaction(|tx| {
+        let mut rows = tx.table(ROWS)?;
+        (0..8_u8).try_for_each(|row| rows.put(&[row][..], &[row; 9000][..]))?;
+        Err::<(), _>(Error::Closed)
+    });
+    assert!(matches!(refused, Err(Error::Closed)));
+    disk.crash();
+    drop(database);
+    disk.kill();
+    // Of the first two numbers the higher lies in the first slot.
+    disk.write_at(FileId::Data, 0, &[0; 4096]).unwrap();
+    assert!(open().unwrap().check().unwrap().is_clean());
 }

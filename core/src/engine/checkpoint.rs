@@ -32,6 +32,8 @@ pub(super) struct Checkpoint {
     pub(super) written: Vec<Extent>,
     /// The map pages and the record they replace: free once this checkpoint is durable.
     replaced: Vec<Extent>,
+    /// The record of the first of two slots: free once both have newer ones.
+    first_record: Option<Extent>,
     /// Pages of the space map that this checkpoint makes durable.
     dirty_pages: Vec<u64>,
     /// Its number, once everything that belongs to it is known.
@@ -72,6 +74,7 @@ impl Checkpoint {
             barrier: BarrierSlot::default(),
             written: Vec::new(),
             replaced: Vec::new(),
+            first_record: None,
             dirty_pages: Vec::new(),
             number: None,
             next: None,
@@ -247,8 +250,9 @@ impl Checkpoint {
         };
         let mut superblocks = Vec::new();
         for (slot, &whole) in record_extents.iter().enumerate() {
-            // To each record the other is one that waits to be reused.
+            // To each record the other is one that waits to be reused, not before both slots have new ones.
             let other = record_extents.iter().copied().find(|other| *other != whole);
+            let other = other.map(|extent| PendingFree { extent, checkpoint: building + slot as u64, readable: 0..0 });
             let mut encoded = self.record(&layers, work, &space, &pages, other).encode();
             let extent =
                 Extent { offset: whole.offset + Superblock::COPY_BYTES, len: whole.len - Superblock::COPY_BYTES };
@@ -264,7 +268,7 @@ impl Checkpoint {
         let mut superblocks = superblocks.into_iter();
         let Some(superblock) = superblocks.next() else { return Ok(()) };
         if self.both_slots {
-            self.replaced.extend(record_extents.first());
+            self.first_record = record_extents.first().copied();
         }
         let file_bytes = common.file_bytes;
         self.dirty_pages = space.map.take_dirty();
@@ -299,7 +303,7 @@ impl Checkpoint {
         work: &Work,
         space: &super::state::Space,
         pages: &[(u64, Digest)],
-        other: Option<Extent>,
+        other: Option<PendingFree>,
     ) -> CheckpointRecord {
         CheckpointRecord {
             base: layers.base,
@@ -312,10 +316,7 @@ impl Checkpoint {
             time_ms: work.merged_time_ms,
             sectors: space.map.sectors(),
             map_pages: pages.to_vec(),
-            pending: {
-                let other = other.map(|extent| PendingFree { extent, checkpoint: space.building, readable: 0..0 });
-                space.pending.iter().cloned().chain(self.pending_frees(space.building)).chain(other).collect()
-            },
+            pending: { space.pending.iter().cloned().chain(self.pending_frees(space.building)).chain(other).collect() },
         }
     }
 
@@ -344,6 +345,9 @@ impl Checkpoint {
         // In both slots it has two numbers.
         for free in self.pending_frees(durable - u64::from(self.both_slots)) {
             space.pending.push(free);
+        }
+        if let Some(extent) = self.first_record.take() {
+            space.pending.push(PendingFree { extent, checkpoint: durable, readable: 0..0 });
         }
         space.building = durable + 1;
         // Space that could not be read is not given out again.

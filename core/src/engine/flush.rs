@@ -71,7 +71,18 @@ impl Flush {
     }
 
     fn changes(&self, ranges: &[KeyRange]) -> LayerChanges {
-        LayerChanges::new(|| Layer::memtable(&self.frozen.memtable).into_iter().collect(), ranges.to_vec())
+        let mut ranges = ranges.to_vec();
+        if Mutant::LastRecordNotFlushed.is_active() {
+            let mut last = self.frozen.memtable.cursor();
+            last.seek_last();
+            let end = last.entry().map(|entry| Arc::from(entry.key));
+            ranges
+                .last_mut()
+                .filter(|range| range.to.is_none())
+                .into_iter()
+                .for_each(|range| range.to.clone_from(&end));
+        }
+        LayerChanges::new(|| Layer::memtable(&self.frozen.memtable).into_iter().collect(), ranges)
     }
 
     pub(super) fn step(&mut self, engine: &Engine, work: &mut Work) -> Result<Progress> {

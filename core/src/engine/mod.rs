@@ -35,6 +35,7 @@ mod state;
 mod stats;
 mod values;
 mod version;
+mod write_again;
 
 pub use activity::Activity;
 pub use check::CheckReport;

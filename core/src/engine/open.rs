@@ -17,6 +17,7 @@ use super::state::{Engine, Environment, Space, Stopped, Tickets, Writer};
 use super::stats::Counters;
 use super::values::{extent_of, is_there};
 use super::version::{Layers, MemtableValues, Version};
+use super::write_again::{Found, write_lengths_again};
 use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::env::{FileId, Storage};
@@ -24,7 +25,8 @@ use crate::error::{Error, Result};
 use crate::log::{Log, LogConfig, LogPosition, Operation, Operations, Verdict, holds_commits, replay, was_begun};
 use crate::memtable::{ChunkPool, Memtable};
 use crate::space::{
-    Extent, Features, GRAIN_BYTES, PendingFrees, RESERVED_SECTORS, SECTOR_BYTES, SpaceMap, Superblock, SuperblockSlots,
+    Extent, Features, GRAIN_BYTES, Older, PendingFrees, RESERVED_SECTORS, SECTOR_BYTES, SpaceMap, Superblock,
+    SuperblockSlots,
 };
 use crate::testing::Mutant;
 use crate::tree::Seal;
@@ -59,7 +61,7 @@ impl Engine {
         let OpenArguments { storage, env, options, progress } = arguments;
         progress(RecoveryStage::Superblocks);
         let opened = match SuperblockSlots::read(&*storage)? {
-            SuperblockSlots::Found { newest, alone } => recover(storage, env, options, *newest, alone, progress)?,
+            SuperblockSlots::Found { newest, older } => recover(storage, env, options, *newest, older, progress)?,
             SuperblockSlots::Empty => create(storage, env, options, progress)?,
         };
         progress(RecoveryStage::Done);
@@ -98,6 +100,8 @@ fn create(
         file_bytes: 0,
     };
     progress(RecoveryStage::StartLog);
+    // An attempt that failed may have left both files.
+    write_lengths_again(&*storage)?;
     let log = Log::create(&*storage, log_config(&superblock, &options), LogPosition::fresh(1, 0))?;
     let space = SpaceMap::new(options.file_bytes_max);
     let state = State {
@@ -122,13 +126,14 @@ fn create(
     Ok((engine, RecoveryReport { created: true, clean: true, ..RecoveryReport::default() }))
 }
 
-/// Whether every value that the operations refer to is on storage.
-fn values_are_there(storage: &dyn Storage, operations: Operations<'_>) -> Result<bool> {
+/// Whether every value that the operations refer to is on storage, and where.
+fn values_are_there(storage: &dyn Storage, operations: Operations<'_>, extents: &mut Vec<Extent>) -> Result<bool> {
     for operation in operations {
-        if let Operation::PutExtent { value, .. } = operation?
-            && !is_there(storage, &value)?
-        {
-            return Ok(false);
+        if let Operation::PutExtent { value, .. } = operation? {
+            if !is_there(storage, &value)? {
+                return Ok(false);
+            }
+            extents.push(extent_of(&value));
         }
     }
     Ok(true)
@@ -139,7 +144,7 @@ fn recover(
     env: Environment,
     options: EngineOptions,
     mut superblock: Superblock,
-    alone: bool,
+    older: Older,
     progress: &mut dyn FnMut(RecoveryStage),
 ) -> Result<(Engine, RecoveryReport)> {
     let data_bytes = storage.len(FileId::Data)?;
@@ -166,14 +171,22 @@ fn recover(
 
     let mut memtable = Memtable::new();
     let mut values = MemtableValues::default();
-    // A superblock that says the log is not needed is believed only if none can have come after it: had the next session's
-    // been damaged, its log would be all there is of what was committed in it.
     let clean = superblock.clean
-        && (Mutant::CleanSuperblockBelieved.is_active()
-            || !(alone && was_begun(&*storage, &superblock.database_id, record.log.generation)?));
+        && match older {
+            Older::Closed => true,
+            // Closing was not completed: should the medium not have this superblock, the older one needs its log.
+            Older::Unclosed => storage.len(FileId::Log)? == 0,
+            // A superblock that says the log is not needed is believed only if none can have come after it: had the next
+            // session's been damaged, its log would be all there is of what was committed in it.
+            Older::Missing => {
+                Mutant::CleanSuperblockBelieved.is_active()
+                    || !was_begun(&*storage, &superblock.database_id, record.log.generation)?
+            }
+        };
     let mut report = RecoveryReport { clean, ..RecoveryReport::default() };
     let mut time_ms = record.time_ms;
     let mut sequence = superblock.sequence;
+    let mut unsynced_values = Vec::new();
     let end = if clean {
         None
     } else {
@@ -185,7 +198,7 @@ fn recover(
         }
         let end = replay(&*storage, superblock.database_id, &record.sealed, record.log, &mut |commit| {
             if commit.sequence > sequence {
-                if commit.values_unsynced && !values_are_there(&*storage, commit.operations())? {
+                if commit.values_unsynced && !values_are_there(&*storage, commit.operations(), &mut unsynced_values)? {
                     return Ok(Verdict::Torn);
                 }
                 if !apply_operations(&mut memtable, commit.operations(), commit.sequence, &mut values) {
@@ -231,10 +244,14 @@ fn recover(
     let mut position = record.log;
     if !options.read_only {
         progress(RecoveryStage::StartLog);
+        let found = Found { superblock: &superblock, log: end.as_ref(), values: &unsynced_values };
+        found.write_again(&*storage)?;
         let config = log_config(&superblock, &options);
         let opened = match &end {
             None => Log::create(&*storage, config, record.log)?,
-            Some(end) if end.is_empty() && is_fresh(&record.log) => Log::create(&*storage, config, record.log)?,
+            Some(end) if end.is_empty() && end.retained.is_empty() && is_fresh(&record.log) => {
+                Log::create(&*storage, config, record.log)?
+            }
             Some(end) => {
                 superblock.parent = (superblock.incarnation, end.last_sequence());
                 superblock.incarnation = random(&env);
@@ -261,7 +278,7 @@ fn recover(
         layers: Layers { base: record.base, runs: record.runs.clone(), ..Layers::default() },
         memtable,
         values,
-        sequence,
+        sequence: if Mutant::SequenceGivenAgain.is_active() { superblock.sequence } else { sequence },
         merged_sequence: superblock.sequence,
         time_ms,
         record: Some(record),

@@ -413,10 +413,10 @@ mod tests {
     use alloc::vec::Vec;
 
     use super::*;
+    use crate::env::MemoryStorage;
 
-    #[test]
-    fn an_extent_is_as_old_as_the_first_publication_of_its_sector() {
-        let mut space = Space {
+    fn space() -> Space {
+        Space {
             map: SpaceMap::new(1 << 30),
             pending: PendingFrees::default(),
             building: 1,
@@ -425,7 +425,12 @@ mod tests {
             in_flight: BTreeMap::new(),
             born: HashMap::new(),
             ages: NodeAges::opened(0, 0, true),
-        };
+        }
+    }
+
+    #[test]
+    fn an_extent_is_as_old_as_the_first_publication_of_its_sector() {
+        let mut space = space();
         let layers = [(); 3].map(|()| Arc::new(Layers::default()));
         let extents = [(); 2].map(|()| space.map.allocate(100).unwrap());
         assert_eq!(extents[0].offset / SECTOR_BYTES, extents[1].offset / SECTOR_BYTES);
@@ -438,5 +443,34 @@ mod tests {
         // The first publication reads the extent, the third does not any more.
         let readable: Vec<_> = space.pending.iter().map(|free| free.readable.clone()).collect();
         assert_eq!(readable.as_slice(), core::slice::from_ref(&(1..3)));
+    }
+
+    /// What a job wrote before a checkpoint shares its sectors with nodes of earlier publications, of which nothing may be
+    /// known any more: its publication is not their birth.
+    #[test]
+    fn a_job_that_a_checkpoint_came_across_gives_its_neighbours_no_birth() {
+        let mut space = space();
+        let layers = [(); 3].map(|()| Arc::new(Layers::default()));
+        let [earlier, job] = [(); 2].map(|()| space.map.allocate(100).unwrap());
+        assert_eq!(earlier.offset / SECTOR_BYTES, job.offset / SECTOR_BYTES);
+        space.publication = 1;
+        space.published(&layers[..1], &[], &[earlier]);
+        let mut extents = JobExtents::default();
+        extents.written.push(job);
+        extents.leave_out(&MemoryStorage::new()).unwrap();
+        // Nobody held older layers when the checkpoint became durable.
+        space.building = 2;
+        space.release_pending(1, &|_| false);
+        assert!(space.born.is_empty());
+        extents.written.push(space.map.allocate_sectors(100).unwrap());
+        space.publication = 2;
+        space.published(&layers[1..2], &[], extents.fresh());
+        space.publication = 3;
+        space.published(&layers[2..], &[earlier], &[]);
+        // A snapshot of the first publication reads it still.
+        assert!(space.live_publications().contains(&1));
+        space.building = 9;
+        space.release_pending(9, &|_| false);
+        assert_eq!(space.pending.iter().map(|free| free.extent).collect::<Vec<_>>(), [earlier]);
     }
 }

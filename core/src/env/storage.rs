@@ -43,7 +43,7 @@ impl fmt::Display for FileId {
 ///   writes to a sector that holds live, synced data.)
 /// - After a killed *process* (no power loss), every write that returned is found whole.
 /// - When `sync` fails, any write since the previous completed sync may be lost, even if a later sync succeeds: the engine
-///   then refuses to write until it is reopened.
+///   then refuses to write until it is reopened. Until the power goes, reads may show what was lost, also after reopening.
 /// - Reads may fail, or return wrong bytes: the engine checks everything it reads.
 ///
 /// # Asynchronous storages
@@ -75,9 +75,8 @@ pub trait Storage: MaybeSendSync {
     ///
     /// Barriers complete in the order they were asked for, over both files: when one is complete, so are all before it.
     ///
-    /// One that is not complete yet is a barrier all the same: a power loss keeps nothing of what was written after it was
-    /// asked for, in either file, unless it kept all that came before. When one fails, so do all asked for after it, and
-    /// what was written after it is lost too.
+    /// One that is not complete yet orders nothing: a power loss may keep what was written after it was asked for, and lose
+    /// what was written before. When one fails, the engine takes all asked for after it as failed too.
     ///
     /// [`Sync::Pending`] means that the platform reports completion later; the driver then tells the database with
     /// `complete_sync(ticket, result)`.

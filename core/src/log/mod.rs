@@ -40,7 +40,7 @@ mod tests;
 
 pub(crate) use gather::{Gather, database_of_log};
 pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble};
-pub(crate) use outcome::Verdict;
+pub(crate) use outcome::{ReplayEnd, Verdict};
 pub(crate) use position::{LogPosition, SealedSegment};
 pub(crate) use replay::{holds_commits, replay, was_begun};
 pub(crate) use writer::{Log, LogConfig};

@@ -1,9 +1,11 @@
 //! What a replay gives: commits on the way, and what it found at the end.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::operation::{Operations, RequestId};
 use super::position::{LiveSegment, LogPosition, SealedSegment};
+use super::segment::{FILE_HEADER_BYTES, Layout, SEGMENT_HEADER_BYTES};
 
 /// One commit, as the visitor of [`replay`] gets it.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +83,19 @@ impl ReplayEnd {
     /// Bytes of all that was replayed.
     pub(crate) fn replayed_bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.end_offset.saturating_sub(segment.start.offset)).sum()
+    }
+
+    /// Where in the log file that is, with the headers that lead there.
+    pub(crate) fn replayed_ranges(&self) -> impl Iterator<Item = Range<u64>> {
+        let layout = self.segment_bytes.map(|bytes| Layout { segment_bytes: u64::from(bytes) });
+        let file = layout.is_some().then_some(0..FILE_HEADER_BYTES);
+        let segments = layout.into_iter().flat_map(|layout| {
+            self.segments.iter().flat_map(move |segment| {
+                let header = layout.region_start(segment.start.region);
+                [header..header.saturating_add(SEGMENT_HEADER_BYTES), segment.start.offset..segment.end_offset]
+            })
+        });
+        file.into_iter().chain(segments)
     }
 
     /// Sequence of the last whole commit.

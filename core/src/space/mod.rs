@@ -14,4 +14,4 @@ pub(crate) use map::{
     Extent, GRAIN_BYTES, GRAINS_PER_SECTOR, RESERVED_SECTORS, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap,
 };
 pub(crate) use pending::{PendingFree, PendingFrees};
-pub(crate) use superblock::{Features, Superblock, SuperblockSlots};
+pub(crate) use superblock::{Features, Older, Superblock, SuperblockSlots};

@@ -270,9 +270,30 @@ pub(crate) enum SuperblockSlots {
     /// The newest valid superblock.
     Found {
         newest: Box<Superblock>,
-        /// The other slot holds none, so there may have been a newer one.
-        alone: bool,
+        /// What the other slot holds.
+        older: Older,
     },
+}
+
+/// The superblock that is not the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Older {
+    /// There is none, so there may have been a newer one.
+    Missing,
+    /// It needs its log.
+    Unclosed,
+    /// It needs no log either.
+    Closed,
+}
+
+impl Older {
+    fn of(older: Option<&Superblock>) -> Self {
+        match older {
+            None => Self::Missing,
+            Some(older) if older.clean => Self::Closed,
+            Some(_) => Self::Unclosed,
+        }
+    }
 }
 
 impl SuperblockSlots {
@@ -282,9 +303,8 @@ impl SuperblockSlots {
     /// for opening that one writes over what the newer one names.
     pub(crate) fn read(storage: &dyn Storage) -> Result<Self> {
         match Self::read_once(storage) {
-            first @ (Ok(Self::Found { alone: true, .. }) | Err(Error::Corrupt(_) | Error::NotADatabase { .. })) => {
-                Self::read_once(storage).or(first)
-            }
+            first @ (Ok(Self::Found { older: Older::Missing, .. })
+            | Err(Error::Corrupt(_) | Error::NotADatabase { .. })) => Self::read_once(storage).or(first),
             first => first,
         }
     }
@@ -310,7 +330,7 @@ impl SuperblockSlots {
             return Err(error);
         }
         match found.pop() {
-            Some(newest) => Ok(Self::Found { newest: Box::new(newest), alone: found.is_empty() }),
+            Some(newest) => Ok(Self::Found { newest: Box::new(newest), older: Older::of(found.last()) }),
             None if sectors.iter().all(|&byte| byte == 0) && len <= UNFINISHED_BYTES_MAX => Ok(Self::Empty),
             // A disk image may begin with zeros: whatever it is, it is not ours to overwrite.
             None if sectors.iter().all(|&byte| byte == 0) => Err(Error::NotADatabase {
@@ -361,12 +381,12 @@ mod tests {
         superblock(4).write(&storage).unwrap();
         superblock(5).write(&storage).unwrap();
         match SuperblockSlots::read(&storage).unwrap() {
-            SuperblockSlots::Found { newest, alone } => assert_eq!((*newest, alone), (superblock(5), false)),
+            SuperblockSlots::Found { newest, older } => assert_eq!((*newest, older), (superblock(5), Older::Closed)),
             SuperblockSlots::Empty => panic!("not empty"),
         }
         storage.write_at(FileId::Data, SECTOR_BYTES + 40, &[0xff]).unwrap();
         match SuperblockSlots::read(&storage).unwrap() {
-            SuperblockSlots::Found { newest, alone } => assert_eq!((newest.checkpoint, alone), (4, true)),
+            SuperblockSlots::Found { newest, older } => assert_eq!((newest.checkpoint, older), (4, Older::Missing)),
             SuperblockSlots::Empty => panic!("not empty"),
         }
     }

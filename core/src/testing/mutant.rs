@@ -73,6 +73,10 @@ mutants! {
     LogStartNotSynced: "the log's new beginning is durable before a superblock names it",
     /// The checkpoint after a recovery forgets what was replayed.
     ReplayedLogForgotten: "recovery seals what it replayed in the checkpoint record",
+    /// Recovery builds on what it has read without writing it again.
+    FoundNotWrittenAgain: "what recovery builds on is durable before a checkpoint does",
+    /// After a recovery the sequences of what was replayed are given again.
+    SequenceGivenAgain: "a sequence is given once",
     /// Values that only the log names are not reserved by recovery.
     LoggedValuesUnreserved: "replay reserves the extents that the log names first",
     /// A superblock that says the log is not needed is believed although a newer one may be lost.
@@ -101,6 +105,8 @@ mutants! {
     UnfinishedJobCounted: "a checkpoint's map leaves out what nothing refers to yet",
     /// A checkpoint says the log goes on at its end, not after what was merged.
     LogPositionTooFar: "a checkpoint holds the place after its last merged commit",
+    /// A memtable goes into the trees without its last record.
+    LastRecordNotFlushed: "what the log lets go of is in the trees",
     /// The run made of a memtable has no tombstones.
     TombstoneNotFlushed: "only the bottom layer drops tombstones: flush",
     /// The merge of runs drops tombstones.

@@ -27,7 +27,7 @@ usage: sim [--seconds N] [--runs N] [--seed N] [--actions N] [--weather fair|cra
   --weather W     which accidents happen; without it, each seed its own
   --every-crash   let the machine go down at every single I/O of each seed
   --damage N      close each seed's database, damage it in N ways and look at what is left
-  --stale-cache   after a failed sync, show what was lost until the power goes
+  --stale-cache   after a failed sync, always show what was lost until the power goes; without, each seed decides
   --shrink N      attempts at making a failure small (3000)
   --trace         carry out the shrunk plan again, printing each action and I/O
   --reference     simulate the reference engine, to test the simulator itself";
@@ -109,7 +109,8 @@ impl Options {
         let natural =
             if self.every_crash || self.damage.is_some() { Weather::Fair } else { each[seed as usize % each.len()] };
         let actions = self.actions.unwrap_or(if self.every_crash { 25 } else { 300 });
-        Plan { stale_cache: self.stale_cache, ..Plan::new(seed, actions, self.weather.unwrap_or(natural)) }
+        let plan = Plan::new(seed, actions, self.weather.unwrap_or(natural));
+        Plan { stale_cache: self.stale_cache || plan.stale_cache, ..plan }
     }
 }
 

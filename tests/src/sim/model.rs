@@ -139,6 +139,8 @@ pub struct State {
     hidden_until: Option<u64>,
     /// Durable as soon as the engine has worked at this time or later.
     due_ns: Option<u64>,
+    /// Durable when every sync up to this ticket is complete: the engine has worked when it was due.
+    durable_at: Option<u64>,
 }
 
 /// A commit that has its place in the order.
@@ -150,7 +152,7 @@ pub struct Applied {
 
 impl State {
     fn new(tables: Arc<Tables>, commits: usize) -> Self {
-        Self { tables, commits: (commits, commits), hidden_until: None, due_ns: None }
+        Self { tables, commits: (commits, commits), hidden_until: None, due_ns: None, durable_at: None }
     }
 }
 
@@ -262,8 +264,19 @@ impl Model {
         }
     }
 
+    /// The engine has worked at this time while no sync was under way: what was to be durable by then is with this ticket.
+    pub fn will_be_durable(&mut self, now_ns: u64, ticket: u64) {
+        for state in self.states.iter_mut().filter(|state| state.due_ns.is_some_and(|due| due <= now_ns)) {
+            state.durable_at.get_or_insert(ticket);
+        }
+    }
+
     /// Syncs up to this ticket are complete.
     pub fn completed(&mut self, ticket: u64) {
+        let durable = self.states.iter().rposition(|state| state.durable_at.is_some_and(|at| at <= ticket));
+        if let Some(durable) = durable {
+            self.durable(self.first + durable as u64);
+        }
         for state in &mut self.states {
             state.hidden_until = state.hidden_until.filter(|until| *until > ticket);
         }
@@ -321,7 +334,7 @@ impl Model {
         self.history.clear();
         self.there = found.filled();
         for state in &mut self.states {
-            *state = State { due_ns: None, ..State::new(Arc::clone(&state.tables), 0) };
+            *state = State::new(Arc::clone(&state.tables), 0);
         }
     }
 

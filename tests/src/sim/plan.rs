@@ -58,7 +58,9 @@ impl Plan {
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
         let late_syncs = random.chance(1, 6);
         let actions = (0..actions).map(|_| shape.action(&mut random, weather)).collect();
-        Self { seed, tuning, paging, late_syncs, stale_cache: false, actions }
+        // Of its own, so that it changes nothing else.
+        let stale_cache = Random::new(seed ^ 0x5354_414C_4500).chance(1, 3);
+        Self { seed, tuning, paging, late_syncs, stale_cache, actions }
     }
 }
 

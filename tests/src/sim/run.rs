@@ -366,19 +366,23 @@ impl<E: Engine> Runner<E> {
     fn step_once(&mut self) -> Result<bool, Wrong> {
         self.stats.steps += 1;
         let began_ns = self.site.clock.shown_ns();
-        match self.engine()?.step() {
-            Ok(more) => {
-                // A step does not fail for a sync that was due: it may be only under way, and a failure is heard of later.
-                let disk = &self.site.disk;
-                let synced = !disk.is_crashed() && disk.failed_syncs() == self.failed_syncs_at_open;
-                if synced && !self.site.late_syncs {
-                    self.model.worked(began_ns);
-                }
-                Ok(more)
+        let disk = Arc::clone(&self.site.disk);
+        let under_way = disk.completed_ticket() + 1 < disk.next_ticket();
+        let more = match self.engine()?.step() {
+            Ok(more) => more,
+            Err(Error::Pending(_)) => false,
+            Err(error) => return Err(Wrong::Error(error)),
+        };
+        // A step does not fail for a sync that was due: whoever commits next hears of it.
+        if !disk.is_crashed() && disk.failed_syncs() == self.failed_syncs_at_open {
+            if !self.site.late_syncs {
+                self.model.worked(began_ns);
+            } else if !under_way {
+                self.model.will_be_durable(began_ns, disk.next_ticket() - 1);
+                self.note_completed_syncs();
             }
-            Err(Error::Pending(_)) => Ok(false),
-            Err(error) => Err(Wrong::Error(error)),
         }
+        Ok(more)
     }
 
     fn settle_until_done(&mut self) -> Result<(), Wrong> {
