@@ -286,6 +286,9 @@ impl Database {
         let engine = &self.shared.engine;
         let memtable = &tx.changes.memtable;
         if memtable.is_empty() {
+            // Where nothing was to be changed because of what was found, that may be wrong: a commit whose outcome is unknown
+            // is not seen, but may be there after the next opening.
+            engine.require_unpoisoned()?;
             // What it has read may be known to writers alone. Nobody is told of it before it is durable and everybody sees
             // it: a crash could take it back, and whoever begins next would see less.
             let sequence = tx.version.sequence;

@@ -335,6 +335,14 @@ impl Engine {
         }
     }
 
+    /// An error after a failed sync: what is visible may not be what the next opening finds.
+    pub(crate) fn require_unpoisoned(&self) -> Result<()> {
+        match &self.writer.lock().stopped {
+            Some(stopped @ Stopped::Poisoned(_)) => Err(stopped.error()),
+            _ => Ok(()),
+        }
+    }
+
     /// The platform has completed a barrier. One that failed may be one that nobody asks after, because another follows it.
     pub(crate) fn complete_sync(&self, ticket: SyncTicket, result: core::result::Result<(), String>) {
         if let Err(cause) = &result {
