@@ -43,5 +43,5 @@ pub use engine::{
     Latency, Progress, RecoveryReport, RecoveryStage, Stats,
 };
 pub use error::{Corruption, Error, Result};
-pub use salvage::{Loss, LossKind, SalvageBasis, SalvageReport};
+pub use salvage::{LogEnd, Loss, LossKind, SalvageBasis, SalvageReport};
 pub use table::{Key, KeyBuffer, KeyPart, KeyPrefix, KeyRange, Lend, Stored, Table, Value};

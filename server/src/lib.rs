@@ -10,6 +10,7 @@ mod commands;
 mod database;
 mod destination;
 mod failure;
+mod moment;
 mod output;
 mod progress;
 mod range;

@@ -87,7 +87,13 @@ fn targets() -> Result<Vec<String>> {
 /// The seeds of a target: those of its name, or of the target that it is a variant of.
 fn corpus(target: &str) -> Result<PathBuf> {
     let own = |name: &str| Path::new("corpus").join(name);
-    [target, target.trim_end_matches("_resealed")]
+    let named = target.trim_end_matches("_resealed");
+    let of = match named {
+        "record_head" => "checkpoint_record",
+        "salvage" => "open",
+        own => own,
+    };
+    [target, named, of]
         .map(own)
         .into_iter()
         .find(|path| folder().join(path).is_dir())
@@ -96,7 +102,7 @@ fn corpus(target: &str) -> Result<PathBuf> {
 
 /// Packed files are long, everything else is found with less.
 fn length_max(target: &str) -> u32 {
-    if ["open", "log"].iter().any(|name| target.starts_with(name)) { 1 << 16 } else { 1 << 13 }
+    if ["open", "log", "salvage"].iter().any(|name| target.starts_with(name)) { 1 << 16 } else { 1 << 13 }
 }
 
 fn folder() -> PathBuf {

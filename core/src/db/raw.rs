@@ -57,11 +57,18 @@ impl Snapshot {
         cursor.seek(&from)?;
         while let Some((key, slot)) = cursor.entry().filter(|(key, _)| *key < &*to) {
             if let (Some(name), Slot::Inline(bytes)) = (entry_name(key), slot) {
-                names.insert(TableEntry::decode(name, bytes)?.id, String::from(name));
+                names.entry(TableEntry::decode(name, bytes)?.id).or_insert_with(|| String::from(name));
             }
             cursor.next()?;
         }
         Ok(names)
+    }
+
+    /// Names whose number another name before them has too, as no program writes them.
+    pub(crate) fn names_again(&self) -> Result<Vec<String>> {
+        let first = self.names_by_id()?;
+        let all = self.tables()?.into_iter().map(|table| table.name);
+        Ok(all.filter(|name| !first.values().any(|other| other == name)).collect())
     }
 
     /// The number of the first table at or after `id` that has any key.

@@ -29,6 +29,26 @@ pub fn checkpoint_record(bytes: &[u8]) {
     assert!(again.len() <= bytes.len(), "a record of {} bytes out of {}", again.len(), bytes.len());
 }
 
+/// As [`checkpoint_record`], of the part of a record that proves itself, with whatever behind it.
+pub fn record_head(bytes: &[u8]) {
+    let Some((&how, bytes)) = bytes.split_first() else { return };
+    let checksum = Checksum::ALL[usize::from(how) % Checksum::ALL.len()];
+    let mut bytes = bytes.to_vec();
+    CheckpointRecord::reseal(&mut bytes, checksum);
+    let head = CheckpointRecord::salvage(&bytes, checksum);
+    if let Ok(mut record) = CheckpointRecord::decode(&bytes, 0, checksum) {
+        record.map_pages.clear();
+        record.pending.clear();
+        let head = head.as_ref().map(CheckpointRecord::encode);
+        assert_eq!(head, Some(record.encode()), "a whole record has a head, which says the same");
+    }
+    let Some(head) = head else { return };
+    let again = head.encode();
+    let after = CheckpointRecord::decode(&again, 0, checksum).unwrap();
+    assert_eq!(after.encode(), again, "the head of a record is a record without a map");
+    assert!(again.len() <= bytes.len() + 2, "the head is of {} bytes out of {}", again.len(), bytes.len());
+}
+
 /// Decodes the reference to a value.
 pub fn value_reference(bytes: &[u8]) {
     let Some(value) = ValueRef::decode(bytes) else { return };

@@ -45,6 +45,8 @@ pub(crate) struct Gathered {
     pub missing: Vec<RangeInclusive<u64>>,
     /// The last commit found, or known to be missing; if there is none, the last in the trees.
     pub last_sequence: u64,
+    /// The last commit given to the visitor, and its time.
+    pub last: Option<(u64, u64)>,
 }
 
 impl Gather<'_> {
@@ -290,7 +292,7 @@ impl Assembly {
         offset: u64,
         visit: &mut dyn FnMut(u64, Operations<'_>) -> Result<()>,
     ) -> Result<()> {
-        let Some((_, operations)) = Preamble::split(&pending.body) else { return Ok(()) };
+        let Some((preamble, operations)) = Preamble::split(&pending.body) else { return Ok(()) };
         let operations = Operations::new(operations, pending.sequence, offset);
         if operations.clone().any(|operation| operation.is_err()) {
             return Ok(());
@@ -298,6 +300,7 @@ impl Assembly {
         self.tell_missing_up_to(pending.sequence - 1);
         self.sequence = pending.sequence;
         self.found.commits += 1;
+        self.found.last = Some((pending.sequence, preamble.time_ms));
         visit(pending.sequence, operations)
     }
 

@@ -27,7 +27,7 @@ pub(super) struct Beginning {
     pub older: Option<(Superblock, CheckpointRecord)>,
     /// That superblock is a copy.
     is_copy: bool,
-    /// The other superblock is lost, so it may have been the newer one.
+    /// The other superblock or its record is lost, and may have been the newer one.
     pub alone: bool,
 }
 
@@ -95,6 +95,7 @@ pub(super) fn find(source: &Source) -> Result<Beginning> {
             None => return Err(not_a_database(source, "has neither a superblock, nor a copy of one, nor a log")),
         },
     };
+    let alone = alone || found.as_ref().is_some_and(|(superblock, _)| superblock.checkpoint < newest);
     Ok(Beginning { seal: Seal { checksum, database_id }, segment_bytes, checkpoint: found, older, is_copy, alone })
 }
 

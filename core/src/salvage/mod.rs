@@ -21,7 +21,8 @@
 //! report names such ranges as lost changes.
 //!
 //! **The log** is replayed as in opening. If that refuses, because damage lies in its middle, every commit that is whole is
-//! taken, and the numbers of those that are not are reported.
+//! taken, and the numbers of those that are not are reported. Where the log ended cannot be proven: what was there at its very
+//! end and is zeros now looks as if never written. So the report of an unclean database names the last commit found.
 //!
 //! **Architecture invariant:** this module writes through transactions of the new database only, and never to the source.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
@@ -43,7 +44,7 @@ mod tests;
 mod trees;
 mod walk;
 
-pub use report::{Loss, LossKind, SalvageBasis, SalvageReport};
+pub use report::{LogEnd, Loss, LossKind, SalvageBasis, SalvageReport};
 
 use alloc::sync::Arc;
 

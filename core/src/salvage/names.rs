@@ -21,6 +21,10 @@ impl Salvage<'_> {
         let snapshot = self.sink.database().snapshot();
         let names = snapshot.names_by_id()?;
         let mut highest = names.keys().next_back().copied().unwrap_or(0);
+        // A table has one name: by another its keys would be read and written as what they are not.
+        for name in snapshot.names_again()? {
+            self.sink.delete(&entry_key(&name))?;
+        }
         let created_ms = self.sink.database().milliseconds_now();
         let mut id = CATALOGUE + 1;
         while let Some(found) = snapshot.next_table_with_keys(id)? {

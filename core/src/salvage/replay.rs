@@ -1,6 +1,7 @@
 //! The commits of the log, on top of what the trees had.
 
 use super::Salvage;
+use super::report::LogEnd;
 use crate::error::{Error, Result};
 use crate::log::{Gather, Operation, Operations, Verdict, replay, was_begun};
 
@@ -15,13 +16,15 @@ impl Salvage<'_> {
             record: None,
             sequence: 0,
         };
-        if let Some((superblock, record)) = &self.beginning.checkpoint {
-            let begun = was_begun(&*storage, &id, record.log.generation);
+        if let Some((superblock, newest)) = &self.beginning.checkpoint {
+            let in_trees = LogEnd { commit: superblock.sequence, time_ms: newest.time_ms };
+            let begun = was_begun(&*storage, &id, newest.log.generation);
             let begun = match begun {
                 Err(error) if error.not_resident().is_some() => return Err(error),
                 begun => begun.unwrap_or(true),
             };
             if superblock.clean && !(self.beginning.alone && begun) {
+                self.report.log_end = self.beginning.alone.then_some(in_trees);
                 return Ok(());
             }
             // A log that is whole from the checkpoint before on says all that came after it, so it is right to apply it again.
@@ -40,22 +43,28 @@ impl Salvage<'_> {
                     continue;
                 }
                 let mut commits = 0;
+                let mut last = in_trees;
                 replay(&*storage, id, &record.sealed, record.log, &mut |commit| {
                     if commit.sequence > from.sequence {
                         commits += 1;
+                        last = LogEnd { commit: commit.sequence, time_ms: commit.time_ms };
                         self.apply_commit(commit.operations())?;
                     }
                     Ok(Verdict::Whole)
                 })?;
                 self.report.commits = commits;
+                self.report.log_end = Some(last);
                 return Ok(());
             }
-            gather.record = Some((&record.sealed, record.log));
+            gather.record = Some((&newest.sealed, newest.log));
             gather.sequence = superblock.sequence;
         }
         let found = gather.run(&mut |_, operations| self.apply_commit(operations))?;
         self.report.commits = found.commits;
         self.report.lost_commits = found.missing;
+        let in_trees =
+            self.beginning.checkpoint.as_ref().map(|(superblock, record)| (superblock.sequence, record.time_ms));
+        self.report.log_end = found.last.or(in_trees).map(|(commit, time_ms)| LogEnd { commit, time_ms });
         if self.beginning.checkpoint.is_some() {
             // Nothing proves where a damaged log ended.
             self.report.lost_commits.push(found.last_sequence.saturating_add(1)..=u64::MAX);

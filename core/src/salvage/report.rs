@@ -45,6 +45,17 @@ pub struct Loss {
     pub kind: LossKind,
 }
 
+/// The last commit that was found of a database that was not closed: commits after it may be missing, because what was lost
+/// at the very end of a log looks as if it had never been written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogEnd {
+    /// Its number.
+    pub commit: u64,
+    /// Its wall-clock time, in milliseconds since 1970.
+    pub time_ms: u64,
+}
+
 /// What a salvage has brought back, and what it could not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -62,6 +73,10 @@ pub struct SalvageReport {
     /// Commits that were in the log and are lost; what they changed is not known. A damaged log does not tell where it
     /// ended, so a last range that ends with `u64::MAX` means: from this one on, if there were any.
     pub lost_commits: Vec<RangeInclusive<u64>>,
+    /// The last commit that was found, where nothing proves that it was the last there was; that is so wherever the
+    /// database was not closed, or what tells that it was is not whole. `None` for one that was: everything is in its trees,
+    /// and nothing is missing at the end.
+    pub log_end: Option<LogEnd>,
     /// Nodes that were read and whole.
     pub nodes: u64,
     /// Nodes that were not.
@@ -83,6 +98,7 @@ impl SalvageReport {
             records: 0,
             commits: 0,
             lost_commits: Vec::new(),
+            log_end: None,
             nodes: 0,
             damaged_nodes: 0,
             damaged_values: 0,
@@ -91,7 +107,13 @@ impl SalvageReport {
         }
     }
 
-    /// Whether everything came back.
+    /// Whether everything came back that the files show to have been there.
+    ///
+    /// Of a database that was closed that is everything. One that was not closed ends with its log, and the end of a log
+    /// cannot be proven: a last block that is zeros now looks as if it had never been written. So where [`log_end`] is there,
+    /// commits after the one that it names may be missing, also when this is true.
+    ///
+    /// [`log_end`]: Self::log_end
     pub fn is_complete(&self) -> bool {
         self.basis != SalvageBasis::NodesAlone
             && self.losses.is_empty()

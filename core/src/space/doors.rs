@@ -90,22 +90,37 @@ fn apart(a: Extent, b: Extent) -> bool {
     a.end <= b.start || b.end <= a.start
 }
 
-/// The superblocks that the slots of a file hold, whatever their checksums say, with where they lie, the newest last.
+/// The superblocks of a file, whatever their checksums say, with where they lie, the newest last: those of its slots, their
+/// copies in front of the records, and where a slot holds none, the newest other copy. What older copies lead to may have been
+/// reused, so they are left alone.
 pub(crate) fn any_superblocks(data: &mut [u8]) -> Vec<(usize, Superblock)> {
-    let mut found = Vec::new();
-    for at in [0, SECTOR_BYTES as usize] {
-        let Some(sector) = data.get_mut(at..at + SECTOR_BYTES as usize) else { continue };
-        if Superblock::reseal(sector)
-            && let Some(Ok(superblock)) = Superblock::decode(sector)
-        {
-            found.push((at, superblock));
+    let slots: Vec<_> = [0, SLOTS_END / 2].into_iter().filter_map(|at| Some((at, any_superblock(data, at)?))).collect();
+    let mut others: Vec<(usize, Superblock)> = Vec::new();
+    let mut found = slots.clone();
+    for at in (SLOTS_END..data.len()).step_by(GRAIN_BYTES as usize) {
+        let Some(copy) = any_superblock(data, at) else { continue };
+        match slots.iter().any(|(_, slot)| slot.checkpoint == copy.checkpoint) {
+            true => found.push((at, copy)),
+            false => others.push((at, copy)),
         }
+    }
+    if slots.len() < 2 {
+        found.extend(others.into_iter().max_by_key(|(_, copy)| copy.checkpoint));
     }
     found.sort_by_key(|(_, superblock)| superblock.checkpoint);
     found
 }
 
-/// Puts a superblock back.
+/// Behind the two slots.
+const SLOTS_END: usize = 2 * SECTOR_BYTES as usize;
+
+fn any_superblock(data: &mut [u8], at: usize) -> Option<Superblock> {
+    let bytes = data.get_mut(at..at + Superblock::COPY_BYTES as usize)?;
+    Superblock::reseal(bytes).then(|| Superblock::decode_copy(bytes)?.ok()).flatten()
+}
+
+/// Puts a superblock, or the copy of one, back.
 pub(crate) fn put_superblock(data: &mut [u8], at: usize, superblock: &Superblock) {
-    data[at..at + SECTOR_BYTES as usize].copy_from_slice(&superblock.encode());
+    let copy = superblock.encode_copy();
+    data[at..at + copy.len()].copy_from_slice(&copy);
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::database::DatabaseArgs;
 use crate::failure::{Failure, Outcome};
+use crate::moment::moment;
 use crate::output::Output;
 use crate::progress::{Progress, Unit, grouped, rows};
 use crate::types::{Type, decode_key};
@@ -21,7 +22,9 @@ const KEY_BYTES_FIXED_MAX: usize = 64;
 /// Bring back everything readable of a damaged database, into a new one
 ///
 /// The damaged database and its log are only read, never written to. Every record whose page is whole comes back, and every
-/// whole commit of the log. What is lost is listed by table and keys, and the exit code is then 3.
+/// whole commit of the log. What is lost is listed by table and keys, and the exit code is then 3. Of
+/// a database that was not closed, commits at the very end of the log may be missing without a trace: the last one found is
+/// named.
 #[derive(Args, Debug)]
 pub struct Repair {
     #[command(flatten)]
@@ -108,6 +111,15 @@ impl Repair {
                 (first, last) if first == last => format!("lost: commit {first} of the log"),
                 (first, last) => format!("lost: commits {first} to {last} of the log"),
             });
+        }
+        if let Some(end) = &report.log_end {
+            let last = match (end.commit, end.time_ms) {
+                (0, _) => "none was found".to_owned(),
+                // The trees have no time before the first merge.
+                (commit, 0) => format!("the last one found is commit {commit}"),
+                (commit, time) => format!("the last one found is commit {commit}, of {}", moment(time)),
+            };
+            line(format!("commits at the very end of the log may be missing; {last}"));
         }
         text
     }
@@ -196,5 +208,6 @@ fn as_json(report: &SalvageReport, types: &BTreeMap<String, Type>) -> serde_json
         "renamed": renamed,
         "lost": losses,
         "lost_commits": commits,
+        "log_end": report.log_end.map(|end| json!({ "commit": end.commit, "time_ms": end.time_ms })),
     })
 }

@@ -83,6 +83,66 @@ fn without_superblocks_everything_comes_back() {
     assert_eq!(shell.done("get b.ldb t 77"), "{\"id\":77,\"text\":\"number 609763\"}\n");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_damaged_database_in_a_read_only_folder_is_repaired_elsewhere() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::{Command, Output};
+
+    let shell = Shell::new();
+    fs::create_dir(shell.path("medium")).unwrap();
+    let rows: String = (0..ROWS).map(|id| format!("{{\"id\":{id},\"text\":\"number {id}\"}}\n")).collect();
+    shell.write("rows.jsonl", rows);
+    shell.done("import medium/a.ldb t rows.jsonl --key id");
+    destroy(&shell, "medium/a.ldb", [1]);
+    let names =
+        || -> Vec<_> { fs::read_dir(shell.path("medium")).unwrap().map(|entry| entry.unwrap().file_name()).collect() };
+    for name in names() {
+        fs::set_permissions(shell.path("medium").join(name), fs::Permissions::from_mode(0o444)).unwrap();
+    }
+    fs::set_permissions(shell.path("medium"), fs::Permissions::from_mode(0o555)).unwrap();
+    let before = names();
+
+    // Permissions do not count for the superuser, who can give that up where there is `setpriv`.
+    let without_privilege = |arguments: &[&str]| -> Output {
+        let give_up = ["setpriv", "--inh-caps=-all", "--bounding-set=-dac_override,-dac_read_search"];
+        let can =
+            Command::new(give_up[0]).args(&give_up[1..]).arg("true").output().is_ok_and(|ran| ran.status.success());
+        let words: Vec<&str> =
+            if can { give_up.iter().chain(arguments).copied().collect() } else { arguments.to_vec() };
+        Command::new(words[0]).args(&words[1..]).current_dir(shell.path("")).output().unwrap()
+    };
+    let binary = crate::support::binary().to_str().unwrap();
+    let ran = without_privilege(&[binary, "repair", "medium/a.ldb", "--output", "b.ldb"]);
+    let told = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(ran.status.code(), Some(0), "{told:?}");
+    assert!(told.0.starts_with("3,000 rows of 1 table brought back"), "{told:?}");
+    assert_eq!(names(), before, "something was left beside the damaged files");
+    assert_eq!(shell.done("count b.ldb t"), "3000\n");
+    // The folder takes no new file, and the command says so.
+    let ran = without_privilege(&[binary, "repair", "medium/a.ldb", "--output", "medium/b.ldb"]);
+    let is_writable = without_privilege(&["touch", "medium/c"]).status.success();
+    assert_eq!(ran.status.success(), is_writable, "{}", String::from_utf8_lossy(&ran.stderr));
+    fs::set_permissions(shell.path("medium"), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_database_that_was_not_closed_is_told_to_have_an_open_end() {
+    let shell = Shell::new();
+    let (data, log) = crate::safety::killed_import(&shell, "a");
+    shell.write("c.ldb", data);
+    shell.write("c.ldb-log", log);
+    let told = shell.done("repair c.ldb --output d.ldb");
+    assert!(
+        told.contains("commits at the very end of the log may be missing; the last one found is commit "),
+        "{told}"
+    );
+    assert!(told.trim_end().ends_with(" UTC"), "{told}");
+    database(&shell);
+    fs::rename(shell.path("a.ldb"), shell.path("closed.ldb")).unwrap();
+    assert!(!shell.done("repair closed.ldb --output e.ldb").contains("may be missing"));
+}
+
 #[test]
 fn what_exists_is_not_written_over_and_what_failed_leaves_nothing() {
     let shell = Shell::new();

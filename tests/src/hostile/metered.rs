@@ -1,5 +1,6 @@
 //! A storage in memory that counts what is read, and has an end.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use lightning_db::env::{FileId, MemoryStorage, Storage, StorageError, StorageErrorKind, Sync};
@@ -10,7 +11,7 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 /// Counts bytes and calls; every call counts as at least a header's worth, so that tiny reads without end are seen.
 #[derive(Debug)]
 pub struct Metered {
-    files: MemoryStorage,
+    files: Arc<MemoryStorage>,
     read_bytes: AtomicU64,
     read_bytes_max: AtomicU64,
 }
@@ -21,6 +22,11 @@ const CALL_BYTES: u64 = 64;
 impl Metered {
     /// A storage of these files.
     pub fn new(files: MemoryStorage) -> Self {
+        Self::over(Arc::new(files))
+    }
+
+    /// A storage of files that others look at too.
+    pub fn over(files: Arc<MemoryStorage>) -> Self {
         Self { files, read_bytes: AtomicU64::new(0), read_bytes_max: AtomicU64::new(u64::MAX) }
     }
 

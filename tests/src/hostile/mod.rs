@@ -10,6 +10,7 @@ pub mod memory;
 mod metered;
 pub mod mutate;
 mod open;
+mod salvage;
 
 use lightning_db::testing::decoders;
 use lightning_db_server::testing as shell;
@@ -50,6 +51,7 @@ pub const TARGETS: &[Target] = &[
     target("superblock", "superblock", decoders::superblock, Shape::Bytes),
     target("superblock_resealed", "superblock", decoders::superblock_resealed, Shape::Bytes),
     target("checkpoint_record", "checkpoint_record", decoders::checkpoint_record, Shape::Bytes),
+    target("record_head", "checkpoint_record", decoders::record_head, Shape::Bytes),
     target("space", "space", decoders::space, Shape::Bytes),
     target("node", "node", decoders::node, Shape::Bytes),
     target("node_compressed", "node_compressed", decoders::node_compressed, Shape::Bytes),
@@ -64,6 +66,8 @@ pub const TARGETS: &[Target] = &[
     target("values", "values", decoders::values, Shape::Bytes),
     target("open", "open", open::open, Shape::Files),
     target("open_resealed", "open", open::open_resealed, Shape::Files),
+    target("salvage", "open", salvage::salvage, Shape::Files),
+    target("salvage_resealed", "open", salvage::salvage_resealed, Shape::Files),
     target("csv", "csv", shell::csv, Shape::Text),
     target("json_lines", "json_lines", shell::json_lines, Shape::Text),
     target("typed_text", "typed_text", shell::typed_text, Shape::Text),

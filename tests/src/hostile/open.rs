@@ -100,7 +100,7 @@ fn examine(files: &Files) {
 }
 
 /// Every table, from both ends, and the values by their keys.
-fn read_all(database: &Database) -> Result<()> {
+pub(super) fn read_all(database: &Database) -> Result<()> {
     let snapshot = database.snapshot();
     for table in snapshot.tables()? {
         let records = snapshot.untyped_table(&table.name)?;

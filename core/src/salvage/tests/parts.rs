@@ -1,11 +1,19 @@
 //! One part of a database destroyed at a time.
 
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
 use super::damage::{salvage, same};
-use super::workload::{Made, raw};
+use super::workload::{Made, environment, options, raw};
+use crate::Table;
+use crate::db::Database;
+use crate::env::{FileId, MemoryStorage, Storage};
 use crate::salvage::begin;
 use crate::salvage::source::Source;
 use crate::salvage::trees::trees_of;
 use crate::salvage::{LossKind, SalvageBasis};
+use crate::table::catalogue::{TableEntry, entry_key};
 
 #[test]
 fn without_superblocks_everything_comes_back() {
@@ -164,4 +172,26 @@ fn a_cut_file_gives_what_is_left() {
             }
         }
     }
+}
+
+#[test]
+fn a_table_that_a_made_up_file_names_twice_keeps_one_name() {
+    let storage = Arc::new(MemoryStorage::new());
+    let made = Database::open_storage(Arc::clone(&storage) as Arc<dyn Storage>, environment(1), options()).unwrap();
+    made.transaction(|tx| tx.table::<u64, u64>(Table::new("one"))?.put(1, 2)).unwrap();
+    let entry = TableEntry {
+        id: 1,
+        key_type: "bytes".into(),
+        value_type: "bytes".into(),
+        created_ms: 0,
+        options: BTreeMap::new(),
+    };
+    made.transaction(|tx| tx.put_raw(&entry_key("twin"), &entry.encode())).unwrap();
+    made.close().unwrap();
+    let files =
+        Made { data: storage.contents(FileId::Data), log: storage.contents(FileId::Log), history: BTreeMap::new() };
+    let (into, report) = salvage(&files).unwrap();
+    assert_eq!((report.tables, report.records), (1, 1));
+    let names: Vec<_> = into.tables().unwrap().into_iter().map(|table| table.name).collect();
+    assert_eq!(names, ["one"]);
 }

@@ -163,7 +163,7 @@ pub(super) struct Map {
     /// The oldest checkpoint that says all this.
     pub checkpoint: u64,
     /// Newest first: the commits of the log with their parts, then the trees.
-    commits: Vec<(Vec<Part>, Vec<Said>)>,
+    commits: Vec<(u64, Vec<Part>, Vec<Said>)>,
     trees: Vec<TreeMap>,
 }
 
@@ -249,7 +249,7 @@ impl Map {
                         false => parts
                             .extend([(FileId::Log, start(offset), segment), (FileId::Log, start(end - 1), segment)]),
                     }
-                    commits.push((parts, payload));
+                    commits.push((sequence, parts, payload));
                 }
             };
             replay(&*source.storage, seal.database_id, &record.sealed, record.log, &mut |commit| {
@@ -269,22 +269,37 @@ impl Map {
 
     /// The parts of the files that say what `key` is now: the leaf or the commit, and the value.
     pub(super) fn newest(&self, key: &[u8]) -> Vec<Part> {
-        for (parts, said) in &self.commits {
+        self.newest_in_log(key).map_or_else(|| self.newest_in_trees(key), |(_, parts)| parts)
+    }
+
+    /// As [`newest`](Self::newest), of what the log says, with the commit's number.
+    pub(super) fn newest_in_log(&self, key: &[u8]) -> Option<(u64, Vec<Part>)> {
+        for (sequence, parts, said) in &self.commits {
             // Points beat ranges of one commit, and come last.
             for word in said.iter().rev() {
                 match word {
                     Said::Point(point, value) if point == key => {
-                        return parts.iter().chain(value).copied().collect();
+                        return Some((*sequence, parts.iter().chain(value).copied().collect()));
                     }
                     Said::Range(from, to)
                         if from.as_slice() <= key && to.as_ref().is_none_or(|to| key < to.as_slice()) =>
                     {
-                        return parts.clone();
+                        return Some((*sequence, parts.clone()));
                     }
                     _ => {}
                 }
             }
         }
+        None
+    }
+
+    /// Where the frames of this commit begin in the log.
+    pub(super) fn log_from(&self, commit: u64) -> Option<u64> {
+        let (_, parts, _) = self.commits.iter().find(|(sequence, ..)| *sequence == commit)?;
+        parts.get(2).map(|(_, offset, _)| *offset)
+    }
+
+    fn newest_in_trees(&self, key: &[u8]) -> Vec<Part> {
         for tree in &self.trees {
             if key < tree.floor.as_slice() {
                 continue;
