@@ -90,8 +90,9 @@ fn run<S: Scheduler + 'static>(scheduler: S, test: &str, scenario: &Arc<impl Fn(
 }
 
 /// Whichever scenario fails, its schedule goes to the folder that the first one named.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 fn one_at_a_time() -> MutexGuard<'static, ()> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
