@@ -46,27 +46,29 @@ fn commits_are_made_or_refused_and_nobody_hangs() {
 /// A commit that comes between the last look at the log and the end is refused or kept.
 #[test]
 fn what_is_committed_at_the_last_moment_is_kept() {
-    explore(|| {
-        let disk = Disk::new();
-        let db = open_with_tables(&disk, quiet());
-        let rows = thread::scope(|scope| {
-            let client = scope.spawn(|| {
-                let rows = db.table(ROWS).unwrap();
-                let put = |round| {
-                    // Closing has many steps, and fails where commits come between the first of them.
-                    (0..thread_rng().gen_range(0..100)).for_each(|_| thread::yield_now());
-                    rows.put((0, round), round).is_ok()
-                };
-                (0..4).take_while(|round| put(*round)).count()
-            });
-            while matches!(db.close(), Err(Error::Invalid { .. })) {}
-            client.join().unwrap()
+    explore(commit_at_the_last_moment);
+}
+
+pub fn commit_at_the_last_moment() {
+    let disk = Disk::new();
+    let db = open_with_tables(&disk, quiet());
+    let rows = thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let rows = db.table(ROWS).unwrap();
+            let put = |round| {
+                // Closing has many steps, and fails where commits come between the first of them.
+                (0..thread_rng().gen_range(0..100)).for_each(|_| thread::yield_now());
+                rows.put((0, round), round).is_ok()
+            };
+            (0..4).take_while(|round| put(*round)).count()
         });
-        drop(db);
-        let again = open(&disk.after_power_loss(), quiet());
-        assert_kept(&BTreeMap::from([(0, rows as u64)]), &rounds(&again), "acknowledged");
-        again.check().unwrap();
+        while matches!(db.close(), Err(Error::Invalid { .. })) {}
+        client.join().unwrap()
     });
+    drop(db);
+    let again = open(&disk.after_power_loss(), quiet());
+    assert_kept(&BTreeMap::from([(0, rows as u64)]), &rounds(&again), "acknowledged");
+    again.check().unwrap();
 }
 
 #[test]

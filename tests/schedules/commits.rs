@@ -2,69 +2,78 @@
 
 use std::sync::Arc;
 
-use lightning_db::{Durability, Isolation};
+use lightning_db::{Database, Durability, Isolation};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::Mutex;
 use shuttle::thread;
 
 use crate::explore::explore;
-use crate::world::{Disk, NUMBERS, ROWS, assert_kept, open, open_with_tables, options, quiet, rounds};
+use crate::world::{
+    Disk, NUMBERS, ROWS, assert_kept, open, open_ticking, open_with_tables, options, quiet, rounds, rounds_of,
+};
 
 const CLIENTS: u64 = 3;
 const ROUNDS: u64 = 2;
 
 #[test]
 fn an_acknowledged_commit_is_visible_at_once() {
-    explore(|| {
-        let db = open_with_tables(&Disk::new(), quiet());
-        thread::scope(|scope| {
-            for client in 0..CLIENTS {
-                let db = &db;
-                scope.spawn(move || {
-                    for round in 0..ROUNDS {
-                        let value = client * 1000 + round;
-                        match client {
-                            0 => db.table(ROWS).unwrap().put((client, round), value).unwrap(),
-                            1 => db.transaction(|tx| tx.table(ROWS)?.put((client, round), value)).unwrap(),
-                            _ => {
-                                let mut tx = db.begin(Isolation::Serializable);
-                                tx.table(ROWS).unwrap().put((client, round), value).unwrap();
-                                tx.commit().unwrap();
-                            }
+    explore(acknowledged_is_visible);
+}
+
+pub fn acknowledged_is_visible() {
+    let db = open_with_tables(&Disk::new(), quiet());
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let db = &db;
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let value = client * 1000 + round;
+                    match client {
+                        0 => db.table(ROWS).unwrap().put((client, round), value).unwrap(),
+                        1 => db.transaction(|tx| tx.table(ROWS)?.put((client, round), value)).unwrap(),
+                        _ => {
+                            let mut tx = db.begin(Isolation::Serializable);
+                            tx.table(ROWS).unwrap().put((client, round), value).unwrap();
+                            tx.commit().unwrap();
                         }
-                        assert_eq!(db.table(ROWS).unwrap().get((client, round)).unwrap(), Some(value));
                     }
-                });
-            }
-        });
+                    assert_eq!(db.table(ROWS).unwrap().get((client, round)).unwrap(), Some(value));
+                }
+            });
+        }
     });
 }
 
 #[test]
 fn what_was_acknowledged_or_seen_survives_a_power_loss() {
-    explore(|| {
-        let disk = Disk::new();
-        let db = open_with_tables(&disk, quiet());
-        let acknowledged = Mutex::new(std::collections::BTreeMap::new());
-        thread::scope(|scope| {
-            for client in 0..CLIENTS {
-                let (db, acknowledged) = (&db, &acknowledged);
-                scope.spawn(move || {
-                    for round in 0..ROUNDS {
-                        db.table(ROWS).unwrap().put((client, round), client * 1000 + round).unwrap();
-                        acknowledged.lock().unwrap().insert(client, round + 1);
-                    }
-                });
-            }
-            for _ in 0..2 {
-                thread::yield_now();
-                let known = acknowledged.lock().unwrap().clone();
-                let seen = rounds(&db);
-                let kept = rounds(&open(&disk.after_power_loss(), quiet()));
-                assert_kept(&known, &kept, "acknowledged");
-                assert_kept(&seen, &kept, "seen");
-            }
-        });
+    explore(seen_survives);
+}
+
+pub fn seen_survives() {
+    let disk = Disk::new();
+    let db = open_with_tables(&disk, quiet());
+    let acknowledged = Mutex::new(std::collections::BTreeMap::new());
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (db, acknowledged) = (&db, &acknowledged);
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    db.table(ROWS).unwrap().put((client, round), client * 1000 + round).unwrap();
+                    acknowledged.lock().unwrap().insert(client, round + 1);
+                }
+            });
+        }
+        for _ in 0..2 {
+            thread::yield_now();
+            let known = acknowledged.lock().unwrap().clone();
+            let snapshot = db.snapshot();
+            // At once: whoever looks first gives the sync time to end.
+            let lost = disk.after_power_loss();
+            let seen = rounds_of(&snapshot);
+            let kept = rounds(&open(&lost, quiet()));
+            assert_kept(&known, &kept, "acknowledged");
+            assert_kept(&seen, &kept, "seen");
+        }
     });
 }
 
@@ -153,4 +162,41 @@ fn periodic_durability_shows_commits_at_once_and_ends() {
         let seen = rounds(&db);
         assert_kept(&seen, &rounds(&open(&disk.after_power_loss(), quiet())), "seen before a sync");
     });
+}
+
+/// Commits that are due soon and late, beside others that wait, syncs on demand, and the thread that syncs what is due: nobody
+/// waits for ever, and what nobody syncs on demand is durable in the end all the same.
+#[test]
+fn what_is_due_is_synced_beside_those_who_wait() {
+    explore(periodic_beside_sync);
+}
+
+pub fn periodic_beside_sync() {
+    let disk = Disk::new();
+    let db = open_ticking(&disk, options());
+    let put = |db: &Database, client, round, durability| {
+        db.transaction_with(durability, |tx| tx.table(ROWS)?.put((client, round), client * 1000 + round)).unwrap();
+    };
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let db = &db;
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let durability = match client {
+                        0 => Durability::Periodic { interval_ms: 2 },
+                        1 => Durability::Periodic { interval_ms: 20 },
+                        _ => Durability::Sync,
+                    };
+                    put(db, client, round, durability);
+                    assert!(rounds(db)[&client] > round, "an acknowledged commit is visible");
+                }
+            });
+        }
+    });
+    put(&db, 0, ROUNDS, Durability::Periodic { interval_ms: 10 });
+    let all = rounds(&db);
+    while rounds(&open(&disk.after_power_loss(), quiet())) != all {
+        // Only the background thread can still sync.
+        (0..20).for_each(|_| thread::yield_now());
+    }
 }

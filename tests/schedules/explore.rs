@@ -4,8 +4,10 @@ use std::env;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use lightning_db::testing::mutant::Mutant;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, ReplayScheduler, Scheduler};
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
@@ -23,6 +25,32 @@ const STEPS_MAX: usize = 200_000;
 /// How often a thread of high priority loses it, in half of the schedules.
 const PRIORITY_CHANGES: usize = 3;
 
+/// Panics unless `scenario` fails in some order with the deliberate bug.
+pub fn assert_caught(mutant: Mutant, scenario: fn()) {
+    if env::var_os(REPLAY_VARIABLE).is_some() {
+        return;
+    }
+    let _one = one_at_a_time();
+    // The scheduler runs all threads on this one, so that the bug is theirs too.
+    let _active = mutant.activate();
+    let tried = Arc::new(AtomicUsize::new(0));
+    let random = RandomScheduler::new_from_seed(1, SCHEDULES);
+    let by_priority = PctScheduler::new_from_seed(1, PRIORITY_CHANGES, SCHEDULES);
+    let caught = fails(by_priority, scenario, &tried) || fails(random, scenario, &tried);
+    let tried = tried.load(Ordering::Relaxed);
+    assert!(caught, "{} is not noticed in {tried} schedules", mutant.name());
+    println!("{}: caught by schedule {tried}", mutant.name());
+}
+
+fn fails<S: Scheduler + 'static>(scheduler: S, scenario: fn(), tried: &Arc<AtomicUsize>) -> bool {
+    let tried = Arc::clone(tried);
+    let counting = move || {
+        tried.fetch_add(1, Ordering::Relaxed);
+        scenario();
+    };
+    catch_unwind(AssertUnwindSafe(|| Runner::new(scheduler, config(None)).run(counting))).is_err()
+}
+
 /// Runs `scenario` under schedules drawn at random, and under as many that prefer some threads over others for long
 /// (probabilistic concurrency testing, Burckhardt et al. 2010).
 pub fn explore(scenario: impl Fn() + Send + Sync + 'static) {
@@ -37,9 +65,7 @@ pub fn explore(scenario: impl Fn() + Send + Sync + 'static) {
     let number = |name: &str| env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let seed = number(SEED_VARIABLE).unwrap_or(1);
     let schedules = number(SCHEDULES_VARIABLE).map_or(SCHEDULES, |count| count as usize) / 2;
-    // Whichever scenario fails, its schedule goes to the folder that the first one named: so one at a time.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let _one = one_at_a_time();
     let scenario = Arc::new(scenario);
     let random = RandomScheduler::new_from_seed(seed, schedules);
     let by_priority = PctScheduler::new_from_seed(seed, PRIORITY_CHANGES, schedules);
@@ -61,6 +87,13 @@ fn run<S: Scheduler + 'static>(scheduler: S, test: &str, scenario: &Arc<impl Fn(
         }
         resume_unwind(panic)
     })
+}
+
+/// Whichever scenario fails, its schedule goes to the folder that the first one named.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn config(folder: Option<&Path>) -> Config {

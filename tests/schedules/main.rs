@@ -10,6 +10,7 @@ mod close;
 mod commits;
 mod explore;
 mod failing_sync;
+mod mutants;
 mod row_locks;
 mod tables;
 mod world;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use lightning_db::env::{FileId, FixedClock, SeededEntropy, Storage, StorageError, Sync};
-use lightning_db::{Database, Environment, Options, Table};
+use lightning_db::env::{Clock, FileId, FixedClock, SeededEntropy, Storage, StorageError, Sync};
+use lightning_db::{Database, Environment, Options, Snapshot, Table};
 use lightning_db_tests::sim_disk::{Fault, SimDisk};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::atomic::{AtomicBool, Ordering};
@@ -77,6 +78,20 @@ impl Storage for Disk {
     }
 }
 
+/// Not one of the scheduler's atomics: looking at the clock is nothing that could go on in another order.
+#[derive(Debug, Default)]
+struct Ticking(AtomicU64);
+
+impl Clock for Ticking {
+    fn wall_ms(&self) -> u64 {
+        self.monotonic_ns() / 1_000_000
+    }
+
+    fn monotonic_ns(&self) -> u64 {
+        self.0.fetch_add(1_000_000, Ordering::Relaxed)
+    }
+}
+
 /// A small database with a thread for background work.
 pub fn options() -> Options {
     let mut options = Options::default();
@@ -93,15 +108,26 @@ pub fn quiet() -> Options {
 }
 
 pub fn open(disk: &Arc<Disk>, options: Options) -> Database {
-    let clock = Arc::new(FixedClock(1000));
+    open_by(disk, options, Arc::new(FixedClock(1000)))
+}
+
+/// Like [`open`], with both tables made.
+pub fn open_with_tables(disk: &Arc<Disk>, options: Options) -> Database {
+    with_tables(open(disk, options))
+}
+
+/// The same, with a clock that goes on by a millisecond whenever it is looked at.
+pub fn open_ticking(disk: &Arc<Disk>, options: Options) -> Database {
+    with_tables(open_by(disk, options, Arc::new(Ticking::default())))
+}
+
+fn open_by(disk: &Arc<Disk>, options: Options, clock: Arc<dyn Clock>) -> Database {
     let entropy = Arc::new(SeededEntropy::new(7));
     let storage = Arc::clone(disk) as Arc<dyn Storage>;
     Database::open_storage(storage, Environment { clock, entropy }, options).expect("the database opens")
 }
 
-/// Like [`open`], with both tables made.
-pub fn open_with_tables(disk: &Arc<Disk>, options: Options) -> Database {
-    let db = open(disk, options);
+fn with_tables(db: Database) -> Database {
     db.transaction(|tx| {
         tx.table(ROWS)?;
         tx.table(NUMBERS)?;
@@ -113,8 +139,12 @@ pub fn open_with_tables(disk: &Arc<Disk>, options: Options) -> Database {
 
 /// How many rows of each client are there now. Panics when one is missing before another of the same client.
 pub fn rounds(db: &Database) -> BTreeMap<u64, u64> {
+    rounds_of(&db.snapshot())
+}
+
+/// The same of an earlier moment.
+pub fn rounds_of(snapshot: &Snapshot) -> BTreeMap<u64, u64> {
     let mut rounds = BTreeMap::new();
-    let snapshot = db.snapshot();
     let table = snapshot.table(ROWS).expect("the table");
     for row in table.range(..).expect("a range") {
         let ((client, round), value) = row.expect("a row");

@@ -225,7 +225,9 @@ impl Engine {
                 Ok(()) => {
                     // Before anyone learns that it is durable, because then it must be visible, and before another sync
                     // begins, whose state is not to be taken for the one of this.
-                    self.publish(target);
+                    if !Mutant::AcknowledgedBeforeVisible.is_active() {
+                        self.publish(target);
+                    }
                     let now_ns = self.env.clock.monotonic_ns();
                     self.counters.sync_latency.record_ns(now_ns.saturating_sub(state.started_ns));
                     state.group = target.saturating_sub(state.durable);
@@ -239,7 +241,12 @@ impl Engine {
             state.syncing = false;
             drop(state);
             #[cfg(feature = "std")]
-            self.durable.changed.notify_all();
+            if !Mutant::SyncEndsSilently.is_active() {
+                self.durable.changed.notify_all();
+            }
+            if Mutant::AcknowledgedBeforeVisible.is_active() {
+                self.publish(target);
+            }
         }
     }
 
@@ -257,6 +264,9 @@ impl Engine {
 
     /// A periodic commit was appended. Whether none was due before.
     fn sync_within(&self, writer: &mut Writer, interval_ms: u32) -> bool {
+        if Mutant::LocksInOtherOrder.is_active() {
+            drop(self.durable.state.lock());
+        }
         let due_ns = self.env.clock.monotonic_ns().saturating_add(u64::from(interval_ms) * 1_000_000);
         let earlier = writer.sync_due_ns.replace(due_ns);
         writer.sync_due_ns = Some(earlier.map_or(due_ns, |earlier| earlier.min(due_ns)));

@@ -9,6 +9,7 @@ use super::state::{Engine, Stopped};
 use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::Log;
+use crate::testing::Mutant;
 
 impl Engine {
     /// Brings everything into the trees and the data file, so that it alone is the whole database. Restartable.
@@ -130,7 +131,9 @@ impl Engine {
         work.merged_log = writer.log.as_ref()?.fresh_position();
         work.merged_sequence = head.sequence;
         work.sealed.clear();
-        writer.stopped.get_or_insert(Stopped::Closing);
+        if !Mutant::CommitsWhileClosing.is_active() {
+            writer.stopped.get_or_insert(Stopped::Closing);
+        }
         Some(Checkpoint::new(true))
     }
 }

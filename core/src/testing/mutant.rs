@@ -5,23 +5,31 @@
 
 /// Declares the mutants: what each does wrong, and the rule it breaks.
 macro_rules! mutants {
-    ($(#[doc = $what:literal] $name:ident: $rule:literal,)+) => {
+    (
+        $(#[doc = $what:literal] $name:ident: $rule:literal,)+
+        noticed by threads alone:
+        $(#[doc = $thread_what:literal] $thread_name:ident: $thread_rule:literal,)+
+    ) => {
         /// One deliberate bug.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "some rules are kept only with `std`"))]
         pub enum Mutant {
             $(#[doc = $what] $name,)+
+            $(#[doc = $thread_what] $thread_name,)+
         }
 
         #[cfg(feature = "testing")]
         impl Mutant {
-            /// Every one.
+            /// Every one, but for those of [`OF_THREADS`](Self::OF_THREADS).
             pub const ALL: &[Self] = &[$(Self::$name,)+];
+            /// Those that harm only where threads wait for each other: found by trying the orders of threads.
+            pub const OF_THREADS: &[Self] = &[$(Self::$thread_name,)+];
 
             /// The name of the variant.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$name => stringify!($name),)+
+                    $(Self::$thread_name => stringify!($thread_name),)+
                 }
             }
 
@@ -29,6 +37,7 @@ macro_rules! mutants {
             pub fn what(self) -> &'static str {
                 match self {
                     $(Self::$name => $what.trim_ascii(),)+
+                    $(Self::$thread_name => $thread_what.trim_ascii(),)+
                 }
             }
 
@@ -36,6 +45,7 @@ macro_rules! mutants {
             pub fn rule(self) -> &'static str {
                 match self {
                     $(Self::$name => $rule,)+
+                    $(Self::$thread_name => $thread_rule,)+
                 }
             }
         }
@@ -163,6 +173,20 @@ mutants! {
     ReadCommittedStays: "read committed sees what is committed at the moment",
     /// A remembered table definition is used for versions older than the last change of the catalogue.
     NewTableInOldSnapshot: "a remembered definition is right from the commit that last changed the catalogue",
+
+    noticed by threads alone:
+    /// The end of a sync wakes nobody who waits for it.
+    SyncEndsSilently: "whoever waits for a sync hears of its end",
+    /// A commit is acknowledged before it is visible.
+    AcknowledgedBeforeVisible: "append, apply, sync, publish, acknowledge",
+    /// The end of a transaction wakes nobody who waits for its rows.
+    RowsFreedSilently: "whoever waits for a row hears when it is free",
+    /// The last checkpoint is made while commits are still accepted.
+    CommitsWhileClosing: "no commit is accepted from the last checkpoint on",
+    /// Background work wakes no writer that waits for room.
+    RoomMadeSilently: "whoever waits for room hears when there may be some",
+    /// A periodic commit takes the lock of what is durable while it holds the writer's.
+    LocksInOtherOrder: "the lock of what is durable is taken before the writer's",
 }
 
 #[cfg(not(feature = "testing"))]

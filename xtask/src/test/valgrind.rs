@@ -12,9 +12,20 @@ use crate::setup::{Consent, debian};
 /// Valgrind runs one thread at a time; it is told to let each have its turn, because waiting by yielding ends never else.
 const RUNNER: &str = "valgrind --quiet --error-exitcode=9 --fair-sched=yes --leak-check=full --errors-for-leak-kinds=definite --show-leak-kinds=definite";
 /// Some fifty times slower than the machine, so not everything.
+/// The two left out open databases hundreds of times, a minute and more each, and go nowhere else than the others.
 const TESTS: [&[&str]; 2] = [
     &["-p", "lightning-db", "--lib", "--", "cache::", "memtable::", "env::"],
-    &["-p", "lightning-db-tests", "--test", "regressions"],
+    &[
+        "-p",
+        "lightning-db-tests",
+        "--test",
+        "regressions",
+        "--",
+        "--skip",
+        "a_bit_read_wrong_while_opening_loses_no_commit",
+        "--skip",
+        "one_job_at_a_time_brings_a_new_base",
+    ],
 ];
 
 pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
