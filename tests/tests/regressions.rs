@@ -417,3 +417,23 @@ fn the_older_superblock_of_a_new_database_leads_to_its_record() {
     disk.write_at(FileId::Data, 0, &[0; 4096]).unwrap();
     assert!(open().unwrap().check().unwrap().is_clean());
 }
+
+/// A commit whose sync failed is not seen any more, so a deletion found nothing to delete and was called made; after
+/// opening again the record was there.
+#[test]
+fn a_transaction_that_finds_nothing_to_change_after_a_failed_sync_is_not_called_made() {
+    let disk = Arc::new(SimDisk::new(1));
+    let environment = Environment { clock: Arc::new(FixedClock(1)), entropy: Arc::new(SeededEntropy::new(1)) };
+    let mut options = Options::default();
+    options.background_thread = false;
+    let database = Database::open_storage(Arc::clone(&disk) as Arc<dyn Storage>, environment, options).unwrap();
+    let table = Table::<&[u8], &[u8]>::new("t");
+    database.transaction(|tx| tx.table(table)?.put(b"first", b"value")).unwrap();
+    disk.schedule(1, Fault::Error);
+    let outcome = database.transaction(|tx| tx.table(table)?.put(b"key", b"value"));
+    assert!(matches!(outcome, Err(Error::OutcomeUnknown { .. })), "{outcome:?}");
+    for name in ["key", "never there"] {
+        let outcome = database.transaction(|tx| tx.table(table)?.delete(name.as_bytes()));
+        assert!(matches!(outcome, Err(Error::Poisoned { .. })), "{outcome:?}");
+    }
+}
