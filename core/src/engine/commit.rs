@@ -332,17 +332,9 @@ impl Engine {
         if Mutant::ValuesNotSynced.is_active() {
             return Ok(true);
         }
-        match self.storage().sync(FileId::Data) {
-            Ok(crate::env::Sync::Done) => Ok(true),
-            // Barriers complete in order, so the log's own, which follows, covers it: a commit acknowledged as durable has its
-            // values. One that is not may survive without them, so it says that they are to be looked for.
-            Ok(crate::env::Sync::Pending(_)) => Ok(false),
-            Err(error) => {
-                let error = Error::from(error);
-                self.poison(&error);
-                Err(error)
-            }
-        }
+        // Barriers complete in order, so the log's own, which follows, covers it: a commit acknowledged as durable has its
+        // values. One that is not may survive without them, so it says that they are to be looked for.
+        Ok(self.sync(FileId::Data)? == crate::env::Sync::Done)
     }
 
     /// An error after a failed sync: what is visible may not be what the next opening finds.

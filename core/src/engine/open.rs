@@ -383,6 +383,7 @@ impl State {
             work: Mutex::new(work),
             durable: Durable::at(self.sequence),
             tickets: Mutex::new(Tickets::default()),
+            data_syncs: Mutex::default(),
             #[cfg(feature = "std")]
             beside: super::beside::Beside::default(),
             optimistic: Mutex::default(),

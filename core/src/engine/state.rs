@@ -58,6 +58,8 @@ pub(crate) struct Engine {
     pub(super) work: Mutex<Work>,
     pub(super) durable: Durable,
     pub(super) tickets: Mutex<Tickets>,
+    /// Held while a barrier over the data file is asked for.
+    pub(super) data_syncs: Mutex<()>,
     #[cfg(feature = "std")]
     pub(super) beside: super::beside::Beside,
     pub(super) optimistic: Mutex<Optimistic>,
@@ -258,7 +260,7 @@ impl Engine {
     pub(super) fn barrier(&self, file: FileId, slot: &mut Option<SyncTicket>) -> Result<()> {
         let ticket = match slot {
             Some(ticket) => *ticket,
-            None => match self.storage().sync(file)? {
+            None => match self.sync(file)? {
                 crate::env::Sync::Done => return Ok(()),
                 crate::env::Sync::Pending(ticket) => *slot.insert(ticket),
             },
@@ -266,6 +268,20 @@ impl Engine {
         let result = self.tickets.lock().result(ticket).ok_or(Error::Pending(ticket))?;
         *slot = None;
         result.map_err(|cause| Error::Poisoned { cause })
+    }
+
+    /// Asks for a barrier. Of those over the data file one is under way at a time, and when it fails the handle is poisoned
+    /// before the next begins: the system tells one of two who ask together, and both may have lost what they wrote.
+    pub(super) fn sync(&self, file: FileId) -> Result<crate::env::Sync> {
+        if file == FileId::Log {
+            return Ok(self.storage().sync(file)?);
+        }
+        let _one_at_a_time = self.data_syncs.lock();
+        self.storage().sync(file).map_err(|error| {
+            let error = Error::from(error);
+            self.poison(&error);
+            error
+        })
     }
 
     /// A barrier over the data file for background work, which does something else until it is complete. A data sync that
