@@ -188,6 +188,10 @@ impl Campaign<'_> {
     /// Runs a command over what a killed process left, and kills it too, mostly.
     fn run_command(&mut self) -> Result<(), String> {
         let (Some(name), Some(program)) = (self.scenario.command, self.lightning) else { return Ok(()) };
+        if fs::metadata(self.folder.join("app.ldb")).is_ok_and(|file| file.len() == 0) {
+            // Killed before there was a database: the command rightly finds none.
+            return Ok(());
+        }
         self.keep_copy()?;
         let mut command = Command::new(program);
         command.arg(name).arg(self.folder.join("app.ldb")).stdin(Stdio::null()).stdout(Stdio::null());
