@@ -96,6 +96,12 @@ impl<E: Engine> Runner<E> {
         look::<E>(&self.beside(disk), self.model.now()).map(drop).map_err(|what| format!("after {fate:?}: {what}"))
     }
 
+    /// A copy was perhaps taken while an action met a fault.
+    pub(super) fn forget_copy(&mut self) -> Result<(), String> {
+        drop(self.site.disk.take_copy());
+        Ok(())
+    }
+
     /// A copy was taken while an action was under way. It is like what a killed process leaves: it opens, holds what was
     /// acknowledged, and lives on by itself.
     pub(super) fn open_copy(&mut self, before: Model) -> Result<(), String> {
