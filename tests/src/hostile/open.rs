@@ -54,19 +54,12 @@ pub fn hold(files: &Files) {
 
 fn examine(files: &Files) {
     let storage = Arc::new(Metered::new(MemoryStorage::with_contents(files.data.clone(), files.log.clone())));
-    let mut options = Options::default();
-    options.memory_budget_bytes = 2 << 20;
-    options.memtable_bytes = Some(64 << 10);
-    options.log_segment_bytes = 64 << 10;
-    options.inline_bytes_max = 1 << 10;
-    options.background_thread = false;
+    let options = small();
     let size = (files.data.len() + files.log.len()) as u64;
     let allowed = READ_BYTES + READ_FACTOR * size;
     let open = |options: &Options| {
         storage.allow(allowed);
-        let environment =
-            Environment { clock: Arc::new(FixedClock(1_700_000_000_000)), entropy: Arc::new(SeededEntropy::new(3)) };
-        Database::open_storage(Arc::<Metered>::clone(&storage), environment, options.clone())
+        Database::open_storage(Arc::<Metered>::clone(&storage), environment(), options.clone())
     };
     let mut reading = options.clone();
     reading.read_only = true;
@@ -97,6 +90,22 @@ fn examine(files: &Files) {
         (Ok(()), Err(error)) if is_whole && !error.is_full() => panic!("closed, and does not open again: {error}"),
         (_, Ok(_) | Err(_)) => {}
     }
+}
+
+/// With 2 MiB, and everything small, so that little data goes everywhere.
+pub(super) fn small() -> Options {
+    let mut options = Options::default();
+    options.memory_budget_bytes = 2 << 20;
+    options.memtable_bytes = Some(64 << 10);
+    options.log_segment_bytes = 64 << 10;
+    options.inline_bytes_max = 1 << 10;
+    options.background_thread = false;
+    options
+}
+
+/// The same for every database.
+pub(super) fn environment() -> Environment {
+    Environment { clock: Arc::new(FixedClock(1_700_000_000_000)), entropy: Arc::new(SeededEntropy::new(3)) }
 }
 
 /// Every table, from both ends, and the values by their keys.

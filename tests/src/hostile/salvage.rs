@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use lightning_db::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
+use lightning_db::Database;
+use lightning_db::env::{FileId, MemoryStorage, Storage};
 use lightning_db::testing::decoders;
-use lightning_db::{Database, Environment, Options};
 
 use super::files::Files;
 use super::memory::peak_of;
 use super::metered::Metered;
-use super::open::read_all;
+use super::open::{environment, read_all, small};
 
 /// What a salvage may take that is given a budget of 2 MiB, whatever the files say, beside the new database.
 const MEMORY_BYTES: usize = 24 << 20;
@@ -45,15 +45,7 @@ fn examine(files: &Files) -> usize {
     let metered = Arc::new(Metered::over(Arc::clone(&source)));
     metered.allow(READ_BYTES + READ_FACTOR * (files.data.len() + files.log.len()) as u64);
     let new = Arc::new(Metered::new(MemoryStorage::new()));
-    let mut options = Options::default();
-    options.memory_budget_bytes = 2 << 20;
-    options.memtable_bytes = Some(64 << 10);
-    options.log_segment_bytes = 64 << 10;
-    options.inline_bytes_max = 1 << 10;
-    options.background_thread = false;
-    let environment =
-        Environment { clock: Arc::new(FixedClock(1_700_000_000_000)), entropy: Arc::new(SeededEntropy::new(3)) };
-    let Ok(database) = Database::open_storage(Arc::<Metered>::clone(&new), environment, options) else {
+    let Ok(database) = Database::open_storage(Arc::<Metered>::clone(&new), environment(), small()) else {
         panic!("a new database in memory opens")
     };
     let salvaged = database.salvage(metered, &mut |_| {});

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::rust;
 use crate::{process, workspace};
 
 const VERSION: &str = "0.13.1";
@@ -17,15 +18,7 @@ pub fn tool() -> Result<PathBuf> {
     let programs = folder.join("bin");
     if !programs.join(format!("cargo-fuzz{EXE_SUFFIX}")).is_file() {
         println!("setup: building cargo-fuzz {VERSION}, which takes some minutes once");
-        process::run(
-            Command::new("cargo")
-                .args(["install", "--quiet", "--force", "--locked", "cargo-fuzz", "--version", VERSION, "--root"])
-                .arg(&folder)
-                .current_dir(workspace::root())
-                .env("CARGO_TARGET_DIR", workspace::target()?.join("tools"))
-                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
-                .env("CARGO_PROFILE_RELEASE_LTO", "off"),
-        )?;
+        process::run(rust::install("cargo-fuzz", VERSION, &folder)?.arg("--locked"))?;
     }
     Ok(programs)
 }

@@ -70,6 +70,19 @@ pub fn miri() -> Result<()> {
     Ok(())
 }
 
+/// Builds a program of the registry into `folder`: quickly, for it is run, not measured.
+pub fn install(package: &str, version: &str, folder: &Path) -> Result<Command> {
+    let mut command = Command::new("cargo");
+    command
+        .args(["install", "--quiet", "--force", package, "--version", version, "--root"])
+        .arg(folder)
+        .current_dir(workspace::root())
+        .env("CARGO_TARGET_DIR", workspace::target()?.join("tools"))
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+        .env("CARGO_PROFILE_RELEASE_LTO", "off");
+    Ok(command)
+}
+
 /// The nightly toolchain, which alone knows sanitizers.
 pub fn nightly() -> Result<()> {
     if !process::succeeds(Command::new("cargo").args(["+nightly", "--version"]).env_remove("RUSTUP_TOOLCHAIN")) {

@@ -2,10 +2,10 @@
 
 use std::env::consts::EXE_SUFFIX;
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::Result;
 
+use super::rust;
 use crate::{process, workspace};
 
 /// Must equal the version of the crate `wasm-bindgen` that `wasm/Cargo.toml` pins.
@@ -29,15 +29,7 @@ pub fn tools() -> Result<Tools> {
     if !tools.generator.is_file() || !tools.test_runner.is_file() {
         println!("setup: building wasm-bindgen-cli {VERSION}, which takes some minutes once");
         // Without --locked: the lock file of this release names a crate that was withdrawn.
-        process::run(
-            Command::new("cargo")
-                .args(["install", "--quiet", "--force", "wasm-bindgen-cli", "--version", VERSION, "--root"])
-                .arg(&folder)
-                .current_dir(workspace::root())
-                .env("CARGO_TARGET_DIR", workspace::target()?.join("tools"))
-                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
-                .env("CARGO_PROFILE_RELEASE_LTO", "off"),
-        )?;
+        process::run(&mut rust::install("wasm-bindgen-cli", VERSION, &folder)?)?;
     }
     Ok(tools)
 }
