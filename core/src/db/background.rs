@@ -128,7 +128,7 @@ fn run(engine: &Engine, signal: &Signal) {
     let mut last_sequence = engine.version().sequence;
     loop {
         {
-            // A periodic commit wakes the thread when nothing was due before it, so nothing is due earlier than this.
+            // A periodic commit that is due before all others wakes the thread, so nothing is due earlier than this.
             let due = engine.sync_due_in_ns().map(Duration::from_nanos);
             let mut state = signal.lock();
             if !state.wanted && !state.stop {

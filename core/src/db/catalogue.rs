@@ -90,11 +90,20 @@ impl Catalogue {
         self.state.lock().changed_at > sequence
     }
 
-    /// Commit `sequence` changes the catalogue. To be said before it can be seen; a commit that then fails does no harm.
-    pub(super) fn changed(&self, sequence: u64) {
+    /// Commit `sequence` changes the catalogue. To be said before it can be seen. Gives the one that did so before, for
+    /// [`unchanged`](Self::unchanged).
+    pub(super) fn changed(&self, sequence: u64) -> u64 {
         let mut state = self.state.lock();
-        state.changed_at = state.changed_at.max(sequence);
         state.tables.clear();
+        let earlier = state.changed_at;
+        state.changed_at = earlier.max(sequence);
+        earlier
+    }
+
+    /// The commit that was to change it failed, and the next has its number. Under the same writer lock as
+    /// [`changed`](Self::changed).
+    pub(super) fn unchanged(&self, earlier: u64) {
+        self.state.lock().changed_at = earlier;
     }
 }
 

@@ -296,6 +296,7 @@ impl Database {
         }
         // A commit's values are durable before the frame that refers to them, or the frame says that they may not be.
         let values_unsynced = !tx.values.is_empty() && !engine.sync_values()?;
+        let mut catalogue_was_changed_at = None;
         let appended = engine.append(
             buffer,
             durability,
@@ -307,7 +308,7 @@ impl Database {
                 super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent)?;
                 if tx.changes_catalogue {
                     // Before anyone sees the commit: what is remembered is wrong for it.
-                    self.shared.catalogue.changed(head.sequence + 1);
+                    catalogue_was_changed_at = Some(self.shared.catalogue.changed(head.sequence + 1));
                 }
                 Ok(())
             },
@@ -326,7 +327,11 @@ impl Database {
                     }
                 }
             },
-        )?;
+        );
+        if let (Err(_), Some(earlier)) = (&appended, catalogue_was_changed_at) {
+            self.shared.catalogue.unchanged(earlier);
+        }
+        let appended = appended?;
         tx.committed = true;
         self.withdraw_unused(tx);
         self.poke(appended.due);

@@ -14,6 +14,7 @@ use super::*;
 use crate::engine::{Durability, Environment, Progress};
 use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage, StorageError, Sync};
 use crate::error::Error;
+use crate::log::OperationWriter;
 use crate::table::Table;
 
 const T: Table<&[u8], &[u8]> = Table::new("t");
@@ -566,6 +567,20 @@ fn a_periodic_commit_is_synced_within_its_interval_and_with_all_before_it() {
     assert_eq!(syncs_after(1020), before + 2);
     put(Durability::Relaxed);
     assert_eq!(syncs_after(9000), before + 2, "a relaxed commit waits for nothing");
+}
+
+#[test]
+fn a_periodic_commit_that_is_due_before_all_others_is_heard_of() {
+    let db = open(&Arc::new(MemoryStorage::new()));
+    let due = |interval_ms| {
+        let engine = &db.shared.engine;
+        let put = |writer: &mut OperationWriter<'_>| writer.put(b"key", b"value");
+        engine.append(&mut Vec::new(), Durability::Periodic { interval_ms }, false, |_, _| Ok(()), put).unwrap().due
+    };
+    assert!(due(60_000), "nothing was due");
+    assert!(!due(60_000), "whoever syncs comes soon enough");
+    assert!(due(20), "whoever syncs would sleep too long");
+    assert!(!due(60_000));
 }
 
 #[test]

@@ -16,9 +16,9 @@ use crate::codec::slot::{Slot, ValueRef};
 use crate::env::sync::Condvar;
 use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicBool, Ordering};
-use crate::env::{FileId, SyncTicket};
+use crate::env::{FileId, Storage, Sync, SyncTicket};
 use crate::error::{Error, Result};
-use crate::log::{Operation, OperationWriter, Operations, Preamble};
+use crate::log::{Log, Operation, OperationWriter, Operations, Preamble};
 use crate::memtable::{Lookup, Memtable};
 use crate::testing::Mutant;
 
@@ -61,7 +61,7 @@ pub(crate) struct Appended {
     pub sequence: u64,
     /// Acknowledge only when the log is durable up to `sequence`.
     pub wait: bool,
-    /// A periodic commit, and the first that is due: whoever syncs it must hear of it.
+    /// A periodic commit, and due before all others: whoever syncs it must hear of it.
     pub due: bool,
 }
 
@@ -88,17 +88,18 @@ impl Engine {
         write(&mut OperationWriter::begin(buffer, Preamble { values_unsynced, ..Preamble::at(time_ms) }));
         let Some(log) = writer.log.as_mut() else { return Err(Error::ReadOnly) };
         if let Err(error) = log.append(self.storage(), sequence, buffer) {
-            // What was written of it is overwritten at once, so that no crash can bring it back after it was refused.
-            // Where that fails too, nothing may follow. A log that found no room for a segment has written nothing.
-            if log.has_remains()
-                && !Mutant::FailedAppendLeft.is_active()
-                && let Err(again) =
-                    log.mark(self.storage()).and_then(|()| Ok(self.storage().sync(FileId::Log).map(|_| ())?))
-            {
-                let cause = format!("{error}, and then {again}");
-                writer.stopped = Some(Stopped::Poisoned(cause));
+            // A log that found no room for a segment has written nothing.
+            if !log.has_remains() || Mutant::FailedAppendLeft.is_active() {
+                return Err(error);
             }
-            return Err(error);
+            return Err(match overwrite(log, self.storage()) {
+                Ok(()) => error,
+                Err(again) => {
+                    let cause = format!("{error}, and then {again}");
+                    writer.stopped = Some(Stopped::Poisoned(cause.clone()));
+                    Error::OutcomeUnknown { cause }
+                }
+            });
         }
         self.counters.commits.add(1);
         self.counters.log_bytes.add(buffer.len());
@@ -262,15 +263,17 @@ impl Engine {
         self.make_durable(appended)
     }
 
-    /// A periodic commit was appended. Whether none was due before.
+    /// A periodic commit was appended. Whether none was due before, or not as soon.
     fn sync_within(&self, writer: &mut Writer, interval_ms: u32) -> bool {
         if Mutant::LocksInOtherOrder.is_active() {
             drop(self.durable.state.lock());
         }
         let due_ns = self.env.clock.monotonic_ns().saturating_add(u64::from(interval_ms) * 1_000_000);
-        let earlier = writer.sync_due_ns.replace(due_ns);
-        writer.sync_due_ns = Some(earlier.map_or(due_ns, |earlier| earlier.min(due_ns)));
-        earlier.is_none()
+        let sooner = writer.sync_due_ns.is_none_or(|earlier| due_ns < earlier);
+        if sooner {
+            writer.sync_due_ns = Some(due_ns);
+        }
+        sooner
     }
 
     /// Nanoseconds until a periodic commit must be synced; `None` when all are, or none can be any more.
@@ -334,7 +337,7 @@ impl Engine {
         }
         // Barriers complete in order, so the log's own, which follows, covers it: a commit acknowledged as durable has its
         // values. One that is not may survive without them, so it says that they are to be looked for.
-        Ok(self.sync(FileId::Data)? == crate::env::Sync::Done)
+        Ok(self.sync(FileId::Data)? == Sync::Done)
     }
 
     /// An error after a failed sync: what is visible may not be what the next opening finds.
@@ -390,6 +393,18 @@ impl Engine {
     /// Takes no more writes and says so to everyone who tries.
     pub(super) fn stop(&self, why: Stopped) {
         self.writer.lock().stopped = Some(why);
+    }
+}
+
+/// What a failed append has written of its commit is overwritten at once, and that made durable, so that no crash can bring the
+/// commit back after it was refused. An error, and why, when nobody knows that it was: then the commit is not refused, and nothing
+/// may follow it. Where syncs complete later nobody can wait for this one, as the writer lock is held.
+fn overwrite(log: &mut Log, storage: &dyn Storage) -> core::result::Result<(), String> {
+    log.mark(storage).map_err(|error| format!("{error}"))?;
+    match storage.sync(FileId::Log) {
+        Ok(Sync::Done) => Ok(()),
+        Ok(Sync::Pending(_)) => Err("the medium cannot overwrite it at once".into()),
+        Err(error) => Err(format!("{error}")),
     }
 }
 

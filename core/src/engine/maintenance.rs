@@ -181,10 +181,11 @@ impl Engine {
 
     /// Like [`step`](Self::step), for the thread that is told when a barrier is complete.
     pub(crate) fn step_without_waiting(&self) -> Result<Progress> {
+        // What fails here is told at once, as poison.
+        self.sync_if_due();
         if let Some(stopped @ super::state::Stopped::Poisoned(_)) = &self.writer.lock().stopped {
             return Err(stopped.error());
         }
-        self.sync_if_due();
         let mut work = self.work.lock();
         self.step_in(&mut work).map_err(|error| match error {
             Error::OutcomeUnknown { cause } => Error::Poisoned { cause },

@@ -114,8 +114,12 @@ impl Engine {
     }
 }
 
-/// Whether all of a value is on storage as it was written.
+/// Whether all of a value is on storage as it was written. Reads twice before it judges: a commit is cut off for it.
 pub(super) fn is_there(storage: &dyn Storage, value: &ValueRef) -> Result<bool> {
+    Ok(reads_well(storage, value)? || reads_well(storage, value)?)
+}
+
+fn reads_well(storage: &dyn Storage, value: &ValueRef) -> Result<bool> {
     let checksum = value.checksum.kind();
     let extent = extent_of(value);
     if value.len > VALUE_BYTES_MAX || extent.offset.saturating_add(extent.len) > storage.len(FileId::Data)? {

@@ -103,15 +103,15 @@ impl<E: Engine> Runner<E> {
     }
 
     /// A copy was taken while an action was under way. It is like what a killed process leaves: it opens, holds what was
-    /// acknowledged, and lives on by itself.
-    pub(super) fn open_copy(&mut self, before: Model) -> Result<(), String> {
+    /// acknowledged, and lives on by itself. `made` when the database was certainly there as the action began.
+    pub(super) fn open_copy(&mut self, before: Model, made: bool) -> Result<(), String> {
         let Some(disk) = self.site.disk.take_copy() else { return Ok(()) };
         let lost = self.loss().unsynced;
         let site = self.beside(disk);
         let told = |what: String| format!("a copy: {what}");
         let engine = match E::open(&site) {
             Ok(engine) => engine,
-            Err(_) if !self.made => return Ok(()),
+            Err(_) if !made => return Ok(()),
             Err(error) => return Err(told(format!("cannot open: {}: {error}", error.name()))),
         };
         let mut found = everything(&engine).map_err(Wrong::into_words).map_err(told)?;

@@ -56,8 +56,7 @@ impl Plan {
             checksum: [Checksum::Crc32, Checksum::Crc32, Checksum::Blake3][random.index(3)],
         };
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
-        // Not in storms yet: see `docs/progress.md` about failed appends on such disks.
-        let late_syncs = random.chance(1, 6) && weather != Weather::Storm;
+        let late_syncs = random.chance(1, 6);
         let actions = (0..actions).map(|_| shape.action(&mut random, weather)).collect();
         // Of its own, so that it changes nothing else.
         let stale_cache = Random::new(seed ^ 0x5354_414C_4500).chance(1, 3);

@@ -223,13 +223,13 @@ impl<E: Engine> Runner<E> {
         if self.over {
             return Ok(());
         }
-        let before = self.site.disk.will_copy().then(|| self.model.clone());
+        let before = self.site.disk.will_copy().then(|| (self.model.clone(), self.made));
         let faults_before = self.site.disk.faults_met();
         self.carry_out(action)?;
         match before {
             // A commit that was being made when it was copied, and then failed, is in no state before or after.
             Some(_) if self.site.disk.faults_met() > faults_before => self.forget_copy(),
-            Some(before) if !self.over => self.open_copy(before),
+            Some((model, made)) if !self.over => self.open_copy(model, made),
             _ => Ok(()),
         }
     }

@@ -5,13 +5,15 @@ use anyhow::Result;
 use super::stage::Stage;
 use crate::process::cargo;
 use crate::setup::{Consent, rust};
-use crate::{crash, fuzz, mutants, sim};
+use crate::{chaos, crash, fuzz, mutants, sim};
 
 /// The crate for the browser has its own stage.
 const HERE: [&str; 3] = ["--workspace", "--exclude", "lightning-db-wasm"];
 
 /// A few in every scenario: some 15 seconds.
 const SMOKE_KILLS: u64 = 400;
+/// Of each scenario, of which some take a few more.
+const CHAOS_SECONDS: u64 = 1;
 /// Of simulation with seeds that were never tried before.
 const FRESH_SECONDS: u64 = 60;
 
@@ -34,5 +36,6 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     stage.check("killed processes lose nothing", &mut crash::smoke(SMOKE_KILLS)?)?;
     // Other seeds each time; one that fails is printed with the command that replays it.
     stage.check("a minute of simulation with fresh seeds", &mut sim::command(FRESH_SECONDS)?)?;
+    stage.check("trouble with the machine's resources", &mut chaos::command(CHAOS_SECONDS)?)?;
     stage.check("deliberate bugs of the engine", &mut mutants::command()?)
 }
