@@ -18,9 +18,11 @@ use crate::engine::{
     self, Activity, Appended, CheckReport, CompactionProgress, Durability, Engine, Environment, OpenArguments,
     Progress, RecoveryReport, RecoveryStage, Stats,
 };
+use crate::env::sync::Mutex;
 use crate::env::{Storage, SyncTicket};
 use crate::error::{Error, Result};
 use crate::log::OperationWriter;
+use crate::memtable::Memtable;
 use crate::table::{Key, KeyBuffer, KeyRange, Lend, Table, Value, prefix};
 
 /// A transaction ends after this long, unless it is asked to take longer.
@@ -101,6 +103,7 @@ impl Database {
             engine: Arc::clone(&self.shared.engine),
             catalogue: Arc::clone(&self.shared.catalogue),
             version: self.shared.engine.version(),
+            now_ms: Mutex::new(None),
         }
     }
 
@@ -306,6 +309,10 @@ impl Database {
                     super::isolation::validate_catalogue(seen, memtable, head, recent)?;
                 }
                 super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent)?;
+                if let Some(seen) = tx.constrained_at.as_ref().filter(|_| !tx.reads.exclusive) {
+                    let nothing = Memtable::new();
+                    super::isolation::validate(Isolation::Serializable, seen, &tx.constraints, &nothing, head, recent)?;
+                }
                 if tx.changes_catalogue {
                     // Before anyone sees the commit: what is remembered is wrong for it.
                     catalogue_was_changed_at = Some(self.shared.catalogue.changed(head.sequence + 1));

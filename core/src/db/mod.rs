@@ -5,6 +5,7 @@
 mod background;
 mod catalogue;
 mod database;
+mod definitions;
 mod exclusive;
 #[cfg(feature = "std")]
 mod files;

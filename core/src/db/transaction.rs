@@ -43,6 +43,10 @@ pub struct WriteTransaction {
     pub(super) changes: Changes,
     pub(super) isolation: Isolation,
     pub(super) reads: ReadSet,
+    /// What must be at the commit as it was seen, at every isolation, and when the first of it was seen.
+    pub(super) constraints: ReadSet,
+    pub(super) constrained_at: Option<Arc<Version>>,
+    pub(super) now_ms: Option<u64>,
     /// Values written to extents of their own; given back if the transaction does not commit.
     pub(super) values: Vec<ValueRef>,
     tables: HashMap<String, Arc<TableEntry>>,
@@ -106,6 +110,9 @@ impl WriteTransaction {
             changes,
             isolation,
             reads: ReadSet::default(),
+            constraints: ReadSet::default(),
+            constrained_at: None,
+            now_ms: None,
             values: Vec::new(),
             tables: HashMap::new(),
             changes_catalogue: false,
@@ -171,7 +178,7 @@ impl WriteTransaction {
 
     /// At read committed a change of the catalogue is decided upon the newest one, and must find it so at the commit: two
     /// tables never get one number, and none is made twice.
-    fn see_catalogue(&mut self) -> Result<()> {
+    pub(super) fn see_catalogue(&mut self) -> Result<()> {
         if self.isolation == Isolation::ReadCommitted {
             self.see_what_is_committed()?;
             if self.catalogue_seen.is_none() {
@@ -181,7 +188,7 @@ impl WriteTransaction {
         Ok(())
     }
 
-    fn find_table(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
+    pub(super) fn find_table(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
         if let Some(entry) = self.tables.get(name) {
             return Ok(Some(Arc::clone(entry)));
         }
@@ -209,6 +216,19 @@ impl WriteTransaction {
             return Ok(entry);
         }
         validate_name(name)?;
+        let id = self.new_table_id()?;
+        let entry = TableEntry {
+            id,
+            key_type: String::from(key_type),
+            value_type: String::from(value_type),
+            created_ms: self.engine.env.clock.wall_ms(),
+            options: alloc::collections::BTreeMap::new(),
+        };
+        self.define(name, entry)
+    }
+
+    /// A number that no table has had.
+    pub(super) fn new_table_id(&mut self) -> Result<u64> {
         let id_key = next_id_key();
         let nodes = Arc::clone(&self.engine.nodes);
         let id = match self.get_raw(&id_key)? {
@@ -219,14 +239,12 @@ impl WriteTransaction {
                 .map(u64::from_le_bytes)
                 .map_err(|_| Error::invalid("the catalogue's table counter is malformed; run 'lightning check'"))?,
         };
-        let entry = TableEntry {
-            id,
-            key_type: String::from(key_type),
-            value_type: String::from(value_type),
-            created_ms: self.engine.env.clock.wall_ms(),
-            options: alloc::collections::BTreeMap::new(),
-        };
         self.write(&id_key, Slot::Inline(&(id + 1).to_le_bytes()))?;
+        Ok(id)
+    }
+
+    /// Writes the definition of a table.
+    pub(super) fn define(&mut self, name: &str, entry: TableEntry) -> Result<Arc<TableEntry>> {
         self.write(&entry_key(name), Slot::Inline(&entry.encode()))?;
         self.changes_catalogue = true;
         let entry = Arc::new(entry);
@@ -441,9 +459,9 @@ impl fmt::Debug for WriteTransaction {
 
 /// A table inside a transaction: sees the transaction's own changes.
 pub struct WriteTable<'t, K: Key, V: Value> {
-    tx: &'t mut WriteTransaction,
-    id: u64,
-    types: PhantomData<fn() -> (K, V)>,
+    pub(super) tx: &'t mut WriteTransaction,
+    pub(super) id: u64,
+    pub(super) types: PhantomData<fn() -> (K, V)>,
 }
 
 impl<K: Key, V: Value> WriteTable<'_, K, V> {
