@@ -20,6 +20,7 @@ mod error;
 pub(crate) mod cache;
 pub(crate) mod codec;
 pub(crate) mod db;
+pub mod document;
 pub(crate) mod engine;
 pub(crate) mod log;
 pub(crate) mod memtable;
