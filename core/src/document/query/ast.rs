@@ -11,11 +11,13 @@ use crate::error::Error;
 
 /// Which documents, in which order, how many of them, and which of their fields.
 ///
-/// ```ignore
+/// ```
+/// # use lightning_db::{Query, field};
 /// let query = Query::new()
 ///     .filter(field("age").between(30, 40).and(field("country").equals("FI")))
 ///     .order_by("age")
 ///     .limit(10);
+/// assert_eq!(query.limit_count(), Some(10));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {

@@ -99,8 +99,11 @@ impl Query {
 
 /// Begins a condition on what is under `path`.
 ///
-/// ```ignore
+/// ```
+/// # use lightning_db::field;
 /// let adults = field("age").from(18).and(field("name").starts_with("a").fold());
+/// assert!(adults.build().is_ok());
+/// assert!(field("a..b").exists().build().is_err());
 /// ```
 pub fn field(path: &str) -> Field {
     Field { path: Path::parse(path) }
