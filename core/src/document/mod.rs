@@ -10,9 +10,13 @@
 
 #![deny(clippy::indexing_slicing)]
 
+pub(crate) mod key;
 mod path;
 mod text;
 mod value;
+
+#[cfg(test)]
+mod strategies;
 
 pub use path::Path;
 pub use value::Value;
