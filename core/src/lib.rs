@@ -19,6 +19,7 @@ mod error;
 
 pub(crate) mod cache;
 pub(crate) mod codec;
+pub(crate) mod collection;
 pub(crate) mod db;
 pub(crate) mod document;
 pub(crate) mod engine;

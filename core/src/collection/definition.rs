@@ -24,6 +24,8 @@ pub(crate) struct Definition {
     pub name: String,
     pub key: Path,
     pub version: u32,
+    /// The version that its documents are being brought to, one after the other.
+    pub migrating_to: Option<u32>,
     pub expires_after_ms: Option<u64>,
     /// The table of when documents go.
     pub expiry_id: u64,
@@ -53,6 +55,7 @@ impl Definition {
             name: String::from(name),
             key: Path::parse(&schema.key)?,
             version: schema.version,
+            migrating_to: None,
             expires_after_ms: schema.expires_after_ms,
             expiry_id,
             indexes: Vec::new(),
@@ -100,7 +103,15 @@ impl Definition {
         if let Some(after_ms) = self.expires_after_ms {
             fields.push((String::from("expires_after_ms"), Value::Integer(after_ms.into())));
         }
+        if let Some(version) = self.migrating_to {
+            fields.push((String::from("migrating_to"), Value::Integer(version.into())));
+        }
         Value::Map(fields)
+    }
+
+    /// The newest version that a document may have.
+    pub(super) fn newest_version(&self) -> u32 {
+        self.migrating_to.unwrap_or(self.version)
     }
 
     fn read(name: &str, id: u64, value: &Value) -> Option<Self> {
@@ -113,10 +124,8 @@ impl Definition {
             name: String::from(name),
             key: path(member(value, "key")?)?,
             version: number(member(value, "version")?)?.try_into().ok()?,
-            expires_after_ms: match member(value, "expires_after_ms") {
-                Some(after) => Some(number(after)?),
-                None => None,
-            },
+            expires_after_ms: optional(value, "expires_after_ms")?,
+            migrating_to: optional(value, "migrating_to")?.map(u32::try_from).transpose().ok()?,
             expiry_id: number(member(value, "expiry_id")?)?,
             indexes: indexes.iter().map(IndexDefinition::read).collect::<Option<_>>()?,
         })
@@ -211,6 +220,11 @@ fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
 fn number(value: &Value) -> Option<u64> {
     let Value::Integer(number) = value else { return None };
     u64::try_from(*number).ok()
+}
+
+/// A number that may be missing; `None` if something else is there.
+fn optional(value: &Value, name: &str) -> Option<Option<u64>> {
+    member(value, name).map_or(Some(None), |value| number(value).map(Some))
 }
 
 fn path(value: &Value) -> Option<Path> {

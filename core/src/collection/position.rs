@@ -3,8 +3,8 @@
 
 use alloc::vec::Vec;
 
-use super::definition::Definition;
-use super::plan::{Access, Plan, Sorting};
+use super::entries::NULL;
+use super::plan::{Access, Plan, Sorting, Source};
 use super::run::Row;
 use crate::document::key;
 use crate::document::query::{PageToken, Query, sort_key};
@@ -17,7 +17,6 @@ pub(super) struct Position {
     bytes: Vec<u8>,
     /// Bytes of the parts.
     parts: usize,
-    turned: bool,
     /// The document's key as it is.
     record: Vec<u8>,
 }
@@ -32,7 +31,7 @@ impl Position {
     fn new(mut bytes: Vec<u8>, record: &[u8], query: &Query) -> Self {
         let (parts, turned) = (bytes.len(), query.keys_descend());
         bytes.extend(record.iter().map(|byte| if turned { !byte } else { *byte }));
-        Self { bytes, parts, turned, record: record.to_vec() }
+        Self { bytes, parts, record: record.to_vec() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -62,47 +61,16 @@ impl Position {
     }
 
     /// Cuts off what a plan would read before this position. What stays is looked at row by row.
-    pub(super) fn clip(&self, plan: &mut Plan, definition: &Definition, query: &Query) -> Result<()> {
-        let Sorting::AsRead { backwards } = plan.sorting else { return Ok(()) };
+    pub(super) fn clip(&self, plan: &mut Plan, query: &Query) {
+        let Sorting::AsRead { backwards } = plan.sorting else { return };
         let (spans, at) = match &mut plan.access {
             Access::Documents(spans) => (spans, self.record.clone()),
-            Access::Index(source) => {
-                let Some(first) = source.spans.first() else { return Ok(()) };
-                // An entry's parts: those of the order, and before them those that all entries of the span have.
-                let mut parts: &[u8] = self.bytes.get(..self.parts).unwrap_or_default();
-                let turned: Vec<u8>;
-                if backwards {
-                    turned = parts.iter().map(|byte| !byte).collect();
-                    parts = &turned;
-                }
-                let (mut entry, mut fixed, mut has_null) = (Vec::new(), first.from.as_slice(), false);
-                let order = query.order();
-                for path in &source.index.paths {
-                    let part = if order.iter().any(|order| order.path == *path) {
-                        let mut rest = parts;
-                        for _ in order.iter().take_while(|order| order.path != *path) {
-                            rest = key::skip(rest)?;
-                        }
-                        let behind = key::skip(rest)?;
-                        rest.get(..rest.len() - behind.len()).unwrap_or_default()
-                    } else {
-                        let Ok(behind) = key::skip(fixed) else { return Ok(()) };
-                        fixed.get(..fixed.len() - behind.len()).unwrap_or_default()
-                    };
-                    if let Ok(behind) = key::skip(fixed) {
-                        fixed = behind;
-                    }
-                    has_null |= part == super::entries::NULL;
-                    entry.extend_from_slice(part);
-                }
-                if !source.index.unique || has_null {
-                    entry.extend_from_slice(&self.record);
-                }
-                (&mut source.spans, entry)
-            }
-            _ => return Ok(()),
+            Access::Index(source) => match self.entry(source, query) {
+                Some(entry) => (&mut source.spans, entry),
+                None => return,
+            },
+            _ => return,
         };
-        let _ = definition;
         for span in spans.iter_mut() {
             if backwards {
                 if span.to.as_ref().is_none_or(|to| *to > at) {
@@ -114,6 +82,46 @@ impl Position {
             }
         }
         spans.retain(|span| !span.is_empty());
-        Ok(())
+    }
+
+    /// The entry of this position in an index that has the order of the query: its parts are those of the order, but for the
+    /// first ones, which all entries of the span have.
+    fn entry(&self, source: &Source, query: &Query) -> Option<Vec<u8>> {
+        let parts = self.parts(query)?;
+        let (mut entry, mut has_null) = (Vec::new(), false);
+        let mut fixed = source.spans.first()?.from.as_slice();
+        for path in &source.index.paths {
+            let behind = key::skip(fixed).ok();
+            let part = match query.order().iter().position(|order| order.path == *path) {
+                Some(at) => parts.get(at)?.as_slice(),
+                None => fixed.get(..fixed.len() - behind?.len())?,
+            };
+            fixed = behind.unwrap_or_default();
+            has_null |= part == NULL;
+            entry.extend_from_slice(part);
+        }
+        if !source.index.unique || has_null {
+            entry.extend_from_slice(&self.record);
+        }
+        Some(entry)
+    }
+
+    /// The parts as keys; `None` if one is of a value that is no key.
+    fn parts(&self, query: &Query) -> Option<Vec<Vec<u8>>> {
+        let mut rest = self.bytes.get(..self.parts)?.to_vec();
+        let mut parts = Vec::new();
+        for order in query.order() {
+            let turn = |bytes: &mut Vec<u8>| bytes.iter_mut().for_each(|byte| *byte = !*byte);
+            if order.descending {
+                turn(&mut rest);
+            }
+            let len = rest.len() - key::skip(&rest).ok()?.len();
+            let mut behind = rest.split_off(len);
+            if order.descending {
+                turn(&mut behind);
+            }
+            parts.push(core::mem::replace(&mut rest, behind));
+        }
+        Some(parts)
     }
 }

@@ -89,7 +89,7 @@ impl Run {
         let mut plan = plan(reader, &definition, &query)?;
         let after = query.after_token().map(|token| Position::of_token(token, &query)).transpose()?;
         if let Some(after) = &after {
-            after.clip(&mut plan, &definition, &query)?;
+            after.clip(&mut plan, &query);
         }
         let filter = if plan.filtered { query.filter_by().map(CompiledFilter::new).transpose()? } else { None };
         let state = State::new(&plan, &definition);

@@ -16,7 +16,8 @@ pub(super) fn ensure(database: &Database, name: &str, schema: &Schema) -> Result
     schema.validate(name)?;
     if let Some(entry) = database.snapshot().definition(name)? {
         let definition = Definition::of(name, &entry)?;
-        if missing(&definition, schema)?.is_none() {
+        let expires = schema.expires_after_ms.is_none_or(|after| definition.expires_after_ms == Some(after));
+        if missing(&definition, schema)?.is_none() && expires {
             return Ok(definition.version);
         }
     }
@@ -43,11 +44,9 @@ fn change(tx: &mut WriteTransaction, name: &str, schema: &Schema) -> Result<u32>
         definition.indexes.push(IndexDefinition::new(index, id, is_empty)?);
     }
     if is_empty {
-        definition.version = definition.version.max(schema.version);
+        (definition.version, definition.migrating_to) = (schema.version, None);
     }
-    if schema.expires_after_ms.is_some() {
-        definition.expires_after_ms = schema.expires_after_ms;
-    }
+    definition.expires_after_ms = schema.expires_after_ms.or(definition.expires_after_ms);
     tx.set_definition(name, definition.entry(created_ms))?;
     Ok(definition.version)
 }
@@ -61,10 +60,10 @@ fn missing<'s>(definition: &Definition, schema: &'s Schema) -> Result<Option<&'s
             definition.key, schema.key
         )));
     }
-    if schema.version < definition.version {
+    if schema.version < definition.newest_version() {
         return Err(Error::SchemaTooNew {
             collection: definition.name.clone(),
-            found: definition.version,
+            found: definition.newest_version(),
             known: schema.version,
         });
     }

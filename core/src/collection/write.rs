@@ -33,6 +33,8 @@ pub enum Expiry {
     Never,
     /// At this time, in milliseconds since 1970.
     At(u64),
+    /// When the document that is written over goes.
+    Kept,
 }
 
 /// Writes to one collection in a transaction.
@@ -51,6 +53,10 @@ impl Writer<'_> {
             Expiry::Default => definition.expires_after_ms.map(|after| now_ms.saturating_add(after)),
             Expiry::Never => None,
             Expiry::At(at) => Some(at),
+            Expiry::Kept => {
+                let old = self.read(&record)?;
+                old.as_deref().map(Stored::read).transpose()?.and_then(|old| old.expires_ms)
+            }
         };
         if mode != Mode::Put || !definition.indexes.is_empty() {
             let old = self.read(&record)?;
@@ -95,7 +101,8 @@ impl Writer<'_> {
     /// A document that is not gone.
     pub(crate) fn get(&mut self, record: &[u8]) -> Result<Option<Vec<u8>>> {
         let now_ms = self.tx.now_ms();
-        let Some(found) = self.tx.bytes_table(self.definition.id).get(record)? else { return Ok(None) };
+        let mut table = self.tx.bytes_table(self.definition.id);
+        let Some(found) = table.get(record)? else { return Ok(None) };
         let stored = Stored::read(&found)?;
         Ok((!stored.is_expired(now_ms)).then(|| stored.document.to_vec()))
     }

@@ -27,6 +27,12 @@ impl Snapshot {
         self.catalogue.entry(&self.engine, &self.version, name)
     }
 
+    /// About how many keys table `id` has from `from` up to, not including, `to`.
+    pub(crate) fn estimate_keys(&self, id: u64, from: &[u8], to: Option<&[u8]>) -> Result<u64> {
+        let (from, to) = span_of(id, from, to);
+        engine::estimate(&self.version, None, &self.engine.nodes, &from, &to)
+    }
+
     /// Table `id` as bytes.
     pub(crate) fn bytes_table(&self, id: u64) -> ReadTable<'_, Bytes, Bytes> {
         ReadTable::new(self, id)
@@ -65,6 +71,13 @@ impl WriteTransaction {
         let mut from = KeyBuffer::new();
         prefix::encode_prefix(id, &mut from);
         self.delete_span(&from, &prefix::end_of(id))
+    }
+
+    /// About how many keys table `id` has from `from` up to, not including, `to`. Counts as reading nothing: it decides how
+    /// something is read, never what.
+    pub(crate) fn estimate_keys(&self, id: u64, from: &[u8], to: Option<&[u8]>) -> Result<u64> {
+        let (from, to) = span_of(id, from, to);
+        engine::estimate(&self.version, Some(&self.changes.memtable), &self.engine.nodes, &from, &to)
     }
 
     /// Table `id` as bytes.
@@ -121,6 +134,17 @@ impl Snapshot {
         let found = engine::get(&self.version, &self.engine.nodes, &note_key(name))?;
         found.map(|found| found.to_vec(&self.engine.nodes)).transpose()
     }
+}
+
+fn span_of(id: u64, from: &[u8], to: Option<&[u8]>) -> (KeyBuffer, KeyBuffer) {
+    let (mut start, mut end) = (KeyBuffer::new(), prefix::end_of(id));
+    prefix::encode_prefix(id, &mut start);
+    if let Some(to) = to {
+        end = start.clone();
+        end.extend(to);
+    }
+    start.extend(from);
+    (start, end)
 }
 
 fn note_key(name: &str) -> KeyBuffer {

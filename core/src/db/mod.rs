@@ -23,6 +23,7 @@ mod snapshot;
 mod tests;
 mod transaction;
 
+pub(crate) use definitions::Bytes;
 pub use database::{AutoTable, Database, Transaction};
 pub use found::Found;
 pub use isolation::Isolation;

@@ -11,6 +11,8 @@
 #![deny(clippy::indexing_slicing)]
 
 pub(crate) mod key;
+pub(crate) mod cbor;
+pub(crate) mod fold;
 mod path;
 pub mod query;
 mod text;

@@ -20,6 +20,8 @@
 mod ast;
 mod builder;
 mod limits;
+mod matches;
+pub(crate) use matches::{CompiledFilter, sort_key};
 mod normalise;
 #[cfg(test)]
 mod tests;
