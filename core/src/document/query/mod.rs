@@ -17,12 +17,15 @@
 //! Two conditions on one path are never drawn together into one range: where there is an array, each may be answered by
 //! another element.
 
+#[cfg(test)]
+mod arbitrary;
 mod ast;
 mod builder;
 mod limits;
 mod normalise;
 #[cfg(test)]
 mod tests;
+mod text;
 mod token;
 
 pub use ast::{Condition, Filter, Order, Query, Test};
