@@ -10,10 +10,14 @@
 
 #![deny(clippy::indexing_slicing)]
 
+pub(crate) mod key;
 mod path;
 pub mod query;
 mod text;
 mod value;
+
+#[cfg(test)]
+mod strategies;
 
 pub use path::Path;
 pub use value::Value;

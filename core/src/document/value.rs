@@ -4,7 +4,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use super::Path;
+use super::{Path, key};
+use crate::error::Result;
+use crate::table::KeyBuffer;
 
 /// The least whole number that CBOR has: -2^64.
 pub(crate) const INTEGER_MIN: i128 = -(1 << 64);
@@ -165,6 +167,28 @@ impl Value {
                 (Some(a), Some(b)) => a.order(b),
                 _ => (a.is_key() && b.is_key()).then(|| a.kind_order().cmp(&b.kind_order())),
             },
+        }
+    }
+
+    /// Appends its key: bytes whose order is the [order of keys](Value::key_order), of which equal values have the same and
+    /// none is the beginning of another's. Fails for what cannot be a key and for more than 16 arrays within each other.
+    pub fn encode_key(&self, out: &mut KeyBuffer) -> Result<()> {
+        key::encode(self, out)
+    }
+
+    /// The value of which `bytes` are the key; a whole number comes back as an integer.
+    ///
+    /// ```
+    /// # use lightning_db::{KeyBuffer, Value};
+    /// let mut key = KeyBuffer::new();
+    /// Value::from(3.0).encode_key(&mut key)?;
+    /// assert_eq!(Value::decode_key(&key)?, Value::from(3));
+    /// # Ok::<(), lightning_db::Error>(())
+    /// ```
+    pub fn decode_key(bytes: &[u8]) -> Result<Value> {
+        match key::decode(bytes)? {
+            (value, []) => Ok(value),
+            (_, [..]) => Err(key::not_a_key(bytes)),
         }
     }
 
