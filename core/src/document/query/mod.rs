@@ -17,6 +17,8 @@
 //! Two conditions on one path are never drawn together into one range: where there is an array, each may be answered by
 //! another element.
 
+#[cfg(test)]
+mod arbitrary;
 mod ast;
 mod builder;
 mod limits;
@@ -25,6 +27,7 @@ pub(crate) use matches::{CompiledFilter, sort_key};
 mod normalise;
 #[cfg(test)]
 mod tests;
+mod text;
 mod token;
 
 pub use ast::{Condition, Filter, Order, Query, Test};
