@@ -36,6 +36,10 @@ pub(crate) mod tree;
 #[doc(hidden)]
 pub mod testing;
 
+pub use collection::{
+    Collection, Document, Expiry, Explanation, Index, IndexPaths, IndexProgress, Migrations, ReadCollection, Rows,
+    Schema, WriteCollection,
+};
 pub use db::{
     AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Scrub, Snapshot,
     TableInfo, Transaction, WriteTable, WriteTransaction,

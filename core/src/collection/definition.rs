@@ -73,7 +73,9 @@ impl Definition {
         };
         let schema = cbor::decode(schema)?;
         Self::read(name, entry.id, &schema).ok_or_else(|| {
-            Error::invalid(format!("the schema of collection '{name}' in the catalogue is damaged; run 'lightning check'"))
+            Error::invalid(format!(
+                "the schema of collection '{name}' in the catalogue is damaged; run 'lightning check'"
+            ))
         })
     }
 

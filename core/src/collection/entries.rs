@@ -65,7 +65,8 @@ pub(crate) fn entries(subject: &Subject<'_>, index: &IndexDefinition) -> Result<
         if parts.len() > 1
             && let Some(other) = spread.replace(path)
         {
-            let what = format!("index '{}' has an array under '{other}' already; only one of its paths may", index.name);
+            let what =
+                format!("index '{}' has an array under '{other}' already; only one of its paths may", index.name);
             return Err(subject.wrong(path, what));
         }
         heads = parts
@@ -142,6 +143,8 @@ fn part(subject: &Subject<'_>, index: &IndexDefinition, path: &Path, item: &[u8]
     };
     match result {
         Ok(()) => Ok(Some(encoded)),
-        Err(error) => Err(subject.wrong(path, format!("{error}; index '{}' needs a value that can be a key", index.name))),
+        Err(error) => {
+            Err(subject.wrong(path, format!("{error}; index '{}' needs a value that can be a key", index.name)))
+        }
     }
 }

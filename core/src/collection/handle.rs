@@ -16,7 +16,7 @@ use super::schema_change::{drop_collection, drop_index, ensure};
 use super::transaction::WriteCollection;
 use super::write::Expiry;
 use crate::db::{Database, Snapshot, WriteTransaction};
-use crate::document::query::{FieldChange, Query};
+use crate::document::query::{Query, Update};
 use crate::document::{Value, key};
 use crate::env::sync::Mutex;
 use crate::error::{Error, Result};
@@ -174,7 +174,7 @@ impl<T: Document> Collection<T> {
     }
 
     /// Changes fields of a document; false when there is none.
-    pub fn update(&self, key: impl Into<Value>, changes: &[FieldChange]) -> Result<bool> {
+    pub fn update(&self, key: impl Into<Value>, changes: &Update) -> Result<bool> {
         let key = key.into();
         self.write(|documents| documents.update(key, changes))
     }
@@ -185,7 +185,7 @@ impl<T: Document> Collection<T> {
     }
 
     /// Changes fields of every document that a query finds; gives how many.
-    pub fn update_where(&self, query: Query, changes: &[FieldChange]) -> Result<u64> {
+    pub fn update_where(&self, query: Query, changes: &Update) -> Result<u64> {
         self.write(|documents| documents.update_where(query, changes))
     }
 

@@ -89,11 +89,7 @@ pub(super) fn run(collection: &Collection<Value>, from: u32, to: u32, mut migrat
 }
 
 /// Changes a few more documents; true when there are no more.
-fn some(
-    documents: &mut WriteCollection<'_, Value>,
-    version: u32,
-    change: &mut EachDocument<'_>,
-) -> Result<bool> {
+fn some(documents: &mut WriteCollection<'_, Value>, version: u32, change: &mut EachDocument<'_>) -> Result<bool> {
     let (id, note) = (documents.definition().id, format!("migrate-{}", documents.definition().id));
     // An earlier call may have been applied although it was told that it is complete later.
     if documents.definition().version > version {

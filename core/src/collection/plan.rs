@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use super::definition::{Definition, IndexDefinition};
 use super::read::{Reader, Span};
 use super::spans::{Reach, of_keys, reach};
-use crate::document::query::{Condition, Filter, Order, Query};
 use crate::document::key;
+use crate::document::query::{Condition, Filter, Order, Query};
 use crate::error::Result;
 
 /// Reading the next document, or entry, of a walk.
@@ -282,9 +282,7 @@ impl<R: Reader> Planner<'_, R> {
             return Ok(None);
         }
         let (sorting, rows) = match self.order_of_keys() {
-            Some(backwards) => {
-                (Sorting::Keys { backwards }, self.read_until_limit(entries as f64, entries as f64))
-            }
+            Some(backwards) => (Sorting::Keys { backwards }, self.read_until_limit(entries as f64, entries as f64)),
             None => (Sorting::Rows, entries as f64 + self.sort(entries as f64)),
         };
         let cost = entries as f64 * (NEXT_ENTRY + SORT_KEY) + rows;
@@ -339,6 +337,14 @@ impl Plan {
     fn nothing() -> Self {
         let sorting = Sorting::AsRead { backwards: false };
         Self { access: Access::Nothing, filtered: false, sorting, estimated_rows: 0, cost: 0.0 }
+    }
+
+    /// The name of the index that is read, if it is one.
+    pub(super) fn index(&self) -> Option<String> {
+        match &self.access {
+            Access::Index(source) => Some(source.index.name.clone()),
+            _ => None,
+        }
     }
 
     /// In words.

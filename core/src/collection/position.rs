@@ -56,7 +56,8 @@ impl Position {
             let len = usize::try_from(u32::from_le_bytes(*len)).ok()?;
             Some((rest.get(..len)?, rest.get(len..)?))
         });
-        let (parts, record) = read.ok_or_else(|| Error::invalid("the page token is malformed; begin with the first page"))?;
+        let (parts, record) =
+            read.ok_or_else(|| Error::invalid("the page token is malformed; begin with the first page"))?;
         Ok(Self::new(parts.to_vec(), record, query))
     }
 

@@ -66,7 +66,10 @@ impl<T: Document> ReadCollection<T> {
     }
 
     fn extreme(&self, path: &str, query: Query, highest: bool) -> Result<Option<Value>> {
-        let query = query.and(field(path).exists()).ordered_only_by(path, highest).limit(1);
+        let mut query = query.filter(field(path).exists());
+        query.order.clear();
+        query.reverse = false;
+        let query = if highest { query.order_by(path).descending() } else { query.order_by(path) }.limit(1);
         let mut run = Run::new(&mut &self.snapshot, Arc::clone(&self.definition), query)?;
         let Some(row) = run.next(&mut &self.snapshot)? else { return Ok(None) };
         let (mut value, path) = (None, Path::parse(path)?);

@@ -363,8 +363,7 @@ pub(crate) fn count(reader: &mut impl Reader, definition: &Arc<Definition>, quer
 /// Whether some document is gone that is not removed yet.
 fn may_be_gone(reader: &mut impl Reader, definition: &Definition) -> Result<bool> {
     let now_ms = reader.now_ms();
-    let first = Walk::new(definition.expiry_id, vec![super::read::Span::all()], false).next(reader, |key, _| {
-        Ok(key.first_chunk().is_none_or(|at| u64::from_be_bytes(*at) <= now_ms))
-    })?;
+    let first = Walk::new(definition.expiry_id, vec![super::read::Span::all()], false)
+        .next(reader, |key, _| Ok(key.first_chunk().is_none_or(|at| u64::from_be_bytes(*at) <= now_ms)))?;
     Ok(first.unwrap_or(false))
 }

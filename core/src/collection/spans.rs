@@ -48,8 +48,7 @@ pub(crate) fn of_keys(path: &Path, id: u64) -> IndexDefinition {
 /// where the index lacks documents that may fulfil them.
 pub(crate) fn reach(index: &IndexDefinition, conditions: &[&Condition]) -> Result<Option<Reach>> {
     let mut heads = Vec::from([KeyBuffer::new()]);
-    let mut reach =
-        Reach { spans: Vec::new(), fulfilled: Vec::new(), fixed: 0, repeats: index.multi };
+    let mut reach = Reach { spans: Vec::new(), fulfilled: Vec::new(), fixed: 0, repeats: index.multi };
     let mut last: Option<Vec<Span>> = None;
     let mut is_fixed = true;
     for path in &index.paths {

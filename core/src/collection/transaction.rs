@@ -9,9 +9,9 @@ use super::definition::Definition;
 use super::document::Document;
 use super::handle::record_key;
 use super::run::{self, Row, Run};
-use super::write::{Expiry, Mode, Writer};
+use super::write::{Expiry, Mode, Writer, record_key_of};
 use crate::db::WriteTransaction;
-use crate::document::query::{FieldChange, Query};
+use crate::document::query::{Query, Update};
 use crate::document::{Value, cbor};
 use crate::error::{Error, Result};
 
@@ -67,7 +67,7 @@ impl<'t, T: Document> WriteCollection<'t, T> {
     }
 
     /// Changes fields of a document; false when there is none.
-    pub fn update(&mut self, key: impl Into<Value>, changes: &[FieldChange]) -> Result<bool> {
+    pub fn update(&mut self, key: impl Into<Value>, changes: &Update) -> Result<bool> {
         let record = record_key(&key.into())?;
         let Some(document) = self.writer.get(&record)? else { return Ok(false) };
         self.change(&Row { key: record.to_vec(), document }, changes)?;
@@ -77,7 +77,7 @@ impl<'t, T: Document> WriteCollection<'t, T> {
     /// Writes `new` if the document under its key is `expected` (`None`: there is none); tells whether it was.
     pub fn compare_and_swap(&mut self, expected: Option<&T>, new: &T) -> Result<bool> {
         let new = new.to_cbor()?;
-        let record = self.writer.record_key(&new)?;
+        let record = record_key_of(&self.writer.definition, &new)?;
         let found = self.writer.get(&record)?.map(|found| cbor::decode(&found)).transpose()?;
         let expected = expected.map(|expected| cbor::decode(&expected.to_cbor()?)).transpose()?;
         if found != expected {
@@ -99,7 +99,7 @@ impl<'t, T: Document> WriteCollection<'t, T> {
 
     /// Deletes every document that a query finds; gives how many.
     pub fn delete_where(&mut self, query: Query) -> Result<u64> {
-        let rows = self.rows(query.whole_documents())?;
+        let rows = self.rows(whole_documents(query))?;
         for row in &rows {
             self.writer.delete(&row.key)?;
         }
@@ -107,8 +107,8 @@ impl<'t, T: Document> WriteCollection<'t, T> {
     }
 
     /// Changes fields of every document that a query finds; gives how many.
-    pub fn update_where(&mut self, query: Query, changes: &[FieldChange]) -> Result<u64> {
-        let rows = self.rows(query.whole_documents())?;
+    pub fn update_where(&mut self, query: Query, changes: &Update) -> Result<u64> {
+        let rows = self.rows(whole_documents(query))?;
         for row in &rows {
             self.change(row, changes)?;
         }
@@ -125,20 +125,18 @@ impl<'t, T: Document> WriteCollection<'t, T> {
         Ok(rows)
     }
 
-    fn change(&mut self, row: &Row, changes: &[FieldChange]) -> Result<()> {
+    fn change(&mut self, row: &Row, changes: &Update) -> Result<()> {
         let mut document = cbor::decode(&row.document)?;
-        for change in changes {
-            change.apply(&mut document).map_err(|error| self.writer.wrong_change(&row.key, error))?;
-        }
+        changes.apply(&mut document).map_err(|error| self.writer.wrong_change(&row.key, &error))?;
         self.rewrite(&row.key, &document)
     }
 
     /// Writes a changed document over the one it was made of, under the same key.
     pub(super) fn rewrite(&mut self, record: &[u8], document: &Value) -> Result<()> {
         let changed = cbor::encode(document);
-        if *self.writer.record_key(&changed)? != *record {
+        if *record_key_of(&self.writer.definition, &changed)? != *record {
             let what = Error::invalid("the change would give the document another key; delete it and put another");
-            return Err(self.writer.wrong_change(record, what));
+            return Err(self.writer.wrong_change(record, &what));
         }
         self.writer.put(&changed, Mode::Put, Expiry::Kept).map(drop)
     }
@@ -150,6 +148,12 @@ impl<'t, T: Document> WriteCollection<'t, T> {
     pub(super) fn definition(&self) -> &Definition {
         &self.writer.definition
     }
+}
+
+/// What is changed is the whole document, whatever fields were asked for.
+fn whole_documents(mut query: Query) -> Query {
+    query.fields.clear();
+    query
 }
 
 impl<T> fmt::Debug for WriteCollection<'_, T> {

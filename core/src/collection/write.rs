@@ -47,7 +47,7 @@ impl Writer<'_> {
     /// Writes a document. Gives its encoded key.
     pub(crate) fn put(&mut self, document: &[u8], mode: Mode, expiry: Expiry) -> Result<KeyBuffer> {
         let definition = Arc::clone(&self.definition);
-        let record = record_key(&definition, document)?;
+        let record = record_key_of(&definition, document)?;
         let now_ms = self.tx.now_ms();
         let expires_ms = match expiry {
             Expiry::Default => definition.expires_after_ms.map(|after| now_ms.saturating_add(after)),
@@ -96,6 +96,16 @@ impl Writer<'_> {
     fn read(&mut self, record: &[u8]) -> Result<Option<Vec<u8>>> {
         self.tx.constrain_row(self.definition.id, record)?;
         Ok(self.tx.bytes_table(self.definition.id).get(record)?.map(|found| found.to_vec()))
+    }
+
+    /// The error for a change that a document cannot have.
+    pub(super) fn wrong_change(&self, record: &[u8], error: &Error) -> Error {
+        Error::InvalidDocument {
+            collection: self.definition.name.clone(),
+            field: String::new(),
+            key: shown(record),
+            what: error.to_string(),
+        }
     }
 
     /// A document that is not gone.
@@ -168,7 +178,7 @@ impl Writer<'_> {
 }
 
 /// The encoded key of a document, which is looked at whole first.
-fn record_key(definition: &Definition, document: &[u8]) -> Result<KeyBuffer> {
+pub(super) fn record_key_of(definition: &Definition, document: &[u8]) -> Result<KeyBuffer> {
     let wrong = |field: Option<&Path>, what: String| Error::InvalidDocument {
         collection: definition.name.clone(),
         field: field.map(Path::to_string).unwrap_or_default(),

@@ -23,8 +23,8 @@ mod snapshot;
 mod tests;
 mod transaction;
 
-pub(crate) use definitions::Bytes;
 pub use database::{AutoTable, Database, Transaction};
+pub(crate) use definitions::Bytes;
 pub use found::Found;
 pub use isolation::Isolation;
 pub use options::Options;

@@ -1,3 +1,5 @@
 #![allow(unused)]
 use alloc::borrow::Cow;
-pub(crate) fn fold(t: &str) -> Cow<'_, str> { todo!() }
+pub(crate) fn fold(t: &str) -> Cow<'_, str> {
+    todo!()
+}

@@ -194,6 +194,12 @@ pub(super) fn not_a_key(bytes: &[u8]) -> Error {
     Error::invalid(format!("the {} bytes \"{shown}{more}\" are not the key of a value", bytes.len()))
 }
 
-pub(crate) fn kind_span(_first: u8) -> (u8, u8) { todo!() }
-pub(crate) fn encode_text_prefix(_t: &str, _out: &mut KeyBuffer) { todo!() }
-pub(crate) fn encode_item(_t: &[u8], _out: &mut KeyBuffer) -> Result<()> { todo!() }
+pub(crate) fn kind_span(_first: u8) -> (u8, u8) {
+    todo!()
+}
+pub(crate) fn encode_text_prefix(_t: &str, _out: &mut KeyBuffer) {
+    todo!()
+}
+pub(crate) fn encode_item(_t: &[u8], _out: &mut KeyBuffer) -> Result<()> {
+    todo!()
+}

@@ -10,9 +10,9 @@
 
 #![deny(clippy::indexing_slicing)]
 
-pub(crate) mod key;
 pub(crate) mod cbor;
 pub(crate) mod fold;
+pub(crate) mod key;
 mod path;
 pub mod query;
 mod text;

@@ -29,6 +29,8 @@ mod normalise;
 mod tests;
 mod text;
 mod token;
+mod update;
+pub use update::{FieldChange, Update};
 
 pub use ast::{Condition, Filter, Order, Query, Test};
 pub use builder::{Field, Where, field, not};
