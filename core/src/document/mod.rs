@@ -16,6 +16,8 @@ pub(crate) mod key;
 mod patch;
 mod path;
 mod text;
+#[cfg(feature = "serde")]
+mod typed;
 mod update;
 mod value;
 
@@ -25,5 +27,7 @@ mod strategies;
 pub(crate) use fold::fold;
 pub(crate) use patch::merge_patch;
 pub use path::Path;
+#[cfg(feature = "serde")]
+pub(crate) use typed::{from_document, to_document};
 pub(crate) use update::{put_at, remove_at};
 pub use value::Value;

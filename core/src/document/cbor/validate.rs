@@ -122,7 +122,7 @@ fn differ(places: &mut [u32], bytes: &[u8]) -> Result<()> {
 }
 
 #[cold]
-pub(super) fn too_deep() -> Error {
+pub(in crate::document) fn too_deep() -> Error {
     Error::LimitExceeded {
         what: "the number of maps and arrays within each other",
         value: DEPTH_MAX as u64 + 1,
