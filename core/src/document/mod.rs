@@ -11,6 +11,8 @@
 #![deny(clippy::indexing_slicing)]
 
 pub(crate) mod cbor;
+#[cfg(feature = "testing")]
+pub(crate) mod doors;
 mod fold;
 pub(crate) mod key;
 mod patch;
