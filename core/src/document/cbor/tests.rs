@@ -250,7 +250,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        if bytes.len() % 3 == 0 {
+        if bytes.len().is_multiple_of(3) {
             bytes.truncate(end.index(bytes.len()));
         }
         bytes
