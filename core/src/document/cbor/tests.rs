@@ -1,4 +1,5 @@
 //! Documents as bytes, and what is done to the bytes against the same done to values.
+#![allow(clippy::indexing_slicing)]
 
 use alloc::string::{String, ToString};
 use alloc::vec;
