@@ -17,6 +17,7 @@ mod fold;
 pub(crate) mod key;
 mod patch;
 mod path;
+pub mod query;
 mod text;
 #[cfg(feature = "serde")]
 mod typed;
