@@ -70,7 +70,7 @@ pub fn document(bytes: &[u8]) {
 fn look_into(bytes: &[u8]) {
     for path in ["a", "a.b", "0", "a.0.b", "tags"] {
         let path = Path::parse(path).unwrap();
-        for item in cbor::lookup(bytes, &path).iter().flat_map(cbor::Found::items) {
+        for item in cbor::lookup(bytes, &path).iter().flat_map(|found| found.items()) {
             let _ = cbor::encode_folded_key_of(item, &mut KeyBuffer::new());
             let _ = cbor::elements(item).map(|elements| elements.map(Iterator::count));
         }

@@ -27,7 +27,7 @@ pub(crate) use encode::encode;
 #[cfg(feature = "serde")]
 pub(super) use head::{Head, Reader};
 pub(crate) use index_key::{encode_folded_key_of, encode_key_of};
-pub(crate) use lookup::{Elements, Found, elements, lookup};
+pub(crate) use lookup::{elements, lookup};
 pub(crate) use project::project;
 #[cfg(feature = "serde")]
 pub(super) use validate::too_deep;
