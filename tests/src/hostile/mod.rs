@@ -64,6 +64,8 @@ pub const TARGETS: &[Target] = &[
     target("definition", "definition", decoders::definition, Shape::Bytes),
     target("keys", "keys", decoders::keys, Shape::Bytes),
     target("values", "values", decoders::values, Shape::Bytes),
+    target("query_text", "query_text", decoders::query_text, Shape::Text),
+    target("query_cbor", "query_cbor", decoders::query_cbor, Shape::Bytes),
     target("open", "open", open::open, Shape::Files),
     target("open_resealed", "open", open::open_resealed, Shape::Files),
     target("salvage", "open", salvage::salvage, Shape::Files),

@@ -21,13 +21,29 @@
 mod arbitrary;
 mod ast;
 mod builder;
+mod compiled;
+#[cfg(feature = "testing")]
+pub(crate) mod doors;
+mod fingerprint;
 mod limits;
+mod map_form;
+#[cfg(test)]
+mod matches_tests;
+#[cfg(test)]
+mod naive;
 mod normalise;
+mod sort_key;
+mod span;
 #[cfg(test)]
 mod tests;
 mod text;
 mod token;
+mod update;
 
 pub use ast::{Condition, Filter, Order, Query, Test};
 pub use builder::{Field, Where, field, not};
+pub(crate) use compiled::CompiledFilter;
+pub(crate) use sort_key::SortOrder;
+pub(crate) use span::Span;
 pub use token::PageToken;
+pub use update::{FieldChange, Update};
