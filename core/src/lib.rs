@@ -19,6 +19,7 @@ mod error;
 
 pub(crate) mod cache;
 pub(crate) mod codec;
+pub(crate) mod collection;
 pub(crate) mod db;
 pub(crate) mod document;
 pub(crate) mod engine;
@@ -35,6 +36,10 @@ pub(crate) mod tree;
 #[doc(hidden)]
 pub mod testing;
 
+pub use collection::{
+    Collection, Document, Expiry, Explanation, Index, IndexPaths, IndexProgress, Migrations, ReadCollection, Rows,
+    Schema, WriteCollection,
+};
 pub use db::{
     AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Scrub, Snapshot,
     TableInfo, Transaction, WriteTable, WriteTransaction,

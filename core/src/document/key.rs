@@ -33,14 +33,14 @@ pub(super) use number::{encode_float, encode_integer};
 pub(crate) const DEPTH_MAX: usize = 16;
 
 const END: u8 = 0x00;
-const NULL: u8 = 0x08;
+pub(crate) const NULL: u8 = 0x08;
 const FALSE: u8 = 0x10;
 const TRUE: u8 = 0x11;
 const TIMESTAMP: u8 = 0xb0;
 const TEXT: u8 = 0xb8;
 const BYTES: u8 = 0xc0;
 const UUID: u8 = 0xc8;
-const TUPLE: u8 = 0xd0;
+pub(crate) const TUPLE: u8 = 0xd0;
 
 /// Appends the key of a value. Fails for what is no key (a map, NaN, an integer beyond CBOR's) and for more than 16 arrays
 /// within each other; what was appended by then stays. The length is the engine's to limit.
