@@ -159,7 +159,7 @@ fn database(options: &Options) -> Result<Vec<Files>> {
 }
 
 /// Seeds that people wrote.
-const WRITTEN: [(&str, &[&[u8]]); 10] = [
+const WRITTEN: [(&str, &[&[u8]]); 12] = [
     (
         "definition",
         &[
@@ -251,6 +251,28 @@ const WRITTEN: [(&str, &[&[u8]]); 10] = [
             b"i128\n\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01",
             b"bytes[3]\nabc",
             b"bool\n\x01",
+        ],
+    ),
+    (
+        "query_text",
+        &[
+            b"age between 30 and 40 and (country = \"FI\" or tags in [\"x\", \"y\"]) limit 10",
+            b"select name, a.b.0 where name starts with \"A\" ignoring case order by age desc, name reverse offset 5 after \"00ff\"",
+            b"not deleted exists or `x y`.`a``b` does not exist or a is not null",
+            b"-1.5e3 < n <= 18446744073709551615 and true != b",
+            b"t >= timestamp(\"2026-11-21T10:00:00.5+02:00\") and u != uuid(\"00112233-4455-6677-8899-aabbccddeeff\")",
+            b"a in [null, false, infinity, -infinity, bytes(\"00ff\"), [1, []], \"\\\"\\n\\u00e9\\ud83d\\ude00\"]",
+            b"false",
+        ],
+    ),
+    (
+        "query_cbor",
+        &[
+            b"\xa2ewhere\xa1call\x83\xa3dpathcagedfrom\x18\x1ebto\x18(\xa3dpathdnamejstartsWithaAdfold\xf5\xa1cnot\xa2dpathaafexists\xf5elimit\x0a",
+            b"\xa2ewhere\xa1cany\x82\xa2dpathca.bbin\x84\x01\xf6ax\x81\xfb@\x04\0\0\0\0\0\0\xa2dpathewherefequals\xf4gorderBy\x82\xa2dpathcagejdescending\xf5\xa1dpathelimit",
+            b"\xa4fselect\x82aacb.0foffset\x05eafterH\0\x01\x02\x03\x04\x05\x06\x07greverse\xf5",
+            b"\xa2ewhere\xa3dpathfoffseteabove\"ebelow\xfb@\x1e\0\0\0\0\0\0foffset\x03",
+            b"\x84\xa2csetca.bevalue\x81\x01\xa2iincrementaabby \xa1fremovecc.0\xa1epatch\xa2aa\xf6ad\xa1ae\x01",
         ],
     ),
 ];
