@@ -4,6 +4,7 @@
 #[cfg(feature = "std")]
 mod background;
 mod catalogue;
+mod check;
 mod database;
 mod exclusive;
 #[cfg(feature = "std")]

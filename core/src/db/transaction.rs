@@ -213,12 +213,10 @@ impl WriteTransaction {
         let nodes = Arc::clone(&self.engine.nodes);
         let id = match self.get_raw(&id_key)? {
             None => 1,
-            Some(found) => found
-                .to_vec(&nodes)?
-                .try_into()
-                .map(u64::from_le_bytes)
-                .map_err(|_| Error::invalid("the catalogue's table counter is malformed; run 'lightning check'"))?,
+            Some(found) => found.to_vec(&nodes)?.try_into().map(u64::from_le_bytes).map_err(|_| malformed_counter())?,
         };
+        // A file that was made up may say anything: 0 is the catalogue's own number, and after the last there is none.
+        let next = id.checked_add(1).filter(|_| id != prefix::CATALOGUE).ok_or_else(malformed_counter)?;
         let entry = TableEntry {
             id,
             key_type: String::from(key_type),
@@ -226,7 +224,7 @@ impl WriteTransaction {
             created_ms: self.engine.env.clock.wall_ms(),
             options: alloc::collections::BTreeMap::new(),
         };
-        self.write(&id_key, Slot::Inline(&(id + 1).to_le_bytes()))?;
+        self.write(&id_key, Slot::Inline(&next.to_le_bytes()))?;
         self.write(&entry_key(name), Slot::Inline(&entry.encode()))?;
         self.changes_catalogue = true;
         let entry = Arc::new(entry);
@@ -619,4 +617,9 @@ pub(super) fn unexpected(what: &'static str, key: &[u8]) -> Error {
     let key = prefix::split(key).map_or(key, |(_, key)| key);
     let shown = key.get(..64).unwrap_or(key).escape_ascii();
     Error::Unexpected { what, key: alloc::format!("\"{shown}\"") }
+}
+
+/// Nobody writes such a number for the next table.
+fn malformed_counter() -> Error {
+    Error::invalid("the catalogue's table counter is malformed; run 'lightning check'")
 }
