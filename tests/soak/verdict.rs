@@ -44,6 +44,7 @@ pub fn all(samples: &[Sample]) -> Vec<Verdict> {
     };
     vec![
         size("memory", "MiB", |sample| sample.memory_bytes as f64 / MIB),
+        size("held", "MiB", |sample| sample.held_bytes as f64 / MIB),
         size("files", "MiB", |sample| sample.file_bytes as f64 / MIB),
         size("in use", "MiB", |sample| sample.used_bytes as f64 / MIB),
         size("handles", "", |sample| sample.handles as f64),
@@ -95,6 +96,7 @@ mod tests {
         let sample = |second| Sample {
             at: Duration::from_secs(second),
             memory_bytes: memory(second),
+            held_bytes: memory(second),
             cache_bytes: 100,
             memtable_bytes: 100,
             file_bytes: 1000,
@@ -117,7 +119,7 @@ mod tests {
     fn what_fills_up_and_stays_is_steady_and_what_creeps_is_not() {
         assert!(failing(&samples(|second| (second * 1000).min(50_000) + second % 7)).is_empty());
         let creeping = samples(|second| 50_000 + second * 40);
-        assert_eq!(failing(&creeping), ["memory"]);
+        assert_eq!(failing(&creeping), ["memory", "held"]);
         assert!(report(&creeping, &all(&creeping)).contains("FAIL"));
     }
 

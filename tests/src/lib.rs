@@ -8,6 +8,7 @@ pub mod bench;
 pub mod history;
 #[cfg(feature = "testing")]
 pub mod hostile;
+pub mod memory;
 #[cfg(feature = "testing")]
 pub mod mutants;
 pub mod paging;
