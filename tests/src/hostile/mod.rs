@@ -6,7 +6,6 @@
 
 pub mod corpus;
 mod files;
-pub mod memory;
 mod metered;
 pub mod mutate;
 mod open;
