@@ -16,6 +16,8 @@ mod handle;
 mod migrate;
 mod plan;
 mod position;
+#[cfg(all(test, feature = "std"))]
+mod property_tests;
 mod read;
 mod rows;
 mod run;

@@ -21,8 +21,8 @@ use crate::table::KeyBuffer;
 
 /// A collection as one snapshot sees it.
 pub struct ReadCollection<T> {
-    snapshot: Snapshot,
-    definition: Arc<Definition>,
+    pub(super) snapshot: Snapshot,
+    pub(super) definition: Arc<Definition>,
     types: PhantomData<fn() -> T>,
 }
 

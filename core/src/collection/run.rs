@@ -87,7 +87,12 @@ impl Run {
     /// Chooses how to answer a query.
     pub(crate) fn new(reader: &mut impl Reader, definition: Arc<Definition>, query: Query) -> Result<Self> {
         let query = query.normalised()?;
-        let mut plan = plan(reader, &definition, &query)?;
+        let plan = plan(reader, &definition, &query)?;
+        Self::with_plan(definition, query, plan)
+    }
+
+    /// Answers a normalised query in this way.
+    pub(super) fn with_plan(definition: Arc<Definition>, query: Query, mut plan: Plan) -> Result<Self> {
         let after = query.after_token().map(|token| Position::of_token(token, &query)).transpose()?;
         if let Some(after) = &after {
             after.clip(&mut plan, &query);

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 
 /// A clock that is set by hand.
 #[derive(Debug, Default)]
-struct HandSet(AtomicU64);
+pub(super) struct HandSet(pub(super) AtomicU64);
 
 impl Clock for HandSet {
     fn wall_ms(&self) -> u64 {
@@ -28,13 +28,13 @@ impl Clock for HandSet {
     }
 }
 
-fn open(storage: &Arc<MemoryStorage>, clock: &Arc<HandSet>) -> Database {
+pub(super) fn open(storage: &Arc<MemoryStorage>, clock: &Arc<HandSet>) -> Database {
     let env = Environment { clock: Arc::clone(clock) as Arc<dyn Clock>, entropy: Arc::new(SeededEntropy::new(7)) };
     let options = Options { background_thread: false, memtable_bytes: Some(64 << 10), ..Options::default() };
     Database::open_storage(Arc::clone(storage) as Arc<dyn Storage>, env, options).unwrap()
 }
 
-fn database() -> Database {
+pub(super) fn database() -> Database {
     open(&Arc::default(), &Arc::default())
 }
 
