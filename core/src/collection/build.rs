@@ -68,12 +68,17 @@ fn step(tx: &mut WriteTransaction, name: &str, index: &str) -> Result<u64> {
     let note = note_of(index.id);
     let from = tx.note(&note)?.unwrap_or_default();
     let (batch, next) = batch(tx, definition.id, &from)?;
-    let count = batch.len() as u64;
+    let (count, now_ms) = (batch.len() as u64, tx.now_ms());
     let mut writer = Writer::new(tx, definition.clone());
     for (key, stored) in &batch {
-        let document = Stored::read(stored)?.document;
-        for entry in entries(&Subject { collection: name, key, document }, &index)? {
-            writer.enter(&index, key, &entry)?;
+        let stored = Stored::read(stored)?;
+        if stored.is_expired(now_ms) {
+            // It must not stand in the way of those that are not gone.
+            writer.delete(key)?;
+            continue;
+        }
+        for entry in entries(&Subject { collection: name, key, document: stored.document }, &index)? {
+            writer.enter(&index, key, entry)?;
         }
     }
     match next {

@@ -78,6 +78,7 @@ impl<'t, T: Document> WriteCollection<'t, T> {
     pub fn compare_and_swap(&mut self, expected: Option<&T>, new: &T) -> Result<bool> {
         let new = new.to_cbor()?;
         let record = record_key_of(&self.writer.definition, &new)?;
+        self.writer.tx.constrain_row(self.writer.definition.id, &record)?;
         let found = self.writer.get(&record)?.map(|found| cbor::decode(&found)).transpose()?;
         let expected = expected.map(|expected| cbor::decode(&expected.to_cbor()?)).transpose()?;
         if found != expected {
@@ -94,7 +95,8 @@ impl<'t, T: Document> WriteCollection<'t, T> {
 
     /// How many documents a query finds.
     pub fn count(&mut self, query: Query) -> Result<u64> {
-        run::count(&mut &mut *self.writer.tx, &self.writer.definition, query)
+        let definition = &self.writer.definition;
+        self.writer.tx.at_one_moment(&definition.name, |mut tx| run::count(&mut tx, definition, query))
     }
 
     /// Deletes every document that a query finds; gives how many.
@@ -116,13 +118,20 @@ impl<'t, T: Document> WriteCollection<'t, T> {
     }
 
     fn rows(&mut self, query: Query) -> Result<Vec<Row>> {
-        let mut reader = &mut *self.writer.tx;
-        let mut run = Run::new(&mut reader, Arc::clone(&self.writer.definition), query)?;
-        let mut rows = Vec::new();
-        while let Some(row) = run.next(&mut reader)? {
-            rows.push(row);
-        }
-        Ok(rows)
+        let definition = &self.writer.definition;
+        self.writer.tx.at_one_moment(&definition.name, |mut tx| {
+            let mut run = Run::new(&mut tx, Arc::clone(definition), query)?;
+            let mut rows = Vec::new();
+            while let Some(row) = run.next(&mut tx)? {
+                rows.push(row);
+            }
+            Ok(rows)
+        })
+    }
+
+    /// Deletes the document under an encoded key.
+    pub(super) fn remove(&mut self, record: &[u8]) -> Result<bool> {
+        self.writer.delete(record)
     }
 
     fn change(&mut self, row: &Row, changes: &Update) -> Result<()> {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::definition::{Definition, IndexDefinition};
 use super::entries::{Entry, NULL_ITEM, Subject, entries, shown};
 use super::stored::Stored;
-use crate::db::WriteTransaction;
+use crate::db::{KEY_BYTES_MAX, WriteTransaction};
 use crate::document::{Path, cbor};
 use crate::error::{Error, Result};
 use crate::table::KeyBuffer;
@@ -37,6 +37,13 @@ pub enum Expiry {
     Kept,
 }
 
+/// An entry that comes into an index, or goes.
+struct Change {
+    index: u64,
+    entry: Entry,
+    comes: bool,
+}
+
 /// Writes to one collection in a transaction.
 pub(crate) struct Writer<'t> {
     pub tx: &'t mut WriteTransaction,
@@ -62,6 +69,7 @@ impl<'t> Writer<'t> {
                 old.as_deref().map(Stored::read).transpose()?.and_then(|old| old.expires_ms)
             }
         };
+        let mut changes = Vec::new();
         if mode != Mode::Put || !definition.indexes.is_empty() {
             let old = self.read(&record)?;
             let old = old.as_deref().map(Stored::read).transpose()?;
@@ -71,16 +79,19 @@ impl<'t> Writer<'t> {
                 Mode::Replace if !there => return Err(unexpected("there is no such document to replace", &record)),
                 _ => {}
             }
-            self.reindex(&record, old.map(|old| old.document), Some(document))?;
+            changes = self.changes(&record, old.map(|old| old.document), Some(document))?;
         }
         let mut bytes = Vec::with_capacity(document.len() + 9);
         Stored { expires_ms, document }.write(&mut bytes);
         self.tx.bytes_table(definition.id).put(&*record, &*bytes)?;
-        if let Some(at) = expires_ms {
-            #[cfg(feature = "std")]
-            self.tx.wake_at(super::expiry::with_neighbours(at), super::expiry::sweep);
-            self.tx.bytes_table(definition.expiry_id).put(&*expiry_key(at, &record), b"")?;
-        }
+        self.all_or_none(|writer| {
+            if let Some(at) = expires_ms {
+                #[cfg(feature = "std")]
+                writer.tx.wake_at(super::expiry::with_neighbours(at), super::expiry::sweep);
+                writer.tx.bytes_table(definition.expiry_id).put(&*expiry_key(at, &record), b"")?;
+            }
+            changes.into_iter().try_for_each(|change| writer.apply(&record, change))
+        })?;
         Ok(record)
     }
 
@@ -89,13 +100,25 @@ impl<'t> Writer<'t> {
         let now_ms = self.tx.now_ms();
         let Some(old) = self.read(record)? else { return Ok(false) };
         let old = Stored::read(&old)?;
-        self.reindex(record, Some(old.document), None)?;
-        let mut table = self.tx.bytes_table(self.definition.id);
-        table.delete(record)?;
-        if let Some(at) = old.expires_ms {
-            self.tx.bytes_table(self.definition.expiry_id).delete(&*expiry_key(at, record))?;
-        }
+        let changes = self.changes(record, Some(old.document), None)?;
+        self.tx.erase(self.definition.id, record)?;
+        self.all_or_none(|writer| {
+            if let Some(at) = old.expires_ms {
+                writer.tx.erase(writer.definition.expiry_id, &expiry_key(at, record))?;
+            }
+            changes.into_iter().try_for_each(|change| writer.apply(record, change))
+        })?;
         Ok(!old.is_expired(now_ms))
+    }
+
+    /// Does what belongs together. Where it fails in the middle the transaction can only be undone: its owner may go on whatever
+    /// a write said.
+    fn all_or_none(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let written = write(self);
+        if written.is_err() {
+            self.tx.refuse_commit();
+        }
+        written
     }
 
     /// The stored bytes under a key, gone or not. What is written because of them needs them to be so at the commit.
@@ -123,44 +146,75 @@ impl<'t> Writer<'t> {
         Ok((!stored.is_expired(now_ms)).then(|| stored.document.to_vec()))
     }
 
-    /// Takes the entries of the old document away and brings those of the new.
-    fn reindex(&mut self, record: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<()> {
+    /// What is to be done in the indexes when the new document takes the place of the old one. All that can refuse a document is
+    /// asked here, before anything is written.
+    fn changes(&mut self, record: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<Vec<Change>> {
         let definition = Arc::clone(&self.definition);
+        let mut changes = Vec::new();
         for index in &definition.indexes {
             let of = |document: Option<&[u8]>| match document {
                 Some(document) => entries(&Subject { collection: &definition.name, key: record, document }, index),
                 None => Ok(Vec::new()),
             };
-            let (old, new) = (of(old)?, of(new)?);
+            let old = match of(old) {
+                // The builder has not come to it, and will say so.
+                Err(Error::InvalidDocument { .. } | Error::LimitExceeded { .. }) if !index.ready => Vec::new(),
+                old => old?,
+            };
+            let new = of(new)?;
             if old == new {
                 continue;
             }
             for entry in old.iter().filter(|entry| new.binary_search(entry).is_err()) {
-                self.tx.bytes_table(index.id).delete(&*entry.key)?;
+                // While the index is made another document may have the entry, of this one that the builder has not come to.
+                if index.ready || !entry.alone || self.holder(index, entry)?.is_some_and(|holder| holder == record) {
+                    changes.push(Change { index: index.id, entry: entry.clone(), comes: false });
+                }
             }
-            for entry in new.iter().filter(|entry| old.binary_search(entry).is_err()) {
-                self.enter(index, record, entry)?;
+            for entry in new.into_iter().filter(|entry| old.binary_search(entry).is_err()) {
+                self.make_room(index, record, &entry)?;
+                changes.push(Change { index: index.id, entry, comes: true });
             }
         }
-        Ok(())
+        Ok(changes)
+    }
+
+    fn apply(&mut self, record: &[u8], change: Change) -> Result<()> {
+        let Change { index, entry, comes } = change;
+        if !comes {
+            return self.tx.erase(index, &entry.key);
+        }
+        let value = if entry.alone { record } else { b"" };
+        self.tx.bytes_table(index).put(&*entry.key, value)
     }
 
     /// Brings an entry into an index. One that another document has is an error, unless that document is gone.
-    pub(super) fn enter(&mut self, index: &IndexDefinition, record: &[u8], entry: &Entry) -> Result<()> {
-        if entry.alone {
-            self.tx.constrain_row(index.id, &entry.key)?;
-            let found = self.tx.bytes_table(index.id).get(&*entry.key)?.map(|found| found.to_vec());
-            if let Some(other) = found.filter(|other| other != record) {
-                self.give_way(index, entry, &other)?;
-            }
+    pub(super) fn enter(&mut self, index: &IndexDefinition, record: &[u8], entry: Entry) -> Result<()> {
+        self.make_room(index, record, &entry)?;
+        self.apply(record, Change { index: index.id, entry, comes: true })
+    }
+
+    /// The document that has an entry, of which there can be one alone.
+    fn holder(&mut self, index: &IndexDefinition, entry: &Entry) -> Result<Option<Vec<u8>>> {
+        self.tx.constrain_row(index.id, &entry.key)?;
+        Ok(self.tx.bytes_table(index.id).get(&*entry.key)?.map(|found| found.to_vec()))
+    }
+
+    /// Refuses an entry that cannot come into an index.
+    fn make_room(&mut self, index: &IndexDefinition, record: &[u8], entry: &Entry) -> Result<()> {
+        if entry.key.len() > KEY_BYTES_MAX {
+            return Err(Error::LimitExceeded {
+                what: "the length of an index entry in bytes",
+                value: entry.key.len() as u64,
+                limit: KEY_BYTES_MAX as u64,
+            });
         }
-        let value = if entry.alone { record } else { b"" };
-        self.tx.bytes_table(index.id).put(&*entry.key, value).map_err(|error| match error {
-            Error::LimitExceeded { value, limit, .. } => {
-                Error::LimitExceeded { what: "the length of an index entry in bytes", value, limit }
-            }
-            error => error,
-        })
+        if entry.alone
+            && let Some(other) = self.holder(index, entry)?.filter(|other| other != record)
+        {
+            self.give_way(index, entry, &other)?;
+        }
+        Ok(())
     }
 
     /// A document that is gone but not yet removed is removed now.

@@ -278,6 +278,9 @@ impl Database {
         durability: Durability,
         buffer: &mut Vec<u8>,
     ) -> Result<Option<Appended>> {
+        if tx.is_torn {
+            return Err(Error::invalid("a write of this transaction failed half-way, so it can only be undone"));
+        }
         let engine = &self.shared.engine;
         let memtable = &tx.changes.memtable;
         if memtable.is_empty() {

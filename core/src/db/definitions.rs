@@ -14,7 +14,7 @@ use super::snapshot::{ReadTable, Snapshot};
 use super::transaction::{WriteTable, WriteTransaction};
 use crate::codec::slot::Slot;
 use crate::engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::table::catalogue::{TableEntry, entry_key};
 use crate::table::{KeyBuffer, prefix, validate_name};
 
@@ -71,6 +71,38 @@ impl WriteTransaction {
         let mut from = KeyBuffer::new();
         prefix::encode_prefix(id, &mut from);
         self.delete_span(&from, &prefix::end_of(id))
+    }
+
+    /// Deletes a key of table `id`, without a look whether it is there.
+    pub(crate) fn erase(&mut self, id: u64, key: &[u8]) -> Result<()> {
+        let mut whole = KeyBuffer::new();
+        prefix::encode_prefix(id, &mut whole);
+        whole.extend(key);
+        self.write(&whole, Slot::Tombstone)
+    }
+
+    /// Changes that belong together are not all there: this can be undone, not committed.
+    pub(crate) fn refuse_commit(&mut self) {
+        self.is_torn = true;
+    }
+
+    /// Has `read` see one state of the database, in which table `name` is as this transaction knows it. At read committed each
+    /// read sees what is committed by then, and what belongs together, as an index and its documents, is to be one read.
+    pub(crate) fn at_one_moment<R>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        if self.isolation != Isolation::ReadCommitted {
+            return read(self);
+        }
+        self.see_what_is_committed()?;
+        if !self.changes_catalogue
+            && let Some(known) = self.known_table(name)
+            && self.catalogue.entry(&self.engine, &self.version, name)?.is_none_or(|now| *now != *known)
+        {
+            return Err(Error::Conflict { what: alloc::format!("table \"{name}\"") });
+        }
+        self.isolation = Isolation::Snapshot;
+        let result = read(self);
+        self.isolation = Isolation::ReadCommitted;
+        result
     }
 
     /// About how many keys table `id` has from `from` up to, not including, `to`. Counts as reading nothing: it decides how

@@ -30,6 +30,7 @@ pub use database::{AutoTable, Database, Transaction};
 pub(crate) use definitions::Bytes;
 pub use found::Found;
 pub use isolation::Isolation;
+pub(crate) use key_length::OWN_BYTES_MAX as KEY_BYTES_MAX;
 pub use options::Options;
 pub use range::{Cursor, Range};
 pub use scrub::Scrub;

@@ -57,6 +57,8 @@ pub struct WriteTransaction {
     pub(super) catalogue_seen: Option<Arc<Version>>,
     pub(super) deadline_ns: Option<(u64, u64)>,
     pub(super) committed: bool,
+    /// A change of several keys failed in the middle.
+    pub(super) is_torn: bool,
     #[cfg(feature = "std")]
     pub(super) rows: Rows,
 }
@@ -93,6 +95,7 @@ impl Drop for Rows {
 pub struct Savepoint {
     changes: Changes,
     changes_catalogue: bool,
+    is_torn: bool,
 }
 
 impl WriteTransaction {
@@ -123,6 +126,7 @@ impl WriteTransaction {
             catalogue_seen: None,
             deadline_ns: None,
             committed: false,
+            is_torn: false,
         }
     }
 
@@ -177,7 +181,7 @@ impl WriteTransaction {
 
     /// Marks this point. Going back to it undoes writes made since, never what was read.
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint { changes: self.changes.clone(), changes_catalogue: self.changes_catalogue }
+        Savepoint { changes: self.changes.clone(), changes_catalogue: self.changes_catalogue, is_torn: self.is_torn }
     }
 
     /// Undoes everything written since the savepoint of this transaction was taken.
@@ -186,6 +190,7 @@ impl WriteTransaction {
             self.changes = savepoint.changes.clone();
         }
         self.changes_catalogue = savepoint.changes_catalogue;
+        self.is_torn = savepoint.is_torn;
         if !Mutant::SavepointKeepsTables.is_active() {
             self.tables.clear();
         }
@@ -201,6 +206,11 @@ impl WriteTransaction {
             }
         }
         Ok(())
+    }
+
+    /// A table that was looked up before.
+    pub(super) fn known_table(&self, name: &str) -> Option<Arc<TableEntry>> {
+        self.tables.get(name).map(Arc::clone)
     }
 
     pub(super) fn find_table(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
@@ -361,7 +371,7 @@ impl WriteTransaction {
     }
 
     /// At read committed each read sees what is committed at that moment, and never less than the one before.
-    fn see_what_is_committed(&mut self) -> Result<()> {
+    pub(super) fn see_what_is_committed(&mut self) -> Result<()> {
         let moves_on = match self.isolation {
             Isolation::ReadCommitted => !Mutant::ReadCommittedStays.is_active(),
             _ => Mutant::SnapshotMovesOn.is_active(),
