@@ -90,16 +90,22 @@ pub(super) fn run(collection: &Collection<Value>, from: u32, to: u32, mut migrat
 
 /// Changes a few more documents; true when there are no more.
 fn some(documents: &mut WriteCollection<'_, Value>, version: u32, change: &mut EachDocument<'_>) -> Result<bool> {
-    let (id, note) = (documents.definition().id, format!("migrate-{}", documents.definition().id));
+    let (id, note) = (documents.definition().id, note_of(documents.definition().id));
     // An earlier call may have been applied although it was told that it is complete later.
     if documents.definition().version > version {
         return Ok(true);
     }
     let tx = documents.transaction();
     let from = tx.note(&note)?.unwrap_or_default();
+    let now_ms = tx.now_ms();
     let (batch, next) = batch(tx, id, &from)?;
     for (record, stored) in &batch {
-        let mut document = cbor::decode(Stored::read(stored)?.document)?;
+        let stored = Stored::read(stored)?;
+        if stored.is_expired(now_ms) {
+            documents.remove(record)?;
+            continue;
+        }
+        let mut document = cbor::decode(stored.document)?;
         change(&mut document)?;
         documents.rewrite(record, &document)?;
     }
@@ -112,10 +118,19 @@ fn some(documents: &mut WriteCollection<'_, Value>, version: u32, change: &mut E
     Ok(next.is_none())
 }
 
+/// Where it is noted how far the migration of a collection is.
+pub(super) fn note_of(id: u64) -> String {
+    format!("migrate-{id}")
+}
+
 fn set_version(documents: &mut WriteCollection<'_, Value>, version: u32, migrating_to: Option<u32>) -> Result<()> {
     let mut definition = documents.definition().clone();
     let tx = documents.transaction();
     let created_ms = tx.definition(&definition.name)?.map_or(0, |entry| entry.created_ms);
     (definition.version, definition.migrating_to) = (version, migrating_to);
+    if migrating_to.is_none() {
+        // The next migration begins with the first document, whatever became of one in steps before.
+        tx.set_note(&note_of(definition.id), None)?;
+    }
     tx.set_definition(&definition.name, definition.entry(created_ms)?).map(drop)
 }
