@@ -61,7 +61,7 @@ impl Database {
             }
             let Some(entry) = snapshot.definition(&table.name)? else { continue };
             let definition = Definition::of(&table.name, &entry)?;
-            let due = Span { from: Vec::new(), to: Some(Vec::from((snapshot.now_ms() + 1).to_be_bytes())) };
+            let due = Span { from: Vec::new(), to: Some(Vec::from(snapshot.now_ms().saturating_add(1).to_be_bytes())) };
             if (&snapshot).cursor(definition.expiry_id, &due)?.first()?.is_none() {
                 continue;
             }

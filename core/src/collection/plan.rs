@@ -279,6 +279,8 @@ impl<R: Reader> Planner<'_, R> {
         let cost = match sorting {
             Sorting::AsRead { .. } => self.read_until_limit(entries, found) * (1.0 + NEXT_ENTRY),
             Sorting::Keys { .. } if candidate.entries > GATHERED_MAX => return None,
+            // The keys that were given are held, so that none is given again.
+            Sorting::Rows if reach.repeats && candidate.entries > GATHERED_MAX => return None,
             Sorting::Keys { .. } => entries * (NEXT_ENTRY + SORT_KEY) + self.read_until_limit(entries, found),
             Sorting::Rows => entries * (1.0 + NEXT_ENTRY) + self.sort(found),
         };

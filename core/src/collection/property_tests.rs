@@ -96,13 +96,8 @@ fn index() -> impl Strategy<Value = Index> {
 }
 
 fn condition() -> impl Strategy<Value = Condition> {
-    let bound = || {
-        prop_oneof![
-            key().prop_map(Bound::Included),
-            key().prop_map(Bound::Excluded),
-            Just(Bound::Unbounded)
-        ]
-    };
+    let bound =
+        || prop_oneof![key().prop_map(Bound::Included), key().prop_map(Bound::Excluded), Just(Bound::Unbounded)];
     let numbers = (0..4_i128, 0..4_i128).prop_map(|(a, b)| Test::Range {
         from: Bound::Included(Value::Integer(a)),
         to: Bound::Excluded(Value::Integer(b)),
@@ -263,9 +258,7 @@ fn run(steps: Vec<Step>) {
                 now_ms += by;
                 clock.0.store(now_ms, Ordering::Relaxed);
             }
-            Step::Sweep => {
-                while database.remove_expired().unwrap() == Progress::More {}
-            }
+            Step::Sweep => while database.remove_expired().unwrap() == Progress::More {},
             Step::Open(indexes) => {
                 for index in indexes {
                     match database.collection("people", Schema::key("id").with(index)) {
@@ -305,7 +298,7 @@ fn run(steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Every plan of every query gives what looking at each document gives, whatever was written, refused, indexed and gone
     /// before; and indexes have what their documents have.

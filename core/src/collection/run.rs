@@ -5,7 +5,6 @@
 
 use alloc::collections::BinaryHeap;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use hashbrown::HashSet;
@@ -13,7 +12,7 @@ use hashbrown::HashSet;
 use super::definition::Definition;
 use super::plan::{Access, GATHERED_MAX, Plan, Sorting, Source, countable, plan};
 use super::position::Position;
-use super::read::Reader;
+use super::read::{Reader, Span};
 use super::stored::Stored;
 use super::walk::{Walk, record_of};
 use crate::document::cbor;
@@ -80,6 +79,7 @@ struct Gathering {
     backwards: bool,
     walk: Option<(Source, Walk)>,
     keys: Vec<Vec<u8>>,
+    /// Of the sources before; in order where those in every one are wanted.
     gathered: Option<Vec<Vec<u8>>>,
 }
 
@@ -188,15 +188,16 @@ impl Run {
                     return Ok(());
                 }
                 Ok(Some(row)) => {
-                    let position = Position::of_row(&row, &self.order, &self.query)?;
-                    if self.after.as_ref().is_none_or(|after| position > *after) {
-                        bytes += position.len();
-                        rows.push(position);
-                        if rows.len() > wanted {
-                            bytes -= rows.pop().map_or(0, |last| last.len());
+                    let position = Position::of_row(&row, &self.order, &self.query);
+                    position.map(|position| {
+                        if self.after.as_ref().is_none_or(|after| position > *after) {
+                            bytes += position.len();
+                            rows.push(position);
+                            if rows.len() > wanted {
+                                bytes -= rows.pop().map_or(0, |last| last.len());
+                            }
                         }
-                    }
-                    Ok(())
+                    })
                 }
             };
             self.state = State::Sorting { from: below.into(), rows, bytes };
@@ -277,7 +278,8 @@ impl State {
     fn new(plan: &Plan, definition: &Definition) -> Self {
         let backwards = matches!(plan.sorting, Sorting::AsRead { backwards: true } | Sorting::Keys { backwards: true });
         let gathering = |sources: &[Source], any| {
-            let (sources, walk, keys) = (sources.to_vec(), None, Vec::new());
+            // The last is read first, and the first has the fewest keys.
+            let (sources, walk, keys) = (sources.iter().rev().cloned().collect(), None, Vec::new());
             State::Gathering(Gathering { sources, any, backwards, walk, keys, gathered: None })
         };
         let state = match &plan.access {
@@ -320,6 +322,10 @@ impl Gathering {
         let Some((source, walk)) = &mut self.walk else { return Ok(None) };
         while let Some(key) = walk.next(reader, |key, value| Ok(record_of(&source.index, key, value)?.to_vec()))? {
             *entries += 1;
+            let is_wanted = self.any || self.gathered.as_ref().is_none_or(|before| before.binary_search(&key).is_ok());
+            if !is_wanted {
+                continue;
+            }
             self.keys.push(key);
             let held = self.keys.len() as u64 + self.gathered.as_ref().map_or(0, Vec::len) as u64;
             if held > 2 * GATHERED_MAX {
@@ -332,24 +338,23 @@ impl Gathering {
         }
         self.walk = None;
         let mut keys = core::mem::take(&mut self.keys);
-        self.gathered = Some(match self.gathered.take() {
-            None => keys,
-            Some(mut before) if self.any => {
-                before.append(&mut keys);
-                before
+        if self.any {
+            keys.append(&mut self.gathered.take().unwrap_or_default());
+        } else {
+            keys.sort_unstable();
+            keys.dedup();
+            if keys.is_empty() {
+                self.sources.clear();
             }
-            Some(before) => {
-                let these: HashSet<Vec<u8>> = keys.into_iter().collect();
-                before.into_iter().filter(|key| these.contains(key)).collect()
-            }
-        });
+        }
+        self.gathered = Some(keys);
         Ok(None)
     }
 }
 
 /// About how many documents the query of a run finds, without its limit.
 pub(super) fn estimated_rows(run: &Run, reader: &mut impl Reader) -> Result<u64> {
-    let of = |reader: &mut _, table, spans: &[super::read::Span]| -> Result<u64> {
+    let of = |reader: &mut _, table, spans: &[Span]| -> Result<u64> {
         spans.iter().try_fold(0, |sum, span| Ok(sum + Reader::estimate(reader, table, span)?))
     };
     match (run.plan.estimated_rows, &run.plan.access) {
@@ -380,8 +385,7 @@ pub(crate) fn count(reader: &mut impl Reader, definition: &Arc<Definition>, quer
 
 /// Whether some document is gone that is not removed yet.
 fn may_be_gone(reader: &mut impl Reader, definition: &Definition) -> Result<bool> {
-    let now_ms = reader.now_ms();
-    let first = Walk::new(definition.expiry_id, vec![super::read::Span::all()], false)
-        .next(reader, |key, _| Ok(key.first_chunk().is_none_or(|at| u64::from_be_bytes(*at) <= now_ms)))?;
-    Ok(first.unwrap_or(false))
+    // No more than that: in a transaction what is looked at can conflict.
+    let due = Span { from: Vec::new(), to: Some(Vec::from(reader.now_ms().saturating_add(1).to_be_bytes())) };
+    Ok(reader.cursor(definition.expiry_id, &due)?.first()?.is_some())
 }
