@@ -5,6 +5,7 @@
 
 #[cfg(feature = "peer-bench")]
 pub mod bench;
+pub mod conformance;
 pub mod history;
 #[cfg(feature = "testing")]
 pub mod hostile;

@@ -18,9 +18,11 @@ use crate::engine::{
     self, Activity, Appended, CheckReport, CompactionProgress, Durability, Engine, Environment, OpenArguments,
     Progress, RecoveryReport, RecoveryStage, Stats,
 };
+use crate::env::sync::Mutex;
 use crate::env::{Storage, SyncTicket};
 use crate::error::{Error, Result};
 use crate::log::OperationWriter;
+use crate::memtable::Memtable;
 use crate::table::{Key, KeyBuffer, KeyRange, Lend, Table, Value, prefix};
 
 /// A transaction ends after this long, unless it is asked to take longer.
@@ -47,6 +49,8 @@ pub(super) struct Shared {
     pub background: Option<super::background::Background>,
     #[cfg(feature = "std")]
     pub scrubbing: Option<super::scrub::Scrubbing>,
+    #[cfg(feature = "std")]
+    pub alarm: Arc<super::alarm::Alarm>,
     /// Names the database among those open in this process.
     #[cfg(feature = "std")]
     pub registered: Option<std::path::PathBuf>,
@@ -77,6 +81,8 @@ impl Database {
                     super::scrub::Scrubbing::start(&engine, core::time::Duration::from_secs(u64::from(interval.max(1))))
                 }),
                 #[cfg(feature = "std")]
+                alarm: Arc::default(),
+                #[cfg(feature = "std")]
                 row_locks: Arc::default(),
                 #[cfg(feature = "std")]
                 registered: None,
@@ -101,6 +107,7 @@ impl Database {
             engine: Arc::clone(&self.shared.engine),
             catalogue: Arc::clone(&self.shared.catalogue),
             version: self.shared.engine.version(),
+            now_ms: Mutex::new(None),
         }
     }
 
@@ -306,6 +313,10 @@ impl Database {
                     super::isolation::validate_catalogue(seen, memtable, head, recent)?;
                 }
                 super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent)?;
+                if let Some(seen) = tx.constrained_at.as_ref().filter(|_| !tx.reads.exclusive) {
+                    let nothing = Memtable::new();
+                    super::isolation::validate(Isolation::Serializable, seen, &tx.constraints, &nothing, head, recent)?;
+                }
                 if tx.changes_catalogue {
                     // Before anyone sees the commit: what is remembered is wrong for it.
                     catalogue_was_changed_at = Some(self.shared.catalogue.changed(head.sequence + 1));
@@ -335,6 +346,10 @@ impl Database {
         tx.committed = true;
         self.withdraw_unused(tx);
         self.poke(appended.due);
+        #[cfg(feature = "std")]
+        if let Some((at_ms, work)) = tx.wakes.take() {
+            self.wake_at(at_ms, work);
+        }
         Ok(Some(appended))
     }
 
@@ -414,6 +429,7 @@ impl fmt::Debug for Database {
 #[cfg(feature = "std")]
 impl Shared {
     fn stop_threads(&self) {
+        self.alarm.stop();
         if let Some(scrubbing) = &self.scrubbing {
             scrubbing.stop();
         }

@@ -2,9 +2,12 @@
 //! process. The only layer that waits.
 
 #[cfg(feature = "std")]
+mod alarm;
+#[cfg(feature = "std")]
 mod background;
 mod catalogue;
 mod database;
+mod definitions;
 mod exclusive;
 #[cfg(feature = "std")]
 mod files;
@@ -24,6 +27,7 @@ mod transaction;
 pub(crate) mod watchers;
 
 pub use database::{AutoTable, Database, Transaction};
+pub(crate) use definitions::Bytes;
 pub use found::Found;
 pub use isolation::Isolation;
 pub use options::Options;
