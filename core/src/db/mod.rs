@@ -6,9 +6,15 @@ mod alarm;
 #[cfg(feature = "std")]
 mod background;
 mod catalogue;
+mod changes;
 mod database;
 mod definitions;
 mod exclusive;
+mod feed;
+#[cfg(feature = "std")]
+mod feed_signal;
+#[cfg(all(test, feature = "std"))]
+mod feed_tests;
 #[cfg(feature = "std")]
 mod files;
 mod found;
@@ -26,8 +32,10 @@ mod tests;
 mod transaction;
 pub(crate) mod watchers;
 
+pub use changes::{Change, ChangedValue, Changes};
 pub use database::{AutoTable, Database, Transaction};
 pub(crate) use definitions::Bytes;
+pub use feed::{ChangeFeed, Commit, FeedPosition, Since};
 pub use found::Found;
 pub use isolation::Isolation;
 pub use options::Options;
