@@ -45,7 +45,7 @@ pub use db::{
     Isolation, Options, Range, ReadTable, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable,
     WriteTransaction,
 };
-pub use document::query::{self, PageToken, Query, field};
+pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{Path, Value};
 pub use engine::{
     Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,

@@ -7,6 +7,7 @@ mod alarm;
 mod background;
 mod catalogue;
 mod changes;
+mod check;
 mod database;
 mod definitions;
 mod exclusive;
