@@ -8,6 +8,7 @@
 //! transaction or snapshot sees.
 
 mod build;
+mod check;
 mod definition;
 mod document;
 mod entries;

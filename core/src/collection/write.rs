@@ -148,8 +148,7 @@ impl Writer<'_> {
                 self.give_way(index, entry, &other)?;
             }
         }
-        let value = if entry.alone { record } else { b"" };
-        self.tx.bytes_table(index.id).put(&*entry.key, value).map_err(|error| match error {
+        self.tx.bytes_table(index.id).put(&*entry.key, entry.value(record)).map_err(|error| match error {
             Error::LimitExceeded { value, limit, .. } => {
                 Error::LimitExceeded { what: "the length of an index entry in bytes", value, limit }
             }

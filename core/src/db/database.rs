@@ -219,13 +219,8 @@ impl Database {
         self.shared.engine.compact(progress)
     }
 
-    /// Reads and verifies everything: checksums, structure, order, counts, and that every sector is accounted for.
-    pub fn check(&self) -> Result<CheckReport> {
-        self.check_with(&mut |_| {})
-    }
-
-    /// Like [`check`](Self::check), and shows what has been seen so far.
-    pub fn check_with(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
+    /// Reads and verifies all that storage holds; what tables hold is for those who know it.
+    pub(crate) fn check_storage(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
         let mut start = KeyBuffer::new();
         prefix::encode_prefix(prefix::CATALOGUE, &mut start);
         self.shared.engine.check(&start..&prefix::end_of(prefix::CATALOGUE), progress)
