@@ -5,10 +5,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::definition::{Definition, IndexDefinition};
-use super::entries::{Entry, Subject, entries, shown};
+use super::entries::{Entry, NULL_ITEM, Subject, entries, shown};
 use super::stored::Stored;
 use crate::db::WriteTransaction;
-use crate::document::{Path, cbor, key};
+use crate::document::{Path, cbor};
 use crate::error::{Error, Result};
 use crate::table::KeyBuffer;
 
@@ -43,7 +43,11 @@ pub(crate) struct Writer<'t> {
     pub definition: Arc<Definition>,
 }
 
-impl Writer<'_> {
+impl<'t> Writer<'t> {
+    pub(crate) fn new(tx: &'t mut WriteTransaction, definition: impl Into<Arc<Definition>>) -> Self {
+        Self { tx, definition: definition.into() }
+    }
+
     /// Writes a document. Gives its encoded key.
     pub(crate) fn put(&mut self, document: &[u8], mode: Mode, expiry: Expiry) -> Result<KeyBuffer> {
         let definition = Arc::clone(&self.definition);
@@ -73,6 +77,8 @@ impl Writer<'_> {
         Stored { expires_ms, document }.write(&mut bytes);
         self.tx.bytes_table(definition.id).put(&*record, &*bytes)?;
         if let Some(at) = expires_ms {
+            #[cfg(feature = "std")]
+            self.tx.wake_at(super::expiry::with_neighbours(at), super::expiry::sweep);
             self.tx.bytes_table(definition.expiry_id).put(&*expiry_key(at, &record), b"")?;
         }
         Ok(record)
@@ -188,17 +194,18 @@ pub(super) fn record_key_of(definition: &Definition, document: &[u8]) -> Result<
         error @ Error::LimitExceeded { .. } => error,
         error => wrong(None, error.to_string()),
     })?;
-    let (mut record, mut count) = (KeyBuffer::new(), 0);
-    let crossed = cbor::each_at(document, &definition.key, &mut |item| {
-        count += 1;
-        if cbor::is_null(item) || count > 1 { Ok(()) } else { key::encode_item(item, &mut record) }
-    })
-    .map_err(|error| wrong(Some(&definition.key), error.to_string()))?;
-    if crossed || count > 1 {
+    let found = cbor::lookup(document, &definition.key)?;
+    if found.crossed {
         return Err(wrong(Some(&definition.key), String::from("there is an array on the way to the document's key")));
     }
-    if record.is_empty() {
-        return Err(wrong(Some(&definition.key), String::from("it is missing, and it is the key of the documents")));
+    let mut record = KeyBuffer::new();
+    match found.single().filter(|item| *item != NULL_ITEM) {
+        Some(item) => cbor::encode_key_of(item, &mut record)
+            .map_err(|error| wrong(Some(&definition.key), error.to_string()))?,
+        None => {
+            let what = "it is missing, and it is the key of the documents";
+            return Err(wrong(Some(&definition.key), String::from(what)));
+        }
     }
     Ok(record)
 }
