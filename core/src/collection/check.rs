@@ -363,7 +363,7 @@ mod tests {
         let people = people();
         let mut unready = definition(&people);
         unready.indexes.iter_mut().for_each(|index| index.ready = false);
-        people.database().transaction(|tx| tx.set_definition("people", unready.entry(1000))).unwrap();
+        people.database().transaction(|tx| tx.set_definition("people", unready.entry(1000).unwrap())).unwrap();
         let index = unready.index("name").unwrap().id;
         let entry = entry_of(&people, "name", 1);
         assert_eq!(after(&people, index, &entry.key, None), Vec::<String>::new());
@@ -387,7 +387,7 @@ mod tests {
         assert_eq!(after(&people, expiry_id, &expiry_key(4000, &record), Some(b"")), Vec::<String>::new());
 
         let mut other = Vec::from([0]);
-        other.extend(cbor::encode(&person(5, "Ada", None, &[])));
+        other.extend(cbor::encode(&person(5, "Ada", None, &[])).unwrap());
         let found = after(&people, id, &record, Some(&other));
         assert_eq!(found.first(), Some(&format!("{place} 4: the document says that its key is 5")));
         let found = after(&people, id, &record, Some(b"\x07"));
@@ -398,7 +398,7 @@ mod tests {
     #[test]
     fn a_schema_that_cannot_be_read_is_named() {
         let people = people();
-        let mut entry = definition(&people).entry(1000);
+        let mut entry = definition(&people).entry(1000).unwrap();
         entry.options.insert(String::from("schema"), Vec::from(*b"\xa1"));
         people.database().transaction(|tx| tx.set_definition("people", entry)).unwrap();
         let problems = people.database().check().unwrap().problems;
