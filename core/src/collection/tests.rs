@@ -66,6 +66,9 @@ fn documents_come_back_by_key_and_by_index() {
     }
     assert_eq!(people.get(2).unwrap(), Some(person(2, "Grace", 85)));
     assert_eq!(people.get(9).unwrap(), None);
+    assert_eq!(people.get_by("name", ["Edsger"]).unwrap(), Some(person(3, "Edsger", 72)));
+    assert_eq!(people.get_by("name", ["Alan"]).unwrap(), None);
+    assert!(people.get_by("age", [36]).is_err(), "it is not unique");
     let asked = |query: Query| ids(people.query(query).unwrap());
     assert_eq!(asked(Query::new()), [1, 2, 3, 4]);
     assert_eq!(asked(Query::new().filter(field("age").equals(36))), [1, 4]);
