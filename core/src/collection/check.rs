@@ -19,21 +19,22 @@ use crate::engine::CheckReport;
 use crate::error::{Error, Result};
 
 impl Database {
-    /// Reads and verifies everything: checksums, structure, order, counts, that every sector is accounted for, and that
-    /// every index of every collection has exactly the entries of its documents.
+    /// Reads and verifies everything: checksums, structure, order, counts, that every sector is accounted for, that every
+    /// table has a number of its own, and every index of every collection exactly the entries of its documents.
     pub fn check(&self) -> Result<CheckReport> {
         self.check_with(&mut |_| {})
     }
 
     /// Like [`check`](Self::check), and shows what has been seen so far.
     pub fn check_with(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
-        let report = self.check_storage(progress)?;
+        let report = self.check_tables(progress)?;
         // Whatever cannot be read for damage is in the report already.
         let is_damaged = !report.is_clean();
         let snapshot = self.snapshot();
         let mut check = Check { snapshot: &snapshot, report, is_damaged, progress };
         let tables = match snapshot.tables() {
             Ok(tables) => tables,
+            Err(Error::Invalid { .. }) if is_damaged => return Ok(check.report),
             Err(error) => {
                 check.failed("the catalogue of tables", error)?;
                 return Ok(check.report);

@@ -99,20 +99,34 @@ impl<'t, T: Document> WriteCollection<'t, T> {
 
     /// Deletes every document that a query finds; gives how many.
     pub fn delete_where(&mut self, query: Query) -> Result<u64> {
-        let rows = self.rows(whole_documents(query))?;
-        for row in &rows {
-            self.writer.delete(&row.key)?;
-        }
-        Ok(rows.len() as u64)
+        self.all_or_none(|documents| {
+            let rows = documents.rows(whole_documents(query))?;
+            for row in &rows {
+                documents.writer.delete(&row.key)?;
+            }
+            Ok(rows.len() as u64)
+        })
     }
 
     /// Changes fields of every document that a query finds; gives how many.
     pub fn update_where(&mut self, query: Query, changes: &Update) -> Result<u64> {
-        let rows = self.rows(whole_documents(query))?;
-        for row in &rows {
-            self.change(row, changes)?;
+        self.all_or_none(|documents| {
+            let rows = documents.rows(whole_documents(query))?;
+            for row in &rows {
+                documents.change(row, changes)?;
+            }
+            Ok(rows.len() as u64)
+        })
+    }
+
+    /// What fails is undone, so that it can be tried again, or left.
+    fn all_or_none<R>(&mut self, body: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let before = self.writer.tx.savepoint();
+        let result = body(self);
+        if result.is_err() {
+            self.writer.tx.rollback_to(&before);
         }
-        Ok(rows.len() as u64)
+        result
     }
 
     fn rows(&mut self, query: Query) -> Result<Vec<Row>> {

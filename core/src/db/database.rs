@@ -15,8 +15,8 @@ use super::snapshot::{ReadTable, Snapshot, TableInfo};
 use super::transaction::WriteTransaction;
 use crate::codec::slot::Slot;
 use crate::engine::{
-    self, Activity, Appended, CheckReport, CompactionProgress, Durability, Engine, Environment, OpenArguments,
-    Progress, RecoveryReport, RecoveryStage, Stats,
+    self, Activity, Appended, CompactionProgress, Durability, Engine, Environment, OpenArguments, Progress,
+    RecoveryReport, RecoveryStage, Stats,
 };
 use crate::env::sync::Mutex;
 use crate::env::{Storage, SyncTicket};
@@ -223,13 +223,6 @@ impl Database {
         self.shared.engine.compact(progress)
     }
 
-    /// Reads and verifies all that storage holds; what tables hold is for those who know it.
-    pub(crate) fn check_storage(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
-        let mut start = KeyBuffer::new();
-        prefix::encode_prefix(prefix::CATALOGUE, &mut start);
-        self.shared.engine.check(&start..&prefix::end_of(prefix::CATALOGUE), progress)
-    }
-
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
         self.shared.engine.stats(self.shared.options.memory_budget_bytes)
@@ -286,6 +279,9 @@ impl Database {
         buffer: &mut Vec<u8>,
     ) -> Result<Option<Appended>> {
         let engine = &self.shared.engine;
+        if let Some(error) = &tx.changes.broken_off {
+            return Err(error.clone());
+        }
         let memtable = &tx.changes.memtable;
         if memtable.is_empty() {
             // Where nothing was to be changed because of what was found, that may be wrong: a commit whose outcome is unknown

@@ -14,7 +14,7 @@ use super::snapshot::{ReadTable, Snapshot};
 use super::transaction::{WriteTable, WriteTransaction};
 use crate::codec::slot::Slot;
 use crate::engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::table::catalogue::{TableEntry, entry_key};
 use crate::table::{KeyBuffer, prefix, validate_name};
 
@@ -49,8 +49,24 @@ impl Snapshot {
 impl WriteTransaction {
     /// The definition of `name`, which must be the same at the commit.
     pub(crate) fn definition(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
+        // At read committed it is another one once others have committed that: what it names may be gone.
+        if self.isolation == Isolation::ReadCommitted && !self.changes_catalogue {
+            self.see_what_is_committed()?;
+            self.tables.remove(name);
+        }
         self.constrain(&entry_key(name))?;
         self.find_table(name)
+    }
+
+    /// Changes that belong together were made in part: from here on the transaction can go back to a savepoint from before
+    /// that, and never be committed.
+    pub(crate) fn break_off(&mut self, error: &Error) {
+        self.changes.broken_off.get_or_insert_with(|| error.clone());
+    }
+
+    /// How much of anything one step of background work takes.
+    pub(crate) fn step_entries(&self) -> usize {
+        self.engine.options.step_entries
     }
 
     /// Writes the definition of `name`, a new one or another one.

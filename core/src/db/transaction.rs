@@ -31,6 +31,8 @@ use crate::testing::Mutant;
 #[derive(Clone, Debug)]
 pub(super) struct Changes {
     pub memtable: Memtable,
+    /// Why they lack a part of what belongs together; they cannot be committed.
+    pub broken_off: Option<Error>,
 }
 
 /// A transaction: sees the database as it was at its start, with its own changes, and commits them all or none.
@@ -51,7 +53,7 @@ pub struct WriteTransaction {
     pub(super) wakes: Option<(u64, super::alarm::Work)>,
     /// Values written to extents of their own; given back if the transaction does not commit.
     pub(super) values: Vec<ValueRef>,
-    tables: HashMap<String, Arc<TableEntry>>,
+    pub(super) tables: HashMap<String, Arc<TableEntry>>,
     pub(super) changes_catalogue: bool,
     /// At read committed, what the first change of the catalogue was decided upon.
     pub(super) catalogue_seen: Option<Arc<Version>>,
@@ -98,7 +100,7 @@ pub struct Savepoint {
 impl WriteTransaction {
     pub(super) fn new(shared: &Shared, version: Arc<Version>, isolation: Isolation) -> Self {
         let (engine, catalogue) = (Arc::clone(&shared.engine), Arc::clone(&shared.catalogue));
-        let changes = Changes { memtable: Memtable::with_pool(&engine.chunks) };
+        let changes = Changes { memtable: Memtable::with_pool(&engine.chunks), broken_off: None };
         Self {
             #[cfg(feature = "std")]
             rows: Rows {
@@ -248,13 +250,11 @@ impl WriteTransaction {
         let nodes = Arc::clone(&self.engine.nodes);
         let id = match self.get_raw(&id_key)? {
             None => 1,
-            Some(found) => found
-                .to_vec(&nodes)?
-                .try_into()
-                .map(u64::from_le_bytes)
-                .map_err(|_| Error::invalid("the catalogue's table counter is malformed; run 'lightning check'"))?,
+            Some(found) => found.to_vec(&nodes)?.try_into().map(u64::from_le_bytes).map_err(|_| malformed_counter())?,
         };
-        self.write(&id_key, Slot::Inline(&(id + 1).to_le_bytes()))?;
+        // A file that was made up may say anything: 0 is the catalogue's own number, and after the last there is none.
+        let next = id.checked_add(1).filter(|_| id != prefix::CATALOGUE).ok_or_else(malformed_counter)?;
+        self.write(&id_key, Slot::Inline(&next.to_le_bytes()))?;
         Ok(id)
     }
 
@@ -363,7 +363,7 @@ impl WriteTransaction {
     }
 
     /// At read committed each read sees what is committed at that moment, and never less than the one before.
-    fn see_what_is_committed(&mut self) -> Result<()> {
+    pub(super) fn see_what_is_committed(&mut self) -> Result<()> {
         let moves_on = match self.isolation {
             Isolation::ReadCommitted => !Mutant::ReadCommittedStays.is_active(),
             _ => Mutant::SnapshotMovesOn.is_active(),
@@ -652,4 +652,9 @@ pub(super) fn unexpected(what: &'static str, key: &[u8]) -> Error {
     let key = prefix::split(key).map_or(key, |(_, key)| key);
     let shown = key.get(..64).unwrap_or(key).escape_ascii();
     Error::Unexpected { what, key: alloc::format!("\"{shown}\"") }
+}
+
+/// Nobody writes such a number for the next table.
+fn malformed_counter() -> Error {
+    Error::invalid("the catalogue's table counter is malformed; run 'lightning check'")
 }
