@@ -11,6 +11,7 @@ use crate::db::WriteTransaction;
 use crate::document::{Path, cbor};
 use crate::error::{Error, Result};
 use crate::table::KeyBuffer;
+use crate::testing::Mutant;
 
 /// What must be so before a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,14 +139,20 @@ impl<'t> Writer<'t> {
                 Err(_) if !index.ready => Vec::new(),
                 old => old?,
             };
+            let is_left_out = Mutant::IndexNotUpdated.is_active() && !old.is_empty() && new.is_some()
+                || Mutant::EntryKeptOnDelete.is_active() && new.is_none()
+                || Mutant::UnreadyIndexNotKept.is_active() && !index.ready;
             let new = of(new)?;
-            if old == new {
+            if old == new || is_left_out {
                 continue;
             }
             for entry in new.iter().filter(|entry| entry.alone && old.binary_search(entry).is_err()) {
                 in_the_way.extend(self.in_the_way(index, record, entry)?);
             }
             changes.push((index, old, new));
+            if Mutant::RefusedWriteKept.is_active() {
+                self.change_entries(record, &changes, &in_the_way)?;
+            }
         }
         let changed = self.change_entries(record, &changes, &in_the_way);
         if let Err(error) = &changed
@@ -207,7 +214,9 @@ impl<'t> Writer<'t> {
     fn in_the_way(&mut self, index: &IndexDefinition, record: &[u8], entry: &Entry) -> Result<Option<Vec<u8>>> {
         self.tx.constrain_row(index.id, &entry.key)?;
         let found = self.tx.bytes_table(index.id).get(&*entry.key)?.map(|found| found.to_vec());
-        let Some(other) = found.filter(|other| other != record) else { return Ok(None) };
+        let Some(other) = found.filter(|other| other != record && !Mutant::UniqueUnchecked.is_active()) else {
+            return Ok(None);
+        };
         let now_ms = self.tx.now_ms();
         let is_gone = match self.read(&other)? {
             Some(old) => Stored::read(&old)?.is_expired(now_ms),

@@ -266,13 +266,17 @@ impl Runner {
 
     /// A commit is acknowledged.
     pub(super) fn committed(&mut self, next: State, durability: Durability) {
+        self.under_way.clear();
+        if next == *self.state {
+            // Without a change it makes nothing else durable.
+            return;
+        }
         if durability == Durability::Sync {
             self.older.clear();
         } else {
             self.older.push(Arc::clone(&self.state));
         }
         self.state = Arc::new(next);
-        self.under_way.clear();
     }
 
     /// The call as a collection in this state takes it: documents say their version.
