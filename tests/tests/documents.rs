@@ -41,3 +41,9 @@ fn a_refused_write_leaves_nothing_behind() {
 fn the_ends_of_a_range_are_compared_as_its_values_are() {
     holds(272_576_043, Weather::Fair);
 }
+
+/// Two questions to one snapshot answered by two clocks.
+#[test]
+fn what_is_gone_in_a_snapshot_is_so_by_one_time() {
+    holds(273_013_064, Weather::Crashes);
+}

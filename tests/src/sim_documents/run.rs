@@ -412,13 +412,14 @@ impl Runner {
 
     fn ask_snapshot(&mut self, at: usize, collection: usize, asked: &Asked) -> Result<(), Wrong> {
         let now_ms = self.now_ms();
-        let len = self.snapshots.len().max(1);
-        let Some((snapshot, state, seen_ms)) = self.snapshots.get_mut(at % len) else { return Ok(()) };
-        let now_ms = *seen_ms.get_or_insert(now_ms);
-        let (snapshot, state) = (snapshot.clone(), Arc::clone(state));
-        self.stats.operations += 1;
+        let at = at % self.snapshots.len().max(1);
         let handle = self.handle(collection)?;
-        let (found, count) = self.call(|| {
+        let Some((snapshot, state, seen_ms)) = self.snapshots.get_mut(at) else { return Ok(()) };
+        let (now_ms, state) = (*seen_ms.get_or_insert(now_ms), Arc::clone(state));
+        self.stats.operations += 1;
+        let snapshot = &*snapshot;
+        self.site.clock.call();
+        let (found, count) = self.site.drive(|| {
             let read = snapshot.collection(&handle)?;
             let rows = read.query(asked.query())?.collect::<Result<Vec<Value>, _>>()?;
             Ok((rows, read.count(asked.query())?))
