@@ -18,6 +18,8 @@ mod migrate;
 mod plan;
 mod position;
 mod read;
+#[cfg(all(test, feature = "std"))]
+mod regressions;
 mod rows;
 mod run;
 mod schema;

@@ -51,7 +51,7 @@ impl WriteTransaction {
     /// The definition of `name`, which must be the same at the commit.
     pub(crate) fn definition(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
         // At read committed it is another one once others have committed that: what it names may be gone.
-        if self.isolation == Isolation::ReadCommitted && !self.changes_catalogue {
+        if self.moves_on() && !self.changes_catalogue {
             self.see_what_is_committed()?;
             self.tables.remove(name);
         }
@@ -59,6 +59,20 @@ impl WriteTransaction {
             self.constrain(&entry_key(name))?;
         }
         self.find_table(name)
+    }
+
+    /// Reads that belong together: at read committed, too, all of them see one state.
+    pub(crate) fn as_one_read<R>(&mut self, read: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        self.see_what_is_committed()?;
+        let before = core::mem::replace(&mut self.is_one_read, true);
+        let result = read(self);
+        self.is_one_read = before;
+        result
+    }
+
+    /// Whether each read sees what is committed at that moment.
+    pub(crate) fn moves_on(&self) -> bool {
+        self.isolation == Isolation::ReadCommitted
     }
 
     /// Changes that belong together were made in part: from here on the transaction can go back to a savepoint from before

@@ -49,6 +49,8 @@ pub struct WriteTransaction {
     pub(super) constraints: ReadSet,
     pub(super) constrained_at: Option<Arc<Version>>,
     pub(super) now_ms: Option<u64>,
+    /// Reads that belong together are under way: all of them see one state.
+    pub(super) is_one_read: bool,
     #[cfg(feature = "std")]
     pub(super) wakes: Option<(u64, super::alarm::Work)>,
     /// Values written to extents of their own; given back if the transaction does not commit.
@@ -117,6 +119,7 @@ impl WriteTransaction {
             constraints: ReadSet::default(),
             constrained_at: None,
             now_ms: None,
+            is_one_read: false,
             #[cfg(feature = "std")]
             wakes: None,
             values: Vec::new(),
@@ -368,7 +371,7 @@ impl WriteTransaction {
             Isolation::ReadCommitted => !Mutant::ReadCommittedStays.is_active(),
             _ => Mutant::SnapshotMovesOn.is_active(),
         };
-        if moves_on {
+        if moves_on && !self.is_one_read {
             let visible = self.engine.version();
             if visible.sequence >= self.version.sequence {
                 // A table it has made has perhaps the number of one that others have made meanwhile: their rows are not its.

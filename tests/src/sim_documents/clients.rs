@@ -93,7 +93,9 @@ impl Runner {
             }
         }
         // What is written as it was is written.
-        if let (Op::Put(_, document, _) | Op::Insert(_, document) | Op::Replace(_, document), Outcome::Done) = (&op, &found) {
+        if let (Op::Put(_, document, _) | Op::Insert(_, document) | Op::Replace(_, document), Outcome::Done) =
+            (&op, &found)
+        {
             let key = super::state::key_of(document);
             let written = after.get(&key).cloned();
             client.writes.insert((at, key), written);

@@ -48,9 +48,12 @@ impl Rule {
     pub fn index(at: usize) -> Index {
         let Rule { paths, unique, sparse, multi, folded } = RULES[at];
         let mut index = Index::on(paths.iter().map(|path| String::from(*path)).collect::<Vec<_>>()).named(name(at));
-        for (said, with) in
-            [(unique, Index::unique as fn(Index) -> Index), (sparse, Index::sparse), (multi, Index::multi), (folded, Index::folded)]
-        {
+        for (said, with) in [
+            (unique, Index::unique as fn(Index) -> Index),
+            (sparse, Index::sparse),
+            (multi, Index::multi),
+            (folded, Index::folded),
+        ] {
             if said {
                 index = with(index);
             }
@@ -82,7 +85,8 @@ impl Rule {
             if parts.is_empty() {
                 parts.push(Value::Null);
             }
-            let parts: Vec<Value> = parts.iter().map(|part| if self.folded { folded(part) } else { part.clone() }).collect();
+            let parts: Vec<Value> =
+                parts.iter().map(|part| if self.folded { folded(part) } else { part.clone() }).collect();
             entries = entries
                 .iter()
                 .flat_map(|entry| parts.iter().map(move |part| [entry.clone(), vec![part.clone()]].concat()))

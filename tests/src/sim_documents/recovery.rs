@@ -130,14 +130,20 @@ impl Runner {
 
     fn is(&self, state: &State, found: &[Vec<Value>]) -> bool {
         let now_ms = self.now_ms();
-        state.collections.iter().zip(found).all(|(held, found)| held.there(now_ms).map(|(_, document)| document).eq(found))
+        state
+            .collections
+            .iter()
+            .zip(found)
+            .all(|(held, found)| held.there(now_ms).map(|(_, document)| document).eq(found))
     }
 
     fn unlike(&self, found: &[Vec<Value>], states: usize) -> String {
         let now_ms = self.now_ms();
         for (at, (held, found)) in self.state.collections.iter().zip(found).enumerate() {
             let right: Vec<&Value> = held.there(now_ms).map(|(_, document)| document).collect();
-            if let Some(place) = (0..found.len().max(right.len())).find(|place| found.get(*place) != right.get(*place).copied()) {
+            if let Some(place) =
+                (0..found.len().max(right.len())).find(|place| found.get(*place) != right.get(*place).copied())
+            {
                 let name = |row: Option<&Value>| row.map_or_else(|| String::from("the end"), |row| row.to_string());
                 return format!(
                     "none of the {states} states that may be found; against the newest: {} document {place} is {} instead of {}",

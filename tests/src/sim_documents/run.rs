@@ -284,7 +284,10 @@ impl Runner {
         let mut op = op.clone();
         let version = self.state.collections[op.collection()].version;
         match &mut op {
-            Op::Put(_, document, _) | Op::Insert(_, document) | Op::Replace(_, document) | Op::Swap(_, None, document) => {
+            Op::Put(_, document, _)
+            | Op::Insert(_, document)
+            | Op::Replace(_, document)
+            | Op::Swap(_, None, document) => {
                 Held::migrate(document, version);
             }
             Op::Swap(at, Some(expected), document) => {
@@ -342,8 +345,7 @@ impl Runner {
         let ops: Vec<Op> = ops.iter().map(|op| self.fitted(op)).collect();
         self.stats.operations += ops.len() as u64;
         let mut next = State::clone(&self.state);
-        let right: Vec<Outcome> =
-            ops.iter().map(|op| next.collections[op.collection()].perform(op, now_ms)).collect();
+        let right: Vec<Outcome> = ops.iter().map(|op| next.collections[op.collection()].perform(op, now_ms)).collect();
         if commits {
             self.commits += 1;
             self.under_way = vec![Arc::new(next.clone())];
@@ -437,9 +439,10 @@ impl Runner {
     /// The schema as the state has it.
     fn schema(&self, at: usize) -> Schema {
         let held = &self.state.collections[at];
-        let schema = held.rules.iter().fold(Schema::key(KEY).version(self.versions[at]), |schema, rule| {
-            schema.with(Rule::index(*rule))
-        });
+        let schema = held
+            .rules
+            .iter()
+            .fold(Schema::key(KEY).version(self.versions[at]), |schema, rule| schema.with(Rule::index(*rule)));
         match held.goes_after_ms {
             Some(after_ms) => schema.expires_after(std::time::Duration::from_millis(after_ms)),
             None => schema,
@@ -447,7 +450,12 @@ impl Runner {
     }
 
     /// Opens a collection as the state has it, with what calls for between steps.
-    fn open_with(&mut self, at: usize, in_steps: bool, mut during: impl Iterator<Item = Op>) -> Result<Option<Error>, Wrong> {
+    fn open_with(
+        &mut self,
+        at: usize,
+        in_steps: bool,
+        mut during: impl Iterator<Item = Op>,
+    ) -> Result<Option<Error>, Wrong> {
         let (database, schema, versions) = (self.database()?, self.schema(at), self.versions[at]);
         let site = self.site.clone();
         let mut wrong = None;
@@ -460,9 +468,8 @@ impl Runner {
                     migrations.documents(from, move |document| migrate_one(document, from))
                 } else {
                     let update = lightning_db::query::Update::new().increment(MIGRATED, 1);
-                    migrations.transaction(from, move |documents| {
-                        documents.update_where(Query::new(), &update).map(drop)
-                    })
+                    migrations
+                        .transaction(from, move |documents| documents.update_where(Query::new(), &update).map(drop))
                 };
             }
             let mut progress = |_: &IndexProgress| {
@@ -504,11 +511,8 @@ impl Runner {
 
     fn look_whether_possible(&mut self) {
         let now_ms = self.now_ms();
-        self.was_impossible |= self
-            .state
-            .collections
-            .iter()
-            .any(|held| held.coming.iter().any(|rule| !held.allows(*rule, now_ms)));
+        self.was_impossible |=
+            self.state.collections.iter().any(|held| held.coming.iter().any(|rule| !held.allows(*rule, now_ms)));
     }
 
     /// Sees to it that a collection is as the state has it; what cannot be made is left out.
