@@ -8,6 +8,7 @@
 //! transaction or snapshot sees.
 
 mod build;
+mod check;
 mod definition;
 mod document;
 mod entries;
@@ -17,6 +18,8 @@ mod migrate;
 mod plan;
 mod position;
 mod read;
+#[cfg(all(test, feature = "std"))]
+mod regressions;
 mod rows;
 mod run;
 mod schema;
