@@ -69,7 +69,7 @@ fn step(tx: &mut WriteTransaction, name: &str, index: &str) -> Result<u64> {
     let from = tx.note(&note)?.unwrap_or_default();
     let (batch, next) = batch(tx, definition.id, &from)?;
     let count = batch.len() as u64;
-    let mut writer = Writer { tx, definition: definition.clone().into() };
+    let mut writer = Writer::new(tx, definition.clone());
     for (key, stored) in &batch {
         let document = Stored::read(stored)?.document;
         for entry in entries(&Subject { collection: name, key, document }, &index)? {

@@ -1,18 +1,54 @@
 //! Removing documents that are gone. They are invisible from their time on; this gives their space back, in bounded steps.
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::definition::{Definition, VALUE_TYPE};
 use super::read::{Reader, Span};
 use super::stored::Stored;
 use super::write::Writer;
-use crate::db::{Database, WriteTransaction};
+use crate::db::{Database, Snapshot, WriteTransaction};
 use crate::engine::{Durability, Progress};
 use crate::error::{Error, Result};
 
 /// A step removes at most so many documents.
 const STEP_DOCUMENTS: usize = 256;
+
+/// Steps that the background thread does before it sees whether the database is being closed.
+#[cfg(feature = "std")]
+const STEPS_MAX: usize = 4;
+
+/// Removes what is gone, and gives when to do so again.
+#[cfg(feature = "std")]
+pub(super) fn sweep(database: &Database) -> Result<Option<u64>> {
+    for _ in 0..STEPS_MAX {
+        if database.remove_expired()? == Progress::Idle {
+            let (snapshot, mut next) = (database.snapshot(), None);
+            for table in snapshot.tables()?.iter().filter(|table| table.value_type == VALUE_TYPE) {
+                if let Some(entry) = snapshot.definition(&table.name)? {
+                    let first = first_expiry(&snapshot, &Definition::of(&table.name, &entry)?)?;
+                    next = next.into_iter().chain(first).min();
+                }
+            }
+            return Ok(next.map(with_neighbours));
+        }
+    }
+    Ok(Some(0))
+}
+
+/// A little later, so that the documents of a second go together.
+#[cfg(feature = "std")]
+pub(super) fn with_neighbours(at_ms: u64) -> u64 {
+    at_ms.saturating_add(1000)
+}
+
+/// When the first document of a collection goes.
+pub(super) fn first_expiry(snapshot: &Snapshot, definition: &Definition) -> Result<Option<u64>> {
+    let first = (&*snapshot)
+        .cursor(definition.expiry_id, &Span::all())?
+        .first()?
+        .and_then(|(key, _)| key.first_chunk().copied());
+    Ok(first.map(u64::from_be_bytes))
+}
 
 impl Database {
     /// Removes some of the documents that are gone; whether there is more to do. A database with a background thread does it by
@@ -49,7 +85,7 @@ fn remove(tx: &mut WriteTransaction, name: &str) -> Result<usize> {
         due.push(row?.0);
     }
     let (id, expiry_id) = (definition.id, definition.expiry_id);
-    let mut writer = Writer { tx, definition: definition.into() };
+    let mut writer = Writer::new(tx, definition);
     for note in &due {
         let (at, record) =
             note.split_first_chunk().ok_or_else(|| Error::invalid("a note of when a document goes is malformed"))?;
@@ -64,10 +100,4 @@ fn remove(tx: &mut WriteTransaction, name: &str) -> Result<usize> {
         writer.tx.bytes_table(expiry_id).delete(&**note)?;
     }
     Ok(due.len())
-}
-
-/// The name of a collection's note; for `check`.
-pub(super) fn describe(note: &[u8]) -> Option<(u64, String)> {
-    let (at, record) = note.split_first_chunk()?;
-    Some((u64::from_be_bytes(*at), super::entries::shown(record)))
 }

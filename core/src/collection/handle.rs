@@ -87,6 +87,14 @@ impl Database {
             migrate::run(&collection.with_type(), version, schema.version, migrations)?;
         }
         build::finish(self, name, progress)?;
+        #[cfg(feature = "std")]
+        {
+            let snapshot = self.snapshot();
+            let definition = collection.known.definition(snapshot.definition(name)?)?;
+            if let Some(at_ms) = super::expiry::first_expiry(&snapshot, &definition)? {
+                self.wake_at(super::expiry::with_neighbours(at_ms), super::expiry::sweep);
+            }
+        }
         Ok(collection)
     }
 

@@ -23,7 +23,7 @@ pub struct WriteCollection<'t, T> {
 
 impl<'t, T: Document> WriteCollection<'t, T> {
     pub(super) fn new(tx: &'t mut WriteTransaction, definition: Arc<Definition>) -> Self {
-        Self { writer: Writer { tx, definition }, types: PhantomData }
+        Self { writer: Writer::new(tx, definition), types: PhantomData }
     }
 
     /// Writes a document, whatever was under its key.

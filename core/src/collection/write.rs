@@ -43,7 +43,11 @@ pub(crate) struct Writer<'t> {
     pub definition: Arc<Definition>,
 }
 
-impl Writer<'_> {
+impl<'t> Writer<'t> {
+    pub(crate) fn new(tx: &'t mut WriteTransaction, definition: impl Into<Arc<Definition>>) -> Self {
+        Self { tx, definition: definition.into() }
+    }
+
     /// Writes a document. Gives its encoded key.
     pub(crate) fn put(&mut self, document: &[u8], mode: Mode, expiry: Expiry) -> Result<KeyBuffer> {
         let definition = Arc::clone(&self.definition);
@@ -73,6 +77,8 @@ impl Writer<'_> {
         Stored { expires_ms, document }.write(&mut bytes);
         self.tx.bytes_table(definition.id).put(&*record, &*bytes)?;
         if let Some(at) = expires_ms {
+            #[cfg(feature = "std")]
+            self.tx.wake_at(super::expiry::with_neighbours(at), super::expiry::sweep);
             self.tx.bytes_table(definition.expiry_id).put(&*expiry_key(at, &record), b"")?;
         }
         Ok(record)

@@ -49,6 +49,8 @@ pub(super) struct Shared {
     pub background: Option<super::background::Background>,
     #[cfg(feature = "std")]
     pub scrubbing: Option<super::scrub::Scrubbing>,
+    #[cfg(feature = "std")]
+    pub alarm: Arc<super::alarm::Alarm>,
     /// Names the database among those open in this process.
     #[cfg(feature = "std")]
     pub registered: Option<std::path::PathBuf>,
@@ -78,6 +80,8 @@ impl Database {
                 scrubbing: options.scrub_interval_s.and_then(|interval| {
                     super::scrub::Scrubbing::start(&engine, core::time::Duration::from_secs(u64::from(interval.max(1))))
                 }),
+                #[cfg(feature = "std")]
+                alarm: Arc::default(),
                 #[cfg(feature = "std")]
                 row_locks: Arc::default(),
                 #[cfg(feature = "std")]
@@ -342,6 +346,10 @@ impl Database {
         tx.committed = true;
         self.withdraw_unused(tx);
         self.poke(appended.due);
+        #[cfg(feature = "std")]
+        if let Some((at_ms, work)) = tx.wakes.take() {
+            self.wake_at(at_ms, work);
+        }
         Ok(Some(appended))
     }
 
@@ -421,6 +429,7 @@ impl fmt::Debug for Database {
 #[cfg(feature = "std")]
 impl Shared {
     fn stop_threads(&self) {
+        self.alarm.stop();
         if let Some(scrubbing) = &self.scrubbing {
             scrubbing.stop();
         }

@@ -120,6 +120,14 @@ impl WriteTransaction {
         self.constrain(&whole)
     }
 
+    /// Has `work` done at this time, once this is committed; see [`Database::wake_at`](super::Database::wake_at).
+    #[cfg(feature = "std")]
+    pub(crate) fn wake_at(&mut self, at_ms: u64, work: super::alarm::Work) {
+        if self.wakes.is_none_or(|(first_ms, _)| at_ms < first_ms) {
+            self.wakes = Some((at_ms, work));
+        }
+    }
+
     /// The wall clock, in milliseconds since 1970, as it was when the transaction was first asked for it; never before the
     /// newest commit it saw then.
     pub(crate) fn now_ms(&mut self) -> u64 {

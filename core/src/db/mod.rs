@@ -2,6 +2,8 @@
 //! process. The only layer that waits.
 
 #[cfg(feature = "std")]
+mod alarm;
+#[cfg(feature = "std")]
 mod background;
 mod catalogue;
 mod database;

@@ -47,6 +47,8 @@ pub struct WriteTransaction {
     pub(super) constraints: ReadSet,
     pub(super) constrained_at: Option<Arc<Version>>,
     pub(super) now_ms: Option<u64>,
+    #[cfg(feature = "std")]
+    pub(super) wakes: Option<(u64, super::alarm::Work)>,
     /// Values written to extents of their own; given back if the transaction does not commit.
     pub(super) values: Vec<ValueRef>,
     tables: HashMap<String, Arc<TableEntry>>,
@@ -113,6 +115,8 @@ impl WriteTransaction {
             constraints: ReadSet::default(),
             constrained_at: None,
             now_ms: None,
+            #[cfg(feature = "std")]
+            wakes: None,
             values: Vec::new(),
             tables: HashMap::new(),
             changes_catalogue: false,
