@@ -82,7 +82,7 @@ fn step(tx: &mut WriteTransaction, name: &str, index: &str) -> Result<u64> {
             tx.set_note(&note, None)?;
             let mut ready = definition;
             ready.indexes.iter_mut().filter(|other| other.id == index.id).for_each(|index| index.ready = true);
-            tx.set_definition(name, ready.entry(entry.created_ms))?;
+            tx.set_definition(name, ready.entry(entry.created_ms)?)?;
             return Ok(0);
         }
     }

@@ -80,15 +80,15 @@ impl Definition {
     }
 
     /// What the catalogue is to hold.
-    pub(super) fn entry(&self, created_ms: u64) -> TableEntry {
-        let options = BTreeMap::from([(String::from(OPTION), cbor::encode(&self.to_value()))]);
-        TableEntry {
+    pub(super) fn entry(&self, created_ms: u64) -> Result<TableEntry> {
+        let options = BTreeMap::from([(String::from(OPTION), cbor::encode(&self.to_value())?)]);
+        Ok(TableEntry {
             id: self.id,
             key_type: String::from(KEY_TYPE),
             value_type: String::from(VALUE_TYPE),
             created_ms,
             options,
-        }
+        })
     }
 
     pub(crate) fn index(&self, name: &str) -> Option<&IndexDefinition> {

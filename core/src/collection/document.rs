@@ -28,7 +28,7 @@ impl<T: serde::Serialize + serde::de::DeserializeOwned> Document for T {
 #[cfg(not(feature = "serde"))]
 impl Document for crate::document::Value {
     fn to_cbor(&self) -> Result<Vec<u8>> {
-        Ok(crate::document::cbor::encode(self))
+        crate::document::cbor::encode(self)
     }
 
     fn from_cbor(cbor: &[u8]) -> Result<Self> {

@@ -12,7 +12,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::definition::IndexDefinition;
-use crate::document::{Path, Value, cbor, fold, key};
+use crate::document::{Path, cbor, key};
 use crate::error::{Error, Result};
 use crate::table::KeyBuffer;
 
@@ -105,22 +105,32 @@ pub(crate) fn entries(subject: &Subject<'_>, index: &IndexDefinition) -> Result<
     Ok(entries)
 }
 
-/// The key of null: what sorts before every other.
+/// The key of null.
 pub(crate) const NULL: &[u8] = &[key::NULL];
+/// Null in CBOR.
+pub(crate) const NULL_ITEM: &[u8] = &[0xf6];
 
 /// What there is under a path, encoded; `None` for null, and for nothing at all.
 fn parts(subject: &Subject<'_>, index: &IndexDefinition, path: &Path) -> Result<Vec<Option<KeyBuffer>>> {
-    let mut parts = Vec::new();
-    let mut take = |item: &[u8]| -> Result<()> {
-        parts.push(part(subject, index, path, item)?);
-        Ok(())
-    };
-    let crossed = cbor::each_at(subject.document, path, &mut |item| {
-        if index.multi && cbor::is_array(item) { cbor::each_element(item, &mut take) } else { take(item) }
-    })?;
-    if crossed && !index.multi {
+    let found = cbor::lookup(subject.document, path)?;
+    if found.crossed && !index.multi {
         let what = format!("there is an array on the way, and index '{}' is not multi-valued", index.name);
         return Err(subject.wrong(path, what));
+    }
+    let mut parts = Vec::new();
+    for item in found.items() {
+        match cbor::elements(item)? {
+            None => parts.push(part(subject, index, path, item)?),
+            Some(elements) if index.multi => {
+                for element in elements {
+                    parts.push(part(subject, index, path, element?)?);
+                }
+            }
+            Some(_) => {
+                let what = format!("an array, and index '{}' is not multi-valued", index.name);
+                return Err(subject.wrong(path, what));
+            }
+        }
     }
     if parts.is_empty() {
         parts.push(None);
@@ -129,22 +139,17 @@ fn parts(subject: &Subject<'_>, index: &IndexDefinition, path: &Path) -> Result<
 }
 
 fn part(subject: &Subject<'_>, index: &IndexDefinition, path: &Path, item: &[u8]) -> Result<Option<KeyBuffer>> {
-    if cbor::is_null(item) {
+    if item == NULL_ITEM {
         return Ok(None);
     }
-    if cbor::is_array(item) && !index.multi {
-        let what = format!("an array, and index '{}' is not multi-valued", index.name);
-        return Err(subject.wrong(path, what));
-    }
     let mut encoded = KeyBuffer::new();
-    let result = match cbor::text(item).filter(|_| index.folded) {
-        Some(text) => key::encode(&Value::Text(fold::fold(text).into_owned()), &mut encoded),
-        None => key::encode_item(item, &mut encoded),
+    let result = if index.folded {
+        cbor::encode_folded_key_of(item, &mut encoded)
+    } else {
+        cbor::encode_key_of(item, &mut encoded)
     };
-    match result {
-        Ok(()) => Ok(Some(encoded)),
-        Err(error) => {
-            Err(subject.wrong(path, format!("{error}; index '{}' needs a value that can be a key", index.name)))
-        }
-    }
+    result.map_err(|error| {
+        subject.wrong(path, format!("{error}; index '{}' needs a value that can be a key", index.name))
+    })?;
+    Ok(Some(encoded))
 }

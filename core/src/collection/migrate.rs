@@ -117,5 +117,5 @@ fn set_version(documents: &mut WriteCollection<'_, Value>, version: u32, migrati
     let tx = documents.transaction();
     let created_ms = tx.definition(&definition.name)?.map_or(0, |entry| entry.created_ms);
     (definition.version, definition.migrating_to) = (version, migrating_to);
-    tx.set_definition(&definition.name, definition.entry(created_ms)).map(drop)
+    tx.set_definition(&definition.name, definition.entry(created_ms)?).map(drop)
 }

@@ -24,6 +24,8 @@ mod schema;
 mod schema_change;
 mod spans;
 mod stored;
+#[cfg(all(test, feature = "std"))]
+mod tests;
 mod transaction;
 mod walk;
 mod write;

@@ -7,7 +7,7 @@ use super::entries::NULL;
 use super::plan::{Access, Plan, Sorting, Source};
 use super::run::Row;
 use crate::document::key;
-use crate::document::query::{PageToken, Query, sort_key};
+use crate::document::query::{PageToken, Query, SortOrder};
 use crate::error::{Error, Result};
 
 /// Where a row stands.
@@ -22,10 +22,8 @@ pub(super) struct Position {
 }
 
 impl Position {
-    pub(super) fn of_row(row: &Row, query: &Query) -> Result<Self> {
-        let mut bytes = Vec::new();
-        sort_key(&row.document, query.order(), &mut bytes)?;
-        Ok(Self::new(bytes, &row.key, query))
+    pub(super) fn of_row(row: &Row, order: &SortOrder, query: &Query) -> Result<Self> {
+        Ok(Self::new(order.key(&row.document, &[])?, &row.key, query))
     }
 
     fn new(mut bytes: Vec<u8>, record: &[u8], query: &Query) -> Self {

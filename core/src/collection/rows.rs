@@ -72,14 +72,8 @@ impl<T: Document> ReadCollection<T> {
         let query = if highest { query.order_by(path).descending() } else { query.order_by(path) }.limit(1);
         let mut run = Run::new(&mut &self.snapshot, Arc::clone(&self.definition), query)?;
         let Some(row) = run.next(&mut &self.snapshot)? else { return Ok(None) };
-        let (mut value, path) = (None, Path::parse(path)?);
-        cbor::each_at(&row.document, &path, &mut |item| {
-            if value.is_none() {
-                value = Some(cbor::decode(item)?);
-            }
-            Ok(())
-        })?;
-        Ok(value)
+        let found = cbor::lookup(&row.document, &Path::parse(path)?)?;
+        found.items().next().map(cbor::decode).transpose()
     }
 
     /// Answers a query and tells how.
@@ -119,7 +113,8 @@ impl<T: Document> Rows<T> {
         self.run.next(&mut &self.snapshot)
     }
 
-    /// Where the documents given so far end: give it to [`Query::after`] for those that follow. `None` before the first.
+    /// Where the documents given so far of a query with a limit end: give it to [`Query::after`] for those that follow. `None`
+    /// before the first.
     pub fn page_token(&self) -> Option<PageToken> {
         self.run.token()
     }

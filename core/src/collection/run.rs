@@ -17,7 +17,7 @@ use super::read::Reader;
 use super::stored::Stored;
 use super::walk::{Walk, record_of};
 use crate::document::cbor;
-use crate::document::query::{CompiledFilter, PageToken, Query};
+use crate::document::query::{CompiledFilter, Filter, PageToken, Query, SortOrder};
 use crate::error::{Error, Result};
 
 /// Bytes of what rows are sorted by; a query that would need more wants an index of its order, or a limit.
@@ -44,6 +44,7 @@ pub(crate) struct Work {
 pub(crate) struct Run {
     definition: Arc<Definition>,
     query: Query,
+    order: SortOrder,
     filter: Option<CompiledFilter>,
     pub(super) plan: Plan,
     /// The result begins behind this.
@@ -91,10 +92,11 @@ impl Run {
         if let Some(after) = &after {
             after.clip(&mut plan, &query);
         }
-        let filter = if plan.filtered { query.filter_by().map(CompiledFilter::new).transpose()? } else { None };
+        let filter = if plan.filtered { query.filter_by().map(Filter::compiled).transpose()? } else { None };
         let state = State::new(&plan, &definition);
         let (pending, passed, work, last) = (None, 0, Work::default(), None);
-        Ok(Self { definition, query, filter, plan, after, state, pending, passed, work, last })
+        let order = SortOrder::of(&query);
+        Ok(Self { definition, query, order, filter, plan, after, state, pending, passed, work, last })
     }
 
     /// The next row.
@@ -109,12 +111,14 @@ impl Run {
                 continue;
             }
             self.work.rows += 1;
-            self.last = Some(Position::of_row(&row, &self.query)?);
+            if self.query.limit_count().is_some() {
+                self.last = Some(Position::of_row(&row, &self.order, &self.query)?);
+            }
             return self.project(row).map(Some);
         }
     }
 
-    /// Where the rows given so far end; `None` before the first.
+    /// Where the rows given so far end; `None` before the first, and without a limit.
     pub(crate) fn token(&self) -> Option<PageToken> {
         self.last.as_ref().map(|last| last.token(&self.query))
     }
@@ -148,7 +152,7 @@ impl Run {
                     let Some(row) = self.next_read(reader)? else { return Ok(None) };
                     // What was passed over by the clipping of spans alone is behind the last page; the rest is looked at.
                     if let Some(after) = &self.after
-                        && Position::of_row(&row, &self.query)? <= *after
+                        && Position::of_row(&row, &self.order, &self.query)? <= *after
                     {
                         continue;
                     }
@@ -179,7 +183,7 @@ impl Run {
                     return Ok(());
                 }
                 Ok(Some(row)) => {
-                    let position = Position::of_row(&row, &self.query)?;
+                    let position = Position::of_row(&row, &self.order, &self.query)?;
                     if self.after.as_ref().is_none_or(|after| position > *after) {
                         bytes += position.len();
                         rows.push(position);

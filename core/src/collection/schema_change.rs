@@ -47,7 +47,7 @@ fn change(tx: &mut WriteTransaction, name: &str, schema: &Schema) -> Result<u32>
         (definition.version, definition.migrating_to) = (schema.version, None);
     }
     definition.expires_after_ms = schema.expires_after_ms.or(definition.expires_after_ms);
-    tx.set_definition(name, definition.entry(created_ms))?;
+    tx.set_definition(name, definition.entry(created_ms)?)?;
     Ok(definition.version)
 }
 
@@ -91,7 +91,7 @@ pub(super) fn drop_index(tx: &mut WriteTransaction, name: &str, index: &str) -> 
     let index = definition.indexes.remove(at);
     tx.clear_table(index.id)?;
     tx.set_note(&note_of(index.id), None)?;
-    tx.set_definition(name, definition.entry(entry.created_ms))?;
+    tx.set_definition(name, definition.entry(entry.created_ms)?)?;
     Ok(true)
 }
 

@@ -3,14 +3,13 @@
 //! Entries are in the order of their parts, so conditions that ask for single values of an index's first paths, and one that asks
 //! for a range of the next, reach one span of entries for each combination of the single values.
 
-use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
 use super::definition::IndexDefinition;
 use super::read::Span;
 use crate::document::query::{Condition, Test};
-use crate::document::{Path, Value, fold, key};
+use crate::document::{Path, Value};
 use crate::error::Result;
 use crate::table::KeyBuffer;
 
@@ -63,14 +62,20 @@ pub(crate) fn reach(index: &IndexDefinition, conditions: &[&Condition]) -> Resul
                 // An entry of null may be that of an empty array, too.
                 reach.fulfilled.push(at);
             }
-            heads = product(&heads, values, index)?;
-            is_fixed &= values.len() == 1;
+            let keys = keys(conditions, at)?;
+            is_fixed &= keys.len() == 1;
+            heads = heads.iter().flat_map(|head| keys.iter().map(|key| followed(head, key))).collect();
             reach.fixed += usize::from(is_fixed);
             continue;
         }
         let mut span: Option<Span> = None;
         for (at, condition) in of_path() {
-            let Some(further) = part_span(&condition.test, index)? else { continue };
+            let further = match &condition.test {
+                Test::In(_) => continue,
+                _ => condition.spans()?,
+            };
+            let [further] = further.as_slice() else { continue };
+            let further = Span { from: further.start.clone(), to: Some(further.end.clone()) };
             // Of an array each element may answer another condition.
             if index.multi && span.is_some() {
                 break;
@@ -135,67 +140,16 @@ fn holds_text(value: &Value) -> bool {
     }
 }
 
-fn product(heads: &[KeyBuffer], values: &[Value], index: &IndexDefinition) -> Result<Vec<KeyBuffer>> {
-    let mut longer = Vec::with_capacity(heads.len() * values.len());
-    for head in heads {
-        for value in values {
-            let mut next = head.clone();
-            next.extend(&encoded(value, index)?);
-            longer.push(next);
-        }
-    }
-    Ok(longer)
+/// The keys that one condition asks for.
+fn keys(conditions: &[&Condition], at: usize) -> Result<Vec<Vec<u8>>> {
+    let Some(condition) = conditions.get(at) else { return Ok(Vec::new()) };
+    Ok(condition.spans()?.into_iter().map(|span| span.start).collect())
 }
 
-fn encoded(value: &Value, index: &IndexDefinition) -> Result<KeyBuffer> {
-    let mut out = KeyBuffer::new();
-    let value = match value {
-        Value::Text(text) if index.folded => Cow::Owned(Value::Text(fold::fold(text).into_owned())),
-        value => Cow::Borrowed(value),
-    };
-    key::encode(&value, &mut out)?;
-    Ok(out)
-}
-
-/// The span of one part that a range reaches.
-fn part_span(test: &Test, index: &IndexDefinition) -> Result<Option<Span>> {
-    match test {
-        Test::Range { from, to } => {
-            let mut span = Span::all();
-            let mut kind = None;
-            match from {
-                Bound::Included(value) => span.from = first(&encoded(value, index)?, &mut kind),
-                Bound::Excluded(value) => span.from = behind(&first(&encoded(value, index)?, &mut kind)),
-                Bound::Unbounded => {}
-            }
-            match to {
-                Bound::Included(value) => span.to = Some(behind(&first(&encoded(value, index)?, &mut kind))),
-                Bound::Excluded(value) => span.to = Some(first(&encoded(value, index)?, &mut kind)),
-                Bound::Unbounded => {}
-            }
-            // Values of other kinds are not between them.
-            let (lowest, above) = key::kind_span(kind.unwrap_or(key::NULL));
-            if span.from.is_empty() {
-                span.from.push(lowest);
-            }
-            span.to.get_or_insert_with(|| Vec::from([above]));
-            Ok(Some(span))
-        }
-        Test::StartsWith(text) => {
-            let text = if index.folded { fold::fold(text) } else { Cow::Borrowed(text.as_str()) };
-            let mut from = KeyBuffer::new();
-            key::encode_text_prefix(&text, &mut from);
-            let from = from.to_vec();
-            Ok(Some(Span { to: Some(behind(&from)), from }))
-        }
-        Test::Exists(true) => Ok(Some(Span { from: behind(&encoded(&Value::Null, index)?), to: None })),
-        Test::In(_) | Test::Exists(false) => Ok(None),
-    }
-}
-
-fn first(encoded: &KeyBuffer, kind: &mut Option<u8>) -> Vec<u8> {
-    *kind = encoded.first().copied();
-    encoded.to_vec()
+fn followed(head: &KeyBuffer, key: &[u8]) -> KeyBuffer {
+    let mut longer = head.clone();
+    longer.extend(key);
+    longer
 }
 
 /// The lowest bytes above all that begin with these.

@@ -133,7 +133,7 @@ impl<'t, T: Document> WriteCollection<'t, T> {
 
     /// Writes a changed document over the one it was made of, under the same key.
     pub(super) fn rewrite(&mut self, record: &[u8], document: &Value) -> Result<()> {
-        let changed = cbor::encode(document);
+        let changed = cbor::encode(document)?;
         if *record_key_of(&self.writer.definition, &changed)? != *record {
             let what = Error::invalid("the change would give the document another key; delete it and put another");
             return Err(self.writer.wrong_change(record, &what));

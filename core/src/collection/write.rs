@@ -5,10 +5,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::definition::{Definition, IndexDefinition};
-use super::entries::{Entry, Subject, entries, shown};
+use super::entries::{Entry, NULL_ITEM, Subject, entries, shown};
 use super::stored::Stored;
 use crate::db::WriteTransaction;
-use crate::document::{Path, cbor, key};
+use crate::document::{Path, cbor};
 use crate::error::{Error, Result};
 use crate::table::KeyBuffer;
 
@@ -195,17 +195,18 @@ pub(super) fn record_key_of(definition: &Definition, document: &[u8]) -> Result<
         error @ Error::LimitExceeded { .. } => error,
         error => wrong(None, error.to_string()),
     })?;
-    let (mut record, mut count) = (KeyBuffer::new(), 0);
-    let crossed = cbor::each_at(document, &definition.key, &mut |item| {
-        count += 1;
-        if cbor::is_null(item) || count > 1 { Ok(()) } else { key::encode_item(item, &mut record) }
-    })
-    .map_err(|error| wrong(Some(&definition.key), error.to_string()))?;
-    if crossed || count > 1 {
+    let found = cbor::lookup(document, &definition.key)?;
+    if found.crossed {
         return Err(wrong(Some(&definition.key), String::from("there is an array on the way to the document's key")));
     }
-    if record.is_empty() {
-        return Err(wrong(Some(&definition.key), String::from("it is missing, and it is the key of the documents")));
+    let mut record = KeyBuffer::new();
+    match found.single().filter(|item| *item != NULL_ITEM) {
+        Some(item) => cbor::encode_key_of(item, &mut record)
+            .map_err(|error| wrong(Some(&definition.key), error.to_string()))?,
+        None => {
+            let what = "it is missing, and it is the key of the documents";
+            return Err(wrong(Some(&definition.key), String::from(what)));
+        }
     }
     Ok(record)
 }

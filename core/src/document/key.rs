@@ -193,13 +193,3 @@ pub(super) fn not_a_key(bytes: &[u8]) -> Error {
     let more = if bytes.len() > 32 { "..." } else { "" };
     Error::invalid(format!("the {} bytes \"{shown}{more}\" are not the key of a value", bytes.len()))
 }
-
-pub(crate) fn kind_span(_first: u8) -> (u8, u8) {
-    todo!()
-}
-pub(crate) fn encode_text_prefix(_t: &str, _out: &mut KeyBuffer) {
-    todo!()
-}
-pub(crate) fn encode_item(_t: &[u8], _out: &mut KeyBuffer) -> Result<()> {
-    todo!()
-}

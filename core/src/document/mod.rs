@@ -11,15 +11,20 @@
 #![deny(clippy::indexing_slicing)]
 
 pub(crate) mod cbor;
-pub(crate) mod fold;
+mod fold;
 pub(crate) mod key;
+mod patch;
 mod path;
 pub mod query;
 mod text;
+mod update;
 mod value;
 
 #[cfg(test)]
 mod strategies;
 
+pub(crate) use fold::fold;
+pub(crate) use patch::merge_patch;
 pub use path::Path;
+pub(crate) use update::{put_at, remove_at};
 pub use value::Value;

@@ -21,17 +21,27 @@
 mod arbitrary;
 mod ast;
 mod builder;
+mod compiled;
+mod fingerprint;
 mod limits;
-mod matches;
-pub(crate) use matches::{CompiledFilter, sort_key};
+mod map_form;
+#[cfg(test)]
+mod matches_tests;
+#[cfg(test)]
+mod naive;
 mod normalise;
+mod text;
+mod sort_key;
+mod span;
 #[cfg(test)]
 mod tests;
-mod text;
 mod token;
 mod update;
-pub use update::{FieldChange, Update};
 
 pub use ast::{Condition, Filter, Order, Query, Test};
 pub use builder::{Field, Where, field, not};
+pub(crate) use compiled::CompiledFilter;
+pub(crate) use sort_key::SortOrder;
+pub(crate) use span::Span;
 pub use token::PageToken;
+pub use update::{FieldChange, Update};

@@ -10,8 +10,9 @@ use core::ops::Bound;
 
 use super::ast::{Condition, Filter, Order, Query, Test};
 use super::limits::{CONDITIONS_MAX, DEPTH_MAX, FIELDS_MAX, ORDERS_MAX, VALUES_MAX, within};
-use crate::document::{Path, Value};
+use crate::document::{Path, Value, key};
 use crate::error::{Error, Result};
+use crate::table::KeyBuffer;
 
 impl Query {
     /// The query in its one form, or the first thing in it that cannot be asked: a path that is none, a value that is no key,
@@ -28,8 +29,7 @@ impl Query {
         within("the number of paths in the order", self.order.len(), ORDERS_MAX)?;
         within("the number of fields selected", self.fields.len(), FIELDS_MAX)?;
         if let Some(filter) = self.filter.take() {
-            measure(&filter)?;
-            self.filter = Some(simplify(filter)?).filter(|filter| !is_everything(filter));
+            self.filter = Some(filter.normalised()?).filter(|filter| !is_everything(filter));
         }
         let mut order: Vec<Order> = Vec::with_capacity(self.order.len());
         for next in take(&mut self.order) {
@@ -43,6 +43,14 @@ impl Query {
         }
         self.order = order;
         Ok(self)
+    }
+}
+
+impl Filter {
+    /// The filter as it is in a [normalised](Query::normalised) query, where that has none for everything.
+    pub(super) fn normalised(self) -> Result<Self> {
+        measure(&self)?;
+        simplify(self)
     }
 }
 
@@ -123,7 +131,7 @@ fn condition(condition: Condition) -> Result<Filter> {
     let test = match test {
         Test::In(mut values) => {
             within("the number of values of one 'in'", values.len(), VALUES_MAX)?;
-            values.iter().try_for_each(|value| key(&path, value))?;
+            values.iter().try_for_each(|value| is_key(&path, value))?;
             values.sort_by(order);
             values.dedup_by(|a, b| order(a, b).is_eq());
             if values.is_empty() {
@@ -148,7 +156,7 @@ fn condition(condition: Condition) -> Result<Filter> {
 fn range(path: &Path, from: Bound<Value>, to: Bound<Value>) -> Result<Option<Test>> {
     let ends = (value_of(&from), value_of(&to));
     for end in [ends.0, ends.1].into_iter().flatten() {
-        key(path, end)?;
+        is_key(path, end)?;
         if matches!(end, Value::Null) {
             return Err(about(
                 path,
@@ -176,7 +184,8 @@ fn range(path: &Path, from: Bound<Value>, to: Bound<Value>) -> Result<Option<Tes
     })
 }
 
-fn value_of(bound: &Bound<Value>) -> Option<&Value> {
+/// The value at the end of a range, if it has one.
+pub(super) fn value_of(bound: &Bound<Value>) -> Option<&Value> {
     match bound {
         Bound::Included(value) | Bound::Excluded(value) => Some(value),
         Bound::Unbounded => None,
@@ -197,11 +206,9 @@ fn order(a: &Value, b: &Value) -> Ordering {
 }
 
 /// Refuses values that are no keys.
-fn key(path: &Path, value: &Value) -> Result<()> {
-    if value.is_key() {
-        return Ok(());
-    }
-    Err(about(path, &format!("is compared with {value}; maps and NaN have no place in the order of values")))
+fn is_key(path: &Path, value: &Value) -> Result<()> {
+    let encoded = key::encode(value, &mut KeyBuffer::new());
+    encoded.map_err(|error| about(path, &format!("cannot be compared with {value}: {error}")))
 }
 
 fn about(path: &Path, what: &str) -> Error {

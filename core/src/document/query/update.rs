@@ -1,11 +1,10 @@
 //! Changes of fields, for updates of documents by key or by query.
 
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::document::value::{INTEGER_MAX, INTEGER_MIN};
-use crate::document::{Path, Value};
+use crate::document::{Path, Value, merge_patch, put_at, remove_at};
 use crate::error::{Error, Result};
 
 /// What an update does to each of its documents: changes of fields, one after another.
@@ -22,13 +21,13 @@ use crate::error::{Error, Result};
 pub struct Update {
     pub(crate) changes: Vec<FieldChange>,
     /// The first thing said to the builder that cannot be done.
-    error: Option<Error>,
+    pub(super) error: Option<Error>,
 }
 
 /// One change of a document.
 ///
-/// A path leads through maps, and makes those that are missing; in an array a number leads to the element of that place, and
-/// no element is made. Null counts as missing.
+/// A path leads through maps, and makes those that are missing; in an array a number leads to the element of that place, or
+/// to the next, which is made. Null counts as missing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FieldChange {
     /// Writes a value.
@@ -36,7 +35,7 @@ pub enum FieldChange {
     /// Adds a number to the one that is there; what is missing counts from 0. Integers stay integers, exactly, unless
     /// a float is added.
     Increment(Path, Value),
-    /// Takes a field away; a missing one is none the less missing afterwards. An element of an array cannot be taken away.
+    /// Takes a field away, or an element of an array, and those behind it move up. What is missing stays so.
     Remove(Path),
     /// Changes what the patch names, as RFC 7396 has it: null takes a field away, a map goes on within, the rest replaces.
     Patch(Value),
@@ -107,92 +106,22 @@ impl From<Vec<FieldChange>> for Update {
 }
 
 impl FieldChange {
-    /// Makes the change. Where it fails, what was made of maps by then stays.
+    /// Makes the change, or not and tells why.
     fn apply(&self, document: &mut Value) -> Result<()> {
         match self {
-            FieldChange::Set(path, value) => *place(document, path)? = value.clone(),
+            FieldChange::Set(path, value) => put_at(document, path, value.clone())?,
             FieldChange::Increment(path, by) => {
-                let place = place(document, path)?;
-                *place = sum(path, place, by)?;
+                let sum = sum(path, document.at(path).unwrap_or(&Value::Null), by)?;
+                put_at(document, path, sum)?;
             }
-            FieldChange::Remove(path) => remove(document, path)?,
-            FieldChange::Patch(patch) => merge(document, patch),
+            FieldChange::Remove(path) => drop(remove_at(document, path)),
+            FieldChange::Patch(patch) => merge_patch(document, patch.clone()),
         }
         if matches!(document, Value::Map(_)) {
             return Ok(());
         }
         Err(Error::invalid(format!("a document is a map, and the patch would make it {document}")))
     }
-}
-
-/// The place at the end of a path, made if it is missing.
-fn place<'v>(document: &'v mut Value, path: &Path) -> Result<&'v mut Value> {
-    let mut value = document;
-    for (depth, segment) in path.segments().iter().enumerate() {
-        if value.is_null() && depth > 0 {
-            *value = Value::Map(Vec::new());
-        }
-        value = match value {
-            Value::Map(fields) => {
-                let at = match fields.iter().position(|(name, _)| **name == *segment.name) {
-                    Some(at) => at,
-                    None => {
-                        fields.push((segment.name.as_ref().into(), Value::Null));
-                        fields.len() - 1
-                    }
-                };
-                fields.get_mut(at).map(|(_, value)| value)
-            }
-            Value::Array(elements) => {
-                let at = segment.place.and_then(|place| usize::try_from(place).ok());
-                at.and_then(|at| elements.get_mut(at))
-            }
-            _ => None,
-        }
-        .ok_or_else(|| no_way(path, depth))?;
-    }
-    Ok(value)
-}
-
-fn remove(document: &mut Value, path: &Path) -> Result<()> {
-    let mut value = document;
-    let last = path.segments().len().saturating_sub(1);
-    for (depth, segment) in path.segments().iter().enumerate() {
-        value = match value {
-            Value::Map(fields) => {
-                let Some(at) = fields.iter().position(|(name, _)| **name == *segment.name) else { return Ok(()) };
-                if depth == last {
-                    fields.remove(at);
-                    return Ok(());
-                }
-                match fields.get_mut(at) {
-                    Some((_, value)) => value,
-                    None => return Ok(()),
-                }
-            }
-            Value::Array(elements) => {
-                if depth == last {
-                    return Err(Error::invalid(format!(
-                        "'{path}' is an element of an array, which an update cannot take away; set the array"
-                    )));
-                }
-                let at = segment.place.and_then(|place| usize::try_from(place).ok());
-                match at.and_then(|at| elements.get_mut(at)) {
-                    Some(value) => value,
-                    None => return Ok(()),
-                }
-            }
-            _ => return Ok(()),
-        };
-    }
-    Ok(())
-}
-
-#[cold]
-fn no_way(path: &Path, depth: usize) -> Error {
-    let before: Vec<&str> = path.names().take(depth).collect();
-    let before = Path::of(before).map_or_else(|_| String::from("the document"), |path| format!("'{path}'"));
-    Error::invalid(format!("there is no '{path}' to change: {before} is neither a map nor an array with that element"))
 }
 
 fn sum(path: &Path, value: &Value, by: &Value) -> Result<Value> {
@@ -223,4 +152,97 @@ fn sum(path: &Path, value: &Value, by: &Value) -> Result<Value> {
         (value, _) => Err(not_a_number("it", value)),
     }
 }
-fn merge(_a: &mut Value, _b: &Value) {}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+    use alloc::vec;
+
+    use super::*;
+
+    fn map<const N: usize>(fields: [(&str, Value); N]) -> Value {
+        fields.into_iter().collect()
+    }
+
+    fn document() -> Value {
+        map([
+            ("n", 1.into()),
+            ("f", 0.5.into()),
+            ("gone", Value::Null),
+            ("t", "text".into()),
+            ("in", map([("a", 1.into()), ("b", 2.into())])),
+            ("list", Value::Array(vec![1.into(), map([("a", 1.into())])])),
+        ])
+    }
+
+    /// What becomes of the document above, as text without what stays.
+    #[track_caller]
+    fn check(update: Update, path: &str, expected: &str) {
+        let mut changed = document();
+        update.apply(&mut changed).unwrap();
+        let shown = changed.at(&Path::parse(path).unwrap()).map(ToString::to_string);
+        assert_eq!(shown.as_deref().unwrap_or("missing"), expected, "{update:?}");
+    }
+
+    #[track_caller]
+    fn refused(update: Update, expected: &str) {
+        let mut changed = document();
+        let message = update.apply(&mut changed).unwrap_err().to_string();
+        assert!(message.contains(expected), "{message}");
+        assert_eq!(changed, document(), "a refused update changes nothing");
+    }
+
+    #[test]
+    fn fields_are_set_where_the_path_leads() {
+        let update = Update::new;
+        check(update().set("n", "x"), "n", "\"x\"");
+        check(update().set("new", 1), "new", "1");
+        check(update().set("x.y.z", 1), "x", r#"{"y":{"z":1}}"#);
+        check(update().set("gone.y", 1), "gone", r#"{"y":1}"#);
+        check(update().set("in.b", 3).set("in.c", 4), "in", r#"{"a":1,"b":3,"c":4}"#);
+        check(update().set("list.0", 9).set("list.1.b", 2).set("list.2", 3), "list", r#"[9,{"a":1,"b":2},3]"#);
+        refused(update().set("n", 2).set("t.x", 1), "\"x\" of the path t.x is to be in a map");
+        refused(update().set("list.3", 1), "\"3\" of the path list.3 is no place in an array of 2");
+        refused(update().set("a..b", 1).set("n", 1), "\"a..b\" is no path");
+    }
+
+    #[test]
+    fn numbers_are_incremented_exactly_or_not_at_all() {
+        let update = Update::new;
+        check(update().increment("n", 2).increment("n", -5), "n", "-2");
+        check(update().increment("new", 2), "new", "2");
+        check(update().increment("gone", 2.5), "gone", "2.5");
+        check(update().increment("in.c", 1), "in.c", "1");
+        check(update().increment("f", 1), "f", "1.5");
+        check(update().increment("n", 0.5), "n", "1.5");
+        check(update().set("n", 9_007_199_254_740_993_i64).increment("n", 2), "n", "9007199254740995");
+        check(update().set("n", f64::INFINITY).increment("n", 2), "n", "inf");
+        refused(update().increment("t", 1), "'t' cannot be incremented: it is \"text\", which is no number");
+        refused(update().increment("n", "x"), "'n' cannot be incremented: what is to be added is \"x\", which is no number");
+        refused(update().increment("new", Value::Null), "'new' cannot be incremented: what is to be added is null");
+        refused(update().increment("new", "x"), "'new' cannot be incremented");
+        refused(update().increment("in", 1), "'in' cannot be incremented: it is {");
+        refused(update().set("n", u64::MAX).increment("n", 1), "'n' cannot be incremented: 18446744073709551615 and 1 are beyond");
+        refused(update().set("n", f64::MAX).increment("n", f64::MAX), "are beyond what a float holds");
+    }
+
+    #[test]
+    fn fields_are_removed_and_missing_ones_are_missing_anyway() {
+        let update = Update::new;
+        check(update().remove("in.a"), "in", r#"{"b":2}"#);
+        check(update().remove("n"), "n", "missing");
+        check(update().remove("x.y").remove("t.x").remove("list.7.a"), "t", "\"text\"");
+        check(update().remove("list.1.a"), "list", "[1,{}]");
+        check(update().remove("list.0"), "list", r#"[{"a":1}]"#);
+    }
+
+    #[test]
+    fn patches_are_merged() {
+        let update = Update::new;
+        let patch = map([("in", map([("a", Value::Null), ("c", 3.into())])), ("t", Value::Null), ("n", map([("x", 1.into())]))]);
+        check(update().patch(patch.clone()), "in", r#"{"b":2,"c":3}"#);
+        check(update().patch(patch.clone()), "t", "missing");
+        check(update().patch(patch), "n", r#"{"x":1}"#);
+        refused(update().patch(3), "a document is a map, and the patch would make it 3");
+    }
+}
