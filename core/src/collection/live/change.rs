@@ -93,13 +93,34 @@ impl<R> Difference<R> {
     }
 }
 
-impl Difference<SharedRow> {
-    pub(super) fn sort(&mut self) {
-        self.removed.sort_unstable_by_key(|removed| removed.at);
-        self.changed.sort_unstable_by_key(|moved| moved.at);
-        self.added.sort_unstable_by_key(|placed| placed.at);
+/// What has become of rows, while it is gathered.
+pub(super) struct Gathered {
+    pub removed: Vec<Removed>,
+    /// Whether the row itself is as it was, too.
+    pub changed: Vec<(Moved<SharedRow>, bool)>,
+    pub added: Vec<Placed<SharedRow>>,
+}
+
+impl Gathered {
+    pub(super) fn new() -> Self {
+        Self { removed: Vec::new(), changed: Vec::new(), added: Vec::new() }
     }
 
+    /// What is to be told, when there are `len` rows now.
+    pub(super) fn told(self, len: usize) -> Difference<SharedRow> {
+        let Self { mut removed, mut changed, mut added } = self;
+        // A row may be sorted by something else than before and yet be where it was, and as it was.
+        let all_stay = removed.is_empty() && added.is_empty() && changed.iter().all(|(row, _)| row.from == row.at);
+        changed.retain(|(_, is_as_it_was)| !(all_stay && *is_as_it_was));
+        let mut changed: Vec<_> = changed.into_iter().map(|(row, _)| row).collect();
+        removed.sort_unstable_by_key(|row| row.at);
+        changed.sort_unstable_by_key(|row| row.at);
+        added.sort_unstable_by_key(|row| row.at);
+        Difference { removed, changed, added, len, sequence: 0 }
+    }
+}
+
+impl Difference<SharedRow> {
     /// From rows to other rows, each in their order. Costs what is between the first and the last difference.
     pub(super) fn between(before: &[SharedRow], now: &[SharedRow]) -> Result<Self> {
         let is_same = |(before, now): &(&SharedRow, &SharedRow)| before.is_as(now);
@@ -109,20 +130,22 @@ impl Difference<SharedRow> {
         let old = old.get(..old.len() - behind).unwrap_or_default();
         let new = new.get(..new.len() - behind).unwrap_or_default();
 
-        let places = old.iter().enumerate().map(|(at, row)| (row.key(), ahead + at));
-        let mut places: HashMap<&[u8], usize> = places.collect();
-        let mut difference = Self::none(now.len());
+        let places = (ahead..).zip(old).map(|(at, row)| (row.key(), (at, row)));
+        let mut places: HashMap<&[u8], (usize, &SharedRow)> = places.collect();
+        let mut gathered = Gathered::new();
         for (at, row) in (ahead..).zip(new) {
             match places.remove(row.key()) {
-                None => difference.added.push(Placed { at, row: row.clone() }),
-                Some(from) if before.get(from).is_some_and(|before| before.is_as(row)) => {}
-                Some(from) => difference.changed.push(Moved { from, at, row: row.clone() }),
+                None => gathered.added.push(Placed { at, row: row.clone() }),
+                Some((_, before)) if before.is_as(row) => {}
+                Some((from, before)) => {
+                    let is_as_it_was = before.document() == row.document();
+                    gathered.changed.push((Moved { from, at, row: row.clone() }, is_as_it_was));
+                }
             }
         }
-        for (key, at) in places {
-            difference.removed.push(Removed { at, key: key::decode(key)?.0 });
+        for (key, (at, _)) in places {
+            gathered.removed.push(Removed { at, key: key::decode(key)?.0 });
         }
-        difference.removed.sort_unstable_by_key(|removed| removed.at);
-        Ok(difference)
+        Ok(gathered.told(now.len()))
     }
 }

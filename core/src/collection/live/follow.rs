@@ -17,7 +17,7 @@ use crate::collection::run::{Row, Run};
 use crate::collection::stored::Stored;
 use crate::db::watched::{TableWatch, TableWatcher, WeakDatabase};
 use crate::db::{Database, Snapshot};
-use crate::document::query::{CompiledFilter, Query};
+use crate::document::query::{CompiledFilter, Filter, Query, SortOrder};
 use crate::document::{Path, cbor};
 use crate::env::Clock;
 use crate::error::{Error, Result};
@@ -49,6 +49,7 @@ pub(super) struct Follower {
 struct Found {
     /// For whole documents, all of them.
     query: Query,
+    order: SortOrder,
     filter: Option<CompiledFilter>,
     fields: Vec<Path>,
     /// Rows are behind this.
@@ -75,7 +76,7 @@ impl Follower {
         query.offset = 0;
         let snapshot = database.snapshot();
         let definition = known.definition(snapshot.definition(&known.name)?)?;
-        let filter = query.filter_by().map(CompiledFilter::new).transpose()?;
+        let filter = query.filter_by().map(Filter::compiled).transpose()?;
         let after = query.after_token().map(|token| Position::of_token(token, &query)).transpose()?;
         let fields = core::mem::take(&mut query.fields);
         // What cannot be asked is an error now, not at the first row.
@@ -87,7 +88,7 @@ impl Follower {
             clock: Arc::clone(&snapshot.engine.env.clock),
             known: Arc::clone(known),
             table: definition.id,
-            found: Found { query, filter, fields, after },
+            found: Found { order: SortOrder::of(&query), query, filter, fields, after },
             rows: LiveRows::new(window),
             has_begun: false,
             dirty: Dirty::default(),
@@ -254,7 +255,7 @@ impl Found {
     }
 
     fn row(&self, row: Row, expires_ms: Option<u64>) -> Result<LiveRow> {
-        let position = Position::of_row(&row, &self.query)?;
+        let position = Position::of_row(&row, &self.order, &self.query)?;
         let document = match self.fields.as_slice() {
             [] => row.document,
             fields => cbor::project(&row.document, fields)?,

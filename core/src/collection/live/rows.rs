@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use hashbrown::HashSet;
 
-use super::change::{Difference, Moved, Placed, Removed};
+use super::change::{Difference, Gathered, Moved, Placed, Removed};
 use crate::collection::position::Position;
 use crate::document::key;
 use crate::error::Result;
@@ -284,23 +284,21 @@ impl LiveRows {
     }
 
     fn told(&self, outcomes: Vec<Outcome>) -> Result<Difference<SharedRow>> {
-        let mut difference = Difference::none(self.rows.len());
-        for outcome in outcomes {
-            match outcome {
+        let mut gathered = Gathered::new();
+        for (before, now) in outcomes {
+            let at = now.as_ref().map(|row| self.place(row).unwrap_or_else(|at| at));
+            match (before, now.zip(at)) {
                 (Some((at, before)), None) => {
-                    difference.removed.push(Removed { at, key: key::decode(before.key())?.0 });
+                    gathered.removed.push(Removed { at, key: key::decode(before.key())?.0 });
                 }
-                (before, Some(row)) => {
-                    let (Ok(at) | Err(at)) = self.place(&row);
-                    match before {
-                        Some((from, _)) => difference.changed.push(Moved { from, at, row }),
-                        None => difference.added.push(Placed { at, row }),
-                    }
+                (Some((from, before)), Some((row, at))) => {
+                    let is_as_it_was = before.document() == row.document();
+                    gathered.changed.push((Moved { from, at, row }, is_as_it_was));
                 }
+                (None, Some((row, at))) => gathered.added.push(Placed { at, row }),
                 (None, None) => {}
             }
         }
-        difference.sort();
-        Ok(difference)
+        Ok(gathered.told(self.rows.len()))
     }
 }
