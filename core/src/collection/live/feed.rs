@@ -115,12 +115,20 @@ impl Feed {
         }
     }
 
-    /// What was written since the last call, and why nothing will be any more.
-    pub(super) fn take(&self, rows: usize) -> (Dirty, Option<Error>) {
+    /// What comes from now on is something new; whether anything was noted, and why nothing will be any more.
+    pub(super) fn begin(&self) -> (bool, Option<Error>) {
+        let mut state = self.state.lock();
+        state.is_ready = state.stopped.is_some();
+        (!state.dirty.is_empty(), state.stopped.clone())
+    }
+
+    /// What was noted since the last call, for a result of this many rows. To be called after the snapshot was taken that is
+    /// to be read, so that all that was written up to it is there, and after [`begin`](Self::begin), so that it is told when the
+    /// rest is published.
+    pub(super) fn take(&self, rows: usize) -> Dirty {
         let mut state = self.state.lock();
         state.limit = noted_max(rows);
-        state.is_ready = state.stopped.is_some();
-        (core::mem::take(&mut state.dirty), state.stopped.clone())
+        core::mem::take(&mut state.dirty)
     }
 
     pub(super) fn on_ready(&self, ready: Arc<dyn Ready>) {

@@ -149,29 +149,30 @@ impl Follower {
     }
 
     fn advance(&mut self) -> Result<Option<Difference<SharedRow>>> {
-        let (later, stopped) = self.feed.take(self.rows.len());
-        self.dirty.add(later, noted_max(self.rows.len()));
+        let (is_noted, stopped) = self.feed.begin();
         // The files of a closed database may be somebody else's by now; of one that failed the rest can be read.
         if let Some(Error::Closed) = stopped {
             return Err(Error::Closed);
         }
         let Some(database) = self.database.upgrade() else { return Err(Error::Closed) };
-        match (self.follow(&database)?, stopped) {
+        match (self.follow(&database, is_noted)?, stopped) {
             (Some(difference), _) => Ok(Some(difference)),
             (None, Some(why)) => Err(why),
             (None, None) => Ok(None),
         }
     }
 
-    fn follow(&mut self, database: &Database) -> Result<Option<Difference<SharedRow>>> {
+    fn follow(&mut self, database: &Database, is_noted: bool) -> Result<Option<Difference<SharedRow>>> {
         let mut difference = None;
         let mut sequence = None;
         if self.running.is_none() {
             let goes = self.rows.first_expiry().is_some_and(|at| at <= self.clock.wall_ms());
-            if self.has_begun && self.dirty.is_empty() && !goes && self.rows.lacking().is_none() {
+            let is_current = !is_noted && self.dirty.is_empty() && !goes && self.rows.lacking().is_none();
+            if self.has_begun && is_current {
                 return Ok(None);
             }
             let snapshot = database.snapshot_told();
+            self.dirty.add(self.feed.take(self.rows.len()), noted_max(self.rows.len()));
             let definition = self.definition(&snapshot)?;
             sequence = Some(snapshot.sequence());
             if !self.has_begun || self.dirty.whole.is_some_and(|(first, _)| first <= snapshot.sequence()) {
