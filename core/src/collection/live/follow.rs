@@ -155,7 +155,13 @@ impl Follower {
             return Err(Error::Closed);
         }
         let Some(database) = self.database.upgrade() else { return Err(Error::Closed) };
-        match (self.follow(&database, is_noted)?, stopped) {
+        let was_running = self.running.is_some();
+        let mut difference = self.follow(&database, is_noted)?;
+        if was_running && difference.is_none() {
+            // To where it ran nothing has changed, but perhaps since.
+            difference = self.follow(&database, true)?;
+        }
+        match (difference, stopped) {
             (Some(difference), _) => Ok(Some(difference)),
             (None, Some(why)) => Err(why),
             (None, None) => Ok(None),
