@@ -632,10 +632,12 @@ proptest! {
                                     people.delete_where(Query::new().filter(field("age").equals(*age)).limit(3))?;
                                 }
                                 Step::Clear => {
-                                    // As a delete of a range of documents would be, with their entries.
-                                    people.delete_where(Query::new())?;
-                                    let id = people.definition().id;
-                                    people.transaction().clear_table(id)?;
+                                    let definition = people.definition();
+                                    let mut tables = vec![definition.id, definition.expiry_id];
+                                    tables.extend(definition.indexes.iter().map(|index| index.id));
+                                    for table in tables {
+                                        people.transaction().clear_table(table)?;
+                                    }
                                 }
                             }
                         }
