@@ -15,9 +15,9 @@ use crate::env::sync::atomic::{AtomicBool, Ordering};
 use crate::env::sync::{MaybeSendSync, Mutex};
 use crate::error::Error;
 use crate::log::{Operation, Operations};
+use crate::table::KeyBuffer;
 use crate::table::catalogue::entry_name;
 use crate::table::prefix::{CATALOGUE, encode_prefix, end_of, split};
-use crate::table::KeyBuffer;
 
 /// What a commit touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ struct State {
     told: u64,
     /// There while anything is watched.
     commits: Option<WatchHandle>,
+    /// Counts what sets `is_touched`.
+    touches: usize,
     stopped: Option<Error>,
 }
 
@@ -117,7 +119,7 @@ impl Database {
         if let Some(why) = stopped {
             watcher.stopped(&why);
         }
-        watched.is_touched.store(true, Ordering::Relaxed);
+        watched.touch();
         TableWatch { watched: Arc::clone(watched), table, id }
     }
 
@@ -150,6 +152,14 @@ impl Drop for TableWatch {
         drop(state);
         // What they hold may have an end of its own.
         drop((commits, removed));
+    }
+}
+
+impl WatchedTables {
+    fn touch(&self) {
+        let mut state = self.state.lock();
+        state.touches = state.touches.wrapping_add(1);
+        self.is_touched.store(true, Ordering::Relaxed);
     }
 }
 
@@ -218,6 +228,7 @@ impl Watcher for WatchedTables {
             }
         }
         if any {
+            state.touches = state.touches.wrapping_add(1);
             self.is_touched.store(true, Ordering::Relaxed);
         }
     }
@@ -226,14 +237,16 @@ impl Watcher for WatchedTables {
         if !self.is_touched.load(Ordering::Relaxed) {
             return;
         }
-        let watchers: Vec<Arc<dyn TableWatcher>> = {
+        let (watchers, touches) = {
             let state = self.state.lock();
-            self.is_touched.store(false, Ordering::Relaxed);
-            state.all().map(|(_, watch)| Arc::clone(&watch.watcher)).collect()
+            let watchers: Vec<_> = state.all().map(|(_, watch)| Arc::clone(&watch.watcher)).collect();
+            (watchers, state.touches)
         };
-        let waiting = watchers.iter().fold(false, |waiting, watcher| watcher.published(sequence) | waiting);
-        if waiting {
-            self.is_touched.store(true, Ordering::Relaxed);
+        let is_waiting = watchers.iter().fold(false, |waiting, watcher| watcher.published(sequence) | waiting);
+        // Until nobody waits for another: whoever publishes at the same time must not pass by.
+        let state = self.state.lock();
+        if !is_waiting && state.touches == touches {
+            self.is_touched.store(false, Ordering::Relaxed);
         }
     }
 
@@ -244,5 +257,133 @@ impl Watcher for WatchedTables {
             state.all().map(|(_, watch)| Arc::clone(&watch.watcher)).collect()
         };
         watchers.iter().for_each(|watcher| watcher.stopped(why));
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use alloc::format;
+    use alloc::vec;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::db::Options;
+    use crate::engine::Environment;
+    use crate::env::{FixedClock, MemoryStorage, SeededEntropy};
+    use crate::log::{OperationWriter, Preamble};
+    use crate::table::catalogue::entry_key;
+
+    fn database() -> Database {
+        let env = Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(7)) };
+        let options = Options { background_thread: false, ..Options::default() };
+        Database::open_storage(Arc::new(MemoryStorage::default()), env, options).unwrap()
+    }
+
+    /// Writes down all it is told; tells `then` what is published.
+    #[derive(Default)]
+    struct Told {
+        notes: Mutex<Vec<String>>,
+        last: Mutex<u64>,
+        then: Option<fn(&WatchedTables, u64)>,
+        watched: Option<Arc<WatchedTables>>,
+    }
+
+    impl Told {
+        fn take(&self) -> Vec<String> {
+            core::mem::take(&mut *self.notes.lock().unwrap())
+        }
+    }
+
+    impl TableWatcher for Told {
+        fn touched(&self, sequence: u64, what: Touched<'_>) {
+            *self.last.lock().unwrap() = sequence;
+            let what = match what {
+                Touched::Key(key) => format!("{}", key.escape_ascii()),
+                Touched::Table => String::from("all"),
+                Touched::Definition => String::from("definition"),
+            };
+            self.notes.lock().unwrap().push(format!("{sequence} {what}"));
+        }
+        fn published(&self, sequence: u64) -> bool {
+            self.notes.lock().unwrap().push(format!("{sequence} is visible"));
+            if let (Some(then), Some(watched)) = (self.then, &self.watched) {
+                then(watched, sequence);
+            }
+            *self.last.lock().unwrap() > sequence
+        }
+        fn stopped(&self, why: &Error) {
+            self.notes.lock().unwrap().push(String::from(why.name()));
+        }
+    }
+
+    fn key(table: u64, key: &[u8]) -> KeyBuffer {
+        let mut whole = KeyBuffer::new();
+        encode_prefix(table, &mut whole);
+        whole.extend(key);
+        whole
+    }
+
+    fn commit(watched: &WatchedTables, sequence: u64, write: impl FnOnce(&mut OperationWriter<'_>)) {
+        let mut payload = Vec::new();
+        write(&mut OperationWriter::begin(&mut payload, Preamble::at(1)));
+        let (_, operations) = Preamble::split(&payload).unwrap();
+        watched.committed(sequence, Operations::new(operations, sequence, 0));
+    }
+
+    #[test]
+    fn each_is_told_of_its_own_table_alone() {
+        let database = database();
+        let [a, b] = [(); 2].map(|()| Arc::new(Told::default()));
+        let of_a = database.watch_table(300, "a", Arc::clone(&a) as Arc<dyn TableWatcher>);
+        let of_b = database.watch_table(301, "b", Arc::clone(&b) as Arc<dyn TableWatcher>);
+        let watched = &database.shared.watched;
+        (a.take(), b.take());
+        commit(watched, 5, |writer| {
+            writer.put(&key(300, b"x"), b"1");
+            writer.delete(&key(300, b"y"));
+            writer.put(&key(299, b"z"), b"1");
+        });
+        assert_eq!((a.take(), b.take()), (vec!["5 x".into(), "5 y".into()], vec![]));
+        commit(watched, 6, |writer| {
+            writer.delete_range(&key(299, b""), Some(&key(300, b"")));
+            writer.delete_range(&key(301, b"q"), Some(&key(302, b"")));
+            writer.delete(&entry_key("a"));
+            writer.put(&entry_key("c"), b"");
+        });
+        assert_eq!((a.take(), b.take()), (vec!["6 definition".into()], vec!["6 all".into()]));
+        commit(watched, 7, |writer| writer.delete_range(&key(2, b""), None));
+        assert_eq!((a.take(), b.take()), (vec!["7 all".into()], vec!["7 all".into()]));
+        drop(of_b);
+        commit(watched, 8, |writer| writer.put(&key(301, b"x"), b"1"));
+        assert_eq!(b.take(), Vec::<String>::new());
+        watched.stopped(&Error::Closed);
+        assert_eq!(a.take(), ["Closed"]);
+        drop(of_a);
+        assert!(watched.state.lock().commits.is_none(), "nobody watches any more");
+    }
+
+    #[test]
+    fn what_is_published_by_another_thread_meanwhile_is_told() {
+        let database = database();
+        let watched = &database.shared.watched;
+        // While one thread tells that 5 is visible another one tells that 7 is.
+        let then: fn(&WatchedTables, u64) = |watched, sequence| {
+            if sequence == 5 {
+                watched.published(7);
+            }
+        };
+        let other = Told { then: Some(then), watched: Some(Arc::clone(watched)), ..Told::default() };
+        let a = Arc::new(Told::default());
+        let _a = database.watch_table(300, "a", Arc::clone(&a) as Arc<dyn TableWatcher>);
+        let _other = database.watch_table(301, "b", Arc::new(other));
+        commit(watched, 5, |writer| writer.put(&key(300, b"x"), b"1"));
+        commit(watched, 7, |writer| writer.put(&key(300, b"x"), b"1"));
+        a.take();
+        watched.published(5);
+        assert!(a.take().contains(&"7 is visible".into()));
+        watched.published(7);
+        a.take();
+        watched.published(8);
+        assert_eq!(a.take(), Vec::<String>::new(), "nothing was touched since");
     }
 }

@@ -42,7 +42,8 @@ pub(super) struct Follower {
     feed: Arc<Feed>,
     /// Why there are no more rows.
     failed: Option<Error>,
-    _watch: TableWatch,
+    /// Until it has failed.
+    watch: Option<TableWatch>,
 }
 
 /// What makes a document a row.
@@ -93,7 +94,7 @@ impl Follower {
             has_begun: false,
             dirty: Dirty::default(),
             running: None,
-            _watch: database.watch_table(definition.id, &known.name, watcher),
+            watch: Some(database.watch_table(definition.id, &known.name, watcher)),
             feed,
             failed: None,
         })
@@ -103,6 +104,7 @@ impl Follower {
         &self.feed
     }
 
+    #[cfg(feature = "std")]
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.clock
     }
@@ -128,7 +130,7 @@ impl Follower {
     /// Nothing more is given because of this error.
     pub(super) fn fail(&mut self, error: Error) -> Error {
         if !passes(&error) {
-            (self.running, self.failed) = (None, Some(error.clone()));
+            (self.running, self.watch, self.failed) = (None, None, Some(error.clone()));
         }
         error
     }
@@ -136,9 +138,9 @@ impl Follower {
     /// Waits until there may be something new, or a row goes; false when the limit passed before.
     #[cfg(feature = "std")]
     pub(super) fn wait(&self, limit: Option<Duration>) -> bool {
-        let rest = self.first_expiry().map(|at| {
-            Duration::from_millis(at.saturating_sub(self.clock.wall_ms())).min(WAIT_FOR_CLOCK_MAX)
-        });
+        let rest = self
+            .first_expiry()
+            .map(|at| Duration::from_millis(at.saturating_sub(self.clock.wall_ms())).min(WAIT_FOR_CLOCK_MAX));
         match (limit, rest) {
             (Some(limit), rest) if rest.is_none_or(|rest| limit <= rest) => self.feed.wait(Some(limit)),
             (_, rest) => {

@@ -8,6 +8,8 @@
 //! **Architecture invariant:** rows that are given are what the query finds in one snapshot. Every document that a commit up to
 //! that snapshot wrote was noted before, because the snapshot is taken only when all its commits were told.
 
+#[cfg(all(test, feature = "std"))]
+mod bench;
 mod change;
 mod feed;
 mod follow;

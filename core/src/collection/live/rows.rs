@@ -47,8 +47,7 @@ impl SharedRow {
 
     /// Whether both are at the same place with the same fields.
     pub(super) fn is_as(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-            || (self.0.position == other.0.position && self.0.document == other.0.document)
+        Arc::ptr_eq(&self.0, &other.0) || (self.0.position == other.0.position && self.0.document == other.0.document)
     }
 }
 

@@ -26,6 +26,18 @@ use crate::error::Result;
 /// be answered; it does not keep the database open. Dropping it ends it.
 ///
 /// With `std` it is an iterator that waits for the next change.
+///
+/// ```
+/// # use lightning_db::{Collection, Query, Result, Value, field};
+/// # fn show(rows: &[Value]) {}
+/// # fn follow(people: &Collection<Value>) -> Result<()> {
+/// let youngest = people.watch(Query::new().filter(field("age").from(18)).order_by("age").limit(20))?;
+/// for change in youngest {
+///     show(&change?.rows);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct Subscription<T> {
     follower: Follower,
     #[cfg(feature = "std")]

@@ -18,7 +18,9 @@ use crate::db::{Database, Isolation, Options};
 use crate::document::query::{Query, Update, field};
 use crate::document::{Value, cbor};
 use crate::engine::{Durability, Environment};
-use crate::env::{Clock, FileId, MemoryStorage, SeededEntropy, Storage, StorageError, StorageErrorKind, Sync, SystemClock};
+use crate::env::{
+    Clock, FileId, MemoryStorage, SeededEntropy, Storage, StorageError, StorageErrorKind, Sync, SystemClock,
+};
 use crate::error::{Error, Result};
 
 /// A clock that is set by hand.
@@ -281,9 +283,12 @@ fn a_failed_sync_is_told_after_what_was_published_before_it() {
 fn bytes_that_are_not_there_are_fetched_and_the_subscription_goes_on() {
     let storage = Arc::new(Failing::default());
     let clock = Arc::new(HandSet::default());
-    let database = open(Arc::clone(&storage) as Arc<dyn Storage>, Arc::clone(&clock) as Arc<dyn Clock>, Durability::Sync);
+    let database =
+        open(Arc::clone(&storage) as Arc<dyn Storage>, Arc::clone(&clock) as Arc<dyn Clock>, Durability::Sync);
     let long = "x".repeat(2000);
-    people(&database).put_many(&(0..400).map(|id| row(id, format!("{:03}{long}", id * 7 % 400))).collect::<Vec<_>>()).unwrap();
+    people(&database)
+        .put_many(&(0..400).map(|id| row(id, format!("{:03}{long}", id * 7 % 400))).collect::<Vec<_>>())
+        .unwrap();
     database.close().unwrap();
     drop(database);
 
@@ -304,7 +309,8 @@ fn bytes_that_are_not_there_are_fetched_and_the_subscription_goes_on() {
             }
         };
         *storage.fetched.lock().unwrap() = None;
-        let fresh: Vec<Value> = people.query(Query::new().order_by("age").offset(3).limit(40)).unwrap().map(Result::unwrap).collect();
+        let fresh: Vec<Value> =
+            people.query(Query::new().order_by("age").offset(3).limit(40)).unwrap().map(Result::unwrap).collect();
         assert_eq!(change.unwrap().rows, fresh);
     };
     next(&people);
@@ -543,7 +549,8 @@ impl Receiver {
                 for at in gone.into_iter().rev() {
                     rows.remove(at);
                 }
-                let mut come: Vec<(usize, Vec<u8>)> = difference.added.into_iter().map(|row| (row.at, row.row)).collect();
+                let mut come: Vec<(usize, Vec<u8>)> =
+                    difference.added.into_iter().map(|row| (row.at, row.row)).collect();
                 come.extend(difference.changed.into_iter().map(|row| (row.at, row.row)));
                 come.sort();
                 for (at, row) in come {
@@ -556,7 +563,8 @@ impl Receiver {
             }
         } else if let Some(change) = self.watch.try_next().unwrap() {
             assert_eq!(change.sequence, people.database().snapshot().sequence());
-            let of = |rows: &[Vec<u8>]| rows.iter().map(|row| ids([&cbor::decode(row).unwrap()])[0]).collect::<Vec<i64>>();
+            let of =
+                |rows: &[Vec<u8>]| rows.iter().map(|row| ids([&cbor::decode(row).unwrap()])[0]).collect::<Vec<i64>>();
             let rows: Vec<Vec<u8>> = change.rows.iter().map(|row| cbor::encode(row).unwrap()).collect();
             assert_ne!(before.as_ref(), Some(&rows), "nothing has changed: {:?}", self.query);
             let (old, new) = (of(&before.clone().unwrap_or_default()), of(&rows));
