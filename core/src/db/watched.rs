@@ -32,8 +32,9 @@ pub(crate) enum Touched<'a> {
 
 /// Is told of the commits that touch one table. As a [`Watcher`] it takes note and returns, and writes nothing.
 pub(crate) trait TableWatcher: MaybeSendSync {
-    /// Commit `sequence` touched it; perhaps nobody sees it yet. In the order of sequences; perhaps more than once.
-    fn touched(&self, sequence: u64, what: Touched<'_>);
+    /// Commit `sequence` touched it; perhaps nobody sees it yet. In the order of sequences; perhaps more than once. Gives whether it
+    /// is to be told when the commit is published; it may ask for that later, with [`TableWatch::expect`].
+    fn touched(&self, sequence: u64, what: Touched<'_>) -> bool;
 
     /// Snapshots now see every commit up to `sequence`. Gives whether it was touched by one that they do not see yet.
     fn published(&self, sequence: u64) -> bool;
@@ -53,6 +54,8 @@ pub(crate) struct WatchedTables {
 #[derive(Default)]
 struct State {
     tables: HashMap<u64, Vec<Watch>>,
+    /// The bytes that keys of these tables, and of the catalogue, begin with.
+    first_bytes: [u64; 4],
     count: usize,
     next_id: u64,
     /// Every commit up to this was told to those who watched then.
@@ -103,6 +106,7 @@ impl Database {
             state.count += 1;
             let watch = Watch { id, name: String::from(name), watcher: Arc::clone(&watcher) };
             state.tables.entry(table).or_default().push(watch);
+            state.note_first_bytes();
             watcher.touched(state.told, Touched::Table);
             (id, state.commits.is_none(), state.stopped.clone())
         };
@@ -119,7 +123,7 @@ impl Database {
         if let Some(why) = stopped {
             watcher.stopped(&why);
         }
-        watched.touch();
+        watched.expect();
         TableWatch { watched: Arc::clone(watched), table, id }
     }
 
@@ -145,6 +149,7 @@ impl Drop for TableWatch {
             removed = Some(watches.swap_remove(at));
             if watches.is_empty() {
                 state.tables.remove(&self.table);
+                state.note_first_bytes();
             }
             state.count -= 1;
         }
@@ -155,8 +160,15 @@ impl Drop for TableWatch {
     }
 }
 
+impl TableWatch {
+    /// The watcher is to be told of what is published from now on.
+    pub(crate) fn expect(&self) {
+        self.watched.expect();
+    }
+}
+
 impl WatchedTables {
-    fn touch(&self) {
+    fn expect(&self) {
         let mut state = self.state.lock();
         state.touches = state.touches.wrapping_add(1);
         self.is_touched.store(true, Ordering::Relaxed);
@@ -164,30 +176,47 @@ impl WatchedTables {
 }
 
 impl State {
+    fn note_first_bytes(&mut self) {
+        self.first_bytes = [0; 4];
+        for table in self.tables.keys().copied().chain([CATALOGUE]) {
+            let mut prefix = KeyBuffer::new();
+            encode_prefix(table, &mut prefix);
+            let first = prefix.first().copied().unwrap_or_default();
+            if let Some(bits) = self.first_bytes.get_mut(usize::from(first / 64)) {
+                *bits |= 1 << (first % 64);
+            }
+        }
+    }
+
+    /// Whether a key may be one of these tables or of the catalogue.
+    #[inline]
+    fn may_hold(&self, key: &[u8]) -> bool {
+        let Some(&first) = key.first() else { return false };
+        self.first_bytes.get(usize::from(first / 64)).is_some_and(|bits| bits >> (first % 64) & 1 == 1)
+    }
+
     fn all(&self) -> impl Iterator<Item = (u64, &Watch)> {
         self.tables.iter().flat_map(|(table, watches)| watches.iter().map(|watch| (*table, watch)))
     }
 
-    /// Passes on what touches single keys of the catalogue; whether it is anybody's.
+    /// Passes on what touches single keys of the catalogue; whether anybody wants to be told of its publication.
     fn definition(&self, sequence: u64, key: &[u8]) -> bool {
         let Some(name) = entry_name(key) else { return false };
         let mut any = false;
         for (_, watch) in self.all().filter(|(_, watch)| watch.name == name) {
-            watch.watcher.touched(sequence, Touched::Definition);
-            any = true;
+            any |= watch.watcher.touched(sequence, Touched::Definition);
         }
         any
     }
 
-    /// Passes on that a range of the key space is gone.
+    /// Passes on that a range of the key space is gone; as [`definition`](Self::definition).
     fn range(&self, sequence: u64, start: &[u8], end: Option<&[u8]>) -> bool {
         let mut any = false;
         for (table, watch) in self.all() {
             let mut first = KeyBuffer::new();
             encode_prefix(table, &mut first);
             if start < end_of(table).as_slice() && end.is_none_or(|end| end > first.as_slice()) {
-                watch.watcher.touched(sequence, Touched::Table);
-                any = true;
+                any |= watch.watcher.touched(sequence, Touched::Table);
             }
         }
         any
@@ -212,6 +241,9 @@ impl Watcher for WatchedTables {
                     break;
                 }
             };
+            if !state.may_hold(key) {
+                continue;
+            }
             let Some((table, record)) = split(key) else { continue };
             if table == CATALOGUE {
                 any |= state.definition(sequence, key);
@@ -223,8 +255,7 @@ impl Watcher for WatchedTables {
             };
             last = Some((table, watches));
             for watch in watches.into_iter().flatten() {
-                watch.watcher.touched(sequence, Touched::Key(record));
-                any = true;
+                any |= watch.watcher.touched(sequence, Touched::Key(record));
             }
         }
         if any {
@@ -295,7 +326,7 @@ mod tests {
     }
 
     impl TableWatcher for Told {
-        fn touched(&self, sequence: u64, what: Touched<'_>) {
+        fn touched(&self, sequence: u64, what: Touched<'_>) -> bool {
             *self.last.lock().unwrap() = sequence;
             let what = match what {
                 Touched::Key(key) => format!("{}", key.escape_ascii()),
@@ -303,6 +334,7 @@ mod tests {
                 Touched::Definition => String::from("definition"),
             };
             self.notes.lock().unwrap().push(format!("{sequence} {what}"));
+            true
         }
         fn published(&self, sequence: u64) -> bool {
             self.notes.lock().unwrap().push(format!("{sequence} is visible"));

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::change::Difference;
-use super::feed::{Dirty, Feed, noted_max};
+use super::feed::{Begun, Dirty, Feed, noted_max};
 use super::rows::{LiveRow, LiveRows, SharedRow, Window};
 use crate::collection::definition::Definition;
 use crate::collection::handle::Known;
@@ -151,7 +151,11 @@ impl Follower {
     }
 
     fn advance(&mut self) -> Result<Option<Difference<SharedRow>>> {
-        let (is_noted, stopped) = self.feed.begin();
+        let Begun { is_noted, is_unpublished, stopped } = self.feed.begin();
+        if let Some(watch) = self.watch.as_ref().filter(|_| is_unpublished) {
+            // Before the snapshot: what is published before this shows in it.
+            watch.expect();
+        }
         // The files of a closed database may be somebody else's by now; of one that failed the rest can be read.
         if let Some(Error::Closed) = stopped {
             return Err(Error::Closed);
@@ -180,7 +184,8 @@ impl Follower {
                 return Ok(None);
             }
             let snapshot = database.snapshot_told();
-            self.dirty.add(self.feed.take(self.rows.len()), noted_max(self.rows.len()));
+            let noted = self.feed.take(self.rows.len(), snapshot.sequence());
+            self.dirty.add(noted, noted_max(self.rows.len()));
             let definition = self.definition(&snapshot)?;
             sequence = Some(snapshot.sequence());
             if !self.has_begun || self.dirty.whole.is_some_and(|(first, _)| first <= snapshot.sequence()) {
