@@ -31,6 +31,7 @@ mod snapshot;
 #[cfg(all(test, feature = "std"))]
 mod tests;
 mod transaction;
+pub(crate) mod watched;
 pub(crate) mod watchers;
 
 pub use changes::{Change, ChangedValue, Changes};
