@@ -37,7 +37,7 @@ mod write;
 pub use build::IndexProgress;
 pub use document::Document;
 pub use handle::Collection;
-pub use live::{Change, Difference, Moved, Placed, Removed, Subscription};
+pub use live::{Difference, Moved, Placed, Removed, RowsChange, Subscription};
 pub use migrate::Migrations;
 pub use rows::{Explanation, ReadCollection, Rows};
 pub use schema::{Index, IndexPaths, Schema};
