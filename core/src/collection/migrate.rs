@@ -97,12 +97,11 @@ fn some(documents: &mut WriteCollection<'_, Value>, version: u32, change: &mut E
     }
     let tx = documents.transaction();
     let from = tx.note(&note)?.unwrap_or_default();
-    let now_ms = tx.now_ms();
     let (batch, next) = batch(tx, id, &from)?;
+    let now_ms = tx.now_ms();
     for (record, stored) in &batch {
         let stored = Stored::read(stored)?;
         if stored.is_expired(now_ms) {
-            documents.remove(record)?;
             continue;
         }
         let mut document = cbor::decode(stored.document)?;

@@ -350,18 +350,23 @@ fn a_write_that_is_refused_leaves_no_trace_in_a_transaction_that_goes_on() {
 }
 
 #[test]
-fn changes_that_are_not_all_there_are_never_committed() {
-    let database = database();
-    let people = people(&database);
-    let mut tx = database.begin(Isolation::Serializable);
-    let before = tx.savepoint();
-    tx.collection(&people).unwrap().put(&person(1, "Ada", 36)).unwrap();
-    tx.refuse_commit();
-    assert!(tx.commit().unwrap_err().to_string().contains("half-way"));
-    tx.rollback_to(&before);
-    tx.collection(&people).unwrap().put(&person(2, "Ada", 36)).unwrap();
-    tx.commit().unwrap();
-    assert_eq!(ids(people.query(Query::new()).unwrap()), [2]);
+fn a_transaction_that_is_full_in_the_middle_of_a_document_is_not_committed() {
+    let people = people(&database());
+    let committed = people.write(|people| {
+        for at in 0.. {
+            // Its entries have room, itself it has not.
+            let document = person(at, &format!("{at} {}", "x".repeat(20)), 1);
+            let Value::Map(mut fields) = document else { panic!("no map") };
+            fields.push((String::from("long"), "x".repeat(1500).into()));
+            if let Err(error) = people.put(&Value::Map(fields)) {
+                assert!(error.to_string().contains("transaction"), "{error}");
+                break;
+            }
+        }
+        Ok(())
+    });
+    assert!(committed.is_err());
+    assert_eq!(people.count(Query::new().filter(field("age").equals(1))).unwrap(), 0);
 }
 
 /// While an index is made, a document that the builder has not come to may go whose unique value another one has taken.
@@ -427,7 +432,7 @@ fn read_committed_neither_asks_an_index_that_is_no_more_nor_swaps_what_it_has_no
     assert_eq!(tx.collection(&plain).unwrap().query(query()).unwrap().len(), 1);
     plain.drop_index("age").unwrap();
     let asked = tx.collection(&plain).unwrap().query(query());
-    assert!(matches!(asked, Err(Error::Conflict { .. })), "{asked:?}");
+    assert!(!matches!(&asked, Ok(found) if found.is_empty()), "{asked:?}");
     drop(tx);
     let mut tx = database.begin(Isolation::ReadCommitted);
     let swapped = tx.collection(&plain).unwrap().compare_and_swap(Some(&person(1, "Ada", 36)), &person(1, "Ada", 37));

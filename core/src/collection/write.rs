@@ -11,6 +11,7 @@ use crate::db::{KEY_BYTES_MAX, WriteTransaction};
 use crate::document::{Path, cbor};
 use crate::error::{Error, Result};
 use crate::table::KeyBuffer;
+use crate::testing::Mutant;
 
 /// What must be so before a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +36,6 @@ pub enum Expiry {
     At(u64),
     /// When the document that is written over goes.
     Kept,
-}
-
-/// An entry that comes into an index, or goes.
-struct Change {
-    index: u64,
-    entry: Entry,
-    comes: bool,
 }
 
 /// Writes to one collection in a transaction.
@@ -69,7 +63,6 @@ impl<'t> Writer<'t> {
                 old.as_deref().map(Stored::read).transpose()?.and_then(|old| old.expires_ms)
             }
         };
-        let mut changes = Vec::new();
         if mode != Mode::Put || !definition.indexes.is_empty() {
             let old = self.read(&record)?;
             let old = old.as_deref().map(Stored::read).transpose()?;
@@ -79,20 +72,33 @@ impl<'t> Writer<'t> {
                 Mode::Replace if !there => return Err(unexpected("there is no such document to replace", &record)),
                 _ => {}
             }
-            changes = self.changes(&record, old.map(|old| old.document), Some(document))?;
+            self.reindex(&record, old.map(|old| old.document), Some(document))?;
         }
         let mut bytes = Vec::with_capacity(document.len() + 9);
         Stored { expires_ms, document }.write(&mut bytes);
-        self.tx.bytes_table(definition.id).put(&*record, &*bytes)?;
-        self.all_or_none(|writer| {
-            if let Some(at) = expires_ms {
-                #[cfg(feature = "std")]
-                writer.tx.wake_at(super::expiry::with_neighbours(at), super::expiry::sweep);
-                writer.tx.bytes_table(definition.expiry_id).put(&*expiry_key(at, &record), b"")?;
-            }
-            changes.into_iter().try_for_each(|change| writer.apply(&record, change))
-        })?;
+        let put = self.put_stored(&record, &bytes, expires_ms);
+        self.whole_or_broken_off(put)?;
         Ok(record)
+    }
+
+    fn put_stored(&mut self, record: &[u8], stored: &[u8], expires_ms: Option<u64>) -> Result<()> {
+        self.tx.bytes_table(self.definition.id).put(record, stored)?;
+        if let Some(at) = expires_ms {
+            #[cfg(feature = "std")]
+            self.tx.wake_at(super::expiry::with_neighbours(at), super::expiry::sweep);
+            self.tx.bytes_table(self.definition.expiry_id).put(&*expiry_key(at, record), b"")?;
+        }
+        Ok(())
+    }
+
+    /// What fails with entries changed already can only be undone, but where bytes have to be fetched and the call is made again.
+    fn whole_or_broken_off<R>(&mut self, written: Result<R>) -> Result<R> {
+        if let Err(error) = &written
+            && error.not_resident().is_none()
+        {
+            self.tx.break_off(error);
+        }
+        written
     }
 
     /// Deletes a document; tells whether it was there.
@@ -100,25 +106,14 @@ impl<'t> Writer<'t> {
         let now_ms = self.tx.now_ms();
         let Some(old) = self.read(record)? else { return Ok(false) };
         let old = Stored::read(&old)?;
-        let changes = self.changes(record, Some(old.document), None)?;
-        self.tx.erase(self.definition.id, record)?;
-        self.all_or_none(|writer| {
-            if let Some(at) = old.expires_ms {
-                writer.tx.erase(writer.definition.expiry_id, &expiry_key(at, record))?;
-            }
-            changes.into_iter().try_for_each(|change| writer.apply(record, change))
-        })?;
-        Ok(!old.is_expired(now_ms))
-    }
-
-    /// Does what belongs together. Where it fails in the middle the transaction can only be undone: its owner may go on whatever
-    /// a write said.
-    fn all_or_none(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        let written = write(self);
-        if written.is_err() {
-            self.tx.refuse_commit();
+        // The record is the last to go, so that the same call can be made again where bytes had to be fetched.
+        if let Some(at) = old.expires_ms {
+            self.tx.bytes_table(self.definition.expiry_id).delete(&*expiry_key(at, record))?;
         }
-        written
+        self.reindex(record, Some(old.document), None)?;
+        let deleted = self.tx.bytes_table(self.definition.id).delete(record);
+        self.whole_or_broken_off(deleted)?;
+        Ok(!old.is_expired(now_ms))
     }
 
     /// The stored bytes under a key, gone or not. What is written because of them needs them to be so at the commit.
@@ -146,93 +141,108 @@ impl<'t> Writer<'t> {
         Ok((!stored.is_expired(now_ms)).then(|| stored.document.to_vec()))
     }
 
-    /// What is to be done in the indexes when the new document takes the place of the old one. All that can refuse a document is
-    /// asked here, before anything is written.
-    fn changes(&mut self, record: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<Vec<Change>> {
+    /// Takes the entries of the old document away and brings those of the new, or is refused before anything is changed:
+    /// whoever goes on after an error, and commits, has whole indexes.
+    fn reindex(&mut self, record: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<()> {
         let definition = Arc::clone(&self.definition);
-        let mut changes = Vec::new();
+        let (mut changes, mut in_the_way) = (Vec::new(), Vec::new());
         for index in &definition.indexes {
             let of = |document: Option<&[u8]>| match document {
                 Some(document) => entries(&Subject { collection: &definition.name, key: record, document }, index),
                 None => Ok(Vec::new()),
             };
             let old = match of(old) {
-                // The builder has not come to it, and will say so.
-                Err(Error::InvalidDocument { .. } | Error::LimitExceeded { .. }) if !index.ready => Vec::new(),
+                // It was there before the index, and cannot be in it.
+                Err(_) if !index.ready => Vec::new(),
                 old => old?,
             };
+            let is_left_out = Mutant::IndexNotUpdated.is_active() && !old.is_empty() && new.is_some()
+                || Mutant::EntryKeptOnDelete.is_active() && new.is_none()
+                || Mutant::UnreadyIndexNotKept.is_active() && !index.ready;
             let new = of(new)?;
-            if old == new {
+            if old == new || is_left_out {
                 continue;
             }
+            for entry in new.iter().filter(|entry| entry.alone && old.binary_search(entry).is_err()) {
+                in_the_way.extend(self.in_the_way(index, record, entry)?);
+            }
+            changes.push((index, old, new));
+            if Mutant::RefusedWriteKept.is_active() {
+                self.change_entries(record, &changes, &in_the_way)?;
+            }
+        }
+        let changed = self.change_entries(record, &changes, &in_the_way);
+        self.whole_or_broken_off(changed)
+    }
+
+    fn change_entries(
+        &mut self,
+        record: &[u8],
+        changes: &[(&IndexDefinition, Vec<Entry>, Vec<Entry>)],
+        in_the_way: &[Vec<u8>],
+    ) -> Result<()> {
+        for other in in_the_way {
+            self.delete(other)?;
+        }
+        for (index, old, new) in changes {
             for entry in old.iter().filter(|entry| new.binary_search(entry).is_err()) {
-                // While the index is made another document may have the entry, of this one that the builder has not come to.
-                if index.ready || !entry.alone || self.holder(index, entry)?.is_some_and(|holder| holder == record) {
-                    changes.push(Change { index: index.id, entry: entry.clone(), comes: false });
+                // While the index is made, another document may have come in with what this one has.
+                let is_its = index.ready || !entry.alone || {
+                    let mut table = self.tx.bytes_table(index.id);
+                    let found = table.get(&*entry.key)?;
+                    found.is_some_and(|found| *found == *record)
+                };
+                if is_its {
+                    self.tx.bytes_table(index.id).delete(&*entry.key)?;
                 }
             }
-            for entry in new.into_iter().filter(|entry| old.binary_search(entry).is_err()) {
-                self.make_room(index, record, &entry)?;
-                changes.push(Change { index: index.id, entry, comes: true });
+            for entry in new.iter().filter(|entry| old.binary_search(entry).is_err()) {
+                self.put_entry(index, record, entry)?;
             }
-        }
-        Ok(changes)
-    }
-
-    fn apply(&mut self, record: &[u8], change: Change) -> Result<()> {
-        let Change { index, entry, comes } = change;
-        if !comes {
-            return self.tx.erase(index, &entry.key);
-        }
-        let value = if entry.alone { record } else { b"" };
-        self.tx.bytes_table(index).put(&*entry.key, value)
-    }
-
-    /// Brings an entry into an index. One that another document has is an error, unless that document is gone.
-    pub(super) fn enter(&mut self, index: &IndexDefinition, record: &[u8], entry: Entry) -> Result<()> {
-        self.make_room(index, record, &entry)?;
-        self.apply(record, Change { index: index.id, entry, comes: true })
-    }
-
-    /// The document that has an entry, of which there can be one alone.
-    fn holder(&mut self, index: &IndexDefinition, entry: &Entry) -> Result<Option<Vec<u8>>> {
-        self.tx.constrain_row(index.id, &entry.key)?;
-        Ok(self.tx.bytes_table(index.id).get(&*entry.key)?.map(|found| found.to_vec()))
-    }
-
-    /// Refuses an entry that cannot come into an index.
-    fn make_room(&mut self, index: &IndexDefinition, record: &[u8], entry: &Entry) -> Result<()> {
-        if entry.key.len() > KEY_BYTES_MAX {
-            return Err(Error::LimitExceeded {
-                what: "the length of an index entry in bytes",
-                value: entry.key.len() as u64,
-                limit: KEY_BYTES_MAX as u64,
-            });
-        }
-        if entry.alone
-            && let Some(other) = self.holder(index, entry)?.filter(|other| other != record)
-        {
-            self.give_way(index, entry, &other)?;
         }
         Ok(())
     }
 
-    /// A document that is gone but not yet removed is removed now.
-    fn give_way(&mut self, index: &IndexDefinition, entry: &Entry, other: &[u8]) -> Result<()> {
+    /// Brings an entry into an index. One that another document has is an error, unless that document is gone.
+    pub(super) fn enter(&mut self, index: &IndexDefinition, record: &[u8], entry: &Entry) -> Result<()> {
+        if entry.alone
+            && let Some(other) = self.in_the_way(index, record, entry)?
+        {
+            self.delete(&other)?;
+        }
+        self.put_entry(index, record, entry)
+    }
+
+    fn put_entry(&mut self, index: &IndexDefinition, record: &[u8], entry: &Entry) -> Result<()> {
+        self.tx.bytes_table(index.id).put(&*entry.key, entry.value(record)).map_err(|error| match error {
+            // Not the limit of the transaction.
+            Error::LimitExceeded { value, limit, .. } if limit == KEY_BYTES_MAX as u64 => {
+                Error::LimitExceeded { what: "the length of an index entry in bytes", value, limit }
+            }
+            error => error,
+        })
+    }
+
+    /// The document that has an entry and gives way, because it is gone; one that is not is an error.
+    fn in_the_way(&mut self, index: &IndexDefinition, record: &[u8], entry: &Entry) -> Result<Option<Vec<u8>>> {
+        self.tx.constrain_row(index.id, &entry.key)?;
+        let found = self.tx.bytes_table(index.id).get(&*entry.key)?.map(|found| found.to_vec());
+        let Some(other) = found.filter(|other| other != record && !Mutant::UniqueUnchecked.is_active()) else {
+            return Ok(None);
+        };
         let now_ms = self.tx.now_ms();
-        let old = self.read(other)?;
-        let is_gone = match &old {
-            Some(old) => Stored::read(old)?.is_expired(now_ms),
+        let is_gone = match self.read(&other)? {
+            Some(old) => Stored::read(&old)?.is_expired(now_ms),
             None => false,
         };
         if is_gone {
-            return self.delete(other).map(drop);
+            return Ok(Some(other));
         }
         Err(Error::DuplicateKey {
             collection: self.definition.name.clone(),
             index: index.name.clone(),
             value: shown(&entry.key),
-            key: shown(other),
+            key: shown(&other),
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::engine;
 use crate::error::{Error, Result};
 use crate::table::catalogue::{TableEntry, entry_key};
 use crate::table::{KeyBuffer, prefix, validate_name};
+use crate::testing::Mutant;
 
 /// A table as bytes.
 pub(crate) type Bytes = &'static [u8];
@@ -49,8 +50,40 @@ impl Snapshot {
 impl WriteTransaction {
     /// The definition of `name`, which must be the same at the commit.
     pub(crate) fn definition(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
-        self.constrain(&entry_key(name))?;
+        // At read committed it is another one once others have committed that: what it names may be gone.
+        if self.moves_on() && !self.changes_catalogue {
+            self.see_what_is_committed()?;
+            self.tables.remove(name);
+        }
+        if !Mutant::DefinitionUnvalidated.is_active() {
+            self.constrain(&entry_key(name))?;
+        }
         self.find_table(name)
+    }
+
+    /// Reads that belong together: at read committed, too, all of them see one state.
+    pub(crate) fn as_one_read<R>(&mut self, read: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        self.see_what_is_committed()?;
+        let before = core::mem::replace(&mut self.is_one_read, true);
+        let result = read(self);
+        self.is_one_read = before;
+        result
+    }
+
+    /// Whether each read sees what is committed at that moment.
+    pub(crate) fn moves_on(&self) -> bool {
+        self.isolation == Isolation::ReadCommitted
+    }
+
+    /// Changes that belong together were made in part: from here on the transaction can go back to a savepoint from before
+    /// that, and never be committed.
+    pub(crate) fn break_off(&mut self, error: &Error) {
+        self.changes.broken_off.get_or_insert_with(|| error.clone());
+    }
+
+    /// How much of anything one step of background work takes.
+    pub(crate) fn step_entries(&self) -> usize {
+        self.engine.options.step_entries
     }
 
     /// Writes the definition of `name`, a new one or another one.
@@ -71,38 +104,6 @@ impl WriteTransaction {
         let mut from = KeyBuffer::new();
         prefix::encode_prefix(id, &mut from);
         self.delete_span(&from, &prefix::end_of(id))
-    }
-
-    /// Deletes a key of table `id`, without a look whether it is there.
-    pub(crate) fn erase(&mut self, id: u64, key: &[u8]) -> Result<()> {
-        let mut whole = KeyBuffer::new();
-        prefix::encode_prefix(id, &mut whole);
-        whole.extend(key);
-        self.write(&whole, Slot::Tombstone)
-    }
-
-    /// Changes that belong together are not all there: this can be undone, not committed.
-    pub(crate) fn refuse_commit(&mut self) {
-        self.is_torn = true;
-    }
-
-    /// Has `read` see one state of the database, in which table `name` is as this transaction knows it. At read committed each
-    /// read sees what is committed by then, and what belongs together, as an index and its documents, is to be one read.
-    pub(crate) fn at_one_moment<R>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
-        if self.isolation != Isolation::ReadCommitted {
-            return read(self);
-        }
-        self.see_what_is_committed()?;
-        if !self.changes_catalogue
-            && let Some(known) = self.known_table(name)
-            && self.catalogue.entry(&self.engine, &self.version, name)?.is_none_or(|now| *now != *known)
-        {
-            return Err(Error::Conflict { what: alloc::format!("table \"{name}\"") });
-        }
-        self.isolation = Isolation::Snapshot;
-        let result = read(self);
-        self.isolation = Isolation::ReadCommitted;
-        result
     }
 
     /// About how many keys table `id` has from `from` up to, not including, `to`. Counts as reading nothing: it decides how
@@ -143,7 +144,8 @@ impl WriteTransaction {
 
     /// As [`constrain`](Self::constrain), a key of table `id`. Snapshot isolation protects what is written too.
     pub(crate) fn constrain_row(&mut self, id: u64, key: &[u8]) -> Result<()> {
-        if self.isolation != Isolation::ReadCommitted || self.reads.exclusive {
+        let is_protected = self.isolation != Isolation::ReadCommitted || self.reads.exclusive;
+        if is_protected || Mutant::RowConstraintUnvalidated.is_active() {
             return Ok(());
         }
         let mut whole = KeyBuffer::new();
@@ -165,14 +167,6 @@ impl WriteTransaction {
     pub(crate) fn now_ms(&mut self) -> u64 {
         let (engine, version) = (&self.engine, &self.version);
         *self.now_ms.get_or_insert_with(|| engine.env.clock.wall_ms().max(version.time_ms))
-    }
-}
-
-impl Snapshot {
-    /// The note of this [name](WriteTransaction::note).
-    pub(crate) fn note(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let found = engine::get(&self.version, &self.engine.nodes, &note_key(name))?;
-        found.map(|found| found.to_vec(&self.engine.nodes)).transpose()
     }
 }
 

@@ -31,6 +31,8 @@ use crate::testing::Mutant;
 #[derive(Clone, Debug)]
 pub(super) struct Changes {
     pub memtable: Memtable,
+    /// Why they lack a part of what belongs together; they cannot be committed.
+    pub broken_off: Option<Error>,
 }
 
 /// A transaction: sees the database as it was at its start, with its own changes, and commits them all or none.
@@ -47,18 +49,18 @@ pub struct WriteTransaction {
     pub(super) constraints: ReadSet,
     pub(super) constrained_at: Option<Arc<Version>>,
     pub(super) now_ms: Option<u64>,
+    /// Reads that belong together are under way: all of them see one state.
+    pub(super) is_one_read: bool,
     #[cfg(feature = "std")]
     pub(super) wakes: Option<(u64, super::alarm::Work)>,
     /// Values written to extents of their own; given back if the transaction does not commit.
     pub(super) values: Vec<ValueRef>,
-    tables: HashMap<String, Arc<TableEntry>>,
+    pub(super) tables: HashMap<String, Arc<TableEntry>>,
     pub(super) changes_catalogue: bool,
     /// At read committed, what the first change of the catalogue was decided upon.
     pub(super) catalogue_seen: Option<Arc<Version>>,
     pub(super) deadline_ns: Option<(u64, u64)>,
     pub(super) committed: bool,
-    /// A change of several keys failed in the middle.
-    pub(super) is_torn: bool,
     #[cfg(feature = "std")]
     pub(super) rows: Rows,
 }
@@ -95,13 +97,12 @@ impl Drop for Rows {
 pub struct Savepoint {
     changes: Changes,
     changes_catalogue: bool,
-    is_torn: bool,
 }
 
 impl WriteTransaction {
     pub(super) fn new(shared: &Shared, version: Arc<Version>, isolation: Isolation) -> Self {
         let (engine, catalogue) = (Arc::clone(&shared.engine), Arc::clone(&shared.catalogue));
-        let changes = Changes { memtable: Memtable::with_pool(&engine.chunks) };
+        let changes = Changes { memtable: Memtable::with_pool(&engine.chunks), broken_off: None };
         Self {
             #[cfg(feature = "std")]
             rows: Rows {
@@ -118,6 +119,7 @@ impl WriteTransaction {
             constraints: ReadSet::default(),
             constrained_at: None,
             now_ms: None,
+            is_one_read: false,
             #[cfg(feature = "std")]
             wakes: None,
             values: Vec::new(),
@@ -126,7 +128,6 @@ impl WriteTransaction {
             catalogue_seen: None,
             deadline_ns: None,
             committed: false,
-            is_torn: false,
         }
     }
 
@@ -181,7 +182,7 @@ impl WriteTransaction {
 
     /// Marks this point. Going back to it undoes writes made since, never what was read.
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint { changes: self.changes.clone(), changes_catalogue: self.changes_catalogue, is_torn: self.is_torn }
+        Savepoint { changes: self.changes.clone(), changes_catalogue: self.changes_catalogue }
     }
 
     /// Undoes everything written since the savepoint of this transaction was taken.
@@ -190,7 +191,6 @@ impl WriteTransaction {
             self.changes = savepoint.changes.clone();
         }
         self.changes_catalogue = savepoint.changes_catalogue;
-        self.is_torn = savepoint.is_torn;
         if !Mutant::SavepointKeepsTables.is_active() {
             self.tables.clear();
         }
@@ -206,11 +206,6 @@ impl WriteTransaction {
             }
         }
         Ok(())
-    }
-
-    /// A table that was looked up before.
-    pub(super) fn known_table(&self, name: &str) -> Option<Arc<TableEntry>> {
-        self.tables.get(name).map(Arc::clone)
     }
 
     pub(super) fn find_table(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
@@ -376,7 +371,7 @@ impl WriteTransaction {
             Isolation::ReadCommitted => !Mutant::ReadCommittedStays.is_active(),
             _ => Mutant::SnapshotMovesOn.is_active(),
         };
-        if moves_on {
+        if moves_on && !self.is_one_read {
             let visible = self.engine.version();
             if visible.sequence >= self.version.sequence {
                 // A table it has made has perhaps the number of one that others have made meanwhile: their rows are not its.
