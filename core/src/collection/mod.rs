@@ -8,15 +8,19 @@
 //! transaction or snapshot sees.
 
 mod build;
+mod check;
 mod definition;
 mod document;
 mod entries;
 mod expiry;
 mod handle;
+mod live;
 mod migrate;
 mod plan;
 mod position;
 mod read;
+#[cfg(all(test, feature = "std"))]
+mod regressions;
 mod rows;
 mod run;
 mod schema;
@@ -33,6 +37,7 @@ mod write;
 pub use build::IndexProgress;
 pub use document::Document;
 pub use handle::Collection;
+pub use live::{Difference, Moved, Placed, Removed, RowsChange, Subscription};
 pub use migrate::Migrations;
 pub use rows::{Explanation, ReadCollection, Rows};
 pub use schema::{Index, IndexPaths, Schema};

@@ -43,6 +43,7 @@ pub(super) struct Shared {
     pub exclusive: Arc<Exclusive>,
     pub options: Options,
     pub recovery: RecoveryReport,
+    pub watched: Arc<super::watched::WatchedTables>,
     #[cfg(feature = "std")]
     pub row_locks: Arc<super::row_locks::RowLocks>,
     #[cfg(feature = "std")]
@@ -88,6 +89,7 @@ impl Database {
                 registered: None,
                 engine,
                 catalogue: Arc::new(Catalogue::default()),
+                watched: Arc::default(),
                 exclusive: Arc::default(),
                 options,
                 recovery,
@@ -279,6 +281,9 @@ impl Database {
         buffer: &mut Vec<u8>,
     ) -> Result<Option<Appended>> {
         let engine = &self.shared.engine;
+        if let Some(error) = &tx.changes.broken_off {
+            return Err(error.clone());
+        }
         let memtable = &tx.changes.memtable;
         if memtable.is_empty() {
             // Where nothing was to be changed because of what was found, that may be wrong: a commit whose outcome is unknown
