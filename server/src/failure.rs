@@ -88,7 +88,8 @@ impl Failure {
             Self::File { .. } => 5,
             Self::Engine { error, .. } => match error.name() {
                 "Unexpected" => 1,
-                "NoSuchTable" | "TableTypeMismatch" | "Invalid" | "LimitExceeded" => 2,
+                "NoSuchTable" | "TableTypeMismatch" | "SchemaMismatch" | "SchemaTooNew" | "DuplicateKey"
+                | "InvalidDocument" | "Invalid" | "LimitExceeded" => 2,
                 "Corrupt" | "NotADatabase" => 3,
                 "Locked" => 4,
                 "StorageFull" | "PermissionDenied" | "StorageFailed" | "NotResident" | "Poisoned"
