@@ -8,13 +8,11 @@ use alloc::vec::Vec;
 use super::schema::{INDEXES_MAX, Index, Schema};
 use crate::document::{Path, Value, cbor};
 use crate::error::{Error, Result};
-use crate::table::catalogue::TableEntry;
+use crate::table::catalogue::{SCHEMA_OPTION, TableEntry};
 
 /// What the catalogue says of keys and values of a collection.
 pub(crate) const KEY_TYPE: &str = "key";
 pub(crate) const VALUE_TYPE: &str = "document";
-/// The option that holds the schema.
-pub(crate) const OPTION: &str = "schema";
 
 /// A collection as it is.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +62,7 @@ impl Definition {
 
     /// Reads the definition of `name`. A table that is no collection is an error.
     pub(crate) fn of(name: &str, entry: &TableEntry) -> Result<Self> {
-        let Some(schema) = entry.options.get(OPTION).filter(|_| entry.value_type == VALUE_TYPE) else {
+        let Some(schema) = entry.options.get(SCHEMA_OPTION).filter(|_| entry.value_type == VALUE_TYPE) else {
             return Err(Error::TableTypeMismatch {
                 table: String::from(name),
                 recorded: format!("{} to {}", entry.key_type, entry.value_type),
@@ -81,7 +79,7 @@ impl Definition {
 
     /// What the catalogue is to hold.
     pub(super) fn entry(&self, created_ms: u64) -> Result<TableEntry> {
-        let options = BTreeMap::from([(String::from(OPTION), cbor::encode(&self.to_value())?)]);
+        let options = BTreeMap::from([(String::from(SCHEMA_OPTION), cbor::encode(&self.to_value())?)]);
         Ok(TableEntry {
             id: self.id,
             key_type: String::from(KEY_TYPE),

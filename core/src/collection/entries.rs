@@ -12,7 +12,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::definition::IndexDefinition;
-use crate::document::{Path, cbor, key};
+use crate::document::{Path, Value, cbor, fold, key};
 use crate::error::{Error, Result};
 use crate::table::KeyBuffer;
 
@@ -103,6 +103,14 @@ pub(crate) fn entries(subject: &Subject<'_>, index: &IndexDefinition) -> Result<
         entries.dedup();
     }
     Ok(entries)
+}
+
+/// Appends the part of an index's entries that has this value.
+pub(super) fn encode_part(value: &Value, index: &IndexDefinition, out: &mut KeyBuffer) -> Result<()> {
+    match value {
+        Value::Text(text) if index.folded => key::encode(&Value::Text(fold(text).into_owned()), out),
+        value => key::encode(value, out),
+    }
 }
 
 /// The key of null.

@@ -207,6 +207,11 @@ impl<T: Document> Collection<T> {
         self.snapshot()?.get(key)
     }
 
+    /// The document that has these values in a unique index, one for each of its paths.
+    pub fn get_by<V: Into<Value>>(&self, index: &str, values: impl IntoIterator<Item = V>) -> Result<Option<T>> {
+        self.snapshot()?.get_by(index, values)
+    }
+
     /// The documents of many keys, in their order.
     pub fn get_many<K: Into<Value>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<Option<T>>> {
         self.snapshot()?.get_many(keys)

@@ -66,8 +66,8 @@ pub(super) struct Plan {
     /// Documents must be asked whether they are found.
     pub filtered: bool,
     pub sorting: Sorting,
-    /// About how many documents are found.
-    pub estimated_rows: u64,
+    /// About how many documents are found; `None` when it was chosen without asking.
+    pub estimated_rows: Option<u64>,
     /// The cost that it was chosen for.
     pub cost: f64,
 }
@@ -76,6 +76,9 @@ pub(super) struct Plan {
 pub(super) fn plan(reader: &mut impl Reader, definition: &Definition, query: &Query) -> Result<Plan> {
     let limit = query.limit_count().map(|limit| limit.saturating_add(query.offset_count()));
     let mut planner = Planner { reader, definition, query, limit: limit.unwrap_or(u64::MAX), total: 0 };
+    if let Some(plan) = planner.unbeaten()? {
+        return Ok(plan);
+    }
     planner.total = planner.reader.estimate(definition.id, &Span::all())?;
     planner.cheapest()
 }
@@ -98,21 +101,82 @@ struct Candidate {
     entries: u64,
 }
 
+/// What is counted in a table for a query of which only the number of documents is wanted, where an index or the keys tell.
+pub(super) fn countable(
+    reader: &mut impl Reader,
+    definition: &Definition,
+    query: &Query,
+) -> Result<Option<(u64, Vec<Span>)>> {
+    let (conditions, true) = conditions(query) else { return Ok(None) };
+    if conditions.is_empty() {
+        return Ok(Some((definition.id, Vec::from([Span::all()]))));
+    }
+    for index in definition.indexes.iter().filter(|index| index.ready) {
+        if let Some(reach) = reach(index, &conditions)?
+            && reach.fulfilled.len() == conditions.len()
+            && !reach.repeats
+        {
+            return Ok(Some((index.id, reach.spans)));
+        }
+    }
+    let keys = of_keys(&definition.key, definition.id);
+    let reach = reach(&keys, &conditions)?.filter(|reach| reach.fulfilled.len() == conditions.len());
+    Ok(match reach {
+        Some(reach) if !has_tuples(reader, definition)? => Some((definition.id, reach.spans)),
+        _ => None,
+    })
+}
+
+/// The conditions that must all hold, and whether there is nothing else in the filter.
+fn conditions(query: &Query) -> (Vec<&Condition>, bool) {
+    match query.filter_by() {
+        None => (Vec::new(), true),
+        Some(Filter::Condition(condition)) => (Vec::from([condition]), true),
+        Some(Filter::All(filters)) => {
+            let conditions: Vec<&Condition> = filters.iter().filter_map(as_condition).collect();
+            let all = conditions.len() == filters.len();
+            (conditions, all)
+        }
+        Some(_) => (Vec::new(), false),
+    }
+}
+
+/// Whether some document's key is a tuple. A condition is fulfilled by a part of it, which stands elsewhere in the order.
+fn has_tuples(reader: &mut impl Reader, definition: &Definition) -> Result<bool> {
+    let tuples = Span { from: Vec::from([key::TUPLE]), to: None };
+    Ok(reader.cursor(definition.id, &tuples)?.first()?.is_some())
+}
+
 impl<R: Reader> Planner<'_, R> {
+    /// A plan that no other can beat, so that no statistics are asked for: what is read is all found, in the order wanted.
+    fn unbeaten(&mut self) -> Result<Option<Plan>> {
+        let (conditions, true) = conditions(self.query) else { return Ok(None) };
+        let plan = |access, backwards| {
+            let sorting = Sorting::AsRead { backwards };
+            Some(Plan { access, filtered: false, sorting, estimated_rows: None, cost: 0.0 })
+        };
+        if conditions.is_empty() {
+            let access = Access::Documents(Vec::from([Span::all()]));
+            return Ok(self.order_of_keys().and_then(|backwards| plan(access, backwards)));
+        }
+        for index in self.definition.indexes.iter().filter(|index| index.ready) {
+            if let Some(reach) = reach(index, &conditions)?
+                && reach.fulfilled.len() == conditions.len()
+                && !reach.repeats
+                && let Some(backwards) = self.order_in(index, &reach)
+            {
+                let source = Source { index: index.clone(), spans: reach.spans, repeats: false };
+                return Ok(plan(Access::Index(source), backwards));
+            }
+        }
+        Ok(None)
+    }
+
     fn cheapest(&mut self) -> Result<Plan> {
-        let empty = Vec::new();
-        let conditions: Vec<&Condition> = match self.query.filter_by() {
-            None => empty,
-            Some(Filter::Condition(condition)) => Vec::from([condition]),
-            Some(Filter::All(filters)) => filters.iter().filter_map(as_condition).collect(),
-            Some(Filter::Any(filters)) if filters.is_empty() => return Ok(Plan::nothing()),
-            Some(_) => empty,
-        };
-        let all_are_conditions = match self.query.filter_by() {
-            Some(Filter::All(filters)) => conditions.len() == filters.len(),
-            Some(filter) => as_condition(filter).is_some(),
-            None => true,
-        };
+        if matches!(self.query.filter_by(), Some(Filter::Any(filters)) if filters.is_empty()) {
+            return Ok(Plan::nothing());
+        }
+        let (conditions, all_are_conditions) = conditions(self.query);
         let mut candidates = Vec::new();
         for index in self.definition.indexes.iter().filter(|index| index.ready) {
             candidates.extend(self.candidate(index, &conditions)?);
@@ -166,10 +230,7 @@ impl<R: Reader> Planner<'_, R> {
     /// The documents themselves, in the order of their keys.
     fn walk(&mut self, conditions: &[&Condition], all_are_conditions: bool, found: f64) -> Result<Plan> {
         let keys = of_keys(&self.definition.key, self.definition.id);
-        // A condition is fulfilled by a part of a key that is a tuple, which stands elsewhere.
-        let tuples = Span { from: Vec::from([key::TUPLE]), to: None };
-        let has_tuples = self.reader.cursor(self.definition.id, &tuples)?.first()?.is_some();
-        let usable = if has_tuples { &[] } else { conditions };
+        let usable = if has_tuples(self.reader, self.definition)? { &[] } else { conditions };
         let Some(candidate) = self.candidate(&keys, usable)? else { return Ok(Plan::nothing()) };
         let reach = &candidate.reach;
         let filtered = !(all_are_conditions && reach.fulfilled.len() == conditions.len());
@@ -183,7 +244,13 @@ impl<R: Reader> Planner<'_, R> {
             _ => entries * NEXT_DOCUMENT + self.sort(found),
         };
         let access = if reach.spans.is_empty() { Access::Nothing } else { Access::Documents(reach.spans.clone()) };
-        Ok(Plan { access, filtered, sorting, estimated_rows: found as u64, cost: cost + reach.spans.len() as f64 })
+        Ok(Plan {
+            access,
+            filtered,
+            sorting,
+            estimated_rows: Some(found as u64),
+            cost: cost + reach.spans.len() as f64,
+        })
     }
 
     fn with_index(&self, candidate: &Candidate, filtered: bool, found: f64) -> Option<Plan> {
@@ -212,7 +279,7 @@ impl<R: Reader> Planner<'_, R> {
         } else {
             Access::Index(Source { index: index.clone(), spans, repeats: reach.repeats })
         };
-        Some(Plan { access, filtered, sorting, estimated_rows: found as u64, cost: cost + spans_cost })
+        Some(Plan { access, filtered, sorting, estimated_rows: Some(found as u64), cost: cost + spans_cost })
     }
 
     /// The documents that several indexes reach, each for another condition.
@@ -252,7 +319,7 @@ impl<R: Reader> Planner<'_, R> {
         let sources = chosen.into_iter().map(Candidate::source).collect();
         let filtered = !(all_are_conditions && fulfilled.len() == conditions.len());
         let (access, cost) = (Access::All(sources), gathered + rows);
-        Some(Plan { access, filtered, sorting, estimated_rows: found as u64, cost })
+        Some(Plan { access, filtered, sorting, estimated_rows: Some(found as u64), cost })
     }
 
     /// Where any of several filters is enough, an index for each of them.
@@ -286,7 +353,7 @@ impl<R: Reader> Planner<'_, R> {
             None => (Sorting::Rows, entries as f64 + self.sort(entries as f64)),
         };
         let cost = entries as f64 * (NEXT_ENTRY + SORT_KEY) + rows;
-        Ok(Some(Plan { access: Access::Any(sources), filtered: true, sorting, estimated_rows: entries, cost }))
+        Ok(Some(Plan { access: Access::Any(sources), filtered: true, sorting, estimated_rows: Some(entries), cost }))
     }
 
     /// Whether rows in the order of the keys are as the query wants them, and then whether backwards.
@@ -336,7 +403,7 @@ impl Candidate {
 impl Plan {
     fn nothing() -> Self {
         let sorting = Sorting::AsRead { backwards: false };
-        Self { access: Access::Nothing, filtered: false, sorting, estimated_rows: 0, cost: 0.0 }
+        Self { access: Access::Nothing, filtered: false, sorting, estimated_rows: Some(0), cost: 0.0 }
     }
 
     /// The name of the index that is read, if it is one.

@@ -8,6 +8,7 @@ use core::marker::PhantomData;
 
 use super::definition::Definition;
 use super::document::Document;
+use super::entries::encode_part;
 use super::handle::record_key;
 use super::plan::Sorting;
 use super::read::Reader;
@@ -15,7 +16,8 @@ use super::run::{self, Row, Run};
 use crate::db::Snapshot;
 use crate::document::query::{PageToken, Query, field};
 use crate::document::{Path, Value, cbor};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::table::KeyBuffer;
 
 /// A collection as one snapshot sees it.
 pub struct ReadCollection<T> {
@@ -37,6 +39,40 @@ impl<T: Document> ReadCollection<T> {
     /// The document of a key, as CBOR.
     pub fn get_cbor(&self, key: impl Into<Value>) -> Result<Option<Vec<u8>>> {
         (&self.snapshot).document(self.definition.id, &record_key(&key.into())?)
+    }
+
+    /// The document that has these values in a unique index, one for each of its paths.
+    pub fn get_by<V: Into<Value>>(&self, index: &str, values: impl IntoIterator<Item = V>) -> Result<Option<T>> {
+        self.get_cbor_by(index, values)?.map(|cbor| T::from_cbor(&cbor)).transpose()
+    }
+
+    /// The document that has these values in a unique index, as CBOR.
+    pub fn get_cbor_by<V: Into<Value>>(
+        &self,
+        index: &str,
+        values: impl IntoIterator<Item = V>,
+    ) -> Result<Option<Vec<u8>>> {
+        let unique = self.definition.index(index).filter(|index| index.unique && index.ready);
+        let Some(unique) = unique else {
+            let name = &self.definition.name;
+            return Err(Error::invalid(alloc::format!("collection '{name}' has no unique index '{index}' to look up")));
+        };
+        let (mut entry, mut count) = (KeyBuffer::new(), 0);
+        for value in values {
+            encode_part(&value.into(), unique, &mut entry)?;
+            count += 1;
+        }
+        if count != unique.paths.len() {
+            let paths = unique.paths.len();
+            return Err(Error::invalid(alloc::format!(
+                "index '{index}' has {paths} paths, and {count} values were given"
+            )));
+        }
+        let mut reader = &self.snapshot;
+        match reader.with(unique.id, &entry, |record| Ok(record.to_vec()))? {
+            Some(record) => reader.document(self.definition.id, &record),
+            None => Ok(None),
+        }
     }
 
     /// The documents of many keys, in their order.
@@ -80,7 +116,7 @@ impl<T: Document> ReadCollection<T> {
     pub fn explain(&self, query: Query) -> Result<Explanation> {
         let mut rows = self.query(query)?;
         while rows.next_row()?.is_some() {}
-        Ok(rows.explain())
+        rows.explain()
     }
 }
 
@@ -120,18 +156,18 @@ impl<T: Document> Rows<T> {
     }
 
     /// How the query is answered, and what was read for the documents given so far.
-    pub fn explain(&self) -> Explanation {
+    pub fn explain(&self) -> Result<Explanation> {
         let (plan, work) = (&self.run.plan, self.run.work);
-        Explanation {
+        Ok(Explanation {
             plan: plan.describe(self.run.definition()),
             index: plan.index(),
             is_sorted: plan.sorting == Sorting::Rows,
             looks_at_documents: plan.filtered,
-            estimated_rows: plan.estimated_rows,
+            estimated_rows: run::estimated_rows(&self.run, &mut &self.snapshot)?,
             rows: work.rows,
             entries_read: work.entries,
             documents_read: work.documents,
-        }
+        })
     }
 }
 

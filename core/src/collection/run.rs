@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use hashbrown::HashSet;
 
 use super::definition::Definition;
-use super::plan::{Access, GATHERED_MAX, Plan, Sorting, Source, plan};
+use super::plan::{Access, GATHERED_MAX, Plan, Sorting, Source, countable, plan};
 use super::position::Position;
 use super::read::Reader;
 use super::stored::Stored;
@@ -342,21 +342,30 @@ impl Gathering {
     }
 }
 
+/// About how many documents the query of a run finds, without its limit.
+pub(super) fn estimated_rows(run: &Run, reader: &mut impl Reader) -> Result<u64> {
+    let of = |reader: &mut _, table, spans: &[super::read::Span]| -> Result<u64> {
+        spans.iter().try_fold(0, |sum, span| Ok(sum + Reader::estimate(reader, table, span)?))
+    };
+    match (run.plan.estimated_rows, &run.plan.access) {
+        (Some(rows), _) => Ok(rows),
+        (None, Access::Documents(spans)) => of(reader, run.definition.id, spans),
+        (None, Access::Index(source)) => of(reader, source.index.id, &source.spans),
+        (None, _) => Ok(0),
+    }
+}
+
 /// How many documents a query finds.
 pub(crate) fn count(reader: &mut impl Reader, definition: &Arc<Definition>, query: Query) -> Result<u64> {
-    let mut run = Run::new(reader, Arc::clone(definition), query.clone())?;
+    let query = query.normalised()?;
     let whole = query.limit_count().is_none() && query.offset_count() == 0 && query.after_token().is_none();
-    if whole && !run.plan.filtered && !may_be_gone(reader, definition)? {
-        let exact = match &run.plan.access {
-            Access::Nothing => Some((0, vec![])),
-            Access::Documents(spans) => Some((definition.id, spans.clone())),
-            Access::Index(source) if !source.repeats => Some((source.index.id, source.spans.clone())),
-            _ => None,
-        };
-        if let Some((table, spans)) = exact {
-            return spans.iter().try_fold(0, |sum, span| Ok(sum + reader.count(table, span)?));
-        }
+    if whole
+        && let Some((table, spans)) = countable(reader, definition, &query)?
+        && !may_be_gone(reader, definition)?
+    {
+        return spans.iter().try_fold(0, |sum, span| Ok(sum + reader.count(table, span)?));
     }
+    let mut run = Run::new(reader, Arc::clone(definition), query)?;
     let mut count = 0;
     while run.next(reader)?.is_some() {
         count += 1;

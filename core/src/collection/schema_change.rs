@@ -104,5 +104,5 @@ pub(super) fn drop_collection(tx: &mut WriteTransaction, name: &str) -> Result<b
         tx.set_note(&note_of(index.id), None)?;
     }
     tx.clear_table(definition.expiry_id)?;
-    tx.drop_table(name)
+    tx.forget_table(name)
 }

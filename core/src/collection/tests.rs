@@ -66,6 +66,9 @@ fn documents_come_back_by_key_and_by_index() {
     }
     assert_eq!(people.get(2).unwrap(), Some(person(2, "Grace", 85)));
     assert_eq!(people.get(9).unwrap(), None);
+    assert_eq!(people.get_by("name", ["Edsger"]).unwrap(), Some(person(3, "Edsger", 72)));
+    assert_eq!(people.get_by("name", ["Alan"]).unwrap(), None);
+    assert!(people.get_by("age", [36]).is_err(), "it is not unique");
     let asked = |query: Query| ids(people.query(query).unwrap());
     assert_eq!(asked(Query::new()), [1, 2, 3, 4]);
     assert_eq!(asked(Query::new().filter(field("age").equals(36))), [1, 4]);
@@ -134,7 +137,9 @@ fn indexes_over_documents_that_are_there_are_made_when_the_collection_is_opened(
     plain.put(&person(9000, "later", 7)).unwrap();
     assert_eq!(people.count(Query::new().filter(field("age").equals(7))).unwrap(), 51);
     // One that cannot be made is not there.
-    let error = database.collection::<Value>("people", schema.unique("age").with(Index::on("age").unique().named("only"))).unwrap_err();
+    let error = database
+        .collection::<Value>("people", schema.unique("age").with(Index::on("age").unique().named("only")))
+        .unwrap_err();
     assert!(matches!(error, Error::SchemaMismatch { .. } | Error::Invalid { .. }), "{error}");
     let only = Schema::key("id").with(Index::on("age").unique().named("only"));
     assert!(matches!(database.collection::<Value>("people", only), Err(Error::DuplicateKey { .. })));
@@ -190,10 +195,12 @@ fn pages_go_on_where_the_last_ended_whatever_is_read() {
             let (mut paged, mut token) = (Vec::new(), None);
             loop {
                 let page = query().limit(7);
-                let mut rows = people.query(match token.take() {
-                    Some(token) => page.after(token),
-                    None => page,
-                }).unwrap();
+                let mut rows = people
+                    .query(match token.take() {
+                        Some(token) => page.after(token),
+                        None => page,
+                    })
+                    .unwrap();
                 let page: Vec<i64> = rows.by_ref().map(|row| id(&row.unwrap())).collect();
                 token = rows.page_token();
                 if page.is_empty() {
@@ -285,7 +292,10 @@ fn what_cannot_be_stored_is_named() {
     assert!(people.write(|people| people.put_cbor(&[0x01])).is_err(), "a number is no document");
     let error = database.collection::<Value>("people", Schema::key("name")).unwrap_err();
     assert!(matches!(error, Error::SchemaMismatch { .. }), "{error}");
-    assert!(matches!(people.insert(&person(1, "a", 1)).and(people.insert(&person(1, "b", 1))), Err(Error::Unexpected { .. })));
+    assert!(matches!(
+        people.insert(&person(1, "a", 1)).and(people.insert(&person(1, "b", 1))),
+        Err(Error::Unexpected { .. })
+    ));
     assert!(matches!(people.replace(&person(7, "c", 1)), Err(Error::Unexpected { .. })));
     assert!(people.compare_and_swap(Some(&person(1, "a", 1)), &person(1, "z", 1)).unwrap());
     assert!(!people.compare_and_swap(Some(&person(1, "a", 1)), &person(1, "q", 1)).unwrap());
@@ -301,7 +311,8 @@ fn transactions_beside_each_other_keep_indexes_right() {
         let database = database();
         let people = people(&database);
         people.put(&person(1, "Ada", 36)).unwrap();
-        let put = |tx: &mut crate::db::Transaction, person: Value| -> Result<()> { tx.collection(&people)?.put(&person) };
+        let put =
+            |tx: &mut crate::db::Transaction, person: Value| -> Result<()> { tx.collection(&people)?.put(&person) };
         let (mut one, mut other) = (database.begin(isolation), database.begin(isolation));
         put(&mut one, person(2, "Grace", 1)).unwrap();
         put(&mut other, person(3, "Grace", 1)).unwrap();

@@ -201,8 +201,9 @@ pub(super) fn record_key_of(definition: &Definition, document: &[u8]) -> Result<
     }
     let mut record = KeyBuffer::new();
     match found.single().filter(|item| *item != NULL_ITEM) {
-        Some(item) => cbor::encode_key_of(item, &mut record)
-            .map_err(|error| wrong(Some(&definition.key), error.to_string()))?,
+        Some(item) => {
+            cbor::encode_key_of(item, &mut record).map_err(|error| wrong(Some(&definition.key), error.to_string()))?
+        }
         None => {
             let what = "it is missing, and it is the key of the documents";
             return Err(wrong(Some(&definition.key), String::from(what)));

@@ -21,7 +21,7 @@ use crate::codec::slot::{Slot, ValueRef};
 use crate::engine::{self, Engine, FoundValue, ValueWriter, Version};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
-use crate::table::catalogue::{TableEntry, entry_key, next_id_key};
+use crate::table::catalogue::{SCHEMA_OPTION, TableEntry, entry_key, next_id_key};
 use crate::table::{
     Key, KeyBuffer, KeyPrefix, KeyRange, Lend, Table, Value, prefix, prefix_bounds, range_bounds, validate_name,
 };
@@ -148,8 +148,19 @@ impl WriteTransaction {
         Ok(WriteTable { id: entry.id, tx: self, types: PhantomData })
     }
 
-    /// Deletes a table with everything in it; false when there is none.
+    /// Deletes a table with everything in it; false when there is none. A collection has more than its table: see
+    /// [`drop_collection`](super::Database::drop_collection).
     pub fn drop_table(&mut self, name: &str) -> Result<bool> {
+        self.see_catalogue()?;
+        let found = self.find_table(name)?;
+        if found.is_some_and(|entry| entry.options.contains_key(SCHEMA_OPTION)) {
+            return Err(Error::invalid(alloc::format!("'{name}' is a collection; delete it with drop_collection")));
+        }
+        self.forget_table(name)
+    }
+
+    /// Deletes a table and its definition, whatever goes with it elsewhere.
+    pub(crate) fn forget_table(&mut self, name: &str) -> Result<bool> {
         self.see_catalogue()?;
         let Some(entry) = self.find_table(name)? else {
             self.reads.observed = true;

@@ -128,8 +128,7 @@ impl Keys {
     /// Whether one value answers. What is no key, as a map, does not.
     fn answers(&self, item: &[u8]) -> bool {
         let mut key = KeyBuffer::new();
-        let encoded =
-            if self.folded { encode_folded_key_of(item, &mut key) } else { encode_key_of(item, &mut key) };
+        let encoded = if self.folded { encode_folded_key_of(item, &mut key) } else { encode_key_of(item, &mut key) };
         encoded.is_ok() && self.contain(key.as_slice())
     }
 

@@ -94,7 +94,8 @@ impl Query {
 impl Update {
     /// Reads an update from a list of changes.
     pub fn from_value(value: &Value) -> Result<Self> {
-        let changes = value.as_array().ok_or_else(|| Error::invalid(format!("an update is a list of changes, not {value}")))?;
+        let changes =
+            value.as_array().ok_or_else(|| Error::invalid(format!("an update is a list of changes, not {value}")))?;
         changes.iter().map(change).collect::<Result<Vec<_>>>().map(Into::into)
     }
 
@@ -124,7 +125,9 @@ impl<'v> Members<'v> {
     /// Refuses members of other names.
     fn only(&self, known: &[&str]) -> Result<()> {
         match self.members.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            Some((name, _)) => Err(self.error(&format!("has an unknown member '{name}'; there are {}", known.join(", ")))),
+            Some((name, _)) => {
+                Err(self.error(&format!("has an unknown member '{name}'; there are {}", known.join(", "))))
+            }
             None => Ok(()),
         }
     }
@@ -348,7 +351,10 @@ mod tests {
                     ]),
                 )]),
             ),
-            ("orderBy", list([map([("path", "age".into()), ("descending", true.into())]), map([("path", "name".into())])])),
+            (
+                "orderBy",
+                list([map([("path", "age".into()), ("descending", true.into())]), map([("path", "name".into())])]),
+            ),
             ("limit", 10.into()),
             ("offset", 5.0.into()),
             ("after", Value::Bytes(vec![1, 2])),
@@ -386,7 +392,10 @@ mod tests {
             map([("where", members.iter().map(|(name, value)| (*name, value.clone())).collect())])
         };
         check(&3.into(), "the query is a map, not 3");
-        check(&map([("limt", 3.into())]), "the query {\"limt\":3} has an unknown member 'limt'; there are where, orderBy");
+        check(
+            &map([("limt", 3.into())]),
+            "the query {\"limt\":3} has an unknown member 'limt'; there are where, orderBy",
+        );
         check(&map([("limit", (-3).into())]), "has -3 as 'limit', which is a whole number, at least 0");
         check(&map([("offset", 0.5.into())]), "has 0.5 as 'offset'");
         check(&map([("after", "x".into())]), "has \"x\" as 'after', which is bytes");
@@ -397,14 +406,18 @@ mod tests {
         check(&condition(&[("path", "a".into()), ("frm", 3.into())]), "has an unknown member 'frm'");
         check(&condition(&[("path", "a".into())]), "{\"path\":\"a\"} has no test");
         check(&condition(&[("path", "a".into()), ("equals", 1.into()), ("from", 1.into())]), "has several tests");
-        check(&condition(&[("path", "a".into()), ("above", 1.into()), ("from", 1.into())]), "has both 'from' and 'above'");
+        check(
+            &condition(&[("path", "a".into()), ("above", 1.into()), ("from", 1.into())]),
+            "has both 'from' and 'above'",
+        );
         check(&condition(&[("path", "a".into()), ("in", 1.into())]), "has 1 as 'in', which is a list of values");
         check(&condition(&[("path", "a".into()), ("startsWith", 1.into())]), "has 1 as 'startsWith', which is a text");
         check(&condition(&[("path", "a".into()), ("exists", 1.into())]), "has 1 as 'exists', which is true or false");
         check(&condition(&[("equals", 1.into())]), "has no member 'path'");
         check(&condition(&[("all", list([])), ("any", list([]))]), "has an unknown member 'any'");
         check(&condition(&[("all", 3.into())]), "has 3 as 'all', which is a list of filters");
-        let deep = (0..100).fold(map([("path", "a".into()), ("exists", true.into())]), |filter, _| map([("not", filter)]));
+        let deep =
+            (0..100).fold(map([("path", "a".into()), ("exists", true.into())]), |filter, _| map([("not", filter)]));
         check(&map([("where", deep)]), "the depth of the filter is 65, more than the limit of 64");
     }
 
@@ -422,7 +435,10 @@ mod tests {
         check(3.into(), "an update is a list of changes, not 3");
         check(list([map([("set", "a".into())])]), "has no member 'value'");
         check(list([map([("set", "a".into()), ("value", 1.into()), ("by", 1.into())])]), "unknown member 'by'");
-        check(list([map([("delete", "a".into())])]), "unknown member 'delete'; there are set, increment, remove, patch");
+        check(
+            list([map([("delete", "a".into())])]),
+            "unknown member 'delete'; there are set, increment, remove, patch",
+        );
     }
 
     proptest! {

@@ -30,11 +30,11 @@ mod matches_tests;
 #[cfg(test)]
 mod naive;
 mod normalise;
-mod text;
 mod sort_key;
 mod span;
 #[cfg(test)]
 mod tests;
+mod text;
 mod token;
 mod update;
 

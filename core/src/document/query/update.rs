@@ -218,11 +218,17 @@ mod tests {
         check(update().set("n", 9_007_199_254_740_993_i64).increment("n", 2), "n", "9007199254740995");
         check(update().set("n", f64::INFINITY).increment("n", 2), "n", "inf");
         refused(update().increment("t", 1), "'t' cannot be incremented: it is \"text\", which is no number");
-        refused(update().increment("n", "x"), "'n' cannot be incremented: what is to be added is \"x\", which is no number");
+        refused(
+            update().increment("n", "x"),
+            "'n' cannot be incremented: what is to be added is \"x\", which is no number",
+        );
         refused(update().increment("new", Value::Null), "'new' cannot be incremented: what is to be added is null");
         refused(update().increment("new", "x"), "'new' cannot be incremented");
         refused(update().increment("in", 1), "'in' cannot be incremented: it is {");
-        refused(update().set("n", u64::MAX).increment("n", 1), "'n' cannot be incremented: 18446744073709551615 and 1 are beyond");
+        refused(
+            update().set("n", u64::MAX).increment("n", 1),
+            "'n' cannot be incremented: 18446744073709551615 and 1 are beyond",
+        );
         refused(update().set("n", f64::MAX).increment("n", f64::MAX), "are beyond what a float holds");
     }
 
@@ -239,7 +245,11 @@ mod tests {
     #[test]
     fn patches_are_merged() {
         let update = Update::new;
-        let patch = map([("in", map([("a", Value::Null), ("c", 3.into())])), ("t", Value::Null), ("n", map([("x", 1.into())]))]);
+        let patch = map([
+            ("in", map([("a", Value::Null), ("c", 3.into())])),
+            ("t", Value::Null),
+            ("n", map([("x", 1.into())])),
+        ]);
         check(update().patch(patch.clone()), "in", r#"{"b":2,"c":3}"#);
         check(update().patch(patch.clone()), "t", "missing");
         check(update().patch(patch), "n", r#"{"x":1}"#);
