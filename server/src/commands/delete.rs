@@ -46,7 +46,8 @@ impl Delete {
         if let Some(view) = CollectionView::find(&database, &self.database, &self.table)? {
             let deleted = self.documents(&database, &view)?;
             drop(view);
-            return self.told(&database, deleted, output);
+            let subject = self.database.collection_name(&self.table);
+            return self.told(&subject, &database, deleted, output);
         }
         if self.query.is_some() {
             // It is not a collection, and the error says what it is.
@@ -70,7 +71,7 @@ impl Delete {
             }
             Ok(Deleted { count: (keys.len() - missing.len()) as u64, missing })
         });
-        self.told(&database, deleted.map_err(Failure::engine(&*subject))?, output)
+        self.told(&subject, &database, deleted.map_err(Failure::engine(&*subject))?, output)
     }
 
     /// Deletes documents, all of them in one transaction.
@@ -107,8 +108,7 @@ impl Delete {
         deleted.map_err(failed)
     }
 
-    fn told(&self, database: &Database, deleted: Deleted, output: &mut Output) -> Outcome {
-        let subject = self.database.table_name(&self.table);
+    fn told(&self, subject: &str, database: &Database, deleted: Deleted, output: &mut Output) -> Outcome {
         database.close().map_err(Failure::engine(self.database.name()))?;
         output.result(|| format!("deleted {}", rows(deleted.count)), || json!({ "deleted": deleted.count }))?;
         if deleted.missing.is_empty() {

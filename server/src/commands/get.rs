@@ -51,7 +51,7 @@ impl Get {
                 output.datum(&value)?;
             }
         }
-        self.told(&missing, "")
+        self.told(&self.database.table_name(&self.table), &missing, "")
     }
 
     fn documents(&self, view: &CollectionView, output: &mut Output) -> Outcome {
@@ -78,15 +78,14 @@ impl Get {
                 output.line(&json)?;
             }
         }
-        self.told(&missing, &hint)
+        self.told(&self.database.collection_name(&self.table), &missing, &hint)
     }
 
-    fn told(&self, missing: &[String], hint: &str) -> Outcome {
+    fn told(&self, subject: &str, missing: &[String], hint: &str) -> Outcome {
         if missing.is_empty() {
             return Ok(());
         }
         let keys = if missing.len() == 1 { "key" } else { "keys" };
-        let subject = self.database.table_name(&self.table);
         Err(Failure::NotFound(format!("{subject}: no {keys} {}{hint}", missing.join(", "))))
     }
 }

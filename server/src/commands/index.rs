@@ -79,7 +79,8 @@ impl Add {
             if total.replace(index.total) != Some(index.total) {
                 progress.set_total(index.total);
             }
-            documents = index.done;
+            // Told before each step: in the end all of them are done.
+            documents = index.total;
             progress.at(index.done, || format!("documents  {} a second", grouped(rate.per_second(index.done))));
             progress.line(|| format!("{} of {} documents", index.done, index.total));
         });

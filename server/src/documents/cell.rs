@@ -87,7 +87,7 @@ mod tests {
             "00.5", "1.2.3", "99999999999999999999", "[1", "{a}", "[x]", "1e999", "١",
         ] {
             let mut quoted = String::new();
-            super::super::write_json_text(text, &mut quoted);
+            super::super::json::write_json_text(text, &mut quoted);
             check(text, Some(&quoted));
         }
         check("1.50", Some("1.5"));

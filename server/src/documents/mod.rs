@@ -9,6 +9,6 @@ mod view;
 
 pub use cell::{read_cell, write_cell};
 pub use encoded::Encoded;
-pub use json::{JsonForm, read_json, write_json, write_json_text};
+pub use json::{JsonForm, read_json, write_json};
 pub use key::{key_bounds, key_beginning, parse_key_value, set_key};
 pub use view::CollectionView;

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use lightning_db::{Collection, CollectionInfo, Database, Explanation, Path, Query, ReadCollection, Snapshot, Value};
+use lightning_db::{Collection, CollectionInfo, Database, Error, Explanation, Path, Query, ReadCollection, Snapshot, Value};
 
 use crate::database::{DatabaseArgs, as_slices};
 use crate::failure::{Failure, Outcome};
@@ -12,6 +12,7 @@ use crate::range::Bounds;
 pub struct CollectionView {
     snapshot: Snapshot,
     read: ReadCollection<Value>,
+    database: String,
     subject: String,
     pub info: CollectionInfo,
     pub key: Path,
@@ -27,7 +28,7 @@ impl CollectionView {
         let collection: Collection<Value> = database.existing_collection(name).map_err(failed)?;
         let read = snapshot.collection(&collection).map_err(failed)?;
         let key = Path::parse(&info.key).map_err(failed)?;
-        Ok(Some(Self { snapshot, read, subject, info, key }))
+        Ok(Some(Self { snapshot, read, database: args.name(), subject, info, key }))
     }
 
     /// The collection of this name. A plain table is told apart from a name that is not there.
@@ -87,7 +88,11 @@ impl CollectionView {
 
     /// An error that happened in this collection.
     pub fn failed(&self, error: lightning_db::Error) -> Failure {
-        Failure::engine(&*self.subject)(error)
+        let names_it_itself = matches!(
+            error,
+            Error::DuplicateKey { .. } | Error::InvalidDocument { .. } | Error::SchemaMismatch { .. } | Error::SchemaTooNew { .. }
+        );
+        Failure::engine(if names_it_itself { &*self.database } else { &*self.subject })(error)
     }
 }
 

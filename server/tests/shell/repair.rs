@@ -10,7 +10,7 @@ const ROWS: u64 = 3000;
 fn database(shell: &Shell) {
     let rows: String = (0..ROWS).map(|id| format!("{{\"id\":{id},\"text\":\"number {}\"}}\n", id * 7919)).collect();
     shell.write("rows.jsonl", rows);
-    shell.done("import a.ldb t rows.jsonl --key id");
+    shell.done("import a.ldb t rows.jsonl --key id --key-type i64");
 }
 
 /// Destroys these sectors.
@@ -93,7 +93,7 @@ fn a_damaged_database_in_a_read_only_folder_is_repaired_elsewhere() {
     fs::create_dir(shell.path("medium")).unwrap();
     let rows: String = (0..ROWS).map(|id| format!("{{\"id\":{id},\"text\":\"number {id}\"}}\n")).collect();
     shell.write("rows.jsonl", rows);
-    shell.done("import medium/a.ldb t rows.jsonl --key id");
+    shell.done("import medium/a.ldb t rows.jsonl --key id --key-type i64");
     destroy(&shell, "medium/a.ldb", [1]);
     let names =
         || -> Vec<_> { fs::read_dir(shell.path("medium")).unwrap().map(|entry| entry.unwrap().file_name()).collect() };

@@ -41,7 +41,7 @@ impl Unfinished {
             Err(error) => return Err(error),
         };
         let Some(note) = table.get(name)? else { return Ok(None) };
-        let note = note.into_owned();
+        let note = note.into_owned()?;
         serde_json::from_str(&note).map(Some).map_err(|error| Error::Invalid {
             what: format!("the note of an unfinished import cannot be read ({error}); begin again with --restart"),
         })
