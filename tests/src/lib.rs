@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod history;
 #[cfg(feature = "testing")]
 pub mod hostile;
+pub mod memory;
 #[cfg(feature = "testing")]
 pub mod mutants;
 pub mod paging;

@@ -22,6 +22,7 @@ mod rows;
 mod run;
 mod schema;
 mod schema_change;
+mod schema_form;
 mod spans;
 mod stored;
 #[cfg(all(test, feature = "std"))]

@@ -15,8 +15,8 @@ use super::snapshot::{ReadTable, Snapshot, TableInfo};
 use super::transaction::WriteTransaction;
 use crate::codec::slot::Slot;
 use crate::engine::{
-    self, Activity, Appended, CheckReport, CompactionProgress, Durability, Engine, Environment, OpenArguments,
-    Progress, RecoveryReport, RecoveryStage, Stats,
+    self, Activity, Appended, CompactionProgress, Durability, Engine, Environment, OpenArguments, Progress,
+    RecoveryReport, RecoveryStage, Stats,
 };
 use crate::env::sync::Mutex;
 use crate::env::{Storage, SyncTicket};
@@ -221,18 +221,6 @@ impl Database {
     /// called again after what it lacked was fetched, and goes on where it was.
     pub fn compact_with(&self, progress: &mut dyn FnMut(&CompactionProgress)) -> Result<()> {
         self.shared.engine.compact(progress)
-    }
-
-    /// Reads and verifies everything: checksums, structure, order, counts, and that every sector is accounted for.
-    pub fn check(&self) -> Result<CheckReport> {
-        self.check_with(&mut |_| {})
-    }
-
-    /// Like [`check`](Self::check), and shows what has been seen so far.
-    pub fn check_with(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
-        let mut start = KeyBuffer::new();
-        prefix::encode_prefix(prefix::CATALOGUE, &mut start);
-        self.shared.engine.check(&start..&prefix::end_of(prefix::CATALOGUE), progress)
     }
 
     /// Counters and sizes.

@@ -6,6 +6,7 @@ mod alarm;
 #[cfg(feature = "std")]
 mod background;
 mod catalogue;
+mod check;
 mod database;
 mod definitions;
 mod exclusive;

@@ -248,13 +248,11 @@ impl WriteTransaction {
         let nodes = Arc::clone(&self.engine.nodes);
         let id = match self.get_raw(&id_key)? {
             None => 1,
-            Some(found) => found
-                .to_vec(&nodes)?
-                .try_into()
-                .map(u64::from_le_bytes)
-                .map_err(|_| Error::invalid("the catalogue's table counter is malformed; run 'lightning check'"))?,
+            Some(found) => found.to_vec(&nodes)?.try_into().map(u64::from_le_bytes).map_err(|_| malformed_counter())?,
         };
-        self.write(&id_key, Slot::Inline(&(id + 1).to_le_bytes()))?;
+        // A file that was made up may say anything: 0 is the catalogue's own number, and after the last there is none.
+        let next = id.checked_add(1).filter(|_| id != prefix::CATALOGUE).ok_or_else(malformed_counter)?;
+        self.write(&id_key, Slot::Inline(&next.to_le_bytes()))?;
         Ok(id)
     }
 
@@ -652,4 +650,9 @@ pub(super) fn unexpected(what: &'static str, key: &[u8]) -> Error {
     let key = prefix::split(key).map_or(key, |(_, key)| key);
     let shown = key.get(..64).unwrap_or(key).escape_ascii();
     Error::Unexpected { what, key: alloc::format!("\"{shown}\"") }
+}
+
+/// Nobody writes such a number for the next table.
+fn malformed_counter() -> Error {
+    Error::invalid("the catalogue's table counter is malformed; run 'lightning check'")
 }

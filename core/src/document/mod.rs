@@ -11,12 +11,16 @@
 #![deny(clippy::indexing_slicing)]
 
 pub(crate) mod cbor;
+#[cfg(feature = "testing")]
+pub(crate) mod doors;
 mod fold;
 pub(crate) mod key;
 mod patch;
 mod path;
 pub mod query;
 mod text;
+#[cfg(feature = "serde")]
+mod typed;
 mod update;
 mod value;
 
@@ -26,5 +30,7 @@ mod strategies;
 pub(crate) use fold::fold;
 pub(crate) use patch::merge_patch;
 pub use path::Path;
+#[cfg(feature = "serde")]
+pub(crate) use typed::{from_document, to_document};
 pub(crate) use update::{put_at, remove_at};
 pub use value::Value;

@@ -28,7 +28,11 @@ struct Shortened<'f, 'o> {
 
 impl Write for Shortened<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let fitting = text.get(..text.floor_char_boundary(self.left)).unwrap_or_default();
+        let mut end = self.left.min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let fitting = text.get(..end).unwrap_or_default();
         self.out.write_str(fitting)?;
         self.left -= fitting.len();
         self.is_full = fitting.len() < text.len();

@@ -1,5 +1,6 @@
 //! What `tests/conformance` holds every binding to, as read by the tests of this one.
 
+pub mod script;
 pub mod value;
 
 use std::path::{Path, PathBuf};

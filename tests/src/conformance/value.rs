@@ -73,7 +73,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// Bytes from digits.
 pub fn from_hex(digits: &str) -> Result<Vec<u8>> {
-    ensure!(digits.len() % 2 == 0, "{digits:?} has an odd number of digits");
+    ensure!(digits.len().is_multiple_of(2), "{digits:?} has an odd number of digits");
     let pairs = digits.as_bytes().chunks(2);
     pairs.map(|pair| Ok(u8::from_str_radix(str::from_utf8(pair)?, 16)?)).collect()
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 /// What the head of an item says, with the content of those that hold no others.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Head<'a> {
+pub(in crate::document) enum Head<'a> {
     Unsigned(u64),
     /// The number is -1 less this.
     Negative(u64),
@@ -37,7 +37,7 @@ impl Head<'_> {
 }
 
 /// A place between items.
-pub(super) struct Reader<'a> {
+pub(in crate::document) struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
@@ -59,6 +59,14 @@ impl<'a> Reader<'a> {
     /// Whether the next item is an array.
     pub fn is_at_array(&self) -> bool {
         self.bytes.get(self.at).is_some_and(|first| first >> 5 == 4)
+    }
+
+    /// Steps over the next item if it is null.
+    #[cfg(feature = "serde")]
+    pub fn take_null(&mut self) -> bool {
+        let is_null = self.bytes.get(self.at) == Some(&0xf6);
+        self.at += usize::from(is_null);
+        is_null
     }
 
     /// The bytes from `start` to this place.

@@ -94,13 +94,11 @@ fn find<'a>(reader: &mut Reader<'a>, names: &[Segment], is_element: bool, found:
                 reader.item()?;
             }
         }
-        (Head::Array(len), Some(place)) => {
-            if u64::from(place) < len {
-                for _ in 0..place {
-                    reader.item()?;
-                }
-                return find(reader, after, false, found);
+        (Head::Array(len), Some(place)) if u64::from(place) < len => {
+            for _ in 0..place {
+                reader.item()?;
             }
+            return find(reader, after, false, found);
         }
         (Head::Array(len), None) if !is_element => {
             found.crossed = true;

@@ -12,7 +12,7 @@
 //! fuzzer holds the two to the same opinion of every document.
 
 mod decode;
-mod encode;
+pub(super) mod encode;
 mod head;
 mod index_key;
 mod lookup;
@@ -24,9 +24,13 @@ mod tests;
 
 pub(crate) use decode::decode;
 pub(crate) use encode::encode;
+#[cfg(feature = "serde")]
+pub(super) use head::{Head, Reader};
 pub(crate) use index_key::{encode_folded_key_of, encode_key_of};
-pub(crate) use lookup::{Elements, Found, elements, lookup};
+pub(crate) use lookup::{elements, lookup};
 pub(crate) use project::project;
+#[cfg(feature = "serde")]
+pub(super) use validate::too_deep;
 pub(crate) use validate::{validate, validate_item};
 
 /// Maps and arrays within each other, the document included.

@@ -1,4 +1,5 @@
 //! Documents as bytes, and what is done to the bytes against the same done to values.
+#![allow(clippy::indexing_slicing)]
 
 use alloc::string::{String, ToString};
 use alloc::vec;
@@ -250,7 +251,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
             let at = at.index(bytes.len());
             bytes[at] = byte;
         }
-        if bytes.len() % 3 == 0 {
+        if bytes.len().is_multiple_of(3) {
             bytes.truncate(end.index(bytes.len()));
         }
         bytes

@@ -21,8 +21,8 @@ pub(crate) fn validate(bytes: &[u8]) -> Result<()> {
 
 /// Whether `bytes` are one value of any kind and nothing after it.
 ///
-/// The only memory it takes is for the names' places in the maps that are open, four bytes each, and so less than the
-/// bytes themselves.
+/// The only memory it takes is four bytes for each name of the maps that are open, of which each has taken two bytes or
+/// more of the document.
 pub(crate) fn validate_item(bytes: &[u8]) -> Result<()> {
     if bytes.len() > DOCUMENT_BYTES_MAX {
         return Err(Error::LimitExceeded {
@@ -122,7 +122,7 @@ fn differ(places: &mut [u32], bytes: &[u8]) -> Result<()> {
 }
 
 #[cold]
-pub(super) fn too_deep() -> Error {
+pub(in crate::document) fn too_deep() -> Error {
     Error::LimitExceeded {
         what: "the number of maps and arrays within each other",
         value: DEPTH_MAX as u64 + 1,

@@ -1,4 +1,5 @@
 //! What keys promise, tried on arbitrary values and arbitrary bytes.
+#![allow(clippy::indexing_slicing)]
 
 use alloc::string::ToString;
 use alloc::vec;

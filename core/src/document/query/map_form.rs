@@ -24,7 +24,7 @@ use super::ast::{Condition, Filter, Order, Query, Test};
 use super::limits::{DEPTH_MAX, within};
 use super::token::PageToken;
 use super::update::{FieldChange, Update};
-use crate::document::{Path, Value};
+use crate::document::{Path, Value, cbor};
 use crate::error::{Error, Result};
 
 impl Query {
@@ -58,6 +58,17 @@ impl Query {
             query.fields.push(Path::parse(value.as_str().ok_or_else(|| map.wrong("select", "texts"))?)?);
         }
         Ok(query)
+    }
+
+    /// Reads a query from a map as CBOR.
+    pub fn from_cbor(bytes: &[u8]) -> Result<Self> {
+        Self::from_value(&cbor::decode(bytes)?)
+    }
+
+    /// The query as CBOR that [`from_cbor`](Query::from_cbor) reads as the same. Fails with what the builder holds, and where
+    /// filters lie deeper within each other than CBOR may, about 30.
+    pub fn to_cbor(&self) -> Result<Vec<u8>> {
+        cbor::encode(&self.to_value()?)
     }
 
     /// The query as a map that [`from_value`](Query::from_value) reads as the same; fails with what the builder holds.
@@ -97,6 +108,16 @@ impl Update {
         let changes =
             value.as_array().ok_or_else(|| Error::invalid(format!("an update is a list of changes, not {value}")))?;
         changes.iter().map(change).collect::<Result<Vec<_>>>().map(Into::into)
+    }
+
+    /// Reads an update from a list of changes as CBOR.
+    pub fn from_cbor(bytes: &[u8]) -> Result<Self> {
+        Self::from_value(&cbor::decode(bytes)?)
+    }
+
+    /// The update as CBOR that [`from_cbor`](Update::from_cbor) reads as the same.
+    pub fn to_cbor(&self) -> Result<Vec<u8>> {
+        cbor::encode(&self.to_value()?)
     }
 
     /// The update as a list that [`from_value`](Update::from_value) reads as the same; fails with what the builder holds.

@@ -22,6 +22,8 @@ mod arbitrary;
 mod ast;
 mod builder;
 mod compiled;
+#[cfg(feature = "testing")]
+pub(crate) mod doors;
 mod fingerprint;
 mod limits;
 mod map_form;
@@ -42,6 +44,5 @@ pub use ast::{Condition, Filter, Order, Query, Test};
 pub use builder::{Field, Where, field, not};
 pub(crate) use compiled::CompiledFilter;
 pub(crate) use sort_key::SortOrder;
-pub(crate) use span::Span;
 pub use token::PageToken;
 pub use update::{FieldChange, Update};

@@ -129,16 +129,25 @@ fn enclosed(filter: &Filter, needs: bool, f: &mut Formatter<'_>) -> fmt::Result 
 }
 
 /// Items as `text` has them, with commas between them.
-fn list<'i, T, D: Display>(items: &'i [T], text: fn(&'i T) -> D) -> impl Display {
-    fmt::from_fn(move |f| {
-        for (place, item) in items.iter().enumerate() {
+fn list<'i, T, D>(items: &'i [T], text: fn(&'i T) -> D) -> List<'i, T, D> {
+    List { items, text }
+}
+
+struct List<'i, T, D> {
+    items: &'i [T],
+    text: fn(&'i T) -> D,
+}
+
+impl<T, D: Display> Display for List<'_, T, D> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (place, item) in self.items.iter().enumerate() {
             if place > 0 {
                 f.write_str(", ")?;
             }
-            text(item).fmt(f)?;
+            (self.text)(item).fmt(f)?;
         }
         Ok(())
-    })
+    }
 }
 
 struct OrderText<'o>(&'o Order);

@@ -147,6 +147,8 @@ fn errors_say_where_and_what_was_expected() {
     check("t > uuid(1)", "'1' (character 10): expected a UUID as \"00112233-4455-6677-8899-aabbccddeeff\"");
     assert!(Query::parse(r#"a = "\x""#).unwrap_err().to_string().contains(r"'\x' (character 6): expected an escape"));
     assert!(Query::parse(r#"a = "\ud83d\u0041""#).unwrap_err().to_string().contains("expected an escape"));
+    let cut = Query::parse(&format!("a = \"{}", "é".repeat(60))).unwrap_err().to_string();
+    assert_eq!(cut, format!("the query, at '\"{}...' (character 5): the text has no quote at its end", "é".repeat(39)));
     let long = Query::parse(&"a".repeat((1 << 20) + 1)).unwrap_err().to_string();
     assert_eq!(long, "the length of the query, in bytes, is 1048577, more than the limit of 1048576");
 }

@@ -89,7 +89,7 @@ pub(super) fn error_at(text: &str, start: usize, end: usize, what: &str) -> Erro
     if found.is_empty() {
         return Error::invalid(format!("the query, at its end (character {column}): {what}"));
     }
-    let shown = found.get(..found.floor_char_boundary(40)).unwrap_or_default();
+    let shown = found.char_indices().nth(40).map_or(found, |(end, _)| found.get(..end).unwrap_or_default());
     let more = if shown.len() < found.len() { "..." } else { "" };
     Error::invalid(format!("the query, at '{shown}{more}' (character {column}): {what}"))
 }
