@@ -37,8 +37,8 @@ pub(crate) mod tree;
 pub mod testing;
 
 pub use collection::{
-    Collection, CollectionInfo, Document, Expiry, Explanation, Index, IndexInfo, IndexPaths, IndexProgress, Migrations,
-    ReadCollection, Rows, Schema, WriteCollection,
+    Change, Collection, CollectionInfo, Difference, Document, Expiry, Explanation, Index, IndexInfo, IndexPaths,
+    IndexProgress, Migrations, Moved, Placed, ReadCollection, Removed, Rows, Schema, Subscription, WriteCollection,
 };
 pub use db::{
     AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Scrub, Snapshot,

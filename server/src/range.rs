@@ -5,7 +5,7 @@ use std::ops::Bound;
 use clap::Args;
 use lightning_db::KeyBuffer;
 
-use crate::documents::{key_bounds, key_beginning};
+use crate::documents::{key_beginning, key_bounds};
 use crate::failure::{Failure, Outcome};
 use crate::types::{Datum, Type, encode_key, encode_key_prefix};
 

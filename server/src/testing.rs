@@ -25,7 +25,8 @@ fn import(format: Format, bytes: &[u8]) {
     let types = [None, Some("string"), Some("i64"), Some("bytes"), Some("(string, u64)"), Some("f64"), Some("u128?")];
     let typed = |choice: u8| types.get(usize::from(choice) % types.len()).copied().flatten().map(Type::parse);
     let value_type = typed(how / 32).filter(Type::is_for_values);
-    let open = |shape| Records::of(Box::new(std::io::Cursor::new(text.to_vec())), "records", format, shape, Place::default());
+    let open =
+        |shape| Records::of(Box::new(std::io::Cursor::new(text.to_vec())), "records", format, shape, Place::default());
     let lines = text.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() + 1;
     if let Ok(records) = open(Shape::Rows { key })
         && let Ok(rows) = encode_all(records, typed(how / 4), value_type)

@@ -80,12 +80,7 @@ fn as_json(info: &CollectionInfo) -> serde_json::Value {
 }
 
 fn kinds(index: &IndexInfo) -> Vec<&'static str> {
-    let kinds = [
-        (index.unique, "unique"),
-        (index.sparse, "sparse"),
-        (index.multi, "multi"),
-        (index.folded, "folded"),
-    ];
+    let kinds = [(index.unique, "unique"), (index.sparse, "sparse"), (index.multi, "multi"), (index.folded, "folded")];
     let kinds: Vec<_> = kinds.into_iter().filter_map(|(is, kind)| is.then_some(kind)).collect();
     if kinds.is_empty() { vec!["plain"] } else { kinds }
 }

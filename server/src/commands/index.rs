@@ -142,7 +142,8 @@ impl DropIndex {
         drop((collection, view));
         database.close().map_err(failed)?;
         if !was_there {
-            let there_are = if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
+            let there_are =
+                if names.is_empty() { "it has none".to_owned() } else { format!("it has {}", names.join(", ")) };
             let subject = self.database.collection_name(&self.collection);
             return Err(Failure::NotFound(format!("{subject}: no index '{}'; {there_are}", self.index)));
         }

@@ -19,3 +19,4 @@ pub mod repair;
 pub mod scan;
 pub mod stats;
 pub mod tables;
+pub mod watch;

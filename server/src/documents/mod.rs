@@ -10,5 +10,5 @@ mod view;
 pub use cell::{read_cell, write_cell};
 pub use encoded::Encoded;
 pub use json::{JsonForm, read_json, write_json};
-pub use key::{key_bounds, key_beginning, parse_key_value, set_key};
+pub use key::{key_beginning, key_bounds, parse_key_value, set_key};
 pub use view::CollectionView;

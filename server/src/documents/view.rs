@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use lightning_db::{Collection, CollectionInfo, Database, Error, Explanation, Path, Query, ReadCollection, Snapshot, Value};
+use lightning_db::{
+    Collection, CollectionInfo, Database, Error, Explanation, Path, Query, ReadCollection, Snapshot, Value,
+};
 
 use crate::database::{DatabaseArgs, as_slices};
 use crate::failure::{Failure, Outcome};
@@ -90,7 +92,10 @@ impl CollectionView {
     pub fn failed(&self, error: lightning_db::Error) -> Failure {
         let names_it_itself = matches!(
             error,
-            Error::DuplicateKey { .. } | Error::InvalidDocument { .. } | Error::SchemaMismatch { .. } | Error::SchemaTooNew { .. }
+            Error::DuplicateKey { .. }
+                | Error::InvalidDocument { .. }
+                | Error::SchemaMismatch { .. }
+                | Error::SchemaTooNew { .. }
         );
         Failure::engine(if names_it_itself { &*self.database } else { &*self.subject })(error)
     }

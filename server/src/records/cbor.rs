@@ -44,7 +44,8 @@ impl<R: Read> Cbor<R> {
                     return Ok(true);
                 }
                 Ok(None) if self.buffer.len() > DOCUMENT_BYTES_MAX => {
-                    return self.broken("a document is longer than 16 MiB, or the file is no sequence of CBOR documents");
+                    return self
+                        .broken("a document is longer than 16 MiB, or the file is no sequence of CBOR documents");
                 }
                 Ok(None) => {}
                 Err(what) => return self.broken(what),
@@ -134,7 +135,9 @@ mod tests {
 
     #[test]
     fn what_is_no_sequence_is_broken() {
-        for bytes in [b"\xa1\x61a".as_slice(), b"\xbf\xff", b"\xff", b"\x7b\xff\xff\xff\xff\xff\xff\xff\xff", b"{\"a\":1}"] {
+        for bytes in
+            [b"\xa1\x61a".as_slice(), b"\xbf\xff", b"\xff", b"\x7b\xff\xff\xff\xff\xff\xff\xff\xff", b"{\"a\":1}"]
+        {
             let mut cbor = Cbor::new(BufReader::new(bytes), 0);
             assert!(matches!(cbor.advance(), Err(Wrong::Broken(_))), "{bytes:?}");
         }

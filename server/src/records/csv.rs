@@ -207,7 +207,9 @@ mod tests {
         assert_eq!(error, "a.csv, line 1: there is no column 'id'; there are a, b; name the key's with --key");
         let mut csv = open("id,b\n1,2\n3\n4,5\n", Some("id")).unwrap();
         assert!(advanced(&mut csv));
-        assert!(matches!(csv.advance(), Err(Wrong::Input(what)) if what.starts_with("1 cells, but the header names 2")));
+        assert!(
+            matches!(csv.advance(), Err(Wrong::Input(what)) if what.starts_with("1 cells, but the header names 2"))
+        );
         assert_eq!(csv.line(), 3);
         assert!(advanced(&mut csv), "the lines behind it are read");
         assert_eq!((csv.line(), csv.lines()), (4, 4));

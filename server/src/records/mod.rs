@@ -134,13 +134,7 @@ impl Records {
     }
 
     /// The records of `input`, which is told of as `name`: its header, and what is behind `place`.
-    pub fn of(
-        input: Box<dyn Read + Send>,
-        name: &str,
-        format: Format,
-        shape: Shape,
-        place: Place,
-    ) -> Outcome<Self> {
+    pub fn of(input: Box<dyn Read + Send>, name: &str, format: Format, shape: Shape, place: Place) -> Outcome<Self> {
         let bytes_read = Arc::new(AtomicU64::new(place.bytes.saturating_sub(place.header_bytes)));
         let input = Counted { input, bytes_read: bytes_read.clone() };
         let name = name.to_owned();
@@ -155,7 +149,9 @@ impl Records {
                 let key = if let Shape::Rows { key } = shape { key } else { None };
                 Source::JsonLines(json_lines::JsonLines::new(input, key, place.lines))
             }
-            (Format::Csv, Shape::Rows { key }) => Source::Csv(Box::new(csv::Csv::rows(input, key, &name, place.lines)?)),
+            (Format::Csv, Shape::Rows { key }) => {
+                Source::Csv(Box::new(csv::Csv::rows(input, key, &name, place.lines)?))
+            }
             (Format::Csv, Shape::Documents { text }) => {
                 Source::Csv(Box::new(csv::Csv::documents(input, &text, &name, place.lines)?))
             }

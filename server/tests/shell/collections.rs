@@ -57,11 +57,11 @@ fn queries_find_documents() {
 fn a_query_that_cannot_be_read_says_where() {
     let shell = cities();
     let ran = shell.run_with(&["query", "a.ldb", "cities", "where population >"], "");
-    assert_eq!((ran.code, ran.err.as_str()), (2, "lightning: the query, at its end (character 19): expected a value\n"));
     assert_eq!(
-        shell.fails("query a.ldb towns", 2),
-        "lightning: a.ldb has no collection 'towns'; it has 'cities'\n"
+        (ran.code, ran.err.as_str()),
+        (2, "lightning: the query, at its end (character 19): expected a value\n")
     );
+    assert_eq!(shell.fails("query a.ldb towns", 2), "lightning: a.ldb has no collection 'towns'; it has 'cities'\n");
     shell.done("put a.ldb plain k v");
     assert!(shell.fails("query a.ldb plain", 2).contains("'plain' of a.ldb is a plain table"));
 }
@@ -150,4 +150,27 @@ fn indexes_are_made_and_dropped() {
     assert_eq!(shell.done("index drop a.ldb cities place"), "dropped index 'place' of 'cities'\n");
     assert!(shell.fails("index drop a.ldb cities place", 1).contains("no index 'place'; it has 'country', 'name'"));
     assert!(shell.done("check a.ldb").starts_with("a.ldb is whole"));
+}
+
+#[test]
+fn watch_prints_what_changes_in_the_result() {
+    let shell = cities();
+    let lines = "{\"id\":2,\"country\":\"FI\",\"population\":1}\nnonsense\n{\"id\":10,\"country\":\"FI\"}\n\
+                 {\"id\":11,\"country\":\"NO\"}\ndelete 1\ndelete 77\n{\"name\":\"no key\"}\n";
+    let ran = shell.run_with(&["watch", "a.ldb", "cities", "select id where country = \"FI\""], lines);
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert_eq!(ran.out, "+ {\"id\":1}\n+ {\"id\":2}\n+ {\"id\":10}\n- 1\n");
+    let starts: Vec<_> = ran.err.lines().map(|line| line.split(": ").take(2).collect::<Vec<_>>().join(": ")).collect();
+    assert_eq!(
+        starts,
+        [
+            "standard input, line 2: give a document as a JSON object, or 'delete KEY'",
+            "standard input, line 6: there is no such document",
+            "standard input, line 7: collection 'cities', field 'id'",
+            "lightning: 3 lines were refused; the others are written",
+        ]
+    );
+    let ran = shell.run_with(&["watch", "a.ldb", "cities", "where id = 11", "--json"], "delete 11\n");
+    let changes: Vec<serde_json::Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&changes[0]["added"]["country"], &changes[1]["removed"]), (&"NO".into(), &11.into()));
 }

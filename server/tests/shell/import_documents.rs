@@ -52,10 +52,8 @@ fn kinds_that_json_lacks_are_written_as_text() {
 #[test]
 fn csv_cells_are_values_where_they_are_exactly_that() {
     let shell = Shell::new();
-    shell.write(
-        "a.csv",
-        "\u{feff}id,zip,pop,open,note\r\n1,00100,5.5,true,\"a \"\"b\"\",\r\nc\"\r\n2,20100,,null,\r\n",
-    );
+    shell
+        .write("a.csv", "\u{feff}id,zip,pop,open,note\r\n1,00100,5.5,true,\"a \"\"b\"\",\r\nc\"\r\n2,20100,,null,\r\n");
     shell.done("import a.ldb t a.csv --key id --text pop --index zip");
     assert_eq!(
         shell.done("export a.ldb t"),
@@ -91,7 +89,11 @@ fn bad_lines_are_reported_and_counted() {
     shell.write("bad.jsonl", BAD);
     let ran = shell.run("import a.ldb t bad.jsonl --key id --unique code --max-errors 4");
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert!(ran.out.starts_with("imported 2 rows into 't' in ") && ran.out.ends_with("; 4 records left out\n"), "{}", ran.out);
+    assert!(
+        ran.out.starts_with("imported 2 rows into 't' in ") && ran.out.ends_with("; 4 records left out\n"),
+        "{}",
+        ran.out
+    );
     let starts: Vec<_> = ran.err.lines().map(|line| line.split(": ").take(3).collect::<Vec<_>>().join(": ")).collect();
     assert_eq!(
         starts,
@@ -128,7 +130,8 @@ fn one_bad_line_too_many_stops_the_import_and_it_goes_on_when_it_is_put_right() 
         "lightning: a.ldb, table 't': an import of bad.jsonl stopped behind line 2, with 1 row stored; go on with --resume, \
          or begin again with --restart\n"
     );
-    let right = BAD.replace("{\"id\":3,\"code\":\"a\"}\n\n{\"name\":\"no key\"}\n{\"id\":{}}\n", "{\"id\":3,\"code\":\"c\"}\n");
+    let right =
+        BAD.replace("{\"id\":3,\"code\":\"a\"}\n\n{\"name\":\"no key\"}\n{\"id\":{}}\n", "{\"id\":3,\"code\":\"c\"}\n");
     shell.write("bad.jsonl", right);
     let told = shell.done("import a.ldb t bad.jsonl --key id --insert --resume");
     assert!(told.starts_with("imported 2 rows behind the 1 of before into 't'"), "{told}");
@@ -143,7 +146,10 @@ fn another_file_is_not_taken_for_the_one_that_stopped() {
     shell.fails("import a.ldb t bad.jsonl --key id", 2);
     shell.write("bad.jsonl", BAD.replace("\"a\"", "\"x\""));
     let told = shell.fails("import a.ldb t bad.jsonl --key id --resume", 2);
-    assert!(told.contains("bad.jsonl is not the file whose import stopped (bad.jsonl), or was changed before line 2"), "{told}");
+    assert!(
+        told.contains("bad.jsonl is not the file whose import stopped (bad.jsonl), or was changed before line 2"),
+        "{told}"
+    );
     let told = shell.fails("import a.ldb t missing.jsonl --key id --resume", 2);
     assert!(told.contains("cannot read missing.jsonl"), "{told}");
     shell.write("good.jsonl", "{\"id\":9}\n");
@@ -220,14 +226,23 @@ fn standard_input_goes_on_where_it_stopped() {
     let arguments = ["import", "a.ldb", "t", "-", "--key", "id", "--format", "csv", "--insert", "--resume"];
     let ran = shell.run_with(&arguments, text);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    assert_eq!(shell.done("export a.ldb t"), "{\"id\":1,\"a\":\"x\"}\n{\"id\":2,\"a\":\"y\"}\n{\"id\":3,\"a\":\"z\"}\n");
+    assert_eq!(
+        shell.done("export a.ldb t"),
+        "{\"id\":1,\"a\":\"x\"}\n{\"id\":2,\"a\":\"y\"}\n{\"id\":3,\"a\":\"z\"}\n"
+    );
 }
 
 #[test]
 fn a_hundred_thousand_lines_are_imported_while_one_waits() {
     let shell = Shell::new();
     let text: String = (0..100_000)
-        .map(|id| format!("{{\"id\":{id},\"name\":\"City {id}\",\"country\":\"C{}\",\"population\":{}}}\n", id % 97, id * 31 % 9973))
+        .map(|id| {
+            format!(
+                "{{\"id\":{id},\"name\":\"City {id}\",\"country\":\"C{}\",\"population\":{}}}\n",
+                id % 97,
+                id * 31 % 9973
+            )
+        })
         .collect();
     shell.write("rows.jsonl", text);
     let told: serde_json::Value =

@@ -78,8 +78,10 @@ fn the_record_at_fault_is_named_and_those_before_it_are_stored() {
 fn rows_are_acknowledged_batch_by_batch() {
     let shell = Shell::new();
     let lines: String = (0..25).map(|id| format!("{{\"id\":{id}}}\n")).collect();
-    let ran =
-        shell.run_with(&["import", "a.ldb", "t", "-", "--key", "id", "--key-type", "i64", "--batch", "10", "--progress", "--json"], &lines);
+    let ran = shell.run_with(
+        &["import", "a.ldb", "t", "-", "--key", "id", "--key-type", "i64", "--batch", "10", "--progress", "--json"],
+        &lines,
+    );
     assert_eq!((ran.code, ran.err.as_str()), (0, "acknowledged 10\nacknowledged 20\nacknowledged 25\n"));
     assert!(ran.out.contains("\"rows\":25,"), "{}", ran.out);
     assert_eq!(shell.done("count a.ldb t"), "25\n");

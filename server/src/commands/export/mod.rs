@@ -182,12 +182,7 @@ impl Export {
         })
     }
 
-    fn each(
-        &self,
-        view: &CollectionView,
-        query: Option<Query>,
-        mut see: impl FnMut(&[u8]) -> Outcome,
-    ) -> Outcome {
+    fn each(&self, view: &CollectionView, query: Option<Query>, mut see: impl FnMut(&[u8]) -> Outcome) -> Outcome {
         if !self.range.is_all() {
             return view.scan(&self.range.document_bounds()?, false, |_, document| {
                 see(document).map(|()| ControlFlow::Continue(()))

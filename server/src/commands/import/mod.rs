@@ -152,8 +152,7 @@ impl Import {
             database.transaction(|tx| Unfinished::forget(tx, &self.table)).map_err(failed)?;
         }
         // A transaction has a tenth of the memory; a batch is committed at half of that, however few records it has.
-        let limits =
-            BatchLimits { rows: self.batch as usize, bytes: self.database.memory_budget_bytes() / 20 };
+        let limits = BatchLimits { rows: self.batch as usize, bytes: self.database.memory_budget_bytes() / 20 };
 
         // Reading and encoding go on while a batch is being committed.
         let (sender, receiver) = sync_channel(BATCHES_AHEAD);
@@ -210,7 +209,8 @@ impl Import {
     fn schema(&self) -> Outcome<(Option<String>, Vec<Index>)> {
         if let Some(key) = &self.key {
             // A table's records are found by their own kind of path; both must be well-formed.
-            Path::parse(key.strip_prefix('/').unwrap_or(key)).map_err(|error| Failure::usage(format!("--key: {error}")))?;
+            Path::parse(key.strip_prefix('/').unwrap_or(key))
+                .map_err(|error| Failure::usage(format!("--key: {error}")))?;
         }
         let plain = self.index.iter().map(|paths| index_on(paths));
         let unique = self.unique.iter().map(|paths| index_on(paths).map(Index::unique));
@@ -301,7 +301,10 @@ impl Import {
                     0 => String::new(),
                     before => format!(" behind the {} of before", grouped(before)),
                 };
-                format!("imported {rows}{behind} into '{}' in {seconds:.2} s ({per_second} rows/s){refused}", self.table)
+                format!(
+                    "imported {rows}{behind} into '{}' in {seconds:.2} s ({per_second} rows/s){refused}",
+                    self.table
+                )
             },
             || {
                 json!({
@@ -385,11 +388,7 @@ fn store_all(
 
 /// Encodes all of `records` as an import does, with these types or those of the first record; gives the rows.
 #[cfg(feature = "testing")]
-pub(crate) fn encode_all(
-    records: Records,
-    key_type: Option<Type>,
-    value_type: Option<Type>,
-) -> Result<usize, String> {
+pub(crate) fn encode_all(records: Records, key_type: Option<Type>, value_type: Option<Type>) -> Result<usize, String> {
     let encoder = Encoder::Rows(Box::new(RowEncoder { types: None, key_type, value_type }));
     encode(records, encoder)
 }

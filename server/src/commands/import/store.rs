@@ -14,7 +14,10 @@ use crate::progress::{Progress, grouped};
 pub enum Target {
     Table,
     /// Made with the first batch, if there is none.
-    Collection { schema: Schema, opened: Option<Collection<Encoded>> },
+    Collection {
+        schema: Schema,
+        opened: Option<Collection<Encoded>>,
+    },
 }
 
 /// What becomes of a record whose key is there, or is not there.
@@ -72,13 +75,12 @@ impl Store<'_> {
         if let Target::Collection { schema, opened: opened @ None } = &mut self.target {
             let mut told = String::new();
             let migrations = Migrations::new();
-            let collection =
-                self.database.collection_with(self.name, schema.clone(), migrations, &mut |index| {
-                    if told != index.index {
-                        told.clone_from(&index.index);
-                        progress.done(&format!("making index '{told}' over {} documents", grouped(index.total)));
-                    }
-                });
+            let collection = self.database.collection_with(self.name, schema.clone(), migrations, &mut |index| {
+                if told != index.index {
+                    told.clone_from(&index.index);
+                    progress.done(&format!("making index '{told}' over {} documents", grouped(index.total)));
+                }
+            });
             *opened = Some(collection.map_err(Failure::engine(&*self.subject))?);
         }
         Ok(())
@@ -207,7 +209,10 @@ impl Store<'_> {
 /// Errors that another record would not meet.
 fn is_of_a_record(error: &Error) -> bool {
     match error {
-        Error::InvalidDocument { .. } | Error::DuplicateKey { .. } | Error::Unexpected { .. } | Error::Invalid { .. } => true,
+        Error::InvalidDocument { .. }
+        | Error::DuplicateKey { .. }
+        | Error::Unexpected { .. }
+        | Error::Invalid { .. } => true,
         Error::LimitExceeded { .. } => !is_too_large(error),
         _ => false,
     }
