@@ -14,7 +14,7 @@
 use std::fmt::{self, Write as _};
 
 use lightning_db::Value;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 /// The greatest whole number that JSON holds in every language.
 const SAFE: u128 = (1 << 53) - 1;
@@ -164,11 +164,24 @@ struct Json(Value);
 
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader).map(Json)
+        Reader { is_marked: false }.deserialize(deserializer).map(Json)
     }
 }
 
-struct Reader;
+/// Reads a value.
+#[derive(Clone, Copy)]
+struct Reader {
+    /// It stands behind `$map`: whatever field it has is a field.
+    is_marked: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Reader {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
 impl<'de> Visitor<'de> for Reader {
     type Value = Value;
@@ -215,16 +228,35 @@ impl<'de> Visitor<'de> for Reader {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
         let mut map = Vec::new();
-        while let Some((name, Json(value))) = fields.next_entry::<String, Json>()? {
+        while let Some(name) = fields.next_key::<String>()? {
+            let is_marked = map.is_empty() && name == "$map" && !self.is_marked;
+            let value = fields.next_value_seed(Reader { is_marked })?;
             map.push((name, value));
         }
         match map.as_slice() {
-            [(name, _)] if is_mark(name) => {
-                let (mark, value) = map.pop().unwrap_or_default();
-                read_marked(&mark, value).map_err(A::Error::custom)
+            [_] if !self.is_marked => unmarked(map).map_err(A::Error::custom),
+            // It stands beside other fields, so it was no mark.
+            [(name, _), _, ..] if name == "$map" && !self.is_marked => {
+                let inner = map.first_mut().map(|(_, value)| value);
+                if let Some(Value::Map(fields)) = inner {
+                    let value = unmarked(std::mem::take(fields)).map_err(A::Error::custom)?;
+                    map.first_mut().into_iter().for_each(|(_, inner)| inner.clone_from(&value));
+                }
+                Ok(Value::Map(map))
             }
             _ => Ok(Value::Map(map)),
         }
+    }
+}
+
+/// The value that a map with one field stands for, if that is a mark; else the map.
+fn unmarked(mut map: Vec<(String, Value)>) -> Result<Value, String> {
+    match map.as_slice() {
+        [(name, _)] if is_mark(name) => {
+            let (mark, value) = map.pop().unwrap_or_default();
+            read_marked(&mark, value)
+        }
+        _ => Ok(Value::Map(map)),
     }
 }
 
@@ -276,6 +308,9 @@ mod tests {
     #[test]
     fn other_marks_are_fields_and_wrong_ones_are_refused() {
         assert_eq!(read_json(r#"{"$oid":"x"}"#).unwrap(), [("$oid", "x")].into_iter().collect());
+        let beside = read_json(r#"{"$map":{"$timestamp":1},"b":{"$map":{"$map":{"$oid":2}}}}"#).unwrap();
+        assert_eq!(beside.get("$map"), Some(&Value::Timestamp(1)));
+        assert_eq!(beside.get("b").map(ToString::to_string).as_deref(), Some(r#"{"$map":{"$oid":2}}"#));
         assert_eq!(read_json(r#"{"$uuid":1,"b":2}"#).unwrap(), [("$uuid", 1), ("b", 2)].into_iter().collect());
         for wrong in
             [r#"{"$bytes":"0"}"#, r#"{"$uuid":"00"}"#, r#"{"$timestamp":"x"}"#, r#"{"$integer":1}"#, r#"{"$map":[]}"#]

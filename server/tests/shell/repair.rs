@@ -10,7 +10,7 @@ const ROWS: u64 = 3000;
 fn database(shell: &Shell) {
     let rows: String = (0..ROWS).map(|id| format!("{{\"id\":{id},\"text\":\"number {}\"}}\n", id * 7919)).collect();
     shell.write("rows.jsonl", rows);
-    shell.done("import a.ldb t rows.jsonl --key id --key-type i64");
+    shell.done("import a.ldb t rows.jsonl --key id --key-type i64 --restart");
 }
 
 /// Destroys these sectors.
