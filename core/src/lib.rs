@@ -44,7 +44,7 @@ pub use db::{
     AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Scrub, Snapshot,
     TableInfo, Transaction, WriteTable, WriteTransaction,
 };
-pub use document::query::{self, PageToken, Query, field};
+pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{Path, Value};
 pub use engine::{
     Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,

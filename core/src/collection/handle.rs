@@ -24,6 +24,32 @@ use crate::table::KeyBuffer;
 use crate::table::catalogue::TableEntry;
 
 /// A collection of documents, open in a database. Clones share it.
+///
+#[cfg_attr(feature = "serde", doc = "```")]
+#[cfg_attr(not(feature = "serde"), doc = "```ignore")]
+/// # use std::sync::Arc;
+/// use lightning_db::{Database, Query, Schema, Update, field};
+/// # use lightning_db::{Environment, Options, env::{MemoryStorage, SystemClock, SystemEntropy}};
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Person {
+///     id: u64,
+///     name: String,
+///     age: u32,
+///     email: String,
+/// }
+///
+/// # let environment = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
+/// # let db = Database::open_storage(Arc::new(MemoryStorage::new()), environment, Options::default())?;
+/// let people = db.collection::<Person>("people", Schema::key("id").index("age").unique("email"))?;
+/// people.put(&Person { id: 1, name: "Ada".into(), age: 36, email: "ada@example.org".into() })?;
+/// for person in people.query(Query::new().filter(field("age").between(30, 40)).order_by("age").limit(10))? {
+///     println!("{}", person?.name);
+/// }
+/// people.update(1, &Update::new().increment("age", 1))?;
+/// assert_eq!(people.get_by("email", ["ada@example.org"])?.map(|ada| ada.age), Some(37));
+/// # Ok::<(), lightning_db::Error>(())
+/// ```
 pub struct Collection<T> {
     pub(super) database: Database,
     pub(super) known: Arc<Known>,

@@ -136,14 +136,6 @@ impl WriteTransaction {
     }
 }
 
-impl Snapshot {
-    /// The note of this [name](WriteTransaction::note).
-    pub(crate) fn note(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let found = engine::get(&self.version, &self.engine.nodes, &note_key(name))?;
-        found.map(|found| found.to_vec(&self.engine.nodes)).transpose()
-    }
-}
-
 fn span_of(id: u64, from: &[u8], to: Option<&[u8]>) -> (KeyBuffer, KeyBuffer) {
     let (mut start, mut end) = (KeyBuffer::new(), prefix::end_of(id));
     prefix::encode_prefix(id, &mut start);

@@ -100,10 +100,10 @@ fn results_are_in_the_order_asked_for() {
     ];
     let order = |query: Query| -> Vec<usize> {
         let order = SortOrder::of(&query.normalised().unwrap());
-        let key = |at: &usize| order.key(&cbor::encode(&documents[*at]).unwrap(), &[*at as u8]).unwrap();
-        let mut places: Vec<usize> = (0..documents.len()).collect();
-        places.sort_by_key(key);
-        places
+        let key = |at, document| order.key(&cbor::encode(document).unwrap(), &[at as u8]).unwrap();
+        let mut keyed: Vec<_> = documents.iter().enumerate().map(|(at, document)| (key(at, document), at)).collect();
+        keyed.sort();
+        keyed.into_iter().map(|(_, at)| at).collect()
     };
     assert_eq!(order(Query::new()), [0, 1, 2, 3, 4, 5]);
     assert_eq!(order(Query::new().reverse()), [5, 4, 3, 2, 1, 0]);
@@ -144,7 +144,7 @@ proptest! {
         let Filter::Condition(condition) = normal else { return Ok(()) };
         let spans = condition.spans().unwrap();
         prop_assert!(spans.iter().all(|span| span.start < span.end), "{:?}", spans);
-        prop_assert!(spans.windows(2).all(|pair| pair[0].end <= pair[1].start), "{:?}", spans);
+        prop_assert!(spans.iter().zip(spans.iter().skip(1)).all(|(a, b)| a.end <= b.start), "{:?}", spans);
         let mut key = KeyBuffer::new();
         let encoded = if condition.folded {
             cbor::encode_folded_key_of(&cbor::encode(&value).unwrap(), &mut key)

@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
-/// Microseconds since the beginning of 1970 of a moment as RFC 3339 has it. The year may have a sign and more digits, as
-/// moments beyond the year 9999 are shown; a date alone is its midnight, UTC.
+/// Microseconds since the beginning of 1970 of a moment as RFC 3339 has it. A year with a sign may have
+/// fewer digits or more, as moments before the year 0 and beyond 9999 are shown; a date alone is its midnight, UTC.
 pub(super) fn timestamp(text: &str) -> Option<i64> {
     let (date, time) = match text.find(['T', 't', ' ']) {
         Some(at) => (text.get(..at)?, text.get(at + 1..)?),
@@ -13,8 +13,8 @@ pub(super) fn timestamp(text: &str) -> Option<i64> {
     };
     let (year, month_day) = date.split_at_checked(date.len().checked_sub(6)?)?;
     let year = match year.strip_prefix(['+', '-']) {
-        Some(digits) if year.starts_with('-') => -number(digits, 4..=6)?,
-        Some(digits) => number(digits, 4..=6)?,
+        Some(digits) if year.starts_with('-') => -number(digits, 1..=6)?,
+        Some(digits) => number(digits, 1..=6)?,
         None => number(year, 4..=4)?,
     };
     let mut parts = month_day.strip_prefix('-')?.split('-');

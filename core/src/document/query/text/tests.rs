@@ -188,7 +188,7 @@ fn moments_are_read_as_they_are_shown() {
         "2100-02-29",
         "26-01-01",
         "2026-1-1",
-        "+026-01-01",
+        "+-01-01",
         "2026-01-01T",
         "2026-01-01T00:00:00",
         "2026-01-01T24:00:00Z",
@@ -245,6 +245,11 @@ proptest! {
             let again = Query::parse(&query.to_string());
             prop_assert_eq!(format!("{again:?}"), format!("{:?}", Ok::<_, crate::Error>(query)), "{}", text);
         }
+    }
+
+    #[test]
+    fn any_moment_is_read_as_it_is_shown(micros in prop_oneof![any::<i64>(), (-80_000_000_000_000_000..0_i64)]) {
+        prop_assert_eq!(literal::timestamp(&Value::Timestamp(micros).to_string()), Some(micros));
     }
 
     /// Any text is a query or an error.
