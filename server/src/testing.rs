@@ -33,7 +33,8 @@ fn import(format: Format, bytes: &[u8]) {
     {
         assert!(rows <= lines, "{rows} rows out of {lines} lines");
     }
-    if let Ok(records) = open(Shape::Documents { text: Vec::new() })
+    if let Ok(key) = lightning_db::Path::parse("id")
+        && let Ok(records) = open(Shape::Documents { key, text: Vec::new() })
         && let Ok(documents) = encode_documents(records)
     {
         assert!(documents <= lines, "{documents} documents out of {lines} lines");

@@ -6,6 +6,7 @@ pub mod compact;
 pub mod completions;
 pub mod count;
 pub mod delete;
+pub mod drop;
 pub mod explain;
 pub mod export;
 pub mod get;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::io::{BufReader, Read};
 
-use lightning_db::Value;
+use lightning_db::{Path, Value};
 use serde_json::Value as Json;
 
 use super::{FieldPath, Record, RecordValue, Wrong};
@@ -86,6 +86,11 @@ impl<R: Read> Csv<R> {
             let there_are = self.names.join(", ");
             Failure::Usage(format!("{name}, line 1: there is no column '{wanted}'; there are {there_are}; {remedy}"))
         })
+    }
+
+    /// Refuses columns among which the documents' key is not.
+    pub fn has_key(&self, key: &Path, name: &str) -> Outcome {
+        key.names().take(1).try_for_each(|field| self.column(field, name, "name the key's with --key").map(drop))
     }
 
     /// Bytes of the header, from the beginning of the input.

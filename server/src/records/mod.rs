@@ -52,8 +52,8 @@ impl Format {
 pub enum Shape {
     /// Rows of a table. With a key path a row is a whole record, without it an object with `key` and `value`.
     Rows { key: Option<FieldPath> },
-    /// Documents. In CSV files, these fields are text whatever they look like.
-    Documents { text: Vec<String> },
+    /// Documents with their key at this path. In CSV files, these fields are text whatever they look like.
+    Documents { key: lightning_db::Path, text: Vec<String> },
 }
 
 /// A place between two records.
@@ -152,8 +152,10 @@ impl Records {
             (Format::Csv, Shape::Rows { key }) => {
                 Source::Csv(Box::new(csv::Csv::rows(input, key, &name, place.lines)?))
             }
-            (Format::Csv, Shape::Documents { text }) => {
-                Source::Csv(Box::new(csv::Csv::documents(input, &text, &name, place.lines)?))
+            (Format::Csv, Shape::Documents { key, text }) => {
+                let csv = csv::Csv::documents(input, &text, &name, place.lines)?;
+                csv.has_key(&key, &name)?;
+                Source::Csv(Box::new(csv))
             }
             (Format::Cbor, Shape::Documents { .. }) => Source::Cbor(cbor::Cbor::new(input, place.lines)),
             (Format::Cbor, Shape::Rows { .. }) => {

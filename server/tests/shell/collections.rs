@@ -174,3 +174,18 @@ fn watch_prints_what_changes_in_the_result() {
     let changes: Vec<serde_json::Value> = ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((&changes[0]["added"]["country"], &changes[1]["removed"]), (&"NO".into(), &11.into()));
 }
+
+#[test]
+fn collections_and_tables_are_dropped_whole() {
+    let shell = cities();
+    shell.done("put a.ldb plain k v");
+    assert_eq!(shell.done("drop a.ldb cities"), "dropped collection 'cities' with 3 rows\n");
+    assert_eq!(shell.done("drop a.ldb plain"), "dropped table 'plain' with 1 row\n");
+    assert_eq!(shell.done("tables a.ldb"), "");
+    assert!(shell.fails("drop a.ldb cities", 2).contains("has no table 'cities'"));
+    assert!(shell.done("check a.ldb").starts_with("a.ldb is whole"));
+    shell.write("bad.jsonl", "{\"id\":1}\n{\n");
+    shell.fails("import a.ldb t bad.jsonl --key id", 2);
+    shell.done("drop a.ldb t");
+    assert_eq!(shell.done("tables a.ldb"), "", "nor is there a note of an unfinished import");
+}

@@ -267,3 +267,21 @@ fn what_belongs_to_collections_is_refused_for_tables_and_the_other_way_round() {
     assert!(shell.fails("export a.ldb t --format cbor", 2).contains("CBOR is the format of documents"));
     assert!(shell.fails("export a.ldb c --fields id", 2).contains("--fields chooses the columns of a CSV file"));
 }
+
+#[test]
+fn a_mistyped_key_leaves_nothing_behind() {
+    let shell = Shell::new();
+    shell.write("a.csv", "code,name\nFI,Finland\n");
+    let told = shell.fails("import a.ldb t a.csv --key id", 2);
+    assert!(told.contains("a.csv, line 1: there is no column 'id'; there are code, name"), "{told}");
+    assert!(!shell.path("a.ldb").exists());
+    shell.write("a.jsonl", "{\"code\":\"FI\"}\n");
+    let told = shell.fails("import a.ldb t a.jsonl --key id", 2);
+    assert!(told.contains("line 1: collection 't', field 'id': it is missing"), "{told}");
+    assert_eq!(shell.done("collections a.ldb"), "");
+    let ran = shell.run("import a.ldb t a.jsonl --key id --max-errors 1");
+    assert!(ran.code == 0 && ran.out.contains("imported 0 rows"), "{}", ran.out);
+    assert_eq!(shell.done("tables a.ldb"), "");
+    shell.done("import a.ldb t a.jsonl --key code");
+    assert_eq!(shell.done("count a.ldb t"), "1\n");
+}

@@ -148,8 +148,8 @@ impl Import {
         if let Target::Collection { .. } = store.target {
             store.subject = self.database.name();
         }
-        if self.restart && Unfinished::find(&database, &self.table).map_err(failed)?.is_some() {
-            database.transaction(|tx| Unfinished::forget(tx, &self.table)).map_err(failed)?;
+        if self.restart {
+            forget(&database, &self.table).map_err(failed)?;
         }
         // A transaction has a tenth of the memory; a batch is committed at half of that, however few records it has.
         let limits = BatchLimits { rows: self.batch as usize, bytes: self.database.memory_budget_bytes() / 20 };
@@ -163,7 +163,13 @@ impl Import {
             (stored, read)
         });
         progress.finish();
+        let is_collection = matches!(store.target, Target::Collection { opened: Some(_), .. });
         let (at, is_noted) = (store.at, store.is_noted);
+        if is_new && is_collection && at.stored == 0 && stored.is_ok() {
+            // Made for records of which none could be stored, perhaps with a key path that was mistyped.
+            database.drop_collection(&self.table).map_err(failed)?;
+            forget(&database, &self.table).map_err(failed)?;
+        }
         let stopped = stored?;
         let closed = database.close().map_err(Failure::engine(self.database.name()));
         if let Some(refusal) = stopped {
@@ -237,11 +243,23 @@ impl Import {
             }
             let schema = indexes.iter().cloned().fold(schema, Schema::with);
             let target = Target::Collection { schema, opened: None };
-            Ok((Shape::Documents { text: self.text.clone() }, Encoder::Documents, target))
+            Ok((target, Encoder::Documents))
+        };
+        let shape = |key: &str| {
+            let key = Path::parse(key).map_err(|error| Failure::usage(format!("--key: {error}")))?;
+            Ok(Shape::Documents { key, text: self.text.clone() })
         };
         match (info, key, recorded) {
-            (Some(info), key, _) => documents(Schema::key(key.unwrap_or(info.key)).version(info.version)),
-            (None, Some(key), None) if !has_types => documents(Schema::key(key)),
+            (Some(info), key, _) => {
+                let shape = shape(&info.key)?;
+                let (target, encoder) = documents(Schema::key(key.unwrap_or(info.key)).version(info.version))?;
+                Ok((shape, encoder, target))
+            }
+            (None, Some(key), None) if !has_types => {
+                let shape = shape(&key)?;
+                let (target, encoder) = documents(Schema::key(key))?;
+                Ok((shape, encoder, target))
+            }
             (None, key, recorded) => {
                 if !indexes.is_empty() || !self.text.is_empty() {
                     return Err(Failure::usage(if recorded.is_some() {
@@ -331,6 +349,14 @@ impl Import {
             format!("table '{}' is as it was", self.table)
         };
         format!("nothing imported: {source} has no records; {table}")
+    }
+}
+
+/// An import into `name` that is unfinished will not go on.
+pub fn forget(database: &Database, name: &str) -> lightning_db::Result<()> {
+    match Unfinished::find(database, name) {
+        Ok(None) => Ok(()),
+        _ => database.transaction(|tx| Unfinished::forget(tx, name)),
     }
 }
 
