@@ -19,6 +19,7 @@ mod migrate;
 mod plan;
 mod position;
 mod read;
+mod recover;
 mod rows;
 mod run;
 mod schema;

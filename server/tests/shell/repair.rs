@@ -160,3 +160,27 @@ fn what_exists_is_not_written_over_and_what_failed_leaves_nothing() {
         assert!(!shell.path(name).exists(), "{name}");
     }
 }
+
+#[test]
+fn collections_come_back_with_their_indexes() {
+    let shell = Shell::new();
+    let documents: String =
+        (0..ROWS).map(|id| format!("{{\"id\":{id},\"code\":\"c{id}\",\"group\":{}}}\n", id % 7)).collect();
+    shell.write("documents.jsonl", documents);
+    shell.done("import a.ldb t documents.jsonl --key id --index group --unique code");
+    let mut data = fs::read(shell.path("a.ldb")).unwrap();
+    data[..8192].fill(0);
+    shell.write("a.ldb", data);
+    let told = shell.done("repair a.ldb --output b.ldb");
+    assert!(told.starts_with("3,000 rows of 1 table brought back") && !told.contains("lost:"), "{told}");
+    assert_eq!(shell.done("tables b.ldb"), "t  key -> document  3,000 rows\n");
+    assert_eq!(
+        shell.done("collections b.ldb"),
+        "t  key id  3,000 documents\n  index group  plain   3,000 entries\n  index code   unique  3,000 entries\n"
+    );
+    let ran = shell.run_with(&["explain", "b.ldb", "t", "where code = \"c7\""], "");
+    assert!(ran.out.starts_with("plan       index 'code'") && ran.out.contains("found      1 rows"), "{}", ran.out);
+    assert_eq!(shell.fails(r#"put b.ldb t 9000 {"code":"c7"}"#, 2).lines().count(), 1);
+    shell.done("put b.ldb other k v");
+    assert!(shell.done("check b.ldb").starts_with("b.ldb is whole"));
+}
