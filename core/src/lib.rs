@@ -41,8 +41,9 @@ pub use collection::{
     IndexProgress, Migrations, Moved, Placed, ReadCollection, Removed, Rows, Schema, Subscription, WriteCollection,
 };
 pub use db::{
-    AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Scrub, Snapshot,
-    TableInfo, Transaction, WriteTable, WriteTransaction,
+    AutoTable, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database, FeedPosition, Found,
+    Isolation, Options, Range, ReadTable, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable,
+    WriteTransaction,
 };
 pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{Path, Value};
