@@ -8,6 +8,7 @@
 //! transaction or snapshot sees.
 
 mod build;
+mod check;
 mod definition;
 mod document;
 mod entries;
@@ -20,6 +21,8 @@ mod plan;
 mod position;
 mod read;
 mod recover;
+#[cfg(all(test, feature = "std"))]
+mod regressions;
 mod rows;
 mod run;
 mod schema;
@@ -37,7 +40,7 @@ pub use build::IndexProgress;
 pub use document::Document;
 pub use handle::Collection;
 pub use info::{CollectionInfo, IndexInfo};
-pub use live::{Change, Difference, Moved, Placed, Removed, Subscription};
+pub use live::{Difference, Moved, Placed, Removed, RowsChange, Subscription};
 pub use migrate::Migrations;
 pub use rows::{Explanation, ReadCollection, Rows};
 pub use schema::{Index, IndexPaths, Schema};

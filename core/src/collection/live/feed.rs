@@ -85,6 +85,16 @@ pub(super) fn noted_max(rows: usize) -> usize {
     NOTED_MAX.max(rows / 10)
 }
 
+/// What there is when a follower begins to look.
+pub(super) struct Begun {
+    /// Something was noted.
+    pub is_noted: bool,
+    /// It was not told that all of it is published: it wants to be, from now on.
+    pub is_unpublished: bool,
+    /// Why nothing more will be.
+    pub stopped: Option<Error>,
+}
+
 /// What one follower has not looked at yet.
 pub(super) struct Feed {
     state: Mutex<State>,
@@ -103,6 +113,14 @@ struct State {
     on_ready: Option<Arc<dyn Ready>>,
 }
 
+impl State {
+    /// Everything up to this commit is published.
+    fn see(&mut self, sequence: u64) {
+        let rest = self.unpublished.filter(|(_, last)| *last > sequence);
+        self.unpublished = rest.map(|(first, last)| (first.max(sequence.saturating_add(1)), last));
+    }
+}
+
 impl Feed {
     /// The first result is something new.
     pub(super) fn new() -> Self {
@@ -115,19 +133,24 @@ impl Feed {
         }
     }
 
-    /// What comes from now on is something new; whether anything was noted, and why nothing will be any more.
-    pub(super) fn begin(&self) -> (bool, Option<Error>) {
+    /// What comes from now on is something new.
+    pub(super) fn begin(&self) -> Begun {
         let mut state = self.state.lock();
         state.is_ready = state.stopped.is_some();
-        (!state.dirty.is_empty(), state.stopped.clone())
+        Begun {
+            is_noted: !state.dirty.is_empty(),
+            is_unpublished: state.unpublished.is_some(),
+            stopped: state.stopped.clone(),
+        }
     }
 
     /// What was noted since the last call, for a result of this many rows. To be called after the snapshot was taken that is
-    /// to be read, so that all that was written up to it is there, and after [`begin`](Self::begin), so that it is told when the
-    /// rest is published.
-    pub(super) fn take(&self, rows: usize) -> Dirty {
+    /// to be read, of commits up to `sequence`, so that all that was written up to it is there; and after
+    /// [`begin`](Self::begin), so that it is told when the rest is published.
+    pub(super) fn take(&self, rows: usize, sequence: u64) -> Dirty {
         let mut state = self.state.lock();
         state.limit = noted_max(rows);
+        state.see(sequence);
         core::mem::take(&mut state.dirty)
     }
 
@@ -181,9 +204,9 @@ impl Feed {
 }
 
 impl TableWatcher for Feed {
-    fn touched(&self, sequence: u64, what: Touched<'_>) {
+    fn touched(&self, sequence: u64, what: Touched<'_>) -> bool {
         let mut state = self.state.lock();
-        let State { dirty, limit, unpublished, .. } = &mut *state;
+        let State { dirty, limit, unpublished, is_ready, .. } = &mut *state;
         match what {
             Touched::Key(key) => match dirty.keys.get_mut(key) {
                 Some(last) => *last = sequence,
@@ -199,16 +222,17 @@ impl TableWatcher for Feed {
         }
         let first = unpublished.map_or(sequence, |(first, _)| first);
         *unpublished = Some((first, sequence));
+        // Who was told and has not looked yet is not told again.
+        !*is_ready
     }
 
     fn published(&self, sequence: u64) -> bool {
         let mut is_waiting = false;
         self.tell(|state| {
-            if let Some((first, last)) = state.unpublished {
+            if let Some((first, _)) = state.unpublished {
                 state.is_ready |= first <= sequence;
-                let rest = (first.max(sequence.saturating_add(1)), last);
-                state.unpublished = Some(rest).filter(|_| last > sequence);
             }
+            state.see(sequence);
             is_waiting = state.unpublished.is_some();
         });
         is_waiting

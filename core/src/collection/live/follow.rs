@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::change::Difference;
-use super::feed::{Dirty, Feed, noted_max};
+use super::feed::{Begun, Dirty, Feed, noted_max};
 use super::rows::{LiveRow, LiveRows, SharedRow, Window};
 use crate::collection::definition::Definition;
 use crate::collection::handle::Known;
@@ -42,7 +42,8 @@ pub(super) struct Follower {
     feed: Arc<Feed>,
     /// Why there are no more rows.
     failed: Option<Error>,
-    _watch: TableWatch,
+    /// Until it has failed.
+    watch: Option<TableWatch>,
 }
 
 /// What makes a document a row.
@@ -93,7 +94,7 @@ impl Follower {
             has_begun: false,
             dirty: Dirty::default(),
             running: None,
-            _watch: database.watch_table(definition.id, &known.name, watcher),
+            watch: Some(database.watch_table(definition.id, &known.name, watcher)),
             feed,
             failed: None,
         })
@@ -103,6 +104,7 @@ impl Follower {
         &self.feed
     }
 
+    #[cfg(feature = "std")]
     pub(super) fn clock(&self) -> &dyn Clock {
         &*self.clock
     }
@@ -128,7 +130,7 @@ impl Follower {
     /// Nothing more is given because of this error.
     pub(super) fn fail(&mut self, error: Error) -> Error {
         if !passes(&error) {
-            (self.running, self.failed) = (None, Some(error.clone()));
+            (self.running, self.watch, self.failed) = (None, None, Some(error.clone()));
         }
         error
     }
@@ -149,7 +151,11 @@ impl Follower {
     }
 
     fn advance(&mut self) -> Result<Option<Difference<SharedRow>>> {
-        let (is_noted, stopped) = self.feed.begin();
+        let Begun { is_noted, is_unpublished, stopped } = self.feed.begin();
+        if let Some(watch) = self.watch.as_ref().filter(|_| is_unpublished) {
+            // Before the snapshot: what is published before this shows in it.
+            watch.expect();
+        }
         // The files of a closed database may be somebody else's by now; of one that failed the rest can be read.
         if let Some(Error::Closed) = stopped {
             return Err(Error::Closed);
@@ -178,7 +184,8 @@ impl Follower {
                 return Ok(None);
             }
             let snapshot = database.snapshot_told();
-            self.dirty.add(self.feed.take(self.rows.len()), noted_max(self.rows.len()));
+            let noted = self.feed.take(self.rows.len(), snapshot.sequence());
+            self.dirty.add(noted, noted_max(self.rows.len()));
             let definition = self.definition(&snapshot)?;
             sequence = Some(snapshot.sequence());
             if !self.has_begun || self.dirty.whole.is_some_and(|(first, _)| first <= snapshot.sequence()) {

@@ -8,6 +8,8 @@
 //! **Architecture invariant:** rows that are given are what the query finds in one snapshot. Every document that a commit up to
 //! that snapshot wrote was noted before, because the snapshot is taken only when all its commits were told.
 
+#[cfg(all(test, feature = "std"))]
+mod bench;
 mod change;
 mod feed;
 mod follow;
@@ -16,5 +18,5 @@ mod subscription;
 #[cfg(all(test, feature = "std"))]
 mod tests;
 
-pub use change::{Change, Difference, Moved, Placed, Removed};
+pub use change::{Difference, Moved, Placed, Removed, RowsChange};
 pub use subscription::Subscription;

@@ -60,7 +60,7 @@ fn ids<'v>(rows: impl IntoIterator<Item = &'v Value>) -> Vec<i64> {
     rows.into_iter().map(|row| row.get("id").and_then(Value::as_i64).unwrap()).collect()
 }
 
-fn some(change: Result<Option<Change<Value>>>) -> Change<Value> {
+fn some(change: Result<Option<RowsChange<Value>>>) -> RowsChange<Value> {
     change.unwrap().expect("something has changed")
 }
 
@@ -354,7 +354,7 @@ fn a_commit_that_nobody_sees_yet_is_no_change_and_not_lost() {
     let id = database.transaction(|tx| tx.take_table_id()).unwrap();
     let _watch = database.watch_table(id, "t", Arc::clone(&feed) as Arc<dyn TableWatcher>);
     feed.begin();
-    let dirty = feed.take(0);
+    let dirty = feed.take(0, 1);
     assert!(dirty.whole.is_some());
     feed.touched(5, Touched::Key(b"a"));
     feed.touched(7, Touched::Key(b"a"));
@@ -363,7 +363,7 @@ fn a_commit_that_nobody_sees_yet_is_no_change_and_not_lost() {
     assert!(!is_ready());
     assert!(feed.published(5) && is_ready(), "some of it is not published");
     feed.begin();
-    let mut dirty = feed.take(0);
+    let mut dirty = feed.take(0, 5);
     assert_eq!(dirty.keys.len(), 2);
     dirty.looked_at(5);
     assert_eq!(dirty.keys.len(), 2, "what was written since is looked at again");
