@@ -29,9 +29,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A short run against one database that takes little to build: whether the program works, not how fast anything is.
+/// Short runs against one database that takes little to build: whether the program works, not how fast anything is.
 pub fn quick() -> Result<()> {
-    measure(&["--quick", "--peers", "redb"].map(str::to_owned))
+    measure(&["--quick", "--peers", "redb"].map(str::to_owned))?;
+    measure(&[DOCUMENTS, "--quick", "--peers", "redb"].map(str::to_owned))
 }
 
 fn measure(arguments: &[String]) -> Result<()> {
@@ -44,7 +45,8 @@ fn measure(arguments: &[String]) -> Result<()> {
         command.envs(setup::rocksdb(Consent::from_environment())?);
     }
     // Where only the help is asked for there are no peers.
-    let places = (is_of_documents && !peers.is_empty()).then(|| Cities::prepare(&workspace::cache("demo")?)).transpose()?;
+    let places =
+        (is_of_documents && !peers.is_empty()).then(|| Cities::prepare(&workspace::cache("demo")?)).transpose()?;
     process::run(
         command
             .args(["run", "--release", "-p", "lightning-db-tests", "--bin", "peer-bench", "--features"])

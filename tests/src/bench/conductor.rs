@@ -30,7 +30,8 @@ pub(crate) fn conduct(options: &Options) -> Result<()> {
         fs::remove_dir_all(&directory)?;
     }
     fs::create_dir_all(&directory)?;
-    let mut report = Report::new(options, Machine::describe(&directory), peers::descriptions(&options.subject, &options.peers));
+    let mut report =
+        Report::new(options, Machine::describe(&directory), peers::descriptions(&options.subject, &options.peers));
     let mut failures = Vec::new();
     for suite in &suites {
         run_suite(options, &directory, suite, &mut report, &mut failures)?;

@@ -136,7 +136,11 @@ mod tests {
     fn phases_are_chosen_by_the_beginning_of_their_names() {
         let names = |wanted: &[&str]| -> Vec<String> {
             let wanted: Vec<String> = wanted.iter().map(|&name| name.to_owned()).collect();
-            plan(&Subject::Records, 50_000, &wanted).iter().flat_map(|suite| &suite.phases).map(|phase| phase.name()).collect()
+            plan(&Subject::Records, 50_000, &wanted)
+                .iter()
+                .flat_map(|suite| &suite.phases)
+                .map(|phase| phase.name())
+                .collect()
         };
         assert_eq!(names(&["put-sync", "reopen"]), ["put-sync-1", "put-sync-8", "reopen"]);
         assert_eq!(names(&["get-1"]), ["get-10000", "get-10x"]);

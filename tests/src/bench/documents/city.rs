@@ -72,20 +72,7 @@ impl City {
     fn from_line(id: u64, line: Line) -> Self {
         let Line { id: code, name, country, feature_code, admin_code, population, lat, lon, .. } = line;
         let Line { alt_country, muni, muni_sub, .. } = line;
-        Self {
-            id,
-            code,
-            name,
-            country,
-            feature_code,
-            admin_code,
-            population,
-            lat,
-            lon,
-            alt_country,
-            muni,
-            muni_sub,
-        }
+        Self { id, code, name, country, feature_code, admin_code, population, lat, lon, alt_country, muni, muni_sub }
     }
 
     /// The same place for the `time`th time, as another.

@@ -128,8 +128,20 @@ fn models() -> Result<&'static Models> {
 
 impl From<City> for Record {
     fn from(city: City) -> Self {
-        let City { id, code, name, country, feature_code, admin_code, population, lat, lon, alt_country, muni, muni_sub } =
-            city;
+        let City {
+            id,
+            code,
+            name,
+            country,
+            feature_code,
+            admin_code,
+            population,
+            lat,
+            lon,
+            alt_country,
+            muni,
+            muni_sub,
+        } = city;
         Self { id, code, name, country, feature_code, admin_code, population, lat, lon, alt_country, muni, muni_sub }
     }
 }

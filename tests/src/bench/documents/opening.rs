@@ -11,10 +11,7 @@ use crate::bench::measure::{Metric, Unit};
 const NAME: &str = "loaded";
 
 /// Leaves a closed database whose files are not in the system's cache.
-pub(crate) fn leave_cold<E: DocumentEngine>(
-    collections: &mut Collections<E>,
-    cities: &[City],
-) -> Result<Vec<Metric>> {
+pub(crate) fn leave_cold<E: DocumentEngine>(collections: &mut Collections<E>, cities: &[City]) -> Result<Vec<Metric>> {
     forget_cached(&collections.closed(NAME, cities)?)?;
     Ok(Vec::new())
 }

@@ -9,9 +9,7 @@ use crate::bench::phase::{Phase, Suite};
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Step {
     /// Batches of 1,000 into an empty database that has its indexes.
-    Load {
-        synced: bool,
-    },
+    Load { synced: bool },
     /// Single documents by the unique index.
     Lookup,
     /// The first 20 documents from a value of the other index on.
@@ -19,9 +17,7 @@ pub(crate) enum Step {
     /// How many documents lie between two values of it.
     Count,
     /// Transactions that change the indexed field of one document.
-    Update {
-        synced: bool,
-    },
+    Update { synced: bool },
     /// The conductor's: one process leaves a closed database that is not in the system's cache, another opens it.
     OpenCold,
     /// The first half of it.

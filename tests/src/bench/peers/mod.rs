@@ -93,11 +93,11 @@ fn work_with<E: Engine>(job: &Job) -> Result<()> {
     worker.close()
 }
 
-/// The version of a crate this program was built with.
+/// The version of a crate this program was built with; the last of several, which is ours where peers use older ones.
 pub(crate) fn locked_version(name: &str) -> &'static str {
     const LOCK: &str = include_str!("../../../../Cargo.lock");
     let packages = LOCK.split("[[package]]");
-    let package = packages.into_iter().find(|package| package.contains(&format!("name = \"{name}\"\n")));
+    let package = packages.into_iter().filter(|package| package.contains(&format!("name = \"{name}\"\n"))).last();
     let version = package.and_then(|package| package.split("version = \"").nth(1));
     version.and_then(|rest| rest.split('"').next()).unwrap_or("unknown")
 }
