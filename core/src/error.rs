@@ -93,6 +93,44 @@ pub enum Error {
         /// The name.
         table: String,
     },
+    /// What an application says of a collection contradicts what the database holds.
+    SchemaMismatch {
+        /// The collection.
+        collection: String,
+        /// What differs, and what to do.
+        what: String,
+    },
+    /// The documents of a collection were migrated by a newer version of the application.
+    SchemaTooNew {
+        /// The collection.
+        collection: String,
+        /// The version of its documents.
+        found: u32,
+        /// The newest version that the application knows.
+        known: u32,
+    },
+    /// Two documents would have the same entry in a unique index.
+    DuplicateKey {
+        /// The collection.
+        collection: String,
+        /// The index.
+        index: String,
+        /// The value both have.
+        value: String,
+        /// The key of the document that has it.
+        key: String,
+    },
+    /// A document cannot be stored: a field is missing or has the wrong type, or it is no document at all.
+    InvalidDocument {
+        /// The collection.
+        collection: String,
+        /// The field; empty when the whole document is meant.
+        field: String,
+        /// The document's key, if it is known.
+        key: String,
+        /// What is wrong.
+        what: String,
+    },
     /// `insert` found the key, or `replace` did not, or a compare-and-swap found another value.
     Unexpected {
         /// What was expected and what was found.
@@ -176,6 +214,10 @@ impl Error {
             Error::LimitExceeded { .. } => "LimitExceeded",
             Error::TableTypeMismatch { .. } => "TableTypeMismatch",
             Error::NoSuchTable { .. } => "NoSuchTable",
+            Error::SchemaMismatch { .. } => "SchemaMismatch",
+            Error::SchemaTooNew { .. } => "SchemaTooNew",
+            Error::DuplicateKey { .. } => "DuplicateKey",
+            Error::InvalidDocument { .. } => "InvalidDocument",
             Error::Unexpected { .. } => "Unexpected",
             Error::Invalid { .. } => "Invalid",
         }
@@ -224,6 +266,26 @@ impl fmt::Display for Error {
                 write!(f, "table '{table}' holds {recorded}, not {requested}; open it with the types it was made with")
             }
             Error::NoSuchTable { table } => write!(f, "there is no table '{table}'"),
+            Error::SchemaMismatch { collection, what } => write!(f, "collection '{collection}': {what}"),
+            Error::SchemaTooNew { collection, found, known } => write!(
+                f,
+                "the documents of collection '{collection}' have version {found}, this application knows versions up to \
+                 {known}; use a newer version of it"
+            ),
+            Error::DuplicateKey { collection, index, value, key } => write!(
+                f,
+                "collection '{collection}', unique index '{index}': {value} is the value of document {key} already"
+            ),
+            Error::InvalidDocument { collection, field, key, what } => {
+                write!(f, "collection '{collection}'")?;
+                if !key.is_empty() {
+                    write!(f, ", document {key}")?;
+                }
+                if !field.is_empty() {
+                    write!(f, ", field '{field}'")?;
+                }
+                write!(f, ": {what}")
+            }
             Error::Unexpected { what, key } => write!(f, "{what}: {key}"),
             Error::Invalid { what } => f.write_str(what),
         }

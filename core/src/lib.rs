@@ -2,7 +2,7 @@
 //!
 //! The crate is `no_std` with `alloc`; the default feature `std` adds files, threads and the operating system's clock.
 //! Layers, each using only those above it in this list: [`env`], `codec`, `space`, `cache`, `log`, `tree`, `memtable`,
-//! `engine`, `table`, `db`, `salvage`.
+//! `engine`, `table`, `document`, `db`, `salvage`.
 //!
 //! **Architecture invariant:** this crate names no platform outside `env`. Whatever differs between platforms comes in
 //! through [`env::Storage`], [`env::Clock`] and [`env::Entropy`].
@@ -19,7 +19,9 @@ mod error;
 
 pub(crate) mod cache;
 pub(crate) mod codec;
+pub(crate) mod collection;
 pub(crate) mod db;
+pub(crate) mod document;
 pub(crate) mod engine;
 pub(crate) mod log;
 pub(crate) mod memtable;
@@ -34,14 +36,20 @@ pub(crate) mod tree;
 #[doc(hidden)]
 pub mod testing;
 
+pub use collection::{
+    Collection, Document, Expiry, Explanation, Index, IndexPaths, IndexProgress, Migrations, ReadCollection, Rows,
+    Schema, WriteCollection,
+};
 pub use db::{
     AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Scrub, Snapshot,
     TableInfo, Transaction, WriteTable, WriteTransaction,
 };
+pub use document::query::{self, PageToken, Query, Update, field};
+pub use document::{Path, Value};
 pub use engine::{
     Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,
     Latency, Progress, RecoveryReport, RecoveryStage, Stats,
 };
 pub use error::{Corruption, Error, Result};
 pub use salvage::{LogEnd, Loss, LossKind, SalvageBasis, SalvageReport};
-pub use table::{Key, KeyBuffer, KeyPart, KeyPrefix, KeyRange, Lend, Stored, Table, Value};
+pub use table::{Key, KeyBuffer, KeyPart, KeyPrefix, KeyRange, Lend, Stored, Table, Value as StoredValue};

@@ -6,6 +6,7 @@ use lightning_db::{Database, Durability, Options};
 use shuttle::thread;
 
 use crate::explore::explore;
+use crate::scope::scope;
 use crate::world::{Disk, ROWS, open, open_with_tables, options, quiet, rounds};
 
 const BATCH: u64 = 40;
@@ -36,7 +37,7 @@ fn readers_see_whole_commits_while_memtables_are_flushed_and_merged() {
 pub fn readers_beside_merges() {
     let disk = Disk::new();
     let db = open_with_tables(&disk, small_memtables());
-    thread::scope(|scope| {
+    scope(|scope| {
         for client in 0..2 {
             let db = &db;
             scope.spawn(move || (0..BATCHES).for_each(|batch| write_batch(db, client, batch)));
@@ -65,7 +66,7 @@ fn checkpoints_and_compaction_go_beside_writers_and_background_work() {
     explore(|| {
         let disk = Disk::new();
         let db = open_with_tables(&disk, small_memtables());
-        thread::scope(|scope| {
+        scope(|scope| {
             let db = &db;
             scope.spawn(|| (0..3).for_each(|batch| write_batch(db, 0, batch)));
             scope.spawn(|| db.checkpoint().unwrap());

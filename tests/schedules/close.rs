@@ -8,6 +8,7 @@ use shuttle::sync::Mutex;
 use shuttle::thread;
 
 use crate::explore::explore;
+use crate::scope::scope;
 use crate::world::{Disk, ROWS, assert_kept, open, open_with_tables, options, quiet, rounds};
 
 #[test]
@@ -18,7 +19,7 @@ fn commits_are_made_or_refused_and_nobody_hangs() {
         options.memtable_bytes = Some(4 << 10);
         let db = open_with_tables(&disk, options);
         let acknowledged = Mutex::new(BTreeMap::new());
-        thread::scope(|scope| {
+        scope(|scope| {
             for client in 0..2 {
                 let (db, acknowledged) = (&db, &acknowledged);
                 scope.spawn(move || {
@@ -52,7 +53,7 @@ fn what_is_committed_at_the_last_moment_is_kept() {
 pub fn commit_at_the_last_moment() {
     let disk = Disk::new();
     let db = open_with_tables(&disk, quiet());
-    let rows = thread::scope(|scope| {
+    let rows = scope(|scope| {
         let client = scope.spawn(|| {
             let rows = db.table(ROWS).unwrap();
             let put = |round| {

@@ -8,6 +8,7 @@ use shuttle::sync::Mutex;
 use shuttle::thread;
 
 use crate::explore::explore;
+use crate::scope::scope;
 use crate::world::{
     Disk, NUMBERS, ROWS, assert_kept, open, open_ticking, open_with_tables, options, quiet, rounds, rounds_of,
 };
@@ -22,7 +23,7 @@ fn an_acknowledged_commit_is_visible_at_once() {
 
 pub fn acknowledged_is_visible() {
     let db = open_with_tables(&Disk::new(), quiet());
-    thread::scope(|scope| {
+    scope(|scope| {
         for client in 0..CLIENTS {
             let db = &db;
             scope.spawn(move || {
@@ -53,7 +54,7 @@ pub fn seen_survives() {
     let disk = Disk::new();
     let db = open_with_tables(&disk, quiet());
     let acknowledged = Mutex::new(std::collections::BTreeMap::new());
-    thread::scope(|scope| {
+    scope(|scope| {
         for client in 0..CLIENTS {
             let (db, acknowledged) = (&db, &acknowledged);
             scope.spawn(move || {
@@ -83,7 +84,7 @@ fn commits_become_visible_in_their_order() {
     explore(|| {
         let db = open_with_tables(&Disk::new(), quiet());
         db.table(NUMBERS).unwrap().put(0, 0).unwrap();
-        thread::scope(|scope| {
+        scope(|scope| {
             for client in 0..CLIENTS {
                 let db = &db;
                 scope.spawn(move || {
@@ -123,7 +124,7 @@ fn sync_makes_what_was_relaxed_durable() {
     explore(|| {
         let disk = Disk::new();
         let db = open_with_tables(&disk, quiet());
-        thread::scope(|scope| {
+        scope(|scope| {
             for client in 0..CLIENTS {
                 let (db, disk) = (&db, &disk);
                 scope.spawn(move || {
@@ -147,7 +148,7 @@ fn periodic_durability_shows_commits_at_once_and_ends() {
         let mut options = options();
         options.durability = Durability::Periodic { interval_ms: 5 };
         let db = Arc::new(open_with_tables(&disk, options));
-        thread::scope(|scope| {
+        scope(|scope| {
             for client in 0..2 {
                 let db = &db;
                 scope.spawn(move || {
@@ -177,7 +178,7 @@ pub fn periodic_beside_sync() {
     let put = |db: &Database, client, round, durability| {
         db.transaction_with(durability, |tx| tx.table(ROWS)?.put((client, round), client * 1000 + round)).unwrap();
     };
-    thread::scope(|scope| {
+    scope(|scope| {
         for client in 0..CLIENTS {
             let db = &db;
             scope.spawn(move || {

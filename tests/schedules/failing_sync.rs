@@ -7,6 +7,7 @@ use shuttle::sync::Mutex;
 use shuttle::thread;
 
 use crate::explore::explore;
+use crate::scope::scope;
 use crate::world::{Disk, ROWS, assert_kept, open, open_with_tables, options, quiet, rounds};
 
 const CLIENTS: u64 = 3;
@@ -20,7 +21,7 @@ fn nobody_is_told_that_a_lost_commit_was_made() {
         let acknowledged = Mutex::new(BTreeMap::new());
         let unknown = Mutex::new(0);
         let mut seen = BTreeMap::new();
-        thread::scope(|scope| {
+        scope(|scope| {
             for client in 0..CLIENTS {
                 let (db, acknowledged, unknown) = (&db, &acknowledged, &unknown);
                 scope.spawn(move || {
@@ -67,7 +68,7 @@ fn explicit_syncs_and_relaxed_commits_hear_of_the_failure() {
         let disk = Disk::new();
         let db = open_with_tables(&disk, quiet());
         let durable = Mutex::new(BTreeMap::new());
-        thread::scope(|scope| {
+        scope(|scope| {
             for client in 0..CLIENTS {
                 let (db, durable) = (&db, &durable);
                 scope.spawn(move || {
@@ -97,7 +98,7 @@ fn writers_that_wait_for_background_work_hear_that_it_failed() {
         let mut options = options();
         options.memtable_bytes = Some(4 << 10);
         let db = open_with_tables(&disk, options);
-        thread::scope(|scope| {
+        scope(|scope| {
             for client in 0..2u64 {
                 let db = &db;
                 scope.spawn(move || {

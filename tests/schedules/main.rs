@@ -12,5 +12,6 @@ mod explore;
 mod failing_sync;
 mod mutants;
 mod row_locks;
+mod scope;
 mod tables;
 mod world;

@@ -2,9 +2,9 @@
 
 use lightning_db::{Database, Error, Isolation, Result};
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
-use shuttle::thread;
 
 use crate::explore::explore;
+use crate::scope::scope;
 use crate::world::{Disk, NUMBERS, open_with_tables, quiet};
 
 fn numbers() -> Database {
@@ -32,7 +32,7 @@ fn rows_locked_in_opposite_orders_end_in_commits_and_deadlocks() {
     explore(|| {
         let db = numbers();
         let committed = AtomicUsize::new(0);
-        thread::scope(|scope| {
+        scope(|scope| {
             for client in 0..3 {
                 let (db, committed) = (&db, &committed);
                 scope.spawn(move || match add_to_both(db, [client % 2, (client + 1) % 2]) {
@@ -56,7 +56,7 @@ fn whoever_waits_for_a_row_gets_it() {
 
 pub fn one_after_the_other() {
     let db = numbers();
-    thread::scope(|scope| {
+    scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| add_to_both(&db, [0, 1]).unwrap());
         }
@@ -69,7 +69,7 @@ fn a_closure_is_never_the_victim() {
     explore(|| {
         let db = numbers();
         let committed = AtomicUsize::new(0);
-        thread::scope(|scope| {
+        scope(|scope| {
             for client in 0..2 {
                 let (db, committed) = (&db, &committed);
                 scope.spawn(move || match add_to_both(db, [client, 1 - client]) {
@@ -93,7 +93,7 @@ fn a_closure_is_never_the_victim() {
 fn writes_of_their_own_wait_for_a_locked_row() {
     explore(|| {
         let db = numbers();
-        thread::scope(|scope| {
+        scope(|scope| {
             scope.spawn(|| {
                 let mut tx = db.begin(Isolation::Serializable);
                 let before = tx.table(NUMBERS).unwrap().get_for_update(0).unwrap().unwrap().into_owned().unwrap();

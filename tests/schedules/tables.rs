@@ -1,9 +1,9 @@
 //! Tables that are made, dropped and made anew while others use them.
 
 use lightning_db::{Durability, Error, Isolation};
-use shuttle::thread;
 
 use crate::explore::explore;
+use crate::scope::scope;
 use crate::world::{Disk, NUMBERS, ROWS, open, open_with_tables, quiet, rounds};
 
 /// A table that one commit drops and makes anew is in every snapshot the old one or the new one.
@@ -12,7 +12,7 @@ fn a_table_is_as_the_snapshot_has_it() {
     explore(|| {
         let db = open_with_tables(&Disk::new(), quiet());
         db.table(NUMBERS).unwrap().put(0, 0).unwrap();
-        thread::scope(|scope| {
+        scope(|scope| {
             scope.spawn(|| {
                 for round in 1..3 {
                     db.transaction_with(Durability::Relaxed, |tx| {
@@ -47,7 +47,7 @@ fn a_table_is_as_the_snapshot_has_it() {
 fn whoever_is_first_makes_the_table_and_all_use_it() {
     explore(|| {
         let db = open(&Disk::new(), quiet());
-        thread::scope(|scope| {
+        scope(|scope| {
             for client in 0..3 {
                 let db = &db;
                 scope.spawn(move || db.table(ROWS).unwrap().put((client, 0), client * 1000).unwrap());

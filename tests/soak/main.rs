@@ -13,9 +13,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use lightning_db_tests::memory::Counting;
 
 use self::load::Load;
 use self::sample::Sample;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// Loads a database evenly for a long time, and looks whether anything grows
 #[derive(Parser)]

@@ -25,6 +25,7 @@ const PANELS: [Panel; 4] = [
         title: "Memory of the process, MiB",
         lines: &[
             ("all", |sample| sample.memory_bytes as f64 / MIB),
+            ("held", |sample| sample.held_bytes as f64 / MIB),
             ("nodes", |sample| sample.cache_bytes as f64 / MIB),
             ("memtables", |sample| sample.memtable_bytes as f64 / MIB),
         ],

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use lightning_db::Database;
+use lightning_db_tests::memory;
 
 use super::load::Window;
 use super::process;
@@ -17,7 +18,9 @@ pub struct Sample {
     /// Since the load began.
     pub at: Duration,
     pub memory_bytes: u64,
-    /// Of it, what the engine knows of: resident nodes, and memtables that are not merged yet.
+    /// Of it, what the program holds: the rest the allocator keeps, for the system or for itself.
+    pub held_bytes: u64,
+    /// Of that, what the engine knows of: resident nodes, and memtables that are not merged yet.
     pub cache_bytes: u64,
     pub memtable_bytes: u64,
     /// Both files.
@@ -41,6 +44,7 @@ impl Sample {
         Ok(Self {
             at,
             memory_bytes: process::own_memory_bytes()?,
+            held_bytes: memory::held(),
             cache_bytes: stats.cache_bytes,
             memtable_bytes: stats.memtable_bytes,
             file_bytes: fs::metadata(path)?.len() + log_bytes,
@@ -68,10 +72,11 @@ impl fmt::Display for Sample {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         write!(
             f,
-            "{:5.1} min: memory {:.1} MiB (nodes {:.1}, memtables {:.1}), files {:.1} MiB ({:.1} in use, log {:.1}), {} handles, {} threads, read {:.1} µs \
+            "{:5.1} min: memory {:.1} MiB ({:.1} held, nodes {:.1}, memtables {:.1}), files {:.1} MiB ({:.1} in use, log {:.1}), {} handles, {} threads, read {:.1} µs \
              (99 %: {:.0}), write {:.1} µs (99 %: {:.0})",
             self.at.as_secs_f64() / 60.0,
             mib(self.memory_bytes),
+            mib(self.held_bytes),
             mib(self.cache_bytes),
             mib(self.memtable_bytes),
             mib(self.file_bytes),

@@ -5,9 +5,11 @@
 
 #[cfg(feature = "peer-bench")]
 pub mod bench;
+pub mod conformance;
 pub mod history;
 #[cfg(feature = "testing")]
 pub mod hostile;
+pub mod memory;
 #[cfg(feature = "testing")]
 pub mod mutants;
 pub mod paging;

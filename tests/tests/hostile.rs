@@ -12,8 +12,8 @@ use std::sync::Arc;
 use lightning_db::env::{FixedClock, SeededEntropy};
 use lightning_db::testing::decoders;
 use lightning_db::{Compression, Database, Environment, Options, Table, WriteTransaction};
-use lightning_db_tests::hostile::memory::{Counting, peak_of};
 use lightning_db_tests::hostile::{Files, Shape, TARGETS, Target, corpus, mutate};
+use lightning_db_tests::memory::{Counting, peak_of};
 use lightning_db_tests::random::Random;
 
 #[global_allocator]

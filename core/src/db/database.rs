@@ -15,12 +15,14 @@ use super::snapshot::{ReadTable, Snapshot, TableInfo};
 use super::transaction::WriteTransaction;
 use crate::codec::slot::Slot;
 use crate::engine::{
-    self, Activity, Appended, CheckReport, CompactionProgress, Durability, Engine, Environment, OpenArguments,
-    Progress, RecoveryReport, RecoveryStage, Stats,
+    self, Activity, Appended, CompactionProgress, Durability, Engine, Environment, OpenArguments, Progress,
+    RecoveryReport, RecoveryStage, Stats,
 };
+use crate::env::sync::Mutex;
 use crate::env::{Storage, SyncTicket};
 use crate::error::{Error, Result};
 use crate::log::OperationWriter;
+use crate::memtable::Memtable;
 use crate::table::{Key, KeyBuffer, KeyRange, Lend, Table, Value, prefix};
 
 /// A transaction ends after this long, unless it is asked to take longer.
@@ -47,6 +49,8 @@ pub(super) struct Shared {
     pub background: Option<super::background::Background>,
     #[cfg(feature = "std")]
     pub scrubbing: Option<super::scrub::Scrubbing>,
+    #[cfg(feature = "std")]
+    pub alarm: Arc<super::alarm::Alarm>,
     /// Names the database among those open in this process.
     #[cfg(feature = "std")]
     pub registered: Option<std::path::PathBuf>,
@@ -77,6 +81,8 @@ impl Database {
                     super::scrub::Scrubbing::start(&engine, core::time::Duration::from_secs(u64::from(interval.max(1))))
                 }),
                 #[cfg(feature = "std")]
+                alarm: Arc::default(),
+                #[cfg(feature = "std")]
                 row_locks: Arc::default(),
                 #[cfg(feature = "std")]
                 registered: None,
@@ -101,6 +107,7 @@ impl Database {
             engine: Arc::clone(&self.shared.engine),
             catalogue: Arc::clone(&self.shared.catalogue),
             version: self.shared.engine.version(),
+            now_ms: Mutex::new(None),
         }
     }
 
@@ -216,18 +223,6 @@ impl Database {
         self.shared.engine.compact(progress)
     }
 
-    /// Reads and verifies everything: checksums, structure, order, counts, and that every sector is accounted for.
-    pub fn check(&self) -> Result<CheckReport> {
-        self.check_with(&mut |_| {})
-    }
-
-    /// Like [`check`](Self::check), and shows what has been seen so far.
-    pub fn check_with(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
-        let mut start = KeyBuffer::new();
-        prefix::encode_prefix(prefix::CATALOGUE, &mut start);
-        self.shared.engine.check(&start..&prefix::end_of(prefix::CATALOGUE), progress)
-    }
-
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
         self.shared.engine.stats(self.shared.options.memory_budget_bytes)
@@ -306,6 +301,10 @@ impl Database {
                     super::isolation::validate_catalogue(seen, memtable, head, recent)?;
                 }
                 super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent)?;
+                if let Some(seen) = tx.constrained_at.as_ref().filter(|_| !tx.reads.exclusive) {
+                    let nothing = Memtable::new();
+                    super::isolation::validate(Isolation::Serializable, seen, &tx.constraints, &nothing, head, recent)?;
+                }
                 if tx.changes_catalogue {
                     // Before anyone sees the commit: what is remembered is wrong for it.
                     catalogue_was_changed_at = Some(self.shared.catalogue.changed(head.sequence + 1));
@@ -335,6 +334,10 @@ impl Database {
         tx.committed = true;
         self.withdraw_unused(tx);
         self.poke(appended.due);
+        #[cfg(feature = "std")]
+        if let Some((at_ms, work)) = tx.wakes.take() {
+            self.wake_at(at_ms, work);
+        }
         Ok(Some(appended))
     }
 
@@ -414,6 +417,7 @@ impl fmt::Debug for Database {
 #[cfg(feature = "std")]
 impl Shared {
     fn stop_threads(&self) {
+        self.alarm.stop();
         if let Some(scrubbing) = &self.scrubbing {
             scrubbing.stop();
         }

@@ -2,9 +2,13 @@
 //! process. The only layer that waits.
 
 #[cfg(feature = "std")]
+mod alarm;
+#[cfg(feature = "std")]
 mod background;
 mod catalogue;
+mod check;
 mod database;
+mod definitions;
 mod exclusive;
 #[cfg(feature = "std")]
 mod files;
@@ -23,6 +27,7 @@ mod tests;
 mod transaction;
 
 pub use database::{AutoTable, Database, Transaction};
+pub(crate) use definitions::Bytes;
 pub use found::Found;
 pub use isolation::Isolation;
 pub use options::Options;

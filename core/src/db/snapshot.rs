@@ -10,17 +10,29 @@ use super::catalogue::Catalogue;
 use super::found::Found;
 use super::range::{Cursor, Range, View};
 use crate::engine::{self, Engine, FoundValue, MergedCursor, PREFETCHED_MAX, ValueReader, Version};
+use crate::env::sync::Mutex;
 use crate::error::{Error, Result};
 use crate::table::catalogue::{TableEntry, entry_bounds, entry_name};
 use crate::table::{Key, KeyBuffer, KeyPrefix, KeyRange, Lend, Table, Value, prefix, prefix_bounds, range_bounds};
 
 /// The database as it was after one commit. Cheap to take and to clone; nobody waits for it, and it waits for nobody. What
 /// it sees stays in the file until it is dropped, so hold it no longer than needed.
-#[derive(Clone)]
 pub struct Snapshot {
     pub(crate) engine: Arc<Engine>,
     pub(super) catalogue: Arc<Catalogue>,
     pub(super) version: Arc<Version>,
+    pub(super) now_ms: Mutex<Option<u64>>,
+}
+
+impl Clone for Snapshot {
+    fn clone(&self) -> Self {
+        Self {
+            engine: Arc::clone(&self.engine),
+            catalogue: Arc::clone(&self.catalogue),
+            version: Arc::clone(&self.version),
+            now_ms: Mutex::new(*self.now_ms.lock()),
+        }
+    }
 }
 
 /// What `tables` tells of one table.
@@ -98,7 +110,7 @@ impl fmt::Debug for Snapshot {
 /// A table as one snapshot sees it.
 #[derive(Clone)]
 pub struct ReadTable<'s, K: Key, V: Value> {
-    snapshot: &'s Snapshot,
+    pub(super) snapshot: &'s Snapshot,
     id: u64,
     types: PhantomData<fn() -> (K, V)>,
 }
@@ -219,7 +231,7 @@ impl<'s, K: Key, V: Value> ReadTable<'s, K, V> {
         self.range(..)?.next_back().transpose()
     }
 
-    fn view(&self) -> View {
+    pub(super) fn view(&self) -> View {
         View { engine: Arc::clone(&self.snapshot.engine), version: Arc::clone(&self.snapshot.version), changes: None }
     }
 }

@@ -21,7 +21,7 @@ use crate::codec::slot::{Slot, ValueRef};
 use crate::engine::{self, Engine, FoundValue, ValueWriter, Version};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
-use crate::table::catalogue::{TableEntry, entry_key, next_id_key};
+use crate::table::catalogue::{SCHEMA_OPTION, TableEntry, entry_key, next_id_key};
 use crate::table::{
     Key, KeyBuffer, KeyPrefix, KeyRange, Lend, Table, Value, prefix, prefix_bounds, range_bounds, validate_name,
 };
@@ -43,6 +43,12 @@ pub struct WriteTransaction {
     pub(super) changes: Changes,
     pub(super) isolation: Isolation,
     pub(super) reads: ReadSet,
+    /// What must be at the commit as it was seen, at every isolation, and when the first of it was seen.
+    pub(super) constraints: ReadSet,
+    pub(super) constrained_at: Option<Arc<Version>>,
+    pub(super) now_ms: Option<u64>,
+    #[cfg(feature = "std")]
+    pub(super) wakes: Option<(u64, super::alarm::Work)>,
     /// Values written to extents of their own; given back if the transaction does not commit.
     pub(super) values: Vec<ValueRef>,
     tables: HashMap<String, Arc<TableEntry>>,
@@ -106,6 +112,11 @@ impl WriteTransaction {
             changes,
             isolation,
             reads: ReadSet::default(),
+            constraints: ReadSet::default(),
+            constrained_at: None,
+            now_ms: None,
+            #[cfg(feature = "std")]
+            wakes: None,
             values: Vec::new(),
             tables: HashMap::new(),
             changes_catalogue: false,
@@ -137,8 +148,19 @@ impl WriteTransaction {
         Ok(WriteTable { id: entry.id, tx: self, types: PhantomData })
     }
 
-    /// Deletes a table with everything in it; false when there is none.
+    /// Deletes a table with everything in it; false when there is none. A collection has more than its table: see
+    /// [`drop_collection`](super::Database::drop_collection).
     pub fn drop_table(&mut self, name: &str) -> Result<bool> {
+        self.see_catalogue()?;
+        let found = self.find_table(name)?;
+        if found.is_some_and(|entry| entry.options.contains_key(SCHEMA_OPTION)) {
+            return Err(Error::invalid(alloc::format!("'{name}' is a collection; delete it with drop_collection")));
+        }
+        self.forget_table(name)
+    }
+
+    /// Deletes a table and its definition, whatever goes with it elsewhere.
+    pub(crate) fn forget_table(&mut self, name: &str) -> Result<bool> {
         self.see_catalogue()?;
         let Some(entry) = self.find_table(name)? else {
             self.reads.observed = true;
@@ -171,7 +193,7 @@ impl WriteTransaction {
 
     /// At read committed a change of the catalogue is decided upon the newest one, and must find it so at the commit: two
     /// tables never get one number, and none is made twice.
-    fn see_catalogue(&mut self) -> Result<()> {
+    pub(super) fn see_catalogue(&mut self) -> Result<()> {
         if self.isolation == Isolation::ReadCommitted {
             self.see_what_is_committed()?;
             if self.catalogue_seen.is_none() {
@@ -181,7 +203,7 @@ impl WriteTransaction {
         Ok(())
     }
 
-    fn find_table(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
+    pub(super) fn find_table(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
         if let Some(entry) = self.tables.get(name) {
             return Ok(Some(Arc::clone(entry)));
         }
@@ -209,16 +231,7 @@ impl WriteTransaction {
             return Ok(entry);
         }
         validate_name(name)?;
-        let id_key = next_id_key();
-        let nodes = Arc::clone(&self.engine.nodes);
-        let id = match self.get_raw(&id_key)? {
-            None => 1,
-            Some(found) => found
-                .to_vec(&nodes)?
-                .try_into()
-                .map(u64::from_le_bytes)
-                .map_err(|_| Error::invalid("the catalogue's table counter is malformed; run 'lightning check'"))?,
-        };
+        let id = self.new_table_id()?;
         let entry = TableEntry {
             id,
             key_type: String::from(key_type),
@@ -226,7 +239,25 @@ impl WriteTransaction {
             created_ms: self.engine.env.clock.wall_ms(),
             options: alloc::collections::BTreeMap::new(),
         };
-        self.write(&id_key, Slot::Inline(&(id + 1).to_le_bytes()))?;
+        self.define(name, entry)
+    }
+
+    /// A number that no table has had.
+    pub(super) fn new_table_id(&mut self) -> Result<u64> {
+        let id_key = next_id_key();
+        let nodes = Arc::clone(&self.engine.nodes);
+        let id = match self.get_raw(&id_key)? {
+            None => 1,
+            Some(found) => found.to_vec(&nodes)?.try_into().map(u64::from_le_bytes).map_err(|_| malformed_counter())?,
+        };
+        // A file that was made up may say anything: 0 is the catalogue's own number, and after the last there is none.
+        let next = id.checked_add(1).filter(|_| id != prefix::CATALOGUE).ok_or_else(malformed_counter)?;
+        self.write(&id_key, Slot::Inline(&next.to_le_bytes()))?;
+        Ok(id)
+    }
+
+    /// Writes the definition of a table.
+    pub(super) fn define(&mut self, name: &str, entry: TableEntry) -> Result<Arc<TableEntry>> {
         self.write(&entry_key(name), Slot::Inline(&entry.encode()))?;
         self.changes_catalogue = true;
         let entry = Arc::new(entry);
@@ -441,9 +472,9 @@ impl fmt::Debug for WriteTransaction {
 
 /// A table inside a transaction: sees the transaction's own changes.
 pub struct WriteTable<'t, K: Key, V: Value> {
-    tx: &'t mut WriteTransaction,
-    id: u64,
-    types: PhantomData<fn() -> (K, V)>,
+    pub(super) tx: &'t mut WriteTransaction,
+    pub(super) id: u64,
+    pub(super) types: PhantomData<fn() -> (K, V)>,
 }
 
 impl<K: Key, V: Value> WriteTable<'_, K, V> {
@@ -619,4 +650,9 @@ pub(super) fn unexpected(what: &'static str, key: &[u8]) -> Error {
     let key = prefix::split(key).map_or(key, |(_, key)| key);
     let shown = key.get(..64).unwrap_or(key).escape_ascii();
     Error::Unexpected { what, key: alloc::format!("\"{shown}\"") }
+}
+
+/// Nobody writes such a number for the next table.
+fn malformed_counter() -> Error {
+    Error::invalid("the catalogue's table counter is malformed; run 'lightning check'")
 }

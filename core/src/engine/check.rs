@@ -43,7 +43,7 @@ impl CheckReport {
         self.problems.is_empty()
     }
 
-    pub(super) fn add_problem(&mut self, what: String) {
+    pub(crate) fn add_problem(&mut self, what: String) {
         if self.problems.len() < PROBLEMS_MAX {
             self.problems.push(what);
         }

@@ -52,7 +52,7 @@ pub(crate) use cursor::MergedCursor;
 pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
 pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};
-pub(crate) use read::{FoundValue, count, get, get_in_memtable, inline, look, prefetch};
+pub(crate) use read::{FoundValue, count, estimate, get, get_in_memtable, inline, look, prefetch};
 pub(crate) use recent::{OptimisticPin, Recent};
 pub(crate) use record::CheckpointRecord;
 pub(crate) use scrub::ScrubWork;

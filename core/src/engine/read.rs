@@ -210,6 +210,40 @@ pub(crate) fn count(
     Ok(count)
 }
 
+/// Entries of one layer that are walked to estimate how many there are; of more, its length says how many.
+const ESTIMATE_STEPS_MAX: usize = 256;
+
+/// About how many keys there are from `from` to before `to`: what the base has, and what upper layers have in trees as their inner
+/// nodes say, in memory by walking a little. An entry that overwrites or deletes another counts as one more.
+pub(crate) fn estimate(
+    version: &Version,
+    changes: Option<&Memtable>,
+    nodes: &Arc<Nodes>,
+    from: &[u8],
+    to: &[u8],
+) -> Result<u64> {
+    let layers = &*version.layers;
+    let mut count = match &layers.base {
+        Some(base) => tree::count_range(&**nodes, Some(*base), from, Some(to))?,
+        None => 0,
+    };
+    for layer in &layers.runs {
+        count += tree::count_range(&**nodes, layer.run.points, from, Some(to))?;
+    }
+    let frozen = layers.frozen.iter().map(|frozen| &frozen.memtable);
+    for memtable in changes.into_iter().chain([&version.memtable]).chain(frozen) {
+        let mut cursor = memtable.cursor();
+        cursor.seek(from);
+        let mut steps = 0;
+        while steps < ESTIMATE_STEPS_MAX && cursor.entry().is_some_and(|entry| entry.key < to) {
+            steps += 1;
+            cursor.next();
+        }
+        count += if steps < ESTIMATE_STEPS_MAX { steps } else { memtable.len() / 2 } as u64;
+    }
+    Ok(count)
+}
+
 fn count_by_walking(
     version: &Version,
     changes: Option<&Memtable>,

@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// The layout of [`TableEntry`]; another number means that a newer version of the engine wrote it.
 const LAYOUT: u8 = 1;
 
+/// The option that makes a table a collection: its schema.
+pub(crate) const SCHEMA_OPTION: &str = "schema";
+
 /// The definition of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TableEntry {

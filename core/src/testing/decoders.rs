@@ -4,6 +4,8 @@
 //! encode again to what it was decoded from: a door panics where that is not so. A door whose name ends in `resealed` first
 //! makes the checksum right that would keep arbitrary bytes out.
 
+pub use crate::document::doors::{document, document_key, path};
+pub use crate::document::query::doors::{query_cbor, query_text};
 pub use crate::engine::doors::{checkpoint_record, record_head, reseal, value_reference};
 pub use crate::log::doors::{frame, frame_resealed, log, log_resealed, operations};
 pub use crate::space::doors::{space, superblock, superblock_resealed};

@@ -1,5 +1,5 @@
 //! The types of keys and values as the file records them, at run time: the shell learns a table's types only when it
-//! opens it. The encodings themselves are the engine's ([`lightning_db::Key`], [`lightning_db::Value`]).
+//! opens it. The encodings themselves are the engine's ([`lightning_db::Key`], [`lightning_db::StoredValue`]).
 
 mod datum;
 mod key;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use lightning_db::{Error, Result, Value};
+use lightning_db::{Error, Result, StoredValue};
 
 use super::{Datum, Type, Width};
 
@@ -53,7 +53,7 @@ fn low_bytes(bytes: [u8; 16], width: Width) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    fn check<V: Value<Owned: lightning_db::Lend<V>>>(text: &str, value: V::Owned) {
+    fn check<V: StoredValue<Owned: lightning_db::Lend<V>>>(text: &str, value: V::Owned) {
         use lightning_db::Lend as _;
         let kind = Type::parse(&V::type_name());
         let datum = Datum::from_text(&kind, text).unwrap();

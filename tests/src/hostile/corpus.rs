@@ -159,7 +159,7 @@ fn database(options: &Options) -> Result<Vec<Files>> {
 }
 
 /// Seeds that people wrote.
-const WRITTEN: [(&str, &[&[u8]]); 7] = [
+const WRITTEN: [(&str, &[&[u8]]); 12] = [
     (
         "definition",
         &[
@@ -177,6 +177,37 @@ const WRITTEN: [(&str, &[&[u8]]); 7] = [
             b"\x0dfi\0\0\0\0\0\0\0\0\0\0\x07fi\0\xff\0\0\0\0\0\0\0\0\0\0\x09",
             b"\x03\x01a\0\0\x01ab",
             b"\x10\xc0\x04\0\0\0\0\0\0\xbf\xf0\0\0\0\0\0\0",
+        ],
+    ),
+    (
+        "document_key",
+        &[
+            b"\x02d\x0ad\x0a",
+            b"\x0a\x08\x10`\xd0b\0\xb8a\0\0\x11",
+            b"\x03\x1d\x1f\xff\xa1\x01\x03\x01\x03\x01\x03\x01\x03\x02",
+            b"\x0ba\x04.33333334_\xfb\xcf\xff",
+            b"\x09\xb0\x7f\xff\xff\xff\xff\xff\xff\xff\xc0\x01\x01\x01\x02\xff\0",
+            b"\x11\xc8\0\x11\"3DUfw\x88\x99\xaa\xbb\xcc\xdd\xee\xff\xd0\xd0\0\xb8\xf0\x9f\x98\x80\0\0",
+        ],
+    ),
+    (
+        "document",
+        &[
+            b"\xa2aa\x01abax",
+            b"\xa6aa ak\xf9>\0az\xc1\x1aQKg\xb0at\xd9\x03\xe9\xa2\x01 %\x1a\0\x0fB?au\xd8%P\0\x11\"3DUfw\x88\x99\xaa\xbb\xcc\xdd\xee\xffdtags\x82axay",
+            b"\xa1aa\xa2ab\x82\xa1ab\x01\xa1ab\x02a0\x81\xf6",
+            b"\x8b\xfb?\xf1\x99\x99\x99\x99\x99\x9a\xfaG\xc3P\0\xf9|\0\x1b\xff\xff\xff\xff\xff\xff\xff\xff;\xff\xff\xff\xff\xff\xff\xff\xff\xf4\xf5\xf6B\0\x01`x\x18aaaaaaaaaaaaaaaaaaaaaaaa",
+            b"\xafaa\0ab\x01ac\x02ad\x03ae\x04af\x05ag\x06ah\x07ai\x08aj\x09ak\x0aal\x0bam\x0can\x0dao\x0e",
+            b"\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x81\x01",
+        ],
+    ),
+    (
+        "path",
+        &[
+            b"a.b.c",
+            b"a\\.b.c\\\\.0.17",
+            b"na\xc3\xafve.\xce\xa3\xce\x9f\xce\xa6\xce\x9f\xce\xa3.\xe6\x97\xa5\xe6\x9c\xac.\xc4\xb0",
+            b"x.x.x.x.x.x.x.x.x.x.x.x.x.x.x.x",
         ],
     ),
     ("values", &[b"\x01", b"\0\0\0\0\0\0\xf8\x7f", b"text", b"1234567", b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x80"]),
@@ -220,6 +251,28 @@ const WRITTEN: [(&str, &[&[u8]]); 7] = [
             b"i128\n\x80\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01",
             b"bytes[3]\nabc",
             b"bool\n\x01",
+        ],
+    ),
+    (
+        "query_text",
+        &[
+            b"age between 30 and 40 and (country = \"FI\" or tags in [\"x\", \"y\"]) limit 10",
+            b"select name, a.b.0 where name starts with \"A\" ignoring case order by age desc, name reverse offset 5 after \"00ff\"",
+            b"not deleted exists or `x y`.`a``b` does not exist or a is not null",
+            b"-1.5e3 < n <= 18446744073709551615 and true != b",
+            b"t >= timestamp(\"2026-11-21T10:00:00.5+02:00\") and u != uuid(\"00112233-4455-6677-8899-aabbccddeeff\")",
+            b"a in [null, false, infinity, -infinity, bytes(\"00ff\"), [1, []], \"\\\"\\n\\u00e9\\ud83d\\ude00\"]",
+            b"false",
+        ],
+    ),
+    (
+        "query_cbor",
+        &[
+            b"\xa2ewhere\xa1call\x83\xa3dpathcagedfrom\x18\x1ebto\x18(\xa3dpathdnamejstartsWithaAdfold\xf5\xa1cnot\xa2dpathaafexists\xf5elimit\x0a",
+            b"\xa2ewhere\xa1cany\x82\xa2dpathca.bbin\x84\x01\xf6ax\x81\xfb@\x04\0\0\0\0\0\0\xa2dpathewherefequals\xf4gorderBy\x82\xa2dpathcagejdescending\xf5\xa1dpathelimit",
+            b"\xa4fselect\x82aacb.0foffset\x05eafterH\0\x01\x02\x03\x04\x05\x06\x07greverse\xf5",
+            b"\xa2ewhere\xa3dpathfoffseteabove\"ebelow\xfb@\x1e\0\0\0\0\0\0foffset\x03",
+            b"\x84\xa2csetca.bevalue\x81\x01\xa2iincrementaabby \xa1fremovecc.0\xa1epatch\xa2aa\xf6ad\xa1ae\x01",
         ],
     ),
 ];

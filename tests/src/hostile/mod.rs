@@ -6,7 +6,6 @@
 
 pub mod corpus;
 mod files;
-pub mod memory;
 mod metered;
 pub mod mutate;
 mod open;
@@ -64,6 +63,11 @@ pub const TARGETS: &[Target] = &[
     target("definition", "definition", decoders::definition, Shape::Bytes),
     target("keys", "keys", decoders::keys, Shape::Bytes),
     target("values", "values", decoders::values, Shape::Bytes),
+    target("document_key", "document_key", decoders::document_key, Shape::Bytes),
+    target("document", "document", decoders::document, Shape::Bytes),
+    target("path", "path", decoders::path, Shape::Text),
+    target("query_text", "query_text", decoders::query_text, Shape::Text),
+    target("query_cbor", "query_cbor", decoders::query_cbor, Shape::Bytes),
     target("open", "open", open::open, Shape::Files),
     target("open_resealed", "open", open::open_resealed, Shape::Files),
     target("salvage", "open", salvage::salvage, Shape::Files),

@@ -8,8 +8,8 @@ use lightning_db::testing::decoders;
 use lightning_db::{Database, Environment, Error, Options, Result};
 
 use super::files::Files;
-use super::memory::peak_of;
 use super::metered::Metered;
+use crate::memory::peak_of;
 
 /// What a database may take that is opened with a budget of 2 MiB, whatever the files say: the budget, a segment of the log
 /// being read, a node being decoded.

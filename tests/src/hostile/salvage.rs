@@ -7,9 +7,9 @@ use lightning_db::env::{FileId, MemoryStorage, Storage};
 use lightning_db::testing::decoders;
 
 use super::files::Files;
-use super::memory::peak_of;
 use super::metered::Metered;
 use super::open::{environment, read_all, small};
+use crate::memory::peak_of;
 
 /// What a salvage may take that is given a budget of 2 MiB, whatever the files say, beside the new database.
 const MEMORY_BYTES: usize = 24 << 20;

@@ -1,0 +1,466 @@
+//! How a query is answered: which index is read, what is still to be looked at in each document, and what is sorted.
+//!
+//! Costs are in units of reading one document at random; the statistics are the index's own, taken from the positions of the
+//! spans' ends in its tree.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::definition::{Definition, IndexDefinition};
+use super::read::{Reader, Span};
+use super::spans::{Reach, of_keys, reach};
+use crate::document::key;
+use crate::document::query::{Condition, Filter, Order, Query};
+use crate::error::Result;
+
+/// Reading the next document, or entry, of a walk.
+const NEXT_DOCUMENT: f64 = 0.3;
+const NEXT_ENTRY: f64 = 0.1;
+/// Sorting one row, or one key.
+const SORT_ROW: f64 = 0.3;
+const SORT_KEY: f64 = 0.05;
+/// The part of documents that a condition leaves of which nothing is known.
+const UNKNOWN_PART: f64 = 0.3;
+/// More keys than this are not gathered to be sorted or intersected: documents are walked instead.
+pub(super) const GATHERED_MAX: u64 = 2_000_000;
+
+/// Where the keys of documents come from.
+#[derive(Clone, Debug)]
+pub(super) enum Access {
+    /// From nowhere: the conditions contradict each other.
+    Nothing,
+    /// The documents themselves.
+    Documents(Vec<Span>),
+    /// The entries of an index.
+    Index(Source),
+    /// Those that are in all of these.
+    All(Vec<Source>),
+    /// Those that are in any of these.
+    Any(Vec<Source>),
+}
+
+/// Spans of one index.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub index: IndexDefinition,
+    pub spans: Vec<Span>,
+    /// A document may come more than once.
+    pub repeats: bool,
+}
+
+/// In which order rows come, and how that is brought about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sorting {
+    /// As they are read, forwards or backwards.
+    AsRead { backwards: bool },
+    /// The keys are gathered and sorted before documents are read.
+    Keys { backwards: bool },
+    /// Rows are gathered and sorted.
+    Rows,
+}
+
+/// How a query is answered.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub access: Access,
+    /// Documents must be asked whether they are found.
+    pub filtered: bool,
+    pub sorting: Sorting,
+    /// About how many documents are found; `None` when it was chosen without asking.
+    pub estimated_rows: Option<u64>,
+    /// The cost that it was chosen for.
+    pub cost: f64,
+}
+
+/// The cheapest plan.
+pub(super) fn plan(reader: &mut impl Reader, definition: &Definition, query: &Query) -> Result<Plan> {
+    let limit = query.limit_count().map(|limit| limit.saturating_add(query.offset_count()));
+    let mut planner = Planner { reader, definition, query, limit: limit.unwrap_or(u64::MAX), total: 0 };
+    if let Some(plan) = planner.unbeaten()? {
+        return Ok(plan);
+    }
+    planner.total = planner.reader.estimate(definition.id, &Span::all())?;
+    planner.cheapest()
+}
+
+struct Planner<'a, R> {
+    reader: &'a mut R,
+    definition: &'a Definition,
+    query: &'a Query,
+    /// Rows wanted, those passed over included.
+    limit: u64,
+    /// About how many documents there are.
+    total: u64,
+}
+
+/// An index with what it reaches and about how many entries that is.
+#[derive(Clone)]
+struct Candidate {
+    index: IndexDefinition,
+    reach: Reach,
+    entries: u64,
+}
+
+/// What is counted in a table for a query of which only the number of documents is wanted, where an index or the keys tell.
+pub(super) fn countable(
+    reader: &mut impl Reader,
+    definition: &Definition,
+    query: &Query,
+) -> Result<Option<(u64, Vec<Span>)>> {
+    let (conditions, true) = conditions(query) else { return Ok(None) };
+    if conditions.is_empty() {
+        return Ok(Some((definition.id, Vec::from([Span::all()]))));
+    }
+    for index in definition.indexes.iter().filter(|index| index.ready) {
+        if let Some(reach) = reach(index, &conditions)?
+            && reach.fulfilled.len() == conditions.len()
+            && !reach.repeats
+        {
+            return Ok(Some((index.id, reach.spans)));
+        }
+    }
+    let keys = of_keys(&definition.key, definition.id);
+    let reach = reach(&keys, &conditions)?.filter(|reach| reach.fulfilled.len() == conditions.len());
+    Ok(match reach {
+        Some(reach) if !has_tuples(reader, definition)? => Some((definition.id, reach.spans)),
+        _ => None,
+    })
+}
+
+/// The conditions that must all hold, and whether there is nothing else in the filter.
+fn conditions(query: &Query) -> (Vec<&Condition>, bool) {
+    match query.filter_by() {
+        None => (Vec::new(), true),
+        Some(Filter::Condition(condition)) => (Vec::from([condition]), true),
+        Some(Filter::All(filters)) => {
+            let conditions: Vec<&Condition> = filters.iter().filter_map(as_condition).collect();
+            let all = conditions.len() == filters.len();
+            (conditions, all)
+        }
+        Some(_) => (Vec::new(), false),
+    }
+}
+
+/// Whether some document's key is a tuple. A condition is fulfilled by a part of it, which stands elsewhere in the order.
+fn has_tuples(reader: &mut impl Reader, definition: &Definition) -> Result<bool> {
+    let tuples = Span { from: Vec::from([key::TUPLE]), to: None };
+    Ok(reader.cursor(definition.id, &tuples)?.first()?.is_some())
+}
+
+impl<R: Reader> Planner<'_, R> {
+    /// A plan that no other can beat, so that no statistics are asked for: what is read is all found, in the order wanted.
+    fn unbeaten(&mut self) -> Result<Option<Plan>> {
+        let (conditions, true) = conditions(self.query) else { return Ok(None) };
+        let plan = |access, backwards| {
+            let sorting = Sorting::AsRead { backwards };
+            Some(Plan { access, filtered: false, sorting, estimated_rows: None, cost: 0.0 })
+        };
+        if conditions.is_empty() {
+            let access = Access::Documents(Vec::from([Span::all()]));
+            return Ok(self.order_of_keys().and_then(|backwards| plan(access, backwards)));
+        }
+        for index in self.definition.indexes.iter().filter(|index| index.ready) {
+            if let Some(reach) = reach(index, &conditions)?
+                && reach.fulfilled.len() == conditions.len()
+                && !reach.repeats
+                && let Some(backwards) = self.order_in(index, &reach)
+            {
+                let source = Source { index: index.clone(), spans: reach.spans, repeats: false };
+                return Ok(plan(Access::Index(source), backwards));
+            }
+        }
+        Ok(None)
+    }
+
+    fn cheapest(&mut self) -> Result<Plan> {
+        if matches!(self.query.filter_by(), Some(Filter::Any(filters)) if filters.is_empty()) {
+            return Ok(Plan::nothing());
+        }
+        let (conditions, all_are_conditions) = conditions(self.query);
+        let mut candidates = Vec::new();
+        for index in self.definition.indexes.iter().filter(|index| index.ready) {
+            candidates.extend(self.candidate(index, &conditions)?);
+        }
+        let found = self.found(&candidates, &conditions, all_are_conditions);
+        let mut plans = Vec::from([self.walk(&conditions, all_are_conditions, found)?]);
+        for candidate in &candidates {
+            let filtered = !(all_are_conditions && candidate.reach.fulfilled.len() == conditions.len());
+            plans.extend(self.with_index(candidate, filtered, found));
+        }
+        plans.extend(self.intersection(&candidates, &conditions, all_are_conditions, found));
+        plans.extend(self.union()?);
+        let cheapest = plans.into_iter().min_by(|a, b| a.cost.total_cmp(&b.cost));
+        Ok(cheapest.unwrap_or_else(Plan::nothing))
+    }
+
+    fn candidate(&mut self, index: &IndexDefinition, conditions: &[&Condition]) -> Result<Option<Candidate>> {
+        let Some(reach) = reach(index, conditions)? else { return Ok(None) };
+        let mut entries = 0;
+        for span in &reach.spans {
+            entries += self.reader.estimate(index.id, span)?;
+        }
+        Ok(Some(Candidate { index: index.clone(), reach, entries }))
+    }
+
+    /// About how many documents are found: each condition leaves the part that an index says, or one that is not known.
+    fn found(&self, candidates: &[Candidate], conditions: &[&Condition], all_are_conditions: bool) -> f64 {
+        let total = self.total.max(1) as f64;
+        let mut part = if all_are_conditions { 1.0 } else { UNKNOWN_PART };
+        let mut known = Vec::new();
+        let mut best: Vec<&Candidate> = candidates.iter().filter(|one| !one.reach.fulfilled.is_empty()).collect();
+        best.sort_by_key(|one| one.entries);
+        for candidate in best {
+            if candidate.reach.fulfilled.iter().any(|at| known.contains(at)) {
+                continue;
+            }
+            known.extend(&candidate.reach.fulfilled);
+            part *= (candidate.entries as f64 / total).min(1.0);
+        }
+        let unknown = conditions.len().saturating_sub(known.len());
+        (0..unknown.min(8)).for_each(|_| part *= UNKNOWN_PART);
+        part * total
+    }
+
+    /// Documents read before the limit is reached, of `candidates` of which `found` are found.
+    fn read_until_limit(&self, candidates: f64, found: f64) -> f64 {
+        let part = (found / candidates.max(1.0)).clamp(1e-9, 1.0);
+        (self.limit as f64 / part).min(candidates)
+    }
+
+    /// The documents themselves, in the order of their keys.
+    fn walk(&mut self, conditions: &[&Condition], all_are_conditions: bool, found: f64) -> Result<Plan> {
+        let keys = of_keys(&self.definition.key, self.definition.id);
+        let usable = if has_tuples(self.reader, self.definition)? { &[] } else { conditions };
+        let Some(candidate) = self.candidate(&keys, usable)? else { return Ok(Plan::nothing()) };
+        let reach = &candidate.reach;
+        let filtered = !(all_are_conditions && reach.fulfilled.len() == conditions.len());
+        let sorting = match self.order_of_keys() {
+            Some(backwards) => Sorting::AsRead { backwards },
+            None => Sorting::Rows,
+        };
+        let entries = candidate.entries as f64;
+        let cost = match sorting {
+            Sorting::AsRead { .. } => self.read_until_limit(entries, found) * NEXT_DOCUMENT,
+            _ => entries * NEXT_DOCUMENT + self.sort(found),
+        };
+        let access = if reach.spans.is_empty() { Access::Nothing } else { Access::Documents(reach.spans.clone()) };
+        Ok(Plan {
+            access,
+            filtered,
+            sorting,
+            estimated_rows: Some(found as u64),
+            cost: cost + reach.spans.len() as f64,
+        })
+    }
+
+    fn with_index(&self, candidate: &Candidate, filtered: bool, found: f64) -> Option<Plan> {
+        let Candidate { index, reach, entries } = candidate;
+        let entries = *entries as f64;
+        let sorting = match self.order_in(index, reach) {
+            Some(backwards) => Sorting::AsRead { backwards },
+            None => match self.order_of_keys() {
+                Some(backwards) => Sorting::Keys { backwards },
+                None => Sorting::Rows,
+            },
+        };
+        if reach.fulfilled.is_empty() && !matches!(sorting, Sorting::AsRead { .. }) {
+            return None;
+        }
+        let cost = match sorting {
+            Sorting::AsRead { .. } => self.read_until_limit(entries, found) * (1.0 + NEXT_ENTRY),
+            Sorting::Keys { .. } if candidate.entries > GATHERED_MAX => return None,
+            Sorting::Keys { .. } => entries * (NEXT_ENTRY + SORT_KEY) + self.read_until_limit(entries, found),
+            Sorting::Rows => entries * (1.0 + NEXT_ENTRY) + self.sort(found),
+        };
+        let spans = reach.spans.clone();
+        let spans_cost = spans.len() as f64;
+        let access = if spans.is_empty() {
+            Access::Nothing
+        } else {
+            Access::Index(Source { index: index.clone(), spans, repeats: reach.repeats })
+        };
+        Some(Plan { access, filtered, sorting, estimated_rows: Some(found as u64), cost: cost + spans_cost })
+    }
+
+    /// The documents that several indexes reach, each for another condition.
+    fn intersection(
+        &self,
+        candidates: &[Candidate],
+        conditions: &[&Condition],
+        all_are_conditions: bool,
+        found: f64,
+    ) -> Option<Plan> {
+        let mut best: Vec<&Candidate> = candidates.iter().filter(|one| !one.reach.fulfilled.is_empty()).collect();
+        best.sort_by_key(|one| one.entries);
+        let (mut chosen, mut fulfilled): (Vec<&Candidate>, Vec<usize>) = (Vec::new(), Vec::new());
+        for candidate in best {
+            if candidate.reach.fulfilled.iter().any(|at| !fulfilled.contains(at)) && candidate.entries <= GATHERED_MAX {
+                chosen.push(candidate);
+                fulfilled.extend(&candidate.reach.fulfilled);
+                fulfilled.sort_unstable();
+                fulfilled.dedup();
+            }
+        }
+        if chosen.len() < 2 || chosen.iter().any(|candidate| candidate.reach.spans.is_empty()) {
+            return None;
+        }
+        let sorting = match self.order_of_keys() {
+            Some(backwards) => Sorting::Keys { backwards },
+            None => Sorting::Rows,
+        };
+        let gathered: f64 = chosen.iter().map(|one| one.entries as f64 * (NEXT_ENTRY + SORT_KEY)).sum();
+        let kept = chosen.iter().fold(self.total.max(1) as f64, |kept, one| {
+            kept * (one.entries as f64 / self.total.max(1) as f64).min(1.0)
+        });
+        let rows = match sorting {
+            Sorting::Rows => kept + self.sort(found),
+            _ => self.read_until_limit(kept, found),
+        };
+        let sources = chosen.into_iter().map(Candidate::source).collect();
+        let filtered = !(all_are_conditions && fulfilled.len() == conditions.len());
+        let (access, cost) = (Access::All(sources), gathered + rows);
+        Some(Plan { access, filtered, sorting, estimated_rows: Some(found as u64), cost })
+    }
+
+    /// Where any of several filters is enough, an index for each of them.
+    fn union(&mut self) -> Result<Option<Plan>> {
+        let Some(Filter::Any(filters)) = self.query.filter_by() else { return Ok(None) };
+        let (mut sources, mut entries) = (Vec::new(), 0_u64);
+        for filter in filters {
+            let conditions: Vec<&Condition> = match filter {
+                Filter::Condition(condition) => Vec::from([condition]),
+                Filter::All(filters) => filters.iter().filter_map(as_condition).collect(),
+                _ => return Ok(None),
+            };
+            let mut best: Option<Candidate> = None;
+            for index in self.definition.indexes.iter().filter(|index| index.ready) {
+                let candidate = self.candidate(index, &conditions)?.filter(|one| !one.reach.fulfilled.is_empty());
+                if let Some(candidate) = candidate
+                    && best.as_ref().is_none_or(|best| candidate.entries < best.entries)
+                {
+                    best = Some(candidate);
+                }
+            }
+            let Some(best) = best else { return Ok(None) };
+            entries = entries.saturating_add(best.entries);
+            sources.push(best.source());
+        }
+        if entries > GATHERED_MAX {
+            return Ok(None);
+        }
+        let (sorting, rows) = match self.order_of_keys() {
+            Some(backwards) => (Sorting::Keys { backwards }, self.read_until_limit(entries as f64, entries as f64)),
+            None => (Sorting::Rows, entries as f64 + self.sort(entries as f64)),
+        };
+        let cost = entries as f64 * (NEXT_ENTRY + SORT_KEY) + rows;
+        Ok(Some(Plan { access: Access::Any(sources), filtered: true, sorting, estimated_rows: Some(entries), cost }))
+    }
+
+    /// Whether rows in the order of the keys are as the query wants them, and then whether backwards.
+    fn order_of_keys(&self) -> Option<bool> {
+        match self.query.order() {
+            [] => Some(self.query.is_reverse()),
+            [Order { path, descending }, ..] if *path == self.definition.key => Some(*descending),
+            _ => None,
+        }
+    }
+
+    /// Whether rows in the order of the index's entries are as the query wants them, and then whether backwards.
+    fn order_in(&self, index: &IndexDefinition, reach: &Reach) -> Option<bool> {
+        if index.multi || index.folded || reach.spans.len() > 1 {
+            return None;
+        }
+        let descending = match self.query.order() {
+            // What is alike in all parts is in the order of the keys.
+            [] if reach.fixed == index.paths.len() => return Some(self.query.is_reverse()),
+            [] => return None,
+            [.., last] => last.descending,
+        };
+        let fixed = index.paths.get(..reach.fixed)?;
+        let mut rest = index.paths.get(reach.fixed..)?.iter();
+        for order in self.query.order() {
+            if fixed.contains(&order.path) {
+                continue;
+            }
+            if rest.next() != Some(&order.path) || order.descending != descending {
+                return None;
+            }
+        }
+        rest.next().is_none().then_some(descending)
+    }
+
+    fn sort(&self, rows: f64) -> f64 {
+        rows * SORT_ROW
+    }
+}
+
+impl Candidate {
+    fn source(&self) -> Source {
+        Source { index: self.index.clone(), spans: self.reach.spans.clone(), repeats: self.reach.repeats }
+    }
+}
+
+impl Plan {
+    fn nothing() -> Self {
+        let sorting = Sorting::AsRead { backwards: false };
+        Self { access: Access::Nothing, filtered: false, sorting, estimated_rows: Some(0), cost: 0.0 }
+    }
+
+    /// The name of the index that is read, if it is one.
+    pub(super) fn index(&self) -> Option<String> {
+        match &self.access {
+            Access::Index(source) => Some(source.index.name.clone()),
+            _ => None,
+        }
+    }
+
+    /// In words.
+    pub(super) fn describe(&self, definition: &Definition) -> String {
+        let mut text = match &self.access {
+            Access::Nothing => String::from("nothing: the conditions contradict each other"),
+            Access::Documents(spans) if spans.iter().all(|span| *span == Span::all()) => {
+                String::from("all documents in the order of their keys")
+            }
+            Access::Documents(spans) => alloc::format!("documents by key '{}', {}", definition.key, ranges(spans)),
+            Access::Index(source) => source.describe(),
+            Access::All(sources) => joined("in all of: ", sources),
+            Access::Any(sources) => joined("in any of: ", sources),
+        };
+        if self.filtered {
+            text.push_str("; each document is looked at");
+        }
+        text.push_str(match self.sorting {
+            Sorting::AsRead { backwards: false } => "",
+            Sorting::AsRead { backwards: true } => "; backwards",
+            Sorting::Keys { .. } => "; keys are sorted",
+            Sorting::Rows => "; rows are sorted",
+        });
+        text
+    }
+}
+
+impl Source {
+    fn describe(&self) -> String {
+        alloc::format!("index '{}', {}", self.index.name, ranges(&self.spans))
+    }
+}
+
+fn joined(what: &str, sources: &[Source]) -> String {
+    let sources: Vec<String> = sources.iter().map(Source::describe).collect();
+    String::from(what) + &sources.join(" | ")
+}
+
+fn ranges(spans: &[Span]) -> String {
+    match spans {
+        [one] if *one == Span::all() => String::from("whole"),
+        [_] => String::from("1 range"),
+        spans => spans.len().to_string() + " ranges",
+    }
+}
+
+fn as_condition(filter: &Filter) -> Option<&Condition> {
+    match filter {
+        Filter::Condition(condition) => Some(condition),
+        _ => None,
+    }
+}

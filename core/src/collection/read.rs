@@ -1,0 +1,104 @@
+//! Where queries read: a snapshot, or a transaction with its own changes, which remembers what it has read.
+
+use alloc::vec::Vec;
+use core::ops::Bound;
+
+use super::stored::Stored;
+use crate::db::{Bytes, Cursor, Snapshot, WriteTransaction};
+use crate::error::Result;
+
+/// A position in one table of bytes.
+pub(crate) type ByteCursor = Cursor<Bytes, Bytes>;
+
+/// Keys of one table from `from` up to, not including, `to`; to the table's end without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub from: Vec<u8>,
+    pub to: Option<Vec<u8>>,
+}
+
+impl Span {
+    pub(crate) fn all() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.to.as_ref().is_some_and(|to| *to <= self.from)
+    }
+
+    pub(crate) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        (Bound::Included(&self.from), self.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded))
+    }
+}
+
+/// What queries read from.
+pub(crate) trait Reader {
+    /// What documents are gone by, in milliseconds since 1970.
+    fn now_ms(&mut self) -> u64;
+
+    /// Shows the value of a key to `see`.
+    fn with<R>(&mut self, table: u64, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>>;
+
+    /// A cursor over a span.
+    fn cursor(&mut self, table: u64, span: &Span) -> Result<ByteCursor>;
+
+    /// How many keys a span has.
+    fn count(&mut self, table: u64, span: &Span) -> Result<u64>;
+
+    /// About how many keys a span has, at the cost of a few steps.
+    fn estimate(&mut self, table: u64, span: &Span) -> Result<u64>;
+
+    /// A document that is not gone.
+    fn document(&mut self, table: u64, record: &[u8]) -> Result<Option<Vec<u8>>> {
+        let now_ms = self.now_ms();
+        let found = self.with(table, record, |bytes| {
+            let stored = Stored::read(bytes)?;
+            Ok((!stored.is_expired(now_ms)).then(|| stored.document.to_vec()))
+        })?;
+        Ok(found.flatten())
+    }
+}
+
+impl Reader for &Snapshot {
+    fn now_ms(&mut self) -> u64 {
+        Snapshot::now_ms(self)
+    }
+
+    fn with<R>(&mut self, table: u64, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
+        self.bytes_table(table).get(key)?.map(|found| see(&found)).transpose()
+    }
+
+    fn cursor(&mut self, table: u64, span: &Span) -> Result<ByteCursor> {
+        self.bytes_table(table).cursor(span.bounds())
+    }
+
+    fn count(&mut self, table: u64, span: &Span) -> Result<u64> {
+        if span.is_empty() { Ok(0) } else { self.bytes_table(table).count(span.bounds()) }
+    }
+
+    fn estimate(&mut self, table: u64, span: &Span) -> Result<u64> {
+        if span.is_empty() { Ok(0) } else { self.estimate_keys(table, &span.from, span.to.as_deref()) }
+    }
+}
+
+impl Reader for &mut WriteTransaction {
+    fn now_ms(&mut self) -> u64 {
+        WriteTransaction::now_ms(self)
+    }
+
+    fn with<R>(&mut self, table: u64, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
+        self.bytes_table(table).get(key)?.map(|found| see(&found)).transpose()
+    }
+
+    fn cursor(&mut self, table: u64, span: &Span) -> Result<ByteCursor> {
+        self.bytes_table(table).cursor(span.bounds())
+    }
+
+    fn count(&mut self, table: u64, span: &Span) -> Result<u64> {
+        if span.is_empty() { Ok(0) } else { self.bytes_table(table).count(span.bounds()) }
+    }
+
+    fn estimate(&mut self, table: u64, span: &Span) -> Result<u64> {
+        if span.is_empty() { Ok(0) } else { self.estimate_keys(table, &span.from, span.to.as_deref()) }
+    }
+}

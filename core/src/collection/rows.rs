@@ -1,0 +1,221 @@
+//! Reading a collection at one moment.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+
+use super::definition::Definition;
+use super::document::Document;
+use super::entries::encode_part;
+use super::handle::record_key;
+use super::plan::Sorting;
+use super::read::Reader;
+use super::run::{self, Row, Run};
+use crate::db::Snapshot;
+use crate::document::query::{PageToken, Query, field};
+use crate::document::{Path, Value, cbor};
+use crate::error::{Error, Result};
+use crate::table::KeyBuffer;
+
+/// A collection as one snapshot sees it.
+pub struct ReadCollection<T> {
+    snapshot: Snapshot,
+    definition: Arc<Definition>,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<T: Document> ReadCollection<T> {
+    pub(super) fn new(snapshot: Snapshot, definition: Arc<Definition>) -> Self {
+        Self { snapshot, definition, types: PhantomData }
+    }
+
+    /// The document of a key.
+    pub fn get(&self, key: impl Into<Value>) -> Result<Option<T>> {
+        self.get_cbor(key)?.map(|cbor| T::from_cbor(&cbor)).transpose()
+    }
+
+    /// The document of a key, as CBOR.
+    pub fn get_cbor(&self, key: impl Into<Value>) -> Result<Option<Vec<u8>>> {
+        (&self.snapshot).document(self.definition.id, &record_key(&key.into())?)
+    }
+
+    /// The document that has these values in a unique index, one for each of its paths.
+    pub fn get_by<V: Into<Value>>(&self, index: &str, values: impl IntoIterator<Item = V>) -> Result<Option<T>> {
+        self.get_cbor_by(index, values)?.map(|cbor| T::from_cbor(&cbor)).transpose()
+    }
+
+    /// The document that has these values in a unique index, as CBOR.
+    pub fn get_cbor_by<V: Into<Value>>(
+        &self,
+        index: &str,
+        values: impl IntoIterator<Item = V>,
+    ) -> Result<Option<Vec<u8>>> {
+        let unique = self.definition.index(index).filter(|index| index.unique && index.ready);
+        let Some(unique) = unique else {
+            let name = &self.definition.name;
+            return Err(Error::invalid(alloc::format!("collection '{name}' has no unique index '{index}' to look up")));
+        };
+        let (mut entry, mut count) = (KeyBuffer::new(), 0);
+        for value in values {
+            encode_part(&value.into(), unique, &mut entry)?;
+            count += 1;
+        }
+        if count != unique.paths.len() {
+            let paths = unique.paths.len();
+            return Err(Error::invalid(alloc::format!(
+                "index '{index}' has {paths} paths, and {count} values were given"
+            )));
+        }
+        let mut reader = &self.snapshot;
+        match reader.with(unique.id, &entry, |record| Ok(record.to_vec()))? {
+            Some(record) => reader.document(self.definition.id, &record),
+            None => Ok(None),
+        }
+    }
+
+    /// The documents of many keys, in their order.
+    pub fn get_many<K: Into<Value>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<Option<T>>> {
+        keys.into_iter().map(|key| self.get(key)).collect()
+    }
+
+    /// The documents that a query finds.
+    pub fn query(&self, query: Query) -> Result<Rows<T>> {
+        let run = Run::new(&mut &self.snapshot, Arc::clone(&self.definition), query)?;
+        Ok(Rows { snapshot: self.snapshot.clone(), run, is_over: false, types: PhantomData })
+    }
+
+    /// How many documents a query finds. Where an index has the answer, it costs a few steps whatever the number.
+    pub fn count(&self, query: Query) -> Result<u64> {
+        run::count(&mut &self.snapshot, &self.definition, query)
+    }
+
+    /// The lowest value under a path among the documents that a query finds; missing and null do not count.
+    pub fn min(&self, path: &str, query: Query) -> Result<Option<Value>> {
+        self.extreme(path, query, false)
+    }
+
+    /// The highest value under a path among the documents that a query finds.
+    pub fn max(&self, path: &str, query: Query) -> Result<Option<Value>> {
+        self.extreme(path, query, true)
+    }
+
+    fn extreme(&self, path: &str, query: Query, highest: bool) -> Result<Option<Value>> {
+        let mut query = query.filter(field(path).exists());
+        query.order.clear();
+        query.reverse = false;
+        let query = if highest { query.order_by(path).descending() } else { query.order_by(path) }.limit(1);
+        let mut run = Run::new(&mut &self.snapshot, Arc::clone(&self.definition), query)?;
+        let Some(row) = run.next(&mut &self.snapshot)? else { return Ok(None) };
+        let found = cbor::lookup(&row.document, &Path::parse(path)?)?;
+        found.items().next().map(cbor::decode).transpose()
+    }
+
+    /// Answers a query and tells how.
+    pub fn explain(&self, query: Query) -> Result<Explanation> {
+        let mut rows = self.query(query)?;
+        while rows.next_row()?.is_some() {}
+        rows.explain()
+    }
+}
+
+impl<T> fmt::Debug for ReadCollection<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadCollection")
+            .field("name", &self.definition.name)
+            .field("sequence", &self.snapshot.sequence())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a query finds, one document after the other, each read when it is asked for. Holds a snapshot: drop it when done.
+///
+/// Where bytes must be fetched first the item is that error, and the next call goes on.
+pub struct Rows<T> {
+    snapshot: Snapshot,
+    run: Run,
+    is_over: bool,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<T: Document> Rows<T> {
+    /// The next document, as CBOR.
+    pub fn next_cbor(&mut self) -> Result<Option<Vec<u8>>> {
+        Ok(self.next_row()?.map(|row| row.document))
+    }
+
+    pub(super) fn next_row(&mut self) -> Result<Option<Row>> {
+        self.run.next(&mut &self.snapshot)
+    }
+
+    /// Where the documents given so far of a query with a limit end: give it to [`Query::after`] for those that follow. `None`
+    /// before the first.
+    pub fn page_token(&self) -> Option<PageToken> {
+        self.run.token()
+    }
+
+    /// How the query is answered, and what was read for the documents given so far.
+    pub fn explain(&self) -> Result<Explanation> {
+        let (plan, work) = (&self.run.plan, self.run.work);
+        Ok(Explanation {
+            plan: plan.describe(self.run.definition()),
+            index: plan.index(),
+            is_sorted: plan.sorting == Sorting::Rows,
+            looks_at_documents: plan.filtered,
+            estimated_rows: run::estimated_rows(&self.run, &mut &self.snapshot)?,
+            rows: work.rows,
+            entries_read: work.entries,
+            documents_read: work.documents,
+        })
+    }
+}
+
+impl<T: Document> Iterator for Rows<T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Result<T>> {
+        if self.is_over {
+            return None;
+        }
+        match self.next_row() {
+            Ok(None) => {
+                self.is_over = true;
+                None
+            }
+            Ok(Some(row)) => Some(T::from_cbor(&row.document)),
+            Err(error) => {
+                self.is_over = error.not_resident().is_none();
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Rows<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rows").field("sequence", &self.snapshot.sequence()).finish_non_exhaustive()
+    }
+}
+
+/// How a query is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Explanation {
+    /// In words.
+    pub plan: String,
+    /// The index that is read, if it is one.
+    pub index: Option<String>,
+    /// Rows are gathered and sorted, because nothing that is read has their order.
+    pub is_sorted: bool,
+    /// Each document that is read is asked whether it is found.
+    pub looks_at_documents: bool,
+    /// About how many documents there would be without a limit.
+    pub estimated_rows: u64,
+    /// Documents given.
+    pub rows: u64,
+    /// Entries of indexes read for them.
+    pub entries_read: u64,
+    /// Documents read for them.
+    pub documents_read: u64,
+}

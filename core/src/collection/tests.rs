@@ -1,0 +1,333 @@
+//! Collections from the outside, on memory.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::db::{Database, Isolation, Options};
+use crate::document::Value;
+use crate::document::query::{Query, Update, field};
+use crate::engine::{Environment, Progress};
+use crate::env::{Clock, MemoryStorage, SeededEntropy, Storage};
+use crate::error::{Error, Result};
+
+/// A clock that is set by hand.
+#[derive(Debug, Default)]
+struct HandSet(AtomicU64);
+
+impl Clock for HandSet {
+    fn wall_ms(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+    fn monotonic_ns(&self) -> u64 {
+        1
+    }
+}
+
+fn open(storage: &Arc<MemoryStorage>, clock: &Arc<HandSet>) -> Database {
+    let env = Environment { clock: Arc::clone(clock) as Arc<dyn Clock>, entropy: Arc::new(SeededEntropy::new(7)) };
+    let options = Options { background_thread: false, memtable_bytes: Some(64 << 10), ..Options::default() };
+    Database::open_storage(Arc::clone(storage) as Arc<dyn Storage>, env, options).unwrap()
+}
+
+fn database() -> Database {
+    open(&Arc::default(), &Arc::default())
+}
+
+fn person(id: i64, name: &str, age: i64) -> Value {
+    [("id", Value::from(id)), ("name", name.into()), ("age", age.into())].into_iter().collect()
+}
+
+fn people(database: &Database) -> Collection<Value> {
+    database.collection("people", Schema::key("id").index("age").unique("name")).unwrap()
+}
+
+fn ids(rows: Rows<Value>) -> Vec<i64> {
+    rows.map(|row| id(&row.unwrap())).collect()
+}
+
+fn id(row: &Value) -> i64 {
+    let Value::Map(fields) = row else { panic!("{row} is no map") };
+    match fields.iter().find(|(name, _)| name == "id") {
+        Some((_, Value::Integer(id))) => i64::try_from(*id).unwrap(),
+        other => panic!("{other:?} is no id"),
+    }
+}
+
+#[test]
+fn documents_come_back_by_key_and_by_index() {
+    let people = people(&database());
+    for (id, name, age) in [(1, "Ada", 36), (2, "Grace", 85), (3, "Edsger", 72), (4, "Barbara", 36)] {
+        people.put(&person(id, name, age)).unwrap();
+    }
+    assert_eq!(people.get(2).unwrap(), Some(person(2, "Grace", 85)));
+    assert_eq!(people.get(9).unwrap(), None);
+    assert_eq!(people.get_by("name", ["Edsger"]).unwrap(), Some(person(3, "Edsger", 72)));
+    assert_eq!(people.get_by("name", ["Alan"]).unwrap(), None);
+    assert!(people.get_by("age", [36]).is_err(), "it is not unique");
+    let asked = |query: Query| ids(people.query(query).unwrap());
+    assert_eq!(asked(Query::new()), [1, 2, 3, 4]);
+    assert_eq!(asked(Query::new().filter(field("age").equals(36))), [1, 4]);
+    assert_eq!(asked(Query::new().filter(field("age").above(36)).order_by("age")), [3, 2]);
+    assert_eq!(asked(Query::new().filter(field("name").starts_with("B"))), [4]);
+    assert_eq!(asked(Query::new().order_by("age").descending().limit(2)), [2, 3]);
+    assert_eq!(asked(Query::new().order_by("age").offset(1).limit(2)), [4, 3]);
+    assert_eq!(asked(Query::new().filter(field("age").equals(36).or(field("name").equals("Grace")))), [1, 2, 4]);
+    assert_eq!(people.count(Query::new().filter(field("age").between(36, 72))).unwrap(), 3);
+    let now = people.snapshot().unwrap();
+    assert_eq!(now.min("age", Query::new()).unwrap(), Some(Value::from(36)));
+    assert_eq!(now.max("name", Query::new()).unwrap(), Some(Value::from("Grace")));
+}
+
+#[test]
+fn an_index_follows_its_documents() {
+    let database = database();
+    let people = people(&database);
+    people.put(&person(1, "Ada", 36)).unwrap();
+    people.put(&person(1, "Ada", 37)).unwrap();
+    assert_eq!(people.count(Query::new().filter(field("age").equals(36))).unwrap(), 0);
+    assert!(people.update(1, &Update::new().increment("age", 1)).unwrap());
+    assert_eq!(ids(people.query(Query::new().filter(field("age").equals(38))).unwrap()), [1]);
+    assert!(people.delete(1).unwrap() && !people.delete(1).unwrap());
+    assert_eq!(people.count(Query::new().filter(field("age").above(0))).unwrap(), 0);
+    people.put(&person(2, "Ada", 1)).unwrap();
+    assert!(database.check().unwrap().is_clean());
+}
+
+#[test]
+fn a_unique_value_belongs_to_one_document() {
+    let people = people(&database());
+    people.put(&person(1, "Ada", 36)).unwrap();
+    let error = people.put(&person(2, "Ada", 20)).unwrap_err();
+    let Error::DuplicateKey { collection, index, value, key } = &error else { panic!("{error}") };
+    assert_eq!((collection.as_str(), index.as_str(), value.as_str(), key.as_str()), ("people", "name", "\"Ada\"", "1"));
+    assert_eq!(people.get(2).unwrap(), None, "nothing of the transaction is kept");
+    people.put(&person(1, "Ada", 37)).unwrap();
+    // What is missing is like nothing else.
+    for id in [3, 4] {
+        people.put(&[("id", Value::from(id)), ("age", 5.into())].into_iter().collect()).unwrap();
+    }
+    assert_eq!(ids(people.query(Query::new().filter(field("name").is_null())).unwrap()), [3, 4]);
+}
+
+#[test]
+fn indexes_over_documents_that_are_there_are_made_when_the_collection_is_opened() {
+    let database = database();
+    let plain = database.collection::<Value>("people", Schema::key("id")).unwrap();
+    for id in 0..2500 {
+        plain.put(&person(id, &format!("name {id}"), id % 50)).unwrap();
+    }
+    let mut seen = 0;
+    let schema = Schema::key("id").index("age").unique("name");
+    let people = database
+        .collection_with::<Value>("people", schema.clone(), Migrations::new(), &mut |progress| {
+            assert_eq!(progress.total, 2500);
+            seen += 1;
+        })
+        .unwrap();
+    assert!(seen >= 6, "{seen} steps");
+    let explained = people.explain(Query::new().filter(field("age").equals(7))).unwrap();
+    assert_eq!((explained.rows, explained.entries_read, explained.documents_read), (50, 50, 50), "{}", explained.plan);
+    assert_eq!(people.count(Query::new().filter(field("age").between(10, 19))).unwrap(), 500);
+    // The handle that was open before keeps the new index too.
+    plain.put(&person(9000, "later", 7)).unwrap();
+    assert_eq!(people.count(Query::new().filter(field("age").equals(7))).unwrap(), 51);
+    // One that cannot be made is not there.
+    let error = database
+        .collection::<Value>("people", schema.unique("age").with(Index::on("age").unique().named("only")))
+        .unwrap_err();
+    assert!(matches!(error, Error::SchemaMismatch { .. } | Error::Invalid { .. }), "{error}");
+    let only = Schema::key("id").with(Index::on("age").unique().named("only"));
+    assert!(matches!(database.collection::<Value>("people", only), Err(Error::DuplicateKey { .. })));
+    assert!(people.drop_index("age").unwrap() && !people.drop_index("age").unwrap());
+    assert_eq!(people.count(Query::new().filter(field("age").equals(7))).unwrap(), 51, "without the index too");
+    assert!(database.check().unwrap().is_clean());
+}
+
+#[test]
+fn arrays_are_found_by_their_elements_and_folded_text_without_accents() {
+    let database = database();
+    let schema = Schema::key("id").with(Index::on("tags").multi()).with(Index::on("name").folded());
+    let things = database.collection::<Value>("things", schema).unwrap();
+    let thing = |id: i64, name: &str, tags: &[&str]| -> Value {
+        let tags: Vec<Value> = tags.iter().map(|tag| Value::from(*tag)).collect();
+        [("id", Value::from(id)), ("name", name.into()), ("tags", Value::Array(tags))].into_iter().collect()
+    };
+    things.put(&thing(1, "Öl", &["a", "b", "a"])).unwrap();
+    things.put(&thing(2, "Ol", &["b", "c"])).unwrap();
+    things.put(&thing(3, "öL", &[])).unwrap();
+    let asked = |query: Query| ids(things.query(query).unwrap());
+    assert_eq!(asked(Query::new().filter(field("tags").equals("b"))), [1, 2]);
+    assert_eq!(asked(Query::new().filter(field("tags").between("a", "c"))), [1, 2], "each once");
+    assert_eq!(asked(Query::new().filter(field("tags").equals("a").and(field("tags").equals("b")))), [1]);
+    assert_eq!(asked(Query::new().filter(field("name").equals("ol").fold())), [1, 2, 3]);
+    assert_eq!(asked(Query::new().filter(field("name").equals("Ol"))), [2]);
+    things.put(&thing(1, "x", &["c"])).unwrap();
+    assert_eq!(asked(Query::new().filter(field("tags").equals("a"))), []);
+    assert!(database.check().unwrap().is_clean());
+}
+
+#[test]
+fn pages_go_on_where_the_last_ended_whatever_is_read() {
+    let people = people(&database());
+    for id in 0..100_i64 {
+        people.put(&person(id, &format!("n{:03}", id * 7 % 100), id % 9)).unwrap();
+    }
+    let orders: [fn(Query) -> Query; 6] = [
+        |query| query,
+        |query| query.reverse(),
+        |query| query.order_by("age"),
+        |query| query.order_by("age").descending(),
+        |query| query.order_by("name").descending(),
+        |query| query.order_by("age").order_by("name").descending(),
+    ];
+    for order in orders {
+        for filter in [None, Some(field("age").between(2, 6)), Some(field("name").starts_with("n0"))] {
+            let query = || match &filter {
+                Some(filter) => order(Query::new()).filter(filter.clone()),
+                None => order(Query::new()),
+            };
+            let whole = ids(people.query(query()).unwrap());
+            let (mut paged, mut token) = (Vec::new(), None);
+            loop {
+                let page = query().limit(7);
+                let mut rows = people
+                    .query(match token.take() {
+                        Some(token) => page.after(token),
+                        None => page,
+                    })
+                    .unwrap();
+                let page: Vec<i64> = rows.by_ref().map(|row| id(&row.unwrap())).collect();
+                token = rows.page_token();
+                if page.is_empty() {
+                    break;
+                }
+                paged.extend(page);
+            }
+            assert_eq!(paged, whole);
+        }
+    }
+}
+
+#[test]
+fn documents_go_when_their_time_comes() {
+    let (storage, clock) = (Arc::default(), Arc::new(HandSet::default()));
+    let database = open(&storage, &clock);
+    let people = people(&database);
+    clock.0.store(1000, Ordering::Relaxed);
+    people.put(&person(1, "stays", 1)).unwrap();
+    people.put_expiring(&person(2, "goes", 1), Expiry::At(2000)).unwrap();
+    people.put_expiring(&person(3, "stays after all", 1), Expiry::At(2000)).unwrap();
+    people.put(&person(3, "stays after all", 2)).unwrap();
+    let held = people.snapshot().unwrap();
+    let query = || Query::new().filter(field("age").equals(1));
+    assert_eq!(held.count(query()).unwrap(), 2);
+    clock.0.store(2000, Ordering::Relaxed);
+    assert_eq!(ids(people.query(query()).unwrap()), [1]);
+    assert_eq!((people.count(query()).unwrap(), people.len().unwrap()), (1, 2));
+    assert_eq!(people.get(2).unwrap(), None);
+    assert_eq!(held.count(query()).unwrap(), 2, "a snapshot's time stands still");
+    people.insert(&person(5, "goes", 1)).unwrap();
+    people.insert(&person(2, "back", 1)).unwrap();
+    while database.remove_expired().unwrap() == Progress::More {}
+    assert_eq!(ids(people.query(Query::new()).unwrap()), [1, 2, 3, 5]);
+    assert!(database.check().unwrap().is_clean());
+}
+
+#[test]
+fn documents_are_migrated_once_and_older_code_is_refused() {
+    let (storage, clock) = (Arc::default(), Arc::default());
+    let database = open(&storage, &clock);
+    let old = database.collection::<Value>("people", Schema::key("id").index("age")).unwrap();
+    for id in 0..2100 {
+        old.put(&person(id, "n", id)).unwrap();
+    }
+    let mut changed = 0;
+    let missing = database.collection::<Value>("people", Schema::key("id").version(3));
+    assert!(matches!(missing, Err(Error::SchemaMismatch { .. })));
+    let migrations = Migrations::new()
+        .documents(1, |document| {
+            changed += 1;
+            if changed == 1500 {
+                return Err(Error::Closed);
+            }
+            Update::new().increment("age", 1).apply(document)
+        })
+        .transaction(2, |people| people.delete_where(Query::new().filter(field("age").above(100))).map(drop));
+    let failed = database.collection_with::<Value>("people", Schema::key("id").version(3), migrations, &mut |_| {});
+    assert!(matches!(failed, Err(Error::Closed)));
+    assert!(matches!(old.get(1), Err(Error::SchemaTooNew { found: 2, known: 1, .. })));
+    let migrations = Migrations::new()
+        .documents(1, |document| Update::new().increment("age", 1).apply(document))
+        .transaction(2, |people| people.delete_where(Query::new().filter(field("age").above(100))).map(drop));
+    let people =
+        database.collection_with::<Value>("people", Schema::key("id").version(3), migrations, &mut |_| {}).unwrap();
+    assert_eq!(people.len().unwrap(), 100);
+    for id in 0..100 {
+        assert_eq!(people.get(id).unwrap(), Some(person(id, "n", id + 1)), "each was changed once");
+    }
+    assert!(database.check().unwrap().is_clean());
+}
+
+#[test]
+fn what_cannot_be_stored_is_named() {
+    let database = database();
+    let people = people(&database);
+    let no_key: Value = [("name", Value::from("x"))].into_iter().collect();
+    let with_array: Value = [("id", Value::from(1)), ("age", Value::Array(vec![1.into()]))].into_iter().collect();
+    let with_map: Value = [("id", Value::from(1)), ("age", person(1, "a", 1))].into_iter().collect();
+    for (document, field_named) in [(no_key, "id"), (with_array, "age"), (with_map, "age")] {
+        match people.put(&document) {
+            Err(Error::InvalidDocument { collection, field, .. }) => {
+                assert_eq!((collection.as_str(), field.as_str()), ("people", field_named));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(people.write(|people| people.put_cbor(&[0xa1, 0x62, b'i'])).is_err());
+    assert!(people.write(|people| people.put_cbor(&[0x01])).is_err(), "a number is no document");
+    let error = database.collection::<Value>("people", Schema::key("name")).unwrap_err();
+    assert!(matches!(error, Error::SchemaMismatch { .. }), "{error}");
+    assert!(matches!(
+        people.insert(&person(1, "a", 1)).and(people.insert(&person(1, "b", 1))),
+        Err(Error::Unexpected { .. })
+    ));
+    assert!(matches!(people.replace(&person(7, "c", 1)), Err(Error::Unexpected { .. })));
+    assert!(people.compare_and_swap(Some(&person(1, "a", 1)), &person(1, "z", 1)).unwrap());
+    assert!(!people.compare_and_swap(Some(&person(1, "a", 1)), &person(1, "q", 1)).unwrap());
+    assert!(!people.compare_and_swap(None, &person(1, "q", 1)).unwrap());
+    assert_eq!(people.get(1).unwrap().unwrap().to_string(), person(1, "z", 1).to_string());
+    let _: String = format!("{people:?}");
+}
+
+/// Unique values and indexes stay right at every isolation level.
+#[test]
+fn transactions_beside_each_other_keep_indexes_right() {
+    for isolation in [Isolation::ReadCommitted, Isolation::Snapshot, Isolation::Serializable] {
+        let database = database();
+        let people = people(&database);
+        people.put(&person(1, "Ada", 36)).unwrap();
+        let put =
+            |tx: &mut crate::db::Transaction, person: Value| -> Result<()> { tx.collection(&people)?.put(&person) };
+        let (mut one, mut other) = (database.begin(isolation), database.begin(isolation));
+        put(&mut one, person(2, "Grace", 1)).unwrap();
+        put(&mut other, person(3, "Grace", 1)).unwrap();
+        one.commit().unwrap();
+        assert!(matches!(other.commit(), Err(Error::Conflict { .. })), "both have the name");
+        let (mut one, mut other) = (database.begin(isolation), database.begin(isolation));
+        put(&mut one, person(1, "Ada", 40)).unwrap();
+        put(&mut other, person(1, "Ada", 50)).unwrap();
+        one.commit().unwrap();
+        assert!(matches!(other.commit(), Err(Error::Conflict { .. })), "its entries were decided upon an older one");
+        let mut other = database.begin(isolation);
+        put(&mut other, person(4, "Edsger", 9)).unwrap();
+        let more = database.collection::<Value>("people", Schema::key("id").index(["name", "age"])).unwrap();
+        assert!(matches!(other.commit(), Err(Error::Conflict { .. })), "it does not know the new index");
+        assert_eq!(more.len().unwrap(), 2);
+        assert!(database.check().unwrap().is_clean());
+    }
+}

@@ -1,0 +1,163 @@
+//! A collection inside a transaction.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::marker::PhantomData;
+
+use super::definition::Definition;
+use super::document::Document;
+use super::handle::record_key;
+use super::run::{self, Row, Run};
+use super::write::{Expiry, Mode, Writer, record_key_of};
+use crate::db::WriteTransaction;
+use crate::document::query::{Query, Update};
+use crate::document::{Value, cbor};
+use crate::error::{Error, Result};
+
+/// A collection inside a transaction: sees the transaction's own changes.
+pub struct WriteCollection<'t, T> {
+    writer: Writer<'t>,
+    types: PhantomData<fn() -> T>,
+}
+
+impl<'t, T: Document> WriteCollection<'t, T> {
+    pub(super) fn new(tx: &'t mut WriteTransaction, definition: Arc<Definition>) -> Self {
+        Self { writer: Writer::new(tx, definition), types: PhantomData }
+    }
+
+    /// Writes a document, whatever was under its key.
+    pub fn put(&mut self, document: &T) -> Result<()> {
+        self.put_expiring(document, Expiry::Default)
+    }
+
+    /// Writes a document that goes by itself.
+    pub fn put_expiring(&mut self, document: &T, expiry: Expiry) -> Result<()> {
+        self.writer.put(&document.to_cbor()?, Mode::Put, expiry).map(drop)
+    }
+
+    /// Writes a document that is CBOR already.
+    pub fn put_cbor(&mut self, document: &[u8]) -> Result<()> {
+        self.writer.put(document, Mode::Put, Expiry::Default).map(drop)
+    }
+
+    /// Writes a new document; a key that exists is [`Error::Unexpected`].
+    pub fn insert(&mut self, document: &T) -> Result<()> {
+        self.writer.put(&document.to_cbor()?, Mode::Insert, Expiry::Default).map(drop)
+    }
+
+    /// Writes over a document; a key that is missing is [`Error::Unexpected`].
+    pub fn replace(&mut self, document: &T) -> Result<()> {
+        self.writer.put(&document.to_cbor()?, Mode::Replace, Expiry::Default).map(drop)
+    }
+
+    /// Deletes a document; tells whether it was there.
+    pub fn delete(&mut self, key: impl Into<Value>) -> Result<bool> {
+        self.writer.delete(&record_key(&key.into())?)
+    }
+
+    /// The document of a key.
+    pub fn get(&mut self, key: impl Into<Value>) -> Result<Option<T>> {
+        self.get_cbor(key)?.map(|cbor| T::from_cbor(&cbor)).transpose()
+    }
+
+    /// The document of a key, as CBOR.
+    pub fn get_cbor(&mut self, key: impl Into<Value>) -> Result<Option<Vec<u8>>> {
+        self.writer.get(&record_key(&key.into())?)
+    }
+
+    /// Changes fields of a document; false when there is none.
+    pub fn update(&mut self, key: impl Into<Value>, changes: &Update) -> Result<bool> {
+        let record = record_key(&key.into())?;
+        let Some(document) = self.writer.get(&record)? else { return Ok(false) };
+        self.change(&Row { key: record.to_vec(), document }, changes)?;
+        Ok(true)
+    }
+
+    /// Writes `new` if the document under its key is `expected` (`None`: there is none); tells whether it was.
+    pub fn compare_and_swap(&mut self, expected: Option<&T>, new: &T) -> Result<bool> {
+        let new = new.to_cbor()?;
+        let record = record_key_of(&self.writer.definition, &new)?;
+        let found = self.writer.get(&record)?.map(|found| cbor::decode(&found)).transpose()?;
+        let expected = expected.map(|expected| cbor::decode(&expected.to_cbor()?)).transpose()?;
+        if found != expected {
+            return Ok(false);
+        }
+        self.writer.put(&new, Mode::Put, Expiry::Default)?;
+        Ok(true)
+    }
+
+    /// The documents that a query finds.
+    pub fn query(&mut self, query: Query) -> Result<Vec<T>> {
+        self.rows(query)?.iter().map(|row| T::from_cbor(&row.document)).collect()
+    }
+
+    /// How many documents a query finds.
+    pub fn count(&mut self, query: Query) -> Result<u64> {
+        run::count(&mut &mut *self.writer.tx, &self.writer.definition, query)
+    }
+
+    /// Deletes every document that a query finds; gives how many.
+    pub fn delete_where(&mut self, query: Query) -> Result<u64> {
+        let rows = self.rows(whole_documents(query))?;
+        for row in &rows {
+            self.writer.delete(&row.key)?;
+        }
+        Ok(rows.len() as u64)
+    }
+
+    /// Changes fields of every document that a query finds; gives how many.
+    pub fn update_where(&mut self, query: Query, changes: &Update) -> Result<u64> {
+        let rows = self.rows(whole_documents(query))?;
+        for row in &rows {
+            self.change(row, changes)?;
+        }
+        Ok(rows.len() as u64)
+    }
+
+    fn rows(&mut self, query: Query) -> Result<Vec<Row>> {
+        let mut reader = &mut *self.writer.tx;
+        let mut run = Run::new(&mut reader, Arc::clone(&self.writer.definition), query)?;
+        let mut rows = Vec::new();
+        while let Some(row) = run.next(&mut reader)? {
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    fn change(&mut self, row: &Row, changes: &Update) -> Result<()> {
+        let mut document = cbor::decode(&row.document)?;
+        changes.apply(&mut document).map_err(|error| self.writer.wrong_change(&row.key, &error))?;
+        self.rewrite(&row.key, &document)
+    }
+
+    /// Writes a changed document over the one it was made of, under the same key.
+    pub(super) fn rewrite(&mut self, record: &[u8], document: &Value) -> Result<()> {
+        let changed = cbor::encode(document)?;
+        if *record_key_of(&self.writer.definition, &changed)? != *record {
+            let what = Error::invalid("the change would give the document another key; delete it and put another");
+            return Err(self.writer.wrong_change(record, &what));
+        }
+        self.writer.put(&changed, Mode::Put, Expiry::Kept).map(drop)
+    }
+
+    pub(super) fn transaction(&mut self) -> &mut WriteTransaction {
+        self.writer.tx
+    }
+
+    pub(super) fn definition(&self) -> &Definition {
+        &self.writer.definition
+    }
+}
+
+/// What is changed is the whole document, whatever fields were asked for.
+fn whole_documents(mut query: Query) -> Query {
+    query.fields.clear();
+    query
+}
+
+impl<T> fmt::Debug for WriteCollection<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteCollection").field("name", &self.writer.definition.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,225 @@
+//! Writing documents, and their entries in the indexes with them.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::definition::{Definition, IndexDefinition};
+use super::entries::{Entry, NULL_ITEM, Subject, entries, shown};
+use super::stored::Stored;
+use crate::db::WriteTransaction;
+use crate::document::{Path, cbor};
+use crate::error::{Error, Result};
+use crate::table::KeyBuffer;
+
+/// What must be so before a document is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Anything.
+    Put,
+    /// There is no document of its key.
+    Insert,
+    /// There is one.
+    Replace,
+}
+
+/// When a document goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// As the collection's schema says.
+    #[default]
+    Default,
+    /// It stays.
+    Never,
+    /// At this time, in milliseconds since 1970.
+    At(u64),
+    /// When the document that is written over goes.
+    Kept,
+}
+
+/// Writes to one collection in a transaction.
+pub(crate) struct Writer<'t> {
+    pub tx: &'t mut WriteTransaction,
+    pub definition: Arc<Definition>,
+}
+
+impl<'t> Writer<'t> {
+    pub(crate) fn new(tx: &'t mut WriteTransaction, definition: impl Into<Arc<Definition>>) -> Self {
+        Self { tx, definition: definition.into() }
+    }
+
+    /// Writes a document. Gives its encoded key.
+    pub(crate) fn put(&mut self, document: &[u8], mode: Mode, expiry: Expiry) -> Result<KeyBuffer> {
+        let definition = Arc::clone(&self.definition);
+        let record = record_key_of(&definition, document)?;
+        let now_ms = self.tx.now_ms();
+        let expires_ms = match expiry {
+            Expiry::Default => definition.expires_after_ms.map(|after| now_ms.saturating_add(after)),
+            Expiry::Never => None,
+            Expiry::At(at) => Some(at),
+            Expiry::Kept => {
+                let old = self.read(&record)?;
+                old.as_deref().map(Stored::read).transpose()?.and_then(|old| old.expires_ms)
+            }
+        };
+        if mode != Mode::Put || !definition.indexes.is_empty() {
+            let old = self.read(&record)?;
+            let old = old.as_deref().map(Stored::read).transpose()?;
+            let there = old.is_some_and(|old| !old.is_expired(now_ms));
+            match mode {
+                Mode::Insert if there => return Err(unexpected("the document exists already", &record)),
+                Mode::Replace if !there => return Err(unexpected("there is no such document to replace", &record)),
+                _ => {}
+            }
+            self.reindex(&record, old.map(|old| old.document), Some(document))?;
+        }
+        let mut bytes = Vec::with_capacity(document.len() + 9);
+        Stored { expires_ms, document }.write(&mut bytes);
+        self.tx.bytes_table(definition.id).put(&*record, &*bytes)?;
+        if let Some(at) = expires_ms {
+            #[cfg(feature = "std")]
+            self.tx.wake_at(super::expiry::with_neighbours(at), super::expiry::sweep);
+            self.tx.bytes_table(definition.expiry_id).put(&*expiry_key(at, &record), b"")?;
+        }
+        Ok(record)
+    }
+
+    /// Deletes a document; tells whether it was there.
+    pub(crate) fn delete(&mut self, record: &[u8]) -> Result<bool> {
+        let now_ms = self.tx.now_ms();
+        let Some(old) = self.read(record)? else { return Ok(false) };
+        let old = Stored::read(&old)?;
+        self.reindex(record, Some(old.document), None)?;
+        let mut table = self.tx.bytes_table(self.definition.id);
+        table.delete(record)?;
+        if let Some(at) = old.expires_ms {
+            self.tx.bytes_table(self.definition.expiry_id).delete(&*expiry_key(at, record))?;
+        }
+        Ok(!old.is_expired(now_ms))
+    }
+
+    /// The stored bytes under a key, gone or not. What is written because of them needs them to be so at the commit.
+    fn read(&mut self, record: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.tx.constrain_row(self.definition.id, record)?;
+        Ok(self.tx.bytes_table(self.definition.id).get(record)?.map(|found| found.to_vec()))
+    }
+
+    /// The error for a change that a document cannot have.
+    pub(super) fn wrong_change(&self, record: &[u8], error: &Error) -> Error {
+        Error::InvalidDocument {
+            collection: self.definition.name.clone(),
+            field: String::new(),
+            key: shown(record),
+            what: error.to_string(),
+        }
+    }
+
+    /// A document that is not gone.
+    pub(crate) fn get(&mut self, record: &[u8]) -> Result<Option<Vec<u8>>> {
+        let now_ms = self.tx.now_ms();
+        let mut table = self.tx.bytes_table(self.definition.id);
+        let Some(found) = table.get(record)? else { return Ok(None) };
+        let stored = Stored::read(&found)?;
+        Ok((!stored.is_expired(now_ms)).then(|| stored.document.to_vec()))
+    }
+
+    /// Takes the entries of the old document away and brings those of the new.
+    fn reindex(&mut self, record: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<()> {
+        let definition = Arc::clone(&self.definition);
+        for index in &definition.indexes {
+            let of = |document: Option<&[u8]>| match document {
+                Some(document) => entries(&Subject { collection: &definition.name, key: record, document }, index),
+                None => Ok(Vec::new()),
+            };
+            let (old, new) = (of(old)?, of(new)?);
+            if old == new {
+                continue;
+            }
+            for entry in old.iter().filter(|entry| new.binary_search(entry).is_err()) {
+                self.tx.bytes_table(index.id).delete(&*entry.key)?;
+            }
+            for entry in new.iter().filter(|entry| old.binary_search(entry).is_err()) {
+                self.enter(index, record, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings an entry into an index. One that another document has is an error, unless that document is gone.
+    pub(super) fn enter(&mut self, index: &IndexDefinition, record: &[u8], entry: &Entry) -> Result<()> {
+        if entry.alone {
+            self.tx.constrain_row(index.id, &entry.key)?;
+            let found = self.tx.bytes_table(index.id).get(&*entry.key)?.map(|found| found.to_vec());
+            if let Some(other) = found.filter(|other| other != record) {
+                self.give_way(index, entry, &other)?;
+            }
+        }
+        let value = if entry.alone { record } else { b"" };
+        self.tx.bytes_table(index.id).put(&*entry.key, value).map_err(|error| match error {
+            Error::LimitExceeded { value, limit, .. } => {
+                Error::LimitExceeded { what: "the length of an index entry in bytes", value, limit }
+            }
+            error => error,
+        })
+    }
+
+    /// A document that is gone but not yet removed is removed now.
+    fn give_way(&mut self, index: &IndexDefinition, entry: &Entry, other: &[u8]) -> Result<()> {
+        let now_ms = self.tx.now_ms();
+        let old = self.read(other)?;
+        let is_gone = match &old {
+            Some(old) => Stored::read(old)?.is_expired(now_ms),
+            None => false,
+        };
+        if is_gone {
+            return self.delete(other).map(drop);
+        }
+        Err(Error::DuplicateKey {
+            collection: self.definition.name.clone(),
+            index: index.name.clone(),
+            value: shown(&entry.key),
+            key: shown(other),
+        })
+    }
+}
+
+/// The encoded key of a document, which is looked at whole first.
+pub(super) fn record_key_of(definition: &Definition, document: &[u8]) -> Result<KeyBuffer> {
+    let wrong = |field: Option<&Path>, what: String| Error::InvalidDocument {
+        collection: definition.name.clone(),
+        field: field.map(Path::to_string).unwrap_or_default(),
+        key: String::new(),
+        what,
+    };
+    cbor::validate(document).map_err(|error| match error {
+        error @ Error::LimitExceeded { .. } => error,
+        error => wrong(None, error.to_string()),
+    })?;
+    let found = cbor::lookup(document, &definition.key)?;
+    if found.crossed {
+        return Err(wrong(Some(&definition.key), String::from("there is an array on the way to the document's key")));
+    }
+    let mut record = KeyBuffer::new();
+    match found.single().filter(|item| *item != NULL_ITEM) {
+        Some(item) => {
+            cbor::encode_key_of(item, &mut record).map_err(|error| wrong(Some(&definition.key), error.to_string()))?
+        }
+        None => {
+            let what = "it is missing, and it is the key of the documents";
+            return Err(wrong(Some(&definition.key), String::from(what)));
+        }
+    }
+    Ok(record)
+}
+
+/// Where it is said when a document goes.
+pub(super) fn expiry_key(at_ms: u64, record: &[u8]) -> KeyBuffer {
+    let mut key = KeyBuffer::new();
+    key.extend(&at_ms.to_be_bytes());
+    key.extend(record);
+    key
+}
+
+fn unexpected(what: &'static str, record: &[u8]) -> Error {
+    Error::Unexpected { what, key: shown(record) }
+}
