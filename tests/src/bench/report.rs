@@ -149,6 +149,7 @@ pub(crate) fn format(unit: Unit, value: f64) -> String {
         Unit::PerSecond | Unit::PerCpuSecond => format!("{value:.0} /s"),
         Unit::BytesOver | Unit::Bytes => format!("{value:.0} B"),
         Unit::Amplification => format!("{value:.2} x"),
+        Unit::Milliseconds if value < 0.1 => format!("{value:.4} ms"),
         Unit::Milliseconds if value < 10.0 => format!("{value:.2} ms"),
         Unit::Milliseconds => format!("{value:.0} ms"),
         Unit::Mebibytes => format!("{value:.0} MiB"),

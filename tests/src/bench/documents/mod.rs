@@ -9,6 +9,7 @@ mod answers;
 mod city;
 mod collections;
 mod engine;
+mod lightning;
 mod loads;
 #[cfg(feature = "peer-native-db")]
 mod native_db;
@@ -29,6 +30,7 @@ use engine::DocumentEngine;
 /// The databases built in, in the order of the table.
 pub(crate) fn registry() -> Vec<Peer> {
     vec![
+        peer::<lightning::Lightning>(),
         #[cfg(feature = "peer-sqlite")]
         peer::<sqlite::Sqlite>(),
         #[cfg(feature = "peer-native-db")]

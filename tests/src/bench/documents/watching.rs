@@ -1,12 +1,14 @@
 //! What a watched query costs the commits that have nothing to do with it.
 
+use std::time::Duration;
+
 use super::answers::Answers;
 use super::city::City;
 use super::engine::{DocumentEngine, Watched};
 use crate::bench::Result;
 use crate::bench::clock::Stopwatch;
 use crate::bench::data::Random;
-use crate::bench::measure::{Metric, Unit, rates};
+use crate::bench::measure::{Metric, Unit};
 
 /// Documents watched, or a few more.
 const WATCHED: usize = 10_000;
@@ -53,27 +55,24 @@ pub(crate) fn run<E: DocumentEngine>(engine: &E, cities: &mut [City], round: u64
         }
         with.push(result);
     }
-    let (with, without) = (median(&with), median(&without));
-    let cost = |with: f64, without: f64| 100.0 * (with / without - 1.0);
-    let count = COMMITS as u64;
-    let mut metrics = rates("1,000 commits", count, without, 1);
-    metrics.extend(rates("1,000 commits beside a watch of 10,000 rows", count, with, 1));
-    metrics.push(Metric::new(
-        "what the watch adds, CPU time",
-        Unit::PercentMore,
-        cost(with.cpu().as_secs_f64(), without.cpu().as_secs_f64()),
-    ));
-    metrics.push(Metric::new(
-        "what the watch adds, wall time",
-        Unit::PercentMore,
-        cost(with.wall().as_secs_f64(), without.wall().as_secs_f64()),
-    ));
-    Ok(Some(metrics))
+    let cost = |time: fn(&Stopwatch) -> Duration| {
+        100.0 * (median(&with, time).as_secs_f64() / median(&without, time).as_secs_f64() - 1.0)
+    };
+    Ok(Some(vec![
+        Metric::new("a commit", Unit::Milliseconds, each(median(&without, Stopwatch::wall))),
+        Metric::new("a commit, CPU time", Unit::Milliseconds, each(median(&without, Stopwatch::cpu))),
+        Metric::new("what a watch of 10,000 rows adds to it", Unit::PercentMore, cost(Stopwatch::wall)),
+        Metric::new("what a watch of 10,000 rows adds to it, CPU time", Unit::PercentMore, cost(Stopwatch::cpu)),
+    ]))
 }
 
-/// The one in the middle by CPU time.
-fn median(parts: &[Stopwatch]) -> &Stopwatch {
-    let mut sorted: Vec<&Stopwatch> = parts.iter().collect();
-    sorted.sort_by_key(|watch| watch.cpu());
-    sorted[sorted.len() / 2]
+fn median(parts: &[Stopwatch], time: fn(&Stopwatch) -> Duration) -> Duration {
+    let mut times: Vec<Duration> = parts.iter().map(time).collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// The milliseconds of one of the commits that took so long together.
+fn each(together: Duration) -> f64 {
+    together.as_secs_f64() * 1e3 / COMMITS as f64
 }
