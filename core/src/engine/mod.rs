@@ -15,6 +15,7 @@ mod compaction_progress;
 mod cursor;
 #[cfg(feature = "testing")]
 pub(crate) mod doors;
+mod feed;
 mod flush;
 mod job;
 mod layer;
@@ -35,6 +36,7 @@ mod state;
 mod stats;
 mod values;
 mod version;
+mod watchers;
 mod write_again;
 
 pub use activity::Activity;
@@ -49,6 +51,7 @@ pub use stats::{Latency, Stats};
 
 pub(crate) use commit::Appended;
 pub(crate) use cursor::MergedCursor;
+pub(crate) use feed::FollowFrom;
 pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
 pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};
@@ -60,3 +63,4 @@ pub(crate) use short::ShortWindow;
 pub(crate) use state::Engine;
 pub(crate) use values::{BLOCK_BYTES, ValueReader, ValueWriter};
 pub(crate) use version::Version;
+pub(crate) use watchers::Watcher;

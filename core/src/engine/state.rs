@@ -13,6 +13,7 @@ use hashbrown::HashMap;
 
 use super::activity::SharedActivity;
 use super::commit::Durable;
+use super::feed::History;
 use super::job::JobExtents;
 use super::maintenance::Work;
 use super::node_ages::NodeAges;
@@ -21,6 +22,7 @@ use super::options::EngineOptions;
 use super::recent::{Optimistic, Recent};
 use super::stats::Counters;
 use super::version::{Layers, MemtableValues, Version};
+use super::watchers::Watchers;
 use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::env::{Clock, Entropy, FileId, Storage, SyncTicket};
@@ -77,6 +79,10 @@ pub(crate) struct Engine {
     pub(super) log_is_full: AtomicBool,
     /// Background work has met damage in the data file.
     pub(super) is_damaged: AtomicBool,
+    /// Which incarnation this is, and those before it.
+    pub(super) history: History,
+    /// Who is told of commits.
+    pub(super) watchers: Watchers,
 }
 
 /// What commits change; one at a time.
@@ -312,11 +318,16 @@ impl Engine {
     /// Refuses every further write: what is durable is no longer known.
     pub(super) fn poison(&self, cause: &Error) {
         let mut writer = self.writer.lock();
+        let mut told = None;
         if !matches!(writer.stopped, Some(Stopped::Poisoned(_) | Stopped::Closed)) {
-            writer.stopped = Some(Stopped::Poisoned(alloc::format!("{cause}")));
+            told = Some(writer.stopped.insert(Stopped::Poisoned(alloc::format!("{cause}"))).error());
         }
         writer.head = None;
         writer.syncing = None;
+        drop(writer);
+        if let Some(why) = told {
+            self.watchers.stopped(&why);
+        }
     }
 
     /// Completes what opening left to be done, before the first commit. Restartable.

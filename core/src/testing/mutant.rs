@@ -73,6 +73,10 @@ mutants! {
     ChainUnverified: "a frame names the frame before, so that another history's is none",
     /// The log is cut behind a commit's first frame instead of before it.
     CutInsideCommit: "a commit without its last frame is cut off whole",
+    /// A change feed reads what is appended but not yet visible.
+    FeedBeforeVisible: "a feed gives what snapshots see, never more",
+    /// A change feed does not compare incarnations.
+    ForkUnnoticed: "a reader that saw commits which a power loss took back is told so",
     /// Frames do not say what was durable.
     DurableNotTold: "every frame says the highest sequence that was durable",
     /// The log is cut at a damaged frame whatever lies behind it.
