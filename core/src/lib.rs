@@ -37,8 +37,8 @@ pub(crate) mod tree;
 pub mod testing;
 
 pub use collection::{
-    Collection, Difference, Document, Expiry, Explanation, Index, IndexPaths, IndexProgress, Migrations, Moved, Placed,
-    ReadCollection, Removed, Rows, RowsChange, Schema, Subscription, WriteCollection,
+    Collection, CollectionInfo, Difference, Document, Expiry, Explanation, Index, IndexInfo, IndexPaths, IndexProgress,
+    Migrations, Moved, Placed, ReadCollection, Removed, Rows, RowsChange, Schema, Subscription, WriteCollection,
 };
 pub use db::{
     AutoTable, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database, FeedPosition, Found,

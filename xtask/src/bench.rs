@@ -4,16 +4,22 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::demo::cities::Cities;
 use crate::process::{self, cargo};
 use crate::setup::{self, Consent};
+use crate::workspace;
 
 /// The other databases that the benchmark program can be built with, one feature each.
 const PEERS: [&str; 6] = ["canopydb", "fjall", "lmdb", "redb", "rocksdb", "sqlite"];
+/// Those of them, and others, that keep documents.
+const DOCUMENT_PEERS: [&str; 3] = ["native-db", "redb", "sqlite"];
+/// The first argument that asks for the benchmark of documents.
+const DOCUMENTS: &str = "documents";
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Arguments {
-    /// Arguments of the benchmark program; --help lists them
+    /// 'documents' for those, and arguments of the benchmark program; --help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -23,35 +29,41 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A short run against one database that takes little to build: whether the program works, not how fast anything is.
+/// Short runs against one database that takes little to build: whether the program works, not how fast anything is.
 pub fn quick() -> Result<()> {
-    measure(&["--quick", "--peers", "redb"].map(str::to_owned))
+    measure(&["--quick", "--peers", "redb"].map(str::to_owned))?;
+    measure(&[DOCUMENTS, "--quick", "--peers", "redb"].map(str::to_owned))
 }
 
 fn measure(arguments: &[String]) -> Result<()> {
-    let peers = asked_for(arguments);
+    let is_of_documents = arguments.first().is_some_and(|first| first == DOCUMENTS);
+    let peers = asked_for(arguments, if is_of_documents { &DOCUMENT_PEERS } else { &PEERS });
     let features: Vec<String> =
         std::iter::once("peer-bench".to_owned()).chain(peers.iter().map(|peer| format!("peer-{peer}"))).collect();
     let mut command = cargo()?;
     if peers.contains(&"rocksdb") {
         command.envs(setup::rocksdb(Consent::from_environment())?);
     }
+    // Where only the help is asked for there are no peers.
+    let places =
+        (is_of_documents && !peers.is_empty()).then(|| Cities::prepare(&workspace::cache("demo")?)).transpose()?;
     process::run(
         command
             .args(["run", "--release", "-p", "lightning-db-tests", "--bin", "peer-bench", "--features"])
             .arg(features.join(","))
             .arg("--")
-            .args(arguments),
+            .args(arguments)
+            .args(places.into_iter().flat_map(|places| ["--places".into(), places.path.into_os_string()])),
     )
 }
 
 /// What is to be built: some of these databases take minutes to compile, so only those that will be measured. A wrong
 /// name gets all of them, for then the program lists what there is.
-fn asked_for(arguments: &[String]) -> Vec<&'static str> {
+fn asked_for(arguments: &[String], known: &[&'static str]) -> Vec<&'static str> {
     let mut arguments = arguments.iter();
     let list = loop {
         match arguments.next().map(|argument| argument.split_once('=').unwrap_or((argument, ""))) {
-            None => return PEERS.to_vec(),
+            None => return known.to_vec(),
             Some(("--help" | "-h", "")) => return Vec::new(),
             Some(("--peers", "")) => break arguments.next().map_or("", String::as_str),
             Some(("--peers", list)) => break list,
@@ -61,9 +73,9 @@ fn asked_for(arguments: &[String]) -> Vec<&'static str> {
     // What is measured without a database, under the name raw, is always there.
     let mut peers = Vec::new();
     for name in list.split(',').filter(|name| *name != "raw") {
-        match PEERS.iter().find(|peer| **peer == name) {
+        match known.iter().find(|peer| **peer == name) {
             Some(peer) => peers.push(*peer),
-            None => return PEERS.to_vec(),
+            None => return known.to_vec(),
         }
     }
     peers
@@ -75,7 +87,7 @@ mod tests {
 
     #[test]
     fn only_what_is_measured_is_built() {
-        let peers = |line: &str| asked_for(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let peers = |line: &str| asked_for(&line.split(' ').map(str::to_owned).collect::<Vec<_>>(), &PEERS);
         assert_eq!(peers("--quick --peers redb"), ["redb"]);
         assert_eq!(peers("--peers=lmdb,raw,redb --quick"), ["lmdb", "redb"]);
         assert_eq!(peers("--quick"), PEERS);

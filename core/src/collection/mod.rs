@@ -14,6 +14,7 @@ mod document;
 mod entries;
 mod expiry;
 mod handle;
+mod info;
 mod live;
 mod migrate;
 mod plan;
@@ -21,6 +22,7 @@ mod position;
 #[cfg(all(test, feature = "std"))]
 mod property_tests;
 mod read;
+mod recover;
 #[cfg(all(test, feature = "std"))]
 mod regressions;
 mod rows;
@@ -39,6 +41,7 @@ mod write;
 pub use build::IndexProgress;
 pub use document::Document;
 pub use handle::Collection;
+pub use info::{CollectionInfo, IndexInfo};
 pub use live::{Difference, Moved, Placed, Removed, RowsChange, Subscription};
 pub use migrate::Migrations;
 pub use rows::{Explanation, ReadCollection, Rows};

@@ -1,13 +1,18 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::{Result, peers};
 
 pub(crate) const HELP: &str = "\
-Measures Lightning DB beside other embedded databases: peer-bench [OPTIONS]
+Measures Lightning DB beside other embedded databases: peer-bench [documents --places FILE] [OPTIONS]
 
-  --records N     records of 16 + 100 bytes in the main data set; 10k, 1M and the like are understood [1M]
+  documents       documents with secondary indexes instead of records
+  --places FILE   the documents, one in each line
+
+  --records N     records of 16 + 100 bytes in the main data set; 10k, 1M and the like are understood
+                  [1M; of documents 200k]
   --rounds N      times each phase is run by each peer, in turn [3]
   --seconds S     time for one sample of a phase that reads [1]
   --peers A,B     beside only these; a wrong name prints the list [all built in]
@@ -15,7 +20,7 @@ Measures Lightning DB beside other embedded databases: peer-bench [OPTIONS]
   --phases A,B    only phases whose names begin so, as in: --phases get,put-sync [all]
   --dir PATH      where the databases are made, and removed again [beside the program]
   --json FILE     writes every sample and the medians there
-  --quick         a test of life: 100k records, 2 rounds, 0.2 seconds
+  --quick         a test of life: 100k records or 20k documents, 2 rounds, 0.2 seconds
 ";
 
 /// What the process is to do.
@@ -25,9 +30,37 @@ pub(crate) enum Command {
     Help,
 }
 
+/// What is kept in the databases.
+#[derive(Clone, Debug)]
+pub(crate) enum Subject {
+    /// Byte strings under byte strings.
+    Records,
+    /// Documents with secondary indexes, made of this file of places.
+    Documents(PathBuf),
+}
+
+impl Subject {
+    /// For the heading of the report.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Records => "records of 16 + 100 bytes",
+            Self::Documents(_) => "documents",
+        }
+    }
+
+    /// What a worker's command line says of it.
+    pub(crate) fn arguments(&self) -> Vec<OsString> {
+        match self {
+            Self::Records => Vec::new(),
+            Self::Documents(places) => vec!["documents".into(), "--places".into(), places.into()],
+        }
+    }
+}
+
 /// A whole run.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
+    pub(crate) subject: Subject,
     pub(crate) records: u64,
     pub(crate) rounds: u64,
     pub(crate) seconds: f64,
@@ -41,6 +74,7 @@ pub(crate) struct Options {
 /// What a worker process is told when it is started.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
+    pub(crate) subject: Subject,
     pub(crate) peer: String,
     pub(crate) records: u64,
     pub(crate) seconds: f64,
@@ -53,7 +87,9 @@ pub(crate) fn parse() -> Result<Command> {
     let mut records = None;
     let mut rounds = None;
     let mut seconds = None;
-    let mut peers = peers::names();
+    let mut peers = None;
+    let mut documents = false;
+    let mut places = None;
     let mut phases = Vec::new();
     let mut directory = None;
     let mut json = None;
@@ -67,7 +103,9 @@ pub(crate) fn parse() -> Result<Command> {
             Long("records") => records = Some(parse_count(&parser.value()?.string()?)?),
             Long("rounds") => rounds = Some(parser.value()?.parse()?),
             Long("seconds") => seconds = Some(parser.value()?.parse()?),
-            Long("peers") => peers = parse_peers(&parser.value()?.string()?)?,
+            Value(subject) if subject == "documents" => documents = true,
+            Long("places") => places = Some(PathBuf::from(parser.value()?)),
+            Long("peers") => peers = Some(parser.value()?.string()?),
             Long("phases") => phases = split(&parser.value()?.string()?),
             Long("dir") => directory = Some(PathBuf::from(parser.value()?)),
             Long("json") => json = Some(PathBuf::from(parser.value()?)),
@@ -79,9 +117,24 @@ pub(crate) fn parse() -> Result<Command> {
         }
     }
 
+    let subject = match (documents, places) {
+        (false, _) => Subject::Records,
+        (true, Some(places)) => Subject::Documents(places),
+        (true, None) => return Err("documents: give a file of them with --places".into()),
+    };
+    let known = peers::names(&subject);
+    let mut peers = match peers {
+        Some(list) => parse_peers(&list, &known)?,
+        None => known,
+    };
     peers.retain(|&peer| peer != peers::OURS || !without_ours);
 
-    let records = records.unwrap_or(if quick { 100_000 } else { 1_000_000 });
+    let records = records.unwrap_or(match (documents, quick) {
+        (false, false) => 1_000_000,
+        (false, true) => 100_000,
+        (true, false) => 200_000,
+        (true, true) => 20_000,
+    });
     if records < 1_000 {
         return Err("--records: at least 1,000".into());
     }
@@ -91,10 +144,10 @@ pub(crate) fn parse() -> Result<Command> {
         None => std::env::current_exe()?.with_extension("data"),
     };
     Ok(match worker {
-        Some(peer) => Command::Work(Job { peer, records, seconds, directory }),
+        Some(peer) => Command::Work(Job { subject, peer, records, seconds, directory }),
         None => {
             let rounds = rounds.unwrap_or(if quick { 2 } else { 3 }).max(1);
-            Command::Conduct(Options { records, rounds, seconds, peers, phases, directory, json })
+            Command::Conduct(Options { subject, records, rounds, seconds, peers, phases, directory, json })
         }
     })
 }
@@ -104,13 +157,12 @@ fn split(list: &str) -> Vec<String> {
 }
 
 /// The wanted ones and ours, in the order of the table.
-fn parse_peers(list: &str) -> Result<Vec<&'static str>> {
+fn parse_peers(list: &str, known: &[&'static str]) -> Result<Vec<&'static str>> {
     let wanted = split(list);
-    let known = peers::names();
     if let Some(stranger) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(format!("--peers: '{stranger}' is not built in; there are {}", known.join(", ")).into());
     }
-    Ok(known.into_iter().filter(|&name| name == peers::OURS || wanted.iter().any(|wish| wish == name)).collect())
+    Ok(known.iter().copied().filter(|&name| name == peers::OURS || wanted.iter().any(|wish| wish == name)).collect())
 }
 
 /// `1000000`, `1M` and `1000k` are the same.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::arguments::Options;
+use super::documents::step::Step;
 use super::machine::Machine;
 use super::measure::Metric;
 use super::phase::{Phase, Suite, plan};
@@ -14,7 +15,7 @@ use super::worker::{Answer, Request};
 use super::{Result, peers, process};
 
 pub(crate) fn conduct(options: &Options) -> Result<()> {
-    let suites = plan(options.records, &options.phases);
+    let suites = plan(&options.subject, options.records, &options.phases);
     if suites.is_empty() || options.peers.is_empty() {
         return Err("nothing to measure: no phase or no peer is left".into());
     }
@@ -29,7 +30,8 @@ pub(crate) fn conduct(options: &Options) -> Result<()> {
         fs::remove_dir_all(&directory)?;
     }
     fs::create_dir_all(&directory)?;
-    let mut report = Report::new(options, Machine::describe(&directory), peers::descriptions(&options.peers));
+    let mut report =
+        Report::new(options, Machine::describe(&directory), peers::descriptions(&options.subject, &options.peers));
     let mut failures = Vec::new();
     for suite in &suites {
         run_suite(options, &directory, suite, &mut report, &mut failures)?;
@@ -107,6 +109,9 @@ impl Seat<'_> {
         if phase == Phase::Reopen {
             return kill_and_reopen(options, directory, self.peer, round);
         }
+        if phase == Phase::Document(Step::OpenCold) {
+            return leave_and_open(options, directory, self.peer, round);
+        }
         let worker = match self.worker.take() {
             Some(worker) => worker,
             None => Worker::start(options, directory, self.peer)?,
@@ -130,6 +135,20 @@ fn kill_and_reopen(options: &Options, directory: &Path, peer: &str, round: u64) 
     Ok(answer)
 }
 
+/// Lets one process leave a closed database, and another open it.
+fn leave_and_open(options: &Options, directory: &Path, peer: &str, round: u64) -> Result<Answer> {
+    let mut leaver = Worker::start(options, directory, peer)?;
+    let left = leaver.ask(Phase::Document(Step::LeaveCold), round)?;
+    leaver.finish()?;
+    if !matches!(left, Answer::Measured(_)) {
+        return Ok(left);
+    }
+    let mut opener = Worker::start(options, directory, peer)?;
+    let answer = opener.ask(Phase::Document(Step::OpenCold), round)?;
+    opener.finish()?;
+    Ok(answer)
+}
+
 fn progress(peer: &str, phase: Phase, round: u64, metrics: &[Metric]) {
     let value = metrics.first().map_or_else(String::new, |metric| super::report::format(metric.unit, metric.value));
     eprintln!("round {} {:<20} {peer:<10} {value}", round + 1, phase.name());
@@ -145,6 +164,7 @@ struct Worker {
 impl Worker {
     fn start(options: &Options, directory: &Path, peer: &str) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
+            .args(options.subject.arguments())
             .args(["--worker", peer])
             .args(["--records", &options.records.to_string()])
             .args(["--seconds", &options.seconds.to_string()])

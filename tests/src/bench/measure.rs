@@ -25,10 +25,13 @@ pub(crate) enum Unit {
     BytesOver,
     /// Bytes written to storage for each byte given.
     Amplification,
+    Bytes,
     Milliseconds,
     Mebibytes,
     /// Of the commits acknowledged before a kill, those found after it.
     PercentKept,
+    /// What something costs more than without a thing beside it.
+    PercentMore,
 }
 
 impl Unit {

@@ -6,6 +6,8 @@
 //! ([`data`]), drives its peer through one trait ([`engine`]), checks every value it reads and answers with
 //! metrics, of which the conductor prints the medians ([`report`]).
 //!
+//! A second benchmark, of documents with secondary indexes, runs in the same frame ([`documents`]).
+//!
 //! A process for each peer keeps allocators, caches and the kernel's accounting (bytes written, peak memory) apart,
 //! and lets one be killed. Nothing here is used by the engine or its tests.
 
@@ -14,6 +16,7 @@ mod clock;
 mod conductor;
 mod data;
 mod dataset;
+mod documents;
 mod engine;
 mod kill;
 mod loads;

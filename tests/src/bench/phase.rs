@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::arguments::Subject;
+use super::documents::step::{self, Step};
+
 /// One thing that a worker can be asked to do and measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -46,6 +49,8 @@ pub(crate) enum Phase {
     Reopen,
     /// The first half of [`Phase::Reopen`]: writes as much as a full log holds, then waits to be killed.
     FillLog,
+    /// One of the benchmark of documents.
+    Document(Step),
     /// What the worker has taken since it was started.
     PeakMemory,
 }
@@ -72,6 +77,7 @@ impl Phase {
             Self::GetOverwritten => "get-10x".to_owned(),
             Self::Reopen => "reopen".to_owned(),
             Self::FillLog => "fill-log".to_owned(),
+            Self::Document(step) => step.name().to_owned(),
             Self::PeakMemory => "peak-memory".to_owned(),
         }
     }
@@ -83,8 +89,21 @@ pub(crate) struct Suite {
     pub(crate) phases: Vec<Phase>,
 }
 
-/// Everything there is to measure with `records` records, less what `wanted` (beginnings of names) leaves out.
-pub(crate) fn plan(records: u64, wanted: &[String]) -> Vec<Suite> {
+/// Everything there is to measure, less what `wanted` (beginnings of names) leaves out.
+pub(crate) fn plan(subject: &Subject, records: u64, wanted: &[String]) -> Vec<Suite> {
+    let suites = match subject {
+        Subject::Records => of_records(records),
+        Subject::Documents(_) => step::plan(),
+    };
+    let chosen = |phase: &Phase| wanted.is_empty() || wanted.iter().any(|start| phase.name().starts_with(start));
+    suites
+        .into_iter()
+        .map(|Suite { name, phases }| Suite { name, phases: phases.into_iter().filter(chosen).collect() })
+        .filter(|suite| !suite.phases.is_empty())
+        .collect()
+}
+
+fn of_records(records: u64) -> Vec<Suite> {
     let mut gets: Vec<Phase> =
         [10_000, 100_000].into_iter().filter(|&few| few < records).map(|records| Phase::Get { records }).collect();
     gets.extend([
@@ -106,12 +125,7 @@ pub(crate) fn plan(records: u64, wanted: &[String]) -> Vec<Suite> {
         ("small memory", vec![Phase::Overwrite, Phase::GetOverwritten]),
         ("kill", vec![Phase::Reopen]),
     ];
-    let chosen = |phase: &Phase| wanted.is_empty() || wanted.iter().any(|start| phase.name().starts_with(start));
-    suites
-        .into_iter()
-        .map(|(name, phases)| Suite { name, phases: phases.into_iter().filter(chosen).collect() })
-        .filter(|suite| !suite.phases.is_empty())
-        .collect()
+    suites.into_iter().map(|(name, phases)| Suite { name, phases }).collect()
 }
 
 #[cfg(test)]
@@ -122,11 +136,15 @@ mod tests {
     fn phases_are_chosen_by_the_beginning_of_their_names() {
         let names = |wanted: &[&str]| -> Vec<String> {
             let wanted: Vec<String> = wanted.iter().map(|&name| name.to_owned()).collect();
-            plan(50_000, &wanted).iter().flat_map(|suite| &suite.phases).map(|phase| phase.name()).collect()
+            plan(&Subject::Records, 50_000, &wanted)
+                .iter()
+                .flat_map(|suite| &suite.phases)
+                .map(|phase| phase.name())
+                .collect()
         };
         assert_eq!(names(&["put-sync", "reopen"]), ["put-sync-1", "put-sync-8", "reopen"]);
         assert_eq!(names(&["get-1"]), ["get-10000", "get-10x"]);
         assert!(names(&["nothing"]).is_empty());
-        assert_eq!(names(&[]).len(), plan(50_000, &[]).iter().map(|suite| suite.phases.len()).sum::<usize>());
+        assert_eq!(names(&[]).len(), of_records(50_000).iter().map(|suite| suite.phases.len()).sum::<usize>());
     }
 }

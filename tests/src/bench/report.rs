@@ -15,6 +15,7 @@ use super::peers;
 #[derive(Serialize)]
 pub(crate) struct Report {
     machine: Machine,
+    subject: &'static str,
     records: u64,
     rounds: u64,
     seconds: f64,
@@ -40,7 +41,8 @@ struct Row {
 impl Report {
     pub(crate) fn new(options: &Options, machine: Machine, peers: BTreeMap<&'static str, String>) -> Self {
         let Options { records, rounds, seconds, .. } = *options;
-        Self { machine, records, rounds, seconds, peers, order: options.peers.clone(), rows: Vec::new() }
+        let subject = options.subject.name();
+        Self { machine, subject, records, rounds, seconds, peers, order: options.peers.clone(), rows: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, peer: &str, metrics: Vec<Metric>) {
@@ -62,9 +64,9 @@ impl Report {
     pub(crate) fn to_markdown(&self) -> String {
         let Machine { cpu, cores, memory_gib, kernel, file_system, commit } = &self.machine;
         let mut text = format!(
-            "{} records of 16 + 100 bytes, medians of {} rounds. {cpu}, {cores} cores, {memory_gib:.0} GiB, {kernel}, \
+            "{} {}, medians of {} rounds. {cpu}, {cores} cores, {memory_gib:.0} GiB, {kernel}, \
              {file_system}; commit {commit}.\n\n",
-            self.records, self.rounds
+            self.records, self.subject, self.rounds
         );
         for peer in &self.order {
             if let Some(description) = self.peers.get(peer) {
@@ -145,12 +147,14 @@ pub(crate) fn format(unit: Unit, value: f64) -> String {
         Unit::PerSecond | Unit::PerCpuSecond if value >= 99_950.0 => format!("{:.0} k/s", value / 1e3),
         Unit::PerSecond | Unit::PerCpuSecond if value >= 999.5 => format!("{:.1} k/s", value / 1e3),
         Unit::PerSecond | Unit::PerCpuSecond => format!("{value:.0} /s"),
-        Unit::BytesOver => format!("{value:.0} B"),
+        Unit::BytesOver | Unit::Bytes => format!("{value:.0} B"),
         Unit::Amplification => format!("{value:.2} x"),
+        Unit::Milliseconds if value < 0.1 => format!("{value:.4} ms"),
         Unit::Milliseconds if value < 10.0 => format!("{value:.2} ms"),
         Unit::Milliseconds => format!("{value:.0} ms"),
         Unit::Mebibytes => format!("{value:.0} MiB"),
         Unit::PercentKept => format!("{value:.0} %"),
+        Unit::PercentMore => format!("{value:.1} %"),
     }
 }
 

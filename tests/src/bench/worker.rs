@@ -84,6 +84,7 @@ impl<'j, E: Engine> Worker<'j, E> {
             Phase::GetOverwritten => reading.get(sets.open("scarce", records, scarce)?)?,
             Phase::FillLog => kill::fill_log(sets, records, relaxed, round)?,
             Phase::Reopen => kill::reopen(sets, records, relaxed, round)?,
+            Phase::Document(_) => return Ok(None),
             Phase::PeakMemory => {
                 let memory = process::memory()?;
                 let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);

@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: the database at work on real data, in front of your eyes.
 
-mod cities;
+pub mod cities;
 pub mod native;
 pub mod web_spike;
 

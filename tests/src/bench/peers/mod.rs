@@ -21,7 +21,8 @@ mod sqlite;
 use std::collections::BTreeMap;
 
 use super::Result;
-use super::arguments::Job;
+use super::arguments::{Job, Subject};
+use super::documents;
 use super::engine::Engine;
 use super::worker::{Worker, serve};
 
@@ -31,26 +32,27 @@ pub(crate) const OURS: &str = "lightning";
 pub(crate) const FLOOR: &str = raw::NAME;
 
 /// Those built in, in the order of the table.
-pub(crate) fn names() -> Vec<&'static str> {
-    registry().into_iter().map(|peer| peer.name).collect()
+pub(crate) fn names(subject: &Subject) -> Vec<&'static str> {
+    registry(subject).into_iter().map(|peer| peer.name).collect()
 }
 
 /// What is measured under each name.
-pub(crate) fn descriptions(wanted: &[&'static str]) -> BTreeMap<&'static str, String> {
-    let wanted = registry().into_iter().filter(|peer| wanted.contains(&peer.name));
+pub(crate) fn descriptions(subject: &Subject, wanted: &[&'static str]) -> BTreeMap<&'static str, String> {
+    let wanted = registry(subject).into_iter().filter(|peer| wanted.contains(&peer.name));
     wanted.map(|peer| (peer.name, (peer.description)())).collect()
 }
 
 /// Serves as the worker of the peer that `job` names.
 pub(crate) fn work(job: &Job) -> Result<()> {
-    let peer = registry().into_iter().find(|peer| peer.name == job.peer);
+    let peer = registry(&job.subject).into_iter().find(|peer| peer.name == job.peer);
     (peer.ok_or_else(|| format!("no peer '{}' is built in", job.peer))?.work)(job)
 }
 
-struct Peer {
-    name: &'static str,
-    description: fn() -> String,
-    work: fn(&Job) -> Result<()>,
+/// A database, and how to drive it.
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
+    pub(crate) description: fn() -> String,
+    pub(crate) work: fn(&Job) -> Result<()>,
 }
 
 impl Peer {
@@ -59,7 +61,14 @@ impl Peer {
     }
 }
 
-fn registry() -> Vec<Peer> {
+fn registry(subject: &Subject) -> Vec<Peer> {
+    match subject {
+        Subject::Records => of_records(),
+        Subject::Documents(_) => documents::registry(),
+    }
+}
+
+fn of_records() -> Vec<Peer> {
     vec![
         Peer::of::<lightning::Lightning>(),
         #[cfg(feature = "peer-lmdb")]
@@ -84,11 +93,11 @@ fn work_with<E: Engine>(job: &Job) -> Result<()> {
     worker.close()
 }
 
-/// The version of a crate this program was built with.
-fn locked_version(name: &str) -> &'static str {
+/// The version of a crate this program was built with; the last of several, which is ours where peers use older ones.
+pub(crate) fn locked_version(name: &str) -> &'static str {
     const LOCK: &str = include_str!("../../../../Cargo.lock");
     let packages = LOCK.split("[[package]]");
-    let package = packages.into_iter().find(|package| package.contains(&format!("name = \"{name}\"\n")));
+    let package = packages.into_iter().filter(|package| package.contains(&format!("name = \"{name}\"\n"))).last();
     let version = package.and_then(|package| package.split("version = \"").nth(1));
     version.and_then(|rest| rest.split('"').next()).unwrap_or("unknown")
 }

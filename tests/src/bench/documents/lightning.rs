@@ -1,0 +1,88 @@
+//! Lightning DB: a collection, through the public interface.
+
+use std::path::Path;
+
+use lightning_db::query::Update;
+use lightning_db::{Collection, Compression, Database, Options, Query, ReadCollection, Schema, field};
+
+use super::city::City;
+use super::engine::{DocumentEngine, DocumentView};
+use crate::bench::Result;
+use crate::bench::engine::{Durability, Settings};
+use crate::bench::peers::{OURS, locked_version};
+
+pub(crate) struct Lightning {
+    database: Database,
+    cities: Collection<City>,
+}
+
+pub(crate) struct LightningView {
+    cities: ReadCollection<City>,
+}
+
+impl DocumentEngine for Lightning {
+    const NAME: &'static str = OURS;
+    type View<'v> = LightningView;
+
+    fn description() -> String {
+        let version = locked_version("lightning-db");
+        format!("Lightning DB {version}; CBOR, a unique and a plain index; compression off, otherwise its defaults")
+    }
+
+    fn open(directory: &Path, settings: Settings) -> Result<Self> {
+        let mut options = Options::default();
+        options.memory_budget_bytes = settings.memory_bytes;
+        options.compression = Compression::None;
+        options.durability = match settings.durability {
+            Durability::Relaxed => lightning_db::Durability::Relaxed,
+            Durability::Sync => lightning_db::Durability::Sync,
+        };
+        let database = Database::open(directory.join("cities.ldb"), options)?;
+        let cities = database.collection("cities", Schema::key("id").index("population").unique("code"))?;
+        Ok(Self { database, cities })
+    }
+
+    fn insert_batch(&self, cities: Vec<City>) -> Result<()> {
+        Ok(self.cities.write(|collection| cities.iter().try_for_each(|city| collection.insert(city)))?)
+    }
+
+    fn set_population(&self, id: u64, population: u64) -> Result<()> {
+        let found = self.cities.update(id, &Update::new().set("population", population))?;
+        if found { Ok(()) } else { Err(format!("no document {id}").into()) }
+    }
+
+    fn read<R>(&self, body: impl FnOnce(&mut LightningView) -> Result<R>) -> Result<R> {
+        body(&mut LightningView { cities: self.cities.snapshot()? })
+    }
+
+    fn settle(&self) -> Result<()> {
+        Ok(self.database.checkpoint()?)
+    }
+
+    fn close(self) -> Result<()> {
+        drop(self.cities);
+        Ok(self.database.close()?)
+    }
+}
+
+impl DocumentView for LightningView {
+    fn lookup(&mut self, code: &str) -> Result<Option<City>> {
+        Ok(self.cities.query(Query::new().filter(field("code").equals(code)))?.next().transpose()?)
+    }
+
+    fn range(&mut self, from: u64, limit: usize, mut found: impl FnMut(City)) -> Result<()> {
+        let query = Query::new().filter(field("population").from(from)).order_by("population").limit(limit as u64);
+        for city in self.cities.query(query)? {
+            found(city?);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, from: u64, to: u64) -> Result<u64> {
+        Ok(self.cities.count(between(from, to))?)
+    }
+}
+
+fn between(from: u64, to: u64) -> Query {
+    Query::new().filter(field("population").between(from, to))
+}
