@@ -37,8 +37,8 @@ pub(crate) mod tree;
 pub mod testing;
 
 pub use collection::{
-    Collection, Document, Expiry, Explanation, Index, IndexPaths, IndexProgress, Migrations, ReadCollection, Rows,
-    Schema, WriteCollection,
+    Change, Collection, Difference, Document, Expiry, Explanation, Index, IndexPaths, IndexProgress, Migrations, Moved,
+    Placed, ReadCollection, Removed, Rows, Schema, Subscription, WriteCollection,
 };
 pub use db::{
     AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Scrub, Snapshot,

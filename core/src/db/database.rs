@@ -43,6 +43,7 @@ pub(super) struct Shared {
     pub exclusive: Arc<Exclusive>,
     pub options: Options,
     pub recovery: RecoveryReport,
+    pub watched: Arc<super::watched::WatchedTables>,
     #[cfg(feature = "std")]
     pub row_locks: Arc<super::row_locks::RowLocks>,
     #[cfg(feature = "std")]
@@ -88,6 +89,7 @@ impl Database {
                 registered: None,
                 engine,
                 catalogue: Arc::new(Catalogue::default()),
+                watched: Arc::default(),
                 exclusive: Arc::default(),
                 options,
                 recovery,

@@ -25,6 +25,8 @@ mod snapshot;
 #[cfg(all(test, feature = "std"))]
 mod tests;
 mod transaction;
+pub(crate) mod watched;
+pub(crate) mod watchers;
 
 pub use database::{AutoTable, Database, Transaction};
 pub(crate) use definitions::Bytes;

@@ -96,7 +96,8 @@ impl Engine {
                 Ok(()) => error,
                 Err(again) => {
                     let cause = format!("{error}, and then {again}");
-                    writer.stopped = Some(Stopped::Poisoned(cause.clone()));
+                    let why = writer.stopped.insert(Stopped::Poisoned(cause.clone())).error();
+                    self.watchers.stopped(&why);
                     Error::OutcomeUnknown { cause }
                 }
             });
@@ -118,6 +119,14 @@ impl Engine {
         let appended = Appended { sequence, wait: waits, due };
         self.note_log_room(&writer);
         self.freeze_if_full(&mut writer);
+        if self.watchers.any() {
+            self.watchers.committed(sequence, Operations::new(operations, sequence, 0));
+            // Visible already, if it waits for nothing.
+            if writer.head.is_none() {
+                drop(writer);
+                self.watchers.published(sequence);
+            }
+        }
         Ok(appended)
     }
 
@@ -328,6 +337,11 @@ impl Engine {
                 *visible = synced;
             }
         }
+        if self.watchers.any() {
+            let sequence = self.version().sequence;
+            drop(writer);
+            self.watchers.published(sequence);
+        }
     }
 
     /// Makes values in extents of their own durable, before a commit refers to them.
@@ -392,7 +406,9 @@ impl Engine {
 
     /// Takes no more writes and says so to everyone who tries.
     pub(super) fn stop(&self, why: Stopped) {
+        let error = why.error();
         self.writer.lock().stopped = Some(why);
+        self.watchers.stopped(&error);
     }
 }
 

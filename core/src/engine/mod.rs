@@ -35,6 +35,7 @@ mod state;
 mod stats;
 mod values;
 mod version;
+mod watchers;
 mod write_again;
 
 pub use activity::Activity;
@@ -60,3 +61,4 @@ pub(crate) use short::ShortWindow;
 pub(crate) use state::Engine;
 pub(crate) use values::{BLOCK_BYTES, ValueReader, ValueWriter};
 pub(crate) use version::Version;
+pub(crate) use watchers::Watcher;

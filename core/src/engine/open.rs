@@ -395,6 +395,7 @@ impl State {
             activity: super::activity::SharedActivity::default(),
             log_is_full: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),
+            watchers: super::watchers::Watchers::default(),
             options,
         }
     }

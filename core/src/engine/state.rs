@@ -21,6 +21,7 @@ use super::options::EngineOptions;
 use super::recent::{Optimistic, Recent};
 use super::stats::Counters;
 use super::version::{Layers, MemtableValues, Version};
+use super::watchers::Watchers;
 use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::env::{Clock, Entropy, FileId, Storage, SyncTicket};
@@ -77,6 +78,8 @@ pub(crate) struct Engine {
     pub(super) log_is_full: AtomicBool,
     /// Background work has met damage in the data file.
     pub(super) is_damaged: AtomicBool,
+    /// Who is told of commits.
+    pub(super) watchers: Watchers,
 }
 
 /// What commits change; one at a time.
@@ -312,11 +315,16 @@ impl Engine {
     /// Refuses every further write: what is durable is no longer known.
     pub(super) fn poison(&self, cause: &Error) {
         let mut writer = self.writer.lock();
+        let mut told = None;
         if !matches!(writer.stopped, Some(Stopped::Poisoned(_) | Stopped::Closed)) {
-            writer.stopped = Some(Stopped::Poisoned(alloc::format!("{cause}")));
+            told = Some(writer.stopped.insert(Stopped::Poisoned(alloc::format!("{cause}"))).error());
         }
         writer.head = None;
         writer.syncing = None;
+        drop(writer);
+        if let Some(why) = told {
+            self.watchers.stopped(&why);
+        }
     }
 
     /// Completes what opening left to be done, before the first commit. Restartable.
