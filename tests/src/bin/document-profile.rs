@@ -90,14 +90,13 @@ fn database() -> Result<Database> {
 
 fn warm(places: &Collection<Place>, documents: u64) -> Result<()> {
     let snapshot = places.snapshot()?;
-    snapshot.query(Query::new().filter(field("population").from(0)).order_by("population"))?.try_for_each(|place| {
+    for place in snapshot.query(Query::new().filter(field("population").from(0)).order_by("population"))? {
         black_box(place?);
-        Ok(())
-    })?;
-    (0..documents).try_for_each(|id| {
+    }
+    for id in 0..documents {
         black_box(snapshot.query(Query::new().filter(field("code").equals(code(id).as_str())))?.next());
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// One transaction.
