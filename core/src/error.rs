@@ -60,6 +60,22 @@ pub enum Error {
     },
     /// The transaction outlived the changes kept for its validation. Run it again.
     TransactionTooOld,
+    /// A change feed was asked for, or has come to, commits that the log no longer holds. Read the tables anew, then follow
+    /// the changes since that snapshot.
+    NoLongerKept {
+        /// The oldest commit that is still there, or will be the next.
+        oldest: u64,
+        /// The commit asked for.
+        asked: u64,
+    },
+    /// A change feed was asked to go on after a commit that is not part of this database's history: a power loss took it
+    /// back, or the files were put back. Read the tables anew, then follow the changes since that snapshot.
+    HistoryForked {
+        /// The commit that was asked to go on after.
+        sequence: u64,
+        /// The last commit that both histories have, where that is known.
+        common: Option<u64>,
+    },
     /// The transaction ran longer than its time limit and was ended.
     TransactionTimeout {
         /// The limit, in milliseconds.
@@ -209,6 +225,8 @@ impl Error {
             Error::ReadOnly => "ReadOnly",
             Error::Conflict { .. } => "Conflict",
             Error::TransactionTooOld => "TransactionTooOld",
+            Error::NoLongerKept { .. } => "NoLongerKept",
+            Error::HistoryForked { .. } => "HistoryForked",
             Error::TransactionTimeout { .. } => "TransactionTimeout",
             Error::Deadlock { .. } => "Deadlock",
             Error::LimitExceeded { .. } => "LimitExceeded",
@@ -255,6 +273,18 @@ impl fmt::Display for Error {
             Error::TransactionTooOld => f.write_str(
                 "the transaction is older than the changes kept to validate it; run it again, and keep transactions short",
             ),
+            Error::NoLongerKept { oldest, asked } => write!(
+                f,
+                "commit {asked} is no longer in the log, which begins with commit {oldest}; read the tables anew, then follow \
+                 the changes since that snapshot, and keep more of the log (feed_retention_bytes)"
+            ),
+            Error::HistoryForked { sequence, common } => {
+                write!(f, "commit {sequence} is not part of this database's history")?;
+                if let Some(common) = common {
+                    write!(f, ", which left that one after commit {common}")?;
+                }
+                f.write_str("; read the tables anew, then follow the changes since that snapshot")
+            }
             Error::TransactionTimeout { limit_ms } => {
                 write!(f, "the transaction ran longer than its limit of {limit_ms} ms and was ended; nothing was written")
             }

@@ -37,12 +37,13 @@ pub(crate) mod tree;
 pub mod testing;
 
 pub use collection::{
-    Change, Collection, Difference, Document, Expiry, Explanation, Index, IndexPaths, IndexProgress, Migrations, Moved,
-    Placed, ReadCollection, Removed, Rows, Schema, Subscription, WriteCollection,
+    Collection, CollectionInfo, Difference, Document, Expiry, Explanation, Index, IndexInfo, IndexPaths, IndexProgress,
+    Migrations, Moved, Placed, ReadCollection, Removed, Rows, RowsChange, Schema, Subscription, WriteCollection,
 };
 pub use db::{
-    AutoTable, BlobReader, Cursor, Database, Found, Isolation, Options, Range, ReadTable, Savepoint, Scrub, Snapshot,
-    TableInfo, Transaction, WriteTable, WriteTransaction,
+    AutoTable, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database, FeedPosition, Found,
+    Isolation, Options, Range, ReadTable, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable,
+    WriteTransaction,
 };
 pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{Path, Value};

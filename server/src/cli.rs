@@ -9,7 +9,8 @@ use crate::output::Output;
 /// Work with a Lightning DB database from the command line.
 ///
 /// Keys are given as text, in the type the table was made with: numbers for number keys, text for string keys, text or
-/// 0x and hexadecimal for bytes, JSON arrays for composite keys. Use -- before keys or values that begin with a dash.
+/// 0x and hexadecimal for bytes, JSON arrays for composite keys. Keys of documents are numbers, text (in quotes where it
+/// looks like a number: '"7"'), uuid(…), timestamp(…) or JSON arrays. Use -- before keys or values that begin with a dash.
 #[derive(Parser, Debug)]
 #[command(name = "lightning", version, propagate_version = true, max_term_width = 100, after_help = EXIT_CODES)]
 #[command(arg_required_else_help = true, subcommand_required = true)]
@@ -29,7 +30,13 @@ enum Command {
     Delete(commands::delete::Delete),
     Scan(commands::scan::Scan),
     Count(commands::count::Count),
+    Query(commands::query::QueryCommand),
+    Explain(commands::explain::Explain),
+    Watch(commands::watch::Watch),
     Tables(commands::tables::Tables),
+    Collections(commands::collections::Collections),
+    Index(commands::index::IndexCommand),
+    Drop(commands::drop::DropCommand),
     Import(commands::import::Import),
     Export(commands::export::Export),
     Check(commands::check::Check),
@@ -50,7 +57,13 @@ impl Cli {
             Command::Delete(command) => command.run(&mut output),
             Command::Scan(command) => command.run(&mut output),
             Command::Count(command) => command.run(&mut output),
+            Command::Query(command) => command.run(&mut output),
+            Command::Explain(command) => command.run(&mut output),
+            Command::Watch(command) => command.run(&mut output),
             Command::Tables(command) => command.run(&mut output),
+            Command::Collections(command) => command.run(&mut output),
+            Command::Index(command) => command.run(&mut output),
+            Command::Drop(command) => command.run(&mut output),
             Command::Import(command) => command.run(&mut output),
             Command::Export(command) => command.run(&mut output),
             Command::Check(command) => command.run(&mut output),

@@ -88,6 +88,11 @@ impl DatabaseArgs {
     pub fn table_name(&self, table: &str) -> String {
         format!("{}, table '{table}'", self.path.display())
     }
+
+    /// What an error in a collection happened to; the error itself names the collection.
+    pub fn collection_name(&self, name: &str) -> String {
+        format!("{}, collection '{name}'", self.path.display())
+    }
 }
 
 /// The types of a table.

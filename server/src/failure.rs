@@ -33,7 +33,7 @@ pub enum Failure {
     /// `check` found damage, and has told where.
     Damaged(String),
     /// The engine's own error, and what it happened to.
-    Engine { subject: String, error: Error },
+    Engine { subject: String, error: Box<Error> },
     /// A file that is not the database, or standard input or output, failed.
     File { subject: String, error: io::Error },
     /// Whoever read the output has seen enough.
@@ -62,14 +62,14 @@ impl Failure {
                 "{subject}: {} is damaged at {}: {}; it cannot be opened like this: keep a copy of the database and its log as they are, then restore a backup, or bring back what is whole with 'lightning repair'",
                 damage.file, damage.offset, damage.what
             )),
-            error => Self::Engine { subject, error },
+            error => Self::Engine { subject, error: Box::new(error) },
         }
     }
 
     /// For `map_err` around calls of the engine.
     pub fn engine(subject: impl Into<String>) -> impl FnOnce(Error) -> Self {
         let subject = subject.into();
-        move |error| Self::Engine { subject, error }
+        move |error| Self::Engine { subject, error: Box::new(error) }
     }
 
     /// For `map_err` around calls on files.
@@ -88,7 +88,8 @@ impl Failure {
             Self::File { .. } => 5,
             Self::Engine { error, .. } => match error.name() {
                 "Unexpected" => 1,
-                "NoSuchTable" | "TableTypeMismatch" | "Invalid" | "LimitExceeded" => 2,
+                "NoSuchTable" | "TableTypeMismatch" | "SchemaMismatch" | "SchemaTooNew" | "DuplicateKey"
+                | "InvalidDocument" | "Invalid" | "LimitExceeded" => 2,
                 "Corrupt" | "NotADatabase" => 3,
                 "Locked" => 4,
                 "StorageFull" | "PermissionDenied" | "StorageFailed" | "NotResident" | "Poisoned"

@@ -1,7 +1,7 @@
 //! The command line of Lightning DB as a library: the program `lightning` calls [`run`], tests reach inside.
 //!
 //! One file for each command under `commands`; `types` knows keys and values whose types are read from the file,
-//! `records` reads what is imported, `output` prints, `failure` holds the exit codes.
+//! `documents` is what collections hold, as JSON and on the command line; `records` reads what is imported, `output` prints, `failure` holds the exit codes.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -9,7 +9,9 @@ mod cli;
 mod commands;
 mod database;
 mod destination;
+mod documents;
 mod failure;
+mod grid;
 mod moment;
 mod output;
 mod progress;

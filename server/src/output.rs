@@ -2,8 +2,11 @@
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 
+use lightning_db::Value;
+
+use crate::documents::{JsonForm, write_json};
 use crate::failure::{Failure, Outcome};
-use crate::types::Datum;
+use crate::types::{Datum, write_line};
 
 /// Standard output, in the form the user chose.
 pub struct Output {
@@ -60,6 +63,24 @@ impl Output {
         self.line.clear();
         value.write_text(&mut self.line);
         writeln!(self.sink, "{}", self.line).map_err(closed_or_failed)
+    }
+
+    /// A document: `key<TAB>document`, or `{"key":…,"value":…}`; without it the key alone.
+    pub fn document(&mut self, key: &Value, document: Option<&Value>) -> Outcome {
+        self.line.clear();
+        if self.as_json {
+            self.line.push_str("{\"key\":");
+        }
+        match key {
+            Value::Text(text) if !self.as_json => write_line(text, &mut self.line),
+            key => write_json(key, JsonForm::Plain, &mut self.line),
+        }
+        if let Some(document) = document {
+            self.line.push_str(if self.as_json { ",\"value\":" } else { "\t" });
+            write_json(document, JsonForm::Plain, &mut self.line);
+        }
+        self.line.push_str(if self.as_json { "}\n" } else { "\n" });
+        self.sink.write_all(self.line.as_bytes()).map_err(closed_or_failed)
     }
 
     /// Bytes as they are.

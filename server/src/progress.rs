@@ -52,6 +52,23 @@ impl Progress {
         }
     }
 
+    /// A line for those who have no bar and asked for lines.
+    pub fn line(&self, line: impl FnOnce() -> String) {
+        if let Self::Lines = self {
+            // Nobody may be listening.
+            _ = writeln!(std::io::stderr(), "{}", line());
+        }
+    }
+
+    /// Something that must be said, whether or not progress is asked for: a line that stays.
+    pub fn stays(&self, line: &str) {
+        match self {
+            Self::Bar(bar) => bar.println(line),
+            // Nobody may be listening.
+            Self::Lines | Self::Silent => _ = writeln!(std::io::stderr(), "{line}"),
+        }
+    }
+
     /// A step of the work is done: a line that stays.
     pub fn done(&self, line: &str) {
         match self {
@@ -120,6 +137,11 @@ pub fn grouped(number: u64) -> String {
 /// `1 row`, `1,234 rows`.
 pub fn rows(count: u64) -> String {
     format!("{} {}", grouped(count), if count == 1 { "row" } else { "rows" })
+}
+
+/// `1 record`, `1,234 records`.
+pub fn records(count: u64) -> String {
+    format!("{} {}", grouped(count), if count == 1 { "record" } else { "records" })
 }
 
 /// `1536` as `1.50 KiB`.

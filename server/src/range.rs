@@ -5,6 +5,7 @@ use std::ops::Bound;
 use clap::Args;
 use lightning_db::KeyBuffer;
 
+use crate::documents::{key_beginning, key_bounds};
 use crate::failure::{Failure, Outcome};
 use crate::types::{Datum, Type, encode_key, encode_key_prefix};
 
@@ -50,6 +51,31 @@ impl KeyRangeArgs {
             })
         };
         Ok((bound(&self.from, &self.above)?, bound(&self.to, &self.below)?))
+    }
+}
+
+impl KeyRangeArgs {
+    /// The range in encoded keys of documents.
+    pub fn document_bounds(&self) -> Outcome<Bounds> {
+        if let Some(prefix) = &self.prefix {
+            let start = key_beginning(prefix).map_err(Failure::Usage)?;
+            let end = prefix_end(start.clone()).map_or(Bound::Unbounded, Bound::Excluded);
+            return Ok((Bound::Included(start), end));
+        }
+        let bound = |included: &Option<String>, excluded: &Option<String>| {
+            let bound = match (included, excluded) {
+                (Some(key), _) => Bound::Included(key.as_str()),
+                (None, Some(key)) => Bound::Excluded(key.as_str()),
+                (None, None) => Bound::Unbounded,
+            };
+            key_bounds(bound).map_err(Failure::Usage)
+        };
+        Ok((bound(&self.from, &self.above)?, bound(&self.to, &self.below)?))
+    }
+
+    /// Whether nothing was asked for: all keys.
+    pub fn is_all(&self) -> bool {
+        [&self.from, &self.to, &self.above, &self.below, &self.prefix].into_iter().all(Option::is_none)
     }
 }
 

@@ -3,9 +3,9 @@
 
 use lightning_db::KeyBuffer;
 
-use crate::commands::import::encode_all;
+use crate::commands::import::{encode_all, encode_documents};
 use crate::range::parse_key;
-use crate::records::{FieldPath, Format, Records};
+use crate::records::{FieldPath, Format, Place, Records, Shape};
 use crate::types::{Datum, Type, decode_key, decode_value, encode_key, encode_key_prefix, encode_value};
 
 /// Imports a file of comma-separated values.
@@ -25,12 +25,19 @@ fn import(format: Format, bytes: &[u8]) {
     let types = [None, Some("string"), Some("i64"), Some("bytes"), Some("(string, u64)"), Some("f64"), Some("u128?")];
     let typed = |choice: u8| types.get(usize::from(choice) % types.len()).copied().flatten().map(Type::parse);
     let value_type = typed(how / 32).filter(Type::is_for_values);
-    let Ok(records) = Records::of(Box::new(std::io::Cursor::new(text.to_vec())), "records", Some(format), key) else {
-        return;
-    };
+    let open =
+        |shape| Records::of(Box::new(std::io::Cursor::new(text.to_vec())), "records", format, shape, Place::default());
     let lines = text.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count() + 1;
-    if let Ok(rows) = encode_all(records, typed(how / 4), value_type) {
+    if let Ok(records) = open(Shape::Rows { key })
+        && let Ok(rows) = encode_all(records, typed(how / 4), value_type)
+    {
         assert!(rows <= lines, "{rows} rows out of {lines} lines");
+    }
+    if let Ok(key) = lightning_db::Path::parse("id")
+        && let Ok(records) = open(Shape::Documents { key, text: Vec::new() })
+        && let Ok(documents) = encode_documents(records)
+    {
+        assert!(documents <= lines, "{documents} documents out of {lines} lines");
     }
 }
 

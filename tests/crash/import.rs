@@ -87,6 +87,8 @@ impl Imports<'_> {
             .arg(file)
             .args(["--key-type", "u64", "--value-type", "string", "--progress", "--durability", durability])
             .args(["--memory", "4"])
+            // Of the import that was killed before, which had other values.
+            .arg("--restart")
             .args(["--batch", &BATCH.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())

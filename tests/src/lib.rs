@@ -16,4 +16,5 @@ pub mod paging;
 pub mod random;
 pub mod sim;
 pub mod sim_disk;
+pub mod sim_documents;
 pub mod storage_suite;

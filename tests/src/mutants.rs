@@ -15,6 +15,7 @@ use crate::sim::plan::{Plan, Weather};
 use crate::sim::run::{Stats, run_counted};
 use crate::sim::unclosed::unclosed;
 use crate::sim_disk::SimDisk;
+use crate::sim_documents;
 
 /// One way to look for bugs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +36,12 @@ pub enum Way {
     UnclosedLarge,
     /// Tables are dropped and made again while snapshots are held.
     Tables,
+    /// A plan of documents in collections.
+    Documents(Weather),
 }
 
 /// In this order, with so many seeds of each in one round.
-pub const WAYS: [(Way, u64); 11] = [
+pub const WAYS: [(Way, u64); 13] = [
     (Way::Plan(Weather::Crashes), 2),
     (Way::Plan(Weather::Storm), 12),
     (Way::Plan(Weather::Fair), 2),
@@ -50,12 +53,15 @@ pub const WAYS: [(Way, u64); 11] = [
     (Way::Unclosed, 1),
     (Way::UnclosedLarge, 1),
     (Way::Tables, 1),
+    (Way::Documents(Weather::Fair), 3),
+    (Way::Documents(Weather::Crashes), 3),
 ];
 const INTRODUCTION: &str = include_str!("mutants/introduction.md");
 const LEFT_OUT: &str = include_str!("mutants/left-out.md");
 /// Actions of one plan.
 const ACTIONS: usize = 300;
 const ACTIONS_OF_LARGE: usize = 60;
+const ACTIONS_OF_DOCUMENTS: usize = 200;
 /// Of a plan that is only there to make a database that is damaged.
 const ACTIONS_BEFORE_DAMAGE: usize = 80;
 const DAMAGES: u64 = 40;
@@ -129,6 +135,12 @@ impl Way {
                 unclosed_after(&Plan::of_large_commits(seed, ACTIONS_BEFORE_DAMAGE, Weather::Fair), stats)
             }
             Way::Tables => caught(|| tables(seed)),
+            Way::Documents(weather) => {
+                let plan = sim_documents::plan::Plan::new(seed, ACTIONS_OF_DOCUMENTS, weather);
+                let (done, outcome) = sim_documents::run::run_counted(&plan, false);
+                stats.add(&done);
+                outcome.map_err(|failure| failure.what)
+            }
         }
     }
 }
@@ -216,6 +228,8 @@ impl std::fmt::Display for Way {
             Way::Unclosed => "unclosed",
             Way::UnclosedLarge => "unclosed, large commits",
             Way::Tables => "tables",
+            Way::Documents(Weather::Fair) => "documents",
+            Way::Documents(_) => "documents, crashes",
         })
     }
 }

@@ -458,7 +458,11 @@ fn head_end(record: &[u8]) -> usize {
         at = run_end(record, at);
     }
     at += 24;
-    at + 1 + 48 * usize::from(record[at]) + 48
+    at += 1 + 48 * usize::from(record[at]) + 32;
+    // Segments kept for feeds, and incarnations.
+    at += 1 + 21 * usize::from(record[at]);
+    at += 1 + 16 * usize::from(record[at]);
+    at + 16
 }
 
 /// Where the newest superblock is, and the checkpoint record that it names.

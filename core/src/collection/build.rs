@@ -16,6 +16,7 @@ use super::write::Writer;
 use crate::db::{Database, WriteTransaction};
 use crate::engine::Durability;
 use crate::error::{Error, Result};
+use crate::testing::Mutant;
 
 /// A step takes in at most so many documents, and about so many bytes of them.
 const STEP_DOCUMENTS: usize = 1000;
@@ -69,16 +70,23 @@ fn step(tx: &mut WriteTransaction, name: &str, index: &str) -> Result<u64> {
     let from = tx.note(&note)?.unwrap_or_default();
     let (batch, next) = batch(tx, definition.id, &from)?;
     let count = batch.len() as u64;
+    let now_ms = tx.now_ms();
     let mut writer = Writer::new(tx, definition.clone());
     for (key, stored) in &batch {
-        let document = Stored::read(stored)?.document;
+        let stored = Stored::read(stored)?;
+        if stored.is_expired(now_ms) {
+            // Nobody sees it, and it is in nobody's way.
+            writer.delete(key)?;
+            continue;
+        }
+        let document = stored.document;
         for entry in entries(&Subject { collection: name, key, document }, &index)? {
             writer.enter(&index, key, &entry)?;
         }
     }
     match next {
-        Some(next) => tx.set_note(&note, Some(&next))?,
-        None => {
+        Some(next) if !Mutant::ReadyBeforeLastDocument.is_active() => tx.set_note(&note, Some(&next))?,
+        _ => {
             tx.set_note(&note, None)?;
             let mut ready = definition;
             ready.indexes.iter_mut().filter(|other| other.id == index.id).for_each(|index| index.ready = true);
@@ -95,9 +103,10 @@ type Batch = (Vec<(Vec<u8>, Vec<u8>)>, Option<Vec<u8>>);
 /// The documents from `from` on, as many as a step takes.
 pub(super) fn batch(tx: &mut WriteTransaction, id: u64, from: &[u8]) -> Result<Batch> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
+    let documents_max = STEP_DOCUMENTS.min(tx.step_entries());
     for row in tx.bytes_table(id).range(from..)? {
         let (key, stored) = row?;
-        if batch.len() >= STEP_DOCUMENTS || bytes >= STEP_BYTES {
+        if batch.len() >= documents_max || bytes >= STEP_BYTES {
             return Ok((batch, Some(key)));
         }
         bytes += stored.len();

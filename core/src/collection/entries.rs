@@ -27,6 +27,13 @@ pub(crate) struct Entry {
     pub alone: bool,
 }
 
+impl Entry {
+    /// What stands in the index under its key.
+    pub(crate) fn value<'r>(&self, record: &'r [u8]) -> &'r [u8] {
+        if self.alone { record } else { b"" }
+    }
+}
+
 /// A document, for what is said about it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject<'a> {

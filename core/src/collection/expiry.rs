@@ -81,7 +81,8 @@ fn remove(tx: &mut WriteTransaction, name: &str) -> Result<usize> {
     let now_ms = tx.now_ms();
     let mut due = Vec::new();
     let span = Span { from: Vec::new(), to: Some(Vec::from(now_ms.saturating_add(1).to_be_bytes())) };
-    for row in tx.bytes_table(definition.expiry_id).range(span.bounds())?.take(STEP_DOCUMENTS) {
+    let documents_max = STEP_DOCUMENTS.min(tx.step_entries());
+    for row in tx.bytes_table(definition.expiry_id).range(span.bounds())?.take(documents_max) {
         due.push(row?.0);
     }
     let (id, expiry_id) = (definition.id, definition.expiry_id);

@@ -145,6 +145,8 @@ impl Snapshot {
     /// A collection as this snapshot sees it.
     pub fn collection<T: Document>(&self, collection: &Collection<T>) -> Result<ReadCollection<T>> {
         let definition = collection.known.definition(self.definition(&collection.known.name)?)?;
+        // Known before it is cloned: whatever is read of one snapshot is gone by the same time.
+        self.now_ms();
         Ok(ReadCollection::new(self.clone(), definition))
     }
 }

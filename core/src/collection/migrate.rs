@@ -98,8 +98,13 @@ fn some(documents: &mut WriteCollection<'_, Value>, version: u32, change: &mut E
     let tx = documents.transaction();
     let from = tx.note(&note)?.unwrap_or_default();
     let (batch, next) = batch(tx, id, &from)?;
+    let now_ms = tx.now_ms();
     for (record, stored) in &batch {
-        let mut document = cbor::decode(Stored::read(stored)?.document)?;
+        let stored = Stored::read(stored)?;
+        if stored.is_expired(now_ms) {
+            continue;
+        }
+        let mut document = cbor::decode(stored.document)?;
         change(&mut document)?;
         documents.rewrite(record, &document)?;
     }

@@ -8,16 +8,21 @@
 //! transaction or snapshot sees.
 
 mod build;
+mod check;
 mod definition;
 mod document;
 mod entries;
 mod expiry;
 mod handle;
+mod info;
 mod live;
 mod migrate;
 mod plan;
 mod position;
 mod read;
+mod recover;
+#[cfg(all(test, feature = "std"))]
+mod regressions;
 mod rows;
 mod run;
 mod schema;
@@ -34,7 +39,8 @@ mod write;
 pub use build::IndexProgress;
 pub use document::Document;
 pub use handle::Collection;
-pub use live::{Change, Difference, Moved, Placed, Removed, Subscription};
+pub use info::{CollectionInfo, IndexInfo};
+pub use live::{Difference, Moved, Placed, Removed, RowsChange, Subscription};
 pub use migrate::Migrations;
 pub use rows::{Explanation, ReadCollection, Rows};
 pub use schema::{Index, IndexPaths, Schema};

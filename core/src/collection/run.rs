@@ -19,6 +19,7 @@ use super::walk::{Walk, record_of};
 use crate::document::cbor;
 use crate::document::query::{CompiledFilter, Filter, PageToken, Query, SortOrder};
 use crate::error::{Error, Result};
+use crate::testing::Mutant;
 
 /// Bytes of what rows are sorted by; a query that would need more wants an index of its order, or a limit.
 const SORTED_BYTES_MAX: usize = 256 << 20;
@@ -106,7 +107,8 @@ impl Run {
                 return Ok(None);
             }
             let Some(row) = self.next_found(reader)? else { return Ok(None) };
-            if self.passed < self.query.offset_count() {
+            let skipped = u64::from(Mutant::PageSkipsOne.is_active() && self.after.is_some());
+            if self.passed < self.query.offset_count() + skipped {
                 self.passed += 1;
                 continue;
             }

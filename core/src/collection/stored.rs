@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::error::{Error, Result};
+use crate::testing::Mutant;
 
 const STAYS: u8 = 0;
 const GOES: u8 = 1;
@@ -42,7 +43,7 @@ impl<'b> Stored<'b> {
 
     /// Whether it is gone at this time.
     pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
-        self.expires_ms.is_some_and(|at| at <= now_ms)
+        self.expires_ms.is_some_and(|at| at <= now_ms) && !Mutant::ExpiredServed.is_active()
     }
 }
 

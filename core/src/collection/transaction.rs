@@ -94,35 +94,67 @@ impl<'t, T: Document> WriteCollection<'t, T> {
 
     /// How many documents a query finds.
     pub fn count(&mut self, query: Query) -> Result<u64> {
-        run::count(&mut &mut *self.writer.tx, &self.writer.definition, query)
+        self.as_one_read(|mut reader, definition| run::count(&mut reader, &definition, query))
     }
 
     /// Deletes every document that a query finds; gives how many.
     pub fn delete_where(&mut self, query: Query) -> Result<u64> {
-        let rows = self.rows(whole_documents(query))?;
-        for row in &rows {
-            self.writer.delete(&row.key)?;
-        }
-        Ok(rows.len() as u64)
+        self.all_or_none(|documents| {
+            let rows = documents.rows(whole_documents(query))?;
+            for row in &rows {
+                documents.writer.delete(&row.key)?;
+            }
+            Ok(rows.len() as u64)
+        })
     }
 
     /// Changes fields of every document that a query finds; gives how many.
     pub fn update_where(&mut self, query: Query, changes: &Update) -> Result<u64> {
-        let rows = self.rows(whole_documents(query))?;
-        for row in &rows {
-            self.change(row, changes)?;
+        self.all_or_none(|documents| {
+            let rows = documents.rows(whole_documents(query))?;
+            for row in &rows {
+                documents.change(row, changes)?;
+            }
+            Ok(rows.len() as u64)
+        })
+    }
+
+    /// What fails is undone, so that it can be tried again, or left.
+    fn all_or_none<R>(&mut self, body: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        let before = self.writer.tx.savepoint();
+        let result = body(self);
+        if result.is_err() {
+            self.writer.tx.rollback_to(&before);
         }
-        Ok(rows.len() as u64)
+        result
     }
 
     fn rows(&mut self, query: Query) -> Result<Vec<Row>> {
-        let mut reader = &mut *self.writer.tx;
-        let mut run = Run::new(&mut reader, Arc::clone(&self.writer.definition), query)?;
-        let mut rows = Vec::new();
-        while let Some(row) = run.next(&mut reader)? {
-            rows.push(row);
-        }
-        Ok(rows)
+        self.as_one_read(|mut reader, definition| {
+            let mut run = Run::new(&mut reader, definition, query)?;
+            let mut rows = Vec::new();
+            while let Some(row) = run.next(&mut reader)? {
+                rows.push(row);
+            }
+            Ok(rows)
+        })
+    }
+
+    /// Entries and documents of one state. At read committed that may be one in which the collection has other indexes than it
+    /// had when it was opened: then they say nothing.
+    fn as_one_read<R>(&mut self, read: impl FnOnce(&mut WriteTransaction, Arc<Definition>) -> Result<R>) -> Result<R> {
+        let definition = Arc::clone(&self.writer.definition);
+        self.writer.tx.as_one_read(|tx| {
+            if tx.moves_on() {
+                let name = &definition.name;
+                let entry = tx.definition(name)?;
+                let now = entry.map(|entry| Definition::of(name, &entry)).transpose()?;
+                if now.as_ref() != Some(&*definition) {
+                    return Err(Error::Conflict { what: alloc::format!("the schema of collection '{name}'") });
+                }
+            }
+            read(tx, definition)
+        })
     }
 
     fn change(&mut self, row: &Row, changes: &Update) -> Result<()> {

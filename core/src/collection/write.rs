@@ -11,6 +11,7 @@ use crate::db::WriteTransaction;
 use crate::document::{Path, cbor};
 use crate::error::{Error, Result};
 use crate::table::KeyBuffer;
+use crate::testing::Mutant;
 
 /// What must be so before a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +90,12 @@ impl<'t> Writer<'t> {
         let now_ms = self.tx.now_ms();
         let Some(old) = self.read(record)? else { return Ok(false) };
         let old = Stored::read(&old)?;
-        self.reindex(record, Some(old.document), None)?;
-        let mut table = self.tx.bytes_table(self.definition.id);
-        table.delete(record)?;
+        // The record is the last to go, so that the same call can be made again where bytes had to be fetched.
         if let Some(at) = old.expires_ms {
             self.tx.bytes_table(self.definition.expiry_id).delete(&*expiry_key(at, record))?;
         }
+        self.reindex(record, Some(old.document), None)?;
+        self.tx.bytes_table(self.definition.id).delete(record)?;
         Ok(!old.is_expired(now_ms))
     }
 
@@ -123,23 +124,68 @@ impl<'t> Writer<'t> {
         Ok((!stored.is_expired(now_ms)).then(|| stored.document.to_vec()))
     }
 
-    /// Takes the entries of the old document away and brings those of the new.
+    /// Takes the entries of the old document away and brings those of the new, or is refused before anything is changed:
+    /// whoever goes on after an error, and commits, has whole indexes.
     fn reindex(&mut self, record: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) -> Result<()> {
         let definition = Arc::clone(&self.definition);
+        let (mut changes, mut in_the_way) = (Vec::new(), Vec::new());
         for index in &definition.indexes {
             let of = |document: Option<&[u8]>| match document {
                 Some(document) => entries(&Subject { collection: &definition.name, key: record, document }, index),
                 None => Ok(Vec::new()),
             };
-            let (old, new) = (of(old)?, of(new)?);
-            if old == new {
+            let old = match of(old) {
+                // It was there before the index, and cannot be in it.
+                Err(_) if !index.ready => Vec::new(),
+                old => old?,
+            };
+            let is_left_out = Mutant::IndexNotUpdated.is_active() && !old.is_empty() && new.is_some()
+                || Mutant::EntryKeptOnDelete.is_active() && new.is_none()
+                || Mutant::UnreadyIndexNotKept.is_active() && !index.ready;
+            let new = of(new)?;
+            if old == new || is_left_out {
                 continue;
             }
+            for entry in new.iter().filter(|entry| entry.alone && old.binary_search(entry).is_err()) {
+                in_the_way.extend(self.in_the_way(index, record, entry)?);
+            }
+            changes.push((index, old, new));
+            if Mutant::RefusedWriteKept.is_active() {
+                self.change_entries(record, &changes, &in_the_way)?;
+            }
+        }
+        let changed = self.change_entries(record, &changes, &in_the_way);
+        if let Err(error) = &changed
+            && error.not_resident().is_none()
+        {
+            self.tx.break_off(error);
+        }
+        changed
+    }
+
+    fn change_entries(
+        &mut self,
+        record: &[u8],
+        changes: &[(&IndexDefinition, Vec<Entry>, Vec<Entry>)],
+        in_the_way: &[Vec<u8>],
+    ) -> Result<()> {
+        for other in in_the_way {
+            self.delete(other)?;
+        }
+        for (index, old, new) in changes {
             for entry in old.iter().filter(|entry| new.binary_search(entry).is_err()) {
-                self.tx.bytes_table(index.id).delete(&*entry.key)?;
+                // While the index is made, another document may have come in with what this one has.
+                let is_its = index.ready || !entry.alone || {
+                    let mut table = self.tx.bytes_table(index.id);
+                    let found = table.get(&*entry.key)?;
+                    found.is_some_and(|found| *found == *record)
+                };
+                if is_its {
+                    self.tx.bytes_table(index.id).delete(&*entry.key)?;
+                }
             }
             for entry in new.iter().filter(|entry| old.binary_search(entry).is_err()) {
-                self.enter(index, record, entry)?;
+                self.put_entry(index, record, entry)?;
             }
         }
         Ok(())
@@ -147,15 +193,16 @@ impl<'t> Writer<'t> {
 
     /// Brings an entry into an index. One that another document has is an error, unless that document is gone.
     pub(super) fn enter(&mut self, index: &IndexDefinition, record: &[u8], entry: &Entry) -> Result<()> {
-        if entry.alone {
-            self.tx.constrain_row(index.id, &entry.key)?;
-            let found = self.tx.bytes_table(index.id).get(&*entry.key)?.map(|found| found.to_vec());
-            if let Some(other) = found.filter(|other| other != record) {
-                self.give_way(index, entry, &other)?;
-            }
+        if entry.alone
+            && let Some(other) = self.in_the_way(index, record, entry)?
+        {
+            self.delete(&other)?;
         }
-        let value = if entry.alone { record } else { b"" };
-        self.tx.bytes_table(index.id).put(&*entry.key, value).map_err(|error| match error {
+        self.put_entry(index, record, entry)
+    }
+
+    fn put_entry(&mut self, index: &IndexDefinition, record: &[u8], entry: &Entry) -> Result<()> {
+        self.tx.bytes_table(index.id).put(&*entry.key, entry.value(record)).map_err(|error| match error {
             Error::LimitExceeded { value, limit, .. } => {
                 Error::LimitExceeded { what: "the length of an index entry in bytes", value, limit }
             }
@@ -163,22 +210,26 @@ impl<'t> Writer<'t> {
         })
     }
 
-    /// A document that is gone but not yet removed is removed now.
-    fn give_way(&mut self, index: &IndexDefinition, entry: &Entry, other: &[u8]) -> Result<()> {
+    /// The document that has an entry and gives way, because it is gone; one that is not is an error.
+    fn in_the_way(&mut self, index: &IndexDefinition, record: &[u8], entry: &Entry) -> Result<Option<Vec<u8>>> {
+        self.tx.constrain_row(index.id, &entry.key)?;
+        let found = self.tx.bytes_table(index.id).get(&*entry.key)?.map(|found| found.to_vec());
+        let Some(other) = found.filter(|other| other != record && !Mutant::UniqueUnchecked.is_active()) else {
+            return Ok(None);
+        };
         let now_ms = self.tx.now_ms();
-        let old = self.read(other)?;
-        let is_gone = match &old {
-            Some(old) => Stored::read(old)?.is_expired(now_ms),
+        let is_gone = match self.read(&other)? {
+            Some(old) => Stored::read(&old)?.is_expired(now_ms),
             None => false,
         };
         if is_gone {
-            return self.delete(other).map(drop);
+            return Ok(Some(other));
         }
         Err(Error::DuplicateKey {
             collection: self.definition.name.clone(),
             index: index.name.clone(),
             value: shown(&entry.key),
-            key: shown(other),
+            key: shown(&other),
         })
     }
 }

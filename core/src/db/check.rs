@@ -15,14 +15,9 @@ use crate::table::catalogue::{TableEntry, entry_bounds, entry_name, next_id_key}
 use crate::table::{KeyBuffer, prefix};
 
 impl Database {
-    /// Reads and verifies everything: checksums, structure, order, counts, that every sector is accounted for, and that
-    /// every table has a number of its own.
-    pub fn check(&self) -> Result<CheckReport> {
-        self.check_with(&mut |_| {})
-    }
-
-    /// Like [`check`](Self::check), and shows what has been seen so far.
-    pub fn check_with(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
+    /// Reads and verifies all that storage holds, and that every table has a number of its own. What tables hold is for
+    /// those who know it.
+    pub(crate) fn check_tables(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
         // First, because on an asynchronous storage everything is begun again after what it lacked was fetched.
         let definitions = match self.snapshot().wrong_definitions() {
             Err(Error::Corrupt(damage)) => Err(damage),

@@ -281,6 +281,9 @@ impl Database {
         buffer: &mut Vec<u8>,
     ) -> Result<Option<Appended>> {
         let engine = &self.shared.engine;
+        if let Some(error) = &tx.changes.broken_off {
+            return Err(error.clone());
+        }
         let memtable = &tx.changes.memtable;
         if memtable.is_empty() {
             // Where nothing was to be changed because of what was found, that may be wrong: a commit whose outcome is unknown

@@ -14,9 +14,10 @@ use super::snapshot::{ReadTable, Snapshot};
 use super::transaction::{WriteTable, WriteTransaction};
 use crate::codec::slot::Slot;
 use crate::engine;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::table::catalogue::{TableEntry, entry_key};
 use crate::table::{KeyBuffer, prefix, validate_name};
+use crate::testing::Mutant;
 
 /// A table as bytes.
 pub(crate) type Bytes = &'static [u8];
@@ -49,8 +50,40 @@ impl Snapshot {
 impl WriteTransaction {
     /// The definition of `name`, which must be the same at the commit.
     pub(crate) fn definition(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
-        self.constrain(&entry_key(name))?;
+        // At read committed it is another one once others have committed that: what it names may be gone.
+        if self.moves_on() && !self.changes_catalogue {
+            self.see_what_is_committed()?;
+            self.tables.remove(name);
+        }
+        if !Mutant::DefinitionUnvalidated.is_active() {
+            self.constrain(&entry_key(name))?;
+        }
         self.find_table(name)
+    }
+
+    /// Reads that belong together: at read committed, too, all of them see one state.
+    pub(crate) fn as_one_read<R>(&mut self, read: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        self.see_what_is_committed()?;
+        let before = core::mem::replace(&mut self.is_one_read, true);
+        let result = read(self);
+        self.is_one_read = before;
+        result
+    }
+
+    /// Whether each read sees what is committed at that moment.
+    pub(crate) fn moves_on(&self) -> bool {
+        self.isolation == Isolation::ReadCommitted
+    }
+
+    /// Changes that belong together were made in part: from here on the transaction can go back to a savepoint from before
+    /// that, and never be committed.
+    pub(crate) fn break_off(&mut self, error: &Error) {
+        self.changes.broken_off.get_or_insert_with(|| error.clone());
+    }
+
+    /// How much of anything one step of background work takes.
+    pub(crate) fn step_entries(&self) -> usize {
+        self.engine.options.step_entries
     }
 
     /// Writes the definition of `name`, a new one or another one.
@@ -111,7 +144,8 @@ impl WriteTransaction {
 
     /// As [`constrain`](Self::constrain), a key of table `id`. Snapshot isolation protects what is written too.
     pub(crate) fn constrain_row(&mut self, id: u64, key: &[u8]) -> Result<()> {
-        if self.isolation != Isolation::ReadCommitted || self.reads.exclusive {
+        let is_protected = self.isolation != Isolation::ReadCommitted || self.reads.exclusive;
+        if is_protected || Mutant::RowConstraintUnvalidated.is_active() {
             return Ok(());
         }
         let mut whole = KeyBuffer::new();

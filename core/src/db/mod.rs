@@ -6,10 +6,16 @@ mod alarm;
 #[cfg(feature = "std")]
 mod background;
 mod catalogue;
+mod changes;
 mod check;
 mod database;
 mod definitions;
 mod exclusive;
+mod feed;
+#[cfg(feature = "std")]
+mod feed_signal;
+#[cfg(all(test, feature = "std"))]
+mod feed_tests;
 #[cfg(feature = "std")]
 mod files;
 mod found;
@@ -28,8 +34,10 @@ mod transaction;
 pub(crate) mod watched;
 pub(crate) mod watchers;
 
+pub use changes::{Change, ChangedValue, Changes};
 pub use database::{AutoTable, Database, Transaction};
 pub(crate) use definitions::Bytes;
+pub use feed::{ChangeFeed, Commit, FeedPosition, Since};
 pub use found::Found;
 pub use isolation::Isolation;
 pub use options::Options;

@@ -21,8 +21,12 @@ pub struct Options {
     pub compression: Compression,
     /// What proves the nodes and values of a new database; one that exists stays as it was made.
     pub checksum: Checksum,
-    /// The log file never grows beyond this; `None` leaves it to the memory budget.
+    /// The log file never grows beyond this, and what [`feed_retention_bytes`](Self::feed_retention_bytes) adds; `None` leaves
+    /// it to the memory budget.
     pub log_bytes_max: Option<u64>,
+    /// The log keeps the newest commits up to so many bytes, in whole segments, for [`changes`](crate::Database::changes),
+    /// also after a clean close. 0, the default, keeps none for that: a feed then has what the log happens to hold.
+    pub feed_retention_bytes: u64,
     /// The data file never grows beyond this.
     pub file_bytes_max: u64,
     /// A memtable is merged at this size; `None` leaves it to the memory budget.
@@ -52,6 +56,7 @@ impl Default for Options {
             compression: Compression::Lz4,
             checksum: Checksum::Crc32,
             log_bytes_max: None,
+            feed_retention_bytes: 0,
             file_bytes_max: 1 << 46,
             memtable_bytes: None,
             log_segment_bytes: LogConfig::SEGMENT_BYTES,
@@ -78,6 +83,7 @@ impl Options {
         options.inline_bytes_max = self.inline_bytes_max.clamp(64, 64 << 10);
         options.segment_bytes = self.log_segment_bytes;
         options.step_entries = self.step_entries.max(1);
+        options.feed_retention_bytes = self.feed_retention_bytes;
         if let Some(bytes) = self.memtable_bytes {
             options.memtable_bytes = bytes.clamp(4 << 10, 1 << 30);
             options.log_bytes_max = options.memtable_bytes as u64 * 4;

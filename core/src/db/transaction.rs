@@ -31,6 +31,8 @@ use crate::testing::Mutant;
 #[derive(Clone, Debug)]
 pub(super) struct Changes {
     pub memtable: Memtable,
+    /// Why they lack a part of what belongs together; they cannot be committed.
+    pub broken_off: Option<Error>,
 }
 
 /// A transaction: sees the database as it was at its start, with its own changes, and commits them all or none.
@@ -47,11 +49,13 @@ pub struct WriteTransaction {
     pub(super) constraints: ReadSet,
     pub(super) constrained_at: Option<Arc<Version>>,
     pub(super) now_ms: Option<u64>,
+    /// Reads that belong together are under way: all of them see one state.
+    pub(super) is_one_read: bool,
     #[cfg(feature = "std")]
     pub(super) wakes: Option<(u64, super::alarm::Work)>,
     /// Values written to extents of their own; given back if the transaction does not commit.
     pub(super) values: Vec<ValueRef>,
-    tables: HashMap<String, Arc<TableEntry>>,
+    pub(super) tables: HashMap<String, Arc<TableEntry>>,
     pub(super) changes_catalogue: bool,
     /// At read committed, what the first change of the catalogue was decided upon.
     pub(super) catalogue_seen: Option<Arc<Version>>,
@@ -98,7 +102,7 @@ pub struct Savepoint {
 impl WriteTransaction {
     pub(super) fn new(shared: &Shared, version: Arc<Version>, isolation: Isolation) -> Self {
         let (engine, catalogue) = (Arc::clone(&shared.engine), Arc::clone(&shared.catalogue));
-        let changes = Changes { memtable: Memtable::with_pool(&engine.chunks) };
+        let changes = Changes { memtable: Memtable::with_pool(&engine.chunks), broken_off: None };
         Self {
             #[cfg(feature = "std")]
             rows: Rows {
@@ -115,6 +119,7 @@ impl WriteTransaction {
             constraints: ReadSet::default(),
             constrained_at: None,
             now_ms: None,
+            is_one_read: false,
             #[cfg(feature = "std")]
             wakes: None,
             values: Vec::new(),
@@ -361,12 +366,12 @@ impl WriteTransaction {
     }
 
     /// At read committed each read sees what is committed at that moment, and never less than the one before.
-    fn see_what_is_committed(&mut self) -> Result<()> {
+    pub(super) fn see_what_is_committed(&mut self) -> Result<()> {
         let moves_on = match self.isolation {
             Isolation::ReadCommitted => !Mutant::ReadCommittedStays.is_active(),
             _ => Mutant::SnapshotMovesOn.is_active(),
         };
-        if moves_on {
+        if moves_on && !self.is_one_read {
             let visible = self.engine.version();
             if visible.sequence >= self.version.sequence {
                 // A table it has made has perhaps the number of one that others have made meanwhile: their rows are not its.

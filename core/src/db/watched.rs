@@ -227,7 +227,9 @@ impl Watcher for WatchedTables {
     fn committed(&self, sequence: u64, operations: Operations<'_>) {
         let mut state = self.state.lock();
         state.told = sequence;
-        let (mut any, mut last): (bool, Option<(u64, Option<&Vec<Watch>>)>) = (false, None);
+        let mut any = false;
+        // The table of the last key, and who watches it.
+        let mut last: Option<(u64, &[Watch])> = None;
         for operation in operations {
             let key = match operation {
                 Ok(Operation::Put { key, .. } | Operation::PutExtent { key, .. } | Operation::Delete { key }) => key,
@@ -251,10 +253,10 @@ impl Watcher for WatchedTables {
             }
             let watches = match last {
                 Some((of, watches)) if of == table => watches,
-                _ => state.tables.get(&table),
+                _ => state.tables.get(&table).map(Vec::as_slice).unwrap_or_default(),
             };
             last = Some((table, watches));
-            for watch in watches.into_iter().flatten() {
+            for watch in watches {
                 any |= watch.watcher.touched(sequence, Touched::Key(record));
             }
         }

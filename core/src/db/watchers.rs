@@ -15,6 +15,11 @@ pub(crate) struct WatchHandle {
 }
 
 impl WatchHandle {
+    pub(super) fn new(engine: &Arc<Engine>, watcher: Arc<dyn Watcher>) -> Self {
+        let (id, after) = engine.watch(watcher);
+        Self { engine: Arc::downgrade(engine), id, after }
+    }
+
     /// The newest commit that the watcher was not told of: it is told of every later one. It may not be visible yet.
     pub(crate) fn after(&self) -> u64 {
         self.after
@@ -35,9 +40,7 @@ impl Database {
     /// To follow a state without a gap: watch first, then take snapshots until one has reached [`WatchHandle::after`], and
     /// apply to it the commits told that are newer than that snapshot's sequence.
     pub(crate) fn watch_commits(&self, watcher: Arc<dyn Watcher>) -> WatchHandle {
-        let engine = &self.shared.engine;
-        let (id, after) = engine.watch(watcher);
-        WatchHandle { engine: Arc::downgrade(engine), id, after }
+        WatchHandle::new(&self.shared.engine, watcher)
     }
 }
 

@@ -33,6 +33,12 @@ pub struct CheckReport {
     pub value_bytes: u64,
     /// Bytes of nodes as stored.
     pub node_bytes: u64,
+    /// Collections.
+    pub collections: u64,
+    /// Their documents, each whole and under its own key.
+    pub documents: u64,
+    /// Entries of their indexes, each held against its document.
+    pub index_entries: u64,
     /// Everything found wrong, in plain words; empty when the database is whole.
     pub problems: Vec<String>,
 }

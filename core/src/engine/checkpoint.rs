@@ -12,7 +12,7 @@ use super::version::Layers;
 use crate::codec::checksum::Digest;
 use crate::env::FileId;
 use crate::error::{Error, Result};
-use crate::log::LogPosition;
+use crate::log::{KnownSegment, LogPosition};
 use crate::space::{Extent, GRAIN_BYTES, PendingFree, SECTOR_BYTES, Superblock};
 use crate::testing::Mutant;
 
@@ -50,6 +50,8 @@ struct Next {
     map_pages: Vec<(u64, Digest)>,
     log: LogPosition,
     replay_start: LogPosition,
+    /// From this generation on segments are kept for change feeds.
+    kept_from: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +157,11 @@ impl Checkpoint {
         work.leave_out(engine.storage())?;
         let under_way = GrainCounts::of(work.under_way());
         let layers = engine.version().layers.clone();
+        let replay_start = work.sealed.first().map_or(work.merged_log, |segment| segment.start);
+        let kept =
+            engine.writer.lock().log.as_ref().map_or_else(Vec::new, |log| {
+                log.kept_before(replay_start.generation, engine.options.feed_retention_bytes)
+            });
         let checksum = engine.nodes.seal().checksum;
         let mut space = engine.space.lock();
         space.map.require_consistent()?;
@@ -186,7 +193,7 @@ impl Checkpoint {
                 }
                 map_pages[*page as usize] = Some(extent.offset);
             }
-            let record = self.record(&layers, work, &space, &[], None);
+            let record = self.record(engine, &layers, work, &kept, &space, &[], None);
             let page_bytes = (8 + checksum.width() as u64) * space.map.page_count();
             let need = Superblock::COPY_BYTES + record.encode().len() as u64 + page_bytes;
             if record_extents.len() < slots || record_extents.iter().any(|extent| extent.len < need) {
@@ -253,7 +260,7 @@ impl Checkpoint {
             // To each record the other is one that waits to be reused, not before both slots have new ones.
             let other = record_extents.iter().copied().find(|other| *other != whole);
             let other = other.map(|extent| PendingFree { extent, checkpoint: building + slot as u64, readable: 0..0 });
-            let mut encoded = self.record(&layers, work, &space, &pages, other).encode();
+            let mut encoded = self.record(engine, &layers, work, &kept, &space, &pages, other).encode();
             let extent =
                 Extent { offset: whole.offset + Superblock::COPY_BYTES, len: whole.len - Superblock::COPY_BYTES };
             encoded.resize(extent.len as usize, 0);
@@ -292,15 +299,19 @@ impl Checkpoint {
             second: superblocks.next(),
             map_pages: pages,
             log: work.merged_log,
-            replay_start: work.sealed.first().map_or(work.merged_log, |segment| segment.start),
+            kept_from: kept.first().map_or(replay_start.generation, |segment| segment.generation),
+            replay_start,
         });
         Ok(())
     }
 
+    #[allow(clippy::too_many_arguments, reason = "a record is made of all these")]
     fn record(
         &self,
+        engine: &Engine,
         layers: &Layers,
         work: &Work,
+        kept: &[KnownSegment],
         space: &super::state::Space,
         pages: &[(u64, Digest)],
         other: Option<PendingFree>,
@@ -313,6 +324,8 @@ impl Checkpoint {
             base_age: space.ages.base(),
             sealed: work.sealed.clone(),
             log: work.merged_log,
+            kept: kept.to_vec(),
+            ancestors: engine.history.ancestors.clone(),
             time_ms: work.merged_time_ms,
             sectors: space.map.sectors(),
             map_pages: pages.to_vec(),
@@ -332,12 +345,16 @@ impl Checkpoint {
         work.map_pages = next.map_pages;
         // What this checkpoint no longer needs of the log stays until the next one is durable too.
         let reusable_log = core::mem::replace(&mut work.checkpoint_log, next.replay_start);
+        let kept_from = core::mem::replace(&mut work.checkpoint_kept, next.kept_from);
         work.saved_log = next.log;
         engine.counters.checkpoints.add(1);
         let mut writer = engine.writer.lock();
         if let Some(log) = writer.log.as_mut() {
             log.set_checkpoint(durable);
-            log.release(if Mutant::LogReusedEarly.is_active() { &work.checkpoint_log } else { &reusable_log });
+            if Mutant::LogReusedEarly.is_active() {
+                log.release_to_feeds(&work.checkpoint_log, work.checkpoint_kept);
+            }
+            log.release_to_feeds(&reusable_log, kept_from);
         }
         engine.note_log_room(&writer);
         drop(writer);

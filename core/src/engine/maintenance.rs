@@ -58,6 +58,8 @@ pub(super) struct Work {
     pub next_run_id: u64,
     /// Where the newest durable checkpoint begins to replay: what lies before is reused after the next one.
     pub checkpoint_log: LogPosition,
+    /// From this generation on that checkpoint's record keeps segments for change feeds: likewise.
+    pub checkpoint_kept: u64,
     /// `merged_log` as that checkpoint holds it.
     pub saved_log: LogPosition,
     /// Bytes of nodes written since the newest checkpoint, and whether layers changed.

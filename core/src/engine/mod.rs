@@ -15,6 +15,7 @@ mod compaction_progress;
 mod cursor;
 #[cfg(feature = "testing")]
 pub(crate) mod doors;
+mod feed;
 mod flush;
 mod job;
 mod layer;
@@ -50,6 +51,7 @@ pub use stats::{Latency, Stats};
 
 pub(crate) use commit::Appended;
 pub(crate) use cursor::MergedCursor;
+pub(crate) use feed::FollowFrom;
 pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
 pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};

@@ -6,12 +6,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::commit::{Durable, apply_operations};
+use super::feed::History;
 use super::maintenance::Work;
 use super::node_ages::NodeAges;
 use super::nodes::{Nodes, read_exact};
 use super::options::EngineOptions;
 use super::recent::Recent;
-use super::record::CheckpointRecord;
+use super::record::{ANCESTORS_MAX, Ancestor, CheckpointRecord};
 use super::recovery_stage::RecoveryStage;
 use super::state::{Engine, Environment, Space, Stopped, Tickets, Writer};
 use super::stats::Counters;
@@ -22,7 +23,9 @@ use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
-use crate::log::{Log, LogConfig, LogPosition, Operation, Operations, Verdict, holds_commits, replay, was_begun};
+use crate::log::{
+    Log, LogConfig, LogPosition, Operation, Operations, Verdict, holds_commits, intact, replay, was_begun,
+};
 use crate::memtable::{ChunkPool, Memtable};
 use crate::space::{
     Extent, Features, GRAIN_BYTES, Older, PendingFrees, RESERVED_SECTORS, SECTOR_BYTES, SpaceMap, Superblock,
@@ -112,6 +115,8 @@ fn create(
         layers: Layers::default(),
         memtable: Memtable::new(),
         values: MemtableValues::default(),
+        ancestors: Vec::new(),
+        checkpoint_kept: 0,
         sequence: 0,
         merged_sequence: 0,
         time_ms: 0,
@@ -240,6 +245,7 @@ fn recover(
     }
 
     let mut sealed = Vec::new();
+    let mut ancestors = record.ancestors.clone();
     let mut log = None;
     let mut position = record.log;
     if !options.read_only {
@@ -247,13 +253,16 @@ fn recover(
         let found = Found { superblock: &superblock, log: end.as_ref(), values: &unsynced_values };
         found.write_again(&*storage)?;
         let config = log_config(&superblock, &options);
-        let opened = match &end {
+        let kept = intact(&*storage, &superblock.database_id, superblock.segment_bytes, record.kept.clone())?;
+        let mut opened = match &end {
             None => Log::create(&*storage, config, record.log)?,
-            Some(end) if end.is_empty() && end.retained.is_empty() && is_fresh(&record.log) => {
+            Some(end) if end.is_empty() && end.retained.is_empty() && record.log.is_fresh() => {
                 Log::create(&*storage, config, record.log)?
             }
             Some(end) => {
                 superblock.parent = (superblock.incarnation, end.last_sequence());
+                ancestors.push(Ancestor { incarnation: superblock.incarnation, left_at: end.last_sequence() });
+                ancestors.drain(..ancestors.len().saturating_sub(ANCESTORS_MAX));
                 superblock.incarnation = random(&env);
                 // Where the trees hold all of it already there is nothing to flush, and only a flush gives segments back:
                 // crash after crash would fill the log.
@@ -263,6 +272,7 @@ fn recover(
                 Log::resume(&*storage, LogConfig { incarnation: superblock.incarnation, ..config }, end)?
             }
         };
+        opened.adopt(&kept, record.replay_start().generation);
         position = match &end {
             Some(end) if Mutant::AppendedBehindCut.is_active() => end.position,
             _ => opened.position(),
@@ -270,6 +280,8 @@ fn recover(
         log = Some(opened);
     }
     superblock.clean = false;
+    let kept = record.kept.first();
+    let checkpoint_kept = kept.map_or(record.replay_start().generation, |segment| segment.generation);
     let state = State {
         position,
         log,
@@ -278,6 +290,8 @@ fn recover(
         layers: Layers { base: record.base, runs: record.runs.clone(), ..Layers::default() },
         memtable,
         values,
+        ancestors,
+        checkpoint_kept,
         sequence: if Mutant::SequenceGivenAgain.is_active() { superblock.sequence } else { sequence },
         merged_sequence: superblock.sequence,
         time_ms,
@@ -304,6 +318,8 @@ struct State {
     layers: Layers,
     memtable: Memtable,
     values: MemtableValues,
+    ancestors: Vec<Ancestor>,
+    checkpoint_kept: u64,
     sequence: u64,
     merged_sequence: u64,
     time_ms: u64,
@@ -353,6 +369,7 @@ impl State {
             values: record.map_or(0, |record| record.values),
             next_run_id: record.map_or(0, |record| record.next_run_id),
             checkpoint_log: record.map_or(self.position, |record| record.replay_start()),
+            checkpoint_kept: self.checkpoint_kept,
             saved_log: self.position,
             unsaved_bytes: 0,
             unsaved: false,
@@ -361,6 +378,12 @@ impl State {
             avoided: Default::default(),
             node_bytes_written: 0,
             superblock: self.superblock,
+        };
+        let history = History {
+            incarnation: work.superblock.incarnation,
+            database_id: work.superblock.database_id,
+            segment_bytes: work.superblock.segment_bytes,
+            ancestors: self.ancestors,
         };
         let seal = Seal { checksum: options.checksum, database_id: work.superblock.database_id };
         Engine {
@@ -395,6 +418,7 @@ impl State {
             activity: super::activity::SharedActivity::default(),
             log_is_full: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),
+            history,
             watchers: super::watchers::Watchers::default(),
             options,
         }
@@ -503,10 +527,6 @@ fn log_config(superblock: &Superblock, options: &EngineOptions) -> LogConfig {
             .unwrap_or(u32::MAX)
             .max(4),
     }
-}
-
-fn is_fresh(position: &LogPosition) -> bool {
-    *position == LogPosition::fresh(position.generation, position.sequence)
 }
 
 fn random(env: &Environment) -> u64 {

@@ -36,6 +36,8 @@ pub(crate) struct EngineOptions {
     pub segment_bytes: u32,
     /// The log file never grows beyond this.
     pub log_bytes_max: u64,
+    /// The log keeps so much for change feeds, beside that.
+    pub feed_retention_bytes: u64,
     /// Longer values live in extents of their own.
     pub inline_bytes_max: usize,
     /// The data file never grows beyond this.
@@ -61,6 +63,7 @@ impl EngineOptions {
             cache_bytes: budget - 2 * memtable_bytes - budget / 16,
             segment_bytes: 1 << 20,
             log_bytes_max: (memtable_bytes as u64 * 6).clamp(4 << 20, 64 << 20),
+            feed_retention_bytes: 0,
             inline_bytes_max: 8 << 10,
             file_bytes_max: 1 << 46,
             transaction_bytes_max: (memtable_bytes).max(1 << 20),

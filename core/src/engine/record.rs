@@ -8,11 +8,22 @@ use crate::codec::bytes::{Reader, Writer};
 use crate::codec::checksum::{Checksum, Digest, crc32};
 use crate::env::FileId;
 use crate::error::{Error, Result};
-use crate::log::{LogPosition, SealedSegment};
+use crate::log::{KnownSegment, LogPosition, SealedSegment};
 use crate::space::{Extent, PendingFree};
 use crate::tree::{NodeRef, Root};
 
 const RECORD_VERSION: u16 = 0;
+
+/// More incarnations than this are not remembered.
+pub(crate) const ANCESTORS_MAX: usize = 256;
+
+/// An incarnation that history went through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ancestor {
+    pub incarnation: u64,
+    /// The last commit that its successor has of it.
+    pub left_at: u64,
+}
 
 /// What a checkpoint makes durable beside nodes and values.
 #[derive(Clone, Debug)]
@@ -31,6 +42,11 @@ pub(crate) struct CheckpointRecord {
     pub sealed: Vec<SealedSegment>,
     /// Where the log goes on after this checkpoint's sequence.
     pub log: LogPosition,
+    /// Segments of the log before all those that are for change feeds alone: with the others, every commit one after the
+    /// other.
+    pub kept: Vec<KnownSegment>,
+    /// Incarnations before this one, oldest first, and the sequence at which each was left.
+    pub ancestors: Vec<Ancestor>,
     /// Wall clock of the checkpoint's last commit.
     pub time_ms: u64,
     /// Sectors of the data file.
@@ -66,6 +82,15 @@ impl CheckpointRecord {
             segment.encode(&mut out);
         }
         self.log.encode(&mut out);
+        out.put_varint(self.kept.len() as u64);
+        for segment in &self.kept {
+            segment.encode(&mut out);
+        }
+        out.put_varint(self.ancestors.len() as u64);
+        for ancestor in &self.ancestors {
+            out.put_u64(ancestor.incarnation);
+            out.put_u64(ancestor.left_at);
+        }
         out.put_u64(self.time_ms);
         out.put_u64(self.sectors);
         let checksum = crc32(&[&out]);
@@ -163,6 +188,10 @@ impl CheckpointRecord {
             base_age: reader.counter()?,
             sealed: list(reader, SealedSegment::decode)?,
             log: LogPosition::decode(reader)?,
+            kept: list(reader, KnownSegment::decode)?,
+            ancestors: list(reader, |reader| {
+                Some(Ancestor { incarnation: reader.u64()?, left_at: reader.counter()? })
+            })?,
             time_ms: reader.u64()?,
             sectors: reader.u64()?,
             map_pages: Vec::new(),

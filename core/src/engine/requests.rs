@@ -37,12 +37,28 @@ impl Engine {
             return Err(Error::invalid("the database was written to while it was being closed; close it again"));
         }
         self.stop(Stopped::Closed);
-        Log::discard(self.storage())?;
+        self.leave_log()?;
         self.cut_file()?;
         // What these two make durable is only tidiness: the superblock already says that the log may be absent.
         let _ = self.storage().sync(FileId::Log)?;
         let _ = self.storage().sync(FileId::Data)?;
         Ok(())
+    }
+
+    /// After a clean close nothing of the log is needed. What is kept of it for change feeds is in the record.
+    fn leave_log(&self) -> Result<()> {
+        let (fresh, kept_from) = {
+            let work = self.work.lock();
+            (work.checkpoint_log, work.checkpoint_kept)
+        };
+        let mut writer = self.writer.lock();
+        match writer.log.as_mut().filter(|_| kept_from < fresh.generation) {
+            None => Log::discard(self.storage()),
+            Some(log) => {
+                log.release_to_feeds(&fresh, kept_from);
+                log.trim(self.storage())
+            }
+        }
     }
 
     /// Freezes and merges until the database is one tree, and makes that durable. Restartable.
@@ -128,7 +144,7 @@ impl Engine {
         if !head.is_resting() {
             return None;
         }
-        work.merged_log = writer.log.as_ref()?.fresh_position();
+        work.merged_log = writer.log.as_ref()?.fresh_position(self.options.feed_retention_bytes);
         work.merged_sequence = head.sequence;
         work.sealed.clear();
         if !Mutant::CommitsWhileClosing.is_active() {

@@ -13,6 +13,7 @@ use hashbrown::HashMap;
 
 use super::activity::SharedActivity;
 use super::commit::Durable;
+use super::feed::History;
 use super::job::JobExtents;
 use super::maintenance::Work;
 use super::node_ages::NodeAges;
@@ -78,6 +79,8 @@ pub(crate) struct Engine {
     pub(super) log_is_full: AtomicBool,
     /// Background work has met damage in the data file.
     pub(super) is_damaged: AtomicBool,
+    /// Which incarnation this is, and those before it.
+    pub(super) history: History,
     /// Who is told of commits.
     pub(super) watchers: Watchers,
 }

@@ -13,7 +13,7 @@ use super::options::VALUE_BYTES_MAX;
 use super::state::Engine;
 use crate::codec::checksum::{Checksum, Digest};
 use crate::codec::slot::{Slot, ValueRef};
-use crate::env::{FileId, Storage};
+use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
 use crate::space::Extent;
@@ -141,6 +141,42 @@ fn reads_well(storage: &dyn Storage, value: &ValueRef) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// All of a value that nothing may hold any more: `None` when its space holds something else by now.
+pub(super) fn read_if_there(storage: &dyn Storage, value: &ValueRef) -> Result<Option<Vec<u8>>> {
+    let checksum = value.checksum.kind();
+    let extent = extent_of(value);
+    let end = extent.offset.checked_add(extent.len);
+    if value.len > VALUE_BYTES_MAX || end.is_none_or(|end| storage.len(FileId::Data).is_ok_and(|len| end > len)) {
+        return Ok(None);
+    }
+    // Value and table lie side by side, and are read at once: another writer may be at work there.
+    let Ok(len) = usize::try_from(extent.len) else { return Ok(None) };
+    let mut bytes = Vec::new();
+    if bytes.try_reserve_exact(len).is_err() {
+        return Err(Error::invalid("there is no memory for a value of this length"));
+    }
+    bytes.resize(len, 0);
+    match storage.read_at(FileId::Data, value.offset, &mut bytes) {
+        // Cut off since.
+        Err(error) if error.kind == StorageErrorKind::UnexpectedEnd => return Ok(None),
+        read => read?,
+    }
+    let table = bytes.split_off(usize::try_from(value.len).unwrap_or(usize::MAX).min(len));
+    let proven = checksum.of(&[&table]) == value.checksum
+        && bytes
+            .chunks(BLOCK_BYTES)
+            .zip(table.chunks(checksum.width()))
+            .all(|(block, expected)| Digest::from_bytes(expected) == Some(checksum.of(&[block])));
+    Ok(proven.then_some(bytes))
+}
+
+impl Engine {
+    /// The value that a commit in the log refers to, unless it is gone.
+    pub(crate) fn logged_value(&self, value: &ValueRef) -> Result<Option<Vec<u8>>> {
+        read_if_there(self.storage(), value)
+    }
 }
 
 /// Reads a value in pieces, each verified.

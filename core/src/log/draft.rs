@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::frame::{BODY_BYTES_MAX, FRAME_HEADER_BYTES, FrameHeader, Kind, LINK_FRAME_BYTES, Link, Place, frame_bytes};
-use super::position::{LiveSegment, LogPosition};
+use super::position::{KnownSegment, LiveSegment, LogPosition};
 use super::segment::{Layout, SECTOR_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::writer::LogConfig;
 use crate::codec::checksum::crc32;
@@ -31,6 +31,8 @@ pub(super) struct Draft<'a> {
     durable: Durable,
     /// The place after the last frame laid out.
     at: LogPosition,
+    /// The segments entered.
+    entered: Vec<KnownSegment>,
     /// Bytes not yet written, from the sector of `start` on.
     bytes: Vec<u8>,
     /// Offset in the log file of the first of `bytes`, a multiple of the sector.
@@ -49,7 +51,7 @@ impl<'a> Draft<'a> {
         let tail = if Mutant::SyncedBytesAtRisk.is_active() { &[] } else { tail };
         buffer.clear();
         buffer.extend_from_slice(tail);
-        Self { config, durable, at, bytes: buffer, start: at.offset - tail.len() as u64 }
+        Self { config, durable, at, entered: Vec::new(), bytes: buffer, start: at.offset - tail.len() as u64 }
     }
 
     /// Lays out and writes all frames of `payload`, entering `successors` one after the other as segments fill up.
@@ -90,12 +92,13 @@ impl<'a> Draft<'a> {
         self.write(storage)
     }
 
-    /// Where the next append begins, the bytes of its sector already in the file (into `tail`), and the buffer.
-    pub(super) fn finish(self, tail: &mut Vec<u8>) -> (LogPosition, Vec<u8>) {
+    /// Where the next append begins, the bytes of its sector already in the file (into `tail`), the segments entered, and the
+    /// buffer.
+    pub(super) fn finish(self, tail: &mut Vec<u8>) -> (LogPosition, Vec<KnownSegment>, Vec<u8>) {
         let len = usize::try_from(self.at.offset.saturating_sub(self.start)).unwrap_or(0);
         tail.clear();
         tail.extend_from_slice(self.bytes.get(..len).unwrap_or_default());
-        (self.at, self.bytes)
+        (self.at, self.entered, self.bytes)
     }
 
     /// The buffer, when the append failed.
@@ -134,6 +137,7 @@ impl<'a> Draft<'a> {
         let (at, header) = segment_start(self.config, next, self.at.chain, self.at.sequence);
         self.start = at.offset;
         let chain = header.encode(&mut self.bytes);
+        self.entered.push(KnownSegment::of(&header));
         self.at = LogPosition { offset: at.offset + SEGMENT_HEADER_BYTES, chain, ..at };
         Ok(())
     }

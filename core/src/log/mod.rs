@@ -24,6 +24,7 @@
 #[cfg(feature = "testing")]
 pub(crate) mod doors;
 mod draft;
+mod follow;
 mod frame;
 mod gather;
 mod operation;
@@ -38,9 +39,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use follow::{Followed, Follower, intact};
 pub(crate) use gather::{Gather, database_of_log};
 pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble};
 pub(crate) use outcome::{ReplayEnd, Verdict};
-pub(crate) use position::{LogPosition, SealedSegment};
+pub(crate) use position::{KnownSegment, LogPosition, SealedSegment};
 pub(crate) use replay::{holds_commits, replay, was_begun};
 pub(crate) use writer::{Log, LogConfig};

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use super::operation::{Operations, RequestId};
-use super::position::{LiveSegment, LogPosition, SealedSegment};
+use super::position::{KnownSegment, LogPosition, SealedSegment};
 use super::segment::{FILE_HEADER_BYTES, Layout, SEGMENT_HEADER_BYTES};
 
 /// One commit, as the visitor of [`replay`] gets it.
@@ -72,7 +72,9 @@ pub(crate) struct ReplayEnd {
     pub segments: Vec<SealedSegment>,
     /// Segments in the file that are no newer than the one replay began in. They may be retained by the other superblock,
     /// an archive or a feed, so they stay in use until [released](super::Log::release).
-    pub retained: Vec<LiveSegment>,
+    pub retained: Vec<KnownSegment>,
+    /// Those that hold what was replayed, whole.
+    pub entered: Vec<KnownSegment>,
     /// A generation that no segment of this file was ever opened as.
     pub next_generation: u64,
     /// The segment size of the file; `None` if it has no valid header, and then it holds nothing.
@@ -106,7 +108,7 @@ impl ReplayEnd {
     /// Whether nothing of the log was found and nothing cut off: then [`create`](super::Log::create) it at the position
     /// replay began from, else [`resume`](super::Log::resume).
     pub(crate) fn is_empty(&self) -> bool {
-        self.position == LogPosition::fresh(self.position.generation, self.position.sequence) && self.torn.is_none()
+        self.position.is_fresh() && self.torn.is_none()
     }
 
     /// The end of a replay that found no log.
@@ -118,6 +120,7 @@ impl ReplayEnd {
             torn: None,
             segments: Vec::new(),
             retained: Vec::new(),
+            entered: Vec::new(),
             next_generation,
             segment_bytes: None,
         }

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::segment::{FILE_HEADER_BYTES, Layout};
+use super::segment::{FILE_HEADER_BYTES, Layout, SegmentHeader, segment_bytes_valid};
 use crate::codec::bytes::{Reader, Writer};
 
 /// A commit boundary in the log, with all that is needed to go on reading there.
@@ -32,6 +32,27 @@ impl LogPosition {
     /// checkpoint that needs no log (a new database, a clean close) holds this; the log file may be empty then.
     pub(crate) fn fresh(generation: u64, sequence: u64) -> Self {
         Self { region: 0, generation, offset: FILE_HEADER_BYTES, chain: 0, sequence }
+    }
+
+    /// A [fresh](Self::fresh) position in another region, because the first ones hold segments that are kept.
+    pub(super) fn fresh_in(layout: &Layout, region: u32, generation: u64, sequence: u64) -> Self {
+        Self { region, generation, offset: layout.region_start(region), chain: 0, sequence }
+    }
+
+    /// Whether the log begins anew here. Nothing else lies at the start of a region.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let before = self.offset.checked_sub(FILE_HEADER_BYTES);
+        self.chain == 0
+            && match (before, self.region) {
+                (Some(before), 0) => before == 0,
+                (Some(before), region) => {
+                    let region = u64::from(region);
+                    let segment_bytes = before / region;
+                    let valid = u32::try_from(segment_bytes).is_ok_and(segment_bytes_valid);
+                    before.is_multiple_of(region) && valid
+                }
+                (None, _) => false,
+            }
     }
 
     pub(super) fn is_segment_start(&self, layout: &Layout) -> bool {
@@ -82,6 +103,46 @@ impl SealedSegment {
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self { start: LogPosition::decode(reader)?, end_offset: reader.u64()?, last_sequence: reader.counter()? })
+    }
+}
+
+/// A whole segment, as whoever follows the log must know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct KnownSegment {
+    /// Its generation.
+    pub generation: u64,
+    /// The region it lies in.
+    pub region: u32,
+    /// Sequence of the last commit begun before it.
+    pub sequence: u64,
+    /// Whether it is the first of an opening, so that no link leads to it.
+    pub begins: bool,
+}
+
+impl KnownSegment {
+    pub(super) fn of(header: &SegmentHeader) -> Self {
+        let SegmentHeader { generation, region, sequence, previous, .. } = *header;
+        Self { generation, region, sequence, begins: previous == 0 }
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.generation);
+        out.put_u32(self.region);
+        out.put_u64(self.sequence);
+        out.put_u8(u8::from(self.begins));
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            generation: reader.counter()?,
+            region: reader.u32()?,
+            sequence: reader.counter()?,
+            begins: match reader.u8()? {
+                0 => false,
+                1 => true,
+                _ => return None,
+            },
+        })
     }
 }
 

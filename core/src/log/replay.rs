@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Link, Place};
 use super::operation::Preamble;
 use super::outcome::{Commit, ReplayEnd, Torn, Verdict};
-use super::position::{LiveSegment, LogPosition, SealedSegment};
+use super::position::{KnownSegment, LiveSegment, LogPosition, SealedSegment};
 use super::scan::{Evidence, Search, guess_layout};
 use super::segment::{FileHeader, FileState, Layout, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::window::Window;
@@ -32,7 +32,7 @@ pub(crate) fn replay(
     visit: &mut dyn FnMut(Commit<'_>) -> Result<Verdict>,
 ) -> Result<ReplayEnd> {
     let file_bytes = storage.len(FileId::Log)?;
-    let needs_file = !sealed.is_empty() || from != LogPosition::fresh(from.generation, from.sequence);
+    let needs_file = !sealed.is_empty() || !from.is_fresh();
     let header = match FileHeader::read(storage, &database_id, file_bytes)? {
         FileState::Damaged => FileHeader::read(storage, &database_id, file_bytes)?,
         header => header,
@@ -60,6 +60,7 @@ pub(crate) fn replay(
         durable: 0,
         checkpoint: 0,
         segments: Vec::with_capacity(sealed.len() + 4),
+        entered: Vec::new(),
     };
     // What was cut is never appended to, so no segment comes twice.
     let generations = sealed.iter().map(|segment| segment.start).chain([from]);
@@ -152,6 +153,7 @@ struct Replay<'a> {
     durable: u64,
     checkpoint: u64,
     segments: Vec<SealedSegment>,
+    entered: Vec<KnownSegment>,
 }
 
 impl<'a> Replay<'a> {
@@ -240,6 +242,7 @@ impl<'a> Replay<'a> {
             return Err(damaged(position, start, "the segment's header is damaged, or the segment was used again"));
         };
         self.incarnation = header.incarnation;
+        self.entered.push(KnownSegment::of(&header));
         Ok(header.previous)
     }
 
@@ -250,6 +253,7 @@ impl<'a> Replay<'a> {
             return Ok(None);
         }
         self.incarnation = header.incarnation;
+        self.entered.push(KnownSegment::of(&header));
         Ok(Some(LogPosition {
             region: segment.region,
             generation: segment.generation,
@@ -442,6 +446,8 @@ impl<'a> Replay<'a> {
             last.last_sequence = cut.position.sequence;
         }
         self.segments.retain(|segment| segment.end_offset > segment.start.offset);
+        let held = |segment: &KnownSegment| self.segments.iter().any(|s| s.start.generation == segment.generation);
+        self.entered.retain(held);
         let regions = u64::from(self.layout.regions(self.window.file_bytes()));
         Ok(ReplayEnd {
             position: cut.position,
@@ -450,6 +456,7 @@ impl<'a> Replay<'a> {
             torn,
             segments: core::mem::take(&mut self.segments),
             retained,
+            entered: core::mem::take(&mut self.entered),
             // No segment behind a cut was released, so no more were opened there than there are regions, even if their
             // headers are lost.
             next_generation: evidence.generation.saturating_add(regions).saturating_add(1),
@@ -495,7 +502,7 @@ fn torn_creation(
     let layout = guess_layout(&mut window, storage, database_id)?;
     let search = Search { storage, database_id, layout };
     let mut evidence = Evidence::new(from.generation);
-    search.segment(&mut window, 0, from.generation, from.offset, &mut evidence)?;
+    search.segment(&mut window, from.region, from.generation, from.offset, &mut evidence)?;
     search.other_segments(&mut window, from.generation, &mut evidence)?;
     if evidence.durable > from.sequence {
         return Err(damaged_file_header());

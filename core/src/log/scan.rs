@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, Place};
-use super::position::LiveSegment;
+use super::position::KnownSegment;
 use super::segment::{FILE_HEADER_BYTES, Layout, SECTOR_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::window::Window;
 use crate::env::{FileId, Storage};
@@ -91,7 +91,7 @@ impl Search<'_> {
         window: &mut Window,
         newest: u64,
         evidence: &mut Evidence,
-    ) -> Result<Vec<LiveSegment>> {
+    ) -> Result<Vec<KnownSegment>> {
         let ended_in = evidence.generation;
         let regions = self.layout.regions(window.file_bytes());
         for region in 0..regions {
@@ -103,7 +103,7 @@ impl Search<'_> {
             let Some((header, _)) = found else { continue };
             let generation = header.generation;
             if generation <= newest {
-                retained.push(LiveSegment { generation, region });
+                retained.push(KnownSegment::of(&header));
             }
             if generation > ended_in {
                 evidence.generation = evidence.generation.max(generation);

@@ -24,6 +24,12 @@ impl Window {
         self.file_bytes
     }
 
+    /// Forgets what was read of a file that may have changed, and is so long now.
+    pub(super) fn renew(&mut self, file_bytes: u64) {
+        self.bytes.clear();
+        self.file_bytes = file_bytes;
+    }
+
     /// Forgets what was read: the next bytes come from the storage.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
@@ -31,13 +37,25 @@ impl Window {
 
     /// The `len` bytes at `offset`, or `None` if they do not all lie before `end` and inside the file.
     pub(super) fn get(&mut self, storage: &dyn Storage, offset: u64, len: usize, end: u64) -> Result<Option<&[u8]>> {
+        self.get_some(storage, offset, len, end, READ_BYTES)
+    }
+
+    /// As [`get`](Self::get), asking the storage for at least `read_bytes`, if there are so many.
+    pub(super) fn get_some(
+        &mut self,
+        storage: &dyn Storage,
+        offset: u64,
+        len: usize,
+        end: u64,
+        read_bytes: usize,
+    ) -> Result<Option<&[u8]>> {
         let end = end.min(self.file_bytes);
         match offset.checked_add(len as u64) {
             Some(last) if last <= end => {}
             _ => return Ok(None),
         }
         if self.resident(offset, len).is_none() {
-            self.fill(storage, offset, len, end)?;
+            self.fill(storage, offset, len.max(read_bytes), end)?;
         }
         Ok(self.resident(offset, len))
     }
@@ -71,7 +89,7 @@ impl Window {
         }
         self.start = offset;
         let kept = self.bytes.len();
-        let wanted = usize::try_from(end - offset).unwrap_or(usize::MAX).min(len.max(READ_BYTES));
+        let wanted = usize::try_from(end - offset).unwrap_or(usize::MAX).min(len);
         self.bytes.resize(wanted.max(kept), 0);
         let more = self.bytes.get_mut(kept..).unwrap_or_default();
         let read = storage.read_at(FileId::Log, offset + kept as u64, more);

@@ -7,7 +7,7 @@ use core::mem;
 use super::draft::{Draft, Durable, TERMINATOR, links_needed, segment_start};
 use super::frame::Kind;
 use super::outcome::ReplayEnd;
-use super::position::{LiveSegment, LogPosition};
+use super::position::{KnownSegment, LiveSegment, LogPosition};
 use super::segment::{FileHeader, Layout, SEGMENT_HEADER_BYTES, segment_bytes_valid};
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
@@ -23,7 +23,7 @@ pub(crate) struct LogConfig {
     pub database_id: [u8; 16],
     /// Bytes of a segment: at least 64 KiB, a multiple of 4096. An existing log file keeps what it was made with.
     pub segment_bytes: u32,
-    /// How many segments may be in use at once.
+    /// How many segments may be in use at once, beside those kept for change feeds.
     pub regions_max: u32,
     /// The incarnation written into new segments.
     pub incarnation: u64,
@@ -43,7 +43,13 @@ impl LogConfig {
 pub(crate) struct Log {
     config: LogConfig,
     /// Segments not yet released, oldest first; the last is being written.
-    live: VecDeque<LiveSegment>,
+    live: VecDeque<KnownSegment>,
+    /// Older ones are kept for change feeds alone.
+    needed_from: u64,
+    /// How many those are.
+    kept: usize,
+    /// From this generation on the segments hold every commit, one after the other.
+    followed_from: u64,
     position: LogPosition,
     next_generation: u64,
     durable: Durable,
@@ -60,11 +66,13 @@ impl Log {
     /// Begins a log at a [fresh](LogPosition::fresh) position that a durable checkpoint holds, over whatever the file
     /// held. Commits may follow at once: replay from that position finds them.
     pub(crate) fn create(storage: &dyn Storage, config: LogConfig, start: LogPosition) -> Result<Self> {
-        if start != LogPosition::fresh(start.generation, start.sequence) {
+        if start != LogPosition::fresh_in(&config.layout(), start.region, start.generation, start.sequence) {
             return Err(Error::invalid("a log can only be created at a fresh position"));
         }
         let first = LiveSegment { generation: start.generation, region: start.region };
-        Self::open(storage, config, VecDeque::new(), first, start.sequence, true)
+        let mut log = Self::open(storage, config, VecDeque::new(), first, start.sequence, true)?;
+        log.needed_from = start.generation;
+        Ok(log)
     }
 
     /// Goes on after a replay, in a new segment: what was replayed, and what lies cut off behind it, is never appended to.
@@ -76,9 +84,7 @@ impl Log {
         if let Some(segment_bytes) = end.segment_bytes {
             config.segment_bytes = segment_bytes;
         }
-        let replayed =
-            end.segments.iter().map(|s| LiveSegment { generation: s.start.generation, region: s.start.region });
-        let mut live: Vec<LiveSegment> = end.retained.iter().copied().chain(replayed).collect();
+        let mut live: Vec<KnownSegment> = end.retained.iter().chain(&end.entered).copied().collect();
         live.sort_unstable();
         live.dedup();
         let region = free_regions(&live).next();
@@ -90,7 +96,7 @@ impl Log {
     fn open(
         storage: &dyn Storage,
         config: LogConfig,
-        mut live: VecDeque<LiveSegment>,
+        mut live: VecDeque<KnownSegment>,
         first: LiveSegment,
         sequence: u64,
         new_file: bool,
@@ -103,6 +109,9 @@ impl Log {
         let next_generation = following(first.generation)?;
         let mut log = Self {
             live: VecDeque::new(),
+            needed_from: 0,
+            kept: 0,
+            followed_from: first.generation,
             position: start,
             next_generation,
             durable: Durable::default(),
@@ -126,7 +135,7 @@ impl Log {
         log.scratch.extend_from_slice(&log.tail);
         log.scratch.extend_from_slice(&TERMINATOR);
         storage.write_at(FileId::Log, start.offset, &log.scratch)?;
-        live.push_back(first);
+        live.push_back(KnownSegment::of(&header));
         log.live = live;
         Ok(log)
     }
@@ -137,9 +146,41 @@ impl Log {
     }
 
     /// What the last checkpoint of a clean close holds instead: nothing to replay, and a log begun anew at the next
-    /// opening. When it is durable in both superblocks, [`Log::discard`] the file.
-    pub(crate) fn fresh_position(&self) -> LogPosition {
-        LogPosition::fresh(self.next_generation, self.position.sequence)
+    /// opening, beside what is [kept](Self::kept_before) for feeds. When it is durable in both superblocks,
+    /// [`Log::discard`] the file, or [release](Self::release_to_feeds) what is not kept and [trim](Self::trim) it.
+    pub(crate) fn fresh_position(&self, keep_bytes: u64) -> LogPosition {
+        let kept = self.kept_before(self.next_generation, keep_bytes);
+        let region = free_regions(&kept).next().unwrap_or(0);
+        LogPosition::fresh_in(&self.config.layout(), region, self.next_generation, self.position.sequence)
+    }
+
+    /// The newest segments before `generation` that change feeds may still follow and that take no more than `keep_bytes`.
+    pub(crate) fn kept_before(&self, generation: u64, keep_bytes: u64) -> Vec<KnownSegment> {
+        let count = usize::try_from(keep_bytes / u64::from(self.config.segment_bytes.max(1))).unwrap_or(usize::MAX);
+        let before = self.followed().filter(|segment| segment.generation < generation).count();
+        self.followed().take(before).skip(before.saturating_sub(count)).collect()
+    }
+
+    /// The segments that hold every commit after the [sequence](KnownSegment::sequence) of the first, oldest first.
+    pub(crate) fn followed(&self) -> impl Iterator<Item = KnownSegment> {
+        self.live.iter().copied().filter(|segment| segment.generation >= self.followed_from)
+    }
+
+    /// Takes over segments that an earlier session kept for feeds. They end where `replayed_from`, the first generation
+    /// that was replayed or is written now, begins. To be called before the first append.
+    pub(crate) fn adopt(&mut self, kept: &[KnownSegment], replayed_from: u64) {
+        self.followed_from = replayed_from;
+        for segment in kept.iter().rev().filter(|segment| segment.generation < replayed_from) {
+            if !self.live.contains(segment) {
+                if self.live.iter().any(|live| live.region == segment.region) {
+                    break;
+                }
+                self.live.push_back(*segment);
+            }
+            self.followed_from = segment.generation;
+        }
+        self.live.make_contiguous().sort_unstable();
+        self.count_kept();
     }
 
     /// Writes all frames of a commit: one write, unless the commit leaves its segment.
@@ -181,14 +222,33 @@ impl Log {
     /// Gives back the regions of all segments before the one `oldest` lies in. What may be given back is the caller's
     /// duty: neither superblock, nor an archive, a feed or a backup may need them.
     pub(crate) fn release(&mut self, oldest: &LogPosition) {
-        while self.live.len() > 1 && self.live.front().is_some_and(|segment| segment.generation < oldest.generation) {
-            self.live.pop_front();
-        }
+        self.release_to_feeds(oldest, oldest.generation);
     }
 
-    /// Bytes of the segments in use, the current one up to the position.
+    /// As [`release`](Self::release), but segments from generation `kept_from` on stay for change feeds.
+    pub(crate) fn release_to_feeds(&mut self, oldest: &LogPosition, kept_from: u64) {
+        self.needed_from = self.needed_from.max(oldest.generation);
+        self.followed_from = self.followed_from.max(kept_from.min(oldest.generation));
+        let in_use = self.needed_from.min(self.followed_from);
+        while self.live.len() > 1 && self.live.front().is_some_and(|segment| segment.generation < in_use) {
+            self.live.pop_front();
+        }
+        self.count_kept();
+    }
+
+    /// How many segments are in use for more than change feeds.
+    fn needed(&self) -> usize {
+        self.live.len().saturating_sub(self.kept)
+    }
+
+    /// Counted when it changes, because every commit asks.
+    fn count_kept(&mut self) {
+        self.kept = self.live.iter().take_while(|segment| segment.generation < self.needed_from).count();
+    }
+
+    /// Bytes of the segments in use, the current one up to the position, without those kept for feeds.
     pub(crate) fn live_bytes(&self) -> u64 {
-        let full = self.live.len().saturating_sub(1) as u64 * u64::from(self.config.segment_bytes);
+        let full = self.needed().saturating_sub(1) as u64 * u64::from(self.config.segment_bytes);
         full + (self.position.offset - self.config.layout().region_start(self.position.region))
     }
 
@@ -204,12 +264,13 @@ impl Log {
         let usable = u64::from(self.config.segment_bytes) - u64::from(self.config.segment_bytes) / 16;
         let needed = len.div_ceil(usable) + 2;
         // Two may be in use with everything merged, so that no work would ever free one.
-        self.live.len() > 2 && self.live.len() as u64 + needed > u64::from(self.config.regions_max)
+        self.needed() > 2 && self.needed() as u64 + needed > u64::from(self.config.regions_max)
     }
 
-    /// The generation of the oldest segment in use.
+    /// The generation of the oldest segment in use for more than change feeds.
     pub(crate) fn oldest_generation(&self) -> u64 {
-        self.live.front().map_or(self.position.generation, |segment| segment.generation)
+        let mut live = self.live.iter().map(|segment| segment.generation);
+        live.find(|generation| *generation >= self.needed_from).unwrap_or(self.position.generation)
     }
 
     /// Cuts free regions off the end of the file.
@@ -236,9 +297,9 @@ impl Log {
         let mut draft = Draft::begin(&self.config, self.durable, self.position, &self.tail, buffer);
         let written = draft.write_chain(storage, &successors, kind, sequence, payload);
         let buffer = if written.is_ok() {
-            let (position, buffer) = draft.finish(&mut self.tail);
+            let (position, entered, buffer) = draft.finish(&mut self.tail);
             self.position = position;
-            self.live.extend(successors);
+            self.live.extend(entered);
             self.remains = false;
             buffer
         } else {
@@ -257,7 +318,7 @@ impl Log {
             return Ok(Vec::new());
         }
         let limit = u64::from(self.config.regions_max);
-        let needed = self.live.len().saturating_add(count) as u64;
+        let needed = self.needed().saturating_add(count) as u64;
         if needed > limit {
             return Err(Error::LimitExceeded { what: "number of log segments in use", value: needed, limit });
         }
@@ -290,6 +351,6 @@ fn following(generation: u64) -> Result<u64> {
 }
 
 /// Regions that none of `live` lies in, lowest first, so that the file stays short.
-fn free_regions(live: &[LiveSegment]) -> impl Iterator<Item = u32> {
+fn free_regions(live: &[KnownSegment]) -> impl Iterator<Item = u32> {
     (0..u32::MAX).filter(|region| live.iter().all(|segment| segment.region != *region))
 }

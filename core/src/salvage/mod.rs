@@ -46,6 +46,7 @@ mod walk;
 
 pub use report::{LogEnd, Loss, LossKind, SalvageBasis, SalvageReport};
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 
 use self::begin::Beginning;
@@ -88,6 +89,7 @@ impl Database {
             sink: Sink::new(self),
             losses: Losses::default(),
             report: SalvageReport::new(beginning.basis()),
+            made_again: BTreeSet::new(),
             progress,
         };
         match &beginning.checkpoint {
@@ -112,6 +114,8 @@ struct Salvage<'a> {
     sink: Sink<'a>,
     losses: Losses,
     report: SalvageReport,
+    /// Tables of indexes, which are made again whatever of them came back.
+    made_again: BTreeSet<u64>,
     progress: &'a mut dyn FnMut(&SalvageReport),
 }
 

@@ -20,7 +20,9 @@ impl Salvage<'_> {
     pub(super) fn name_tables(&mut self) -> Result<()> {
         let snapshot = self.sink.database().snapshot();
         let names = snapshot.names_by_id()?;
-        let mut highest = names.keys().next_back().copied().unwrap_or(0);
+        // Indexes of collections have no names, and are no tables that lost theirs.
+        let of_collections = snapshot.tables_of_collections()?;
+        let mut highest = names.keys().chain(&of_collections).max().copied().unwrap_or(0);
         // A table has one name: by another its keys would be read and written as what they are not.
         for name in snapshot.names_again()? {
             self.sink.delete(&entry_key(&name))?;
@@ -29,7 +31,8 @@ impl Salvage<'_> {
         let mut id = CATALOGUE + 1;
         while let Some(found) = snapshot.next_table_with_keys(id)? {
             highest = highest.max(found);
-            if !names.contains_key(&found) && self.report.renamed.len() < NAMED_MAX {
+            let is_known = names.contains_key(&found) || of_collections.contains(&found);
+            if !is_known && self.report.renamed.len() < NAMED_MAX {
                 let mut name = format!("recovered-{found}");
                 while names.values().any(|taken| *taken == name) {
                     name.push('+');
@@ -53,7 +56,10 @@ impl Salvage<'_> {
         if next < least {
             self.sink.put(&key, &least.to_le_bytes())?;
         }
-        self.sink.finish()
+        self.sink.finish()?;
+        self.made_again = of_collections;
+        self.report.lost_indexes = self.sink.database().make_indexes_again()?;
+        Ok(())
     }
 
     /// Counts, and tells what is lost.
@@ -68,6 +74,7 @@ impl Salvage<'_> {
         for lost in self.losses.take() {
             tell(&lost, &names, &mut self.report.losses);
         }
+        self.report.losses.retain(|loss| !self.made_again.contains(&loss.table_id));
         self.tell_progress();
         Ok(self.report)
     }

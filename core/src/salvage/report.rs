@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
+use crate::error::Error;
+
 /// What a salvage could rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -85,6 +87,8 @@ pub struct SalvageReport {
     pub damaged_values: u64,
     /// Tables whose definitions are lost: the names they have now, and their numbers.
     pub renamed: Vec<(String, u64)>,
+    /// Why indexes of collections could not be made again over the documents that came back. They are dropped.
+    pub lost_indexes: Vec<Error>,
     /// What is lost, by table and key.
     pub losses: Vec<Loss>,
 }
@@ -103,6 +107,7 @@ impl SalvageReport {
             damaged_nodes: 0,
             damaged_values: 0,
             renamed: Vec::new(),
+            lost_indexes: Vec::new(),
             losses: Vec::new(),
         }
     }
@@ -119,5 +124,6 @@ impl SalvageReport {
             && self.losses.is_empty()
             && self.lost_commits.is_empty()
             && self.renamed.is_empty()
+            && self.lost_indexes.is_empty()
     }
 }

@@ -73,6 +73,10 @@ mutants! {
     ChainUnverified: "a frame names the frame before, so that another history's is none",
     /// The log is cut behind a commit's first frame instead of before it.
     CutInsideCommit: "a commit without its last frame is cut off whole",
+    /// A change feed reads what is appended but not yet visible.
+    FeedBeforeVisible: "a feed gives what snapshots see, never more",
+    /// A change feed does not compare incarnations.
+    ForkUnnoticed: "a reader that saw commits which a power loss took back is told so",
     /// Frames do not say what was durable.
     DurableNotTold: "every frame says the highest sequence that was durable",
     /// The log is cut at a damaged frame whatever lies behind it.
@@ -173,6 +177,26 @@ mutants! {
     ReadCommittedStays: "read committed sees what is committed at the moment",
     /// A remembered table definition is used for versions older than the last change of the catalogue.
     NewTableInOldSnapshot: "a remembered definition is right from the commit that last changed the catalogue",
+    /// A document that is written over keeps its entries in the indexes.
+    IndexNotUpdated: "an index has exactly the entries of its documents: update",
+    /// A document that is deleted keeps its entries in the indexes.
+    EntryKeptOnDelete: "an index has exactly the entries of its documents: delete",
+    /// Two documents may have the same entry in a unique index.
+    UniqueUnchecked: "no two documents have the same entry in a unique index",
+    /// A write keeps no index that is not ready.
+    UnreadyIndexNotKept: "from its first step on every write keeps an index that is being made",
+    /// An index is ready after the first step of its making.
+    ReadyBeforeLastDocument: "an index is ready when no document is left",
+    /// What a write at read committed was decided upon may have changed at its commit.
+    RowConstraintUnvalidated: "what a write of a collection was decided upon is so at its commit, at every isolation level: rows",
+    /// The schema may have changed at the commit of a write.
+    DefinitionUnvalidated: "what a write of a collection was decided upon is so at its commit: the schema",
+    /// What a refused write has changed so far stays.
+    RefusedWriteKept: "a write is refused before anything is changed",
+    /// A document that is gone is read.
+    ExpiredServed: "a document is gone from its time on",
+    /// A page leaves out its first document.
+    PageSkipsOne: "a page begins with the document behind the last of the page before",
 
     noticed by threads alone:
     /// The end of a sync wakes nobody who waits for it.

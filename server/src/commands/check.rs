@@ -9,7 +9,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::progress::{Progress, Rate, Unit, bytes, grouped};
 
-/// Verify the whole database: every page and value, the order and number of records, and the use of space
+/// Verify the whole database: every page and value, the order and number of records, the use of space, documents and indexes
 ///
 /// Nothing is written. Exit code 3 and a list of what is wrong, if anything is.
 #[derive(Args, Debug)]
@@ -83,6 +83,16 @@ fn as_text(name: &str, found: &RecoveryReport, report: &CheckReport, seconds: f6
             bytes(torn)
         ),
     };
+    let documents = if report.collections == 0 {
+        String::new()
+    } else {
+        format!(
+            "\n  documents{:>14}  in {} collections, with {} entries of indexes (each held against the other)",
+            grouped(report.documents),
+            grouped(report.collections),
+            grouped(report.index_entries),
+        )
+    };
     let space = if report.is_clean() { "every sector accounted for" } else { "see above" };
     let verdict = if report.is_clean() { "whole" } else { "damaged" };
     text.push_str(&format!(
@@ -90,7 +100,7 @@ fn as_text(name: &str, found: &RecoveryReport, report: &CheckReport, seconds: f6
   pages    {:>14}  {} (checksum and structure of each)
   records  {:>14}  in tables (order and number)
            {:>14}  in the catalogue of tables
-  values   {:>14}  {} in extents of their own (checksum of each block)
+  values   {:>14}  {} in extents of their own (checksum of each block){documents}
   space    {space}
   log      {log}
   time     {seconds:>12.2} s",
@@ -113,6 +123,9 @@ fn as_json(found: &RecoveryReport, report: &CheckReport, seconds: f64) -> serde_
         "catalogue_records": report.catalogue_entries,
         "values": report.values,
         "value_bytes": report.value_bytes,
+        "collections": report.collections,
+        "documents": report.documents,
+        "index_entries": report.index_entries,
         "problems": report.problems,
         "clean_close": found.clean,
         "replayed_commits": found.replayed_commits,

@@ -1,24 +1,26 @@
 //! `lightning get`
 
 use clap::Args;
+use lightning_db::{Document, Value};
 
 use crate::database::{Access, DatabaseArgs, TableView};
+use crate::documents::{CollectionView, JsonForm, parse_key_value, write_json};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::range::parse_key;
 use crate::types::{decode_key, decode_value};
 
-/// Print the values of keys
+/// Print the values of keys, or the documents of a collection
 #[derive(Args, Debug)]
 pub struct Get {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// The table
+    /// The table or collection
     table: String,
     /// The keys
     #[arg(required = true, value_name = "KEY", allow_negative_numbers = true)]
     keys: Vec<String>,
-    /// Print the values' bytes exactly as stored, nothing between or after them
+    /// Print the values' bytes exactly as stored, nothing between or after them; of documents their CBOR
     #[arg(long, conflicts_with = "json")]
     raw: bool,
 }
@@ -26,6 +28,9 @@ pub struct Get {
 impl Get {
     pub fn run(self, output: &mut Output) -> Outcome {
         let database = self.database.open(Access::Read)?;
+        if let Some(view) = CollectionView::find(&database, &self.database, &self.table)? {
+            return self.documents(&view, output);
+        }
         let view = TableView::open(&database, &self.database, &self.table)?;
         let keys = self.keys.iter().map(|key| parse_key(&view.types.key, key)).collect::<Outcome<Vec<_>>>()?;
         let mut missing = Vec::new();
@@ -46,10 +51,41 @@ impl Get {
                 output.datum(&value)?;
             }
         }
+        self.told(&self.database.table_name(&self.table), &missing, "")
+    }
+
+    fn documents(&self, view: &CollectionView, output: &mut Output) -> Outcome {
+        let (mut missing, mut hint) = (Vec::new(), String::new());
+        for text in &self.keys {
+            let key = parse_key_value(text);
+            let Some(document) = view.get(&key)? else {
+                if key.as_str().is_none() {
+                    hint = format!("; where the key is text, give it in quotes: '\"{text}\"'");
+                }
+                missing.push(format!("'{text}'"));
+                continue;
+            };
+            if self.raw {
+                output.raw(&document)?;
+                continue;
+            }
+            let document = Value::from_cbor(&document).map_err(|error| view.failed(error))?;
+            if output.is_json() {
+                output.document(&key, Some(&document))?;
+            } else {
+                let mut json = String::new();
+                write_json(&document, JsonForm::Plain, &mut json);
+                output.line(&json)?;
+            }
+        }
+        self.told(&self.database.collection_name(&self.table), &missing, &hint)
+    }
+
+    fn told(&self, subject: &str, missing: &[String], hint: &str) -> Outcome {
         if missing.is_empty() {
             return Ok(());
         }
         let keys = if missing.len() == 1 { "key" } else { "keys" };
-        Err(Failure::NotFound(format!("{}: no {keys} {}", self.database.table_name(&self.table), missing.join(", "))))
+        Err(Failure::NotFound(format!("{subject}: no {keys} {}{hint}", missing.join(", "))))
     }
 }

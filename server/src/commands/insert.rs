@@ -6,7 +6,7 @@ use super::put::EntryArgs;
 use crate::failure::Outcome;
 use crate::output::Output;
 
-/// Write one entry whose key must not be there yet (exit code 1 if it is)
+/// Write one entry or document whose key must not be there yet (exit code 1 if it is)
 #[derive(Args, Debug)]
 pub struct Insert {
     #[command(flatten)]

@@ -1,17 +1,23 @@
 //! The commands, one file each: its arguments, and what it does.
 
 pub mod check;
+pub mod collections;
 pub mod compact;
 pub mod completions;
 pub mod count;
 pub mod delete;
+pub mod drop;
+pub mod explain;
 pub mod export;
 pub mod get;
 pub mod import;
+pub mod index;
 pub mod insert;
 pub mod man;
 pub mod put;
+pub mod query;
 pub mod repair;
 pub mod scan;
 pub mod stats;
 pub mod tables;
+pub mod watch;

@@ -1,17 +1,19 @@
 //! `lightning put`
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use clap::Args;
-use lightning_db::KeyBuffer;
+use lightning_db::{Database, KeyBuffer, Value};
 
 use crate::database::{Access, DatabaseArgs, DurabilityArg, TableTypes};
+use crate::documents::{CollectionView, parse_key_value, read_json, set_key};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::range::parse_key;
 use crate::types::{Datum, Type, encode_value};
 
-/// Write one entry, whether or not the key is there; makes the database and the table if there are none
+/// Write one entry or document, whether or not the key is there; makes the database and the table if there are none
 #[derive(Args, Debug)]
 pub struct Put {
     #[command(flatten)]
@@ -29,12 +31,12 @@ impl Put {
 pub struct EntryArgs {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// The table
+    /// The table or collection
     table: String,
     /// The key
     #[arg(allow_negative_numbers = true)]
     key: String,
-    /// The value; - reads it from standard input, to its end
+    /// The value, or the document as JSON, where the key may be left out; - reads it from standard input, to its end
     #[arg(allow_negative_numbers = true)]
     value: String,
     /// The key type of a new table [default: string]
@@ -52,6 +54,9 @@ impl EntryArgs {
     /// Puts the entry, or inserts it where there may be none.
     pub fn write(self, refuse_existing: bool) -> Outcome {
         let database = self.database.open(Access::Create)?;
+        if let Some(view) = CollectionView::find(&database, &self.database, &self.table)? {
+            return self.write_document(&database, view, refuse_existing);
+        }
         let recorded = TableTypes::find(&database, &self.database, &self.table)?;
         let types = table_types(&self.table, recorded, self.key_type, self.value_type)?;
         let key: KeyBuffer = parse_key(&types.key, &self.key)?;
@@ -61,6 +66,36 @@ impl EntryArgs {
             if refuse_existing { table.insert(&key, &value) } else { table.put(&key, &value) }
         });
         written.map_err(Failure::engine(self.database.table_name(&self.table)))?;
+        database.close().map_err(Failure::engine(self.database.name()))
+    }
+}
+
+impl EntryArgs {
+    fn write_document(&self, database: &Database, view: CollectionView, refuse_existing: bool) -> Outcome {
+        if self.key_type.is_some() || self.value_type.is_some() {
+            return Err(Failure::usage(format!(
+                "'{}' is a collection; --key-type and --value-type are for plain tables",
+                self.table
+            )));
+        }
+        let text = if self.value == "-" {
+            let mut text = String::new();
+            std::io::stdin().lock().read_to_string(&mut text).map_err(Failure::file("standard input"))?;
+            Cow::Owned(text)
+        } else {
+            Cow::Borrowed(&*self.value)
+        };
+        let mut document = read_json(&text)
+            .map_err(|error| Failure::usage(format!("a document of '{}' is a JSON object: {error}", self.table)))?;
+        set_key(&mut document, &view.key, &parse_key_value(&self.key)).map_err(Failure::Usage)?;
+        let failed = |error| view.failed(error);
+        let collection = database.existing_collection::<Value>(&self.table).map_err(failed)?;
+        let written = database.transaction_with(self.durability.into(), |tx| {
+            let mut documents = tx.collection(&collection)?;
+            if refuse_existing { documents.insert(&document) } else { documents.put(&document) }
+        });
+        written.map_err(failed)?;
+        drop((collection, view));
         database.close().map_err(Failure::engine(self.database.name()))
     }
 }

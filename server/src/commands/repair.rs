@@ -99,6 +99,9 @@ impl Repair {
         for (name, id) in &report.renamed {
             line(format!("lost: the name and the types of table {id}; it is '{name}' now, of bytes"));
         }
+        for error in &report.lost_indexes {
+            line(format!("lost: an index, which cannot be made again over what came back: {error}"));
+        }
         for loss in report.losses.iter().take(PRINTED_MAX) {
             line(format!("lost: {}", loss_as_text(loss, types)));
         }
@@ -206,6 +209,7 @@ fn as_json(report: &SalvageReport, types: &BTreeMap<String, Type>) -> serde_json
         "damaged_pages": report.damaged_nodes,
         "damaged_values": report.damaged_values,
         "renamed": renamed,
+        "lost_indexes": report.lost_indexes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "lost": losses,
         "lost_commits": commits,
         "log_end": report.log_end.map(|end| json!({ "commit": end.commit, "time_ms": end.time_ms })),

@@ -7,9 +7,9 @@ use crate::database::{Access, DatabaseArgs};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::progress::rows;
-use crate::types::write_line;
+use crate::types::on_one_line;
 
-/// List the tables, their types and how many rows they have
+/// List the tables, their types and how many rows they have; collections among them, as key -> document
 #[derive(Args, Debug)]
 pub struct Tables {
     #[command(flatten)]
@@ -44,11 +44,4 @@ impl Tables {
         }
         Ok(())
     }
-}
-
-/// Names come from a file: control characters in them are shown escaped.
-fn on_one_line(name: &str) -> String {
-    let mut line = String::with_capacity(name.len());
-    write_line(name, &mut line);
-    line
 }

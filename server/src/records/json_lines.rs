@@ -4,16 +4,20 @@
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
 
+use lightning_db::Value;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{FieldPath, Record, RecordValue, Wrong};
+use crate::documents::read_json;
 
 pub(super) struct JsonLines<R> {
     input: BufReader<R>,
     key: Option<FieldPath>,
     buffer: Vec<u8>,
     line: u64,
+    begin: u64,
+    end: u64,
 }
 
 #[derive(Deserialize)]
@@ -24,8 +28,9 @@ struct Entry<'a> {
 }
 
 impl<R: Read> JsonLines<R> {
-    pub fn new(input: BufReader<R>, key: Option<FieldPath>) -> Self {
-        Self { input, key, buffer: Vec::new(), line: 0 }
+    /// Reads on behind `line` lines.
+    pub fn new(input: BufReader<R>, key: Option<FieldPath>, line: u64) -> Self {
+        Self { input, key, buffer: Vec::new(), line, begin: 0, end: 0 }
     }
 
     /// Lines read so far.
@@ -33,26 +38,52 @@ impl<R: Read> JsonLines<R> {
         self.line
     }
 
-    /// The next record and its line. Empty lines are passed over.
-    pub fn next(&mut self) -> (Result<Option<Record<'_>>, Wrong>, u64) {
+    /// Where the line just read begins and ends.
+    pub fn span(&self) -> (u64, u64) {
+        (self.begin, self.end)
+    }
+
+    /// Goes to the next line; false at the end. Empty lines are passed over.
+    pub fn advance(&mut self) -> Result<bool, Wrong> {
         loop {
             self.buffer.clear();
+            self.begin = self.end;
             match self.input.read_until(b'\n', &mut self.buffer) {
-                Ok(0) => return (Ok(None), self.line),
-                Ok(_) => self.line += 1,
-                Err(error) => return (Err(Wrong::Read(error)), self.line),
+                Ok(0) => return Ok(false),
+                Ok(len) => {
+                    self.line += 1;
+                    self.end += len as u64;
+                }
+                Err(error) => return Err(Wrong::Read(error)),
             }
             if !self.buffer.trim_ascii().is_empty() {
-                break;
+                return Ok(true);
             }
         }
-        let record = match std::str::from_utf8(self.buffer.trim_ascii()) {
-            Ok(text) => parse(text, self.key.as_ref()).map(Some),
-            Err(error) => Err(format!("not UTF-8 text: {error}")),
-        };
-        (record.map_err(Wrong::Input), self.line)
+    }
+
+    /// The line as a row of a table.
+    pub fn record(&self) -> Result<Record<'_>, String> {
+        parse(self.text()?, self.key.as_ref())
+    }
+
+    /// The line as a document.
+    pub fn document(&self) -> Result<Value, String> {
+        let text = self.text()?;
+        match read_json(text) {
+            Ok(document @ Value::Map(_)) => Ok(document),
+            Ok(Value::Array(_)) => Err(AN_ARRAY.to_owned()),
+            Ok(other) => Err(format!("a document is a JSON object, not {}: {other}", other.kind())),
+            Err(error) => Err(format!("not a JSON object: {error}")),
+        }
+    }
+
+    fn text(&self) -> Result<&str, String> {
+        std::str::from_utf8(self.buffer.trim_ascii()).map_err(|error| format!("not UTF-8 text: {error}"))
     }
 }
+
+const AN_ARRAY: &str = "a JSON array; put each record on a line of its own, for example with: jq -c '.[]'";
 
 fn parse<'a>(text: &'a str, key: Option<&FieldPath>) -> Result<Record<'a>, String> {
     let Some(path) = key else {
@@ -66,7 +97,7 @@ fn parse<'a>(text: &'a str, key: Option<&FieldPath>) -> Result<Record<'a>, Strin
         return Ok(Record { key: entry.key, value });
     };
     if text.starts_with('[') {
-        return Err("a JSON array; put each record on a line of its own, for example with: jq -c '.[]'".to_owned());
+        return Err(AN_ARRAY.to_owned());
     }
     match path.find(text) {
         Ok(Some(key)) => Ok(Record { key, value: RecordValue::Document(compact(text)) }),
@@ -106,21 +137,16 @@ mod tests {
 
     fn read(text: &str, key: Option<&str>) -> Result<Vec<(serde_json::Value, String)>, String> {
         let key = key.map(|path| FieldPath::parse(path).unwrap());
-        let mut lines = JsonLines::new(BufReader::with_capacity(7, text.as_bytes()), key);
+        let mut lines = JsonLines::new(BufReader::with_capacity(7, text.as_bytes()), key, 0);
         let mut found = Vec::new();
-        loop {
-            match lines.next() {
-                (Ok(Some(Record { key, value: RecordValue::Document(text) })), _) => {
-                    found.push((key, text.into_owned()))
-                }
-                (Ok(Some(Record { key, value: RecordValue::Plain(json) })), _) => {
-                    found.push((key, format!("plain {json}")))
-                }
-                (Ok(None), _) => return Ok(found),
-                (Err(Wrong::Input(what)), line) => return Err(format!("{line}: {what}")),
-                (Err(Wrong::Read(error)), _) => panic!("{error}"),
+        while lines.advance().unwrap_or_else(|wrong| panic!("{wrong:?}")) {
+            match lines.record() {
+                Ok(Record { key, value: RecordValue::Document(text) }) => found.push((key, text.into_owned())),
+                Ok(Record { key, value: RecordValue::Plain(json) }) => found.push((key, format!("plain {json}"))),
+                Err(what) => return Err(format!("{}: {what}", lines.line())),
             }
         }
+        Ok(found)
     }
 
     #[test]
@@ -154,7 +180,12 @@ mod tests {
 
     #[test]
     fn text_that_is_not_utf8_is_refused() {
-        let mut lines = JsonLines::new(BufReader::new(b"{\"id\": \"\xff\"}".as_slice()), FieldPath::parse("id").ok());
-        assert!(matches!(lines.next(), (Err(Wrong::Input(what)), 1) if what.starts_with("not UTF-8")));
+        let input = BufReader::new(b"{\"id\": \"\xff\"}\n{\"id\":1}".as_slice());
+        let mut lines = JsonLines::new(input, FieldPath::parse("id").ok(), 0);
+        assert!(lines.advance().is_ok());
+        assert!(lines.record().is_err_and(|what| what.starts_with("not UTF-8")));
+        assert!(lines.document().is_err_and(|what| what.starts_with("not UTF-8")));
+        assert!(lines.advance().is_ok() && lines.document().is_ok());
+        assert_eq!((lines.span(), lines.line()), ((12, 20), 2));
     }
 }

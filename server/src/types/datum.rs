@@ -208,6 +208,13 @@ pub fn write_line(text: &str, out: &mut String) {
     }
 }
 
+/// Names come from a file: control characters in them are shown escaped.
+pub fn on_one_line(name: &str) -> String {
+    let mut line = String::with_capacity(name.len());
+    write_line(name, &mut line);
+    line
+}
+
 fn write_json_string(text: &str, out: &mut String) {
     // Writing a string into memory cannot fail; the result is the same text in any case.
     out.push_str(&serde_json::to_string(text).unwrap_or_default());

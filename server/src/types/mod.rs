@@ -7,7 +7,7 @@ mod value;
 
 use std::fmt;
 
-pub use datum::{Datum, write_line};
+pub use datum::{Datum, on_one_line, write_line};
 pub use key::{decode_key, encode_key, encode_key_prefix};
 pub use value::{decode_value, encode_value};
 

@@ -44,7 +44,7 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     let lines: String =
         (0..20_000).map(|id| format!("{{\"id\":{id},\"text\":\"some more text in each line\"}}\n")).collect();
     shell.write("a.jsonl", lines);
-    shell.done("import a.ldb t a.jsonl --key id");
+    shell.done("import a.ldb t a.jsonl --key id --key-type i64");
     let mut child = Command::new(crate::support::binary())
         .args(["scan", "a.ldb", "t"])
         .current_dir(shell.path(""))

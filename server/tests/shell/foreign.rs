@@ -25,7 +25,7 @@ fn refused(shell: &Shell, name: &str, code: i32, reason: &str) {
 fn database(shell: &Shell) -> Vec<u8> {
     let rows: String = (0..2000).map(|id| format!("{{\"id\":{id},\"text\":\"number {}\"}}\n", id * 7919)).collect();
     shell.write("rows.jsonl", rows);
-    shell.done("import a.ldb t rows.jsonl --key id");
+    shell.done("import a.ldb t rows.jsonl --key id --key-type i64");
     std::fs::read(shell.path("a.ldb")).unwrap()
 }
 

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod collections;
 mod docs;
 mod entries;
 mod failures;
 mod foreign;
+mod import_documents;
 mod import_export;
 mod maintenance;
 mod repair;

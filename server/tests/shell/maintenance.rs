@@ -10,7 +10,7 @@ fn with_rows(count: u64) -> Shell {
     let shell = Shell::new();
     let rows: String = (0..count).map(|id| format!("{{\"id\":{id},\"text\":\"number {}\"}}\n", id * 7919)).collect();
     shell.write("rows.jsonl", rows);
-    shell.done("import a.ldb t rows.jsonl --key id");
+    shell.done("import a.ldb t rows.jsonl --key id --key-type i64");
     shell
 }
 
@@ -106,7 +106,7 @@ fn ten_megabytes_of_memory_are_enough() {
     let shell = with_rows(10);
     let rows: String = (0..60_000).map(|id| format!("{{\"id\":{id},\"text\":\"{}\"}}\n", "x".repeat(200))).collect();
     shell.write("rows.jsonl", rows);
-    shell.done("import a.ldb t rows.jsonl --key id --memory 10 --batch 1000000");
+    shell.done("import a.ldb t rows.jsonl --key id --key-type i64 --memory 10 --batch 1000000");
     assert_eq!(shell.done("count a.ldb t --memory 10"), "60000\n");
     assert!(shell.done("check a.ldb --memory 10").starts_with("a.ldb is whole"));
 }

@@ -10,7 +10,7 @@ const ROWS: u64 = 3000;
 fn database(shell: &Shell) {
     let rows: String = (0..ROWS).map(|id| format!("{{\"id\":{id},\"text\":\"number {}\"}}\n", id * 7919)).collect();
     shell.write("rows.jsonl", rows);
-    shell.done("import a.ldb t rows.jsonl --key id");
+    shell.done("import a.ldb t rows.jsonl --key id --key-type i64 --restart");
 }
 
 /// Destroys these sectors.
@@ -93,7 +93,7 @@ fn a_damaged_database_in_a_read_only_folder_is_repaired_elsewhere() {
     fs::create_dir(shell.path("medium")).unwrap();
     let rows: String = (0..ROWS).map(|id| format!("{{\"id\":{id},\"text\":\"number {id}\"}}\n")).collect();
     shell.write("rows.jsonl", rows);
-    shell.done("import medium/a.ldb t rows.jsonl --key id");
+    shell.done("import medium/a.ldb t rows.jsonl --key id --key-type i64");
     destroy(&shell, "medium/a.ldb", [1]);
     let names =
         || -> Vec<_> { fs::read_dir(shell.path("medium")).unwrap().map(|entry| entry.unwrap().file_name()).collect() };
@@ -159,4 +159,28 @@ fn what_exists_is_not_written_over_and_what_failed_leaves_nothing() {
     for name in ["d.ldb", "d.ldb-log", "d.ldb-lock", "missing.ldb"] {
         assert!(!shell.path(name).exists(), "{name}");
     }
+}
+
+#[test]
+fn collections_come_back_with_their_indexes() {
+    let shell = Shell::new();
+    let documents: String =
+        (0..ROWS).map(|id| format!("{{\"id\":{id},\"code\":\"c{id}\",\"group\":{}}}\n", id % 7)).collect();
+    shell.write("documents.jsonl", documents);
+    shell.done("import a.ldb t documents.jsonl --key id --index group --unique code");
+    let mut data = fs::read(shell.path("a.ldb")).unwrap();
+    data[..8192].fill(0);
+    shell.write("a.ldb", data);
+    let told = shell.done("repair a.ldb --output b.ldb");
+    assert!(told.starts_with("3,000 rows of 1 table brought back") && !told.contains("lost:"), "{told}");
+    assert_eq!(shell.done("tables b.ldb"), "t  key -> document  3,000 rows\n");
+    assert_eq!(
+        shell.done("collections b.ldb"),
+        "t  key id  3,000 documents\n  index group  plain   3,000 entries\n  index code   unique  3,000 entries\n"
+    );
+    let ran = shell.run_with(&["explain", "b.ldb", "t", "where code = \"c7\""], "");
+    assert!(ran.out.starts_with("plan       index 'code'") && ran.out.contains("found      1 rows"), "{}", ran.out);
+    assert_eq!(shell.fails(r#"put b.ldb t 9000 {"code":"c7"}"#, 2).lines().count(), 1);
+    shell.done("put b.ldb other k v");
+    assert!(shell.done("check b.ldb").starts_with("b.ldb is whole"));
 }

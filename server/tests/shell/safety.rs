@@ -29,7 +29,7 @@ fn importing(shell: &Shell, arguments: &[&str]) -> Child {
 /// An import that reads from a pipe, so that it stays open as long as the test likes.
 fn importing_into(shell: &Shell, database: &str, arguments: &[&str]) -> Child {
     Command::new(binary())
-        .args(["import", database, "t", "-", "--key", "id", "--batch", "1000", "--progress"])
+        .args(["import", database, "t", "-", "--key", "id", "--key-type", "i64", "--batch", "1000", "--progress"])
         .args(arguments)
         .current_dir(shell.path(""))
         .stdin(Stdio::piped())
@@ -93,7 +93,7 @@ fn a_database_that_is_open_elsewhere_is_left_alone() {
 fn damage_is_found_and_never_printed_as_data() {
     let shell = Shell::new();
     shell.write("rows.jsonl", rows(20_000));
-    shell.done("import a.ldb t rows.jsonl --key id");
+    shell.done("import a.ldb t rows.jsonl --key id --key-type i64");
     assert!(shell.done("check a.ldb").starts_with("a.ldb is whole"));
     let whole = shell.done("scan a.ldb t");
 
@@ -126,7 +126,8 @@ fn a_full_disk_is_told_as_such_and_harms_nothing() {
     assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(shell.done("check a.ldb").starts_with("a.ldb is whole"));
     assert_eq!(shell.run("get a.ldb t 1").code, 0);
-    shell.done("import a.ldb t rows.jsonl --key id");
+    assert!(shell.fails("import a.ldb t rows.jsonl --key id", 2).contains("go on with --resume"));
+    shell.done("import a.ldb t rows.jsonl --key id --resume");
     assert_eq!(shell.done("count a.ldb t"), "100000\n");
 }
 

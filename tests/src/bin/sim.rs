@@ -12,13 +12,14 @@ use lightning_db_tests::sim::plan::{Plan, Weather};
 use lightning_db_tests::sim::reference::Reference;
 use lightning_db_tests::sim::run::{Failure, Stats, run, run_with};
 use lightning_db_tests::sim::shrink::shrink;
+use lightning_db_tests::sim_documents;
 
 /// No seed takes this long, shrinking it included.
 const SEED_MAX: Duration = Duration::from_secs(300);
 
 const USAGE: &str = "\
 usage: sim [--seconds N] [--runs N] [--seed N] [--actions N] [--weather fair|crashes|storm] [--every-crash]
-           [--damage N] [--stale-cache] [--shrink N] [--trace] [--reference]
+           [--damage N] [--stale-cache] [--shrink N] [--trace] [--reference] [--only tables|documents]
 
   --seconds N     simulate one seed after another for N seconds (10)
   --runs N        stop after N seeds
@@ -30,7 +31,8 @@ usage: sim [--seconds N] [--runs N] [--seed N] [--actions N] [--weather fair|cra
   --stale-cache   after a failed sync, always show what was lost until the power goes; without, each seed decides
   --shrink N      attempts at making a failure small (3000)
   --trace         carry out the shrunk plan again, printing each action and I/O
-  --reference     simulate the reference engine, to test the simulator itself";
+  --reference     simulate the reference engine, to test the simulator itself
+  --only W        only tables, or only documents in collections; without it every fourth seed is of documents";
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
@@ -57,6 +59,8 @@ struct Options {
     shrink_runs: usize,
     trace: bool,
     reference: bool,
+    /// Whether documents are simulated; each seed decides.
+    documents: Option<bool>,
 }
 
 impl Options {
@@ -73,6 +77,7 @@ impl Options {
             shrink_runs: 3000,
             trace: false,
             reference: false,
+            documents: None,
         };
         while let Some(arg) = args.next() {
             let mut number = || -> Result<u64, String> {
@@ -90,6 +95,13 @@ impl Options {
                 "--stale-cache" => options.stale_cache = true,
                 "--reference" => options.reference = true,
                 "--trace" => options.trace = true,
+                "--only" => {
+                    options.documents = Some(match args.next().as_deref() {
+                        Some("tables") => false,
+                        Some("documents") => true,
+                        other => return Err(format!("--only: {other:?} is none of tables, documents")),
+                    });
+                }
                 "--weather" => {
                     options.weather = Some(match args.next().as_deref() {
                         Some("fair") => Weather::Fair,
@@ -104,10 +116,22 @@ impl Options {
         Ok(options)
     }
 
+    fn is_of_documents(&self, seed: u64) -> bool {
+        let only_tables = self.every_crash || self.damage.is_some() || self.reference || self.stale_cache;
+        self.documents.unwrap_or(!only_tables && seed % 4 == 3)
+    }
+
+    fn plan_of_documents(&self, seed: u64) -> sim_documents::plan::Plan {
+        let natural = if seed / 4 % 4 == 0 { Weather::Fair } else { Weather::Crashes };
+        sim_documents::plan::Plan::new(seed, self.actions.unwrap_or(200), self.weather.unwrap_or(natural))
+    }
+
     fn plan(&self, seed: u64) -> Plan {
+        // Of those that are of tables.
+        let nth = seed - seed / 4;
         let each = [Weather::Fair, Weather::Crashes, Weather::Storm, Weather::Storm];
         let natural =
-            if self.every_crash || self.damage.is_some() { Weather::Fair } else { each[seed as usize % each.len()] };
+            if self.every_crash || self.damage.is_some() { Weather::Fair } else { each[nth as usize % each.len()] };
         let actions = self.actions.unwrap_or(if self.every_crash { 25 } else { 300 });
         let plan = Plan::new(seed, actions, self.weather.unwrap_or(natural));
         Plan { stale_cache: self.stale_cache || plan.stale_cache, ..plan }
@@ -127,9 +151,13 @@ fn simulate<E: Engine>(options: &Options) -> ExitCode {
         if options.seed.is_none() && start.elapsed() >= Duration::from_secs(options.seconds) {
             break;
         }
-        let plan = options.plan(seed);
         watchdog.watch(seed);
-        if let Err(message) = one::<E>(&plan, options, &mut sum) {
+        let outcome = if options.is_of_documents(seed) {
+            one_of_documents(&options.plan_of_documents(seed), options, &mut sum)
+        } else {
+            one::<E>(&options.plan(seed), options, &mut sum)
+        };
+        if let Err(message) = outcome {
             println!("{message}\nreplay with: cargo xtask sim -- --seed {seed}{}", replay_options(options));
             return ExitCode::FAILURE;
         }
@@ -229,6 +257,31 @@ fn one<E: Engine>(plan: &Plan, options: &Options, sum: &mut Stats) -> Result<(),
     Ok(())
 }
 
+fn one_of_documents(plan: &sim_documents::plan::Plan, options: &Options, sum: &mut Stats) -> Result<(), String> {
+    let stats = sim_documents::run::run(plan).map_err(|failure| {
+        let (small, least) = sim_documents::shrink::shrink(plan, &failure, options.shrink_runs);
+        println!("{:?}\n{:?}, {:?}", small.base, small.durability, small.collections);
+        for (index, action) in small.actions.iter().enumerate() {
+            println!("{index:4} {action:?},");
+        }
+        if options.trace {
+            println!("the shrunk plan again:");
+            let _ = sim_documents::run::run_counted(&small, true);
+        }
+        format!(
+            "seed {}, documents: action {}: {}\nshrunk to {} actions; there action {}: {}",
+            plan.base.seed,
+            failure.action,
+            failure.what,
+            small.actions.len(),
+            least.action,
+            least.what
+        )
+    })?;
+    sum.add(&stats);
+    Ok(())
+}
+
 fn print_plan(plan: &Plan) {
     let Plan { seed, tuning, paging, late_syncs, stale_cache, actions } = plan;
     println!("seed {seed}, paging {paging:?}, late syncs {late_syncs}, stale cache {stale_cache}, {tuning:?}");
@@ -256,6 +309,11 @@ fn replay_options(options: &Options) -> String {
     }
     if options.stale_cache {
         text += " --stale-cache";
+    }
+    match options.documents {
+        Some(true) => text += " --only documents",
+        Some(false) => text += " --only tables",
+        None => {}
     }
     text
 }

@@ -181,6 +181,8 @@ pub enum Action {
     CompareSnapshot(usize),
     /// Lets a held snapshot go.
     DropSnapshot(usize),
+    /// A reader of the change feed catches up, and its copy of all tables is compared.
+    Follow,
     /// Bounded background work, this often.
     Step(u32),
     /// Background work until there is none.

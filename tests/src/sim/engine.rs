@@ -8,6 +8,7 @@ use lightning_db::{Checksum, Compression, Error, Isolation};
 use super::action::{Answer, Durability, Query, TxOp};
 use super::clock::SimClock;
 use super::plan::Plan;
+use super::replica::{Followed, Replica};
 use crate::paging::PagingStorage;
 use crate::sim_disk::SimDisk;
 
@@ -28,7 +29,12 @@ pub struct Tuning {
     pub compression: Compression,
     /// What proves nodes and values.
     pub checksum: Checksum,
+    /// How much of the log is kept for change feeds.
+    pub retention_bytes: u64,
 }
+
+/// Enough for all of a run.
+pub const RETENTION_BYTES_ALL: u64 = 1 << 34;
 
 impl Default for Tuning {
     fn default() -> Self {
@@ -40,6 +46,7 @@ impl Default for Tuning {
             budget_bytes: 2 << 20,
             compression: Compression::Lz4,
             checksum: Checksum::Crc32,
+            retention_bytes: 0,
         }
     }
 }
@@ -134,6 +141,11 @@ pub trait Engine: Sized {
     fn snapshot(&self) -> Result<Self::Snapshot, Error>;
     /// Answers a question.
     fn ask(&self, snapshot: &Self::Snapshot, query: &Query) -> Result<Answer, Error>;
+    /// Brings a replica up to what is visible now, by its change feed alone. Engines without one never do.
+    fn follow(&self, replica: &mut Replica) -> Result<Followed, Error> {
+        let _ = replica;
+        Ok(Followed::Never)
+    }
     /// Does a bounded piece of background work; whether there is more. `Error::Pending` when all of it waits for syncs.
     fn step(&self) -> Result<bool, Error>;
     /// Checks all that is stored; what is wrong, one line each.

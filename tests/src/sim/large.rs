@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use super::action::{Action, Crash, Durability, Key, Query, TxOp, Value, key};
 use super::engine::Tuning;
-use super::plan::{Plan, Weather};
+use super::plan::{Plan, Weather, with_follower};
 use crate::random::Random;
 
 /// Records of the base, and as many in one commit.
@@ -119,7 +119,7 @@ impl Plan {
             17 => Action::Compare,
             _ => accident(&mut random, weather),
         };
-        let actions = (0..actions).map(|_| action()).collect();
+        let (actions, _) = with_follower(seed, (0..actions).map(|_| action()).collect());
         Plan { tuning, actions, ..plan }
     }
 }

@@ -1,16 +1,18 @@
 //! The engine itself, through the interface that applications use.
 
+use std::cell::RefCell;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use lightning_db::env::{Clock, SeededEntropy};
 use lightning_db::{
-    Cursor, Database, Environment, Error, Isolation, Options, Progress, Savepoint, Snapshot, Table, WriteTable,
-    WriteTransaction,
+    Change, ChangeFeed, Cursor, Database, Environment, Error, Isolation, Options, Progress, Savepoint, Snapshot, Table,
+    WriteTable, WriteTransaction,
 };
 
 use super::action::{Answer, Durability, Key, Move, Query, Range, TABLES, TxOp};
 use super::engine::{Ack, Engine, Site};
+use super::replica::{Followed, Replica};
 
 type Bytes = &'static [u8];
 type Entries = lightning_db::Range<Bytes, Bytes>;
@@ -19,6 +21,8 @@ type Entries = lightning_db::Range<Bytes, Bytes>;
 #[derive(Debug)]
 pub struct Lightning {
     database: Database,
+    /// Held while it is where the replica is.
+    feed: RefCell<Option<ChangeFeed>>,
     site: Site,
 }
 
@@ -35,6 +39,7 @@ fn options(site: &Site) -> Options {
     options.memtable_bytes = Some(site.tuning.memtable_bytes as usize);
     options.log_segment_bytes = site.tuning.segment_bytes;
     options.inline_bytes_max = site.tuning.large_value_bytes as usize;
+    options.feed_retention_bytes = site.tuning.retention_bytes;
     options.step_entries = site.tuning.step_entries as usize;
     options
 }
@@ -205,6 +210,70 @@ impl Lightning {
         }
     }
 
+    /// Reads the tables themselves; from there on the feed tells.
+    fn seed(&self, replica: &mut Replica) -> Result<(), Error> {
+        let snapshot = self.database.snapshot();
+        *replica = Replica::default();
+        for (at, entries) in replica.tables.iter_mut().enumerate() {
+            let all = Query::Walk(at, (Bound::Unbounded, Bound::Unbounded), vec![false], usize::MAX);
+            if let Answer::Entries(found) = self.ask(&snapshot, &all)? {
+                *entries = found.into_iter().map(|(key, value)| (key, Some(value))).collect();
+            }
+        }
+        // Where nothing was committed there may be no database yet.
+        replica.position = Some(snapshot.position()).filter(|position| position.sequence() > 0);
+        Ok(())
+    }
+
+    fn catch_up(&self, feed: &mut ChangeFeed, replica: &mut Replica) -> Result<(), Error> {
+        loop {
+            while let Some(commit) = self.call(|| feed.next())? {
+                let before = replica.position.map_or(0, |position| position.sequence());
+                assert_eq!(commit.sequence(), before + 1, "the feed gave one commit after another");
+                // All of a commit or nothing, also when the machine goes down while a value is read.
+                let mut values = Vec::new();
+                for change in commit.changes() {
+                    if let Change::Put { value, .. } = change {
+                        values.push(self.call(|| Ok(value.read()?.map(|value| value.into_owned())))?);
+                    }
+                }
+                let mut values = values.into_iter();
+                for change in commit.changes() {
+                    match change {
+                        Change::Put { table, key, .. } => {
+                            replica.table(table).insert(key.to_vec(), values.next().flatten());
+                        }
+                        Change::DeleteRange { table, from, to } => {
+                            let in_range = |key: &[u8]| key >= from && to.is_none_or(|to| key < to);
+                            replica.table(table).retain(|key, _| !in_range(key));
+                        }
+                        Change::Delete { table, key } => drop(replica.table(table).remove(key)),
+                        _ => unreachable!("no other kind is known"),
+                    }
+                }
+                replica.position = Some(commit.position());
+            }
+            let snapshot = self.database.snapshot();
+            let reached = replica.position.map_or(0, |position| position.sequence());
+            assert!(snapshot.sequence() >= reached, "the feed gave commit {reached}, which no snapshot sees");
+            if Some(snapshot.sequence()) == replica.position.map(|position| position.sequence()) {
+                return self.fill_gaps(&snapshot, replica);
+            }
+        }
+    }
+
+    /// Values that were gone when the feed came to them are those of the tables now, if nothing has changed them since.
+    fn fill_gaps(&self, snapshot: &Snapshot, replica: &mut Replica) -> Result<(), Error> {
+        for (at, entries) in replica.tables.iter_mut().enumerate() {
+            for (key, value) in entries.iter_mut().filter(|(_, value)| value.is_none()) {
+                let table = self.call(|| snapshot.table(table(at)))?;
+                *value = self.call(|| Ok(table.get(&**key)?.map(|found| found.to_vec())))?;
+                assert!(value.is_some(), "the feed gave a key that is not there");
+            }
+        }
+        Ok(())
+    }
+
     fn abort(&self, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
         let mut answers = Vec::new();
         let mut ended = Body::NotRun;
@@ -232,7 +301,7 @@ impl Engine for Lightning {
         };
         site.clock.call();
         let database = site.drive(|| Database::open_storage(site.storage(), environment.clone(), options(site)))?;
-        Ok(Self { database, site: site.clone() })
+        Ok(Self { database, feed: RefCell::default(), site: site.clone() })
     }
 
     fn transaction(&self, durability: Option<Durability>, ops: &[TxOp]) -> Result<(Vec<Answer>, Ack), Error> {
@@ -316,6 +385,21 @@ impl Engine for Lightning {
                 self.roam(cursor, moves)
             }
         }
+    }
+
+    fn follow(&self, replica: &mut Replica) -> Result<Followed, Error> {
+        let Some(position) = replica.position else {
+            return self.seed(replica).map(|()| Followed::Seeded);
+        };
+        let held = self.feed.take().filter(|feed| feed.position() == position);
+        let feed = held.map_or_else(|| self.call(|| self.database.changes(position)), Ok);
+        match feed.and_then(|mut feed| self.catch_up(&mut feed, replica).map(|()| feed)) {
+            Ok(feed) => drop(self.feed.replace(Some(feed))),
+            Err(Error::HistoryForked { .. }) => return Ok(Followed::Forked),
+            Err(Error::NoLongerKept { .. }) => return Ok(Followed::TooFarBehind),
+            Err(error) => return Err(error),
+        }
+        Ok(Followed::Reached)
     }
 
     fn step(&self) -> Result<bool, Error> {

@@ -8,7 +8,7 @@ use lightning_db::{Checksum, Compression, Isolation};
 use super::action::{Action, ClientStep, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
 use super::clients::CLIENTS;
 use super::clock::Time;
-use super::engine::Tuning;
+use super::engine::{RETENTION_BYTES_ALL, Tuning};
 use super::fate::Fate;
 use crate::random::Random;
 use crate::sim_disk::Fault;
@@ -54,14 +54,30 @@ impl Plan {
             budget_bytes: [2, 2, 4, 16][random.index(4)] << 20,
             compression: [Compression::Lz4, Compression::Lz4, Compression::None, Compression::Zstd][random.index(4)],
             checksum: [Checksum::Crc32, Checksum::Crc32, Checksum::Blake3][random.index(3)],
+            retention_bytes: 0,
         };
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
         let late_syncs = random.chance(1, 6);
         let actions = (0..actions).map(|_| shape.action(&mut random, weather)).collect();
+        let (actions, retention_bytes) = with_follower(seed, actions);
+        let tuning = Tuning { retention_bytes, ..tuning };
         // Of its own, so that it changes nothing else.
         let stale_cache = Random::new(seed ^ 0x5354_414C_4500).chance(1, 3);
         Self { seed, tuning, paging, late_syncs, stale_cache, actions }
     }
+}
+
+/// Half of all plans have a reader of the change feed, who looks often or seldom. Of its own, so that it changes nothing
+/// else.
+pub(super) fn with_follower(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u64) {
+    let mut random = Random::new(seed ^ 0x464F_4C4C_4F57);
+    let retention_bytes = [0, 256 << 10, RETENTION_BYTES_ALL][random.index(3)];
+    if random.chance(1, 2) {
+        return (actions, 0);
+    }
+    let one_in = random.between(2, 30);
+    let follow = |action| [Some(action), random.chance(1, one_in).then_some(Action::Follow)];
+    (actions.into_iter().flat_map(follow).flatten().collect(), retention_bytes)
 }
 
 /// What the work of one run looks like.

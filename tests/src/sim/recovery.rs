@@ -125,6 +125,9 @@ impl<E: Engine> Runner<E> {
             }
             match opened {
                 Ok((engine, found)) => {
+                    if let Some(replica) = &mut self.replica {
+                        replica.may_be_ahead |= loss.unsynced;
+                    }
                     self.model
                         .recovered(&found, loss.unsynced, loss.cache)
                         .map_err(|what| format!("after opening: {what}"))?;

@@ -14,6 +14,7 @@ use super::engine::{Engine, Site};
 use super::model::{Model, Tables};
 use super::plan::Plan;
 use super::recovery::Loss;
+use super::replica::Replica;
 use crate::sim_disk::{Fault, SimDisk};
 
 /// Snapshots held at a time.
@@ -122,6 +123,8 @@ pub struct Runner<E: Engine> {
     pub(super) snapshots: VecDeque<(E::Snapshot, Vec<Arc<Tables>>)>,
     pub(super) clients: [Option<Client<E::Transaction>>; CLIENTS],
     pub(super) waiting: Vec<Waiting<E::Transaction>>,
+    /// What somebody makes of the change feed, once it was asked for.
+    pub(super) replica: Option<Replica>,
     pub(super) model: Model,
     pub(super) next_crash: Crash,
     /// Faults and failed syncs of the disk when the engine was opened.
@@ -148,6 +151,7 @@ impl<E: Engine> Runner<E> {
             snapshots: VecDeque::new(),
             clients: Default::default(),
             waiting: Vec::new(),
+            replica: None,
             model: Model::default(),
             next_crash: Crash::Kill,
             faults_at_open: 0,
@@ -191,6 +195,9 @@ impl<E: Engine> Runner<E> {
             self.settle()?;
             self.check()?;
             self.compare()?;
+            if self.replica.is_some() {
+                self.act(&Action::Follow)?;
+            }
         }
         Ok(self.stats())
     }
@@ -252,6 +259,7 @@ impl<E: Engine> Runner<E> {
                 drop((len > 0).then(|| self.snapshots.remove(*at % len)));
                 Ok(())
             }
+            Action::Follow => self.follow(),
             Action::Step(times) => self.step(*times),
             Action::Settle => self.settle_until_done(),
             Action::Compare => self.compare_all(),

@@ -50,37 +50,20 @@ impl Best {
     }
 
     fn without_actions(&mut self) {
-        let mut size = self.plan.actions.len().div_ceil(2);
-        while size > 0 {
-            let mut at = 0;
-            while at < self.plan.actions.len() {
-                let mut plan = self.plan.clone();
-                plan.actions.drain(at..(at + size).min(plan.actions.len()));
-                if !self.offer(plan) {
-                    at += size;
-                }
-            }
-            size /= 2;
-        }
+        let actions = self.plan.actions.clone();
+        leave_out(actions, |actions| self.offer(Plan { actions: actions.to_vec(), ..self.plan.clone() }));
     }
 
     fn without_transaction_ops(&mut self) {
         for index in 0..self.plan.actions.len() {
-            let len = ops(&self.plan.actions[index]).map_or(0, Vec::len);
-            let mut size = len.div_ceil(2);
-            while size > 0 {
-                let mut at = 0;
-                while at < ops(&self.plan.actions[index]).map_or(0, Vec::len) {
-                    let mut plan = self.plan.clone();
-                    if let Some(ops) = ops_mut(&mut plan.actions[index]) {
-                        ops.drain(at..(at + size).min(ops.len()));
-                    }
-                    if !self.offer(plan) {
-                        at += size;
-                    }
+            let Some(all) = ops(&self.plan.actions[index]).cloned() else { continue };
+            leave_out(all, |fewer| {
+                let mut plan = self.plan.clone();
+                if let Some(ops) = ops_mut(&mut plan.actions[index]) {
+                    *ops = fewer.to_vec();
                 }
-                size /= 2;
-            }
+                self.offer(plan)
+            });
         }
     }
 
@@ -115,6 +98,24 @@ impl Best {
             plan.actions[index] = simpler;
             self.offer(plan);
         }
+    }
+}
+
+/// Leaves out as many items as it can, large parts first; `offer` says whether it does without them.
+pub fn leave_out<T: Clone>(mut items: Vec<T>, mut offer: impl FnMut(&[T]) -> bool) {
+    let mut size = items.len().div_ceil(2);
+    while size > 0 {
+        let mut at = 0;
+        while at < items.len() {
+            let mut fewer = items.clone();
+            fewer.drain(at..(at + size).min(items.len()));
+            if offer(&fewer) {
+                items = fewer;
+            } else {
+                at += size;
+            }
+        }
+        size /= 2;
     }
 }
 

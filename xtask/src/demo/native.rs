@@ -45,8 +45,8 @@ pub fn run() -> Result<()> {
     ensure!(lost == 0, "{lost} acknowledged rows are lost");
     ensure!(present.len() < cities.ids.len(), "everything was stored before the kill, so nothing was shown");
 
-    heading("Import again, to the end");
-    lightning.show(&["import", "killed.ldb", "cities", file, "--key", "id"])?;
+    heading("Go on with the import, to the end");
+    lightning.show(&["import", "killed.ldb", "cities", file, "--key", "id", "--resume"])?;
     let count = lightning.count("killed.ldb")?;
     ensure!(count == cities.ids.len(), "{count} rows are there, {} were imported", cities.ids.len());
     lightning.show(&["check", "killed.ldb"])?;

@@ -11,7 +11,7 @@ use crate::error::Result;
 /// A result after a commit that changed it: all its rows, and beside them what is different.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Change<T> {
+pub struct RowsChange<T> {
     /// All rows, in the order of the query.
     pub rows: Vec<T>,
     /// The rows that are new in the result; at first all of them.

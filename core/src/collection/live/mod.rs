@@ -18,5 +18,5 @@ mod subscription;
 #[cfg(all(test, feature = "std"))]
 mod tests;
 
-pub use change::{Change, Difference, Moved, Placed, Removed};
+pub use change::{Difference, Moved, Placed, Removed, RowsChange};
 pub use subscription::Subscription;

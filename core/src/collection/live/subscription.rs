@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 #[cfg(feature = "std")]
 use core::time::Duration;
 
-use super::change::{Change, Difference};
+use super::change::{Difference, RowsChange};
 use super::follow::Follower;
 use super::rows::SharedRow;
 use crate::collection::document::Document;
@@ -61,7 +61,7 @@ impl<T: Document> Collection<T> {
 
 impl<T: Document> Subscription<T> {
     /// The rows and what has changed, if anything has since the last call. Does not wait.
-    pub fn try_next(&mut self) -> Result<Option<Change<T>>> {
+    pub fn try_next(&mut self) -> Result<Option<RowsChange<T>>> {
         let Some(difference) = self.follower.next()? else { return Ok(None) };
         self.change(difference).map(Some).map_err(|error| self.follower.fail(error))
     }
@@ -99,9 +99,9 @@ impl<T: Document> Subscription<T> {
         self.follower.first_expiry()
     }
 
-    fn change(&self, difference: Difference<SharedRow>) -> Result<Change<T>> {
+    fn change(&self, difference: Difference<SharedRow>) -> Result<RowsChange<T>> {
         let read = |row: &SharedRow| T::from_cbor(row.document());
-        Ok(Change {
+        Ok(RowsChange {
             rows: self.follower.rows().iter().map(read).collect::<Result<_>>()?,
             added: difference.added.iter().map(|placed| read(&placed.row)).collect::<Result<_>>()?,
             changed: difference.changed.iter().map(|moved| read(&moved.row)).collect::<Result<_>>()?,
@@ -114,7 +114,7 @@ impl<T: Document> Subscription<T> {
 #[cfg(feature = "std")]
 impl<T: Document> Subscription<T> {
     /// As [`try_next`](Self::try_next), waiting no longer than this for a change.
-    pub fn next_timeout(&mut self, limit: Duration) -> Result<Option<Change<T>>> {
+    pub fn next_timeout(&mut self, limit: Duration) -> Result<Option<RowsChange<T>>> {
         self.wait_for(Some(limit), Self::try_next)
     }
 
@@ -154,7 +154,7 @@ impl<T: Document> Subscription<T> {
 
 #[cfg(feature = "std")]
 impl<T: Document> Iterator for Subscription<T> {
-    type Item = Result<Change<T>>;
+    type Item = Result<RowsChange<T>>;
 
     /// Waits for the next change. The last item is the error that the subscription ended with.
     fn next(&mut self) -> Option<Self::Item> {

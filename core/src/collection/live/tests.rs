@@ -60,7 +60,7 @@ fn ids<'v>(rows: impl IntoIterator<Item = &'v Value>) -> Vec<i64> {
     rows.into_iter().map(|row| row.get("id").and_then(Value::as_i64).unwrap()).collect()
 }
 
-fn some(change: Result<Option<Change<Value>>>) -> Change<Value> {
+fn some(change: Result<Option<RowsChange<Value>>>) -> RowsChange<Value> {
     change.unwrap().expect("something has changed")
 }
 

@@ -10,7 +10,7 @@ use core::ops::Bound;
 
 use super::ast::{Condition, Filter, Order, Query, Test};
 use super::limits::{CONDITIONS_MAX, DEPTH_MAX, FIELDS_MAX, ORDERS_MAX, VALUES_MAX, within};
-use crate::document::{Path, Value, key};
+use crate::document::{Path, Value, fold, key};
 use crate::error::{Error, Result};
 use crate::table::KeyBuffer;
 
@@ -139,7 +139,8 @@ fn condition(condition: Condition) -> Result<Filter> {
             }
             Test::In(values)
         }
-        Test::Range { from, to } => match range(&path, from, to)? {
+        // Which of its ends is the lower one may be otherwise without case and accents.
+        Test::Range { from, to } => match range(&path, as_compared(from, folded), as_compared(to, folded))? {
             Some(test) => test,
             None => return Ok(Filter::nothing()),
         },
@@ -150,6 +151,21 @@ fn condition(condition: Condition) -> Result<Filter> {
         test @ Test::StartsWith(_) => test,
     };
     Ok(Filter::Condition(Condition { path, test, folded }))
+}
+
+/// The end of a range as it is compared.
+fn as_compared(end: Bound<Value>, folded: bool) -> Bound<Value> {
+    let fold = |value: Value| if folded && value.is_key() { without_case_and_accents(value) } else { value };
+    end.map(fold)
+}
+
+/// Of a key, which is no deeper than keys are.
+fn without_case_and_accents(value: Value) -> Value {
+    match value {
+        Value::Text(text) => Value::Text(fold(&text).into_owned()),
+        Value::Array(parts) => Value::Array(parts.into_iter().map(without_case_and_accents).collect()),
+        other => other,
+    }
 }
 
 /// The range as a test; nothing if no value can be in it.

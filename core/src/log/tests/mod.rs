@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod disk;
+mod follow;
 mod lives;
 mod recycle;
 mod round_trip;

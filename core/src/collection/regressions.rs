@@ -1,0 +1,177 @@
+//! What the simulator found, or found out, each by itself.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use super::*;
+use crate::db::{Database, Isolation, Options};
+use crate::document::Value;
+use crate::document::query::{Query, Update, field};
+use crate::engine::Environment;
+use crate::env::{Clock, MemoryStorage, SeededEntropy};
+use crate::error::Error;
+
+#[derive(Debug, Default)]
+struct HandSet(AtomicU64);
+
+impl Clock for HandSet {
+    fn wall_ms(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+    fn monotonic_ns(&self) -> u64 {
+        1
+    }
+}
+
+/// A database whose steps take one document each.
+fn open(clock: &Arc<HandSet>) -> Database {
+    let env = Environment { clock: Arc::clone(clock) as Arc<dyn Clock>, entropy: Arc::new(SeededEntropy::new(7)) };
+    let options = Options { background_thread: false, step_entries: 1, ..Options::default() };
+    Database::open_storage(Arc::new(MemoryStorage::new()), env, options).unwrap()
+}
+
+fn document(id: i64, fields: &[(&str, Value)]) -> Value {
+    let id = [(String::from("id"), Value::from(id))];
+    Value::Map(id.into_iter().chain(fields.iter().map(|(name, value)| (String::from(*name), value.clone()))).collect())
+}
+
+fn assert_whole(database: &Database) {
+    assert_eq!(database.check().unwrap().problems, Vec::<String>::new());
+}
+
+/// Makes an index, with this before its second step.
+fn build(documents: &Collection<Value>, schema: Schema, between: impl FnOnce()) -> Result<Collection<Value>, Error> {
+    let (mut between, mut calls) = (Some(between), 0);
+    documents.database().collection_with("documents", schema, Migrations::new(), &mut |_| {
+        calls += 1;
+        if calls == 2
+            && let Some(between) = between.take()
+        {
+            between();
+        }
+    })
+}
+
+#[test]
+fn a_refused_write_leaves_nothing_behind_in_a_transaction_that_goes_on() {
+    let database = open(&Arc::default());
+    let schema = Schema::key("id").index("a").unique("u");
+    let documents = database.collection::<Value>("documents", schema).unwrap();
+    documents.put(&document(1, &[("a", 1.into()), ("u", 1.into())])).unwrap();
+    database
+        .transaction(|tx| {
+            let mut documents = tx.collection(&documents)?;
+            let refused = documents.put(&document(2, &[("a", 2.into()), ("u", 1.into())]));
+            assert_eq!(refused.unwrap_err().name(), "DuplicateKey");
+            documents.put(&document(3, &[("a", 3.into()), ("u", 2.into())]))?;
+            // The second of them would be like the first.
+            let all = Update::new().set("u", 9).increment("a", 1);
+            assert_eq!(documents.update_where(Query::new(), &all).unwrap_err().name(), "DuplicateKey");
+            Ok(())
+        })
+        .unwrap();
+    assert_whole(&database);
+    let found: Vec<Value> = documents.query(Query::new()).unwrap().map(Result::unwrap).collect();
+    assert_eq!(
+        found,
+        [document(1, &[("a", 1.into()), ("u", 1.into())]), document(3, &[("a", 3.into()), ("u", 2.into())])]
+    );
+}
+
+#[test]
+fn while_a_unique_index_is_made_a_document_takes_only_its_own_entry_away() {
+    let database = open(&Arc::default());
+    let documents = database.collection::<Value>("documents", Schema::key("id")).unwrap();
+    documents.put(&document(1, &[])).unwrap();
+    documents.put(&document(2, &[("u", 7.into())])).unwrap();
+    let built = build(&documents, Schema::key("id").unique("u"), || {
+        // The builder has been here, and has not been at the other.
+        documents.put(&document(1, &[("u", 7.into())])).unwrap();
+        documents.put(&document(2, &[("u", 8.into())])).unwrap();
+    });
+    built.unwrap();
+    assert_whole(&database);
+    let found = documents.query(Query::new().filter(field("u").equals(7))).unwrap().count();
+    assert_eq!(found, 1);
+}
+
+#[test]
+fn what_cannot_be_in_an_index_that_is_made_can_be_taken_away() {
+    let database = open(&Arc::default());
+    let documents = database.collection::<Value>("documents", Schema::key("id")).unwrap();
+    documents.put(&document(1, &[])).unwrap();
+    documents.put(&document(2, &[("a", Value::Array(Vec::from([1.into()])))])).unwrap();
+    documents.put(&document(3, &[("a", Value::Array(Vec::new()))])).unwrap();
+    let built = build(&documents, Schema::key("id").index("a"), || {
+        assert!(documents.delete(2).unwrap());
+        documents.put(&document(3, &[("a", 3.into())])).unwrap();
+    });
+    built.unwrap();
+    assert_whole(&database);
+}
+
+#[test]
+fn documents_that_are_gone_are_in_no_index_s_way() {
+    let clock = Arc::new(HandSet::default());
+    let database = open(&clock);
+    let documents = database.collection::<Value>("documents", Schema::key("id")).unwrap();
+    documents.put(&document(1, &[("u", 7.into())])).unwrap();
+    documents.put_expiring(&document(2, &[("u", 7.into()), ("a", 1.into())]), Expiry::At(10)).unwrap();
+    let no_key = Value::Array(Vec::new());
+    documents.put_expiring(&document(3, &[("a", no_key)]), Expiry::At(10)).unwrap();
+    clock.0.store(10, Ordering::Relaxed);
+    database.collection::<Value>("documents", Schema::key("id").unique("u").index("a")).unwrap();
+    assert_whole(&database);
+}
+
+#[test]
+fn at_read_committed_an_index_that_others_have_dropped_is_not_read() {
+    let database = open(&Arc::default());
+    let documents = database.collection::<Value>("documents", Schema::key("id").index("a")).unwrap();
+    documents.put(&document(1, &[("a", 1.into())])).unwrap();
+    let asked = || Query::new().filter(field("a").equals(1));
+    let mut tx = database.begin(Isolation::ReadCommitted);
+    assert_eq!(tx.collection(&documents).unwrap().query(asked()).unwrap().len(), 1);
+    let mut before = tx.collection(&documents).unwrap();
+    assert!(documents.drop_index("a").unwrap());
+    assert_eq!(before.query(asked()).unwrap_err().name(), "Conflict");
+    assert_eq!(before.count(asked()).unwrap_err().name(), "Conflict");
+    assert_eq!(tx.collection(&documents).unwrap().query(asked()).unwrap().len(), 1);
+}
+
+#[test]
+fn at_read_committed_reads_that_belong_together_see_one_state() {
+    let database = open(&Arc::default());
+    let documents = database.collection::<Value>("documents", Schema::key("id")).unwrap();
+    documents.put(&document(1, &[])).unwrap();
+    let mut tx = database.begin(Isolation::ReadCommitted);
+    let id = crate::collection::definition::Definition::of(
+        "documents",
+        &database.snapshot().definition("documents").unwrap().unwrap(),
+    )
+    .unwrap()
+    .id;
+    tx.as_one_read(|tx| {
+        assert_eq!(tx.bytes_table(id).len()?, 1);
+        documents.put(&document(2, &[]))?;
+        assert_eq!(tx.bytes_table(id).len()?, 1);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(tx.bytes_table(id).len().unwrap(), 2);
+}
+
+#[test]
+fn what_is_gone_in_a_snapshot_is_so_by_one_time() {
+    let clock = Arc::new(HandSet::default());
+    let database = open(&clock);
+    let documents = database.collection::<Value>("documents", Schema::key("id")).unwrap();
+    documents.put_expiring(&document(1, &[]), Expiry::At(10)).unwrap();
+    let snapshot = database.snapshot();
+    assert_eq!(snapshot.collection(&documents).unwrap().count(Query::new()).unwrap(), 1);
+    clock.0.store(10, Ordering::Relaxed);
+    assert_eq!(snapshot.collection(&documents).unwrap().count(Query::new()).unwrap(), 1);
+    assert_eq!(documents.count(Query::new()).unwrap(), 0);
+}

@@ -1,0 +1,149 @@
+//! What change feeds ask of the engine: which commits the log holds, and which history they belong to.
+//!
+//! **Architecture invariant:** a feed gives what snapshots see, never more: the log is read up to the visible sequence, and
+//! what a position names is compared with the incarnations that led here.
+
+use alloc::vec::Vec;
+
+use super::record::Ancestor;
+use super::state::{Engine, Stopped};
+use crate::env::FileId;
+use crate::error::{Error, Result};
+use crate::log::{Follower, KnownSegment, Log};
+use crate::testing::Mutant;
+
+/// Whose log this is. Set when the database is opened.
+#[derive(Clone, Debug)]
+pub(super) struct History {
+    pub database_id: [u8; 16],
+    pub segment_bytes: u32,
+    pub incarnation: u64,
+    /// Those before it, oldest first.
+    pub ancestors: Vec<Ancestor>,
+}
+
+impl History {
+    /// Whether a reader that has seen commit `sequence` of `incarnation` has seen only what led here, up to `newest`.
+    fn require_part(&self, incarnation: u64, sequence: u64, newest: u64) -> Result<()> {
+        let common = if incarnation == self.incarnation || Mutant::ForkUnnoticed.is_active() {
+            Some(newest)
+        } else {
+            let at = self.ancestors.iter().position(|ancestor| ancestor.incarnation == incarnation);
+            let later = at.and_then(|at| self.ancestors.get(at..)).unwrap_or_default();
+            later.iter().map(|ancestor| ancestor.left_at).min()
+        };
+        match common {
+            Some(common) if sequence <= common => Ok(()),
+            common => Err(Error::HistoryForked { sequence, common }),
+        }
+    }
+}
+
+/// Where a feed is to begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FollowFrom {
+    /// With the next commit.
+    Now,
+    /// With the oldest commit there is.
+    Oldest,
+    /// After this commit of this incarnation.
+    After { incarnation: u64, sequence: u64 },
+}
+
+impl Engine {
+    /// An incarnation of which commit `sequence` is a part. One that opening has begun, and that is not durable yet, is
+    /// not told: after a crash nobody would know it.
+    pub(crate) fn incarnation_of(&self, sequence: u64) -> u64 {
+        let History { incarnation, ancestors, .. } = &self.history;
+        match ancestors.last() {
+            Some(parent) if sequence <= parent.left_at && self.is_opening() => parent.incarnation,
+            _ => *incarnation,
+        }
+    }
+
+    /// The newest commit that a feed may give.
+    pub(crate) fn followable(&self) -> u64 {
+        if Mutant::FeedBeforeVisible.is_active() {
+            return self.writer.lock().appended;
+        }
+        self.version().sequence
+    }
+
+    /// A reader of the log, and the commit it begins after. `None` where there is nothing to read, now or later.
+    pub(crate) fn follow(&self, from: FollowFrom) -> Result<(Option<Follower>, u64)> {
+        let writer = self.writer.lock();
+        let newest = self.version().sequence;
+        let segments: Vec<KnownSegment> = writer.log.iter().flat_map(Log::followed).collect();
+        let oldest = segments.first().map_or(newest, |segment| segment.sequence.min(newest));
+        let after = match from {
+            FollowFrom::Now => newest,
+            FollowFrom::Oldest => oldest,
+            FollowFrom::After { incarnation, sequence } => {
+                self.history.require_part(incarnation, sequence, newest)?;
+                sequence
+            }
+        };
+        if after < oldest {
+            return Err(Error::NoLongerKept { oldest: oldest + 1, asked: after + 1 });
+        }
+        let Some(log) = writer.log.as_ref() else { return Ok((None, after)) };
+        let History { database_id, segment_bytes, .. } = self.history;
+        if log.position().sequence == after {
+            return Ok((Some(Follower::at_end(database_id, segment_bytes, log.position())), after));
+        }
+        Ok((Follower::new(database_id, segment_bytes, &segments, after), after))
+    }
+
+    /// The commit after `after` is not in the log segment of `generation`, at `offset`: a reader that finds it elsewhere, or
+    /// why there is none.
+    pub(crate) fn follow_again(&self, generation: u64, offset: u64, after: u64) -> Result<Follower> {
+        let writer = self.writer.lock();
+        if let Some(stopped @ Stopped::Closed) = &writer.stopped {
+            return Err(stopped.error());
+        }
+        let segments: Vec<KnownSegment> = writer.log.iter().flat_map(Log::followed).collect();
+        if segments.iter().any(|segment| segment.generation == generation) {
+            return Err(Error::corrupt(FileId::Log, offset, alloc::format!("commit {} is damaged", after + 1)));
+        }
+        let History { database_id, segment_bytes, .. } = self.history;
+        Follower::new(database_id, segment_bytes, &segments, after).ok_or_else(|| {
+            let oldest = segments.first().map_or_else(|| self.version().sequence, |segment| segment.sequence);
+            Error::NoLongerKept { oldest: oldest + 1, asked: after + 1 }
+        })
+    }
+
+    /// Why there will be no more commits, if there will not.
+    pub(crate) fn why_stopped(&self) -> Option<Error> {
+        match &self.writer.lock().stopped {
+            Some(stopped @ (Stopped::Closed | Stopped::Poisoned(_))) => Some(stopped.error()),
+            Some(Stopped::Closing | Stopped::ReadOnly) | None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_part_of_history_up_to_where_its_incarnation_was_left() {
+        let ancestors = [(1, 10), (2, 10), (3, 30)];
+        let history = History {
+            database_id: [0; 16],
+            segment_bytes: 0,
+            incarnation: 4,
+            ancestors: ancestors.map(|(incarnation, left_at)| Ancestor { incarnation, left_at }).to_vec(),
+        };
+        let check = |incarnation, sequence| match history.require_part(incarnation, sequence, 50) {
+            Ok(()) => Ok(()),
+            Err(Error::HistoryForked { common, .. }) => Err(common),
+            Err(error) => panic!("{error}"),
+        };
+        assert_eq!(check(4, 50), Ok(()));
+        assert_eq!(check(4, 51), Err(Some(50)), "files put back");
+        assert_eq!([check(3, 30), check(3, 31)], [Ok(()), Err(Some(30))]);
+        assert_eq!([check(1, 10), check(1, 11)], [Ok(()), Err(Some(10))]);
+        assert_eq!([check(2, 9), check(2, 11)], [Ok(()), Err(Some(10))]);
+        assert_eq!(check(9, 1), Err(None), "nobody knows where that one was left");
+    }
+}
