@@ -145,7 +145,7 @@ fn gives_every_commit_in_order_and_then_each_new_one() {
     words.delete_range("b".."d").unwrap();
     words.delete_range("x"..).unwrap();
     db.transaction(|tx| {
-        tx.table(T)?.put(7, &[b'v'; 9000])?;
+        tx.table(T)?.put(7, [b'v'; 9000])?;
         tx.table(WORDS)?.put("c", "3")?;
         tx.table(WORDS)?.delete_range(.."b")
     })

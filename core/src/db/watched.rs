@@ -371,7 +371,8 @@ mod tests {
         let of_a = database.watch_table(300, "a", Arc::clone(&a) as Arc<dyn TableWatcher>);
         let of_b = database.watch_table(301, "b", Arc::clone(&b) as Arc<dyn TableWatcher>);
         let watched = &database.shared.watched;
-        (a.take(), b.take());
+        a.take();
+        b.take();
         commit(watched, 5, |writer| {
             writer.put(&key(300, b"x"), b"1");
             writer.delete(&key(300, b"y"));

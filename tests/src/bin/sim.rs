@@ -122,7 +122,7 @@ impl Options {
     }
 
     fn plan_of_documents(&self, seed: u64) -> sim_documents::plan::Plan {
-        let natural = if seed / 4 % 4 == 0 { Weather::Fair } else { Weather::Crashes };
+        let natural = if (seed / 4).is_multiple_of(4) { Weather::Fair } else { Weather::Crashes };
         sim_documents::plan::Plan::new(seed, self.actions.unwrap_or(200), self.weather.unwrap_or(natural))
     }
 

@@ -64,6 +64,7 @@ pub enum Outcome {
 
 /// What a client does with its transaction.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there are a few hundred of them")]
 pub enum ClientStep {
     /// Begins one, giving up one that is open.
     Begin(Isolation),

@@ -624,7 +624,7 @@ impl Runner {
     /// Compares all documents, and what each index says of them.
     pub(super) fn compare(&mut self) -> Result<(), Wrong> {
         let now_ms = self.now_ms();
-        for at in 0..COLLECTIONS.len() {
+        for (at, name) in COLLECTIONS.iter().enumerate() {
             let held = self.state.collections[at].clone();
             let handle = self.handle(at)?;
             let mut asked = vec![Asked::default(), Asked { reverse: true, ..Asked::default() }];
@@ -644,7 +644,7 @@ impl Runner {
             }
             let len = self.call(|| handle.len())?;
             if len != held.there(now_ms).count() as u64 {
-                return Err(Wrong::Answer(format!("{} has {len} documents", COLLECTIONS[at])));
+                return Err(Wrong::Answer(format!("{} has {len} documents", name)));
             }
         }
         Ok(())
