@@ -54,8 +54,8 @@ pub(crate) struct Run {
     pending: Option<Vec<u8>>,
     passed: u64,
     pub(super) work: Work,
-    /// Where the last row given is.
-    last: Option<Position>,
+    /// The last row given, whole.
+    last: Option<Row>,
 }
 
 enum State {
@@ -119,7 +119,7 @@ impl Run {
             }
             self.work.rows += 1;
             if self.query.limit_count().is_some() {
-                self.last = Some(Position::of_row(&row, &self.order, &self.query)?);
+                self.last = Some(row.clone());
             }
             return self.project(row).map(Some);
         }
@@ -127,7 +127,8 @@ impl Run {
 
     /// Where the rows given so far end; `None` before the first, and without a limit.
     pub(crate) fn token(&self) -> Option<PageToken> {
-        self.last.as_ref().map(|last| last.token(&self.query))
+        let last = Position::of_row(self.last.as_ref()?, &self.order, &self.query).ok()?;
+        Some(last.token(&self.query))
     }
 
     pub(super) fn definition(&self) -> &Definition {

@@ -172,7 +172,7 @@ impl<'t, T: Document> WriteCollection<'t, T> {
             let what = Error::invalid("the change would give the document another key; delete it and put another");
             return Err(self.writer.wrong_change(record, &what));
         }
-        self.writer.put(&changed, Mode::Put, Expiry::Kept).map(drop)
+        self.writer.put_at(record, &changed, Mode::Put, Expiry::Kept)
     }
 
     pub(super) fn transaction(&mut self) -> &mut WriteTransaction {

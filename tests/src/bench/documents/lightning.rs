@@ -93,7 +93,7 @@ impl DocumentEngine for Lightning {
 
 impl DocumentView for LightningView {
     fn lookup(&mut self, code: &str) -> Result<Option<City>> {
-        Ok(self.cities.query(Query::new().filter(field("code").equals(code)))?.next().transpose()?)
+        Ok(self.cities.get_by("code", [code])?)
     }
 
     fn range(&mut self, from: u64, limit: usize, mut found: impl FnMut(City)) -> Result<()> {
