@@ -12,7 +12,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::definition::IndexDefinition;
-use crate::document::{Path, Value, cbor, fold, key};
+use crate::document::query::folded_value;
+use crate::document::{Path, Value, cbor, key};
 use crate::error::{Error, Result};
 use crate::table::KeyBuffer;
 
@@ -87,13 +88,6 @@ pub(crate) fn entries(subject: &Subject<'_>, index: &IndexDefinition) -> Result<
             })
             .collect();
     }
-    if heads.len() > ENTRIES_MAX {
-        return Err(Error::LimitExceeded {
-            what: "the number of a document's entries in one index",
-            value: heads.len() as u64,
-            limit: ENTRIES_MAX as u64,
-        });
-    }
     let mut entries: Vec<Entry> = heads
         .into_iter()
         .filter(|(_, has_null)| !(index.sparse && *has_null))
@@ -114,10 +108,7 @@ pub(crate) fn entries(subject: &Subject<'_>, index: &IndexDefinition) -> Result<
 
 /// Appends the part of an index's entries that has this value.
 pub(super) fn encode_part(value: &Value, index: &IndexDefinition, out: &mut KeyBuffer) -> Result<()> {
-    match value {
-        Value::Text(text) if index.folded => key::encode(&Value::Text(fold(text).into_owned()), out),
-        value => key::encode(value, out),
-    }
+    if index.folded { key::encode(&folded_value(value), out) } else { key::encode(value, out) }
 }
 
 /// The key of null.
@@ -135,10 +126,14 @@ fn parts(subject: &Subject<'_>, index: &IndexDefinition, path: &Path) -> Result<
     let mut parts = Vec::new();
     for item in found.items() {
         match cbor::elements(item)? {
-            None => parts.push(part(subject, index, path, item)?),
+            None => {
+                parts.push(part(subject, index, path, item)?);
+                within_limit(parts.len())?;
+            }
             Some(elements) if index.multi => {
                 for element in elements {
                     parts.push(part(subject, index, path, element?)?);
+                    within_limit(parts.len())?;
                 }
             }
             Some(_) => {
@@ -151,6 +146,18 @@ fn parts(subject: &Subject<'_>, index: &IndexDefinition, path: &Path) -> Result<
         parts.push(None);
     }
     Ok(parts)
+}
+
+/// Refuses more parts than a document may have entries; one path alone has more than one.
+fn within_limit(parts: usize) -> Result<()> {
+    if parts <= ENTRIES_MAX {
+        return Ok(());
+    }
+    Err(Error::LimitExceeded {
+        what: "the number of a document's entries in one index",
+        value: parts as u64,
+        limit: ENTRIES_MAX as u64,
+    })
 }
 
 fn part(subject: &Subject<'_>, index: &IndexDefinition, path: &Path, item: &[u8]) -> Result<Option<KeyBuffer>> {

@@ -6,7 +6,9 @@ use super::definition::{Definition, VALUE_TYPE};
 use super::read::{Reader, Span};
 use super::stored::Stored;
 use super::write::Writer;
-use crate::db::{Database, Snapshot, WriteTransaction};
+#[cfg(feature = "std")]
+use crate::db::Snapshot;
+use crate::db::{Database, WriteTransaction};
 use crate::engine::{Durability, Progress};
 use crate::error::{Error, Result};
 
@@ -42,6 +44,7 @@ pub(super) fn with_neighbours(at_ms: u64) -> u64 {
 }
 
 /// When the first document of a collection goes.
+#[cfg(feature = "std")]
 pub(super) fn first_expiry(snapshot: &Snapshot, definition: &Definition) -> Result<Option<u64>> {
     let first = (&*snapshot)
         .cursor(definition.expiry_id, &Span::all())?
@@ -61,7 +64,7 @@ impl Database {
             }
             let Some(entry) = snapshot.definition(&table.name)? else { continue };
             let definition = Definition::of(&table.name, &entry)?;
-            let due = Span { from: Vec::new(), to: Some(Vec::from((snapshot.now_ms() + 1).to_be_bytes())) };
+            let due = Span { from: Vec::new(), to: Some(Vec::from(snapshot.now_ms().saturating_add(1).to_be_bytes())) };
             if (&snapshot).cursor(definition.expiry_id, &due)?.first()?.is_none() {
                 continue;
             }

@@ -19,6 +19,8 @@ mod live;
 mod migrate;
 mod plan;
 mod position;
+#[cfg(all(test, feature = "std"))]
+mod property_tests;
 mod read;
 mod recover;
 #[cfg(all(test, feature = "std"))]

@@ -79,8 +79,17 @@ pub(super) fn plan(reader: &mut impl Reader, definition: &Definition, query: &Qu
     if let Some(plan) = planner.unbeaten()? {
         return Ok(plan);
     }
-    planner.total = planner.reader.estimate(definition.id, &Span::all())?;
-    planner.cheapest()
+    let cheapest = planner.all()?.into_iter().min_by(|a, b| a.cost.total_cmp(&b.cost));
+    Ok(cheapest.unwrap_or_else(Plan::nothing))
+}
+
+/// Every plan there is: each must give the same rows.
+#[cfg(test)]
+pub(super) fn plans(reader: &mut impl Reader, definition: &Definition, query: &Query) -> Result<Vec<Plan>> {
+    let mut planner = Planner { reader, definition, query, limit: u64::MAX, total: 0 };
+    let mut plans = planner.all()?;
+    plans.extend(planner.unbeaten()?);
+    Ok(plans)
 }
 
 struct Planner<'a, R> {
@@ -172,9 +181,11 @@ impl<R: Reader> Planner<'_, R> {
         Ok(None)
     }
 
-    fn cheapest(&mut self) -> Result<Plan> {
-        if matches!(self.query.filter_by(), Some(Filter::Any(filters)) if filters.is_empty()) {
-            return Ok(Plan::nothing());
+    /// The plans that there are to choose from.
+    fn all(&mut self) -> Result<Vec<Plan>> {
+        self.total = self.reader.estimate(self.definition.id, &Span::all())?;
+        if self.query.filter_by().is_some_and(Filter::is_nothing) {
+            return Ok(Vec::from([Plan::nothing()]));
         }
         let (conditions, all_are_conditions) = conditions(self.query);
         let mut candidates = Vec::new();
@@ -189,8 +200,7 @@ impl<R: Reader> Planner<'_, R> {
         }
         plans.extend(self.intersection(&candidates, &conditions, all_are_conditions, found));
         plans.extend(self.union()?);
-        let cheapest = plans.into_iter().min_by(|a, b| a.cost.total_cmp(&b.cost));
-        Ok(cheapest.unwrap_or_else(Plan::nothing))
+        Ok(plans)
     }
 
     fn candidate(&mut self, index: &IndexDefinition, conditions: &[&Condition]) -> Result<Option<Candidate>> {
@@ -269,6 +279,8 @@ impl<R: Reader> Planner<'_, R> {
         let cost = match sorting {
             Sorting::AsRead { .. } => self.read_until_limit(entries, found) * (1.0 + NEXT_ENTRY),
             Sorting::Keys { .. } if candidate.entries > GATHERED_MAX => return None,
+            // The keys that were given are held, so that none is given again.
+            Sorting::Rows if reach.repeats && candidate.entries > GATHERED_MAX => return None,
             Sorting::Keys { .. } => entries * (NEXT_ENTRY + SORT_KEY) + self.read_until_limit(entries, found),
             Sorting::Rows => entries * (1.0 + NEXT_ENTRY) + self.sort(found),
         };

@@ -32,8 +32,9 @@ impl Position {
         Self { bytes, parts, record: record.to_vec() }
     }
 
+    /// Bytes of memory.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() + self.record.len()
+        size_of::<Self>() + self.bytes.len() + self.record.len()
     }
 
     pub(super) fn record(&self) -> &[u8] {

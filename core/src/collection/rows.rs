@@ -21,8 +21,8 @@ use crate::table::KeyBuffer;
 
 /// A collection as one snapshot sees it.
 pub struct ReadCollection<T> {
-    snapshot: Snapshot,
-    definition: Arc<Definition>,
+    pub(super) snapshot: Snapshot,
+    pub(super) definition: Arc<Definition>,
     types: PhantomData<fn() -> T>,
 }
 
@@ -105,11 +105,25 @@ impl<T: Document> ReadCollection<T> {
         let mut query = query.filter(field(path).exists());
         query.order.clear();
         query.reverse = false;
-        let query = if highest { query.order_by(path).descending() } else { query.order_by(path) }.limit(1);
-        let mut run = Run::new(&mut &self.snapshot, Arc::clone(&self.definition), query)?;
-        let Some(row) = run.next(&mut &self.snapshot)? else { return Ok(None) };
-        let found = cbor::lookup(&row.document, &Path::parse(path)?)?;
-        found.items().next().map(cbor::decode).transpose()
+        query.fields.clear();
+        let query = if highest { query.order_by(path).descending() } else { query.order_by(path) };
+        let path = Path::parse(path)?;
+        // What is no key is neither high nor low, and comes first where the highest does: then there is a second look.
+        for limit in [Some(1), None] {
+            let query = Query { limit, ..query.clone() };
+            let mut run = Run::new(&mut &self.snapshot, Arc::clone(&self.definition), query)?;
+            let mut is_any = false;
+            while let Some(row) = run.next(&mut &self.snapshot)? {
+                is_any = true;
+                if let Some(value) = least(&row.document, &path)? {
+                    return Ok(Some(value));
+                }
+            }
+            if !is_any || !highest {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     /// Answers a query and tells how.
@@ -118,6 +132,21 @@ impl<T: Document> ReadCollection<T> {
         while rows.next_row()?.is_some() {}
         rows.explain()
     }
+}
+
+/// The value that a document is ordered by; `None` if there is none that is a key.
+fn least(document: &[u8], path: &Path) -> Result<Option<Value>> {
+    let mut least: Option<(KeyBuffer, &[u8])> = None;
+    let found = cbor::lookup(document, path)?;
+    for item in found.items() {
+        let mut key = KeyBuffer::new();
+        let is_key = cbor::encode_key_of(item, &mut key).is_ok();
+        if is_key && least.as_ref().is_none_or(|(least, _)| *key < **least) {
+            least = Some((key, item));
+        }
+    }
+    let value = least.map(|(_, item)| cbor::decode(item)).transpose()?;
+    Ok(value.filter(|value| *value != Value::Null))
 }
 
 impl<T> fmt::Debug for ReadCollection<T> {

@@ -5,7 +5,6 @@
 
 use alloc::collections::BinaryHeap;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use hashbrown::HashSet;
@@ -13,7 +12,7 @@ use hashbrown::HashSet;
 use super::definition::Definition;
 use super::plan::{Access, GATHERED_MAX, Plan, Sorting, Source, countable, plan};
 use super::position::Position;
-use super::read::Reader;
+use super::read::{Reader, Span};
 use super::stored::Stored;
 use super::walk::{Walk, record_of};
 use crate::document::cbor;
@@ -55,8 +54,8 @@ pub(crate) struct Run {
     pending: Option<Vec<u8>>,
     passed: u64,
     pub(super) work: Work,
-    /// Where the last row given is.
-    last: Option<Position>,
+    /// The last row given, whole.
+    last: Option<Row>,
 }
 
 enum State {
@@ -81,6 +80,7 @@ struct Gathering {
     backwards: bool,
     walk: Option<(Source, Walk)>,
     keys: Vec<Vec<u8>>,
+    /// Of the sources before; in order where those in every one are wanted.
     gathered: Option<Vec<Vec<u8>>>,
 }
 
@@ -88,7 +88,12 @@ impl Run {
     /// Chooses how to answer a query.
     pub(crate) fn new(reader: &mut impl Reader, definition: Arc<Definition>, query: Query) -> Result<Self> {
         let query = query.normalised()?;
-        let mut plan = plan(reader, &definition, &query)?;
+        let plan = plan(reader, &definition, &query)?;
+        Self::with_plan(definition, query, plan)
+    }
+
+    /// Answers a normalised query in this way.
+    pub(super) fn with_plan(definition: Arc<Definition>, query: Query, mut plan: Plan) -> Result<Self> {
         let after = query.after_token().map(|token| Position::of_token(token, &query)).transpose()?;
         if let Some(after) = &after {
             after.clip(&mut plan, &query);
@@ -114,7 +119,7 @@ impl Run {
             }
             self.work.rows += 1;
             if self.query.limit_count().is_some() {
-                self.last = Some(Position::of_row(&row, &self.order, &self.query)?);
+                self.last = Some(row.clone());
             }
             return self.project(row).map(Some);
         }
@@ -122,7 +127,8 @@ impl Run {
 
     /// Where the rows given so far end; `None` before the first, and without a limit.
     pub(crate) fn token(&self) -> Option<PageToken> {
-        self.last.as_ref().map(|last| last.token(&self.query))
+        let last = Position::of_row(self.last.as_ref()?, &self.order, &self.query).ok()?;
+        Some(last.token(&self.query))
     }
 
     pub(super) fn definition(&self) -> &Definition {
@@ -185,15 +191,16 @@ impl Run {
                     return Ok(());
                 }
                 Ok(Some(row)) => {
-                    let position = Position::of_row(&row, &self.order, &self.query)?;
-                    if self.after.as_ref().is_none_or(|after| position > *after) {
-                        bytes += position.len();
-                        rows.push(position);
-                        if rows.len() > wanted {
-                            bytes -= rows.pop().map_or(0, |last| last.len());
+                    let position = Position::of_row(&row, &self.order, &self.query);
+                    position.map(|position| {
+                        if self.after.as_ref().is_none_or(|after| position > *after) {
+                            bytes += position.len();
+                            rows.push(position);
+                            if rows.len() > wanted {
+                                bytes -= rows.pop().map_or(0, |last| last.len());
+                            }
                         }
-                    }
-                    Ok(())
+                    })
                 }
             };
             self.state = State::Sorting { from: below.into(), rows, bytes };
@@ -274,7 +281,8 @@ impl State {
     fn new(plan: &Plan, definition: &Definition) -> Self {
         let backwards = matches!(plan.sorting, Sorting::AsRead { backwards: true } | Sorting::Keys { backwards: true });
         let gathering = |sources: &[Source], any| {
-            let (sources, walk, keys) = (sources.to_vec(), None, Vec::new());
+            // The last is read first, and the first has the fewest keys.
+            let (sources, walk, keys) = (sources.iter().rev().cloned().collect(), None, Vec::new());
             State::Gathering(Gathering { sources, any, backwards, walk, keys, gathered: None })
         };
         let state = match &plan.access {
@@ -317,6 +325,10 @@ impl Gathering {
         let Some((source, walk)) = &mut self.walk else { return Ok(None) };
         while let Some(key) = walk.next(reader, |key, value| Ok(record_of(&source.index, key, value)?.to_vec()))? {
             *entries += 1;
+            let is_wanted = self.any || self.gathered.as_ref().is_none_or(|before| before.binary_search(&key).is_ok());
+            if !is_wanted {
+                continue;
+            }
             self.keys.push(key);
             let held = self.keys.len() as u64 + self.gathered.as_ref().map_or(0, Vec::len) as u64;
             if held > 2 * GATHERED_MAX {
@@ -329,24 +341,23 @@ impl Gathering {
         }
         self.walk = None;
         let mut keys = core::mem::take(&mut self.keys);
-        self.gathered = Some(match self.gathered.take() {
-            None => keys,
-            Some(mut before) if self.any => {
-                before.append(&mut keys);
-                before
+        if self.any {
+            keys.append(&mut self.gathered.take().unwrap_or_default());
+        } else {
+            keys.sort_unstable();
+            keys.dedup();
+            if keys.is_empty() {
+                self.sources.clear();
             }
-            Some(before) => {
-                let these: HashSet<Vec<u8>> = keys.into_iter().collect();
-                before.into_iter().filter(|key| these.contains(key)).collect()
-            }
-        });
+        }
+        self.gathered = Some(keys);
         Ok(None)
     }
 }
 
 /// About how many documents the query of a run finds, without its limit.
 pub(super) fn estimated_rows(run: &Run, reader: &mut impl Reader) -> Result<u64> {
-    let of = |reader: &mut _, table, spans: &[super::read::Span]| -> Result<u64> {
+    let of = |reader: &mut _, table, spans: &[Span]| -> Result<u64> {
         spans.iter().try_fold(0, |sum, span| Ok(sum + Reader::estimate(reader, table, span)?))
     };
     match (run.plan.estimated_rows, &run.plan.access) {
@@ -377,8 +388,7 @@ pub(crate) fn count(reader: &mut impl Reader, definition: &Arc<Definition>, quer
 
 /// Whether some document is gone that is not removed yet.
 fn may_be_gone(reader: &mut impl Reader, definition: &Definition) -> Result<bool> {
-    let now_ms = reader.now_ms();
-    let first = Walk::new(definition.expiry_id, vec![super::read::Span::all()], false)
-        .next(reader, |key, _| Ok(key.first_chunk().is_none_or(|at| u64::from_be_bytes(*at) <= now_ms)))?;
-    Ok(first.unwrap_or(false))
+    // No more than that: in a transaction what is looked at can conflict.
+    let due = Span { from: Vec::new(), to: Some(Vec::from(reader.now_ms().saturating_add(1).to_be_bytes())) };
+    Ok(reader.cursor(definition.expiry_id, &due)?.first()?.is_some())
 }

@@ -5,6 +5,8 @@ use alloc::string::String;
 
 use super::build::note_of;
 use super::definition::{Definition, IndexDefinition};
+use super::migrate;
+use super::read::{Reader, Span};
 use super::schema::{INDEXES_MAX, Schema, too_many_indexes};
 use crate::db::{Database, WriteTransaction};
 use crate::document::Path;
@@ -14,10 +16,14 @@ use crate::error::{Error, Result};
 /// its documents.
 pub(super) fn ensure(database: &Database, name: &str, schema: &Schema) -> Result<u32> {
     schema.validate(name)?;
-    if let Some(entry) = database.snapshot().definition(name)? {
+    let snapshot = database.snapshot();
+    if let Some(entry) = snapshot.definition(name)? {
         let definition = Definition::of(name, &entry)?;
         let expires = schema.expires_after_ms.is_none_or(|after| definition.expires_after_ms == Some(after));
-        if missing(&definition, schema)?.is_none() && expires {
+        let is_empty = || (&snapshot).cursor(definition.id, &Span::all())?.first().map(|first| first.is_none());
+        // Where there is no document there is nothing to migrate.
+        let migrated = definition.version == schema.version || !is_empty()?;
+        if missing(&definition, schema)?.is_none() && expires && migrated {
             return Ok(definition.version);
         }
     }
@@ -45,6 +51,7 @@ fn change(tx: &mut WriteTransaction, name: &str, schema: &Schema) -> Result<u32>
     }
     if is_empty {
         (definition.version, definition.migrating_to) = (schema.version, None);
+        tx.set_note(&migrate::note_of(definition.id), None)?;
     }
     definition.expires_after_ms = schema.expires_after_ms.or(definition.expires_after_ms);
     tx.set_definition(name, definition.entry(created_ms)?)?;
@@ -103,6 +110,7 @@ pub(super) fn drop_collection(tx: &mut WriteTransaction, name: &str) -> Result<b
         tx.clear_table(index.id)?;
         tx.set_note(&note_of(index.id), None)?;
     }
+    tx.set_note(&migrate::note_of(definition.id), None)?;
     tx.clear_table(definition.expiry_id)?;
     tx.forget_table(name)
 }

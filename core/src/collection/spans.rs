@@ -58,8 +58,8 @@ pub(crate) fn reach(index: &IndexDefinition, conditions: &[&Condition]) -> Resul
             Test::In(values) if heads.len().saturating_mul(values.len()) <= SPANS_MAX => Some((at, values)),
             _ => None,
         }) {
-            if !values.contains(&Value::Null) {
-                // An entry of null may be that of an empty array, too.
+            if !(index.multi && values.contains(&Value::Null)) {
+                // With an entry for each element that of null may be of an empty array, too.
                 reach.fulfilled.push(at);
             }
             let keys = keys(conditions, at)?;
@@ -127,7 +127,7 @@ fn is_of(condition: &Condition, index: &IndexDefinition) -> bool {
         }),
         Test::StartsWith(_) => true,
         // Of an index of single values null alone is not there.
-        Test::Exists(there) => return *there && !index.multi,
+        Test::Exists(_) => return !index.multi,
     };
     condition.folded == index.folded || !has_text
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 
 /// A clock that is set by hand.
 #[derive(Debug, Default)]
-struct HandSet(AtomicU64);
+pub(super) struct HandSet(pub(super) AtomicU64);
 
 impl Clock for HandSet {
     fn wall_ms(&self) -> u64 {
@@ -28,13 +28,13 @@ impl Clock for HandSet {
     }
 }
 
-fn open(storage: &Arc<MemoryStorage>, clock: &Arc<HandSet>) -> Database {
+pub(super) fn open(storage: &Arc<MemoryStorage>, clock: &Arc<HandSet>) -> Database {
     let env = Environment { clock: Arc::clone(clock) as Arc<dyn Clock>, entropy: Arc::new(SeededEntropy::new(7)) };
     let options = Options { background_thread: false, memtable_bytes: Some(64 << 10), ..Options::default() };
     Database::open_storage(Arc::clone(storage) as Arc<dyn Storage>, env, options).unwrap()
 }
 
-fn database() -> Database {
+pub(super) fn database() -> Database {
     open(&Arc::default(), &Arc::default())
 }
 
@@ -330,4 +330,149 @@ fn transactions_beside_each_other_keep_indexes_right() {
         assert_eq!(more.len().unwrap(), 2);
         assert!(database.check().unwrap().is_clean());
     }
+}
+
+#[test]
+fn a_write_that_is_refused_leaves_no_trace_in_a_transaction_that_goes_on() {
+    let database = database();
+    let people = people(&database);
+    people.put(&person(1, "Ada", 36)).unwrap();
+    people.put(&person(2, "Grace", 85)).unwrap();
+    people
+        .write(|people| {
+            assert!(matches!(people.put(&person(2, "Ada", 20)), Err(Error::DuplicateKey { .. })));
+            assert!(matches!(people.put(&person(3, "Ada", 20)), Err(Error::DuplicateKey { .. })));
+            Ok(())
+        })
+        .unwrap();
+    let by_age = |age: i64| ids(people.query(Query::new().filter(field("age").equals(age))).unwrap());
+    assert_eq!((by_age(85), by_age(20)), (vec![2], vec![]));
+}
+
+#[test]
+fn a_transaction_that_is_full_in_the_middle_of_a_document_is_not_committed() {
+    let people = people(&database());
+    let committed = people.write(|people| {
+        for at in 0.. {
+            // Its entries have room, itself it has not.
+            let document = person(at, &format!("{at} {}", "x".repeat(20)), 1);
+            let Value::Map(mut fields) = document else { panic!("no map") };
+            fields.push((String::from("long"), "x".repeat(1500).into()));
+            if let Err(error) = people.put(&Value::Map(fields)) {
+                assert!(error.to_string().contains("transaction"), "{error}");
+                break;
+            }
+        }
+        Ok(())
+    });
+    assert!(committed.is_err());
+    assert_eq!(people.count(Query::new().filter(field("age").equals(1))).unwrap(), 0);
+}
+
+/// While an index is made, a document that the builder has not come to may go whose unique value another one has taken.
+#[test]
+fn a_document_that_goes_while_an_index_is_made_takes_no_entry_of_another_with_it() {
+    let database = database();
+    let plain = database.collection::<Value>("people", Schema::key("id")).unwrap();
+    for id in 0..1500 {
+        plain.put(&person(id, &format!("name {id}"), 1)).unwrap();
+    }
+    let mut is_done = false;
+    let people = database
+        .collection_with::<Value>("people", Schema::key("id").unique("name"), Migrations::new(), &mut |progress| {
+            if progress.done > 0 && !is_done {
+                plain.put(&person(-1, "name 1400", 2)).unwrap();
+                plain.delete(1400).unwrap();
+                plain.put(&person(-2, "name 1401", 2)).unwrap();
+                plain.put(&person(1401, "another", 2)).unwrap();
+                is_done = true;
+            }
+        })
+        .unwrap();
+    assert!(is_done);
+    assert_eq!(people.get_by("name", ["name 1400"]).unwrap().map(|found| id(&found)), Some(-1));
+    assert_eq!(people.get_by("name", ["name 1401"]).unwrap().map(|found| id(&found)), Some(-2));
+    assert!(matches!(people.put(&person(9000, "name 1400", 1)), Err(Error::DuplicateKey { .. })));
+}
+
+#[test]
+fn what_is_gone_but_not_removed_is_in_the_way_of_no_index_and_no_migration() {
+    let (storage, clock) = (Arc::default(), Arc::new(HandSet::default()));
+    let database = open(&storage, &clock);
+    let plain = database.collection::<Value>("people", Schema::key("id")).unwrap();
+    plain.put(&person(1, "Ada", 1)).unwrap();
+    plain.put_expiring(&person(2, "Ada", 1), Expiry::At(10)).unwrap();
+    clock.0.store(10, Ordering::Relaxed);
+    let people = database.collection::<Value>("people", Schema::key("id").unique("name")).unwrap();
+    assert_eq!(people.get_by("name", ["Ada"]).unwrap(), Some(person(1, "Ada", 1)));
+    people.put_expiring(&person(3, "Grace", 1), Expiry::At(20)).unwrap();
+    clock.0.store(20, Ordering::Relaxed);
+    let rename = Migrations::new().documents(1, |document| Update::new().set("name", "Ada").apply(document));
+    let people =
+        database.collection_with::<Value>("people", Schema::key("id").version(2), rename, &mut |_| {}).unwrap();
+    assert_eq!(ids(people.query(Query::new()).unwrap()), [1]);
+}
+
+#[test]
+fn a_collection_without_documents_has_nothing_to_migrate() {
+    let database = database();
+    database.collection::<Value>("people", Schema::key("id")).unwrap();
+    let people = database.collection::<Value>("people", Schema::key("id").version(3)).unwrap();
+    people.put(&person(1, "Ada", 36)).unwrap();
+    assert_eq!(people.len().unwrap(), 1);
+}
+
+#[test]
+fn read_committed_neither_asks_an_index_that_is_no_more_nor_swaps_what_it_has_not_seen() {
+    let database = database();
+    let plain = database.collection::<Value>("people", Schema::key("id").index("age")).unwrap();
+    plain.put(&person(1, "Ada", 36)).unwrap();
+    let query = || Query::new().filter(field("age").equals(36));
+    let mut tx = database.begin(Isolation::ReadCommitted);
+    assert_eq!(tx.collection(&plain).unwrap().query(query()).unwrap().len(), 1);
+    plain.drop_index("age").unwrap();
+    let asked = tx.collection(&plain).unwrap().query(query());
+    assert!(!matches!(&asked, Ok(found) if found.is_empty()), "{asked:?}");
+    drop(tx);
+    let mut tx = database.begin(Isolation::ReadCommitted);
+    let swapped = tx.collection(&plain).unwrap().compare_and_swap(Some(&person(1, "Ada", 36)), &person(1, "Ada", 37));
+    assert!(swapped.unwrap());
+    plain.put(&person(1, "Ada", 50)).unwrap();
+    assert!(matches!(tx.commit(), Err(Error::Conflict { .. })));
+}
+
+#[test]
+fn counting_conflicts_with_nothing_that_goes_later() {
+    let database = database();
+    let people = people(&database);
+    people.put(&person(1, "Ada", 36)).unwrap();
+    let mut tx = database.begin(Isolation::Serializable);
+    let counted = tx.collection(&people).unwrap().count(Query::new().filter(field("age").equals(36))).unwrap();
+    tx.collection(&people).unwrap().put(&person(2, "Grace", counted as i64)).unwrap();
+    people.put_expiring(&person(3, "Edsger", 72), Expiry::At(u64::MAX)).unwrap();
+    tx.commit().unwrap();
+    let mut tx = database.begin(Isolation::Serializable);
+    let counted = tx.collection(&people).unwrap().count(Query::new().filter(field("age").equals(36))).unwrap();
+    tx.collection(&people).unwrap().put(&person(4, "Barbara", counted as i64)).unwrap();
+    people.put(&person(5, "Tony", 36)).unwrap();
+    assert!(matches!(tx.commit(), Err(Error::Conflict { .. })), "a phantom");
+}
+
+#[test]
+fn the_lowest_and_the_highest_are_values_that_compare() {
+    let things = database().collection::<Value>("things", Schema::key("id")).unwrap();
+    let thing = |id: i64, a: Value| -> Value { [("id", Value::from(id)), ("a", a)].into_iter().collect() };
+    let x = |value: i64| -> Value { [("x", Value::from(value))].into_iter().collect() };
+    things.put(&thing(1, Value::Float(f64::NAN))).unwrap();
+    things.put(&thing(2, x(1))).unwrap();
+    let read = things.snapshot().unwrap();
+    assert_eq!((read.max("a", Query::new()).unwrap(), read.min("a", Query::new()).unwrap()), (None, None));
+    things.put(&thing(3, 7.into())).unwrap();
+    things.put(&thing(4, 3.into())).unwrap();
+    things.put(&thing(5, Value::Array(vec![x(9), x(0)]))).unwrap();
+    let read = things.snapshot().unwrap();
+    let whole = || Query::new().filter(field("id").below(5));
+    assert_eq!(read.max("a", whole()).unwrap(), Some(Value::from(7)));
+    assert_eq!(read.min("a", whole()).unwrap(), Some(Value::from(3)));
+    assert_eq!(read.min("a.x", Query::new()).unwrap(), Some(Value::from(0)));
 }

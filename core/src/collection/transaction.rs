@@ -78,6 +78,8 @@ impl<'t, T: Document> WriteCollection<'t, T> {
     pub fn compare_and_swap(&mut self, expected: Option<&T>, new: &T) -> Result<bool> {
         let new = new.to_cbor()?;
         let record = record_key_of(&self.writer.definition, &new)?;
+        // At read committed, too, it must be at the commit what it was seen to be.
+        self.writer.tx.constrain_row(self.writer.definition.id, &record)?;
         let found = self.writer.get(&record)?.map(|found| cbor::decode(&found)).transpose()?;
         let expected = expected.map(|expected| cbor::decode(&expected.to_cbor()?)).transpose()?;
         if found != expected {
@@ -170,7 +172,7 @@ impl<'t, T: Document> WriteCollection<'t, T> {
             let what = Error::invalid("the change would give the document another key; delete it and put another");
             return Err(self.writer.wrong_change(record, &what));
         }
-        self.writer.put(&changed, Mode::Put, Expiry::Kept).map(drop)
+        self.writer.put_at(record, &changed, Mode::Put, Expiry::Kept)
     }
 
     pub(super) fn transaction(&mut self) -> &mut WriteTransaction {

@@ -36,10 +36,16 @@ impl Walk {
             let cursor = match &mut self.cursor {
                 Some(cursor) => cursor,
                 None => {
-                    let span = if self.backwards { self.spans.pop_back() } else { self.spans.pop_front() };
+                    let span = if self.backwards { self.spans.back() } else { self.spans.front() };
                     let Some(span) = span else { return Ok(None) };
+                    let cursor = reader.cursor(self.table, span)?;
+                    if self.backwards {
+                        self.spans.pop_back()
+                    } else {
+                        self.spans.pop_front()
+                    };
                     self.started = false;
-                    self.cursor.insert(reader.cursor(self.table, &span)?)
+                    self.cursor.insert(cursor)
                 }
             };
             let entry = match (self.started, self.backwards) {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::definition::{Definition, IndexDefinition};
 use super::entries::{Entry, NULL_ITEM, Subject, entries, shown};
 use super::stored::Stored;
-use crate::db::WriteTransaction;
+use crate::db::{KEY_BYTES_MAX, WriteTransaction};
 use crate::document::{Path, cbor};
 use crate::error::{Error, Result};
 use crate::table::KeyBuffer;
@@ -51,38 +51,59 @@ impl<'t> Writer<'t> {
 
     /// Writes a document. Gives its encoded key.
     pub(crate) fn put(&mut self, document: &[u8], mode: Mode, expiry: Expiry) -> Result<KeyBuffer> {
+        let record = record_key_of(&self.definition, document)?;
+        self.put_at(&record, document, mode, expiry)?;
+        Ok(record)
+    }
+
+    /// Writes a document that was looked at already and has this key.
+    pub(super) fn put_at(&mut self, record: &[u8], document: &[u8], mode: Mode, expiry: Expiry) -> Result<()> {
         let definition = Arc::clone(&self.definition);
-        let record = record_key_of(&definition, document)?;
         let now_ms = self.tx.now_ms();
         let expires_ms = match expiry {
             Expiry::Default => definition.expires_after_ms.map(|after| now_ms.saturating_add(after)),
             Expiry::Never => None,
             Expiry::At(at) => Some(at),
             Expiry::Kept => {
-                let old = self.read(&record)?;
+                let old = self.read(record)?;
                 old.as_deref().map(Stored::read).transpose()?.and_then(|old| old.expires_ms)
             }
         };
         if mode != Mode::Put || !definition.indexes.is_empty() {
-            let old = self.read(&record)?;
+            let old = self.read(record)?;
             let old = old.as_deref().map(Stored::read).transpose()?;
             let there = old.is_some_and(|old| !old.is_expired(now_ms));
             match mode {
-                Mode::Insert if there => return Err(unexpected("the document exists already", &record)),
-                Mode::Replace if !there => return Err(unexpected("there is no such document to replace", &record)),
+                Mode::Insert if there => return Err(unexpected("the document exists already", record)),
+                Mode::Replace if !there => return Err(unexpected("there is no such document to replace", record)),
                 _ => {}
             }
-            self.reindex(&record, old.map(|old| old.document), Some(document))?;
+            self.reindex(record, old.map(|old| old.document), Some(document))?;
         }
         let mut bytes = Vec::with_capacity(document.len() + 9);
         Stored { expires_ms, document }.write(&mut bytes);
-        self.tx.bytes_table(definition.id).put(&*record, &*bytes)?;
+        let put = self.put_stored(record, &bytes, expires_ms);
+        self.whole_or_broken_off(put)
+    }
+
+    fn put_stored(&mut self, record: &[u8], stored: &[u8], expires_ms: Option<u64>) -> Result<()> {
+        self.tx.bytes_table(self.definition.id).put(record, stored)?;
         if let Some(at) = expires_ms {
             #[cfg(feature = "std")]
             self.tx.wake_at(super::expiry::with_neighbours(at), super::expiry::sweep);
-            self.tx.bytes_table(definition.expiry_id).put(&*expiry_key(at, &record), b"")?;
+            self.tx.bytes_table(self.definition.expiry_id).put(&*expiry_key(at, record), b"")?;
         }
-        Ok(record)
+        Ok(())
+    }
+
+    /// What fails with entries changed already can only be undone, but where bytes have to be fetched and the call is made again.
+    fn whole_or_broken_off<R>(&mut self, written: Result<R>) -> Result<R> {
+        if let Err(error) = &written
+            && error.not_resident().is_none()
+        {
+            self.tx.break_off(error);
+        }
+        written
     }
 
     /// Deletes a document; tells whether it was there.
@@ -95,7 +116,8 @@ impl<'t> Writer<'t> {
             self.tx.bytes_table(self.definition.expiry_id).delete(&*expiry_key(at, record))?;
         }
         self.reindex(record, Some(old.document), None)?;
-        self.tx.bytes_table(self.definition.id).delete(record)?;
+        let deleted = self.tx.bytes_table(self.definition.id).delete(record);
+        self.whole_or_broken_off(deleted)?;
         Ok(!old.is_expired(now_ms))
     }
 
@@ -130,6 +152,12 @@ impl<'t> Writer<'t> {
         let definition = Arc::clone(&self.definition);
         let (mut changes, mut in_the_way) = (Vec::new(), Vec::new());
         for index in &definition.indexes {
+            if let (Some(old), Some(new)) = (old, new)
+                && index.ready
+                && alike_under(&index.paths, old, new)?
+            {
+                continue;
+            }
             let of = |document: Option<&[u8]>| match document {
                 Some(document) => entries(&Subject { collection: &definition.name, key: record, document }, index),
                 None => Ok(Vec::new()),
@@ -155,12 +183,7 @@ impl<'t> Writer<'t> {
             }
         }
         let changed = self.change_entries(record, &changes, &in_the_way);
-        if let Err(error) = &changed
-            && error.not_resident().is_none()
-        {
-            self.tx.break_off(error);
-        }
-        changed
+        self.whole_or_broken_off(changed)
     }
 
     fn change_entries(
@@ -203,7 +226,8 @@ impl<'t> Writer<'t> {
 
     fn put_entry(&mut self, index: &IndexDefinition, record: &[u8], entry: &Entry) -> Result<()> {
         self.tx.bytes_table(index.id).put(&*entry.key, entry.value(record)).map_err(|error| match error {
-            Error::LimitExceeded { value, limit, .. } => {
+            // Not the limit of the transaction.
+            Error::LimitExceeded { value, limit, .. } if limit == KEY_BYTES_MAX as u64 => {
                 Error::LimitExceeded { what: "the length of an index entry in bytes", value, limit }
             }
             error => error,
@@ -261,6 +285,17 @@ pub(super) fn record_key_of(definition: &Definition, document: &[u8]) -> Result<
         }
     }
     Ok(record)
+}
+
+/// Whether two documents have the same under every path, so that an index of these has the same entries of both.
+fn alike_under(paths: &[Path], old: &[u8], new: &[u8]) -> Result<bool> {
+    for path in paths {
+        let (old, new) = (cbor::lookup(old, path)?, cbor::lookup(new, path)?);
+        if old.crossed != new.crossed || !old.items().eq(new.items()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Where it is said when a document goes.

@@ -113,13 +113,14 @@ impl Database {
     /// took another course is [`Error::HistoryForked`].
     ///
     /// ```
-    /// use lightning_db::{Change, Database, Options, Since, Table};
-    /// # let folder = tempfile::tempdir().unwrap();
-    /// # let path = folder.path().join("words.ldb");
+    /// # use std::sync::Arc;
+    /// use lightning_db::{Change, Database, Since, Table};
+    /// # use lightning_db::{Environment, Options, env::{MemoryStorage, SystemClock, SystemEntropy}};
     ///
     /// const WORDS: Table<&str, u64> = Table::new("words");
     ///
-    /// let db = Database::open(path, Options::default())?;
+    /// # let environment = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
+    /// # let db = Database::open_storage(Arc::new(MemoryStorage::new()), environment, Options::default())?;
     /// let mut feed = db.changes(Since::Now)?;
     /// db.table(WORDS)?.put("one", 1)?;
     /// while let Some(commit) = feed.next()? {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::table::prefix;
 
 /// Keys are at most this long, in bytes, as their type encodes them: text and bytes are their own encoding.
-const OWN_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const OWN_BYTES_MAX: usize = 64 * 1024;
 const _: () = assert!(OWN_BYTES_MAX + prefix::LEN_MAX <= KEY_BYTES_MAX);
 
 /// Refuses a key, with its table's prefix, that is too long without it.

@@ -40,6 +40,7 @@ pub(crate) use definitions::Bytes;
 pub use feed::{ChangeFeed, Commit, FeedPosition, Since};
 pub use found::Found;
 pub use isolation::Isolation;
+pub(crate) use key_length::OWN_BYTES_MAX as KEY_BYTES_MAX;
 pub use options::Options;
 pub use range::{Cursor, Range};
 pub use scrub::Scrub;

@@ -44,5 +44,6 @@ pub use ast::{Condition, Filter, Order, Query, Test};
 pub use builder::{Field, Where, field, not};
 pub(crate) use compiled::CompiledFilter;
 pub(crate) use sort_key::SortOrder;
+pub(crate) use span::folded_value;
 pub use token::PageToken;
 pub use update::{FieldChange, Update};

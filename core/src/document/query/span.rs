@@ -107,7 +107,7 @@ fn encoded(value: &Value, folded: bool) -> Result<Vec<u8>> {
 }
 
 /// A value with its texts folded.
-fn folded_value(value: &Value) -> Value {
+pub(crate) fn folded_value(value: &Value) -> Value {
     match value {
         Value::Text(text) => Value::Text(fold(text).into_owned()),
         Value::Array(parts) => parts.iter().map(folded_value).collect(),

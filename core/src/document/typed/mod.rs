@@ -22,7 +22,6 @@ use core::fmt::Display;
 use serde::de::DeserializeOwned;
 use serde::ser::Serialize;
 
-use super::cbor;
 use crate::error::{Error, Result};
 
 /// What stands for a timestamp, as serde sees it: a newtype struct of this name when written, a map of one field of this
@@ -31,11 +30,9 @@ const TIMESTAMP: &str = "$lightning_db::Timestamp";
 /// The same for a UUID, which is text when read.
 const UUID: &str = "$lightning_db::Uuid";
 
-/// The document that a value of a Rust type is. Fails if it is no map, and as storing any document does.
+/// The CBOR that a value of a Rust type is. Whoever stores it sees whether it is a document, as of any bytes.
 pub(crate) fn to_document<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
-    let bytes = write::write(value)?;
-    cbor::validate(&bytes)?;
-    Ok(bytes)
+    write::write(value)
 }
 
 /// The value of a Rust type that a document is.

@@ -20,7 +20,7 @@ pub(crate) struct City {
     pub(crate) country: String,
     pub(crate) feature_code: String,
     pub(crate) admin_code: String,
-    /// Has an index that is not unique: two in ten places give none, which is 0.
+    /// Has an index that is not unique: a quarter of the places give none, which is 0.
     pub(crate) population: u64,
     pub(crate) lat: f64,
     pub(crate) lon: f64,

@@ -1,15 +1,21 @@
 //! Lightning DB: a collection, through the public interface.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use lightning_db::query::Update;
 use lightning_db::{Collection, Compression, Database, Options, Query, ReadCollection, Schema, field};
 
 use super::city::City;
-use super::engine::{DocumentEngine, DocumentView};
+use super::engine::{DocumentEngine, DocumentView, Watched};
 use crate::bench::Result;
 use crate::bench::engine::{Durability, Settings};
 use crate::bench::peers::{OURS, locked_version};
+
+/// The thread that watches looks this often whether it is to end.
+const LOOK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Lightning {
     database: Database,
@@ -55,6 +61,26 @@ impl DocumentEngine for Lightning {
         body(&mut LightningView { cities: self.cities.snapshot()? })
     }
 
+    /// A thread waits for changes meanwhile, as an application's would.
+    fn watching<R>(&self, from: u64, to: u64, body: impl FnOnce() -> Result<R>) -> Result<Option<Watched<R>>> {
+        let mut live = self.cities.watch(between(from, to))?;
+        let rows = live.try_next_cbor()?.map_or(0, |first| first.len as u64);
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let watcher = scope.spawn(|| -> Result<u64> {
+                let mut changes = 0;
+                while !over.load(Ordering::Acquire) {
+                    changes += u64::from(live.next_cbor(Some(LOOK))?.is_some());
+                }
+                Ok(changes + u64::from(live.try_next_cbor()?.is_some()))
+            });
+            let result = body();
+            over.store(true, Ordering::Release);
+            let changes = watcher.join().map_err(|_| "the thread that watches panicked")??;
+            Ok(Some(Watched { rows, changes, result: result? }))
+        })
+    }
+
     fn settle(&self) -> Result<()> {
         Ok(self.database.checkpoint()?)
     }
@@ -67,7 +93,7 @@ impl DocumentEngine for Lightning {
 
 impl DocumentView for LightningView {
     fn lookup(&mut self, code: &str) -> Result<Option<City>> {
-        Ok(self.cities.query(Query::new().filter(field("code").equals(code)))?.next().transpose()?)
+        Ok(self.cities.get_by("code", [code])?)
     }
 
     fn range(&mut self, from: u64, limit: usize, mut found: impl FnMut(City)) -> Result<()> {
