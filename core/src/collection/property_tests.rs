@@ -27,6 +27,7 @@ use crate::error::Error;
 
 const PATHS: [&str; 6] = ["id", "a", "b", "c", "a.x", "b.0"];
 
+#[expect(clippy::large_enum_variant, reason = "there are a few dozen of them")]
 #[derive(Clone, Debug)]
 enum Step {
     Put(Value, Option<u64>),
