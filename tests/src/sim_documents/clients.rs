@@ -27,6 +27,8 @@ pub(super) struct Client {
     view: State,
     /// Documents written, by collection and key; `None` is deleted.
     writes: BTreeMap<(usize, Vec<u8>), Option<Stored>>,
+    /// What was committed under the keys of these when they were written first.
+    found: BTreeMap<(usize, Vec<u8>), Option<Stored>>,
     steps: Vec<(Op, Outcome)>,
     commits: u64,
 }
@@ -45,6 +47,7 @@ impl Runner {
                     began: Arc::clone(&self.state),
                     view: State::clone(&self.state),
                     writes: BTreeMap::new(),
+                    found: BTreeMap::new(),
                     steps: Vec::new(),
                     commits: self.commits,
                 });
@@ -84,11 +87,23 @@ impl Runner {
         let before = client.view.collections[at].documents.clone();
         let right = client.view.collections[at].perform(&op, now_ms);
         if !agree(&found, &right) {
+            // Of what others have written over meanwhile it has taken entries away that they have taken away too, and perhaps
+            // given to others. It may be told anything, as it cannot commit.
+            if client.isolation == Isolation::ReadCommitted && self.is_overtaken(client) {
+                return match self.call(|| client.tx.commit_with(promise(Durability::Relaxed))) {
+                    Ok(()) => Err(Wrong::Answer(String::from(
+                        "a client was let through with documents that others had changed",
+                    ))),
+                    Err(error) => Err(Wrong::Error(error)),
+                };
+            }
             return Err(Wrong::Answer(format!("a client at {:?}: {}", client.isolation, differ(&op, &found, &right))));
         }
         let after = &client.view.collections[at].documents;
         for key in before.keys().chain(after.keys()) {
             if before.get(key) != after.get(key) {
+                let committed = || self.state.collections[at].documents.get(key).cloned();
+                client.found.entry((at, key.clone())).or_insert_with(committed);
                 client.writes.insert((at, key.clone()), after.get(key).cloned());
             }
         }
@@ -102,6 +117,11 @@ impl Runner {
         }
         client.steps.push((op, found));
         Ok(())
+    }
+
+    /// Whether others have committed something else under a key that the client has written.
+    fn is_overtaken(&self, client: &Client) -> bool {
+        client.found.iter().any(|((at, key), found)| self.state.collections[*at].documents.get(key) != found.as_ref())
     }
 
     fn refused(&mut self, client: &Client, what: &str) -> Result<(), Wrong> {
