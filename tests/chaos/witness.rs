@@ -127,9 +127,13 @@ impl Witness {
     }
 
     fn acknowledge(&mut self, changes: &[(u64, Option<Value>)]) {
-        self.before.swap(0, 1);
-        self.before[0].clone_from(&self.rows);
-        apply(&mut self.rows, changes);
+        let mut rows = self.rows.clone();
+        apply(&mut rows, changes);
+        // One that changes nothing commits nothing, and takes no place in the log.
+        if rows != self.rows {
+            self.before.swap(0, 1);
+            self.before[0] = std::mem::replace(&mut self.rows, rows);
+        }
         self.doubtful.clear();
         self.acknowledged += 1;
     }
