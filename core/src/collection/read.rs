@@ -51,54 +51,38 @@ pub(crate) trait Reader {
     /// A document that is not gone.
     fn document(&mut self, table: u64, record: &[u8]) -> Result<Option<Vec<u8>>> {
         let now_ms = self.now_ms();
-        let found = self.with(table, record, |bytes| {
-            let stored = Stored::read(bytes)?;
-            Ok((!stored.is_expired(now_ms)).then(|| stored.document.to_vec()))
-        })?;
+        let found = self
+            .with(table, record, |bytes| Ok(Stored::present(bytes, now_ms)?.map(|stored| stored.document.to_vec())))?;
         Ok(found.flatten())
     }
 }
 
-impl Reader for &Snapshot {
-    fn now_ms(&mut self) -> u64 {
-        Snapshot::now_ms(self)
-    }
+/// Both have tables as bytes, read by the same calls.
+macro_rules! reader {
+    ($name:ident, $source:ty) => {
+        impl Reader for $source {
+            fn now_ms(&mut self) -> u64 {
+                $name::now_ms(self)
+            }
 
-    fn with<R>(&mut self, table: u64, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
-        self.bytes_table(table).get(key)?.map(|found| see(&found)).transpose()
-    }
+            fn with<R>(&mut self, table: u64, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
+                self.bytes_table(table).get(key)?.map(|found| see(&found)).transpose()
+            }
 
-    fn cursor(&mut self, table: u64, span: &Span) -> Result<ByteCursor> {
-        self.bytes_table(table).cursor(span.bounds())
-    }
+            fn cursor(&mut self, table: u64, span: &Span) -> Result<ByteCursor> {
+                self.bytes_table(table).cursor(span.bounds())
+            }
 
-    fn count(&mut self, table: u64, span: &Span) -> Result<u64> {
-        if span.is_empty() { Ok(0) } else { self.bytes_table(table).count(span.bounds()) }
-    }
+            fn count(&mut self, table: u64, span: &Span) -> Result<u64> {
+                if span.is_empty() { Ok(0) } else { self.bytes_table(table).count(span.bounds()) }
+            }
 
-    fn estimate(&mut self, table: u64, span: &Span) -> Result<u64> {
-        if span.is_empty() { Ok(0) } else { self.estimate_keys(table, &span.from, span.to.as_deref()) }
-    }
+            fn estimate(&mut self, table: u64, span: &Span) -> Result<u64> {
+                if span.is_empty() { Ok(0) } else { self.estimate_keys(table, &span.from, span.to.as_deref()) }
+            }
+        }
+    };
 }
 
-impl Reader for &mut WriteTransaction {
-    fn now_ms(&mut self) -> u64 {
-        WriteTransaction::now_ms(self)
-    }
-
-    fn with<R>(&mut self, table: u64, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
-        self.bytes_table(table).get(key)?.map(|found| see(&found)).transpose()
-    }
-
-    fn cursor(&mut self, table: u64, span: &Span) -> Result<ByteCursor> {
-        self.bytes_table(table).cursor(span.bounds())
-    }
-
-    fn count(&mut self, table: u64, span: &Span) -> Result<u64> {
-        if span.is_empty() { Ok(0) } else { self.bytes_table(table).count(span.bounds()) }
-    }
-
-    fn estimate(&mut self, table: u64, span: &Span) -> Result<u64> {
-        if span.is_empty() { Ok(0) } else { self.estimate_keys(table, &span.from, span.to.as_deref()) }
-    }
-}
+reader!(Snapshot, &Snapshot);
+reader!(WriteTransaction, &mut WriteTransaction);

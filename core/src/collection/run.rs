@@ -222,11 +222,9 @@ impl Run {
             if let State::Documents(walk) = &mut self.state {
                 let (filter, documents) = (&self.filter, &mut self.work.documents);
                 let next = walk.next(reader, |key, bytes| {
-                    let stored = Stored::read(bytes)?;
-                    let found = !stored.is_expired(now_ms)
-                        && filter.as_ref().map_or(Ok(true), |filter| filter.matches(stored.document))?;
+                    let found = found(bytes, now_ms, filter.as_ref())?;
                     *documents += 1;
-                    Ok(found.then(|| Row { key: key.to_vec(), document: stored.document.to_vec() }))
+                    Ok(found.map(|stored| Row { key: key.to_vec(), document: stored.document.to_vec() }))
                 })?;
                 match next {
                     None => return Ok(None),
@@ -240,10 +238,7 @@ impl Run {
             let Some(key) = &self.pending else { return Ok(None) };
             let filter = &self.filter;
             let document = reader.with(self.definition.id, key, |bytes| {
-                let stored = Stored::read(bytes)?;
-                let found = !stored.is_expired(now_ms)
-                    && filter.as_ref().map_or(Ok(true), |filter| filter.matches(stored.document))?;
-                Ok(found.then(|| stored.document.to_vec()))
+                Ok(found(bytes, now_ms, filter.as_ref())?.map(|stored| stored.document.to_vec()))
             })?;
             self.work.documents += 1;
             let Some(key) = self.pending.take() else { return Ok(None) };
@@ -274,6 +269,14 @@ impl Run {
                 State::Documents(_) | State::Sorting { .. } | State::Sorted(_) => return Ok(None),
             }
         }
+    }
+}
+
+/// The stored document, if it is neither gone nor left out by the filter.
+pub(super) fn found<'b>(bytes: &'b [u8], now_ms: u64, filter: Option<&CompiledFilter>) -> Result<Option<Stored<'b>>> {
+    match Stored::present(bytes, now_ms)? {
+        Some(stored) if filter.map_or(Ok(true), |filter| filter.matches(stored.document))? => Ok(Some(stored)),
+        _ => Ok(None),
     }
 }
 

@@ -41,6 +41,11 @@ impl<'b> Stored<'b> {
         out.extend_from_slice(self.document);
     }
 
+    /// The document in stored bytes, unless it is gone at this time.
+    pub(crate) fn present(bytes: &'b [u8], now_ms: u64) -> Result<Option<Self>> {
+        Self::read(bytes).map(|stored| Some(stored).filter(|stored| !stored.is_expired(now_ms)))
+    }
+
     /// Whether it is gone at this time.
     pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
         self.expires_ms.is_some_and(|at| at <= now_ms) && !Mutant::ExpiredServed.is_active()

@@ -142,8 +142,7 @@ impl<'t> Writer<'t> {
         let now_ms = self.tx.now_ms();
         let mut table = self.tx.bytes_table(self.definition.id);
         let Some(found) = table.get(record)? else { return Ok(None) };
-        let stored = Stored::read(&found)?;
-        Ok((!stored.is_expired(now_ms)).then(|| stored.document.to_vec()))
+        Ok(Stored::present(&found, now_ms)?.map(|stored| stored.document.to_vec()))
     }
 
     /// Takes the entries of the old document away and brings those of the new, or is refused before anything is changed:

@@ -13,7 +13,7 @@ use crate::collection::definition::Definition;
 use crate::collection::handle::Known;
 use crate::collection::position::Position;
 use crate::collection::read::{Reader, Span};
-use crate::collection::run::{Row, Run};
+use crate::collection::run::{self, Row, Run};
 use crate::collection::stored::Stored;
 use crate::db::watched::{TableWatch, TableWatcher, WeakDatabase};
 use crate::db::{Database, Snapshot};
@@ -256,12 +256,7 @@ impl Found {
     fn read(&self, reader: &mut &Snapshot, table: u64, key: &[u8]) -> Result<Option<LiveRow>> {
         let now_ms = Reader::now_ms(reader);
         let row = reader.with(table, key, |bytes| {
-            let stored = Stored::read(bytes)?;
-            let is_found = !stored.is_expired(now_ms)
-                && self.filter.as_ref().map_or(Ok(true), |filter| filter.matches(stored.document))?;
-            if !is_found {
-                return Ok(None);
-            }
+            let Some(stored) = run::found(bytes, now_ms, self.filter.as_ref())? else { return Ok(None) };
             let row = Row { key: key.to_vec(), document: stored.document.to_vec() };
             self.row(row, stored.expires_ms).map(Some)
         })?;
