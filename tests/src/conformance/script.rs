@@ -74,6 +74,7 @@ impl Clock for ScriptClock {
 }
 
 /// What a script has given a name with `as`.
+#[expect(clippy::large_enum_variant, reason = "there are a few of them")]
 enum Named {
     Transaction(Transaction),
     Snapshot(Snapshot),

@@ -205,8 +205,11 @@ fn argument<T: Shown>(step: &Json, name: &str) -> Result<T::Owned> {
     T::from_value(value).with_context(|| format!("'{name}' is no {}", T::type_name()))
 }
 
+/// From where to where.
+type Bounds<K> = (Bound<<K as Stored>::Owned>, Bound<<K as Stored>::Owned>);
+
 /// `from` or `above`, and `to` or `below`.
-fn bounds<K: Key + Shown>(step: &Json) -> Result<(Bound<K::Owned>, Bound<K::Owned>)> {
+fn bounds<K: Key + Shown>(step: &Json) -> Result<Bounds<K>> {
     let bound = |included, excluded| -> Result<Bound<K::Owned>> {
         Ok(if step.get(included).is_some() {
             Bound::Included(argument::<K>(step, included)?)
