@@ -13,6 +13,8 @@ mod bench;
 mod change;
 mod feed;
 mod follow;
+mod found;
+mod held;
 mod rows;
 mod subscription;
 #[cfg(all(test, feature = "std"))]
