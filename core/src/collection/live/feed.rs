@@ -272,6 +272,11 @@ impl Feed {
         core::mem::take(&mut state.dirty)
     }
 
+    #[cfg(all(test, feature = "std"))]
+    pub(super) fn noted<R>(&self, look: impl FnOnce(&Dirty) -> R) -> R {
+        look(&self.state.lock().dirty)
+    }
+
     pub(super) fn on_ready(&self, ready: Arc<dyn Ready>) {
         let mut state = self.state.lock();
         let before = state.on_ready.replace(Arc::clone(&ready));

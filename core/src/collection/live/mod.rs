@@ -15,6 +15,8 @@ mod feed;
 mod follow;
 mod found;
 mod held;
+#[cfg(all(test, feature = "std"))]
+mod passing_tests;
 mod rows;
 mod subscription;
 #[cfg(all(test, feature = "std"))]
