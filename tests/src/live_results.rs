@@ -104,7 +104,8 @@ impl Receiver {
         }
         let (held, there) = (self.rows.len(), expected.len());
         let at = self.rows.iter().zip(&expected).take_while(|(held, there)| held == there).count();
-        let wrong = format!("{when} a live result is not what a query finds: {held} rows for {there}, alike up to {at}");
+        let wrong =
+            format!("{when} a live result is not what a query finds: {held} rows for {there}, alike up to {at}");
         Ok((self.rows != expected).then_some(wrong))
     }
 }

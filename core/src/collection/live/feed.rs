@@ -3,13 +3,16 @@
 //! **Who is told of what.** While nobody looks, the keys of the rows are here ([`Held`]), and each commit decides for itself whether
 //! a document that it writes can matter. It cannot when all of this holds:
 //!
-//! - it is no row of the state that was last looked at,
-//! - nothing was noted of it since: then it may be a row of a state between, which is looked at before this commit shows,
-//! - not all documents are noted, because then nobody knows which are,
-//! - and what is written, if anything is, is no row: the filter does not find it, or it is behind the last row held.
+//! - it is no row of the state that was last looked at;
+//! - nothing was noted of it since, else it may be a row of a state between, which may be looked at before this commit shows;
+//! - not all documents are noted, because then nobody knows which ones;
+//! - what is written, if anything is, is no row: the filter does not find it, or it is behind the last row held.
 //!
-//! Such a commit notes nothing and wakes nobody: in every state since the last look the document was no row that is held.
-//! While somebody looks, the keys are away, and every document matters. Of a result that does not hold all its rows, a document
+//! Such a commit notes nothing and wakes nobody: in every state since the last look the document was none of the rows held. In
+//! doubt a document matters: when its value is not at hand, when it is long, when it cannot be read. While somebody looks, the
+//! keys are away, and every document matters.
+//!
+//! Of a result that does not hold all its rows, a document
 //! that was passed over may have been one of those behind the end in a state before; so they are remembered ([`Passed`]), and
 //! whoever reads rows from there on, as of such a state, has them noted first ([`Feed::recall`]).
 
@@ -162,10 +165,13 @@ impl State {
             Written::Value(stored) => {
                 let (last, before) = self.looked;
                 let looked = found.cost(stored).saturating_add(if last == sequence { before } else { 0 });
-                if looked > LOOKED_MAX || found.may_be_row(key, stored, held.end.as_ref()) {
+                if looked > LOOKED_MAX {
                     return true;
                 }
                 self.looked = (sequence, looked);
+                if found.may_be_row(key, stored, held.end.as_ref()) {
+                    return true;
+                }
             }
         }
         if held.end.is_some() {
@@ -174,7 +180,7 @@ impl State {
         false
     }
 
-    /// The last of the commits that it is to be told of, and perhaps the first.
+    /// It is to be told when this commit is published.
     fn expect(&mut self, sequence: u64) {
         let (first, last) = self.unpublished.unwrap_or((sequence, sequence));
         self.unpublished = Some((first.min(sequence), last.max(sequence)));
