@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod history;
 #[cfg(feature = "testing")]
 pub mod hostile;
+pub mod live_results;
 pub mod memory;
 #[cfg(feature = "testing")]
 pub mod mutants;

@@ -8,6 +8,7 @@ use lightning_db::env::SeededEntropy;
 use lightning_db::testing::mutant::Mutant;
 use lightning_db::{Database, Environment, Error, Options, Table};
 
+use crate::live_results;
 use crate::sim::clock::SimClock;
 use crate::sim::damage::damage;
 use crate::sim::lightning::Lightning;
@@ -38,10 +39,12 @@ pub enum Way {
     Tables,
     /// A plan of documents in collections.
     Documents(Weather),
+    /// Live results are followed while commits are visible late.
+    LiveResults,
 }
 
 /// In this order, with so many seeds of each in one round.
-pub const WAYS: [(Way, u64); 13] = [
+pub const WAYS: [(Way, u64); 14] = [
     (Way::Plan(Weather::Crashes), 2),
     (Way::Plan(Weather::Storm), 12),
     (Way::Plan(Weather::Fair), 2),
@@ -55,6 +58,7 @@ pub const WAYS: [(Way, u64); 13] = [
     (Way::Tables, 1),
     (Way::Documents(Weather::Fair), 3),
     (Way::Documents(Weather::Crashes), 3),
+    (Way::LiveResults, 4),
 ];
 const INTRODUCTION: &str = include_str!("mutants/introduction.md");
 const LEFT_OUT: &str = include_str!("mutants/left-out.md");
@@ -140,6 +144,10 @@ impl Way {
                 let (done, outcome) = sim_documents::run::run_counted(&plan, false);
                 stats.add(&done);
                 outcome.map_err(|failure| failure.what)
+            }
+            Way::LiveResults => {
+                add(stats, live_results::STEPS);
+                caught(|| live_results::look(seed))
             }
         }
     }
@@ -230,6 +238,7 @@ impl std::fmt::Display for Way {
             Way::Tables => "tables",
             Way::Documents(Weather::Fair) => "documents",
             Way::Documents(_) => "documents, crashes",
+            Way::LiveResults => "live results",
         })
     }
 }

@@ -23,7 +23,11 @@ pub(super) struct Position {
 
 impl Position {
     pub(super) fn of_row(row: &Row, order: &SortOrder, query: &Query) -> Result<Self> {
-        Ok(Self::new(order.key(&row.document, &[])?, &row.key, query))
+        Self::of_document(&row.key, &row.document, order, query)
+    }
+
+    pub(super) fn of_document(key: &[u8], document: &[u8], order: &SortOrder, query: &Query) -> Result<Self> {
+        Ok(Self::new(order.key(document, &[])?, key, query))
     }
 
     fn new(mut bytes: Vec<u8>, record: &[u8], query: &Query) -> Self {

@@ -22,12 +22,23 @@ use crate::table::prefix::{CATALOGUE, encode_prefix, end_of, split};
 /// What a commit touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Touched<'a> {
-    /// This key of the table.
-    Key(&'a [u8]),
+    /// This key of the table: it has this now.
+    Key(&'a [u8], Written<'a>),
     /// Any of its keys.
     Table,
     /// Its definition.
     Definition,
+}
+
+/// What a commit left under a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written<'a> {
+    /// This value.
+    Value(&'a [u8]),
+    /// A value that is not at hand.
+    Elsewhere,
+    /// Nothing.
+    Nothing,
 }
 
 /// Is told of the commits that touch one table. As a [`Watcher`] it takes note and returns, and writes nothing.
@@ -231,8 +242,10 @@ impl Watcher for WatchedTables {
         // The table of the last key, and who watches it.
         let mut last: Option<(u64, &[Watch])> = None;
         for operation in operations {
-            let key = match operation {
-                Ok(Operation::Put { key, .. } | Operation::PutExtent { key, .. } | Operation::Delete { key }) => key,
+            let (key, written) = match operation {
+                Ok(Operation::Put { key, value }) => (key, Written::Value(value)),
+                Ok(Operation::PutExtent { key, .. }) => (key, Written::Elsewhere),
+                Ok(Operation::Delete { key }) => (key, Written::Nothing),
                 Ok(Operation::DeleteRange { start, end }) => {
                     any |= state.range(sequence, start, end);
                     continue;
@@ -257,7 +270,7 @@ impl Watcher for WatchedTables {
             };
             last = Some((table, watches));
             for watch in watches {
-                any |= watch.watcher.touched(sequence, Touched::Key(record));
+                any |= watch.watcher.touched(sequence, Touched::Key(record, written));
             }
         }
         if any {
@@ -331,7 +344,11 @@ mod tests {
         fn touched(&self, sequence: u64, what: Touched<'_>) -> bool {
             *self.last.lock().unwrap() = sequence;
             let what = match what {
-                Touched::Key(key) => format!("{}", key.escape_ascii()),
+                Touched::Key(key, Written::Value(value)) => {
+                    format!("{}={}", key.escape_ascii(), value.escape_ascii())
+                }
+                Touched::Key(key, Written::Nothing) => format!("{}", key.escape_ascii()),
+                Touched::Key(key, Written::Elsewhere) => format!("{}=?", key.escape_ascii()),
                 Touched::Table => String::from("all"),
                 Touched::Definition => String::from("definition"),
             };
@@ -378,7 +395,7 @@ mod tests {
             writer.delete(&key(300, b"y"));
             writer.put(&key(299, b"z"), b"1");
         });
-        assert_eq!((a.take(), b.take()), (vec!["5 x".into(), "5 y".into()], vec![]));
+        assert_eq!((a.take(), b.take()), (vec!["5 x=1".into(), "5 y".into()], vec![]));
         commit(watched, 6, |writer| {
             writer.delete_range(&key(299, b""), Some(&key(300, b"")));
             writer.delete_range(&key(301, b"q"), Some(&key(302, b"")));

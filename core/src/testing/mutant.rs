@@ -197,6 +197,12 @@ mutants! {
     ExpiredServed: "a document is gone from its time on",
     /// A page leaves out its first document.
     PageSkipsOne: "a page begins with the document behind the last of the page before",
+    /// A commit that changes a row of a live result passes it over.
+    HeldRowPassedOver: "a live result is told of a commit that can change it: rows",
+    /// A commit passes over a document of which something was noted that no look has seen.
+    NotedDocumentPassedOver: "a live result is told of a commit that can change it: documents noted before",
+    /// Rows behind the end are read as if the commits that are not visible yet had passed over nothing.
+    PassedOverForgotten: "a live result is told of a commit that can change it: rows behind the last one held",
 
     noticed by threads alone:
     /// The end of a sync wakes nobody who waits for it.

@@ -1,4 +1,20 @@
 //! What commits have written to a collection since its follower last looked, and waiting for it.
+//!
+//! **Who is told of what.** While nobody looks, the keys of the rows are here ([`Held`]), and each commit decides for itself whether
+//! a document that it writes can matter. It cannot when all of this holds:
+//!
+//! - it is no row of the state that was last looked at;
+//! - nothing was noted of it since, else it may be a row of a state between, which may be looked at before this commit shows;
+//! - not all documents are noted, because then nobody knows which ones;
+//! - what is written, if anything is, is no row: the filter does not find it, or it is behind the last row held.
+//!
+//! Such a commit notes nothing and wakes nobody: in every state since the last look the document was none of the rows held. In
+//! doubt a document matters: when its value is not at hand, when it is long, when it cannot be read. While somebody looks, the
+//! keys are away, and every document matters.
+//!
+//! Of a result that does not hold all its rows, a document
+//! that was passed over may have been one of those behind the end in a state before; so they are remembered ([`Passed`]), and
+//! whoever reads rows from there on, as of such a state, has them noted first ([`Feed::recall`]).
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -7,11 +23,18 @@ use core::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::db::watched::{TableWatcher, Touched};
+use super::found::Found;
+use super::held::{Held, Passed};
+use crate::db::watched::{TableWatcher, Touched, Written};
 #[cfg(feature = "std")]
 use crate::env::sync::Condvar;
 use crate::env::sync::{MaybeSendSync, Mutex};
 use crate::error::Error;
+use crate::testing::Mutant;
+
+/// Of each commit so many bytes are gone through to see whether its documents can matter, because others wait meanwhile. The
+/// documents beyond are noted without a look.
+const LOOKED_MAX: usize = 128 << 10;
 
 /// So many documents may be noted, or a tenth of the rows where that is more; beyond it the query is run again.
 const NOTED_MAX: usize = 10_000;
@@ -72,6 +95,11 @@ impl Dirty {
         self.bound(limit);
     }
 
+    /// Whether any document may have been written by a commit up to this one.
+    pub(super) fn is_whole_by(&self, sequence: u64) -> bool {
+        self.whole.is_some_and(|(first, _)| first <= sequence)
+    }
+
     /// Everything up to this commit has been looked at.
     pub(super) fn looked_at(&mut self, sequence: u64) {
         self.keys.retain(|_, last| *last > sequence);
@@ -97,6 +125,7 @@ pub(super) struct Begun {
 
 /// What one follower has not looked at yet.
 pub(super) struct Feed {
+    found: Arc<Found>,
     state: Mutex<State>,
     #[cfg(feature = "std")]
     changed: Condvar,
@@ -105,15 +134,58 @@ pub(super) struct Feed {
 struct State {
     dirty: Dirty,
     limit: usize,
+    /// There while nobody looks.
+    held: Option<Held>,
+    passed: Passed,
+    /// What was gone through of which commit.
+    looked: (u64, usize),
     /// The first and the last commit of which it was not told that they are published.
     unpublished: Option<(u64, u64)>,
     /// There may be something new.
     is_ready: bool,
     stopped: Option<Error>,
     on_ready: Option<Arc<dyn Ready>>,
+    /// Threads in [`Feed::wait`]: to wake nobody costs a call of the system, too.
+    #[cfg(feature = "std")]
+    waiting: usize,
 }
 
 impl State {
+    /// Whether commit `sequence`, which leaves this under a key, if anything, can change the result: see above.
+    fn matters(&mut self, found: &Found, sequence: u64, key: &[u8], written: Written<'_>) -> bool {
+        let Some(held) = &self.held else { return true };
+        let is_row = held.keys.contains(key) && !Mutant::HeldRowPassedOver.is_active();
+        let is_noted = self.dirty.keys.contains_key(key) && !Mutant::NotedDocumentPassedOver.is_active();
+        if is_row || is_noted || self.dirty.whole.is_some() {
+            return true;
+        }
+        match written {
+            Written::Nothing => {}
+            Written::Elsewhere => return true,
+            Written::Value(stored) => {
+                let (last, before) = self.looked;
+                let looked = found.cost(stored).saturating_add(if last == sequence { before } else { 0 });
+                if looked > LOOKED_MAX {
+                    return true;
+                }
+                self.looked = (sequence, looked);
+                if found.may_be_row(key, stored, held.end.as_ref()) {
+                    return true;
+                }
+            }
+        }
+        if held.end.is_some() {
+            self.passed.note(sequence, key);
+        }
+        false
+    }
+
+    /// It is to be told when this commit is published.
+    fn expect(&mut self, sequence: u64) {
+        let (first, last) = self.unpublished.unwrap_or((sequence, sequence));
+        self.unpublished = Some((first.min(sequence), last.max(sequence)));
+    }
+
     /// Everything up to this commit is published.
     fn see(&mut self, sequence: u64) {
         let rest = self.unpublished.filter(|(_, last)| *last > sequence);
@@ -123,10 +195,22 @@ impl State {
 
 impl Feed {
     /// The first result is something new.
-    pub(super) fn new() -> Self {
-        let (dirty, limit) = (Dirty::default(), NOTED_MAX);
-        let state = State { dirty, limit, unpublished: None, is_ready: true, stopped: None, on_ready: None };
+    pub(super) fn new(found: Arc<Found>) -> Self {
+        let state = State {
+            dirty: Dirty::default(),
+            limit: NOTED_MAX,
+            held: None,
+            passed: Passed::default(),
+            looked: (0, 0),
+            unpublished: None,
+            is_ready: true,
+            stopped: None,
+            on_ready: None,
+            #[cfg(feature = "std")]
+            waiting: 0,
+        };
         Self {
+            found,
             state: Mutex::new(state),
             #[cfg(feature = "std")]
             changed: Condvar::default(),
@@ -144,6 +228,46 @@ impl Feed {
         }
     }
 
+    /// Somebody begins to look: from now on every document matters. Gives what the rows stand on, if it was here. To be called
+    /// before the snapshot is taken that is to be read.
+    pub(super) fn look(&self) -> Option<Held> {
+        self.state.lock().held.take()
+    }
+
+    /// Whoever looked is done: from now on only what can change these rows matters, and what was written but not read, because it
+    /// does not show yet.
+    pub(super) fn settle(&self, held: Held, mut rest: Dirty) {
+        let mut state = self.state.lock();
+        let noted = core::mem::take(&mut state.dirty);
+        rest.add(noted, state.limit);
+        state.dirty = rest;
+        state.held = Some(held);
+    }
+
+    /// Rows that are not held are to be read, in a snapshot of commits up to `sequence`. Notes the documents that later ones
+    /// passed over. Where there are any, the follower wants to be told of what is published from now on, and then takes a newer
+    /// snapshot.
+    pub(super) fn recall(&self, sequence: u64) -> bool {
+        let mut state = self.state.lock();
+        let passed = core::mem::take(&mut state.passed);
+        if Mutant::PassedOverForgotten.is_active() {
+            return false;
+        }
+        let mut any = false;
+        for (last, key) in passed.after(sequence) {
+            let noted = state.dirty.keys.entry(key.to_vec()).or_insert(last);
+            *noted = last.max(*noted);
+            state.expect(last);
+            any = true;
+        }
+        if let Some(lost) = passed.lost_after(sequence) {
+            state.dirty.all(lost, lost);
+            state.expect(lost);
+            any = true;
+        }
+        any
+    }
+
     /// What was noted since the last call, for a result of this many rows. To be called after the snapshot was taken that is
     /// to be read, of commits up to `sequence`, so that all that was written up to it is there; and after
     /// [`begin`](Self::begin), so that it is told when the rest is published.
@@ -152,6 +276,11 @@ impl Feed {
         state.limit = noted_max(rows);
         state.see(sequence);
         core::mem::take(&mut state.dirty)
+    }
+
+    #[cfg(all(test, feature = "std"))]
+    pub(super) fn noted<R>(&self, look: impl FnOnce(&Dirty) -> R) -> R {
+        look(&self.state.lock().dirty)
     }
 
     pub(super) fn on_ready(&self, ready: Arc<dyn Ready>) {
@@ -169,19 +298,16 @@ impl Feed {
     #[cfg(feature = "std")]
     pub(super) fn wait(&self, limit: Option<Duration>) -> bool {
         let mut state = self.state.lock();
-        while !state.is_ready {
+        state.waiting += 1;
+        let mut is_over = false;
+        while !state.is_ready && !is_over {
             match limit {
                 None => state = self.changed.wait(state),
-                Some(limit) => {
-                    let (woken, is_over) = self.changed.wait_timeout(state, limit);
-                    state = woken;
-                    if is_over {
-                        return state.is_ready;
-                    }
-                }
+                Some(limit) => (state, is_over) = self.changed.wait_timeout(state, limit),
             }
         }
-        true
+        state.waiting -= 1;
+        state.is_ready
     }
 
     /// Tells whoever waits, with the lock given back.
@@ -191,7 +317,7 @@ impl Feed {
         change(&mut state);
         let told = state.on_ready.clone().filter(|_| state.is_ready && !was_ready);
         #[cfg(feature = "std")]
-        let wakes = state.is_ready && !was_ready;
+        let wakes = state.is_ready && !was_ready && state.waiting > 0;
         drop(state);
         #[cfg(feature = "std")]
         if wakes {
@@ -206,9 +332,14 @@ impl Feed {
 impl TableWatcher for Feed {
     fn touched(&self, sequence: u64, what: Touched<'_>) -> bool {
         let mut state = self.state.lock();
-        let State { dirty, limit, unpublished, is_ready, .. } = &mut *state;
+        if let Touched::Key(key, written) = what
+            && !state.matters(&self.found, sequence, key, written)
+        {
+            return false;
+        }
+        let State { dirty, limit, is_ready, .. } = &mut *state;
         match what {
-            Touched::Key(key) => match dirty.keys.get_mut(key) {
+            Touched::Key(key, _) => match dirty.keys.get_mut(key) {
                 Some(last) => *last = sequence,
                 // Everything will be looked at.
                 None if dirty.whole.is_some_and(|(_, last)| last >= sequence) => {}
@@ -220,10 +351,10 @@ impl TableWatcher for Feed {
             Touched::Table => dirty.all(sequence, sequence),
             Touched::Definition => dirty.definition = Some(sequence),
         }
-        let first = unpublished.map_or(sequence, |(first, _)| first);
-        *unpublished = Some((first, sequence));
         // Who was told and has not looked yet is not told again.
-        !*is_ready
+        let wants = !*is_ready;
+        state.expect(sequence);
+        wants
     }
 
     fn published(&self, sequence: u64) -> bool {

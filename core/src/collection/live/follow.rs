@@ -8,17 +8,16 @@ use core::time::Duration;
 
 use super::change::Difference;
 use super::feed::{Begun, Dirty, Feed, noted_max};
+use super::found::Found;
 use super::rows::{LiveRow, LiveRows, SharedRow, Window};
 use crate::collection::definition::Definition;
 use crate::collection::handle::Known;
-use crate::collection::position::Position;
 use crate::collection::read::{Reader, Span};
-use crate::collection::run::{self, Row, Run};
+use crate::collection::run::{Row, Run};
 use crate::collection::stored::Stored;
 use crate::db::watched::{TableWatch, TableWatcher, WeakDatabase};
 use crate::db::{Database, Snapshot};
-use crate::document::query::{CompiledFilter, Filter, Query, SortOrder};
-use crate::document::{Path, cbor};
+use crate::document::query::Query;
 use crate::env::Clock;
 use crate::error::{Error, Result};
 
@@ -33,10 +32,11 @@ pub(super) struct Follower {
     known: Arc<Known>,
     /// The table of the documents.
     table: u64,
-    found: Found,
+    found: Arc<Found>,
     rows: LiveRows,
     /// The first rows were given.
     has_begun: bool,
+    /// What is being looked at.
     dirty: Dirty,
     running: Option<Running>,
     feed: Arc<Feed>,
@@ -44,17 +44,6 @@ pub(super) struct Follower {
     failed: Option<Error>,
     /// Until it has failed.
     watch: Option<TableWatch>,
-}
-
-/// What makes a document a row.
-struct Found {
-    /// For whole documents, all of them.
-    query: Query,
-    order: SortOrder,
-    filter: Option<CompiledFilter>,
-    fields: Vec<Path>,
-    /// Rows are behind this.
-    after: Option<Position>,
 }
 
 /// Rows that are being read. It goes on where it was after bytes were fetched.
@@ -77,19 +66,17 @@ impl Follower {
         query.offset = 0;
         let snapshot = database.snapshot();
         let definition = known.definition(snapshot.definition(&known.name)?)?;
-        let filter = query.filter_by().map(Filter::compiled).transpose()?;
-        let after = query.after_token().map(|token| Position::of_token(token, &query)).transpose()?;
-        let fields = core::mem::take(&mut query.fields);
+        let found = Arc::new(Found::new(query)?);
         // What cannot be asked is an error now, not at the first row.
-        Run::new(&mut &snapshot, Arc::clone(&definition), query.clone())?;
-        let feed = Arc::new(Feed::new());
+        Run::new(&mut &snapshot, Arc::clone(&definition), found.query.clone())?;
+        let feed = Arc::new(Feed::new(Arc::clone(&found)));
         let watcher = Arc::clone(&feed) as Arc<dyn TableWatcher>;
         Ok(Self {
             database: database.downgrade(),
             clock: Arc::clone(&snapshot.engine.env.clock),
             known: Arc::clone(known),
             table: definition.id,
-            found: Found { order: SortOrder::of(&query), query, filter, fields, after },
+            found,
             rows: LiveRows::new(window),
             has_begun: false,
             dirty: Dirty::default(),
@@ -183,26 +170,40 @@ impl Follower {
             if self.has_begun && is_current {
                 return Ok(None);
             }
-            let snapshot = database.snapshot_told();
-            let noted = self.feed.take(self.rows.len(), snapshot.sequence());
-            self.dirty.add(noted, noted_max(self.rows.len()));
-            let definition = self.definition(&snapshot)?;
-            sequence = Some(snapshot.sequence());
-            if !self.has_begun || self.dirty.whole.is_some_and(|(first, _)| first <= snapshot.sequence()) {
-                let query = self.found.query.clone();
-                self.running = Some(Running::new(snapshot, &definition, query, self.rows.wanted())?);
-            } else {
-                let found = self.read_dirty(&snapshot)?;
-                self.dirty.looked_at(snapshot.sequence());
-                difference = Some(self.rows.apply(found)?);
-                if let Some((wanted, end)) = self.rows.lacking() {
-                    let query = self.found.query.clone();
-                    let query = query.clone().after(end.token(&query));
-                    let mut running = Running::new(snapshot, &definition, query, Some(wanted))?;
-                    running.is_rest = true;
-                    self.running = Some(running);
-                }
+            if let Some(held) = self.feed.look() {
+                self.rows.take_back(held);
             }
+            let snapshot = loop {
+                let snapshot = database.snapshot_told();
+                let noted = self.feed.take(self.rows.len(), snapshot.sequence());
+                self.dirty.add(noted, noted_max(self.rows.len()));
+                let definition = self.definition(&snapshot)?;
+                let reads_all = !self.has_begun || self.dirty.is_whole_by(snapshot.sequence());
+                if !reads_all {
+                    let found = self.read_dirty(&snapshot)?;
+                    self.dirty.looked_at(snapshot.sequence());
+                    difference = Some(self.rows.apply(found)?);
+                }
+                let lacking = self.rows.lacking().filter(|_| !reads_all);
+                if !reads_all && lacking.is_none() {
+                    break snapshot;
+                }
+                if self.feed.recall(snapshot.sequence()) {
+                    // Before a newer snapshot: what was published before shows in it, and of the rest it is told.
+                    self.watch.as_ref().inspect(|watch| watch.expect());
+                    continue;
+                }
+                let query = self.found.query.clone();
+                let (query, wanted) = match lacking {
+                    None => (query, self.rows.wanted()),
+                    Some((wanted, end)) => (query.clone().after(end.token(&query)), Some(wanted)),
+                };
+                let mut running = Running::new(snapshot.clone(), &definition, query, wanted)?;
+                running.is_rest = !reads_all;
+                self.running = Some(running);
+                break snapshot;
+            };
+            sequence = Some(snapshot.sequence());
         }
         if let Some(running) = &mut self.running {
             running.finish(self.table, &self.found)?;
@@ -220,6 +221,7 @@ impl Follower {
                 }
             }
         }
+        self.feed.settle(self.rows.lend(), core::mem::take(&mut self.dirty));
         let is_first = !core::mem::replace(&mut self.has_begun, true);
         let sequence = sequence.unwrap_or_default();
         Ok(difference.map(|difference| Difference { sequence, ..difference }).filter(|one| is_first || !one.is_empty()))
@@ -249,28 +251,6 @@ impl Follower {
 /// Whether the same call may succeed later.
 pub(super) fn passes(error: &Error) -> bool {
     error.not_resident().is_some() || matches!(error, Error::Pending(_))
-}
-
-impl Found {
-    /// The row of a document, if it is one.
-    fn read(&self, reader: &mut &Snapshot, table: u64, key: &[u8]) -> Result<Option<LiveRow>> {
-        let now_ms = Reader::now_ms(reader);
-        let row = reader.with(table, key, |bytes| {
-            let Some(stored) = run::found(bytes, now_ms, self.filter.as_ref())? else { return Ok(None) };
-            let row = Row { key: key.to_vec(), document: stored.document.to_vec() };
-            self.row(row, stored.expires_ms).map(Some)
-        })?;
-        Ok(row.flatten().filter(|row| self.after.as_ref().is_none_or(|after| row.position > *after)))
-    }
-
-    fn row(&self, row: Row, expires_ms: Option<u64>) -> Result<LiveRow> {
-        let position = Position::of_row(&row, &self.order, &self.query)?;
-        let document = match self.fields.as_slice() {
-            [] => row.document,
-            fields => cbor::project(&row.document, fields)?,
-        };
-        Ok(LiveRow { position, document, expires_ms })
-    }
 }
 
 impl Running {

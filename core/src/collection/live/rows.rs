@@ -10,6 +10,7 @@ use core::ops::Range;
 use hashbrown::HashSet;
 
 use super::change::{Difference, Gathered, Moved, Placed, Removed};
+use super::held::Held;
 use crate::collection::position::Position;
 use crate::document::key;
 use crate::error::Result;
@@ -53,7 +54,7 @@ impl SharedRow {
 
 /// A row, found by its key.
 #[derive(Debug)]
-struct ByKey(SharedRow);
+pub(super) struct ByKey(SharedRow);
 
 impl Borrow<[u8]> for ByKey {
     fn borrow(&self) -> &[u8] {
@@ -100,6 +101,7 @@ impl Window {
 #[derive(Debug, Default)]
 pub(super) struct LiveRows {
     rows: Vec<SharedRow>,
+    /// Empty while it is lent.
     by_key: HashSet<ByKey>,
     /// When rows go, and their keys.
     expiring: BTreeSet<(u64, Vec<u8>)>,
@@ -120,6 +122,16 @@ impl LiveRows {
 
     pub(super) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Gives away what it needs only to change.
+    pub(super) fn lend(&mut self) -> Held {
+        Held { keys: core::mem::take(&mut self.by_key), end: self.end.clone() }
+    }
+
+    /// Takes back what it gave away.
+    pub(super) fn take_back(&mut self, held: Held) {
+        self.by_key = held.keys;
     }
 
     /// How many rows are to be read when all are read anew.

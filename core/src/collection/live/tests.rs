@@ -9,9 +9,10 @@ use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use proptest::prelude::*;
 
 use super::feed::{Dirty, Feed};
+use super::found::Found;
 use super::*;
 use crate::collection::{Collection, Expiry, Migrations, Schema};
-use crate::db::watched::{TableWatcher, Touched};
+use crate::db::watched::{TableWatcher, Touched, Written};
 use crate::db::{Database, Isolation, Options};
 use crate::document::query::{Query, Update, field};
 use crate::document::{Value, cbor};
@@ -291,15 +292,15 @@ fn readiness_is_told_once_until_somebody_asks() {
 #[test]
 fn a_commit_that_nobody_sees_yet_is_no_change_and_not_lost() {
     let database = database();
-    let feed = Arc::new(Feed::new());
+    let feed = Arc::new(Feed::new(Arc::new(Found::new(Query::new().normalised().unwrap()).unwrap())));
     let id = database.transaction(|tx| tx.take_table_id()).unwrap();
     let _watch = database.watch_table(id, "t", Arc::clone(&feed) as Arc<dyn TableWatcher>);
     feed.begin();
     let dirty = feed.take(0, 1);
     assert!(dirty.whole.is_some());
-    feed.touched(5, Touched::Key(b"a"));
-    feed.touched(7, Touched::Key(b"a"));
-    feed.touched(7, Touched::Key(b"b"));
+    feed.touched(5, Touched::Key(b"a", Written::Nothing));
+    feed.touched(7, Touched::Key(b"a", Written::Elsewhere));
+    feed.touched(7, Touched::Key(b"b", Written::Nothing));
     let is_ready = || feed.wait(Some(core::time::Duration::ZERO));
     assert!(!is_ready());
     assert!(feed.published(5) && is_ready(), "some of it is not published");

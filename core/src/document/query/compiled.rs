@@ -54,9 +54,22 @@ impl CompiledFilter {
     pub(crate) fn matches(&self, document: &[u8]) -> Result<bool> {
         self.root.matches(document)
     }
+
+    /// How often a document is gone through, at most.
+    pub(crate) fn looks(&self) -> usize {
+        self.root.looks()
+    }
 }
 
 impl Node {
+    fn looks(&self) -> usize {
+        match self {
+            Node::All(nodes) | Node::Any(nodes) => nodes.iter().map(Node::looks).sum(),
+            Node::Not(node) => node.looks(),
+            Node::Keys(_) | Node::Exists(_) => 1,
+        }
+    }
+
     /// The filter is normalised, so it is not deep.
     fn of(filter: &Filter) -> Result<Self> {
         let all = |filters: &[Filter]| filters.iter().map(Node::of).collect::<Result<Vec<_>>>();
