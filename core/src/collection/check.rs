@@ -377,7 +377,7 @@ mod tests {
     fn a_note_of_going_that_is_missing_and_documents_that_are_none_are_named() {
         let people = people();
         let Definition { id, expiry_id, .. } = definition(&people);
-        let record = super::super::handle::record_key(&Value::from(4)).unwrap();
+        let record = super::super::entries::record_key(&Value::from(4)).unwrap();
         let place = "collection 'people', document";
         assert_eq!(
             after(&people, expiry_id, &expiry_key(5000, &record), None),

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::entries::NULL;
 use super::plan::{Access, Plan, Sorting, Source};
-use super::run::Row;
+use super::row::Row;
 use crate::document::key;
 use crate::document::query::{PageToken, Query, SortOrder};
 use crate::error::{Error, Result};
