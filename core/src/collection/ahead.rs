@@ -7,6 +7,9 @@ use crate::engine::PREFETCHED_MAX;
 use crate::error::Result;
 use crate::table::{KeyBuffer, prefix};
 
+/// Bytes of a key, about.
+const KEY_BYTES_LIKELY: usize = 16;
+
 /// Keys, the first to be read first.
 pub(super) struct Ahead {
     /// The table's prefix, with which each key begins.
@@ -54,6 +57,8 @@ impl Ahead {
             Some(wanted) => wanted.clamp(1, PREFETCHED_MAX as u64) as usize,
             None => self.batch,
         };
+        self.bytes.reserve(batch * KEY_BYTES_LIKELY);
+        self.ends.reserve(batch);
         self.batch = (self.batch * 2).min(PREFETCHED_MAX);
         batch
     }

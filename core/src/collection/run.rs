@@ -58,7 +58,7 @@ enum State {
     /// Documents in the order of their keys.
     Documents(Walk),
     /// Entries of an index, and the keys given if a document may come again.
-    Entries { source: Source, walk: Walk, given: Option<HashSet<Vec<u8>>> },
+    Entries { source: Arc<Source>, walk: Walk, given: Option<HashSet<Vec<u8>>> },
     /// Keys are gathered from sources, one after the other.
     Gathering(Gathering),
     /// Keys that were gathered, the next last.
@@ -70,11 +70,13 @@ enum State {
 }
 
 struct Gathering {
-    sources: Vec<Source>,
+    sources: Vec<Arc<Source>>,
     /// Whether keys of all sources are wanted, or those that are in every one.
     any: bool,
     backwards: bool,
-    walk: Option<(Source, Walk)>,
+    /// Where keys are what rows are sorted by: the result begins behind this one.
+    after: Option<Vec<u8>>,
+    walk: Option<(Arc<Source>, Walk)>,
     keys: Vec<Vec<u8>>,
     /// Of the sources before; in order where those in every one are wanted.
     gathered: Option<Vec<Vec<u8>>>,
@@ -95,7 +97,7 @@ impl Run {
             after.clip(&mut plan, &query);
         }
         let filter = if plan.filtered { query.filter_by().map(Filter::compiled).transpose()? } else { None };
-        let state = State::new(&plan, &definition);
+        let state = State::new(&plan, &definition, after.as_ref());
         let (ahead, row) = (Ahead::new(definition.id), Row::default());
         let (now_ms, passed, work) = (None, 0, Work::default());
         let order = SortOrder::of(&query);
@@ -334,12 +336,14 @@ pub(super) fn found<'b>(bytes: &'b [u8], now_ms: u64, filter: Option<&CompiledFi
 }
 
 impl State {
-    fn new(plan: &Plan, definition: &Definition) -> Self {
+    fn new(plan: &Plan, definition: &Definition, after: Option<&Position>) -> Self {
         let backwards = matches!(plan.sorting, Sorting::AsRead { backwards: true } | Sorting::Keys { backwards: true });
-        let gathering = |sources: &[Source], any| {
+        let after = after.filter(|_| matches!(plan.sorting, Sorting::Keys { .. }));
+        let gathering = |sources: &[Arc<Source>], any| {
             // The last is read first, and the first has the fewest keys.
             let (sources, walk, keys) = (sources.iter().rev().cloned().collect(), None, Vec::new());
-            State::Gathering(Gathering { sources, any, backwards, walk, keys, gathered: None })
+            let after = after.map(|after| after.record().to_vec());
+            State::Gathering(Gathering { sources, any, backwards, after, walk, keys, gathered: None })
         };
         let state = match &plan.access {
             Access::Nothing => State::Keys(Vec::new()),
@@ -381,7 +385,10 @@ impl Gathering {
         let Some((source, walk)) = &mut self.walk else { return Ok(None) };
         while let Some(key) = walk.next(reader, |key, value| Ok(record_of(&source.index, key, value)?.to_vec()))? {
             *entries += 1;
-            let is_wanted = self.any || self.gathered.as_ref().is_none_or(|before| before.binary_search(&key).is_ok());
+            let is_before =
+                self.after.as_ref().is_some_and(|after| if self.backwards { key >= *after } else { key <= *after });
+            let is_wanted = !is_before
+                && (self.any || self.gathered.as_ref().is_none_or(|before| before.binary_search(&key).is_ok()));
             if !is_wanted {
                 continue;
             }

@@ -106,8 +106,9 @@ impl Nodes {
         let hashed = Hashed::new(key);
         if let Some(pin) = self.cache.pin()
             && let Some((leaf, index)) = pin.point(tree_number(since), &hashed, NodeView::likely_head_at)
-            && let Some((window, len)) = NodeView::of_block(&leaf).inline_value(index, key)
-            && let Some(value) = window.get(..len)
+            && let view = NodeView::of_block(&leaf)
+            && view.is_key(index, key)
+            && let Some(Slot::Inline(value)) = view.slot(index)
         {
             return Ok(see(value));
         }
