@@ -6,6 +6,7 @@
 //! any moment the next opening goes on, and an entry that a writer brought in already is brought in again, unchanged.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::definition::Definition;
@@ -88,7 +89,8 @@ fn step(tx: &mut WriteTransaction, name: &str, index: &str) -> Result<u64> {
         _ => {
             tx.set_note(&note, None)?;
             let mut ready = definition;
-            ready.indexes.iter_mut().filter(|other| other.id == index.id).for_each(|index| index.ready = true);
+            let built = ready.indexes.iter_mut().find(|other| other.id == index.id);
+            built.into_iter().for_each(|index| Arc::make_mut(index).ready = true);
             tx.set_definition(name, ready.entry(entry.created_ms)?)?;
             return Ok(0);
         }

@@ -7,6 +7,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::definition::{Definition, IndexDefinition};
@@ -59,7 +60,7 @@ struct Check<'c> {
 
 /// An index, and how many of the documents' entries it has.
 struct Counted {
-    index: IndexDefinition,
+    index: Arc<IndexDefinition>,
     there: u64,
 }
 
@@ -362,7 +363,7 @@ mod tests {
     fn an_index_that_is_not_ready_may_lack_entries_and_have_none_of_nobody() {
         let people = people();
         let mut unready = definition(&people);
-        unready.indexes.iter_mut().for_each(|index| index.ready = false);
+        unready.indexes.iter_mut().for_each(|index| Arc::make_mut(index).ready = false);
         people.database().transaction(|tx| tx.set_definition("people", unready.entry(1000).unwrap())).unwrap();
         let index = unready.index("name").unwrap().id;
         let entry = entry_of(&people, "name", 1);
@@ -376,7 +377,7 @@ mod tests {
     fn a_note_of_going_that_is_missing_and_documents_that_are_none_are_named() {
         let people = people();
         let Definition { id, expiry_id, .. } = definition(&people);
-        let record = super::super::handle::record_key(&Value::from(4)).unwrap();
+        let record = super::super::entries::record_key(&Value::from(4)).unwrap();
         let place = "collection 'people', document";
         assert_eq!(
             after(&people, expiry_id, &expiry_key(5000, &record), None),

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::schema::{INDEXES_MAX, Index, Schema};
@@ -28,7 +29,7 @@ pub(crate) struct Definition {
     pub expires_after_ms: Option<u64>,
     /// The table of when documents go.
     pub expiry_id: u64,
-    pub indexes: Vec<IndexDefinition>,
+    pub indexes: Vec<Arc<IndexDefinition>>,
 }
 
 /// One of its indexes.
@@ -91,7 +92,7 @@ impl Definition {
     }
 
     pub(crate) fn index(&self, name: &str) -> Option<&IndexDefinition> {
-        self.indexes.iter().find(|index| index.name == name)
+        self.indexes.iter().find(|index| index.name == name).map(|index| &**index)
     }
 
     /// Where it is noted how far a migration is.
@@ -104,7 +105,7 @@ impl Definition {
             (String::from("key"), Value::Text(self.key.to_string())),
             (String::from("version"), Value::Integer(self.version.into())),
             (String::from("expiry_id"), Value::Integer(self.expiry_id.into())),
-            (String::from("indexes"), Value::Array(self.indexes.iter().map(IndexDefinition::to_value).collect())),
+            (String::from("indexes"), Value::Array(self.indexes.iter().map(|index| index.to_value()).collect())),
         ]);
         if let Some(after_ms) = self.expires_after_ms {
             fields.push((String::from("expires_after_ms"), Value::Integer(after_ms.into())));
@@ -133,7 +134,7 @@ impl Definition {
             expires_after_ms: optional(value, "expires_after_ms")?,
             migrating_to: optional(value, "migrating_to")?.map(u32::try_from).transpose().ok()?,
             expiry_id: number(member(value, "expiry_id")?)?,
-            indexes: indexes.iter().map(IndexDefinition::read).collect::<Option<_>>()?,
+            indexes: indexes.iter().map(|index| IndexDefinition::read(index).map(Arc::new)).collect::<Option<_>>()?,
         })
     }
 }

@@ -56,6 +56,13 @@ impl Subject<'_> {
     }
 }
 
+/// The encoded key of a document.
+pub(super) fn record_key(key: &Value) -> Result<KeyBuffer> {
+    let mut record = KeyBuffer::new();
+    key::encode(key, &mut record)?;
+    Ok(record)
+}
+
 /// An encoded key in words.
 pub(crate) fn shown(encoded: &[u8]) -> String {
     match key::decode(encoded) {

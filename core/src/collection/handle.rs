@@ -16,11 +16,10 @@ use super::schema_change::{drop_collection, drop_index, ensure};
 use super::transaction::WriteCollection;
 use super::write::Expiry;
 use crate::db::{Database, Snapshot, WriteTransaction};
+use crate::document::Value;
 use crate::document::query::{Query, Update};
-use crate::document::{Value, key};
 use crate::env::sync::Mutex;
 use crate::error::{Error, Result};
-use crate::table::KeyBuffer;
 use crate::table::catalogue::TableEntry;
 
 /// A collection of documents, open in a database. Clones share it.
@@ -284,13 +283,6 @@ impl<T: Document> Collection<T> {
     pub fn with_type<U: Document>(&self) -> Collection<U> {
         Collection { database: self.database.clone(), known: Arc::clone(&self.known), types: PhantomData }
     }
-}
-
-/// The encoded key of a document.
-pub(super) fn record_key(key: &Value) -> Result<KeyBuffer> {
-    let mut record = KeyBuffer::new();
-    key::encode(key, &mut record)?;
-    Ok(record)
 }
 
 impl<T> Clone for Collection<T> {

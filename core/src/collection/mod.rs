@@ -7,6 +7,7 @@
 //! **Architecture invariant:** an index that is ready has exactly the entries that its documents have, in every state that any
 //! transaction or snapshot sees.
 
+mod ahead;
 mod build;
 mod changed;
 mod check;
@@ -26,6 +27,7 @@ mod read;
 mod recover;
 #[cfg(all(test, feature = "std"))]
 mod regressions;
+mod row;
 mod rows;
 mod run;
 mod schema;

@@ -4,6 +4,7 @@
 //! spans' ends in its tree.
 
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::definition::{Definition, IndexDefinition};
@@ -32,17 +33,17 @@ pub(super) enum Access {
     /// The documents themselves.
     Documents(Vec<Span>),
     /// The entries of an index.
-    Index(Source),
+    Index(Arc<Source>),
     /// Those that are in all of these.
-    All(Vec<Source>),
+    All(Vec<Arc<Source>>),
     /// Those that are in any of these.
-    Any(Vec<Source>),
+    Any(Vec<Arc<Source>>),
 }
 
 /// Spans of one index.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
-    pub index: IndexDefinition,
+    pub index: Arc<IndexDefinition>,
     pub spans: Vec<Span>,
     /// A document may come more than once.
     pub repeats: bool,
@@ -105,7 +106,7 @@ struct Planner<'a, R> {
 /// An index with what it reaches and about how many entries that is.
 #[derive(Clone)]
 struct Candidate {
-    index: IndexDefinition,
+    index: Arc<IndexDefinition>,
     reach: Reach,
     entries: u64,
 }
@@ -116,37 +117,74 @@ pub(super) fn countable(
     definition: &Definition,
     query: &Query,
 ) -> Result<Option<(u64, Vec<Span>)>> {
-    let (conditions, true) = conditions(query) else { return Ok(None) };
-    if conditions.is_empty() {
+    let conditions = Conditions::of(query);
+    if conditions.is_everything() {
         return Ok(Some((definition.id, Vec::from([Span::all()]))));
     }
-    for index in definition.indexes.iter().filter(|index| index.ready) {
-        if let Some(reach) = reach(index, &conditions)?
-            && reach.fulfilled.len() == conditions.len()
-            && !reach.repeats
-        {
-            return Ok(Some((index.id, reach.spans)));
-        }
+    if let Some((index, reach)) = conditions.answered_by(definition, |_, _| true)? {
+        return Ok(Some((index.id, reach.spans)));
     }
     let keys = of_keys(&definition.key, definition.id);
-    let reach = reach(&keys, &conditions)?.filter(|reach| reach.fulfilled.len() == conditions.len());
+    let reach = reach(&keys, &conditions.all)?.filter(|reach| conditions.fulfilled_by(reach));
     Ok(match reach {
         Some(reach) if !has_tuples(reader, definition)? => Some((definition.id, reach.spans)),
         _ => None,
     })
 }
 
-/// The conditions that must all hold, and whether there is nothing else in the filter.
-fn conditions(query: &Query) -> (Vec<&Condition>, bool) {
-    match query.filter_by() {
-        None => (Vec::new(), true),
-        Some(Filter::Condition(condition)) => (Vec::from([condition]), true),
-        Some(Filter::All(filters)) => {
-            let conditions: Vec<&Condition> = filters.iter().filter_map(as_condition).collect();
-            let all = conditions.len() == filters.len();
-            (conditions, all)
+/// The conditions of a filter that must all hold.
+struct Conditions<'q> {
+    all: Vec<&'q Condition>,
+    /// There is nothing else in the filter.
+    alone: bool,
+}
+
+impl<'q> Conditions<'q> {
+    fn of(query: &'q Query) -> Self {
+        match query.filter_by() {
+            None => Self { all: Vec::new(), alone: true },
+            Some(Filter::Condition(condition)) => Self { all: Vec::from([condition]), alone: true },
+            Some(Filter::All(filters)) => {
+                let all: Vec<&Condition> = filters.iter().filter_map(as_condition).collect();
+                Self { alone: all.len() == filters.len(), all }
+            }
+            Some(_) => Self { all: Vec::new(), alone: false },
         }
-        Some(_) => (Vec::new(), false),
+    }
+
+    /// Whether every document is found.
+    fn is_everything(&self) -> bool {
+        self.alone && self.all.is_empty()
+    }
+
+    /// Whether what is reached is found, so that no document need be asked.
+    fn fulfilled_by(&self, reach: &Reach) -> bool {
+        self.are_fulfilled(reach.fulfilled.len())
+    }
+
+    fn are_fulfilled(&self, fulfilled: usize) -> bool {
+        self.alone && fulfilled == self.all.len()
+    }
+
+    /// The first index that `accept` takes of those whose entries are the documents found, each once.
+    fn answered_by<'d>(
+        &self,
+        definition: &'d Definition,
+        accept: impl Fn(&IndexDefinition, &Reach) -> bool,
+    ) -> Result<Option<(&'d Arc<IndexDefinition>, Reach)>> {
+        if !self.alone {
+            return Ok(None);
+        }
+        for index in definition.indexes.iter().filter(|index| index.ready) {
+            if let Some(reach) = reach(index, &self.all)?
+                && self.fulfilled_by(&reach)
+                && !reach.repeats
+                && accept(index, &reach)
+            {
+                return Ok(Some((index, reach)));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -159,26 +197,20 @@ fn has_tuples(reader: &mut impl Reader, definition: &Definition) -> Result<bool>
 impl<R: Reader> Planner<'_, R> {
     /// A plan that no other can beat, so that no statistics are asked for: what is read is all found, in the order wanted.
     fn unbeaten(&mut self) -> Result<Option<Plan>> {
-        let (conditions, true) = conditions(self.query) else { return Ok(None) };
+        let conditions = Conditions::of(self.query);
         let plan = |access, backwards| {
             let sorting = Sorting::AsRead { backwards };
-            Some(Plan { access, filtered: false, sorting, estimated_rows: None, cost: 0.0 })
+            Plan { access, filtered: false, sorting, estimated_rows: None, cost: 0.0 }
         };
-        if conditions.is_empty() {
+        if conditions.is_everything() {
             let access = Access::Documents(Vec::from([Span::all()]));
-            return Ok(self.order_of_keys().and_then(|backwards| plan(access, backwards)));
+            return Ok(self.order_of_keys().map(|backwards| plan(access, backwards)));
         }
-        for index in self.definition.indexes.iter().filter(|index| index.ready) {
-            if let Some(reach) = reach(index, &conditions)?
-                && reach.fulfilled.len() == conditions.len()
-                && !reach.repeats
-                && let Some(backwards) = self.order_in(index, &reach)
-            {
-                let source = Source { index: index.clone(), spans: reach.spans, repeats: false };
-                return Ok(plan(Access::Index(source), backwards));
-            }
-        }
-        Ok(None)
+        let in_order = |index: &IndexDefinition, reach: &Reach| self.order_in(index, reach).is_some();
+        let Some((index, reach)) = conditions.answered_by(self.definition, in_order)? else { return Ok(None) };
+        let backwards = self.order_in(index, &reach);
+        let source = Source { index: Arc::clone(index), spans: reach.spans, repeats: false };
+        Ok(backwards.map(|backwards| plan(Access::Index(Arc::new(source)), backwards)))
     }
 
     /// The plans that there are to choose from.
@@ -187,35 +219,35 @@ impl<R: Reader> Planner<'_, R> {
         if self.query.filter_by().is_some_and(Filter::is_nothing) {
             return Ok(Vec::from([Plan::nothing()]));
         }
-        let (conditions, all_are_conditions) = conditions(self.query);
+        let conditions = Conditions::of(self.query);
         let mut candidates = Vec::new();
         for index in self.definition.indexes.iter().filter(|index| index.ready) {
-            candidates.extend(self.candidate(index, &conditions)?);
+            candidates.extend(self.candidate(index, &conditions.all)?);
         }
-        let found = self.found(&candidates, &conditions, all_are_conditions);
-        let mut plans = Vec::from([self.walk(&conditions, all_are_conditions, found)?]);
+        let found = self.found(&candidates, &conditions);
+        let mut plans = Vec::from([self.walk(&conditions, found)?]);
         for candidate in &candidates {
-            let filtered = !(all_are_conditions && candidate.reach.fulfilled.len() == conditions.len());
+            let filtered = !conditions.fulfilled_by(&candidate.reach);
             plans.extend(self.with_index(candidate, filtered, found));
         }
-        plans.extend(self.intersection(&candidates, &conditions, all_are_conditions, found));
+        plans.extend(self.intersection(&candidates, &conditions, found));
         plans.extend(self.union()?);
         Ok(plans)
     }
 
-    fn candidate(&mut self, index: &IndexDefinition, conditions: &[&Condition]) -> Result<Option<Candidate>> {
+    fn candidate(&mut self, index: &Arc<IndexDefinition>, conditions: &[&Condition]) -> Result<Option<Candidate>> {
         let Some(reach) = reach(index, conditions)? else { return Ok(None) };
         let mut entries = 0;
         for span in &reach.spans {
             entries += self.reader.estimate(index.id, span)?;
         }
-        Ok(Some(Candidate { index: index.clone(), reach, entries }))
+        Ok(Some(Candidate { index: Arc::clone(index), reach, entries }))
     }
 
     /// About how many documents are found: each condition leaves the part that an index says, or one that is not known.
-    fn found(&self, candidates: &[Candidate], conditions: &[&Condition], all_are_conditions: bool) -> f64 {
+    fn found(&self, candidates: &[Candidate], conditions: &Conditions<'_>) -> f64 {
         let total = self.total.max(1) as f64;
-        let mut part = if all_are_conditions { 1.0 } else { UNKNOWN_PART };
+        let mut part = if conditions.alone { 1.0 } else { UNKNOWN_PART };
         let mut known = Vec::new();
         let mut best: Vec<&Candidate> = candidates.iter().filter(|one| !one.reach.fulfilled.is_empty()).collect();
         best.sort_by_key(|one| one.entries);
@@ -226,7 +258,7 @@ impl<R: Reader> Planner<'_, R> {
             known.extend(&candidate.reach.fulfilled);
             part *= (candidate.entries as f64 / total).min(1.0);
         }
-        let unknown = conditions.len().saturating_sub(known.len());
+        let unknown = conditions.all.len().saturating_sub(known.len());
         (0..unknown.min(8)).for_each(|_| part *= UNKNOWN_PART);
         part * total
     }
@@ -238,12 +270,12 @@ impl<R: Reader> Planner<'_, R> {
     }
 
     /// The documents themselves, in the order of their keys.
-    fn walk(&mut self, conditions: &[&Condition], all_are_conditions: bool, found: f64) -> Result<Plan> {
-        let keys = of_keys(&self.definition.key, self.definition.id);
-        let usable = if has_tuples(self.reader, self.definition)? { &[] } else { conditions };
+    fn walk(&mut self, conditions: &Conditions<'_>, found: f64) -> Result<Plan> {
+        let keys = Arc::new(of_keys(&self.definition.key, self.definition.id));
+        let usable = if has_tuples(self.reader, self.definition)? { &[] } else { conditions.all.as_slice() };
         let Some(candidate) = self.candidate(&keys, usable)? else { return Ok(Plan::nothing()) };
         let reach = &candidate.reach;
-        let filtered = !(all_are_conditions && reach.fulfilled.len() == conditions.len());
+        let filtered = !conditions.fulfilled_by(reach);
         let sorting = match self.order_of_keys() {
             Some(backwards) => Sorting::AsRead { backwards },
             None => Sorting::Rows,
@@ -268,10 +300,7 @@ impl<R: Reader> Planner<'_, R> {
         let entries = *entries as f64;
         let sorting = match self.order_in(index, reach) {
             Some(backwards) => Sorting::AsRead { backwards },
-            None => match self.order_of_keys() {
-                Some(backwards) => Sorting::Keys { backwards },
-                None => Sorting::Rows,
-            },
+            None => self.order_of_gathered(),
         };
         if reach.fulfilled.is_empty() && !matches!(sorting, Sorting::AsRead { .. }) {
             return None;
@@ -289,19 +318,13 @@ impl<R: Reader> Planner<'_, R> {
         let access = if spans.is_empty() {
             Access::Nothing
         } else {
-            Access::Index(Source { index: index.clone(), spans, repeats: reach.repeats })
+            Access::Index(Arc::new(Source { index: Arc::clone(index), spans, repeats: reach.repeats }))
         };
         Some(Plan { access, filtered, sorting, estimated_rows: Some(found as u64), cost: cost + spans_cost })
     }
 
     /// The documents that several indexes reach, each for another condition.
-    fn intersection(
-        &self,
-        candidates: &[Candidate],
-        conditions: &[&Condition],
-        all_are_conditions: bool,
-        found: f64,
-    ) -> Option<Plan> {
+    fn intersection(&self, candidates: &[Candidate], conditions: &Conditions<'_>, found: f64) -> Option<Plan> {
         let mut best: Vec<&Candidate> = candidates.iter().filter(|one| !one.reach.fulfilled.is_empty()).collect();
         best.sort_by_key(|one| one.entries);
         let (mut chosen, mut fulfilled): (Vec<&Candidate>, Vec<usize>) = (Vec::new(), Vec::new());
@@ -316,10 +339,7 @@ impl<R: Reader> Planner<'_, R> {
         if chosen.len() < 2 || chosen.iter().any(|candidate| candidate.reach.spans.is_empty()) {
             return None;
         }
-        let sorting = match self.order_of_keys() {
-            Some(backwards) => Sorting::Keys { backwards },
-            None => Sorting::Rows,
-        };
+        let sorting = self.order_of_gathered();
         let gathered: f64 = chosen.iter().map(|one| one.entries as f64 * (NEXT_ENTRY + SORT_KEY)).sum();
         let kept = chosen.iter().fold(self.total.max(1) as f64, |kept, one| {
             kept * (one.entries as f64 / self.total.max(1) as f64).min(1.0)
@@ -329,7 +349,7 @@ impl<R: Reader> Planner<'_, R> {
             _ => self.read_until_limit(kept, found),
         };
         let sources = chosen.into_iter().map(Candidate::source).collect();
-        let filtered = !(all_are_conditions && fulfilled.len() == conditions.len());
+        let filtered = !conditions.are_fulfilled(fulfilled.len());
         let (access, cost) = (Access::All(sources), gathered + rows);
         Some(Plan { access, filtered, sorting, estimated_rows: Some(found as u64), cost })
     }
@@ -360,9 +380,10 @@ impl<R: Reader> Planner<'_, R> {
         if entries > GATHERED_MAX {
             return Ok(None);
         }
-        let (sorting, rows) = match self.order_of_keys() {
-            Some(backwards) => (Sorting::Keys { backwards }, self.read_until_limit(entries as f64, entries as f64)),
-            None => (Sorting::Rows, entries as f64 + self.sort(entries as f64)),
+        let sorting = self.order_of_gathered();
+        let rows = match sorting {
+            Sorting::Rows => entries as f64 + self.sort(entries as f64),
+            _ => self.read_until_limit(entries as f64, entries as f64),
         };
         let cost = entries as f64 * (NEXT_ENTRY + SORT_KEY) + rows;
         Ok(Some(Plan { access: Access::Any(sources), filtered: true, sorting, estimated_rows: Some(entries), cost }))
@@ -374,6 +395,14 @@ impl<R: Reader> Planner<'_, R> {
             [] => Some(self.query.is_reverse()),
             [Order { path, descending }, ..] if *path == self.definition.key => Some(*descending),
             _ => None,
+        }
+    }
+
+    /// How rows come to be in order whose keys come in another.
+    fn order_of_gathered(&self) -> Sorting {
+        match self.order_of_keys() {
+            Some(backwards) => Sorting::Keys { backwards },
+            None => Sorting::Rows,
         }
     }
 
@@ -407,8 +436,9 @@ impl<R: Reader> Planner<'_, R> {
 }
 
 impl Candidate {
-    fn source(&self) -> Source {
-        Source { index: self.index.clone(), spans: self.reach.spans.clone(), repeats: self.reach.repeats }
+    fn source(&self) -> Arc<Source> {
+        let Reach { spans, repeats, .. } = &self.reach;
+        Arc::new(Source { index: Arc::clone(&self.index), spans: spans.clone(), repeats: *repeats })
     }
 }
 
@@ -457,8 +487,8 @@ impl Source {
     }
 }
 
-fn joined(what: &str, sources: &[Source]) -> String {
-    let sources: Vec<String> = sources.iter().map(Source::describe).collect();
+fn joined(what: &str, sources: &[Arc<Source>]) -> String {
+    let sources: Vec<String> = sources.iter().map(|source| source.describe()).collect();
     String::from(what) + &sources.join(" | ")
 }
 

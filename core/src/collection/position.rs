@@ -1,11 +1,13 @@
 //! Where a row stands in the order of a query: the encoded values of the order's paths, those of descending ones turned round
 //! bit by bit, and then the document's key. Positions compare as bytes, in whatever way the rows were found.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::entries::NULL;
 use super::plan::{Access, Plan, Sorting, Source};
-use super::run::Row;
+use super::row::Row;
+use super::spans::behind;
 use crate::document::key;
 use crate::document::query::{PageToken, Query, SortOrder};
 use crate::error::{Error, Result};
@@ -66,14 +68,23 @@ impl Position {
 
     /// Cuts off what a plan would read before this position. What stays is looked at row by row.
     pub(super) fn clip(&self, plan: &mut Plan, query: &Query) {
-        let Sorting::AsRead { backwards } = plan.sorting else { return };
+        let (backwards, is_read_in_order) = match plan.sorting {
+            Sorting::AsRead { backwards } => (backwards, true),
+            Sorting::Keys { backwards } => (backwards, false),
+            Sorting::Rows => return,
+        };
         let (spans, at) = match &mut plan.access {
             Access::Documents(spans) => (spans, self.record.clone()),
-            Access::Index(source) => match self.entry(source, query) {
-                Some(entry) => (&mut source.spans, entry),
+            Access::Index(source) if is_read_in_order => match self.entry(source, query) {
+                Some(entry) => (&mut Arc::make_mut(source).spans, entry),
                 None => return,
             },
-            _ => return,
+            Access::Index(source) => return self.clip_by_record(Arc::make_mut(source), backwards),
+            Access::All(sources) | Access::Any(sources) => {
+                sources.iter_mut().for_each(|source| self.clip_by_record(Arc::make_mut(source), backwards));
+                return;
+            }
+            Access::Nothing => return,
         };
         for span in spans.iter_mut() {
             if backwards {
@@ -86,6 +97,28 @@ impl Position {
             }
         }
         spans.retain(|span| !span.is_empty());
+    }
+
+    /// Where keys are gathered to be sorted: entries alike in all parts are in the order of their documents' keys, so what a span
+    /// of such entries has before this position is cut off. What other spans have is looked at key by key.
+    fn clip_by_record(&self, source: &mut Source, backwards: bool) {
+        // Else the key of a document is not what follows the parts.
+        if source.index.unique {
+            return;
+        }
+        for span in &mut source.spans {
+            let parts = source.index.paths.iter().try_fold(span.from.as_slice(), |rest, _| key::skip(rest));
+            if parts != Ok(&[]) || span.to != Some(behind(&span.from)) {
+                continue;
+            }
+            let at = [span.from.as_slice(), &self.record].concat();
+            if backwards {
+                span.to = Some(at);
+            } else {
+                span.from = at;
+                span.from.push(0);
+            }
+        }
     }
 
     /// The entry of this position in an index that has the order of the query: its parts are those of the order, but for the

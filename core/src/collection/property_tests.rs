@@ -15,7 +15,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
-use super::handle::record_key;
+use super::entries::record_key;
 use super::plan::plans;
 use super::run::Run;
 use super::tests::open;

@@ -6,6 +6,7 @@ use core::ops::Bound;
 use super::stored::Stored;
 use crate::db::{Bytes, Cursor, Snapshot, WriteTransaction};
 use crate::error::Result;
+use crate::table::{KeyBuffer, prefix};
 
 /// A position in one table of bytes.
 pub(crate) type ByteCursor = Cursor<Bytes, Bytes>;
@@ -37,7 +38,18 @@ pub(crate) trait Reader {
     fn now_ms(&mut self) -> u64;
 
     /// Shows the value of a key to `see`.
-    fn with<R>(&mut self, table: u64, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>>;
+    fn with<R>(&mut self, table: u64, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
+        let mut whole = KeyBuffer::new();
+        prefix::encode_prefix(table, &mut whole);
+        whole.extend(key);
+        self.with_whole(&whole, see)
+    }
+
+    /// The same for a key with its table's prefix before it. `see` must not read from the database.
+    fn with_whole<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>>;
+
+    /// Says that these keys, with their table's prefix before them, will be asked for soon.
+    fn expect<'k>(&mut self, keys: impl Iterator<Item = &'k [u8]>);
 
     /// A cursor over a span.
     fn cursor(&mut self, table: u64, span: &Span) -> Result<ByteCursor>;
@@ -59,14 +71,19 @@ pub(crate) trait Reader {
 
 /// Both have tables as bytes, read by the same calls.
 macro_rules! reader {
-    ($name:ident, $source:ty) => {
+    ($name:ident, $source:ty, $expect:expr) => {
         impl Reader for $source {
             fn now_ms(&mut self) -> u64 {
                 $name::now_ms(self)
             }
 
-            fn with<R>(&mut self, table: u64, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
-                self.bytes_table(table).get(key)?.map(|found| see(&found)).transpose()
+            #[inline]
+            fn with_whole<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
+                self.with_raw(key, see)
+            }
+
+            fn expect<'k>(&mut self, keys: impl Iterator<Item = &'k [u8]>) {
+                $expect(self, keys)
             }
 
             fn cursor(&mut self, table: u64, span: &Span) -> Result<ByteCursor> {
@@ -84,5 +101,5 @@ macro_rules! reader {
     };
 }
 
-reader!(Snapshot, &Snapshot);
-reader!(WriteTransaction, &mut WriteTransaction);
+reader!(Snapshot, &Snapshot, |snapshot: &Self, keys| snapshot.expect_raw(keys));
+reader!(WriteTransaction, &mut WriteTransaction, |_, _| ());

@@ -2,6 +2,7 @@
 //! indexes' entries, so every index is made again over the documents that came back, and so are the notes of when they go.
 
 use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::build::{self, batch};
@@ -79,7 +80,7 @@ fn note_expiries(tx: &mut WriteTransaction, name: &str, from: &[u8]) -> Result<O
 fn begin_again(tx: &mut WriteTransaction, name: &str, taken: &mut BTreeSet<u64>) -> Result<()> {
     let Some(entry) = tx.definition(name)? else { return Ok(()) };
     let mut definition = Definition::of(name, &entry)?;
-    for index in &mut definition.indexes {
+    for index in definition.indexes.iter_mut().map(Arc::make_mut) {
         if taken.insert(index.id) {
             tx.clear_table(index.id)?;
             tx.set_note(&index.build_note(), None)?;

@@ -8,11 +8,10 @@ use core::marker::PhantomData;
 
 use super::definition::Definition;
 use super::document::Document;
-use super::entries::encode_part;
-use super::handle::record_key;
+use super::entries::{encode_part, record_key};
 use super::plan::Sorting;
 use super::read::Reader;
-use super::run::{self, Row, Run};
+use super::run::{self, Run};
 use crate::db::Snapshot;
 use crate::document::query::{PageToken, Query, field};
 use crate::document::{Path, Value, cbor};
@@ -113,9 +112,9 @@ impl<T: Document> ReadCollection<T> {
             let query = Query { limit, ..query.clone() };
             let mut run = Run::new(&mut &self.snapshot, Arc::clone(&self.definition), query)?;
             let mut is_any = false;
-            while let Some(row) = run.next(&mut &self.snapshot)? {
+            while run.advance(&mut &self.snapshot)? {
                 is_any = true;
-                if let Some(value) = least(&row.document, &path)? {
+                if let Some(value) = least(&run.row().document, &path)? {
                     return Ok(Some(value));
                 }
             }
@@ -129,7 +128,7 @@ impl<T: Document> ReadCollection<T> {
     /// Answers a query and tells how.
     pub fn explain(&self, query: Query) -> Result<Explanation> {
         let mut rows = self.query(query)?;
-        while rows.next_row()?.is_some() {}
+        while rows.advance()? {}
         rows.explain()
     }
 }
@@ -171,11 +170,11 @@ pub struct Rows<T> {
 impl<T: Document> Rows<T> {
     /// The next document, as CBOR.
     pub fn next_cbor(&mut self) -> Result<Option<Vec<u8>>> {
-        Ok(self.next_row()?.map(|row| row.document))
+        if self.advance()? { Ok(Some(self.run.document()?.into_owned())) } else { Ok(None) }
     }
 
-    pub(super) fn next_row(&mut self) -> Result<Option<Row>> {
-        self.run.next(&mut &self.snapshot)
+    fn advance(&mut self) -> Result<bool> {
+        self.run.advance(&mut &self.snapshot)
     }
 
     /// Where the documents given so far of a query with a limit end: give it to [`Query::after`] for those that follow. `None`
@@ -207,12 +206,12 @@ impl<T: Document> Iterator for Rows<T> {
         if self.is_over {
             return None;
         }
-        match self.next_row() {
-            Ok(None) => {
+        match self.advance() {
+            Ok(false) => {
                 self.is_over = true;
                 None
             }
-            Ok(Some(row)) => Some(T::from_cbor(&row.document)),
+            Ok(true) => Some(self.run.document().and_then(|document| T::from_cbor(&document))),
             Err(error) => {
                 self.is_over = error.not_resident().is_none();
                 Some(Err(error))

@@ -3,17 +3,20 @@
 //! All that is under way is in the [`Run`] itself, so where bytes must be fetched first the same call is made again and nothing is
 //! done twice.
 
+use alloc::borrow::Cow;
 use alloc::collections::BinaryHeap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
+use super::ahead::Ahead;
 use super::definition::Definition;
 use super::expiry;
 use super::plan::{Access, GATHERED_MAX, Plan, Sorting, Source, countable, plan};
 use super::position::Position;
 use super::read::{Reader, Span};
+use super::row::Row;
 use super::stored::Stored;
 use super::walk::{Walk, record_of};
 use crate::document::cbor;
@@ -23,15 +26,6 @@ use crate::testing::Mutant;
 
 /// Bytes of what rows are sorted by; a query that would need more wants an index of its order, or a limit.
 const SORTED_BYTES_MAX: usize = 256 << 20;
-
-/// A document that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Row {
-    /// Its encoded key.
-    pub key: Vec<u8>,
-    /// Its CBOR.
-    pub document: Vec<u8>,
-}
 
 /// What was done for a result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,19 +45,21 @@ pub(crate) struct Run {
     /// The result begins behind this.
     after: Option<Position>,
     state: State,
-    /// A key whose document is not read yet.
-    pending: Option<Vec<u8>>,
+    /// Keys whose documents are not read yet.
+    ahead: Ahead,
+    /// What documents are gone by.
+    now_ms: Option<u64>,
     passed: u64,
     pub(super) work: Work,
-    /// The last row given, whole.
-    last: Option<Row>,
+    /// The last row read, whole. What is read after the last row given is not found, and leaves it as it is.
+    row: Row,
 }
 
 enum State {
     /// Documents in the order of their keys.
     Documents(Walk),
     /// Entries of an index, and the keys given if a document may come again.
-    Entries { source: Source, walk: Walk, given: Option<HashSet<Vec<u8>>> },
+    Entries { source: Arc<Source>, walk: Walk, given: Option<HashSet<Vec<u8>>> },
     /// Keys are gathered from sources, one after the other.
     Gathering(Gathering),
     /// Keys that were gathered, the next last.
@@ -75,11 +71,13 @@ enum State {
 }
 
 struct Gathering {
-    sources: Vec<Source>,
+    sources: Vec<Arc<Source>>,
     /// Whether keys of all sources are wanted, or those that are in every one.
     any: bool,
     backwards: bool,
-    walk: Option<(Source, Walk)>,
+    /// Where keys are what rows are sorted by: the result begins behind this one.
+    after: Option<Vec<u8>>,
+    walk: Option<(Arc<Source>, Walk)>,
     keys: Vec<Vec<u8>>,
     /// Of the sources before; in order where those in every one are wanted.
     gathered: Option<Vec<Vec<u8>>>,
@@ -100,35 +98,60 @@ impl Run {
             after.clip(&mut plan, &query);
         }
         let filter = if plan.filtered { query.filter_by().map(Filter::compiled).transpose()? } else { None };
-        let state = State::new(&plan, &definition);
-        let (pending, passed, work, last) = (None, 0, Work::default(), None);
+        let state = State::new(&plan, &definition, after.as_ref());
+        let (ahead, row) = (Ahead::new(definition.id), Row::default());
+        let (now_ms, passed, work) = (None, 0, Work::default());
         let order = SortOrder::of(&query);
-        Ok(Self { definition, query, order, filter, plan, after, state, pending, passed, work, last })
+        Ok(Self { definition, query, order, filter, plan, after, state, ahead, now_ms, passed, work, row })
     }
 
-    /// The next row.
+    /// The next row, for whoever keeps it.
     pub(crate) fn next(&mut self, reader: &mut impl Reader) -> Result<Option<Row>> {
+        if !self.advance(reader)? {
+            return Ok(None);
+        }
+        Ok(Some(Row { document: self.document()?.into_owned(), key: self.row.key.clone() }))
+    }
+
+    /// To the next row; whether there is one.
+    pub(crate) fn advance(&mut self, reader: &mut impl Reader) -> Result<bool> {
         loop {
             if self.query.limit_count().is_some_and(|limit| self.work.rows >= limit) {
-                return Ok(None);
+                return Ok(false);
             }
-            let Some(row) = self.next_found(reader)? else { return Ok(None) };
+            if !self.next_found(reader)? {
+                return Ok(false);
+            }
             let skipped = u64::from(Mutant::PageSkipsOne.is_active() && self.after.is_some());
             if self.passed < self.query.offset_count() + skipped {
                 self.passed += 1;
                 continue;
             }
             self.work.rows += 1;
-            if self.query.limit_count().is_some() {
-                self.last = Some(row.clone());
-            }
-            return self.project(row).map(Some);
+            return Ok(true);
+        }
+    }
+
+    /// The row that [`advance`](Self::advance) came to, with all its fields.
+    pub(crate) fn row(&self) -> &Row {
+        &self.row
+    }
+
+    /// Its document, with the fields that are asked for.
+    pub(crate) fn document(&self) -> Result<Cow<'_, [u8]>> {
+        match self.query.fields() {
+            [] => Ok(Cow::Borrowed(&self.row.document)),
+            fields => cbor::project(&self.row.document, fields).map(Cow::Owned),
         }
     }
 
     /// Where the rows given so far end; `None` before the first, and without a limit.
     pub(crate) fn token(&self) -> Option<PageToken> {
-        let last = Position::of_row(self.last.as_ref()?, &self.order, &self.query).ok()?;
+        if self.work.rows == 0 {
+            return None;
+        }
+        self.query.limit_count()?;
+        let last = Position::of_row(&self.row, &self.order, &self.query).ok()?;
         Some(last.token(&self.query))
     }
 
@@ -136,36 +159,38 @@ impl Run {
         &self.definition
     }
 
-    fn project(&self, row: Row) -> Result<Row> {
-        match self.query.fields() {
-            [] => Ok(row),
-            fields => Ok(Row { document: cbor::project(&row.document, fields)?, key: row.key }),
-        }
-    }
-
-    /// The next row in the order of the query, those passed over included.
-    fn next_found(&mut self, reader: &mut impl Reader) -> Result<Option<Row>> {
+    /// To the next row in the order of the query, those passed over included.
+    fn next_found(&mut self, reader: &mut impl Reader) -> Result<bool> {
         loop {
             match &mut self.state {
                 State::Sorting { .. } => self.sort(reader)?,
                 State::Sorted(rows) => {
-                    let Some(next) = rows.last() else { return Ok(None) };
-                    let key = next.record().to_vec();
-                    let document = reader.document(self.definition.id, &key)?;
+                    let Some(next) = rows.last() else { return Ok(false) };
+                    let now_ms = *self.now_ms.get_or_insert_with(|| reader.now_ms());
+                    let row = &mut self.row;
+                    let there = reader.with(self.definition.id, next.record(), |bytes| {
+                        let stored = Stored::present(bytes, now_ms)?;
+                        Ok(stored.map(|stored| row.set_document(stored.document)).is_some())
+                    })?;
+                    if there == Some(true) {
+                        row.set_key(next.record());
+                    }
                     rows.pop();
-                    if let Some(document) = document {
-                        return Ok(Some(Row { key, document }));
+                    if there == Some(true) {
+                        return Ok(true);
                     }
                 }
                 _ => {
-                    let Some(row) = self.next_read(reader)? else { return Ok(None) };
+                    if !self.next_read(reader)? {
+                        return Ok(false);
+                    }
                     // What was passed over by the clipping of spans alone is behind the last page; the rest is looked at.
                     if let Some(after) = &self.after
-                        && Position::of_row(&row, &self.order, &self.query)? <= *after
+                        && Position::of_row(&self.row, &self.order, &self.query)? <= *after
                     {
                         continue;
                     }
-                    return Ok(Some(row));
+                    return Ok(true);
                 }
             }
         }
@@ -185,14 +210,14 @@ impl Run {
             let below = core::mem::replace(&mut self.state, State::Keys(Vec::new()));
             let result = match next {
                 Err(error) => Err(error),
-                Ok(None) => {
+                Ok(false) => {
                     let mut sorted = rows.into_sorted_vec();
                     sorted.reverse();
                     self.state = State::Sorted(sorted);
                     return Ok(());
                 }
-                Ok(Some(row)) => {
-                    let position = Position::of_row(&row, &self.order, &self.query);
+                Ok(true) => {
+                    let position = Position::of_row(&self.row, &self.order, &self.query);
                     position.map(|position| {
                         if self.after.as_ref().is_none_or(|after| position > *after) {
                             bytes += position.len();
@@ -216,59 +241,89 @@ impl Run {
         }
     }
 
-    /// The next document that is found, in the order in which it is read.
-    fn next_read(&mut self, reader: &mut impl Reader) -> Result<Option<Row>> {
-        let now_ms = reader.now_ms();
+    /// To the next document that is found, in the order in which they are read.
+    fn next_read(&mut self, reader: &mut impl Reader) -> Result<bool> {
+        let now_ms = *self.now_ms.get_or_insert_with(|| reader.now_ms());
         loop {
+            let (row, filter) = (&mut self.row, self.filter.as_ref());
             if let State::Documents(walk) = &mut self.state {
-                let (filter, documents) = (&self.filter, &mut self.work.documents);
                 let next = walk.next(reader, |key, bytes| {
-                    let found = found(bytes, now_ms, filter.as_ref())?;
-                    *documents += 1;
-                    Ok(found.map(|stored| Row { key: key.to_vec(), document: stored.document.to_vec() }))
+                    let found = found(bytes, now_ms, filter)?;
+                    Ok(found.map(|stored| row.set(key, stored.document)).is_some())
                 })?;
-                match next {
-                    None => return Ok(None),
-                    Some(None) => continue,
-                    Some(row) => return Ok(row),
+                let Some(is_found) = next else { return Ok(false) };
+                self.work.documents += 1;
+                if is_found {
+                    return Ok(true);
                 }
+                continue;
             }
-            if self.pending.is_none() {
-                self.pending = self.next_key(reader)?;
-            }
-            let Some(key) = &self.pending else { return Ok(None) };
-            let filter = &self.filter;
-            let document = reader.with(self.definition.id, key, |bytes| {
-                Ok(found(bytes, now_ms, filter.as_ref())?.map(|stored| stored.document.to_vec()))
-            })?;
+            let Some(key) = self.ahead.first() else {
+                self.look_ahead(reader)?;
+                if self.ahead.first().is_none() {
+                    return Ok(false);
+                }
+                continue;
+            };
+            let is_found = reader.with_whole(key, |bytes| {
+                let found = found(bytes, now_ms, filter)?;
+                Ok(found.map(|stored| row.set_document(stored.document)).is_some())
+            })? == Some(true);
             self.work.documents += 1;
-            let Some(key) = self.pending.take() else { return Ok(None) };
-            if let Some(document) = document.flatten() {
-                return Ok(Some(Row { key, document }));
+            if is_found {
+                row.set_key(self.ahead.record().unwrap_or_default());
+            }
+            self.ahead.pass();
+            if is_found {
+                return Ok(true);
             }
         }
     }
 
-    /// The key of the next document that may be found.
-    fn next_key(&mut self, reader: &mut impl Reader) -> Result<Option<Vec<u8>>> {
-        loop {
-            match &mut self.state {
-                State::Entries { source, walk, given } => {
-                    let next = walk.next(reader, |key, value| Ok(record_of(&source.index, key, value)?.to_vec()))?;
-                    let Some(key) = next else { return Ok(None) };
-                    self.work.entries += 1;
-                    if given.as_mut().is_none_or(|given| given.insert(key.clone())) {
-                        return Ok(Some(key));
+    /// Gathers keys of the next documents that may be found: no more than are wanted, where that is known.
+    fn look_ahead(&mut self, reader: &mut impl Reader) -> Result<()> {
+        let limit = self.query.limit_count().filter(|_| self.filter.is_none() && self.plan.sorting != Sorting::Rows);
+        let wanted = limit.map(|limit| {
+            let passed_over = self.query.offset_count().saturating_sub(self.passed);
+            limit.saturating_sub(self.work.rows).saturating_add(passed_over)
+        });
+        let (state, work) = (&mut self.state, &mut self.work);
+        self.ahead.gather(wanted, |ahead| next_key(state, reader, work, ahead))?;
+        self.ahead.announce(reader);
+        Ok(())
+    }
+}
+
+/// Gathers the key of the next document that may be found; false when there is none.
+fn next_key(state: &mut State, reader: &mut impl Reader, work: &mut Work, ahead: &mut Ahead) -> Result<bool> {
+    loop {
+        match state {
+            State::Entries { source, walk, given } => {
+                let next = walk.next(reader, |key, value| {
+                    let record = record_of(&source.index, key, value)?;
+                    let is_new = given.as_mut().is_none_or(|given| given.insert(record.to_vec()));
+                    if is_new {
+                        ahead.push(record);
                     }
+                    Ok(is_new)
+                })?;
+                let Some(is_new) = next else { return Ok(false) };
+                work.entries += 1;
+                if is_new {
+                    return Ok(true);
                 }
-                State::Gathering(gathering) => {
-                    if let Some(keys) = gathering.step(reader, &mut self.work.entries)? {
-                        self.state = State::Keys(keys);
-                    }
-                }
-                State::Keys(keys) => return Ok(keys.pop()),
-                State::Documents(_) | State::Sorting { .. } | State::Sorted(_) => return Ok(None),
             }
+            State::Gathering(gathering) => {
+                if let Some(keys) = gathering.step(reader, &mut work.entries)? {
+                    *state = State::Keys(keys);
+                }
+            }
+            State::Keys(keys) => {
+                let Some(key) = keys.pop() else { return Ok(false) };
+                ahead.push(&key);
+                return Ok(true);
+            }
+            State::Documents(_) | State::Sorting { .. } | State::Sorted(_) => return Ok(false),
         }
     }
 }
@@ -282,12 +337,14 @@ pub(super) fn found<'b>(bytes: &'b [u8], now_ms: u64, filter: Option<&CompiledFi
 }
 
 impl State {
-    fn new(plan: &Plan, definition: &Definition) -> Self {
+    fn new(plan: &Plan, definition: &Definition, after: Option<&Position>) -> Self {
         let backwards = matches!(plan.sorting, Sorting::AsRead { backwards: true } | Sorting::Keys { backwards: true });
-        let gathering = |sources: &[Source], any| {
+        let after = after.filter(|_| matches!(plan.sorting, Sorting::Keys { .. }));
+        let gathering = |sources: &[Arc<Source>], any| {
             // The last is read first, and the first has the fewest keys.
             let (sources, walk, keys) = (sources.iter().rev().cloned().collect(), None, Vec::new());
-            State::Gathering(Gathering { sources, any, backwards, walk, keys, gathered: None })
+            let after = after.map(|after| after.record().to_vec());
+            State::Gathering(Gathering { sources, any, backwards, after, walk, keys, gathered: None })
         };
         let state = match &plan.access {
             Access::Nothing => State::Keys(Vec::new()),
@@ -329,7 +386,10 @@ impl Gathering {
         let Some((source, walk)) = &mut self.walk else { return Ok(None) };
         while let Some(key) = walk.next(reader, |key, value| Ok(record_of(&source.index, key, value)?.to_vec()))? {
             *entries += 1;
-            let is_wanted = self.any || self.gathered.as_ref().is_none_or(|before| before.binary_search(&key).is_ok());
+            let is_before =
+                self.after.as_ref().is_some_and(|after| if self.backwards { key >= *after } else { key <= *after });
+            let is_wanted = !is_before
+                && (self.any || self.gathered.as_ref().is_none_or(|before| before.binary_search(&key).is_ok()));
             if !is_wanted {
                 continue;
             }
@@ -383,11 +443,8 @@ pub(crate) fn count(reader: &mut impl Reader, definition: &Arc<Definition>, quer
         return spans.iter().try_fold(0, |sum, span| Ok(sum + reader.count(table, span)?));
     }
     let mut run = Run::new(reader, Arc::clone(definition), query)?;
-    let mut count = 0;
-    while run.next(reader)?.is_some() {
-        count += 1;
-    }
-    Ok(count)
+    while run.advance(reader)? {}
+    Ok(run.work.rows)
 }
 
 /// Whether some document is gone that is not removed yet.

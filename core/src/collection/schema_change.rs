@@ -9,6 +9,7 @@ use super::schema::{INDEXES_MAX, Schema, too_many_indexes};
 use crate::db::{Database, WriteTransaction};
 use crate::document::Path;
 use crate::error::{Error, Result};
+use alloc::sync::Arc;
 
 /// Sees to it that the collection is there, with all indexes of the schema, though perhaps not ready yet. Gives the version of
 /// its documents.
@@ -45,7 +46,7 @@ fn change(tx: &mut WriteTransaction, name: &str, schema: &Schema) -> Result<u32>
             return Err(too_many_indexes(definition.indexes.len() + 1));
         }
         let id = tx.take_table_id()?;
-        definition.indexes.push(IndexDefinition::new(index, id, is_empty)?);
+        definition.indexes.push(Arc::new(IndexDefinition::new(index, id, is_empty)?));
     }
     if is_empty {
         (definition.version, definition.migrating_to) = (schema.version, None);

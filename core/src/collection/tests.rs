@@ -201,6 +201,30 @@ fn pages_go_on_where_the_last_ended_whatever_is_read() {
 }
 
 #[test]
+fn a_page_whose_keys_are_sorted_begins_where_the_last_ended() {
+    let people = people(&database());
+    people.write(|people| (0..900).try_for_each(|id| people.put(&person(id, &format!("n{id}"), id % 90)))).unwrap();
+    // Of single values the entries before the page are not read, of a range their documents are not.
+    for (filter, entries) in [(field("age").is_in([1, 2]), 10), (field("age").between(1, 2), 20)] {
+        for query in [Query::new(), Query::new().reverse()] {
+            let query = query.filter(filter.clone()).limit(10);
+            let mut rows = people.query(query.clone()).unwrap();
+            let mut found: Vec<i64> = rows.by_ref().map(|row| id(&row.unwrap())).collect();
+            let page = query.clone().after(rows.page_token().unwrap());
+            let explained = people.explain(page.clone()).unwrap();
+            assert!(explained.plan.contains("keys are sorted"), "{}", explained.plan);
+            assert_eq!((explained.rows, explained.entries_read, explained.documents_read), (10, entries, 10));
+            found.extend(ids(people.query(page).unwrap()));
+            let mut expected: Vec<i64> = (0..900).filter(|id| [1, 2].contains(&(id % 90))).collect();
+            if query.is_reverse() {
+                expected.reverse();
+            }
+            assert_eq!(found, expected);
+        }
+    }
+}
+
+#[test]
 fn documents_go_when_their_time_comes() {
     let (storage, clock) = (Arc::default(), Arc::new(HandSet::default()));
     let database = open(&storage, &clock);

@@ -7,8 +7,9 @@ use core::marker::PhantomData;
 
 use super::definition::Definition;
 use super::document::Document;
-use super::handle::record_key;
-use super::run::{self, Row, Run};
+use super::entries::record_key;
+use super::row::Row;
+use super::run::{self, Run};
 use super::write::{Expiry, Mode, Writer, record_key_of};
 use crate::db::WriteTransaction;
 use crate::document::query::{Query, Update};

@@ -60,24 +60,22 @@ impl<'t> Writer<'t> {
     pub(super) fn put_at(&mut self, record: &[u8], document: &[u8], mode: Mode, expiry: Expiry) -> Result<()> {
         let definition = Arc::clone(&self.definition);
         let now_ms = self.tx.now_ms();
+        let (is_asked_for, is_indexed) = (mode != Mode::Put, !definition.indexes.is_empty());
+        let old = if is_asked_for || is_indexed || expiry == Expiry::Kept { self.read(record)? } else { None };
+        let old = old.as_deref().map(Stored::read).transpose()?;
         let expires_ms = match expiry {
             Expiry::Default => definition.expires_after_ms.map(|after| now_ms.saturating_add(after)),
             Expiry::Never => None,
             Expiry::At(at) => Some(at),
-            Expiry::Kept => {
-                let old = self.read(record)?;
-                old.as_deref().map(Stored::read).transpose()?.and_then(|old| old.expires_ms)
-            }
+            Expiry::Kept => old.and_then(|old| old.expires_ms),
         };
-        if mode != Mode::Put || !definition.indexes.is_empty() {
-            let old = self.read(record)?;
-            let old = old.as_deref().map(Stored::read).transpose()?;
-            let there = old.is_some_and(|old| !old.is_expired(now_ms));
-            match mode {
-                Mode::Insert if there => return Err(unexpected("the document exists already", record)),
-                Mode::Replace if !there => return Err(unexpected("there is no such document to replace", record)),
-                _ => {}
-            }
+        let there = old.is_some_and(|old| !old.is_expired(now_ms));
+        match mode {
+            Mode::Insert if there => return Err(unexpected("the document exists already", record)),
+            Mode::Replace if !there => return Err(unexpected("there is no such document to replace", record)),
+            _ => {}
+        }
+        if is_indexed {
             self.reindex(record, old.map(|old| old.document), Some(document))?;
         }
         let mut bytes = Vec::with_capacity(document.len() + 9);
@@ -188,7 +186,7 @@ impl<'t> Writer<'t> {
     fn change_entries(
         &mut self,
         record: &[u8],
-        changes: &[(&IndexDefinition, Vec<Entry>, Vec<Entry>)],
+        changes: &[(&Arc<IndexDefinition>, Vec<Entry>, Vec<Entry>)],
         in_the_way: &[Vec<u8>],
     ) -> Result<()> {
         for other in in_the_way {

@@ -43,8 +43,10 @@ pub struct Cursor<K: Key, V: Value> {
     moved: bool,
     /// Of the table's prefix in each key.
     prefix_len: usize,
-    /// The landing of the cursor at a leaf of which all keys are in the range and all values inline; 0 for none.
+    /// The landing of the cursor at a leaf of which all values are inline, 0 for none; and the first and the last of those
+    /// entries there that are known to be in the range.
     plain_leaf: u64,
+    plain: (usize, usize),
     types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -62,6 +64,7 @@ impl<K: Key, V: Value> Cursor<K, V> {
             moved: false,
             prefix_len: prefix.len(),
             plain_leaf: 0,
+            plain: (0, 0),
             types: PhantomData,
         }
     }
@@ -111,7 +114,10 @@ impl<K: Key, V: Value> Cursor<K, V> {
     /// The entry the cursor stands on; `None` when it stands outside its range.
     #[inline]
     pub fn entry(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
-        if self.inner.leaf().is_some_and(|leaf| leaf.landings() == self.plain_leaf && leaf.is_on_entry()) {
+        let (first, last) = self.plain;
+        if self.inner.leaf().is_some_and(|leaf| {
+            leaf.landings() == self.plain_leaf && leaf.is_on_entry() && (first..=last).contains(&leaf.index_in_leaf())
+        }) {
             self.moved = false;
             let Some((key, Slot::Inline(value))) = self.inner.entry() else { return Ok(None) };
             return Ok(Some((K::decode(key.get(self.prefix_len..).unwrap_or(&[]))?, V::decode(value)?)));
@@ -122,9 +128,9 @@ impl<K: Key, V: Value> Cursor<K, V> {
     fn checked_entry(&mut self) -> Result<Option<(K::Borrowed<'_>, V::Borrowed<'_>)>> {
         if let Some(leaf) = self.inner.leaf()
             && leaf.leaf_is_inline()
-            && leaf.leaf_is_within(&self.from, &self.to)
+            && let Some(plain) = leaf.leaf_part_within(&self.from, &self.to)
         {
-            self.plain_leaf = leaf.landings();
+            (self.plain_leaf, self.plain) = (leaf.landings(), plain);
         }
         if let Some((_, Slot::Extent(value))) = self.inner.entry() {
             self.value = ValueReader::new(&self.view.engine.nodes, value).read_all()?;

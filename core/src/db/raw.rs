@@ -1,10 +1,14 @@
-//! The key space as it is, tables' prefixes included: for salvage, which brings back keys whose tables it may not know.
+//! The key space as it is, tables' prefixes included: for salvage, which brings back keys whose tables it may not know, and for
+//! queries, which read many documents of one table.
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::database::Database;
+use super::definitions::Bytes;
+use super::found::Found;
 use super::snapshot::Snapshot;
 use super::transaction::WriteTransaction;
 use crate::codec::slot::Slot;
@@ -41,6 +45,13 @@ impl WriteTransaction {
     pub(crate) fn delete_raw_range(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
         self.note_catalogue(from);
         self.delete_span(from, to)
+    }
+
+    /// Shows the value of a key of the key space to `see`.
+    pub(crate) fn with_raw<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
+        let nodes = Arc::clone(&self.engine.nodes);
+        let found = self.get_raw(key)?.map(|found| Found::<Bytes>::new(found, &nodes)).transpose()?;
+        found.map(|found| see(found.bytes())).transpose()
     }
 
     fn note_catalogue(&mut self, key: &[u8]) {
@@ -85,6 +96,17 @@ impl Snapshot {
         let mut from = KeyBuffer::new();
         prefix::encode_prefix(id, &mut from);
         engine::count(&self.version, None, &self.engine.nodes, &from, Some(&prefix::end_of(id)))
+    }
+
+    /// Shows the value of a key of the key space to `see`, which must read nothing from the database.
+    #[inline]
+    pub(crate) fn with_raw<R>(&self, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
+        engine::show(&self.version, &self.engine.nodes, key, see)?.transpose()
+    }
+
+    /// Says that keys of the key space will be looked up soon: as many as are fetched from memory at once.
+    pub(crate) fn expect_raw<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
+        engine::prefetch(&self.version, &self.engine.nodes, keys);
     }
 
     /// The value of a key of the key space.

@@ -55,7 +55,7 @@ pub(crate) use feed::FollowFrom;
 pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
 pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};
-pub(crate) use read::{FoundValue, count, estimate, get, get_in_memtable, inline, look, prefetch};
+pub(crate) use read::{FoundValue, count, estimate, get, get_in_memtable, inline, look, prefetch, show};
 pub(crate) use recent::{OptimisticPin, Recent};
 pub(crate) use record::CheckpointRecord;
 pub(crate) use scrub::ScrubWork;

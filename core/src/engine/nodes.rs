@@ -94,6 +94,27 @@ impl Nodes {
         other(hashed)
     }
 
+    /// As [`look_at_point`](Self::look_at_point), for inline values of any length; `see` comes back where the value is not
+    /// there.
+    #[inline]
+    pub(super) fn show_at_point<R, S: FnOnce(&[u8]) -> R>(
+        &self,
+        since: u64,
+        key: &[u8],
+        see: S,
+    ) -> core::result::Result<R, (S, Hashed)> {
+        let hashed = Hashed::new(key);
+        if let Some(pin) = self.cache.pin()
+            && let Some((leaf, index)) = pin.point(tree_number(since), &hashed, NodeView::likely_head_at)
+            && let view = NodeView::of_block(&leaf)
+            && view.is_key(index, key)
+            && let Some(Slot::Inline(value)) = view.slot(index)
+        {
+            return Ok(see(value));
+        }
+        Err((see, hashed))
+    }
+
     /// Looks `key` up in the base that publication `since` brought, and lets `take` have what is there, which must not
     /// read from storage.
     pub(super) fn look_in_base<R>(

@@ -59,6 +59,32 @@ pub(crate) fn look<'a, R>(
     }
 }
 
+/// Shows the value of `key` to `see`, where it is as long as it is in memory. `see` must not read from storage.
+pub(crate) fn show<R>(
+    version: &Version,
+    nodes: &Arc<Nodes>,
+    key: &[u8],
+    see: impl FnOnce(&[u8]) -> R,
+) -> Result<Option<R>> {
+    let layers = &*version.layers;
+    let (found, see) = if layers.base.is_some() && version.is_base_alone() {
+        match nodes.show_at_point(layers.base_since, key, see) {
+            Ok(seen) => return Ok(Some(seen)),
+            Err((see, hashed)) => (look_in_base(version, nodes, key, hashed)?, see),
+        }
+    } else {
+        (look_in_all(version, nodes, key)?, see)
+    };
+    Ok(match found {
+        None => None,
+        Some(FoundValue::Memtable(bytes)) => Some(see(bytes)),
+        Some(FoundValue::Short(value)) => Some(see(value.bytes())),
+        Some(FoundValue::Node(found)) => Some(see(inline(&found))),
+        Some(FoundValue::Extent(value)) => Some(see(&ValueReader::new(nodes, value).read_all()?)),
+        Some(FoundValue::Whole(bytes)) => Some(see(&bytes)),
+    })
+}
+
 #[inline(never)]
 fn look_in_all<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> Result<Option<FoundValue<'a>>> {
     if let Some(said) = get_above(version, nodes, key)? {

@@ -92,13 +92,24 @@ impl<S: NodeSource> TreeCursor<S> {
         self.leaf.as_ref().is_some_and(|leaf| leaf.view().is_inline())
     }
 
-    /// Whether all keys of the leaf the cursor is on are from `from` on and below `to`.
-    pub(crate) fn leaf_is_within(&self, from: &[u8], to: &[u8]) -> bool {
-        self.place == Place::On
-            && self.leaf.as_ref().is_some_and(|leaf| {
-                let view = leaf.view();
-                view.compare(0, from) != Ordering::Less && view.compare(leaf.len() - 1, to) == Ordering::Less
-            })
+    /// Which entry of its leaf the cursor is on.
+    #[inline]
+    pub(crate) fn index_in_leaf(&self) -> usize {
+        self.index
+    }
+
+    /// Entries of the leaf the cursor is on whose keys are from `from` on and below `to`, from the first to the last: with that
+    /// of the cursor, all before it or none, and all behind it or none. `None` where that of the cursor is not one of them.
+    pub(crate) fn leaf_part_within(&self, from: &[u8], to: &[u8]) -> Option<(usize, usize)> {
+        let leaf = self.leaf.as_ref().filter(|_| self.place == Place::On)?;
+        let view = leaf.view();
+        let last = leaf.len().checked_sub(1)?;
+        let reaches_from = |index| view.compare(index, from) != Ordering::Less;
+        let is_below_to = |index| view.compare(index, to) == Ordering::Less;
+        if !reaches_from(self.index) || !is_below_to(self.index) {
+            return None;
+        }
+        Some((if reaches_from(0) { 0 } else { self.index }, if is_below_to(last) { last } else { self.index }))
     }
 
     /// Goes to the first entry at or above `key`, else after the last.

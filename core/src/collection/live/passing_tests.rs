@@ -9,7 +9,7 @@ use super::feed::{Dirty, Feed};
 use super::found::Found;
 use super::held::Held;
 use super::*;
-use crate::collection::run::Row;
+use crate::collection::row::Row;
 use crate::collection::stored::Stored;
 use crate::collection::{Collection, Expiry, Schema};
 use crate::db::watched::{TableWatcher, Touched, Written};

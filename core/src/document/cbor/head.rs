@@ -69,6 +69,54 @@ impl<'a> Reader<'a> {
         is_null
     }
 
+    /// Steps over the next item and gives its text, if it is one of fewer than 256 bytes; anything else is for
+    /// [`head`](Self::head), which takes longer.
+    #[inline]
+    pub fn take_short_text(&mut self) -> Option<&'a [u8]> {
+        let (first, rest) = self.bytes.get(self.at..)?.split_first()?;
+        let (head, len, rest) = match first {
+            0x60..0x78 => (1, usize::from(first - 0x60), rest),
+            0x78 => {
+                let (len, rest) = rest.split_first()?;
+                (2, usize::from(*len), rest)
+            }
+            _ => return None,
+        };
+        let text = rest.get(..len)?;
+        self.at += head + len;
+        Some(text)
+    }
+
+    /// The same for a number that is neither negative nor a float.
+    #[cfg(feature = "serde")]
+    #[inline]
+    pub fn take_unsigned(&mut self) -> Option<u64> {
+        let (first, rest) = self.bytes.get(self.at..)?.split_first()?;
+        let (len, number) = match first {
+            0..0x18 => (1, u64::from(*first)),
+            0x18 => (2, u64::from(*rest.first()?)),
+            0x19 => (3, u64::from(u16::from_be_bytes(*rest.first_chunk()?))),
+            0x1a => (5, u64::from(u32::from_be_bytes(*rest.first_chunk()?))),
+            0x1b => (9, u64::from_be_bytes(*rest.first_chunk()?)),
+            _ => return None,
+        };
+        self.at += len;
+        Some(number)
+    }
+
+    /// The same for a float of 64 bits, as which all are written.
+    #[cfg(feature = "serde")]
+    #[inline]
+    pub fn take_float(&mut self) -> Option<f64> {
+        let (first, rest) = self.bytes.get(self.at..)?.split_first()?;
+        if *first != 0xfb {
+            return None;
+        }
+        let float = f64::from_be_bytes(*rest.first_chunk()?);
+        self.at += 9;
+        Some(float)
+    }
+
     /// The bytes from `start` to this place.
     pub fn since(&self, start: usize) -> &'a [u8] {
         self.bytes.get(start..self.at).unwrap_or_default()
@@ -103,6 +151,9 @@ impl<'a> Reader<'a> {
     /// Reads a name of a map.
     #[inline]
     pub fn name(&mut self) -> Result<&'a [u8]> {
+        if let Some(name) = self.take_short_text() {
+            return Ok(name);
+        }
         let start = self.at;
         match self.first()? {
             (3, info) => self.content(info),

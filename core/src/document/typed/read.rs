@@ -56,17 +56,12 @@ impl<'de> Documents<'de> {
             Head::Text(text) => visitor.visit_borrowed_str(self.text(text)?),
             Head::Bytes(bytes) => visitor.visit_borrowed_bytes(bytes),
             Head::Array(left) => self.within(|documents| {
-                let mut items = Items { documents, left };
+                let mut items = Items { documents, left, fields: &[], next: 0 };
                 let value = visitor.visit_seq(&mut items)?;
                 items.end()?;
                 Ok(value)
             }),
-            Head::Map(left) => self.within(|documents| {
-                let mut items = Items { documents, left };
-                let value = visitor.visit_map(&mut items)?;
-                items.end()?;
-                Ok(value)
-            }),
+            Head::Map(left) => self.map(left, &[], visitor),
             Head::Timestamp(micros) => {
                 visitor.visit_map(de::value::MapDeserializer::new([(TIMESTAMP, micros)].into_iter()))
             }
@@ -77,7 +72,38 @@ impl<'de> Documents<'de> {
         }
     }
 
+    fn map<V: Visitor<'de>>(&mut self, left: u64, fields: &'static [&'static str], visitor: V) -> Result<V::Value> {
+        self.within(|documents| {
+            let mut items = Items { documents, left, fields, next: 0 };
+            let value = visitor.visit_map(&mut items)?;
+            items.end()?;
+            Ok(value)
+        })
+    }
+
+    fn any<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        let head = self.reader.head()?;
+        self.give(head, visitor)
+    }
+
+    fn string<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        match self.reader.take_short_text() {
+            Some(text) => visitor.visit_borrowed_str(self.text(text)?),
+            None => self.any(visitor),
+        }
+    }
+
+    fn float<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        match self.reader.take_float() {
+            Some(float) => visitor.visit_f64(float),
+            None => self.any(visitor),
+        }
+    }
+
     fn integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        if let Some(integer) = self.reader.take_unsigned() {
+            return visitor.visit_u64(integer);
+        }
         match self.reader.head()? {
             Head::Timestamp(micros) => visitor.visit_i64(micros),
             Head::Float(float) => match whole(float).map(|integer| (u64::try_from(integer), i64::try_from(integer))) {
@@ -117,12 +143,10 @@ macro_rules! read_as {
 impl<'de> de::Deserializer<'de> for &mut Documents<'de> {
     type Error = Error;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        let head = self.reader.head()?;
-        self.give(head, visitor)
-    }
-
     read_as! {
+        any: deserialize_any;
+        string: deserialize_str deserialize_string;
+        float: deserialize_f32 deserialize_f64;
         integer: deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
             deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128;
         sequence: deserialize_seq;
@@ -160,6 +184,18 @@ impl<'de> de::Deserializer<'de> for &mut Documents<'de> {
         }
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value> {
+        match self.reader.head()? {
+            Head::Map(left) => self.map(left, fields, visitor),
+            head => self.give(head, visitor),
+        }
+    }
+
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.reader.item()?;
         visitor.visit_unit()
@@ -170,7 +206,7 @@ impl<'de> de::Deserializer<'de> for &mut Documents<'de> {
     }
 
     forward_to_deserialize_any! {
-        bool f32 f64 char str string unit unit_struct map struct identifier
+        bool char unit unit_struct map identifier
     }
 }
 
@@ -178,9 +214,22 @@ impl<'de> de::Deserializer<'de> for &mut Documents<'de> {
 struct Items<'r, 'de> {
     documents: &'r mut Documents<'de>,
     left: u64,
+    /// The names that a struct asks for, and which of them is likely to come next: they were written in their order.
+    fields: &'static [&'static str],
+    next: usize,
 }
 
 impl Items<'_, '_> {
+    /// The name that a struct asks for, where it is this one: then it is known to be text.
+    #[inline]
+    fn asked_for(&mut self, name: &[u8]) -> Option<&'static str> {
+        let (before, from) = self.fields.split_at_checked(self.next)?;
+        let ahead = from.iter().chain(before).position(|field| field.as_bytes() == name)?;
+        let at = (self.next + ahead) % self.fields.len();
+        self.next = at + 1;
+        self.fields.get(at).copied()
+    }
+
     fn end(&self) -> Result<()> {
         match self.left {
             0 => Ok(()),
@@ -206,7 +255,11 @@ impl<'de> de::MapAccess<'de> for &mut Items<'_, 'de> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
         self.left = left;
         let name = self.documents.reader.name()?;
-        seed.deserialize(Name(self.documents.text(name)?)).map(Some)
+        let name = match self.asked_for(name) {
+            Some(name) => name,
+            None => self.documents.text(name)?,
+        };
+        seed.deserialize(Name(name)).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value> {
