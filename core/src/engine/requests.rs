@@ -22,6 +22,9 @@ impl Engine {
                 Some(Stopped::Closing) | None => {}
             }
         }
+        if self.close_unwritten() {
+            return Ok(());
+        }
         let plan = |work: &mut Work| {
             work.merge_all = self.merging_all_pays();
             work.plan.extend([
@@ -63,6 +66,7 @@ impl Engine {
 
     /// Freezes and merges until the database is one tree, and makes that durable. Restartable.
     pub(crate) fn settle(&self) -> Result<()> {
+        self.finish_opening()?;
         let plan = |work: &mut Work| {
             work.merge_all = true;
             work.plan.push_back(Task::Checkpoint);
@@ -76,6 +80,7 @@ impl Engine {
 
     /// Merges everything, moves the end of the file down, and cuts it. Restartable.
     pub(crate) fn compact(&self, progress: &mut dyn FnMut(&CompactionProgress)) -> Result<()> {
+        self.finish_opening()?;
         let plan = |work: &mut Work| {
             work.merge_all = true;
             work.plan.extend([
