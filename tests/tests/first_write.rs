@@ -192,7 +192,11 @@ fn crash_everywhere() -> Result<u64, String> {
         }
         for way in 0..12 {
             let disk = (*disk).clone();
-            if way == 0 { disk.kill() } else { disk.power_loss(1000 * ios + way) }
+            if way == 0 {
+                disk.kill()
+            } else {
+                disk.power_loss(1000 * ios + way)
+            }
             find(disk, acknowledged).map_err(|what| format!("down at I/O {ios}, way {way}: {what}"))?;
         }
     }

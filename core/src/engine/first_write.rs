@@ -10,7 +10,8 @@
 use super::checkpoint::Checkpoint;
 use super::maintenance::Work;
 use super::state::{Engine, Stopped};
-use super::write_again::Found;
+use super::write_again::LastSectors;
+use crate::env::Storage;
 use crate::error::{Error, Result};
 use crate::space::Superblock;
 use crate::testing::Mutant;
@@ -20,11 +21,22 @@ use crate::testing::Mutant;
 pub(super) struct FirstWrite {
     /// The superblock as it was found.
     found: Superblock,
+    /// Read already: a commit asks for no bytes.
+    ends: LastSectors,
 }
 
 impl FirstWrite {
-    pub(super) fn after(found: Superblock) -> Self {
-        Self { found }
+    /// Reads what it will write again.
+    pub(super) fn after(found: Superblock, storage: &dyn Storage) -> Result<Self> {
+        Ok(Self { found, ends: LastSectors::read(storage)? })
+    }
+
+    fn write_again(&self, storage: &dyn Storage) -> Result<()> {
+        if Mutant::FoundNotWrittenAgain.is_active() {
+            return Ok(());
+        }
+        self.found.write(storage)?;
+        self.ends.write_again(storage)
     }
 }
 
@@ -61,7 +73,7 @@ impl Engine {
             return Err(stopped.error());
         }
         let Some(log) = writer.log.as_mut() else { return Err(Error::ReadOnly) };
-        Found { superblock: &first.found, log: None, values: &[] }.write_again(self.storage())?;
+        first.write_again(self.storage())?;
         log.write_beginning(self.storage())?;
         *first_write = None;
         if Mutant::CommitBeforeMark.is_active() {

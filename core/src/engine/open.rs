@@ -262,7 +262,7 @@ fn recover(
     if !options.read_only {
         let kept = intact(&*storage, &superblock.database_id, superblock.segment_bytes, record.kept.clone())?;
         if untouched {
-            first_write = Some(FirstWrite::after(superblock.clone()));
+            first_write = Some(FirstWrite::after(superblock.clone(), &*storage)?);
         } else {
             progress(RecoveryStage::StartLog);
             let found = Found { superblock: &superblock, log: end.as_ref(), values: &unsynced_values };
