@@ -260,10 +260,11 @@ impl Database {
     /// that nobody else takes that room; background work does not need it.
     pub(super) fn admit(&self) -> Result<()> {
         let engine = &self.shared.engine;
-        engine.finish_opening()?;
         if !engine.must_wait() {
             return Ok(());
         }
+        // Until then background work rests.
+        engine.finish_opening()?;
         #[cfg(feature = "std")]
         if let Some(background) = &self.shared.background {
             return background.wait_for_room(engine);
@@ -280,6 +281,7 @@ impl Database {
     }
 
     /// Logs and applies a transaction's changes; gives what its acknowledgement waits for. The caller holds the writer lock.
+    /// Where opening has left something to be done, that comes first: [`Error::Pending`] then means that nothing was logged.
     fn commit_changes(
         &self,
         tx: &mut WriteTransaction,
@@ -300,6 +302,7 @@ impl Database {
             let sequence = tx.version.sequence;
             return Ok((sequence > engine.version().sequence).then_some(Appended { sequence, wait: true, due: false }));
         }
+        engine.finish_opening()?;
         // A commit's values are durable before the frame that refers to them, or the frame says that they may not be.
         let values_unsynced = !tx.values.is_empty() && !engine.sync_values()?;
         let mut catalogue_was_changed_at = None;
@@ -411,6 +414,7 @@ impl Database {
                 return Ok(false);
             }
             self.admit()?;
+            shared.engine.finish_opening()?;
             shared.engine.append(exclusive.buffer(), shared.options.durability, false, |_, _| Ok(()), write)?
         };
         self.poke(appended.due);

@@ -323,6 +323,7 @@ impl WriteTransaction {
         if value.len() <= self.engine.options.inline_bytes_max {
             return self.write(key, Slot::Inline(value));
         }
+        self.engine.finish_opening_for_values()?;
         let mut writer = ValueWriter::new(&self.engine, value.len() as u64)?;
         if let Err(error) = writer.write(&self.engine, value) {
             writer.abandon(&self.engine);
@@ -355,6 +356,7 @@ impl WriteTransaction {
             return self.write(key, Slot::Inline(&bytes));
         }
         let engine = Arc::clone(&self.engine);
+        engine.finish_opening_for_values()?;
         let mut writer = ValueWriter::new(&engine, len)?;
         if let Err(error) = fill(&mut |piece| writer.write(&engine, piece)) {
             writer.abandon(&engine);

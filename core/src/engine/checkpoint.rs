@@ -92,7 +92,12 @@ impl Checkpoint {
         match self.phase {
             Phase::SyncLog => {
                 if !Mutant::LogStartNotSynced.is_active() {
-                    engine.barrier(FileId::Log, &mut self.barrier.ticket)?;
+                    // A later sync may succeed without what this one has lost.
+                    engine.barrier(FileId::Log, &mut self.barrier.ticket).inspect_err(|error| {
+                        if !matches!(error, Error::Pending(_)) {
+                            engine.poison(error);
+                        }
+                    })?;
                 }
                 self.phase = Phase::Write;
             }

@@ -18,6 +18,8 @@ pub(super) struct History {
     pub database_id: [u8; 16],
     pub segment_bytes: u32,
     pub incarnation: u64,
+    /// This opening has begun it.
+    pub is_new: bool,
     /// Those before it, oldest first.
     pub ancestors: Vec<Ancestor>,
 }
@@ -54,9 +56,9 @@ impl Engine {
     /// An incarnation of which commit `sequence` is a part. One that opening has begun, and that is not durable yet, is
     /// not told: after a crash nobody would know it.
     pub(crate) fn incarnation_of(&self, sequence: u64) -> u64 {
-        let History { incarnation, ancestors, .. } = &self.history;
+        let History { incarnation, ancestors, is_new, .. } = &self.history;
         match ancestors.last() {
-            Some(parent) if sequence <= parent.left_at && self.is_opening() => parent.incarnation,
+            Some(parent) if *is_new && sequence <= parent.left_at && self.is_opening() => parent.incarnation,
             _ => *incarnation,
         }
     }
@@ -132,6 +134,7 @@ mod tests {
             database_id: [0; 16],
             segment_bytes: 0,
             incarnation: 4,
+            is_new: false,
             ancestors: ancestors.map(|(incarnation, left_at)| Ancestor { incarnation, left_at }).to_vec(),
         };
         let check = |incarnation, sequence| match history.require_part(incarnation, sequence, 50) {

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use super::checkpoint::Checkpoint;
 use super::compaction::{MergeRuns, MergeToBase, Relocate};
+use super::first_write::FirstWrite;
 use super::flush::Flush;
 use super::job::JobExtents;
 use super::quarantine::{Avoided, damaged_among};
@@ -41,6 +42,8 @@ const CHECKPOINT_BYTES: u64 = 32 << 20;
 /// What background work is under way, and what the last checkpoint said. Held by whoever does a step.
 #[derive(Debug)]
 pub(super) struct Work {
+    /// What opening has left to the first write. Until then there is no other work.
+    pub first_write: Option<FirstWrite>,
     pub flush: Option<Flush>,
     pub merge: Option<MergeJob>,
     pub checkpoint: Option<Checkpoint>,
@@ -206,7 +209,7 @@ impl Engine {
     /// One step of the most urgent job that can go on. A checkpoint that waits for the platform holds up no other job, a
     /// long merge no flush: writers wait for flushes alone, as long as merges keep up.
     pub(super) fn do_step(&self, work: &mut Work) -> Result<Progress> {
-        if self.options.read_only {
+        if self.options.read_only || work.first_write.is_some() {
             return Ok(Progress::Idle);
         }
         if work.flush.is_none() && self.is_full() {

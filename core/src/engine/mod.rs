@@ -16,6 +16,7 @@ mod cursor;
 #[cfg(feature = "testing")]
 pub(crate) mod doors;
 mod feed;
+mod first_write;
 mod flush;
 mod job;
 mod layer;

@@ -1,4 +1,8 @@
 //! Opening, creating and closing: recovery in named stages.
+//!
+//! **A database that was closed properly is opened without writing.** What writing needs (the log's beginning, and then the
+//! superblock that says that the log is needed) is prepared and left to [`Engine::finish_opening`], which whoever writes
+//! waits for. See [`first_write`](super::first_write).
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -7,6 +11,7 @@ use alloc::vec::Vec;
 
 use super::commit::{Durable, apply_operations};
 use super::feed::History;
+use super::first_write::FirstWrite;
 use super::maintenance::Work;
 use super::node_ages::NodeAges;
 use super::nodes::{Nodes, read_exact};
@@ -124,6 +129,8 @@ fn create(
         sealed: Vec::new(),
         replayed_log_bytes: 0,
         is_clean: true,
+        begins_incarnation: false,
+        first_write: None,
         superblock,
     };
     let engine = state.into_engine(storage, env, options);
@@ -176,6 +183,8 @@ fn recover(
 
     let mut memtable = Memtable::new();
     let mut values = MemtableValues::default();
+    // One that says so beside another that does is all there is to know: nothing has come after it.
+    let untouched = superblock.clean && matches!(older, Older::Closed);
     let clean = superblock.clean
         && match older {
             Older::Closed => true,
@@ -248,13 +257,20 @@ fn recover(
     let mut ancestors = record.ancestors.clone();
     let mut log = None;
     let mut position = record.log;
+    let mut first_write = None;
+    let mut begins_incarnation = false;
     if !options.read_only {
-        progress(RecoveryStage::StartLog);
-        let found = Found { superblock: &superblock, log: end.as_ref(), values: &unsynced_values };
-        found.write_again(&*storage)?;
-        let config = log_config(&superblock, &options);
         let kept = intact(&*storage, &superblock.database_id, superblock.segment_bytes, record.kept.clone())?;
+        if untouched {
+            first_write = Some(FirstWrite::after(superblock.clone(), &*storage)?);
+        } else {
+            progress(RecoveryStage::StartLog);
+            let found = Found { superblock: &superblock, log: end.as_ref(), values: &unsynced_values };
+            found.write_again(&*storage)?;
+        }
+        let config = log_config(&superblock, &options);
         let mut opened = match &end {
+            None if untouched => Log::create_later(&*storage, config, record.log)?,
             None => Log::create(&*storage, config, record.log)?,
             Some(end) if end.is_empty() && end.retained.is_empty() && record.log.is_fresh() => {
                 Log::create(&*storage, config, record.log)?
@@ -264,6 +280,7 @@ fn recover(
                 ancestors.push(Ancestor { incarnation: superblock.incarnation, left_at: end.last_sequence() });
                 ancestors.drain(..ancestors.len().saturating_sub(ANCESTORS_MAX));
                 superblock.incarnation = random(&env);
+                begins_incarnation = true;
                 // Where the trees hold all of it already there is nothing to flush, and only a flush gives segments back:
                 // crash after crash would fill the log.
                 if !memtable.is_empty() && !Mutant::ReplayedLogForgotten.is_active() {
@@ -299,11 +316,13 @@ fn recover(
         sealed,
         replayed_log_bytes: end.as_ref().map_or(0, |end| end.replayed_bytes()),
         is_clean: clean,
+        begins_incarnation,
+        first_write,
         superblock,
     };
     let read_only = options.read_only;
     let engine = state.into_engine(storage, env, options);
-    if !read_only {
+    if !read_only && !untouched {
         engine.first_checkpoint(false, progress)?;
     }
     Ok((engine, report))
@@ -328,6 +347,8 @@ struct State {
     sealed: Vec<crate::log::SealedSegment>,
     replayed_log_bytes: u64,
     is_clean: bool,
+    begins_incarnation: bool,
+    first_write: Option<FirstWrite>,
 }
 
 impl State {
@@ -356,7 +377,9 @@ impl State {
         let run_count = layers.runs.len();
         let version = Version { sequence: self.sequence, time_ms: self.time_ms, memtable: self.memtable, layers };
         let record = self.record.as_ref();
+        let is_opening = self.first_write.is_some();
         let work = Work {
+            first_write: self.first_write,
             flush: None,
             merge: None,
             checkpoint: None,
@@ -384,6 +407,7 @@ impl State {
             database_id: work.superblock.database_id,
             segment_bytes: work.superblock.segment_bytes,
             ancestors: self.ancestors,
+            is_new: self.begins_incarnation,
         };
         let seal = Seal { checksum: options.checksum, database_id: work.superblock.database_id };
         Engine {
@@ -412,7 +436,7 @@ impl State {
             optimistic: Mutex::default(),
             memtable_bytes: AtomicUsize::new(memtable_bytes),
             chunks: Arc::new(ChunkPool::new(options.memtable_bytes)),
-            opening: AtomicBool::new(false),
+            opening: AtomicBool::new(is_opening),
             replayed_log_bytes: self.replayed_log_bytes,
             run_count: AtomicUsize::new(run_count),
             activity: super::activity::SharedActivity::default(),

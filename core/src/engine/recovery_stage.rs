@@ -1,7 +1,8 @@
 //! What opening a database is doing, for whoever waits for it.
 
-/// The stages of opening a database, in this order. Each is told as it begins. A clean database skips those of the log, one
-/// that is opened for reading only those that write, and a new one has only the last four and the first.
+/// The stages of opening a database, in this order. Each is told as it begins. One that was closed properly skips those of the
+/// log and those that write, which come with the first write; one that is opened for reading only skips those that write; and a
+/// new one has only the last four and the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RecoveryStage {
     /// Reading both superblocks.

@@ -22,6 +22,9 @@ impl Engine {
                 Some(Stopped::Closing) | None => {}
             }
         }
+        if self.close_unwritten() {
+            return Ok(());
+        }
         let plan = |work: &mut Work| {
             work.merge_all = self.merging_all_pays();
             work.plan.extend([
@@ -63,6 +66,8 @@ impl Engine {
 
     /// Freezes and merges until the database is one tree, and makes that durable. Restartable.
     pub(crate) fn settle(&self) -> Result<()> {
+        self.require_unclosed()?;
+        self.finish_opening()?;
         let plan = |work: &mut Work| {
             work.merge_all = true;
             work.plan.push_back(Task::Checkpoint);
@@ -76,6 +81,8 @@ impl Engine {
 
     /// Merges everything, moves the end of the file down, and cuts it. Restartable.
     pub(crate) fn compact(&self, progress: &mut dyn FnMut(&CompactionProgress)) -> Result<()> {
+        self.require_unclosed()?;
+        self.finish_opening()?;
         let plan = |work: &mut Work| {
             work.merge_all = true;
             work.plan.extend([
@@ -89,6 +96,14 @@ impl Engine {
         self.cut_file()?;
         // What is damaged was left as it is.
         self.work.lock().avoided.first.clone().map_or(Ok(()), Err)
+    }
+
+    /// A checkpoint after the last one would say that the log is needed, which is gone.
+    fn require_unclosed(&self) -> Result<()> {
+        match &self.writer.lock().stopped {
+            Some(stopped @ Stopped::Closed) => Err(stopped.error()),
+            _ => Ok(()),
+        }
     }
 
     /// Plans what was asked for and runs until nothing is left to do. Called again after `NotResident` or `Pending` it

@@ -330,14 +330,6 @@ impl Engine {
         }
     }
 
-    /// Completes what opening left to be done, before the first commit. Restartable.
-    pub(crate) fn finish_opening(&self) -> Result<()> {
-        while self.is_opening() {
-            self.step()?;
-        }
-        Ok(())
-    }
-
     /// The checkpoint that follows opening is not durable yet.
     pub(super) fn is_opening(&self) -> bool {
         self.opening.load(Ordering::Acquire)

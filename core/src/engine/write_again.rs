@@ -6,6 +6,7 @@
 //! checkpoint that builds on them; where they were stored already that changes nothing, torn or whole.
 
 use alloc::vec;
+use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::env::{FileId, Storage};
@@ -48,11 +49,36 @@ impl Found<'_> {
 
 /// The lengths too may only seem to be what they are.
 pub(super) fn write_lengths_again(storage: &dyn Storage) -> Result<()> {
-    for file in FileId::ALL {
-        let len = storage.len(file)?;
-        write_again(storage, file, len.saturating_sub(1)..len)?;
+    LastSectors::read(storage)?.write_again(storage)
+}
+
+/// The end of each file as it was found.
+#[derive(Debug)]
+pub(super) struct LastSectors(Vec<(FileId, u64, Vec<u8>)>);
+
+impl LastSectors {
+    /// Reads them, so that writing them again reads nothing.
+    pub(super) fn read(storage: &dyn Storage) -> Result<Self> {
+        let mut sectors = Vec::new();
+        for file in FileId::ALL {
+            let len = storage.len(file)?;
+            let Some(last) = len.checked_sub(1) else { continue };
+            let at = last / SECTOR_BYTES * SECTOR_BYTES;
+            let mut bytes = vec![0; (len - at) as usize];
+            let mut again = bytes.clone();
+            read_alike(storage, file, at, &mut bytes, &mut again)?;
+            sectors.push((file, at, bytes));
+        }
+        Ok(Self(sectors))
     }
-    Ok(())
+
+    /// To be called before anything else is written.
+    pub(super) fn write_again(&self, storage: &dyn Storage) -> Result<()> {
+        for (file, at, bytes) in &self.0 {
+            storage.write_at(*file, *at, bytes)?;
+        }
+        Ok(())
+    }
 }
 
 /// Whole sectors, as far as the file goes.

@@ -30,7 +30,7 @@ impl fmt::Display for FileId {
 
 /// Two byte files with positional reads and writes and a barrier. All methods may be called from several threads where
 /// there are threads; the engine never issues overlapping writes concurrently, nor a read concurrent with an
-/// overlapping write.
+/// overlapping write, unless that writes the very bytes that are there.
 ///
 /// # The fault model
 ///

@@ -60,19 +60,39 @@ pub(crate) struct Log {
     scratch: Vec<u8>,
     /// Whether part of a failed append may lie behind the position.
     remains: bool,
+    /// Of the file this writes nothing yet: see [`Log::create_later`].
+    unwritten: bool,
 }
 
 impl Log {
     /// Begins a log at a [fresh](LogPosition::fresh) position that a durable checkpoint holds, over whatever the file
     /// held. Commits may follow at once: replay from that position finds them.
     pub(crate) fn create(storage: &dyn Storage, config: LogConfig, start: LogPosition) -> Result<Self> {
+        let mut log = Self::create_later(storage, config, start)?;
+        log.write_beginning(storage)?;
+        Ok(log)
+    }
+
+    /// As [`create`](Self::create), but writes nothing. Before the first append, and before anything durable says that the log
+    /// is needed, comes [`write_beginning`](Self::write_beginning).
+    pub(crate) fn create_later(storage: &dyn Storage, config: LogConfig, start: LogPosition) -> Result<Self> {
         if start != LogPosition::fresh_in(&config.layout(), start.region, start.generation, start.sequence) {
             return Err(Error::invalid("a log can only be created at a fresh position"));
         }
         let first = LiveSegment { generation: start.generation, region: start.region };
-        let mut log = Self::open(storage, config, VecDeque::new(), first, start.sequence, true)?;
+        let mut log = Self::lay_out(storage, config, VecDeque::new(), first, start.sequence)?;
         log.needed_from = start.generation;
         Ok(log)
+    }
+
+    /// Writes what [`create_later`](Self::create_later) left out; once that is done, nothing. After an error it may be called
+    /// again.
+    pub(crate) fn write_beginning(&mut self, storage: &dyn Storage) -> Result<()> {
+        if self.unwritten {
+            self.write_start(storage, true)?;
+            self.unwritten = false;
+        }
+        Ok(())
     }
 
     /// Goes on after a replay, in a new segment: what was replayed, and what lies cut off behind it, is never appended to.
@@ -90,16 +110,19 @@ impl Log {
         let region = free_regions(&live).next();
         let Some(region) = region else { return Err(Error::invalid("every region of the log is in use")) };
         let next = LiveSegment { generation: end.next_generation, region };
-        Self::open(storage, config, live.into(), next, end.position.sequence, end.segment_bytes.is_none())
+        let mut log = Self::lay_out(storage, config, live.into(), next, end.position.sequence)?;
+        log.write_start(storage, end.segment_bytes.is_none())?;
+        log.unwritten = false;
+        Ok(log)
     }
 
-    fn open(
+    /// A log whose first new segment is not written yet.
+    fn lay_out(
         storage: &dyn Storage,
         config: LogConfig,
         mut live: VecDeque<KnownSegment>,
         first: LiveSegment,
         sequence: u64,
-        new_file: bool,
     ) -> Result<Self> {
         if !segment_bytes_valid(config.segment_bytes) {
             return Err(Error::invalid("a log segment must be at least 64 KiB, and a multiple of 4096 bytes"));
@@ -107,37 +130,41 @@ impl Log {
         let file_bytes = storage.len(FileId::Log)?;
         let (start, header) = segment_start(&config, first, 0, sequence);
         let next_generation = following(first.generation)?;
-        let mut log = Self {
-            live: VecDeque::new(),
+        let mut tail = Vec::new();
+        let chain = header.encode(&mut tail);
+        live.push_back(KnownSegment::of(&header));
+        Ok(Self {
+            live,
             needed_from: 0,
             kept: 0,
             followed_from: first.generation,
-            position: start,
+            position: LogPosition { chain, offset: start.offset + SEGMENT_HEADER_BYTES, ..start },
             next_generation,
             durable: Durable::default(),
             file_bytes,
-            tail: Vec::new(),
+            tail,
             scratch: Vec::new(),
             remains: false,
+            unwritten: true,
             config,
-        };
-        log.grow(storage, first.region)?;
+        })
+    }
+
+    /// Writes the header of the segment laid out, and of the file if it is a new one.
+    fn write_start(&mut self, storage: &dyn Storage, new_file: bool) -> Result<()> {
+        self.grow(storage, self.position.region)?;
         // What an earlier process left may have holes.
-        storage.allocate(FileId::Log, log.file_bytes)?;
+        storage.allocate(FileId::Log, self.file_bytes)?;
         if new_file {
-            let header = FileHeader { segment_bytes: log.config.segment_bytes, database_id: log.config.database_id };
-            header.encode(&mut log.scratch);
-            storage.write_at(FileId::Log, 0, &log.scratch)?;
+            let header = FileHeader { segment_bytes: self.config.segment_bytes, database_id: self.config.database_id };
+            self.scratch.clear();
+            header.encode(&mut self.scratch);
+            storage.write_at(FileId::Log, 0, &self.scratch)?;
         }
-        log.position.chain = header.encode(&mut log.tail);
-        log.position.offset += SEGMENT_HEADER_BYTES;
-        log.scratch.clear();
-        log.scratch.extend_from_slice(&log.tail);
-        log.scratch.extend_from_slice(&TERMINATOR);
-        storage.write_at(FileId::Log, start.offset, &log.scratch)?;
-        live.push_back(KnownSegment::of(&header));
-        log.live = live;
-        Ok(log)
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&self.tail);
+        self.scratch.extend_from_slice(&TERMINATOR);
+        Ok(storage.write_at(FileId::Log, self.position.offset - SEGMENT_HEADER_BYTES, &self.scratch)?)
     }
 
     /// The place after the last commit or mark: where a checkpoint made now begins its replay.
@@ -290,6 +317,9 @@ impl Log {
     }
 
     fn append_chain(&mut self, storage: &dyn Storage, kind: Kind, sequence: u64, payload: &[u8]) -> Result<()> {
+        if self.unwritten {
+            return Err(Error::invalid("the log's beginning must be written before a commit"));
+        }
         let links = links_needed(self.config.layout(), &self.position, payload.len());
         let successors = self.take_regions(storage, links)?;
         let buffer = mem::take(&mut self.scratch);

@@ -83,6 +83,8 @@ mutants! {
     DurableCommitsCut: "a torn tail is told from a damaged middle",
     /// The checkpoint after a recovery names the place where the log was cut, and new commits are appended elsewhere.
     AppendedBehindCut: "after a cut the log goes on in a segment that a checkpoint names",
+    /// The first commit after a clean close does not wait for the superblock that says that the log is needed.
+    CommitBeforeMark: "before the first write a superblock that says that the log is needed is durable",
     /// The new beginning of the log is not durable before a superblock names it.
     LogStartNotSynced: "the log's new beginning is durable before a superblock names it",
     /// The checkpoint after a recovery forgets what was replayed.
