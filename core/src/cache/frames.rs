@@ -543,6 +543,62 @@ impl fmt::Debug for Words {
     }
 }
 
+/// A table of entries that are all zero bits at first, in pages that take memory only when they are used: opening a database
+/// touches none of it.
+pub(super) struct Zeroed<T> {
+    start: NonNull<u8>,
+    layout: Layout,
+    /// The first entry, at the beginning of a line.
+    first: NonNull<T>,
+    len: usize,
+}
+
+// SAFETY: the entries are owned.
+unsafe impl<T: Send> Send for Zeroed<T> {}
+// SAFETY: and shared only as a slice is.
+unsafe impl<T: Sync> Sync for Zeroed<T> {}
+
+impl<T> Zeroed<T> {
+    /// # Safety
+    ///
+    /// Zero bits are a `T`, which needs no dropping.
+    pub(super) unsafe fn new(len: usize) -> Self {
+        const { assert!(align_of::<T>() <= LINE_BYTES && size_of::<T>() > 0 && !core::mem::needs_drop::<T>()) };
+        // A larger alignment would have the allocator write zeros everywhere.
+        let layout = Layout::array::<T>(len)
+            .and_then(|array| Layout::from_size_align(array.size().saturating_add(LINE_BYTES), 16))
+            .unwrap_or_else(|_| handle_alloc_error(Layout::new::<T>()));
+        // SAFETY: the size is not 0.
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        // SAFETY: fewer bytes than a line are skipped, and there is a line more than all entries take.
+        let first = unsafe { start.add(start.as_ptr().align_offset(LINE_BYTES)) }.cast();
+        Self { start, layout, first, len }
+    }
+}
+
+impl<T> core::ops::Deref for Zeroed<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: so many entries follow the first, all of the allocation, aligned to a line; zeros were valid ones.
+        unsafe { core::slice::from_raw_parts(self.first.as_ptr(), self.len) }
+    }
+}
+
+impl<T> Drop for Zeroed<T> {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout; the entries need no dropping.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) }
+    }
+}
+
+impl<T> fmt::Debug for Zeroed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zeroed").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
 /// Says that memory will be read soon. Any address is good.
 #[inline]
 pub(super) fn prefetch(start: NonNull<u8>, bytes: usize) {

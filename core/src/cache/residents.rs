@@ -22,7 +22,6 @@
 //! `std` there is one cell, and the table is not `Sync` because the lock is not. A second pin on a busy cell is refused.
 #![allow(unsafe_code)]
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use core::cell::Cell as Counted;
@@ -32,7 +31,7 @@ use core::ops::Deref;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use super::frames::{Block, Header, LINE_BYTES, Pool, Remembered, prefetch};
+use super::frames::{Block, Header, LINE_BYTES, Pool, Remembered, Zeroed, prefetch};
 use super::pins::{Cell, Pins};
 use super::points::{Point, Points, hash};
 use super::reader;
@@ -57,7 +56,7 @@ const RETIRED_PART: usize = 32;
 /// Nodes by offset. Holds what it has room for: what is not here must be looked for elsewhere.
 #[derive(Debug)]
 pub(super) struct Residents<H> {
-    buckets: Box<[Bucket<H>]>,
+    buckets: Zeroed<Bucket<H>>,
     roots: [Remembered<H>; ROOTS],
     points: Points,
     pins: Pins,
@@ -92,7 +91,8 @@ impl<H> Residents<H> {
     pub(super) fn new(nodes: usize, points_bytes: usize, pool: Arc<Pool<H>>) -> Self {
         let buckets = (nodes * 2 / PLACES_PER_BUCKET).max(2).next_power_of_two();
         Self {
-            buckets: (0..buckets).map(|_| Bucket::default()).collect(),
+            // SAFETY: zero bits are `EMPTY` and no node, and neither needs dropping.
+            buckets: unsafe { Zeroed::new(buckets) },
             roots: core::array::from_fn(|_| Remembered::nothing()),
             points: Points::new(points_bytes),
             pins: Pins::new(reader::READERS_MAX),
@@ -210,12 +210,6 @@ pub(super) fn take_used<H>(node: &Block<H>) -> bool {
     }
 }
 
-impl<H> Default for Bucket<H> {
-    fn default() -> Self {
-        Self(core::array::from_fn(|_| Place { key: AtomicUsize::new(EMPTY), node: AtomicPtr::new(ptr::null_mut()) }))
-    }
-}
-
 /// Neither [`EMPTY`] nor [`RETIRED`], with the used bit clear; `None` where a word is too small for the offset.
 #[inline]
 fn key_of(offset: u64) -> Option<usize> {
@@ -231,8 +225,8 @@ fn mixed(key: usize) -> u64 {
 
 impl<H> Drop for Residents<H> {
     fn drop(&mut self) {
-        for place in self.buckets.iter_mut().flat_map(|bucket| &mut bucket.0) {
-            if let Some(node) = NonNull::new(*place.node.get_mut()) {
+        for place in self.buckets.iter().flat_map(|bucket| &bucket.0) {
+            if let Some(node) = NonNull::new(place.node.load(Ordering::Relaxed)) {
                 // SAFETY: the place owned this count, and `&mut self` says that there are no pins.
                 drop(unsafe { Block::from_raw(node) });
             }
