@@ -122,7 +122,8 @@ impl Options {
     }
 
     fn plan_of_documents(&self, seed: u64) -> sim_documents::plan::Plan {
-        let natural = if (seed / 4).is_multiple_of(4) { Weather::Fair } else { Weather::Crashes };
+        let each = [Weather::Fair, Weather::Crashes, Weather::Storm, Weather::Storm];
+        let natural = each[(seed / 4) as usize % each.len()];
         sim_documents::plan::Plan::new(seed, self.actions.unwrap_or(200), self.weather.unwrap_or(natural))
     }
 

@@ -11,9 +11,11 @@ use lightning_db::{Error, Isolation, Transaction};
 
 use super::action::{COLLECTIONS, ClientStep, Op, Outcome};
 use super::index::{RULES, name};
-use super::run::{Runner, Wrong, agree, differ, perform, promise, told_plainly};
+use super::calls::{agree, differ, perform, told_plainly};
+use super::run::{Runner, promise};
 use super::state::{State, Stored};
 use crate::sim::action::Durability;
+use crate::sim::compare::Wrong;
 
 /// Clients at most.
 pub const CLIENTS: usize = 3;
@@ -29,6 +31,8 @@ pub(super) struct Client {
     writes: BTreeMap<(usize, Vec<u8>), Option<Stored>>,
     /// What was committed under the keys of these when they were written first.
     found: BTreeMap<(usize, Vec<u8>), Option<Stored>>,
+    /// Of collections written, how often their indexes had been changed when they were written first.
+    schema_changes: BTreeMap<usize, u64>,
     steps: Vec<(Op, Outcome)>,
     commits: u64,
 }
@@ -48,6 +52,7 @@ impl Runner {
                     view: State::clone(&self.state),
                     writes: BTreeMap::new(),
                     found: BTreeMap::new(),
+                    schema_changes: BTreeMap::new(),
                     steps: Vec::new(),
                     commits: self.commits,
                 });
@@ -58,6 +63,8 @@ impl Runner {
                 self.stats.operations += 1;
                 match self.take_step(&mut client, op) {
                     Err(Wrong::Error(Error::Conflict { what })) => self.refused(&client, &what),
+                    // Where an I/O failed, nobody knows how far the step came.
+                    Err(Wrong::Error(error)) => Err(Wrong::Error(error)),
                     outcome => {
                         self.clients[at] = Some(client);
                         outcome
@@ -88,7 +95,8 @@ impl Runner {
         let right = client.view.collections[at].perform(&op, now_ms);
         if !agree(&found, &right) {
             // Of what others have written over meanwhile it has taken entries away that they have taken away too, and perhaps
-            // given to others. It may be told anything, as it cannot commit.
+            // given to others; an index made since has entries that it would have taken away. It may be told anything, as it
+            // cannot commit.
             if client.isolation == Isolation::ReadCommitted && self.is_overtaken(client) {
                 return match self.call(|| client.tx.commit_with(promise(Durability::Relaxed))) {
                     Ok(()) => Err(Wrong::Answer(String::from(
@@ -115,12 +123,18 @@ impl Runner {
             let written = after.get(&key).cloned();
             client.writes.insert((at, key), written);
         }
+        if client.writes.keys().any(|(written, _)| *written == at) {
+            client.schema_changes.entry(at).or_insert(self.schema_changes[at]);
+        }
         client.steps.push((op, found));
         Ok(())
     }
 
-    /// Whether others have committed something else under a key that the client has written.
+    /// Whether others have committed something else under a key that the client has written, or changed the indexes since.
     fn is_overtaken(&self, client: &Client) -> bool {
+        if client.schema_changes.iter().any(|(at, changes)| self.schema_changes[*at] > *changes) {
+            return true;
+        }
         client.found.iter().any(|((at, key), found)| self.state.collections[*at].documents.get(key) != found.as_ref())
     }
 
@@ -174,7 +188,9 @@ impl Runner {
         }
         if client.isolation != Isolation::ReadCommitted {
             for (at, key) in client.writes.keys() {
-                let of = |state: &State| state.collections[*at].documents.get(key).cloned();
+                // One that is gone may have been removed.
+                let is_there = |stored: &Stored| stored.goes_ms.is_none_or(|goes_ms| goes_ms > now_ms);
+                let of = |state: &State| state.collections[*at].documents.get(key).cloned().filter(is_there);
                 if of(&client.began) != of(&self.state) {
                     return Err(format!("{}: another has written key {}", COLLECTIONS[*at], key.escape_ascii()));
                 }

@@ -86,6 +86,7 @@ impl Best {
         for index in 0..self.plan.actions.len() {
             let simpler = match &self.plan.actions[index] {
                 Action::CrashAfter(_, crash) => Action::CrashNow(*crash),
+                Action::FaultAfter(ios, fault) if *ios > 0 => Action::FaultAfter(ios / 2, *fault),
                 Action::Transaction(_, ops, true) if ops.len() == 1 => Action::Call(ops[0].clone()),
                 _ => continue,
             };
@@ -114,7 +115,7 @@ impl Best {
 
 fn ops_of(action: &mut Action) -> Option<&mut Vec<Op>> {
     match action {
-        Action::Transaction(_, ops, _) | Action::AddIndex(_, _, ops) => Some(ops),
+        Action::Transaction(_, ops, _) | Action::AddIndex(_, _, ops) | Action::Pages(.., ops) => Some(ops),
         _ => None,
     }
 }
@@ -122,7 +123,7 @@ fn ops_of(action: &mut Action) -> Option<&mut Vec<Op>> {
 fn documents(action: &mut Action) -> Vec<&mut lightning_db::Value> {
     let ops = match action {
         Action::Call(op) | Action::Client(_, ClientStep::Do(op)) => std::slice::from_mut(op),
-        Action::Transaction(_, ops, _) | Action::AddIndex(_, _, ops) => ops.as_mut_slice(),
+        Action::Transaction(_, ops, _) | Action::AddIndex(_, _, ops) | Action::Pages(.., ops) => ops.as_mut_slice(),
         _ => return Vec::new(),
     };
     ops.iter_mut()
