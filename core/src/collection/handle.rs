@@ -111,7 +111,9 @@ impl Database {
         let collection = Collection { database: self.clone(), known: Arc::new(known), types: PhantomData };
         if version < schema.version {
             let migrated = migrate::run(&collection.with_type(), version, schema.version, migrations);
-            if let Err(Error::DuplicateKey { .. } | Error::InvalidDocument { .. } | Error::LimitExceeded { .. }) = migrated {
+            if let Err(Error::DuplicateKey { .. } | Error::InvalidDocument { .. } | Error::LimitExceeded { .. }) =
+                migrated
+            {
                 // An index that cannot be made refuses the documents as they are. It is dropped, and not in the way of the next
                 // opening.
                 build::finish(self, name, progress)?;

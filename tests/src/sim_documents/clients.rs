@@ -10,8 +10,8 @@ use std::sync::Arc;
 use lightning_db::{Error, Isolation, Transaction};
 
 use super::action::{COLLECTIONS, ClientStep, Op, Outcome};
-use super::index::{RULES, name};
 use super::calls::{agree, differ, perform, told_plainly};
+use super::index::{RULES, name};
 use super::run::{Runner, promise};
 use super::state::{State, Stored};
 use crate::sim::action::Durability;
@@ -63,6 +63,10 @@ impl Runner {
                 self.stats.operations += 1;
                 match self.take_step(&mut client, op) {
                     Err(Wrong::Error(Error::Conflict { what })) => self.refused(&client, &what),
+                    Err(Wrong::Error(Error::TransactionTooOld)) => {
+                        self.stats.too_old += 1;
+                        self.refused(&client, "too old")
+                    }
                     // Where an I/O failed, nobody knows how far the step came.
                     Err(Wrong::Error(error)) => Err(Wrong::Error(error)),
                     outcome => {
@@ -95,8 +99,8 @@ impl Runner {
         let right = client.view.collections[at].perform(&op, now_ms);
         if !agree(&found, &right) {
             // Of what others have written over meanwhile it has taken entries away that they have taken away too, and perhaps
-            // given to others; an index made since has entries that it would have taken away. It may be told anything, as it
-            // cannot commit.
+            // given to others; an index made since has entries that it would have taken away; and others may have the entries
+            // that it has given to its own. It may be told anything, as it cannot commit.
             if client.isolation == Isolation::ReadCommitted && self.is_overtaken(client) {
                 return match self.call(|| client.tx.commit_with(promise(Durability::Relaxed))) {
                     Ok(()) => Err(Wrong::Answer(String::from(
@@ -109,6 +113,12 @@ impl Runner {
         }
         let after = &client.view.collections[at].documents;
         for key in before.keys().chain(after.keys()) {
+            // A document that is gone may have been removed: then it is not written.
+            let is_gone = |stored: &Stored| stored.goes_ms.is_some_and(|goes_ms| goes_ms <= now_ms);
+            let removes_gone = !after.contains_key(key) && before.get(key).is_some_and(is_gone);
+            if removes_gone && !client.writes.contains_key(&(at, key.clone())) {
+                continue;
+            }
             if before.get(key) != after.get(key) {
                 let committed = || self.state.collections[at].documents.get(key).cloned();
                 client.found.entry((at, key.clone())).or_insert_with(committed);
@@ -130,12 +140,19 @@ impl Runner {
         Ok(())
     }
 
-    /// Whether others have committed something else under a key that the client has written, or changed the indexes since.
+    /// Whether others have committed something else under a key that the client has written, or what no index lets stand beside
+    /// what it has written, or changed the indexes since.
     fn is_overtaken(&self, client: &Client) -> bool {
         if client.schema_changes.iter().any(|(at, changes)| self.schema_changes[*at] > *changes) {
             return true;
         }
-        client.found.iter().any(|((at, key), found)| self.state.collections[*at].documents.get(key) != found.as_ref())
+        let now_ms = self.now_ms();
+        let both = with_writes(&self.state, &client.writes);
+        both.collections.iter().any(|held| held.rules.iter().any(|rule| !held.allows(*rule, now_ms)))
+            || client
+                .found
+                .iter()
+                .any(|((at, key), found)| self.state.collections[*at].documents.get(key) != found.as_ref())
     }
 
     fn refused(&mut self, client: &Client, what: &str) -> Result<(), Wrong> {
@@ -162,12 +179,13 @@ impl Runner {
             }
             Err(error) => return Err(Wrong::Error(error)),
         }
+        // Perhaps only what is gone was written.
+        self.commits += 1;
         if client.writes.is_empty() {
             self.under_way.clear();
             return Ok(());
         }
         let right = self.examine(&client, &next);
-        self.commits += 1;
         self.committed(next, durability);
         right.map_err(|what| Wrong::Answer(format!("a client at {:?} was let through: {what}", client.isolation)))
     }

@@ -45,6 +45,10 @@ impl Runner {
         let problems = self.call(|| database.check())?.problems;
         // A wrong read may look like damage to it.
         let excused = self.site.disk.faults_met() > faults_before;
-        if problems.is_empty() || excused { Ok(()) } else { Err(Wrong::Answer(format!("check found: {}", problems.join("; ")))) }
+        if problems.is_empty() || excused {
+            Ok(())
+        } else {
+            Err(Wrong::Answer(format!("check found: {}", problems.join("; "))))
+        }
     }
 }

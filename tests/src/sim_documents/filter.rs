@@ -55,7 +55,10 @@ impl Asked {
     }
 
     /// Of these documents and their keys, those found, in their order.
-    pub fn answer<'d>(&self, documents: impl Iterator<Item = (&'d Vec<u8>, &'d Value)>) -> Vec<(&'d Vec<u8>, &'d Value)> {
+    pub fn answer<'d>(
+        &self,
+        documents: impl Iterator<Item = (&'d Vec<u8>, &'d Value)>,
+    ) -> Vec<(&'d Vec<u8>, &'d Value)> {
         let mut found: Vec<_> = documents.filter(|(_, document)| self.finds(document)).collect();
         found.sort_by(|a, b| self.compare((a.0, a.1), (b.0, b.1)));
         let limit = self.limit.map_or(usize::MAX, |limit| limit as usize);

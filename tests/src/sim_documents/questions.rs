@@ -58,7 +58,9 @@ impl Runner {
             }
             match (last.is_some(), next) {
                 (false, _) => return Ok(()),
-                (true, None) => return Err(Wrong::Answer(format!("a page without a token of what follows: {asked:?}"))),
+                (true, None) => {
+                    return Err(Wrong::Answer(format!("a page without a token of what follows: {asked:?}")));
+                }
                 // As it comes back from somebody who was given its bytes.
                 (true, Some(next)) => token = Some(PageToken::from_bytes(next.as_bytes())),
             }

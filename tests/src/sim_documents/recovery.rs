@@ -160,9 +160,8 @@ impl Runner {
         may_be.extend(self.failed.iter().filter(|failed| upon(&failed.0)).map(|(_, state)| Arc::clone(state)));
         may_be.extend(self.under_way.iter().cloned());
         let now_ms = self.now_ms();
-        let is_found = |state: &&Arc<State>| {
-            state.collections.iter().zip(&found).all(|(held, found)| found.is(held, now_ms))
-        };
+        let is_found =
+            |state: &&Arc<State>| state.collections.iter().zip(&found).all(|(held, found)| found.is(held, now_ms));
         let place = may_be.iter().skip(certain).rposition(|state| is_found(&state)).map(|place| place + certain);
         let Some(place) = place else { return Err(Wrong::Answer(self.unlike(&found, may_be.len() - certain))) };
         let mut is = State::clone(&may_be[place]);
@@ -233,7 +232,8 @@ struct Found {
 
 impl Found {
     fn of(database: &Database, collection: &str) -> Result<Self, Error> {
-        let documents = database.existing_collection::<Value>(collection)?.query(Query::new())?.collect::<Result<_, _>>()?;
+        let documents =
+            database.existing_collection::<Value>(collection)?.query(Query::new())?.collect::<Result<_, _>>()?;
         let info = database.snapshot().collection_info(collection)?;
         let indexes = info.map(|info| info.indexes).unwrap_or_default();
         let places = |is_found: fn(&IndexInfo) -> bool| {

@@ -201,9 +201,7 @@ impl Held {
                 Outcome::Count(found.len() as u64)
             }
             Op::Get(_, key) => Outcome::Rows(self.get(&encoded(key), now_ms).cloned().into_iter().collect()),
-            Op::Find(_, asked) => {
-                Outcome::Rows(self.rows(asked, now_ms))
-            }
+            Op::Find(_, asked) => Outcome::Rows(self.rows(asked, now_ms)),
             Op::Count(_, asked) => Outcome::Count(self.find(asked, now_ms).len() as u64),
         })
     }

@@ -59,7 +59,8 @@ impl Watcher {
             self.rows.remove(at);
         }
         let changed = difference.changed.into_iter().map(|moved| (moved.at, moved.row));
-        let mut placed: Vec<_> = difference.added.into_iter().map(|placed| (placed.at, placed.row)).chain(changed).collect();
+        let mut placed: Vec<_> =
+            difference.added.into_iter().map(|placed| (placed.at, placed.row)).chain(changed).collect();
         placed.sort_by_key(|(at, _)| *at);
         for (at, row) in placed {
             if at > self.rows.len() {
