@@ -13,7 +13,7 @@ use super::action::{COLLECTIONS, ClientStep, Op, Outcome};
 use super::calls::{agree, differ, perform, told_plainly};
 use super::index::{RULES, name};
 use super::run::{Runner, promise};
-use super::state::{State, Stored};
+use super::state::{State, Stored, encoded, key_of};
 use crate::sim::action::Durability;
 use crate::sim::compare::Wrong;
 
@@ -112,9 +112,9 @@ impl Runner {
             return Err(Wrong::Answer(format!("a client at {:?}: {}", client.isolation, differ(&op, &found, &right))));
         }
         let after = &client.view.collections[at].documents;
+        let is_gone = |stored: &Stored| stored.goes_ms.is_some_and(|goes_ms| goes_ms <= now_ms);
         for key in before.keys().chain(after.keys()) {
             // A document that is gone may have been removed: then it is not written.
-            let is_gone = |stored: &Stored| stored.goes_ms.is_some_and(|goes_ms| goes_ms <= now_ms);
             let removes_gone = !after.contains_key(key) && before.get(key).is_some_and(is_gone);
             if removes_gone && !client.writes.contains_key(&(at, key.clone())) {
                 continue;
@@ -126,10 +126,20 @@ impl Runner {
             }
         }
         // What is written as it was is written.
-        if let (Op::Put(_, document, _) | Op::Insert(_, document) | Op::Replace(_, document), Outcome::Done) =
-            (&op, &found)
-        {
-            let key = super::state::key_of(document);
+        let written = match (&op, &found) {
+            (Op::Put(_, document, _) | Op::Insert(_, document) | Op::Replace(_, document), Outcome::Done)
+            | (Op::Swap(_, _, document), Outcome::There(true)) => vec![key_of(document)],
+            (Op::Update(_, key, _), Outcome::There(true)) => vec![encoded(key)],
+            (Op::UpdateWhere(_, asked, _), Outcome::Count(_)) => {
+                let there = before.iter().filter(|(_, stored)| !is_gone(stored));
+                let found = asked.answer(there.map(|(key, stored)| (key, &stored.document)));
+                found.into_iter().map(|(key, _)| key.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
+        for key in written {
+            let committed = || self.state.collections[at].documents.get(&key).cloned();
+            client.found.entry((at, key.clone())).or_insert_with(committed);
             let written = after.get(&key).cloned();
             client.writes.insert((at, key), written);
         }
