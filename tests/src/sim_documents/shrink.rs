@@ -5,11 +5,11 @@ use super::clients::CLIENTS;
 use super::plan::Plan;
 use super::run::run;
 use crate::sim::run::Failure;
-use crate::sim::shrink::leave_out;
+use crate::sim::shrink::{Best, leave_out};
 
 /// A smaller plan that fails too, with its failure, after at most `runs_max` attempts.
 pub fn shrink(plan: &Plan, failure: &Failure, runs_max: usize) -> (Plan, Failure) {
-    let mut best = Best { plan: plan.clone(), failure: failure.clone(), runs: runs_max };
+    let mut best = Best { plan: plan.clone(), failure: failure.clone(), runs: runs_max, run };
     let mut short = plan.clone();
     short.actions.truncate(failure.action + 1);
     best.offer(short);
@@ -25,28 +25,7 @@ pub fn shrink(plan: &Plan, failure: &Failure, runs_max: usize) -> (Plan, Failure
     }
 }
 
-struct Best {
-    plan: Plan,
-    failure: Failure,
-    runs: usize,
-}
-
-impl Best {
-    /// Takes the plan if it fails.
-    fn offer(&mut self, plan: Plan) -> bool {
-        if self.runs == 0 || plan == self.plan {
-            return false;
-        }
-        self.runs -= 1;
-        match run(&plan) {
-            Ok(_) => false,
-            Err(failure) => {
-                (self.plan, self.failure) = (plan, failure);
-                true
-            }
-        }
-    }
-
+impl Best<Plan> {
     fn without_ops(&mut self) {
         for index in 0..self.plan.actions.len() {
             let Some(ops) = self.plan.actions.get_mut(index).and_then(ops_of).map(|ops| ops.clone()) else { continue };
