@@ -182,7 +182,9 @@ fn null_among_several_values_does_not_hide_the_lowest() {
     let clock = Arc::new(HandSet::default());
     let database = open(&clock);
     let documents = database.collection::<Value>("documents", Schema::key("id")).unwrap();
-    let list = |values: &[Value]| values.iter().map(|value| [("x", value.clone())].into_iter().collect()).collect();
+    let list = |values: &[Value]| {
+        values.iter().map(|value| [("x", value.clone())].into_iter().collect::<Value>()).collect::<Value>()
+    };
     documents.put(&document(1, &[("list", list(&[Value::Null, Value::from(5)]))])).unwrap();
     assert_eq!(documents.snapshot().unwrap().min("list.x", Query::new()).unwrap(), None);
     documents.put(&document(2, &[("list", list(&[Value::from(3)]))])).unwrap();

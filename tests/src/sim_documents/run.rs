@@ -269,7 +269,9 @@ impl Runner {
             // Without a change it makes nothing else durable.
             return;
         }
-        if durability == Durability::Sync {
+        // Documents that are gone may have been removed before, and indexes are finished without a sync.
+        let now_ms = self.now_ms();
+        if durability == Durability::Sync && next.seen_at(now_ms) != self.state.seen_at(now_ms) {
             self.older.clear();
             self.failed.clear();
         } else {

@@ -46,6 +46,18 @@ pub struct State {
     pub collections: [Held; COLLECTIONS.len()],
 }
 
+impl State {
+    /// Without documents that are gone, and without what is known of indexes that are being made.
+    pub fn seen_at(&self, now_ms: u64) -> Self {
+        let mut seen = self.clone();
+        for held in &mut seen.collections {
+            held.documents.retain(|_, stored| stored.goes_ms.is_none_or(|at| at > now_ms));
+            held.coming.clear();
+        }
+        seen
+    }
+}
+
 /// The encoded key of a value.
 pub fn encoded(key: &Value) -> Vec<u8> {
     let mut bytes = KeyBuffer::new();
