@@ -37,8 +37,9 @@ pub(crate) mod tree;
 pub mod testing;
 
 pub use collection::{
-    Collection, CollectionInfo, Difference, Document, Expiry, Explanation, Index, IndexInfo, IndexPaths, IndexProgress,
-    Migrations, Moved, Placed, ReadCollection, Removed, Rows, RowsChange, Schema, Subscription, WriteCollection,
+    ChangedDocument, Collection, CollectionInfo, Difference, Document, Expiry, Explanation, Index, IndexInfo,
+    IndexPaths, IndexProgress, Migrations, Moved, Placed, ReadCollection, Removed, Rows, RowsChange, Schema,
+    Subscription, WriteCollection,
 };
 pub use db::{
     AutoTable, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database, FeedPosition, Found,

@@ -7,11 +7,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use lightning_db::{Activity, Database, Durability, Error, Result, Table};
+use lightning_db::{Activity, Collection, Database, Durability, Error, Result, Table, Value};
 #[cfg(target_os = "linux")]
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
 
-use crate::commit::{HEADS, RECORDS, commit};
+use crate::commit::{Beside, HEADS, RECORDS, commit};
+use crate::documents;
 use crate::ledger::{Entry, Ledger};
 use crate::message::{Message, RECORDS_MAX, Sender};
 use crate::phase::{self, Phase};
@@ -88,15 +89,20 @@ fn live(arguments: &Arguments, sender: &Arc<Sender>, go: &Receiver<()>) -> Resul
     sender.send(&Message::Opened { micros: start.elapsed().as_micros() as u64 });
     phase::dumping();
     let database = DATABASE.get_or_init(|| opened);
-    tell(database, sender)?;
+    tell(database, scenario.work, sender)?;
     if go.recv().is_err() || arguments.verify {
         std::process::exit(0);
     }
+    let documents = match scenario.work {
+        Work::Indexes => Some(documents::open(database)?),
+        _ => None,
+    };
     phase::working();
-    let over = AtomicBool::new(false);
+    let (over, documents) = (AtomicBool::new(false), documents.as_ref());
     std::thread::scope(|scope| {
-        let writers: Vec<_> =
-            (0..scenario.writers).map(|writer| scope.spawn(move || write(arguments, database, writer))).collect();
+        let writers: Vec<_> = (0..scenario.writers)
+            .map(|writer| scope.spawn(move || write(arguments, database, documents, writer)))
+            .collect();
         scope.spawn(|| ended(sender, beside(scenario.work, database, &over)));
         if arguments.write_back {
             scope.spawn(|| ended(sender, write_back(&arguments.database, &over)));
@@ -120,11 +126,16 @@ fn ended(sender: &Sender, result: Result<()>) {
 }
 
 /// Checks the database and tells everything it holds.
-fn tell(database: &Database, sender: &Sender) -> Result<()> {
+fn tell(database: &Database, work: Work, sender: &Sender) -> Result<()> {
     for problem in database.check()?.problems {
         sender.send(&Message::Problem(problem));
     }
     let snapshot = database.snapshot();
+    if work == Work::Indexes {
+        for problem in documents::problems(database, &snapshot)? {
+            sender.send(&Message::Problem(problem));
+        }
+    }
     let mut told = Vec::new();
     let mut push = |key, value: &[u8]| {
         told.push((key, digest(value)));
@@ -162,7 +173,7 @@ fn tell(database: &Database, sender: &Sender) -> Result<()> {
     Ok(())
 }
 
-fn write(arguments: &Arguments, database: &Database, writer: u32) -> Result<()> {
+fn write(arguments: &Arguments, database: &Database, documents: Option<&Collection<Value>>, writer: u32) -> Result<()> {
     let scenario = arguments.scenario;
     let failed = |error: std::io::Error| Error::Invalid { what: format!("the ledger: {error}") };
     let ledger = Ledger::open(&arguments.ledger).map_err(failed)?;
@@ -174,7 +185,8 @@ fn write(arguments: &Arguments, database: &Database, writer: u32) -> Result<()> 
         let durability = if arguments.prefill { Durability::Relaxed } else { planned.durability };
         entry = Entry { begun: number, ..entry };
         ledger.set(writer, entry).map_err(failed)?;
-        commit(database, writer, number, &planned, durability, scenario.has_heads())?;
+        let beside = Beside { heads: scenario.has_heads(), documents };
+        commit(database, writer, number, &planned, durability, beside)?;
         entry.acknowledged = number;
         // What the database's own durability was used for is as durable as that.
         if durability == Durability::Sync {
@@ -191,6 +203,9 @@ fn write(arguments: &Arguments, database: &Database, writer: u32) -> Result<()> 
 }
 
 fn beside(work: Work, database: &Database, over: &AtomicBool) -> Result<()> {
+    if work == Work::Indexes {
+        return documents::make_indexes(database, over);
+    }
     let mut round = 0_u64;
     while !over.load(Ordering::Relaxed) && matches!(work, Work::Checkpoint | Work::Compact) {
         round += 1;

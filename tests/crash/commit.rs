@@ -1,7 +1,8 @@
 //! Carrying out planned commits.
 
-use lightning_db::{Database, Durability, Error, Isolation, Result, Table, WriteTransaction};
+use lightning_db::{Collection, Database, Durability, Error, Isolation, Result, Table, Value, WriteTransaction};
 
+use crate::documents;
 use crate::plan::{Commit, Form, Operation};
 
 /// The writers' keys.
@@ -13,21 +14,34 @@ pub const TOTAL: u32 = u32::MAX;
 
 const CONFLICTS_MAX: usize = 8;
 
-/// Commits number `number` of `writer`, with the writer's row if `heads`.
+/// What a commit writes beside its writer's records.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// The writer's row.
+    pub heads: bool,
+    /// The same as documents.
+    pub documents: Option<&'a Collection<Value>>,
+}
+
+/// Commits number `number` of `writer`.
 pub fn commit(
     database: &Database,
     writer: u32,
     number: u64,
     commit: &Commit,
     durability: Durability,
-    heads: bool,
+    beside: Beside<'_>,
 ) -> Result<()> {
     let write = |tx: &mut WriteTransaction| -> Result<()> {
-        if heads {
+        if beside.heads {
             tx.table(HEADS)?.put(writer, number as i64)?;
             tx.table(HEADS)?.increment(TOTAL, 1)?;
         }
-        commit.operations.iter().try_for_each(|operation| write_one(tx, writer, operation))
+        commit.operations.iter().try_for_each(|operation| write_one(tx, writer, operation))?;
+        match beside.documents {
+            Some(documents) => documents::write(tx, documents, writer, &commit.operations),
+            None => Ok(()),
+        }
     };
     match commit.form {
         Form::Single => single(database, writer, &commit.operations),

@@ -14,6 +14,8 @@ mod child;
 #[cfg(unix)]
 mod commit;
 #[cfg(unix)]
+mod documents;
+#[cfg(unix)]
 mod history;
 #[cfg(unix)]
 mod import;

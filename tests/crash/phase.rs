@@ -18,6 +18,7 @@ const DUMPING: u32 = 21;
 const CLOSING: u32 = 22;
 const CHECKPOINT: u32 = 23;
 const COMPACT: u32 = 24;
+const INDEX: u32 = 30;
 
 /// Background work, in the bits above those of the call.
 const BACKGROUND: [(u32, &str); 5] = [
@@ -53,6 +54,11 @@ pub fn compacting(stage: Option<CompactionStage>) {
     CALL.store(COMPACT + stage.map_or(0, |stage| 1 + stage as u32), Ordering::Relaxed);
 }
 
+/// Notes that an index is being made.
+pub fn indexing() {
+    CALL.store(INDEX, Ordering::Relaxed);
+}
+
 /// Notes that `close` was called.
 pub fn closing() {
     CALL.store(CLOSING, Ordering::Relaxed);
@@ -75,6 +81,7 @@ impl Phase {
             WORKING => String::from("commits"),
             CLOSING => String::from("close"),
             CHECKPOINT => String::from("checkpoint()"),
+            INDEX => String::from("making an index"),
             COMPACT => String::from("compact()"),
             code if code > COMPACT => {
                 let stages = [CompactionStage::Merge, CompactionStage::Move, CompactionStage::Checkpoint];
@@ -98,8 +105,11 @@ mod tests {
 
     #[test]
     fn every_phase_has_a_name_of_its_own() {
-        let mut names: Vec<String> =
-            (0..=COMPACT + 3).filter(|code| !(13..20).contains(code)).flat_map(|code| Phase(code).names()).collect();
+        let mut names: Vec<String> = (0..=COMPACT + 3)
+            .chain([INDEX])
+            .filter(|code| !(13..20).contains(code))
+            .flat_map(|code| Phase(code).names())
+            .collect();
         names.extend(Phase(0x1f00).names());
         assert!(names.iter().all(|name| !name.contains('?')), "{names:?}");
         let all = names.len();

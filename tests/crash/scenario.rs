@@ -37,6 +37,8 @@ pub enum Work {
     Checkpoint,
     /// Commits, and `compact` and `compact_with` again and again in another thread.
     Compact,
+    /// Commits of records and documents alike, and indexes made and dropped again and again in another thread.
+    Indexes,
     /// `lightning import`, in place of a child of this program.
     Import,
 }
@@ -164,6 +166,24 @@ pub const SCENARIOS: &[Scenario] = &[
         ..PLAIN
     },
     Scenario {
+        name: "indexes",
+        about: "indexes made in steps over documents that two writers change, dropped, and made again",
+        work: Work::Indexes,
+        mix: Mix {
+            slots: 400,
+            operations: (1, 8),
+            value_bytes: 120,
+            forms: &[Form::Closure, Form::Savepoint, Form::Interactive],
+            durabilities: MIXED,
+            ..MIX
+        },
+        writers: 2,
+        prefill: 150,
+        memtable_bytes: 64 << 10,
+        work_ms: 120,
+        ..PLAIN
+    },
+    Scenario {
         name: "import",
         about: "`lightning import` of JSON lines and CSV over what an earlier import left",
         work: Work::Import,
@@ -193,6 +213,9 @@ impl Scenario {
         options.log_segment_bytes = 64 << 10;
         // A thread of the engine's makes periodic commits durable where the database says how often.
         options.durability = Durability::Sync;
+        if self.work == Work::Indexes {
+            options.step_entries = crate::documents::STEP_DOCUMENTS;
+        }
         options
     }
 

@@ -5,7 +5,6 @@
 //! notes where it ended in the same transaction. When no document is left the index is ready, and may be read. So after a crash at
 //! any moment the next opening goes on, and an entry that a writer brought in already is brought in again, unchanged.
 
-use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -66,7 +65,7 @@ fn step(tx: &mut WriteTransaction, name: &str, index: &str) -> Result<u64> {
     let Some(entry) = tx.definition(name)? else { return Ok(0) };
     let definition = Definition::of(name, &entry)?;
     let Some(index) = definition.index(index).filter(|index| !index.ready).cloned() else { return Ok(0) };
-    let note = note_of(index.id);
+    let note = index.build_note();
     let from = tx.note(&note)?.unwrap_or_default();
     let (batch, next) = batch(tx, definition.id, &from)?;
     let count = batch.len() as u64;
@@ -113,9 +112,4 @@ pub(super) fn batch(tx: &mut WriteTransaction, id: u64, from: &[u8]) -> Result<B
         batch.push((key, stored));
     }
     Ok((batch, None))
-}
-
-/// Where it is noted how far the index is.
-pub(super) fn note_of(index: u64) -> String {
-    format!("build-{index}")
 }

@@ -9,7 +9,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::definition::{Definition, IndexDefinition, VALUE_TYPE};
+use super::definition::{Definition, IndexDefinition};
 use super::entries::{Entry, Subject, entries, shown};
 use super::stored::Stored;
 use super::walk::record_of;
@@ -32,17 +32,17 @@ impl Database {
         let is_damaged = !report.is_clean();
         let snapshot = self.snapshot();
         let mut check = Check { snapshot: &snapshot, report, is_damaged, progress };
-        let tables = match snapshot.tables() {
-            Ok(tables) => tables,
+        let names = match snapshot.collection_names() {
+            Ok(names) => names,
             Err(Error::Invalid { .. }) if is_damaged => return Ok(check.report),
             Err(error) => {
                 check.failed("the catalogue of tables", error)?;
                 return Ok(check.report);
             }
         };
-        for table in tables.iter().filter(|table| table.value_type == VALUE_TYPE) {
-            if let Err(error) = check.collection(&table.name) {
-                check.failed(&format!("collection '{}'", table.name), error)?;
+        for name in &names {
+            if let Err(error) = check.collection(name) {
+                check.failed(&format!("collection '{name}'"), error)?;
             }
         }
         Ok(check.report)
@@ -65,8 +65,7 @@ struct Counted {
 
 impl Check<'_> {
     fn collection(&mut self, name: &str) -> Result<()> {
-        let Some(entry) = self.snapshot.definition(name)? else { return Ok(()) };
-        let definition = Definition::of(name, &entry)?;
+        let Some(definition) = self.snapshot.collection_definition(name)? else { return Ok(()) };
         self.report.collections += 1;
         let mut indexes: Vec<Counted> =
             definition.indexes.iter().map(|index| Counted { index: index.clone(), there: 0 }).collect();

@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::schema::{INDEXES_MAX, Index, Schema};
+use crate::db::Snapshot;
 use crate::document::{Path, Value, cbor};
 use crate::error::{Error, Result};
 use crate::table::catalogue::{SCHEMA_OPTION, TableEntry};
@@ -93,6 +94,11 @@ impl Definition {
         self.indexes.iter().find(|index| index.name == name)
     }
 
+    /// Where it is noted how far a migration is.
+    pub(super) fn migration_note(&self) -> String {
+        format!("migrate-{}", self.id)
+    }
+
     fn to_value(&self) -> Value {
         let mut fields = Vec::from([
             (String::from("key"), Value::Text(self.key.to_string())),
@@ -132,6 +138,20 @@ impl Definition {
     }
 }
 
+impl Snapshot {
+    /// The names of all collections.
+    pub(super) fn collection_names(&self) -> Result<Vec<String>> {
+        let tables = self.tables()?.into_iter().filter(|table| table.value_type == VALUE_TYPE);
+        Ok(tables.map(|table| table.name).collect())
+    }
+
+    /// The collection of this name; `None` where there is none.
+    pub(super) fn collection_definition(&self, name: &str) -> Result<Option<Definition>> {
+        let entry = self.definition(name)?.filter(|entry| entry.value_type == VALUE_TYPE);
+        entry.map(|entry| Definition::of(name, &entry)).transpose()
+    }
+}
+
 impl IndexDefinition {
     /// An index that has no entries yet.
     pub(super) fn new(index: &Index, id: u64, ready: bool) -> Result<Self> {
@@ -148,6 +168,11 @@ impl IndexDefinition {
         paths.eq(asked)
             && (self.unique, self.sparse, self.multi, self.folded)
                 == (index.unique, index.sparse, index.multi, index.folded)
+    }
+
+    /// Where it is noted how far the making of it is.
+    pub(super) fn build_note(&self) -> String {
+        format!("build-{}", self.id)
     }
 
     /// In words, for messages.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::definition::{Definition, VALUE_TYPE};
+use super::definition::Definition;
 use super::read::{Reader, Span};
 use super::stored::Stored;
 use super::write::Writer;
@@ -25,9 +25,9 @@ pub(super) fn sweep(database: &Database) -> Result<Option<u64>> {
     for _ in 0..STEPS_MAX {
         if database.remove_expired()? == Progress::Idle {
             let (snapshot, mut next) = (database.snapshot(), None);
-            for table in snapshot.tables()?.iter().filter(|table| table.value_type == VALUE_TYPE) {
-                if let Some(entry) = snapshot.definition(&table.name)? {
-                    let first = first_expiry(&snapshot, &Definition::of(&table.name, &entry)?)?;
+            for name in snapshot.collection_names()? {
+                if let Some(definition) = snapshot.collection_definition(&name)? {
+                    let first = first_expiry(&snapshot, &definition)?;
                     next = next.into_iter().chain(first).min();
                 }
             }
@@ -58,17 +58,12 @@ impl Database {
     /// itself, about once a second.
     pub fn remove_expired(&self) -> Result<Progress> {
         let snapshot = self.snapshot();
-        for table in snapshot.tables()? {
-            if table.value_type != VALUE_TYPE {
+        for name in snapshot.collection_names()? {
+            let Some(definition) = snapshot.collection_definition(&name)? else { continue };
+            if (&snapshot).cursor(definition.expiry_id, &due(snapshot.now_ms()))?.first()?.is_none() {
                 continue;
             }
-            let Some(entry) = snapshot.definition(&table.name)? else { continue };
-            let definition = Definition::of(&table.name, &entry)?;
-            let due = Span { from: Vec::new(), to: Some(Vec::from(snapshot.now_ms().saturating_add(1).to_be_bytes())) };
-            if (&snapshot).cursor(definition.expiry_id, &due)?.first()?.is_none() {
-                continue;
-            }
-            let removed = self.transaction_with(Durability::Relaxed, |tx| remove(tx, &table.name))?;
+            let removed = self.transaction_with(Durability::Relaxed, |tx| remove(tx, &name))?;
             if removed > 0 {
                 return Ok(Progress::More);
             }
@@ -77,20 +72,24 @@ impl Database {
     }
 }
 
+/// The notes of documents that are gone by now.
+pub(super) fn due(now_ms: u64) -> Span {
+    Span { from: Vec::new(), to: Some(Vec::from(now_ms.saturating_add(1).to_be_bytes())) }
+}
+
 /// Removes documents of one collection; gives how many notes of when one goes were dealt with.
 fn remove(tx: &mut WriteTransaction, name: &str) -> Result<usize> {
     let Some(entry) = tx.definition(name)? else { return Ok(0) };
     let definition = Definition::of(name, &entry)?;
-    let now_ms = tx.now_ms();
-    let mut due = Vec::new();
-    let span = Span { from: Vec::new(), to: Some(Vec::from(now_ms.saturating_add(1).to_be_bytes())) };
+    let mut notes = Vec::new();
+    let span = due(tx.now_ms());
     let documents_max = STEP_DOCUMENTS.min(tx.step_entries());
     for row in tx.bytes_table(definition.expiry_id).range(span.bounds())?.take(documents_max) {
-        due.push(row?.0);
+        notes.push(row?.0);
     }
     let (id, expiry_id) = (definition.id, definition.expiry_id);
     let mut writer = Writer::new(tx, definition);
-    for note in &due {
+    for note in &notes {
         let (at, record) =
             note.split_first_chunk().ok_or_else(|| Error::invalid("a note of when a document goes is malformed"))?;
         // It may have been written again since, to stay longer.
@@ -103,5 +102,5 @@ fn remove(tx: &mut WriteTransaction, name: &str) -> Result<usize> {
         }
         writer.tx.bytes_table(expiry_id).delete(&**note)?;
     }
-    Ok(due.len())
+    Ok(notes.len())
 }

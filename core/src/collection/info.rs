@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::definition::{Definition, IndexDefinition, VALUE_TYPE};
+use super::definition::IndexDefinition;
 use super::schema::Index;
 use crate::db::Snapshot;
 use crate::error::Result;
@@ -51,16 +51,13 @@ pub struct IndexInfo {
 impl Snapshot {
     /// All collections, by name.
     pub fn collections(&self) -> Result<Vec<CollectionInfo>> {
-        let tables = self.tables()?.into_iter().filter(|table| table.value_type == VALUE_TYPE);
-        tables.filter_map(|table| self.collection_info(&table.name).transpose()).collect()
+        let names = self.collection_names()?;
+        names.iter().filter_map(|name| self.collection_info(name).transpose()).collect()
     }
 
     /// The collection of this name; `None` where there is none.
     pub fn collection_info(&self, name: &str) -> Result<Option<CollectionInfo>> {
-        let Some(entry) = self.definition(name)?.filter(|entry| entry.value_type == VALUE_TYPE) else {
-            return Ok(None);
-        };
-        let definition = Definition::of(name, &entry)?;
+        let Some(definition) = self.collection_definition(name)? else { return Ok(None) };
         let indexes = definition.indexes.iter().map(|index| self.index_info(index)).collect::<Result<_>>()?;
         Ok(Some(CollectionInfo {
             name: String::from(name),

@@ -90,7 +90,7 @@ pub(super) fn run(collection: &Collection<Value>, from: u32, to: u32, mut migrat
 
 /// Changes a few more documents; true when there are no more.
 fn some(documents: &mut WriteCollection<'_, Value>, version: u32, change: &mut EachDocument<'_>) -> Result<bool> {
-    let (id, note) = (documents.definition().id, note_of(documents.definition().id));
+    let (id, note) = (documents.definition().id, documents.definition().migration_note());
     // An earlier call may have been applied although it was told that it is complete later.
     if documents.definition().version > version {
         return Ok(true);
@@ -117,11 +117,6 @@ fn some(documents: &mut WriteCollection<'_, Value>, version: u32, change: &mut E
     Ok(next.is_none())
 }
 
-/// Where it is noted how far the migration of a collection is.
-pub(super) fn note_of(id: u64) -> String {
-    format!("migrate-{id}")
-}
-
 fn set_version(documents: &mut WriteCollection<'_, Value>, version: u32, migrating_to: Option<u32>) -> Result<()> {
     let mut definition = documents.definition().clone();
     let tx = documents.transaction();
@@ -129,7 +124,7 @@ fn set_version(documents: &mut WriteCollection<'_, Value>, version: u32, migrati
     (definition.version, definition.migrating_to) = (version, migrating_to);
     if migrating_to.is_none() {
         // The next migration begins with the first document, whatever became of one in steps before.
-        tx.set_note(&note_of(definition.id), None)?;
+        tx.set_note(&definition.migration_note(), None)?;
     }
     tx.set_definition(&definition.name, definition.entry(created_ms)?).map(drop)
 }

@@ -8,6 +8,7 @@
 //! transaction or snapshot sees.
 
 mod build;
+mod changed;
 mod check;
 mod definition;
 mod document;
@@ -39,6 +40,7 @@ mod walk;
 mod write;
 
 pub use build::IndexProgress;
+pub use changed::ChangedDocument;
 pub use document::Document;
 pub use handle::Collection;
 pub use info::{CollectionInfo, IndexInfo};

@@ -18,11 +18,12 @@ use proptest::sample::{select, subsequence};
 use super::handle::record_key;
 use super::plan::plans;
 use super::run::Run;
-use super::tests::{HandSet, open};
+use super::tests::open;
 use super::*;
 use crate::document::query::{Condition, Filter, Order, Query, SortOrder, Test};
 use crate::document::{Path, Value, cbor};
 use crate::engine::Progress;
+use crate::env::HandSet;
 use crate::error::Error;
 
 const PATHS: [&str; 6] = ["id", "a", "b", "c", "a.x", "b.0"];

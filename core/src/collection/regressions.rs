@@ -3,27 +3,15 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::*;
 use crate::db::{Database, Isolation, Options};
 use crate::document::Value;
 use crate::document::query::{Query, Update, field};
 use crate::engine::Environment;
-use crate::env::{Clock, MemoryStorage, SeededEntropy};
+use crate::env::{Clock, HandSet, MemoryStorage, SeededEntropy};
 use crate::error::Error;
-
-#[derive(Debug, Default)]
-struct HandSet(AtomicU64);
-
-impl Clock for HandSet {
-    fn wall_ms(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-    fn monotonic_ns(&self) -> u64 {
-        1
-    }
-}
 
 /// A database whose steps take one document each.
 fn open(clock: &Arc<HandSet>) -> Database {

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use hashbrown::HashSet;
 
 use super::definition::Definition;
+use super::expiry;
 use super::plan::{Access, GATHERED_MAX, Plan, Sorting, Source, countable, plan};
 use super::position::Position;
 use super::read::{Reader, Span};
@@ -392,6 +393,6 @@ pub(crate) fn count(reader: &mut impl Reader, definition: &Arc<Definition>, quer
 /// Whether some document is gone that is not removed yet.
 fn may_be_gone(reader: &mut impl Reader, definition: &Definition) -> Result<bool> {
     // No more than that: in a transaction what is looked at can conflict.
-    let due = Span { from: Vec::new(), to: Some(Vec::from(reader.now_ms().saturating_add(1).to_be_bytes())) };
+    let due = expiry::due(reader.now_ms());
     Ok(reader.cursor(definition.expiry_id, &due)?.first()?.is_some())
 }

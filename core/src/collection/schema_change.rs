@@ -3,9 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use super::build::note_of;
 use super::definition::{Definition, IndexDefinition};
-use super::migrate;
 use super::read::{Reader, Span};
 use super::schema::{INDEXES_MAX, Schema, too_many_indexes};
 use crate::db::{Database, WriteTransaction};
@@ -51,7 +49,7 @@ fn change(tx: &mut WriteTransaction, name: &str, schema: &Schema) -> Result<u32>
     }
     if is_empty {
         (definition.version, definition.migrating_to) = (schema.version, None);
-        tx.set_note(&migrate::note_of(definition.id), None)?;
+        tx.set_note(&definition.migration_note(), None)?;
     }
     definition.expires_after_ms = schema.expires_after_ms.or(definition.expires_after_ms);
     tx.set_definition(name, definition.entry(created_ms)?)?;
@@ -97,7 +95,7 @@ pub(super) fn drop_index(tx: &mut WriteTransaction, name: &str, index: &str) -> 
     let Some(at) = definition.indexes.iter().position(|there| there.name == index) else { return Ok(false) };
     let index = definition.indexes.remove(at);
     tx.clear_table(index.id)?;
-    tx.set_note(&note_of(index.id), None)?;
+    tx.set_note(&index.build_note(), None)?;
     tx.set_definition(name, definition.entry(entry.created_ms)?)?;
     Ok(true)
 }
@@ -108,9 +106,9 @@ pub(super) fn drop_collection(tx: &mut WriteTransaction, name: &str) -> Result<b
     let definition = Definition::of(name, &entry)?;
     for index in &definition.indexes {
         tx.clear_table(index.id)?;
-        tx.set_note(&note_of(index.id), None)?;
+        tx.set_note(&index.build_note(), None)?;
     }
-    tx.set_note(&migrate::note_of(definition.id), None)?;
+    tx.set_note(&definition.migration_note(), None)?;
     tx.clear_table(definition.expiry_id)?;
     tx.forget_table(name)
 }

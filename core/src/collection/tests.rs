@@ -5,28 +5,15 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 
 use super::*;
 use crate::db::{Database, Isolation, Options};
 use crate::document::Value;
 use crate::document::query::{Query, Update, field};
 use crate::engine::{Environment, Progress};
-use crate::env::{Clock, MemoryStorage, SeededEntropy, Storage};
+use crate::env::{Clock, HandSet, MemoryStorage, SeededEntropy, Storage};
 use crate::error::{Error, Result};
-
-/// A clock that is set by hand.
-#[derive(Debug, Default)]
-pub(super) struct HandSet(pub(super) AtomicU64);
-
-impl Clock for HandSet {
-    fn wall_ms(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-    fn monotonic_ns(&self) -> u64 {
-        1
-    }
-}
 
 pub(super) fn open(storage: &Arc<MemoryStorage>, clock: &Arc<HandSet>) -> Database {
     let env = Environment { clock: Arc::clone(clock) as Arc<dyn Clock>, entropy: Arc::new(SeededEntropy::new(7)) };

@@ -1,9 +1,9 @@
 //! A thread that does something at a time of the wall clock: it is made when there first is such a time, and sleeps until then.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::database::{Database, Shared};
+use super::database::Database;
 use crate::env::Clock;
 use crate::env::sync::thread::{self, JoinHandle};
 use crate::env::sync::{Condvar, Mutex};
@@ -89,22 +89,61 @@ impl Database {
         }
         let mut state = shared.alarm.state.lock();
         if state.thread.is_none() && !state.stop {
-            let (alarm, weak) = (Arc::clone(&shared.alarm), Arc::downgrade(shared));
-            let clock = Arc::clone(&shared.engine.env.clock);
+            let lent = Database { shared: Arc::new(shared.lent()) };
             let thread = thread::Builder::new().name("lightning-expiry".into());
             // Without a thread the next opening does it.
-            state.thread = thread.spawn(move || run(&alarm, &weak, &*clock, work)).ok();
+            state.thread = thread.spawn(move || run(&lent, work)).ok();
         }
     }
 }
 
-fn run(alarm: &Alarm, weak: &Weak<Shared>, clock: &dyn Clock, work: Work) {
+fn run(database: &Database, work: Work) {
+    let (alarm, clock) = (&database.shared.alarm, &*database.shared.engine.env.clock);
     while alarm.rest(clock) {
-        // Held for one piece of work alone, so that dropping the last handle closes the database.
-        let Some(shared) = weak.upgrade() else { return };
-        let next_ms = work(&Database { shared }).unwrap_or_else(|_| Some(clock.wall_ms().saturating_add(AGAIN_MS)));
+        let next_ms = work(database).unwrap_or_else(|_| Some(clock.wall_ms().saturating_add(AGAIN_MS)));
         if let Some(next_ms) = next_ms {
             alarm.set(next_ms);
         }
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread::yield_now;
+
+    use super::*;
+    use crate::db::Options;
+    use crate::engine::Environment;
+    use crate::env::{FixedClock, MemoryStorage, SeededEntropy};
+
+    static IS_AT_WORK: AtomicBool = AtomicBool::new(false);
+
+    /// Goes on until the database is being closed.
+    fn work(database: &Database) -> crate::error::Result<Option<u64>> {
+        IS_AT_WORK.store(true, Ordering::SeqCst);
+        while !database.shared.alarm.state.lock().stop {
+            yield_now();
+        }
+        Ok(None)
+    }
+
+    #[test]
+    fn whoever_drops_the_last_handle_closes_the_database_and_waits_for_what_is_done_beside() {
+        let storage = Arc::new(MemoryStorage::new());
+        let env = Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(7)) };
+        let open = || Database::open_storage(storage.clone(), env.clone(), Options::default()).unwrap();
+        let database = open();
+        let other = database.clone();
+        database.wake_at(0, work);
+        while !IS_AT_WORK.load(Ordering::SeqCst) {
+            yield_now();
+        }
+        let engine = Arc::downgrade(&database.shared.engine);
+        drop(database);
+        assert!(engine.upgrade().is_some(), "there is another handle");
+        drop(other);
+        assert!(engine.upgrade().is_none(), "nobody holds anything of it");
+        assert!(open().recovery().clean);
     }
 }

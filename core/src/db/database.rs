@@ -47,7 +47,7 @@ pub(super) struct Shared {
     #[cfg(feature = "std")]
     pub row_locks: Arc<super::row_locks::RowLocks>,
     #[cfg(feature = "std")]
-    pub background: Option<super::background::Background>,
+    pub background: Option<Arc<super::background::Background>>,
     #[cfg(feature = "std")]
     pub scrubbing: Option<super::scrub::Scrubbing>,
     #[cfg(feature = "std")]
@@ -55,6 +55,8 @@ pub(super) struct Shared {
     /// Names the database among those open in this process.
     #[cfg(feature = "std")]
     pub registered: Option<std::path::PathBuf>,
+    /// Of a thread that the owner ends and waits for: dropping it closes nothing.
+    pub is_lent: bool,
 }
 
 impl Database {
@@ -76,7 +78,10 @@ impl Database {
         Ok(Self {
             shared: Arc::new(Shared {
                 #[cfg(feature = "std")]
-                background: options.background_thread.then(|| super::background::Background::start(&engine)).flatten(),
+                background: options
+                    .background_thread
+                    .then(|| super::background::Background::start(&engine).map(Arc::new))
+                    .flatten(),
                 #[cfg(feature = "std")]
                 scrubbing: options.scrub_interval_s.and_then(|interval| {
                     super::scrub::Scrubbing::start(&engine, core::time::Duration::from_secs(u64::from(interval.max(1))))
@@ -93,6 +98,7 @@ impl Database {
                 exclusive: Arc::default(),
                 options,
                 recovery,
+                is_lent: false,
             }),
         })
     }
@@ -421,6 +427,25 @@ impl fmt::Debug for Database {
 
 #[cfg(feature = "std")]
 impl Shared {
+    /// The same database for a thread that ends before this one closes. It does not keep the database open, and is not what the
+    /// last to hold it would close: so closing never falls to that thread, while whoever dropped the last handle has gone on.
+    pub(super) fn lent(&self) -> Self {
+        Self {
+            engine: Arc::clone(&self.engine),
+            catalogue: Arc::clone(&self.catalogue),
+            exclusive: Arc::clone(&self.exclusive),
+            options: self.options.clone(),
+            recovery: self.recovery.clone(),
+            watched: Arc::clone(&self.watched),
+            row_locks: Arc::clone(&self.row_locks),
+            background: self.background.clone(),
+            scrubbing: None,
+            alarm: Arc::clone(&self.alarm),
+            registered: None,
+            is_lent: true,
+        }
+    }
+
     fn stop_threads(&self) {
         self.alarm.stop();
         if let Some(scrubbing) = &self.scrubbing {
@@ -434,6 +459,9 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
+        if self.is_lent {
+            return;
+        }
         #[cfg(feature = "std")]
         {
             self.stop_threads();

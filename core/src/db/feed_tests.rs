@@ -7,58 +7,15 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
-use std::sync::Mutex;
 
 use super::*;
 use crate::engine::{Durability, Environment};
-use crate::env::{
-    FileId, FixedClock, MemoryStorage, SeededEntropy, Storage, StorageError, StorageErrorKind, Sync as SyncOutcome,
-};
+use crate::env::{Failing, FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
 use crate::error::{Error, Result};
 use crate::table::Table;
 
 const T: Table<u64, &[u8]> = Table::new("t");
 const WORDS: Table<&str, &str> = Table::new("words");
-
-/// Memory that fails when it is told to.
-#[derive(Debug, Default)]
-struct Failing {
-    memory: Arc<MemoryStorage>,
-    syncs: Mutex<bool>,
-    /// The next write to the log is carried out and then fails.
-    next_write: Mutex<bool>,
-}
-
-impl Storage for Failing {
-    fn name(&self) -> String {
-        self.memory.name()
-    }
-    fn len(&self, file: FileId) -> Result<u64, StorageError> {
-        self.memory.len(file)
-    }
-    fn set_len(&self, file: FileId, len: u64) -> Result<(), StorageError> {
-        self.memory.set_len(file, len)
-    }
-    fn allocate(&self, file: FileId, len: u64) -> Result<(), StorageError> {
-        self.memory.allocate(file, len)
-    }
-    fn read_at(&self, file: FileId, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError> {
-        self.memory.read_at(file, offset, buffer)
-    }
-    fn write_at(&self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        self.memory.write_at(file, offset, bytes)?;
-        if file == FileId::Log && core::mem::take(&mut *self.next_write.lock().unwrap()) {
-            return Err(StorageError::new(StorageErrorKind::Other, file, offset, bytes.len() as u64, "no more"));
-        }
-        Ok(())
-    }
-    fn sync(&self, file: FileId) -> Result<SyncOutcome, StorageError> {
-        if *self.syncs.lock().unwrap() {
-            return Err(StorageError::new(StorageErrorKind::Other, file, 0, 0, "the medium is gone"));
-        }
-        self.memory.sync(file)
-    }
-}
 
 fn options(feed_retention_bytes: u64) -> Options {
     Options {

@@ -55,46 +55,12 @@ mod tests {
     use super::*;
     use crate::db::{Isolation, Options};
     use crate::engine::{Durability, Environment};
-    use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage, StorageError, StorageErrorKind, Sync};
-    use crate::error::{Error, Result};
+    use crate::env::{Failing, FixedClock, SeededEntropy, Storage};
+    use crate::error::Error;
     use crate::log::{Operation, Operations};
     use crate::table::Table;
 
     const T: Table<&str, &str> = Table::new("t");
-
-    /// Memory whose syncs fail once told to.
-    #[derive(Debug, Default)]
-    struct Failing {
-        memory: MemoryStorage,
-        fails: Mutex<bool>,
-    }
-
-    impl Storage for Failing {
-        fn name(&self) -> String {
-            self.memory.name()
-        }
-        fn len(&self, file: FileId) -> Result<u64, StorageError> {
-            self.memory.len(file)
-        }
-        fn set_len(&self, file: FileId, len: u64) -> Result<(), StorageError> {
-            self.memory.set_len(file, len)
-        }
-        fn allocate(&self, file: FileId, len: u64) -> Result<(), StorageError> {
-            self.memory.allocate(file, len)
-        }
-        fn read_at(&self, file: FileId, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError> {
-            self.memory.read_at(file, offset, buffer)
-        }
-        fn write_at(&self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
-            self.memory.write_at(file, offset, bytes)
-        }
-        fn sync(&self, file: FileId) -> Result<Sync, StorageError> {
-            if *self.fails.lock().unwrap() {
-                return Err(StorageError::new(StorageErrorKind::Other, file, 0, 0, "the medium is gone"));
-            }
-            self.memory.sync(file)
-        }
-    }
 
     /// Writes down all it is told.
     #[derive(Default)]
@@ -198,7 +164,7 @@ mod tests {
         let (storage, db) = open(Durability::Sync);
         let told = [(); 2].map(|()| Arc::new(Told::default()));
         let _handles = [0, 1].map(|at| db.watch_commits(Arc::clone(&told[at]) as Arc<dyn Watcher>));
-        *storage.fails.lock().unwrap() = true;
+        *storage.syncs.lock().unwrap() = true;
         assert!(matches!(db.table(T).unwrap().put("a", "1"), Err(Error::OutcomeUnknown { .. })));
         for told in told {
             assert_eq!(told.take(), vec!["2: put", "Poisoned"]);

@@ -3,6 +3,7 @@
 use core::fmt::{self, Display, Write};
 
 use super::Value;
+use crate::env::calendar::date;
 
 /// Bytes of a value in a message, after which it is cut.
 const SHOWN_BYTES_MAX: usize = 160;
@@ -91,7 +92,8 @@ fn write(value: &Value, out: &mut Shortened<'_, '_>) -> fmt::Result {
     }
 }
 
-fn write_text(text: &str, out: &mut impl Write) -> fmt::Result {
+/// In quotes, with the escapes of JSON.
+pub(super) fn write_text(text: &str, out: &mut impl Write) -> fmt::Result {
     out.write_char('"')?;
     for letter in text.chars() {
         match letter {
@@ -106,7 +108,8 @@ fn write_text(text: &str, out: &mut impl Write) -> fmt::Result {
     out.write_char('"')
 }
 
-fn write_hex(bytes: &[u8], out: &mut impl Write) -> fmt::Result {
+/// Two digits for each byte.
+pub(super) fn write_hex(bytes: &[u8], out: &mut impl Write) -> fmt::Result {
     bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
 }
 
@@ -114,7 +117,7 @@ fn write_hex(bytes: &[u8], out: &mut impl Write) -> fmt::Result {
 fn write_timestamp(micros: i64, out: &mut impl Write) -> fmt::Result {
     let (seconds, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(days);
+    let (year, month, day) = date(days);
     if (0..=9999).contains(&year) {
         write!(out, "{year:04}")?;
     } else {
@@ -125,19 +128,6 @@ fn write_timestamp(micros: i64, out: &mut impl Write) -> fmt::Result {
         write!(out, ".{fraction:06}")?;
     }
     out.write_char('Z')
-}
-
-/// Year, month and day of the Gregorian calendar, from days since the beginning of 1970 (Howard Hinnant's
-/// `civil_from_days`): years begin in March, so that the day that comes and goes is the last.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -1,9 +1,14 @@
 //! What a platform provides: storage, time, randomness. The lowest layer; the only one that may name a platform.
 
+pub(crate) mod calendar;
 mod clock;
 mod entropy;
+#[cfg(all(test, feature = "std"))]
+mod failing;
 #[cfg(all(feature = "std", any(unix, windows)))]
 mod file;
+#[cfg(all(test, feature = "std"))]
+mod hand_set;
 mod memory;
 mod storage;
 pub(crate) mod sync;
@@ -14,8 +19,12 @@ pub use clock::{Clock, FixedClock};
 #[cfg(feature = "std")]
 pub use entropy::SystemEntropy;
 pub use entropy::{Entropy, SeededEntropy};
+#[cfg(all(test, feature = "std"))]
+pub(crate) use failing::Failing;
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use file::{FileStorage, OpenMode, canonical_name};
+#[cfg(all(test, feature = "std"))]
+pub(crate) use hand_set::HandSet;
 pub use memory::MemoryStorage;
 pub use storage::{FileId, Storage, StorageError, StorageErrorKind, Sync, SyncTicket};
 pub use sync::MaybeSendSync;

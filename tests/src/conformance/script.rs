@@ -1,50 +1,64 @@
-//! Runs the scripts of `tests/conformance`: one operation a line, and what must come of it. Every binding has such a runner.
-//!
-//! A line is a JSON object. `do` is the operation; `gives` is what it must give, `fails` the name of the error it must fail with;
-//! with neither it must succeed. Values and keys are in the form of [`value`](super::value), queries, updates and schemas in that of
-//! `Query::from_value`, `Update::from_value` and `Schema::from_value`. Lines that begin with `#` are for people.
-//!
-//! | `do` | with | gives |
-//! |---|---|---|
-//! | `clock` | `ms`: the wall clock from now on | |
-//! | `reopen` | | |
-//! | `open` | `collection`, `schema`; `migrations`: `{"1": UPDATE}` for each document | |
-//! | `put`, `insert`, `replace` | `collection`, `document`; `expiresMs` | |
-//! | `get`, `delete` | `collection`, `key` | the document or null; whether it was there |
-//! | `getBy` | `collection`, `index`, `values` | the document or null |
-//! | `update` | `collection`, `key`, `update` | whether it was there |
-//! | `swap` | `collection`, `expected` (a document or null), `document` | whether it was |
-//! | `query` | `collection`, `query` | the documents, or with `keys: true` what is under `key` in each |
-//! | `pages` | `collection`, `query` | the pages, one after the other, as lists of documents or keys |
-//! | `explain` | `collection`, `query` | `{"index": …, "sorted": …}` |
-//! | `count` | `collection`, `query` | how many |
-//! | `min`, `max` | `collection`, `path`, `query` | the value or null |
-//! | `deleteWhere`, `updateWhere` | `collection`, `query`, `update` | how many |
-//! | `dropIndex` | `collection`, `index` | whether there was one |
-//! | `dropCollection` | `collection` | whether there was one |
-//! | `removeExpired` | | |
-//! | `transaction` | `steps`: operations; one that fails undoes all | |
-//! | `begin` | `as`: a name, `isolation` | |
-//! | `commit`, `rollback` | `in`: the name | |
-//! | `check` | | problems found, as a number |
-//!
-//! An operation with `in` is done in the transaction of that name.
+//! Runs the scripts of `tests/conformance`, as the `README.md` there describes them.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use lightning_db::env::{Clock, MemoryStorage, SeededEntropy, Storage};
-use lightning_db::query::Update;
 use lightning_db::{
-    Collection, Database, Environment, Error, Expiry, Isolation, Migrations, Options, Progress, Query, Schema,
-    Transaction, Value, WriteTransaction,
+    Collection, Database, Environment, Error, FeedPosition, Isolation, Migrations, Options, PageToken, Progress, Query,
+    Rows, Schema, Since, Snapshot, Transaction, Value, WriteTransaction,
 };
 use serde_json::{Value as Json, json};
 
-use super::value::{read, write};
+use super::document::{describe, given, listed, query, shown, update, write_documents};
+use super::live::{Feed, Watch};
+use super::table::{ScriptTable, table};
+use super::value::read;
+use super::{Outcome, done};
+
+/// What an operation may have beside its name.
+const MEMBERS: &[&str] = &[
+    "above",
+    "after",
+    "as",
+    "at",
+    "below",
+    "by",
+    "cbor",
+    "collection",
+    "do",
+    "document",
+    "expected",
+    "expires",
+    "fails",
+    "feedRetentionBytes",
+    "from",
+    "gives",
+    "in",
+    "index",
+    "isolation",
+    "key",
+    "keys",
+    "limit",
+    "migrations",
+    "ms",
+    "of",
+    "path",
+    "query",
+    "reverse",
+    "schema",
+    "since",
+    "steps",
+    "table",
+    "to",
+    "update",
+    "value",
+    "values",
+];
 
 /// A clock that scripts set.
 #[derive(Debug, Default)]
@@ -59,13 +73,30 @@ impl Clock for ScriptClock {
     }
 }
 
+/// What a script has given a name with `as`.
+#[expect(clippy::large_enum_variant, reason = "there are a few of them")]
+enum Named {
+    Transaction(Transaction),
+    Snapshot(Snapshot),
+    Rows(Rows<Value>),
+    Watch(Watch),
+    Feed(Feed),
+    Token(PageToken),
+    Position([u8; FeedPosition::BYTES]),
+}
+
 /// A script under way.
 struct Script {
     storage: Arc<MemoryStorage>,
     clock: Arc<ScriptClock>,
     database: Option<Database>,
+    /// Databases that were opened so far.
+    openings: u64,
     collections: HashMap<String, Collection<Value>>,
-    transactions: HashMap<String, Transaction>,
+    /// Names of all collections there ever were.
+    known: HashSet<String>,
+    tables: HashMap<String, Box<dyn ScriptTable>>,
+    named: HashMap<String, Named>,
 }
 
 /// Runs one script; gives how many operations it has.
@@ -75,13 +106,17 @@ pub fn run(path: &Path) -> Result<usize> {
         storage: Arc::default(),
         clock: Arc::default(),
         database: None,
+        openings: 0,
         collections: HashMap::new(),
-        transactions: HashMap::new(),
+        known: HashSet::new(),
+        tables: HashMap::new(),
+        named: HashMap::new(),
     };
-    script.open()?;
+    script.open(&Json::Null)?;
     let mut operations = 0;
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
         let step: Json = serde_json::from_str(line).with_context(|| format!("line {}", at + 1))?;
+        only_known_members(&step).with_context(|| format!("line {}: {line}", at + 1))?;
         script.step(&step).with_context(|| format!("line {}: {line}", at + 1))?;
         operations += 1;
     }
@@ -89,11 +124,13 @@ pub fn run(path: &Path) -> Result<usize> {
 }
 
 impl Script {
-    fn open(&mut self) -> Result<()> {
+    fn open(&mut self, step: &Json) -> Result<()> {
+        self.openings += 1;
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let env = Environment { clock, entropy: Arc::new(SeededEntropy::new(1)) };
+        let env = Environment { clock, entropy: Arc::new(SeededEntropy::new(self.openings)) };
         let mut options = Options::default();
         options.background_thread = false;
+        options.feed_retention_bytes = step.get("feedRetentionBytes").and_then(Json::as_u64).unwrap_or(0);
         let storage = Arc::clone(&self.storage) as Arc<dyn Storage>;
         self.database = Some(Database::open_storage(storage, env, options)?);
         Ok(())
@@ -105,47 +142,56 @@ impl Script {
 
     /// Does one operation and looks whether what must come of it does.
     fn step(&mut self, step: &Json) -> Result<()> {
-        let outcome = match self.perform(step) {
-            // What cannot be asked is found while it is read.
-            Err(error) => Err(error.downcast::<Error>()?),
-            Ok(outcome) => outcome,
-        };
-        match (step.get("fails"), outcome) {
-            (Some(name), Err(error)) => ensure!(name == error.name(), "failed with {}: {error}", error.name()),
-            (Some(name), Ok(_)) => bail!("it did not fail with {name}"),
-            (None, Err(error)) => bail!("{}: {error}", error.name()),
-            (None, Ok(given)) => {
-                if let Some(expected) = step.get("gives") {
-                    ensure!(*expected == given, "it gave {given}");
-                }
-            }
-        }
-        Ok(())
+        compare(step, flat(self.perform(step))?)
     }
 
-    /// The inner result is the database's, the outer one the script's.
-    fn perform(&mut self, step: &Json) -> Result<Result<Json, Error>> {
+    fn perform(&mut self, step: &Json) -> Outcome {
         let what = text(step, "do")?;
         Ok(match what {
             "clock" => {
                 self.clock.0.store(step["ms"].as_u64().context("ms is a number")?, Ordering::Relaxed);
                 Ok(Json::Null)
             }
+            "close" => done(self.database()?.close()),
             "reopen" => {
-                self.transactions.clear();
-                self.collections.clear();
-                let closed = self.database()?.close();
+                self.forget();
+                done(self.database()?.close())?;
                 self.database = None;
-                self.open()?;
-                closed.map(|()| Json::Null)
+                self.open(step)?;
+                Ok(Json::Null)
             }
-            "open" => self.open_collection(step)?,
-            "dropCollection" => self.database()?.drop_collection(text(step, "collection")?).map(Json::Bool),
+            "newDatabase" => {
+                self.forget();
+                self.database = None;
+                self.storage = Arc::default();
+                self.open(step)?;
+                Ok(Json::Null)
+            }
             "removeExpired" => {
                 while self.database()?.remove_expired()? == Progress::More {}
                 Ok(Json::Null)
             }
             "check" => self.database()?.check().map(|report| json!(report.problems.len())),
+            "open" => self.open_collection(step)?,
+            "openExisting" => {
+                let name = text(step, "collection")?;
+                let opened = self.database()?.existing_collection(name);
+                self.opened(name, opened)
+            }
+            "openTable" => {
+                let (name, types) = (text(step, "table")?, (text(step, "keys")?, text(step, "values")?));
+                let table = table(name, types.0, types.1)?;
+                let made = table.make(self.database()?);
+                if made.is_ok() {
+                    self.tables.insert(name.to_owned(), table);
+                }
+                done(made)
+            }
+            "dropCollection" => self.database()?.drop_collection(text(step, "collection")?).map(Json::Bool),
+            "dropTable" => {
+                let name = text(step, "table")?;
+                self.database()?.transaction(|tx| tx.drop_table(name)).map(Json::Bool)
+            }
             "begin" => {
                 let isolation = match text(step, "isolation")? {
                     "readCommitted" => Isolation::ReadCommitted,
@@ -154,43 +200,69 @@ impl Script {
                     other => bail!("there is no isolation '{other}'"),
                 };
                 let transaction = self.database()?.begin(isolation);
-                self.transactions.insert(text(step, "as")?.to_owned(), transaction);
+                self.name(step, Named::Transaction(transaction))
+            }
+            "commit" => match self.named.remove(text(step, "in")?) {
+                Some(Named::Transaction(mut transaction)) => done(transaction.commit()),
+                _ => bail!("there is no such transaction"),
+            },
+            "rollback" => match self.named.remove(text(step, "in")?) {
+                Some(Named::Transaction(_)) => Ok(Json::Null),
+                _ => bail!("there is no such transaction"),
+            },
+            "drop" => {
+                self.named.remove(text(step, "of")?).context("there is nothing of this name")?;
                 Ok(Json::Null)
             }
-            "commit" => self.transaction(step)?.commit().map(|()| Json::Null),
-            "rollback" => {
-                drop(self.transaction(step)?);
-                Ok(Json::Null)
+            "transaction" => self.closure(step)?,
+            "snapshot" => {
+                let snapshot = self.database()?.snapshot();
+                self.name(step, Named::Snapshot(snapshot))
             }
-            "transaction" => {
-                let steps = step["steps"].as_array().context("steps is a list")?;
-                let database = self.database()?.clone();
-                let mut mistake = None;
-                let outcome = database.transaction(|tx| {
-                    for step in steps {
-                        match self.write(tx, step) {
-                            Ok(Ok(given)) => {
-                                if step.get("gives").is_some_and(|expected| *expected != given) {
-                                    mistake = Some(anyhow::anyhow!("{step} gave {given}"));
-                                }
-                            }
-                            Ok(Err(error)) => return Err(error),
-                            Err(error) => mistake = Some(error),
-                        }
+            "watch" => {
+                let watch = self.collection(step)?.watch(self.query_after(step)?)?;
+                self.name(step, Named::Watch(Watch::new(watch)))
+            }
+            "changes" => {
+                let feed = self.database()?.changes(self.since(step)?)?;
+                self.name(step, Named::Feed(Feed::new(feed)))
+            }
+            "position" => {
+                let position = match step.get("of") {
+                    None => self.database()?.snapshot().position(),
+                    Some(_) => match self.of(step)? {
+                        Named::Feed(feed) => feed.feed.position(),
+                        _ => bail!("this has no position"),
+                    },
+                };
+                self.name(step, Named::Position(position.to_bytes()))
+            }
+            "rows" => {
+                let rows = self.collection(step)?.query(query(step)?)?;
+                self.name(step, Named::Rows(rows))
+            }
+            "next" => {
+                let known = std::mem::take(&mut self.known);
+                let next = match self.of(step)? {
+                    Named::Watch(watch) => watch.next(step),
+                    Named::Feed(feed) => feed.next(&known),
+                    Named::Rows(rows) => {
+                        Ok(rows.next().transpose().map(|row| row.map_or(Json::Null, |row| shown(&row, step))))
                     }
-                    Ok(())
-                });
-                if let Some(mistake) = mistake {
-                    return Err(mistake);
-                }
-                outcome.map(|()| Json::Null)
+                    _ => bail!("this has no next"),
+                };
+                self.known = known;
+                next?
             }
+            "page" => self.page(step)?,
             _ => match step.get("in") {
                 Some(name) => {
                     let name = name.as_str().context("in is a name")?.to_owned();
-                    let mut transaction = self.transactions.remove(&name).context("there is no such transaction")?;
-                    let outcome = self.write(&mut transaction, step);
-                    self.transactions.insert(name, transaction);
+                    let Some(Named::Transaction(mut transaction)) = self.named.remove(&name) else {
+                        bail!("there is no such transaction")
+                    };
+                    let outcome = flat(self.write(&mut transaction, step));
+                    self.named.insert(name, Named::Transaction(transaction));
                     outcome?
                 }
                 None => self.alone(what, step)?,
@@ -198,54 +270,119 @@ impl Script {
         })
     }
 
-    fn transaction(&mut self, step: &Json) -> Result<Transaction> {
-        self.transactions.remove(text(step, "in")?).context("there is no such transaction")
+    /// Ends all that hangs on the database.
+    fn forget(&mut self) {
+        self.named.retain(|_, named| matches!(named, Named::Token(_) | Named::Position(_)));
+        self.collections.clear();
+        self.tables.clear();
+    }
+
+    fn name(&mut self, step: &Json, named: Named) -> Result<Json, Error> {
+        if let Some(name) = step["as"].as_str() {
+            self.named.insert(name.to_owned(), named);
+        }
+        Ok(Json::Null)
+    }
+
+    fn of(&mut self, step: &Json) -> Result<&mut Named> {
+        self.named.get_mut(text(step, "of")?).context("there is nothing of this name")
     }
 
     fn collection(&self, step: &Json) -> Result<&Collection<Value>> {
         self.collections.get(text(step, "collection")?).context("the script has not opened this collection")
     }
 
-    fn open_collection(&mut self, step: &Json) -> Result<Result<Json, Error>> {
-        let (name, schema) = (text(step, "collection")?, read(&step["schema"])?);
-        let schema = match Schema::from_value(&schema) {
-            Ok(schema) => schema,
-            Err(error) => return Ok(Err(error)),
-        };
-        let mut migrations = Migrations::new();
-        for (from, update) in step["migrations"].as_object().into_iter().flatten() {
-            let update = Update::from_value(&read(update)?)?;
-            migrations = migrations.documents(from.parse()?, move |document| update.apply(document));
-        }
-        let opened = self.database()?.collection_with(name, schema, migrations, &mut |_| {});
-        Ok(opened.map(|collection| {
-            self.collections.insert(name.to_owned(), collection);
-            Json::Null
-        }))
+    fn table(&self, step: &Json) -> Result<Option<&dyn ScriptTable>> {
+        let Some(name) = step.get("table").and_then(Json::as_str) else { return Ok(None) };
+        self.tables.get(name).map(|table| Some(&**table)).context("the script has not opened this table")
     }
 
-    /// An operation that is a transaction of its own, or reads what is now.
-    fn alone(&mut self, what: &str, step: &Json) -> Result<Result<Json, Error>> {
-        let collection = self.collection(step)?.clone();
-        let documents = || -> Result<_> { Ok(collection.query(query(step)?)) };
-        Ok(match what {
-            "getBy" => {
-                let values = step["values"].as_array().context("values is a list")?;
-                let values = values.iter().map(read).collect::<Result<Vec<Value>>>()?;
-                given(collection.get_by(text(step, "index")?, values))
+    fn opened(&mut self, name: &str, opened: Result<Collection<Value>, Error>) -> Result<Json, Error> {
+        self.collections.insert(name.to_owned(), opened?);
+        self.known.insert(name.to_owned());
+        Ok(Json::Null)
+    }
+
+    fn open_collection(&mut self, step: &Json) -> Outcome {
+        let (name, schema) = (text(step, "collection")?, Schema::from_value(&read(&step["schema"])?)?);
+        let mistake = RefCell::new(None);
+        let mut migrations = Migrations::new();
+        for (from, how) in step["migrations"].as_object().into_iter().flatten() {
+            let (from, mistake) = (from.parse()?, &mistake);
+            migrations = match how.get("transaction") {
+                None => {
+                    let change = update(&json!({"update": how}))?;
+                    migrations.documents(from, move |document| change.apply(document))
+                }
+                Some(steps) => {
+                    let steps = steps.as_array().context("the transaction is a list")?;
+                    migrations.transaction(from, move |documents| {
+                        all(steps, mistake, |step| write_documents(documents, step))
+                    })
+                }
+            };
+        }
+        let opened = self.database()?.collection_with(name, schema, migrations, &mut |_| {});
+        match mistake.into_inner() {
+            Some(mistake) => Err(mistake),
+            None => Ok(self.opened(name, opened)),
+        }
+    }
+
+    fn closure(&self, step: &Json) -> Outcome {
+        let steps = step["steps"].as_array().context("steps is a list")?;
+        let mistake = RefCell::new(None);
+        let outcome = self.database()?.transaction(|tx| all(steps, &mistake, |step| self.write(tx, step)));
+        match mistake.into_inner() {
+            Some(mistake) => Err(mistake),
+            None => Ok(done(outcome)),
+        }
+    }
+
+    /// An operation that is a transaction of its own, or reads what is now, or what a snapshot sees.
+    fn alone(&self, what: &str, step: &Json) -> Outcome {
+        let now;
+        let snapshot = match step.get("at") {
+            None => {
+                now = self.database()?.snapshot();
+                &now
             }
-            "query" => match documents()? {
-                Ok(rows) => rows.collect::<Result<Vec<_>, _>>().map(|rows| listed(&rows, step)),
-                Err(error) => Err(error),
+            Some(name) => match self.named.get(name.as_str().context("at is a name")?) {
+                Some(Named::Snapshot(snapshot)) => snapshot,
+                _ => bail!("there is no such snapshot"),
             },
+        };
+        if let Some(table) = self.table(step)?
+            && matches!(what, "get" | "range" | "count")
+        {
+            return table.read(snapshot, step);
+        }
+        if step.get("table").is_some() {
+            return self.in_one(step);
+        }
+        let collection = self.collection(step)?;
+        // What asks the catalogue by itself.
+        match what {
+            "describe" => return Ok(describe(collection)),
+            "dropIndex" => return Ok(collection.drop_index(text(step, "index")?).map(Json::Bool)),
+            _ => {}
+        }
+        let documents = snapshot.collection(collection)?;
+        Ok(match what {
+            "get" => given(documents.get(read(&step["key"])?)),
+            "getMany" => documents.get_many(values(step, "keys")?).map(|found| {
+                found.iter().map(|found| found.as_ref().map_or(Json::Null, super::value::write)).collect()
+            }),
+            "getBy" => given(documents.get_by(text(step, "index")?, values(step, "values")?)),
+            "query" => documents.query(query(step)?)?.collect::<Result<Vec<_>, _>>().map(|rows| listed(&rows, step)),
             "pages" => {
                 let (mut pages, mut token) = (Vec::new(), None);
                 loop {
-                    let query = match token.take() {
-                        Some(token) => query(step)?.after(token),
-                        None => query(step)?,
-                    };
-                    let mut rows = collection.query(query)?;
+                    let query = query(step)?;
+                    let mut rows = documents.query(match token.take() {
+                        Some(token) => query.after(token),
+                        None => query,
+                    })?;
                     let page = rows.by_ref().collect::<Result<Vec<_>, _>>()?;
                     token = rows.page_token();
                     if page.is_empty() {
@@ -255,98 +392,139 @@ impl Script {
                 }
                 Ok(Json::Array(pages))
             }
-            "explain" => {
-                collection.explain(query(step)?).map(|how| json!({"index": how.index, "sorted": how.is_sorted}))
-            }
-            "count" => collection.count(query(step)?).map(|count| json!(count)),
-            "min" => given(collection.snapshot()?.min(text(step, "path")?, query(step)?)),
-            "max" => given(collection.snapshot()?.max(text(step, "path")?, query(step)?)),
-            "get" => given(collection.get(read(&step["key"])?)),
-            "dropIndex" => collection.drop_index(text(step, "index")?).map(Json::Bool),
-            _ => {
-                let (database, mut mistake) = (self.database()?.clone(), None);
-                let outcome = database.transaction(|tx| match self.write(tx, step) {
-                    Ok(outcome) => outcome,
-                    Err(error) => {
-                        mistake = Some(error);
-                        Ok(Json::Null)
-                    }
-                });
-                if let Some(mistake) = mistake {
-                    return Err(mistake);
-                }
-                outcome
-            }
+            "explain" => documents.explain(query(step)?).map(|how| {
+                json!({"index": how.index, "sorted": how.is_sorted, "filtered": how.looks_at_documents, "rows": how.rows})
+            }),
+            "count" => documents.count(query(step)?).map(|count| json!(count)),
+            "min" => given(documents.min(text(step, "path")?, query(step)?)),
+            "max" => given(documents.max(text(step, "path")?, query(step)?)),
+            _ => self.in_one(step)?,
         })
+    }
+
+    /// An operation that is a transaction of its own.
+    fn in_one(&self, step: &Json) -> Outcome {
+        let mut mistake = None;
+        let outcome = self.database()?.transaction(|tx| match flat(self.write(tx, step)) {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                mistake = Some(error);
+                Ok(Json::Null)
+            }
+        });
+        mistake.map_or(Ok(outcome), Err)
     }
 
     /// An operation in a transaction.
-    fn write(&self, tx: &mut WriteTransaction, step: &Json) -> Result<Result<Json, Error>> {
-        let mut documents = match tx.collection(self.collection(step)?) {
-            Ok(documents) => documents,
-            Err(error) => return Ok(Err(error)),
-        };
-        let document = || read(&step["document"]);
-        let key = || read(&step["key"]);
-        let update = || -> Result<_> { Ok(Update::from_value(&read(&step["update"])?)) };
-        let done = |outcome: Result<(), Error>| outcome.map(|()| Json::Null);
-        Ok(match text(step, "do")? {
-            "put" => match step.get("expiresMs") {
-                Some(at) => done(
-                    documents.put_expiring(&document()?, Expiry::At(at.as_u64().context("expiresMs is a number")?)),
-                ),
-                None => done(documents.put(&document()?)),
+    fn write(&self, tx: &mut WriteTransaction, step: &Json) -> Outcome {
+        if let Some(table) = self.table(step)? {
+            return table.write(tx, step);
+        }
+        match tx.collection(self.collection(step)?) {
+            Ok(mut documents) => write_documents(&mut documents, step),
+            Err(error) => Ok(Err(error)),
+        }
+    }
+
+    fn page(&mut self, step: &Json) -> Outcome {
+        let mut rows = self.collection(step)?.query(self.query_after(step)?)?;
+        let page = rows.by_ref().collect::<Result<Vec<_>, _>>()?;
+        if let Some(token) = rows.page_token() {
+            self.name(step, Named::Token(token))?;
+        }
+        Ok(Ok(listed(&page, step)))
+    }
+
+    /// The query of an operation, behind the page that `after` names.
+    fn query_after(&self, step: &Json) -> Result<Query> {
+        let query = query(step)?;
+        Ok(match step.get("after").and_then(Json::as_str) {
+            None => query,
+            Some(name) => match self.named.get(name) {
+                Some(Named::Token(token)) => query.after(PageToken::from_bytes(token.as_bytes())),
+                _ => bail!("there is no such token"),
             },
-            "insert" => done(documents.insert(&document()?)),
-            "replace" => done(documents.replace(&document()?)),
-            "get" => given(documents.get(key()?)),
-            "delete" => documents.delete(key()?).map(Json::Bool),
-            "query" => documents.query(query(step)?).map(|rows| listed(&rows, step)),
-            "count" => documents.count(query(step)?).map(|count| json!(count)),
-            "update" => match update()? {
-                Ok(update) => documents.update(key()?, &update).map(Json::Bool),
-                Err(error) => Err(error),
-            },
-            "updateWhere" => match update()? {
-                Ok(update) => documents.update_where(query(step)?, &update).map(|count| json!(count)),
-                Err(error) => Err(error),
-            },
-            "deleteWhere" => documents.delete_where(query(step)?).map(|count| json!(count)),
-            "swap" => {
-                let expected = match &step["expected"] {
-                    Json::Null => None,
-                    expected => Some(read(expected)?),
-                };
-                documents.compare_and_swap(expected.as_ref(), &document()?).map(Json::Bool)
-            }
-            other => bail!("there is no operation '{other}'"),
         })
     }
-}
 
-/// The query of an operation; without one all documents.
-fn query(step: &Json) -> Result<Query> {
-    match step.get("query") {
-        None => Ok(Query::new()),
-        Some(query) => Ok(Query::from_value(&read(query)?)?),
+    fn since(&self, step: &Json) -> Result<Since> {
+        let bytes = match &step["since"] {
+            Json::String(word) if word == "now" => return Ok(Since::Now),
+            Json::String(word) if word == "oldest" => return Ok(Since::Oldest),
+            Json::String(name) => match self.named.get(name) {
+                Some(Named::Position(bytes)) => bytes.to_vec(),
+                _ => bail!("there is no such position"),
+            },
+            bytes => read(bytes)?.as_bytes().context("since is a name or bytes")?.to_vec(),
+        };
+        Ok(FeedPosition::from_bytes(&bytes)?.into())
     }
 }
 
-fn given(outcome: Result<Option<Value>, Error>) -> Result<Json, Error> {
-    outcome.map(|value| value.as_ref().map_or(Json::Null, write))
-}
-
-/// Documents, or what is under the field that `keys` names in each.
-fn listed(rows: &[Value], step: &Json) -> Json {
-    let shown = |row: &Value| match (row, step.get("keys").and_then(Json::as_str)) {
-        (Value::Map(fields), Some(key)) => {
-            fields.iter().find(|(name, _)| name == key).map_or(Json::Null, |(_, value)| write(value))
+/// Does operations one after the other and compares what they give, up to the first that fails and is not said to.
+fn all(
+    steps: &[Json],
+    mistake: &RefCell<Option<anyhow::Error>>,
+    mut perform: impl FnMut(&Json) -> Outcome,
+) -> Result<(), Error> {
+    for step in steps {
+        match flat(perform(step)) {
+            Ok(Err(error)) if step.get("fails").is_none() => return Err(error),
+            outcome => {
+                if let Err(error) = outcome.and_then(|outcome| compare(step, outcome)) {
+                    mistake.borrow_mut().get_or_insert(error.context(step.to_string()));
+                }
+            }
         }
-        (row, _) => write(row),
-    };
-    Json::Array(rows.iter().map(shown).collect())
+    }
+    Ok(())
 }
 
-fn text<'j>(step: &'j Json, name: &str) -> Result<&'j str> {
+/// What the database cannot be asked is found while an operation is read, and is the database's error too.
+fn flat(outcome: Outcome) -> Outcome {
+    outcome.or_else(|error| Ok(Err(error.downcast::<Error>()?)))
+}
+
+fn compare(step: &Json, outcome: Result<Json, Error>) -> Result<()> {
+    match (step.get("fails"), outcome) {
+        (Some(name), Err(error)) => ensure!(name == error.name(), "failed with {}: {error}", error.name()),
+        (Some(name), Ok(_)) => bail!("it did not fail with {name}"),
+        (None, Err(error)) => bail!("{}: {error}", error.name()),
+        (None, Ok(given)) => match step.get("gives") {
+            Some(expected) if is_told_in_part(step) => {
+                let members = expected.as_object().context("it gives an object")?;
+                ensure!(members.iter().all(|(name, value)| given.get(name) == Some(value)), "it gave {given}");
+            }
+            Some(expected) => ensure!(*expected == given, "it gave {given}"),
+            None => {}
+        },
+    }
+    Ok(())
+}
+
+/// Of what is told of a plan or a collection, only what the script names must be so.
+fn is_told_in_part(step: &Json) -> bool {
+    matches!(step["do"].as_str(), Some("explain" | "describe"))
+}
+
+/// Refuses what is written wrong, which would say nothing.
+fn only_known_members(step: &Json) -> Result<()> {
+    let members = step.as_object().context("an operation is an object")?;
+    for name in members.keys() {
+        ensure!(MEMBERS.contains(&name.as_str()), "an operation has no '{name}'");
+    }
+    ensure!(!(members.contains_key("gives") && members.contains_key("fails")), "it cannot give something and fail");
+    for inner in ["steps", "transaction"].iter().filter_map(|name| members.get(*name)?.as_array()) {
+        inner.iter().try_for_each(only_known_members)?;
+    }
+    Ok(())
+}
+
+fn values(step: &Json, name: &str) -> Result<Vec<Value>> {
+    step[name].as_array().with_context(|| format!("'{name}' is a list"))?.iter().map(read).collect()
+}
+
+/// A member that is a text.
+pub fn text<'j>(step: &'j Json, name: &str) -> Result<&'j str> {
     step[name].as_str().with_context(|| format!("'{name}' is a text"))
 }

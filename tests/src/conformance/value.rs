@@ -12,6 +12,7 @@
 //! | `{"$timestamp": -1}` | microseconds since the beginning of 1970, written as integers are |
 //! | `{"$uuid": "00112233-4455-6677-8899-aabbccddeeff"}` | a UUID |
 //! | `{"$map": {"$uuid": 1}}` | a map that would be taken for one of these |
+//! | `{"$repeat": ["ab", 1000]}` | a text, so many times; only in what is given to an operation |
 
 use anyhow::{Context, Result, bail, ensure};
 use lightning_db::Value;
@@ -104,6 +105,13 @@ fn read_marked(mark: &str, json: &Json) -> Result<Value> {
             let uuid = from_hex(&text()?.replace('-', ""))?;
             Value::Uuid(uuid.try_into().ok().with_context(|| format!("{json} is no UUID"))?)
         }
+        "$repeat" => match json.as_array().map(Vec::as_slice) {
+            Some([Json::String(text), Json::Number(times)]) => {
+                let times = times.as_u64().with_context(|| format!("{times} is no number of times"))?;
+                Value::Text(text.repeat(usize::try_from(times)?))
+            }
+            _ => bail!("{json} is no text and how often"),
+        },
         "$map" => read_map(json.as_object().with_context(|| format!("{json} is no object"))?)?,
         _ => bail!("{mark} stands for no kind of value"),
     })
@@ -139,6 +147,8 @@ mod tests {
         check(Value::Uuid([0x1f; 16]), r#"{"$uuid":"1f1f1f1f-1f1f-1f1f-1f1f-1f1f1f1f1f1f"}"#);
         check([("a", Value::Array(vec![1.into()]))].into_iter().collect(), r#"{"a":[1]}"#);
         check([("$uuid", 1)].into_iter().collect(), r#"{"$map":{"$uuid":1}}"#);
+        let repeated = read(&json!({"$repeat": ["ab", 3]})).unwrap();
+        assert_eq!(repeated, Value::from("ababab"));
         for wrong in
             ["9007199254740992", r#"{"$bytes":"0"}"#, r#"{"$bytes":"é0"}"#, r#"{"$uuid":"00"}"#, r#"{"$date":1}"#]
         {

@@ -1,12 +1,10 @@
 //! Live results from the outside: against fresh queries, through failures, with threads.
 
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::Mutex;
 
 use proptest::prelude::*;
 
@@ -18,23 +16,8 @@ use crate::db::{Database, Isolation, Options};
 use crate::document::query::{Query, Update, field};
 use crate::document::{Value, cbor};
 use crate::engine::{Durability, Environment};
-use crate::env::{
-    Clock, FileId, MemoryStorage, SeededEntropy, Storage, StorageError, StorageErrorKind, Sync, SystemClock,
-};
+use crate::env::{Clock, Failing, HandSet, MemoryStorage, SeededEntropy, Storage, SystemClock};
 use crate::error::{Error, Result};
-
-/// A clock that is set by hand.
-#[derive(Debug, Default)]
-struct HandSet(AtomicU64);
-
-impl Clock for HandSet {
-    fn wall_ms(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-    fn monotonic_ns(&self) -> u64 {
-        1
-    }
-}
 
 fn open(storage: Arc<dyn Storage>, clock: Arc<dyn Clock>, durability: Durability) -> Database {
     let env = Environment { clock, entropy: Arc::new(SeededEntropy::new(7)) };
@@ -223,48 +206,6 @@ fn closing_is_told_and_no_subscription_keeps_a_database_open() {
     assert!(matches!(left.next(), Some(Err(Error::Closed))));
 }
 
-/// Memory whose syncs fail once told to, and of which what was not fetched is not there once told so.
-#[derive(Debug, Default)]
-struct Failing {
-    memory: MemoryStorage,
-    fails: Mutex<bool>,
-    fetched: Mutex<Option<Vec<(u64, u64)>>>,
-}
-
-impl Storage for Failing {
-    fn name(&self) -> String {
-        self.memory.name()
-    }
-    fn len(&self, file: FileId) -> Result<u64, StorageError> {
-        self.memory.len(file)
-    }
-    fn set_len(&self, file: FileId, len: u64) -> Result<(), StorageError> {
-        self.memory.set_len(file, len)
-    }
-    fn allocate(&self, file: FileId, len: u64) -> Result<(), StorageError> {
-        self.memory.allocate(file, len)
-    }
-    fn read_at(&self, file: FileId, offset: u64, buffer: &mut [u8]) -> Result<(), StorageError> {
-        let len = buffer.len() as u64;
-        if let Some(fetched) = self.fetched.lock().unwrap().as_mut().filter(|_| file == FileId::Data) {
-            let Some(at) = fetched.iter().position(|range| *range == (offset, len)) else {
-                return Err(StorageError::new(StorageErrorKind::NotResident, file, offset, len, "not there"));
-            };
-            fetched.swap_remove(at);
-        }
-        self.memory.read_at(file, offset, buffer)
-    }
-    fn write_at(&self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
-        self.memory.write_at(file, offset, bytes)
-    }
-    fn sync(&self, file: FileId) -> Result<Sync, StorageError> {
-        if *self.fails.lock().unwrap() {
-            return Err(StorageError::new(StorageErrorKind::Other, file, 0, 0, "the medium is gone"));
-        }
-        self.memory.sync(file)
-    }
-}
-
 #[test]
 fn a_failed_sync_is_told_after_what_was_published_before_it() {
     let storage = Arc::new(Failing::default());
@@ -273,7 +214,7 @@ fn a_failed_sync_is_told_after_what_was_published_before_it() {
     let mut watch = people.watch(Query::new()).unwrap();
     some(watch.try_next());
     people.put(&row(1, 1)).unwrap();
-    *storage.fails.lock().unwrap() = true;
+    *storage.syncs.lock().unwrap() = true;
     assert!(matches!(people.put(&row(2, 2)), Err(Error::OutcomeUnknown { .. })));
     assert_eq!(ids(&some(watch.try_next()).rows), [1]);
     assert!(matches!(watch.try_next(), Err(Error::Poisoned { .. })));

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use crate::env::calendar::days;
+
 const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// Microseconds since the beginning of 1970 of a moment as RFC 3339 has it. A year with a sign may have
@@ -87,13 +89,4 @@ fn days_of(year: i64, month: i64) -> i64 {
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }
-}
-
-/// Days since the beginning of 1970 (Howard Hinnant's `days_from_civil`): years begin in March, so that the day that comes
-/// and goes is the last.
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }

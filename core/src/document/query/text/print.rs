@@ -5,6 +5,7 @@ use core::ops::Bound;
 
 use super::token::{begins_name, continues_name, is_reserved};
 use crate::document::query::{Condition, Filter, Order, PageToken, Query, Test};
+use crate::document::text::{write_hex, write_text};
 use crate::document::{Path, Value};
 
 /// As text that [`Query::parse`] reads as the same query. Only what cannot be asked has no such text.
@@ -39,7 +40,7 @@ impl Display for Query {
 /// As hexadecimal digits.
 impl Display for PageToken {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        hex(self.as_bytes(), f)
+        write_hex(self.as_bytes(), f)
     }
 }
 
@@ -90,7 +91,7 @@ impl Display for Condition {
             }
             Test::StartsWith(prefix) => {
                 write!(f, "{path} starts with ")?;
-                quoted(prefix, f)
+                write_text(prefix, f)
             }
             Test::Exists(true) => return write!(f, "{path} exists"),
             Test::Exists(false) => return write!(f, "{path} does not exist"),
@@ -188,10 +189,10 @@ impl Display for Literal<'_> {
             Value::Float(float) if float.is_infinite() => {
                 f.write_str(if *float > 0.0 { "infinity" } else { "-infinity" })
             }
-            Value::Text(text) => quoted(text, f),
+            Value::Text(text) => write_text(text, f),
             Value::Bytes(bytes) => {
                 f.write_str("bytes(\"")?;
-                hex(bytes, f)?;
+                write_hex(bytes, f)?;
                 f.write_str("\")")
             }
             // These are short, so all of them is shown.
@@ -203,23 +204,4 @@ impl Display for Literal<'_> {
             }
         }
     }
-}
-
-fn quoted(text: &str, f: &mut Formatter<'_>) -> fmt::Result {
-    f.write_char('"')?;
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => write!(f, "\\{letter}")?,
-            '\n' => f.write_str("\\n")?,
-            '\r' => f.write_str("\\r")?,
-            '\t' => f.write_str("\\t")?,
-            control if control.is_control() => write!(f, "\\u{:04x}", u32::from(control))?,
-            plain => f.write_char(plain)?,
-        }
-    }
-    f.write_char('"')
-}
-
-fn hex(bytes: &[u8], f: &mut Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
