@@ -117,6 +117,8 @@ impl Runner {
             // A document that is gone may have been removed: then it is not written.
             let removes_gone = !after.contains_key(key) && before.get(key).is_some_and(is_gone);
             if removes_gone && !client.writes.contains_key(&(at, key.clone())) {
+                // If it was not, it is written: then nobody else may write it.
+                client.found.entry((at, key.clone())).or_insert_with(|| before.get(key).cloned());
                 continue;
             }
             if before.get(key) != after.get(key) {
