@@ -25,7 +25,7 @@
 pub mod action;
 pub mod clients;
 pub mod clock;
-mod compare;
+pub(crate) mod compare;
 pub mod damage;
 pub mod draft;
 pub mod engine;

@@ -25,6 +25,12 @@ fn collections_agree_with_plain_maps_after_crashes_at_any_io() {
 }
 
 #[test]
+fn collections_agree_with_plain_maps_in_storms() {
+    let crashes: u64 = (200..218).map(|seed| holds(seed, Weather::Storm)).sum();
+    assert!(crashes > 15, "{crashes} crashes");
+}
+
+#[test]
 fn a_plan_replays_exactly() {
     let plan = Plan::new(7, 150, Weather::Crashes);
     assert_eq!(run(&plan).unwrap(), run(&plan).unwrap());

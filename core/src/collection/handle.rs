@@ -109,7 +109,15 @@ impl Database {
         let known = Known { name: name.to_string(), version: schema.version, last: Mutex::new(None) };
         let collection = Collection { database: self.clone(), known: Arc::new(known), types: PhantomData };
         if version < schema.version {
-            migrate::run(&collection.with_type(), version, schema.version, migrations)?;
+            let migrated = migrate::run(&collection.with_type(), version, schema.version, migrations);
+            if let Err(Error::DuplicateKey { .. } | Error::InvalidDocument { .. } | Error::LimitExceeded { .. }) =
+                migrated
+            {
+                // An index that cannot be made refuses the documents as they are. It is dropped, and not in the way of the next
+                // opening.
+                build::finish(self, name, progress)?;
+            }
+            migrated?;
         }
         build::finish(self, name, progress)?;
         #[cfg(feature = "std")]

@@ -163,3 +163,39 @@ fn what_is_gone_in_a_snapshot_is_so_by_one_time() {
     assert_eq!(snapshot.collection(&documents).unwrap().count(Query::new()).unwrap(), 1);
     assert_eq!(documents.count(Query::new()).unwrap(), 0);
 }
+
+/// A document with null beside other values is ordered by null, and was found first where the lowest was asked for.
+#[test]
+fn null_among_several_values_does_not_hide_the_lowest() {
+    let clock = Arc::new(HandSet::default());
+    let database = open(&clock);
+    let documents = database.collection::<Value>("documents", Schema::key("id")).unwrap();
+    let list = |values: &[Value]| {
+        values.iter().map(|value| [("x", value.clone())].into_iter().collect::<Value>()).collect::<Value>()
+    };
+    documents.put(&document(1, &[("list", list(&[Value::Null, Value::from(5)]))])).unwrap();
+    assert_eq!(documents.snapshot().unwrap().min("list.x", Query::new()).unwrap(), None);
+    documents.put(&document(2, &[("list", list(&[Value::from(3)]))])).unwrap();
+    let read = documents.snapshot().unwrap();
+    assert_eq!(read.min("list.x", Query::new()).unwrap(), Some(Value::from(3)));
+    assert_eq!(read.max("list.x", Query::new()).unwrap(), Some(Value::from(3)));
+}
+
+/// It was left in the definition, and refused the same migration again at every opening, even of a schema without it.
+#[test]
+fn an_index_that_cannot_be_made_is_not_in_the_way_of_a_migration() {
+    let clock = Arc::new(HandSet::default());
+    let database = open(&clock);
+    let documents = database.collection::<Value>("documents", Schema::key("id")).unwrap();
+    documents.put(&document(1, &[("u", 7.into())])).unwrap();
+    documents.put(&document(2, &[("u", 7.into())])).unwrap();
+    let next = || Schema::key("id").version(2);
+    let open_with = |schema| {
+        let migrations = Migrations::new().documents(1, |document| Update::new().set("m", 1).apply(document));
+        database.collection_with::<Value>("documents", schema, migrations, &mut |_| {})
+    };
+    assert!(matches!(open_with(next().unique("u")), Err(Error::DuplicateKey { .. })));
+    let documents = open_with(next()).unwrap();
+    assert_eq!(documents.count(Query::new().filter(field("m").equals(1))).unwrap(), 2);
+    assert_whole(&database);
+}

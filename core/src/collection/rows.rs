@@ -90,12 +90,13 @@ impl<T: Document> ReadCollection<T> {
         run::count(&mut &self.snapshot, &self.definition, query)
     }
 
-    /// The lowest value under a path among the documents that a query finds; missing and null do not count.
+    /// The lowest value under a path among the documents that a query finds; missing and null do not count. Of a document with
+    /// several values there it is the lowest, by which it is ordered.
     pub fn min(&self, path: &str, query: Query) -> Result<Option<Value>> {
         self.extreme(path, query, false)
     }
 
-    /// The highest value under a path among the documents that a query finds.
+    /// The highest value under a path among the documents that a query finds, as [`min`](Self::min) takes them.
     pub fn max(&self, path: &str, query: Query) -> Result<Option<Value>> {
         self.extreme(path, query, true)
     }
@@ -107,7 +108,8 @@ impl<T: Document> ReadCollection<T> {
         query.fields.clear();
         let query = if highest { query.order_by(path).descending() } else { query.order_by(path) };
         let path = Path::parse(path)?;
-        // What is no key is neither high nor low, and comes first where the highest does: then there is a second look.
+        // What is no key is neither high nor low, and comes first where the highest does; null beside other values in an array
+        // comes first where the lowest does: then there is a second look.
         for limit in [Some(1), None] {
             let query = Query { limit, ..query.clone() };
             let mut run = Run::new(&mut &self.snapshot, Arc::clone(&self.definition), query)?;
@@ -118,7 +120,7 @@ impl<T: Document> ReadCollection<T> {
                     return Ok(Some(value));
                 }
             }
-            if !is_any || !highest {
+            if !is_any {
                 break;
             }
         }

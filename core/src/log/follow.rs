@@ -158,7 +158,7 @@ impl Follower {
 
     fn enter(&mut self, storage: &dyn Storage, segment: LiveSegment, previous: Option<u32>) -> Result<Step> {
         let search = Search { storage, database_id: &self.database_id, layout: self.layout };
-        let Some((header, chain)) = search.segment_header(segment.region, self.window.file_bytes())? else {
+        let Some((header, chain)) = search.segment_header_read_twice(segment.region, self.window.file_bytes())? else {
             return Ok(Step::Lost);
         };
         if header.generation != segment.generation || previous.is_some_and(|previous| previous != header.previous) {
@@ -256,7 +256,7 @@ enum Step {
 }
 
 /// Of segments that an earlier session kept for feeds, those that are still there: the newest ones, up to the first that is
-/// not.
+/// not. One that cannot be read now is there as far as anybody knows: whoever follows it is told.
 pub(crate) fn intact(
     storage: &dyn Storage,
     database_id: &[u8; 16],
@@ -274,12 +274,11 @@ pub(crate) fn intact(
     let mut first = kept.len();
     let mut newer = u64::MAX;
     for (at, segment) in kept.iter().enumerate().rev() {
-        let header = match search.segment_header(segment.region, file_bytes) {
-            Err(error @ Error::Storage(_)) if error.not_resident().is_none() => None,
-            found => found?,
+        let is_there = match search.segment_header_read_twice(segment.region, file_bytes) {
+            Err(error @ Error::Storage(_)) if error.not_resident().is_none() => true,
+            found => found?.is_some_and(|(header, _)| KnownSegment::of(&header) == *segment),
         };
-        let same = header.is_some_and(|(header, _)| KnownSegment::of(&header) == *segment);
-        if !same || segment.generation >= newer {
+        if !is_there || segment.generation >= newer {
             break;
         }
         (first, newer) = (at, segment.generation);

@@ -265,11 +265,7 @@ impl<'a> Replay<'a> {
 
     fn segment_header(&mut self, region: u32) -> Result<Option<(SegmentHeader, u32)>> {
         let file_bytes = self.window.file_bytes();
-        match self.search().segment_header(region, file_bytes)? {
-            // Read twice, as frames are.
-            None => self.search().segment_header(region, file_bytes),
-            found => Ok(found),
-        }
+        self.search().segment_header_read_twice(region, file_bytes)
     }
 
     fn search(&self) -> Search<'a> {

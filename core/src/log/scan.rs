@@ -126,6 +126,18 @@ impl Search<'_> {
             header.region == region && u64::from(header.segment_bytes) == self.layout.segment_bytes
         }))
     }
+
+    /// As [`segment_header`](Self::segment_header), read again where there is none, as frames are.
+    pub(super) fn segment_header_read_twice(
+        &self,
+        region: u32,
+        file_bytes: u64,
+    ) -> Result<Option<(SegmentHeader, u32)>> {
+        match self.segment_header(region, file_bytes)? {
+            None => self.segment_header(region, file_bytes),
+            found => Ok(found),
+        }
+    }
 }
 
 /// The layout of a log file whose header is lost, from any segment's header; one region if there is none.

@@ -122,7 +122,8 @@ impl Options {
     }
 
     fn plan_of_documents(&self, seed: u64) -> sim_documents::plan::Plan {
-        let natural = if (seed / 4).is_multiple_of(4) { Weather::Fair } else { Weather::Crashes };
+        let each = [Weather::Fair, Weather::Crashes, Weather::Storm, Weather::Storm];
+        let natural = each[(seed / 4) as usize % each.len()];
         sim_documents::plan::Plan::new(seed, self.actions.unwrap_or(200), self.weather.unwrap_or(natural))
     }
 
@@ -239,19 +240,8 @@ fn one<E: Engine>(plan: &Plan, options: &Options, sum: &mut Stats) -> Result<(),
     let stats = run::<E>(plan).map_err(|failure| {
         let (small, least) = shrink::<E>(plan, &failure, options.shrink_runs);
         print_plan(&small);
-        if options.trace {
-            println!("the shrunk plan again:");
-            let _ = run_with::<E>(&small, true);
-        }
-        format!(
-            "seed {}: action {}: {}\nshrunk to {} actions; there action {}: {}",
-            plan.seed,
-            failure.action,
-            failure.what,
-            small.actions.len(),
-            least.action,
-            least.what
-        )
+        again(options, || _ = run_with::<E>(&small, true));
+        in_words(&format!("seed {}", plan.seed), &failure, small.actions.len(), &least)
     })?;
     sum.add(&stats);
     Ok(())
@@ -261,30 +251,34 @@ fn one_of_documents(plan: &sim_documents::plan::Plan, options: &Options, sum: &m
     let stats = sim_documents::run::run(plan).map_err(|failure| {
         let (small, least) = sim_documents::shrink::shrink(plan, &failure, options.shrink_runs);
         println!("{:?}\n{:?}, {:?}", small.base, small.durability, small.collections);
-        for (index, action) in small.actions.iter().enumerate() {
-            println!("{index:4} {action:?},");
-        }
-        if options.trace {
-            println!("the shrunk plan again:");
-            let _ = sim_documents::run::run_counted(&small, true);
-        }
-        format!(
-            "seed {}, documents: action {}: {}\nshrunk to {} actions; there action {}: {}",
-            plan.base.seed,
-            failure.action,
-            failure.what,
-            small.actions.len(),
-            least.action,
-            least.what
-        )
+        print_actions(&small.actions);
+        again(options, || _ = sim_documents::run::run_counted(&small, true));
+        in_words(&format!("seed {}, documents", plan.base.seed), &failure, small.actions.len(), &least)
     })?;
     sum.add(&stats);
     Ok(())
 }
 
+/// Carries the shrunk plan out once more, if it is to be looked at.
+fn again(options: &Options, run: impl FnOnce()) {
+    if options.trace {
+        println!("the shrunk plan again:");
+        run();
+    }
+}
+
+fn in_words(seed: &str, failure: &Failure, actions: usize, least: &Failure) -> String {
+    let (Failure { action, what }, Failure { action: least_at, what: least }) = (failure, least);
+    format!("{seed}: action {action}: {what}\nshrunk to {actions} actions; there action {least_at}: {least}")
+}
+
 fn print_plan(plan: &Plan) {
     let Plan { seed, tuning, paging, late_syncs, stale_cache, actions } = plan;
     println!("seed {seed}, paging {paging:?}, late syncs {late_syncs}, stale cache {stale_cache}, {tuning:?}");
+    print_actions(actions);
+}
+
+fn print_actions(actions: &[impl std::fmt::Debug]) {
     for (index, action) in actions.iter().enumerate() {
         println!("{index:4} {action:?},");
     }

@@ -9,13 +9,13 @@ use super::engine::Engine;
 use super::model::{Tables, tables_found};
 
 /// Either the engine said something untrue, or it returned an error whose reason must be found.
-pub(super) enum Wrong {
+pub(crate) enum Wrong {
     Answer(String),
     Error(Error),
 }
 
 impl Wrong {
-    pub(super) fn into_words(self) -> String {
+    pub(crate) fn into_words(self) -> String {
         match self {
             Wrong::Answer(what) => what,
             Wrong::Error(error) => format!("error without a reason: {}: {error}", error.name()),

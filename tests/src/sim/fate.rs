@@ -115,9 +115,9 @@ impl<E: Engine> Runner<E> {
             Err(error) => return Err(told(format!("cannot open: {}: {error}", error.name()))),
         };
         let mut found = everything(&engine).map_err(Wrong::into_words).map_err(told)?;
-        let earlier = before.clone().recovered(&found, lost, false);
+        let earlier = before.clone().recovered(&found, lost, false, true);
         if earlier.is_err() {
-            self.model.clone().recovered(&found, lost, false).map_err(told)?;
+            self.model.clone().recovered(&found, lost, false, true).map_err(told)?;
         }
         let write = TxOp::Put(0, key(b"in the copy"), value(1, 40));
         let done = engine.transaction(Some(Durability::Sync), std::slice::from_ref(&write));

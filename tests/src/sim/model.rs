@@ -120,8 +120,8 @@ pub struct Model {
     first: u64,
     /// The newest that was acknowledged.
     acknowledged: u64,
-    /// The states if one that failed is there nevertheless, with the number of the state it came upon.
-    failed: Vec<(u64, Arc<Tables>)>,
+    /// The states if one that failed is there nevertheless.
+    failed: Vec<Failed>,
     /// What was committed since the database was opened.
     history: Vec<Commit>,
     /// Tables that are certainly there; an empty one may be or not.
@@ -141,6 +141,16 @@ pub struct State {
     due_ns: Option<u64>,
     /// Durable when every sync up to this ticket is complete: the engine has worked when it was due.
     durable_at: Option<u64>,
+}
+
+/// What may be there nevertheless.
+#[derive(Clone, Debug)]
+struct Failed {
+    /// The number of the state it came upon.
+    upon: u64,
+    tables: Arc<Tables>,
+    /// An opening has not found it, and what that opening wrote may be lost with the power.
+    was_not_found: bool,
 }
 
 /// A commit that has its place in the order.
@@ -287,7 +297,7 @@ impl Model {
         let mut tables = Commit::default();
         (tables.opened, tables.made) = (commit.opened, self.may_make(&commit.opened));
         self.history.push(tables);
-        self.failed.push((self.last(), Arc::new(state)));
+        self.failed.push(Failed { upon: self.last(), tables: Arc::new(state), was_not_found: false });
     }
 
     /// What failed cannot come back: something after it has its place in the log, on a medium that had synced what wrote over
@@ -303,29 +313,42 @@ impl Model {
     }
 
     /// Finds what was recovered among what may be, the newest first, and goes on from there. `lost_unsynced` after a power
-    /// loss or a failed sync, `on_disk` if what is found now is durable because nothing else was left.
-    pub fn recovered(&mut self, found: &Tables, lost_unsynced: bool, on_disk: bool) -> Result<(), String> {
+    /// loss or a failed sync, `on_disk` if what is found now is durable because nothing else was left. `is_decided` if all syncs
+    /// of the opening are complete: else what it has not found may be there again when the power goes.
+    pub fn recovered(
+        &mut self,
+        found: &Tables,
+        lost_unsynced: bool,
+        on_disk: bool,
+        is_decided: bool,
+    ) -> Result<(), String> {
         let last = self.last();
         let oldest = if lost_unsynced { self.first } else { self.acknowledged };
         let failed = std::mem::take(&mut self.failed);
         let acknowledged = (oldest..=last).rev().map(|number| (number, None));
-        let failed = failed.into_iter().filter(|(upon, _)| *upon >= oldest).map(|(upon, state)| (upon, Some(state)));
-        for (number, failed) in acknowledged.chain(failed) {
+        let may_be = failed.iter().filter(|failed| failed.upon >= oldest && (lost_unsynced || !failed.was_not_found));
+        let may_be = may_be.map(|failed| (failed.upon, Some(Arc::clone(&failed.tables))));
+        let may_be = acknowledged.chain(may_be).find(|(number, failed)| {
             let at = (number - self.first) as usize;
-            let state = failed.as_ref().unwrap_or(&self.states[at].tables);
-            if **state == *found {
-                self.states.truncate(at + 1);
-                self.states.extend(failed.map(|state| State::new(state, 0)));
-                self.opened(found);
-                if on_disk {
-                    self.durable(self.last());
-                }
-                return Ok(());
-            }
+            **failed.as_ref().unwrap_or(&self.states[at].tables) == *found
+        });
+        let Some((number, is_failed)) = may_be else {
+            let difference = self.now().difference(found).unwrap_or_default();
+            let states = last - oldest + 1;
+            return Err(format!("none of the {states} states that may be found; against the newest: {difference}"));
+        };
+        let newer = self.states.split_off((number - self.first) as usize + 1);
+        self.states.extend(is_failed.map(|tables| State::new(tables, 0)));
+        self.opened(found);
+        if on_disk {
+            self.durable(self.last());
+        } else if !is_decided {
+            let upon = self.last();
+            let not_found =
+                failed.into_iter().map(|failed| failed.tables).chain(newer.into_iter().map(|state| state.tables));
+            self.failed = not_found.map(|tables| Failed { upon, tables, was_not_found: true }).collect();
         }
-        let difference = self.now().difference(found).unwrap_or_default();
-        let states = last - oldest + 1;
-        Err(format!("none of the {states} states that may be found; against the newest: {difference}"))
+        Ok(())
     }
 
     /// A new life begins with the newest state.
@@ -347,7 +370,7 @@ impl Model {
         self.first = number;
         self.states.drain(..before as usize);
         self.acknowledged = self.acknowledged.max(number);
-        self.failed.retain(|(upon, _)| *upon >= self.first);
+        self.failed.retain(|failed| failed.upon >= self.first);
     }
 }
 

@@ -57,9 +57,7 @@ impl Plan {
             retention_bytes: 0,
         };
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
-        // Not in storms: what an opening there has found is not durable yet, and the model takes it for that; see
-        // `docs/progress.md`.
-        let late_syncs = random.chance(1, 6) && weather != Weather::Storm;
+        let late_syncs = random.chance(1, 6);
         let actions = (0..actions).map(|_| shape.action(&mut random, weather)).collect();
         let (actions, retention_bytes) = with_follower(seed, actions);
         let tuning = Tuning { retention_bytes, ..tuning };

@@ -129,7 +129,7 @@ impl<E: Engine> Runner<E> {
                         replica.may_be_ahead |= loss.unsynced;
                     }
                     self.model
-                        .recovered(&found, loss.unsynced, loss.cache)
+                        .recovered(&found, loss.unsynced, loss.cache, !self.site.late_syncs)
                         .map_err(|what| format!("after opening: {what}"))?;
                     // Where syncs complete later it may still be half made.
                     self.made |= !self.site.late_syncs;

@@ -68,10 +68,7 @@ impl<E: Engine> Runner<E> {
             Ok(Followed::Forked) if !replica.may_be_ahead => {
                 return Err(Wrong::Answer(String::from("the feed reports a fork, and nothing it gave was lost")));
             }
-            // Where I/O has failed, the log may have been begun anew.
-            Ok(Followed::TooFarBehind)
-                if retention_bytes == RETENTION_BYTES_ALL && self.site.disk.faults_met() == 0 =>
-            {
+            Ok(Followed::TooFarBehind) if retention_bytes == RETENTION_BYTES_ALL => {
                 return Err(Wrong::Answer(String::from("the feed lacks commits that the log was to keep")));
             }
             Ok(Followed::Forked | Followed::TooFarBehind) => Some(Replica::default()),

@@ -4,7 +4,7 @@ use super::action::{Action, ClientStep, TxOp, Value};
 use super::clients::CLIENTS;
 use super::engine::{Engine, Tuning};
 use super::plan::Plan;
-use super::run::{Failure, run};
+use super::run::{Failure, Stats, run};
 
 /// A smaller plan that fails too, with its failure, after at most `runs_max` attempts.
 pub fn shrink<E: Engine>(plan: &Plan, failure: &Failure, runs_max: usize) -> (Plan, Failure) {
@@ -25,16 +25,18 @@ pub fn shrink<E: Engine>(plan: &Plan, failure: &Failure, runs_max: usize) -> (Pl
     }
 }
 
-struct Best {
-    plan: Plan,
-    failure: Failure,
-    runs: usize,
-    run: fn(&Plan) -> Result<super::run::Stats, Failure>,
+/// The smallest plan that was found to fail.
+pub(crate) struct Best<P> {
+    pub(crate) plan: P,
+    pub(crate) failure: Failure,
+    /// Attempts that are left.
+    pub(crate) runs: usize,
+    pub(crate) run: fn(&P) -> Result<Stats, Failure>,
 }
 
-impl Best {
+impl<P: PartialEq> Best<P> {
     /// Takes the plan if it fails.
-    fn offer(&mut self, plan: Plan) -> bool {
+    pub(crate) fn offer(&mut self, plan: P) -> bool {
         if self.runs == 0 || plan == self.plan {
             return false;
         }
@@ -42,13 +44,14 @@ impl Best {
         match (self.run)(&plan) {
             Ok(_) => false,
             Err(failure) => {
-                self.plan = plan;
-                self.failure = failure;
+                (self.plan, self.failure) = (plan, failure);
                 true
             }
         }
     }
+}
 
+impl Best<Plan> {
     fn without_actions(&mut self) {
         let actions = self.plan.actions.clone();
         leave_out(actions, |actions| self.offer(Plan { actions: actions.to_vec(), ..self.plan.clone() }));

@@ -5,6 +5,7 @@ use lightning_db::{Isolation, Value};
 
 use super::filter::Asked;
 use crate::sim::action::{Crash, Durability};
+use crate::sim_disk::Fault;
 
 /// The collections of every simulated database.
 pub const COLLECTIONS: [&str; 3] = ["alpha", "beta", "gamma"];
@@ -85,8 +86,14 @@ pub enum Action {
     Transaction(Durability, Vec<Op>, bool),
     /// One of the clients goes on.
     Client(usize, ClientStep),
-    /// Asks a query page by page, of so many documents.
-    Pages(usize, Asked, u64),
+    /// Asks a query page by page, of so many documents, with one of these calls after each page.
+    Pages(usize, Asked, u64, Vec<Op>),
+    /// Asks for the lowest value under a path, or (`true`) for the highest, of what a query finds.
+    Extreme(usize, &'static str, bool, Asked),
+    /// Begins to follow what a query finds.
+    Watch(usize, Asked),
+    /// One of those who follow looks (counted around).
+    LookAtWatch(usize),
     /// Takes a snapshot.
     TakeSnapshot,
     /// Asks a held snapshot (counted around).
@@ -115,4 +122,15 @@ pub enum Action {
     CrashAfter(u64, Crash),
     /// Down here.
     CrashNow(Crash),
+    /// A fault after this many more I/Os.
+    FaultAfter(u64, Fault),
+    /// Lets the disk have this many bytes more than it holds now, or any number again.
+    Limit(Option<u64>),
+}
+
+impl Action {
+    /// Whether it commits at most once: if it fails, the database holds what it held.
+    pub(super) fn commits_once(&self) -> bool {
+        !matches!(self, Action::AddIndex(..) | Action::Migrate(..) | Action::Reopen)
+    }
 }

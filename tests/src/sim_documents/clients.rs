@@ -10,10 +10,12 @@ use std::sync::Arc;
 use lightning_db::{Error, Isolation, Transaction};
 
 use super::action::{COLLECTIONS, ClientStep, Op, Outcome};
+use super::calls::{agree, differ, perform, told_plainly};
 use super::index::{RULES, name};
-use super::run::{Runner, Wrong, agree, differ, perform, promise, told_plainly};
-use super::state::{State, Stored};
+use super::run::{Runner, promise};
+use super::state::{State, Stored, encoded, key_of};
 use crate::sim::action::Durability;
+use crate::sim::compare::Wrong;
 
 /// Clients at most.
 pub const CLIENTS: usize = 3;
@@ -29,6 +31,8 @@ pub(super) struct Client {
     writes: BTreeMap<(usize, Vec<u8>), Option<Stored>>,
     /// What was committed under the keys of these when they were written first.
     found: BTreeMap<(usize, Vec<u8>), Option<Stored>>,
+    /// Of collections written, how often their indexes had been changed when they were written first.
+    schema_changes: BTreeMap<usize, u64>,
     steps: Vec<(Op, Outcome)>,
     commits: u64,
 }
@@ -48,6 +52,7 @@ impl Runner {
                     view: State::clone(&self.state),
                     writes: BTreeMap::new(),
                     found: BTreeMap::new(),
+                    schema_changes: BTreeMap::new(),
                     steps: Vec::new(),
                     commits: self.commits,
                 });
@@ -58,6 +63,12 @@ impl Runner {
                 self.stats.operations += 1;
                 match self.take_step(&mut client, op) {
                     Err(Wrong::Error(Error::Conflict { what })) => self.refused(&client, &what),
+                    Err(Wrong::Error(Error::TransactionTooOld)) => {
+                        self.stats.too_old += 1;
+                        self.refused(&client, "too old")
+                    }
+                    // Where an I/O failed, nobody knows how far the step came.
+                    Err(Wrong::Error(error)) => Err(Wrong::Error(error)),
                     outcome => {
                         self.clients[at] = Some(client);
                         outcome
@@ -88,7 +99,8 @@ impl Runner {
         let right = client.view.collections[at].perform(&op, now_ms);
         if !agree(&found, &right) {
             // Of what others have written over meanwhile it has taken entries away that they have taken away too, and perhaps
-            // given to others. It may be told anything, as it cannot commit.
+            // given to others; an index made since has entries that it would have taken away; and others may have the entries
+            // that it has given to its own. It may be told anything, as it cannot commit.
             if client.isolation == Isolation::ReadCommitted && self.is_overtaken(client) {
                 return match self.call(|| client.tx.commit_with(promise(Durability::Relaxed))) {
                     Ok(()) => Err(Wrong::Answer(String::from(
@@ -100,7 +112,15 @@ impl Runner {
             return Err(Wrong::Answer(format!("a client at {:?}: {}", client.isolation, differ(&op, &found, &right))));
         }
         let after = &client.view.collections[at].documents;
+        let is_gone = |stored: &Stored| stored.goes_ms.is_some_and(|goes_ms| goes_ms <= now_ms);
         for key in before.keys().chain(after.keys()) {
+            // A document that is gone may have been removed: then it is not written.
+            let removes_gone = !after.contains_key(key) && before.get(key).is_some_and(is_gone);
+            if removes_gone && !client.writes.contains_key(&(at, key.clone())) {
+                // If it was not, it is written: then nobody else may write it.
+                client.found.entry((at, key.clone())).or_insert_with(|| before.get(key).cloned());
+                continue;
+            }
             if before.get(key) != after.get(key) {
                 let committed = || self.state.collections[at].documents.get(key).cloned();
                 client.found.entry((at, key.clone())).or_insert_with(committed);
@@ -108,20 +128,43 @@ impl Runner {
             }
         }
         // What is written as it was is written.
-        if let (Op::Put(_, document, _) | Op::Insert(_, document) | Op::Replace(_, document), Outcome::Done) =
-            (&op, &found)
-        {
-            let key = super::state::key_of(document);
+        let written = match (&op, &found) {
+            (Op::Put(_, document, _) | Op::Insert(_, document) | Op::Replace(_, document), Outcome::Done)
+            | (Op::Swap(_, _, document), Outcome::There(true)) => vec![key_of(document)],
+            (Op::Update(_, key, _), Outcome::There(true)) => vec![encoded(key)],
+            (Op::UpdateWhere(_, asked, _), Outcome::Count(_)) => {
+                let there = before.iter().filter(|(_, stored)| !is_gone(stored));
+                let found = asked.answer(there.map(|(key, stored)| (key, &stored.document)));
+                found.into_iter().map(|(key, _)| key.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
+        for key in written {
+            let committed = || self.state.collections[at].documents.get(&key).cloned();
+            client.found.entry((at, key.clone())).or_insert_with(committed);
             let written = after.get(&key).cloned();
             client.writes.insert((at, key), written);
+        }
+        if client.writes.keys().any(|(written, _)| *written == at) {
+            client.schema_changes.entry(at).or_insert(self.schema_changes[at]);
         }
         client.steps.push((op, found));
         Ok(())
     }
 
-    /// Whether others have committed something else under a key that the client has written.
+    /// Whether others have committed something else under a key that the client has written, or what no index lets stand beside
+    /// what it has written, or changed the indexes since.
     fn is_overtaken(&self, client: &Client) -> bool {
-        client.found.iter().any(|((at, key), found)| self.state.collections[*at].documents.get(key) != found.as_ref())
+        if client.schema_changes.iter().any(|(at, changes)| self.schema_changes[*at] > *changes) {
+            return true;
+        }
+        let now_ms = self.now_ms();
+        let both = with_writes(&self.state, &client.writes);
+        both.collections.iter().any(|held| held.rules.iter().any(|rule| !held.allows(*rule, now_ms)))
+            || client
+                .found
+                .iter()
+                .any(|((at, key), found)| self.state.collections[*at].documents.get(key) != found.as_ref())
     }
 
     fn refused(&mut self, client: &Client, what: &str) -> Result<(), Wrong> {
@@ -148,12 +191,13 @@ impl Runner {
             }
             Err(error) => return Err(Wrong::Error(error)),
         }
+        // Perhaps only what is gone was written.
+        self.commits += 1;
         if client.writes.is_empty() {
             self.under_way.clear();
             return Ok(());
         }
         let right = self.examine(&client, &next);
-        self.commits += 1;
         self.committed(next, durability);
         right.map_err(|what| Wrong::Answer(format!("a client at {:?} was let through: {what}", client.isolation)))
     }
@@ -174,7 +218,9 @@ impl Runner {
         }
         if client.isolation != Isolation::ReadCommitted {
             for (at, key) in client.writes.keys() {
-                let of = |state: &State| state.collections[*at].documents.get(key).cloned();
+                // One that is gone may have been removed.
+                let is_there = |stored: &Stored| stored.goes_ms.is_none_or(|goes_ms| goes_ms > now_ms);
+                let of = |state: &State| state.collections[*at].documents.get(key).cloned().filter(is_there);
                 if of(&client.began) != of(&self.state) {
                     return Err(format!("{}: another has written key {}", COLLECTIONS[*at], key.escape_ascii()));
                 }

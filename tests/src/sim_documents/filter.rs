@@ -7,6 +7,8 @@ use std::ops::Bound;
 use lightning_db::query::{Condition, Filter, Test};
 use lightning_db::{PageToken, Query, Value, field};
 
+use super::state::KEY;
+
 /// A query as a plan says it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Asked {
@@ -20,6 +22,8 @@ pub struct Asked {
     pub limit: Option<u64>,
     /// Documents passed over.
     pub offset: u64,
+    /// Only these fields; all of them where none is said.
+    pub select: Vec<&'static str>,
 }
 
 impl Asked {
@@ -38,6 +42,9 @@ impl Asked {
         if self.reverse {
             query = query.reverse();
         }
+        if !self.select.is_empty() {
+            query = query.select(&self.select);
+        }
         self.limit.into_iter().fold(query, Query::limit)
     }
 
@@ -47,17 +54,34 @@ impl Asked {
         after.into_iter().fold(query, Query::after)
     }
 
-    /// Of these documents, which are in the order of their keys, the places of those found, in their order.
-    pub fn answer(&self, documents: &[&Value]) -> Vec<usize> {
-        let mut found: Vec<usize> = (0..documents.len())
-            .filter(|at| self.filter.as_ref().is_none_or(|filter| finds(filter, documents[*at])))
-            .collect();
-        found.sort_by(|a, b| self.compare((*a, documents[*a]), (*b, documents[*b])));
+    /// Of these documents and their keys, those found, in their order.
+    pub fn answer<'d>(
+        &self,
+        documents: impl Iterator<Item = (&'d Vec<u8>, &'d Value)>,
+    ) -> Vec<(&'d Vec<u8>, &'d Value)> {
+        let mut found: Vec<_> = documents.filter(|(_, document)| self.finds(document)).collect();
+        found.sort_by(|a, b| self.compare((a.0, a.1), (b.0, b.1)));
         let limit = self.limit.map_or(usize::MAX, |limit| limit as usize);
         found.into_iter().skip(self.offset as usize).take(limit).collect()
     }
 
-    fn compare(&self, a: (usize, &Value), b: (usize, &Value)) -> Ordering {
+    fn finds(&self, document: &Value) -> bool {
+        self.filter.as_ref().is_none_or(|filter| finds(filter, document))
+    }
+
+    /// What is given of documents that are found.
+    pub fn documents(&self, found: Vec<(Vec<u8>, Value)>) -> Vec<Value> {
+        let fields: Vec<Vec<&str>> = self.select.iter().map(|path| path.split('.').collect()).collect();
+        let fields: Vec<&[&str]> = fields.iter().map(Vec::as_slice).collect();
+        let of = |document: Value| match self.select.as_slice() {
+            [] => document,
+            _ => kept(&document, &fields).unwrap_or(Value::Map(Vec::new())),
+        };
+        found.into_iter().map(|(_, document)| of(document)).collect()
+    }
+
+    /// The order of two documents with their encoded keys.
+    pub fn compare(&self, a: (&[u8], &Value), b: (&[u8], &Value)) -> Ordering {
         let turned = |order: Ordering, turn| if turn { order.reverse() } else { order };
         for (path, descends) in &self.order {
             let (a, b) = (least(a.1, path), least(b.1, path));
@@ -65,12 +89,36 @@ impl Asked {
                 (true, true) => a.key_order(&b).unwrap_or(Ordering::Equal),
                 (a, b) => b.cmp(&a),
             };
-            if order.is_ne() {
+            // Every document has another key, so nothing behind it counts: not even for a document that has changed since.
+            if order.is_ne() || *path == KEY {
                 return turned(order, *descends != self.reverse);
             }
         }
         let keys_descend = self.order.last().is_some_and(|(_, descends)| *descends) != self.reverse;
-        turned(a.0.cmp(&b.0), keys_descend)
+        turned(a.0.cmp(b.0), keys_descend)
+    }
+}
+
+/// What is left of a value when only what is under these paths is kept; `None` where nothing is.
+fn kept(value: &Value, paths: &[&[&str]]) -> Option<Value> {
+    if paths.iter().any(|path| path.is_empty()) {
+        return Some(value.clone());
+    }
+    match value {
+        Value::Map(fields) => {
+            let under = |name: &str| -> Vec<&[&str]> {
+                let tails = paths.iter().filter_map(|path| path.split_first());
+                tails.filter(|(first, _)| **first == name).map(|(_, rest)| rest).collect()
+            };
+            let fields: Vec<(String, Value)> =
+                fields.iter().filter_map(|(name, value)| Some((name.clone(), kept(value, &under(name))?))).collect();
+            (!fields.is_empty()).then_some(Value::Map(fields))
+        }
+        Value::Array(elements) => {
+            let elements: Vec<Value> = elements.iter().filter_map(|element| kept(element, paths)).collect();
+            (!elements.is_empty()).then_some(Value::Array(elements))
+        }
+        _ => None,
     }
 }
 
@@ -159,7 +207,8 @@ pub fn under<'v>(document: &'v Value, path: &str) -> (Vec<&'v Value>, bool) {
     (reached, crossed)
 }
 
-fn least(document: &Value, path: &str) -> Value {
+/// The value that a document is ordered by.
+pub fn least(document: &Value, path: &str) -> Value {
     let (found, _) = under(document, path);
     let keys = found.iter().filter(|value| value.is_key());
     let least = keys.min_by(|a, b| a.key_order(b).unwrap_or(Ordering::Equal));

@@ -14,6 +14,7 @@ use crate::random::Random;
 use crate::sim;
 use crate::sim::action::{Crash, Durability};
 use crate::sim::plan::Weather;
+use crate::sim_disk::Fault;
 
 /// Everything that will happen in one run.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,10 +31,12 @@ pub struct Plan {
 
 /// Paths that conditions and orders are of.
 const PATHS: [&str; 8] = ["a", "b", "c.d", "u", "tags", "list.x", "id", "m"];
+/// What of documents is asked for.
+const SELECTED: [&str; 8] = ["id", "a", "c", "c.d", "tags", "list", "list.x", "nothing"];
 const TEXTS: [&str; 9] = ["", "eva", "Éva", "EVA", "ev", "adam", "Adam", "zoé", "\u{0}"];
 
 impl Plan {
-    /// The plan of a seed. Of weather there are only crashes.
+    /// The plan of a seed.
     pub fn new(seed: u64, actions: usize, weather: Weather) -> Self {
         let mut base = sim::plan::Plan::new(seed, 0, Weather::Fair);
         base.late_syncs = false;
@@ -83,6 +86,9 @@ impl Shape {
     fn action(&mut self, random: &mut Random, weather: Weather) -> Action {
         if weather != Weather::Fair && random.chance(1, 30) {
             let crash = if random.chance(1, 3) { Crash::Kill } else { Crash::Power(random.bits()) };
+            if weather == Weather::Storm && random.chance(1, 2) {
+                return self.fault(random);
+            }
             return if random.chance(1, 5) {
                 Action::CrashNow(crash)
             } else {
@@ -100,8 +106,18 @@ impl Shape {
                 let ops = (0..len).map(|_| self.op(random)).collect();
                 Action::Transaction(self.durability(random), ops, random.chance(9, 10))
             }
-            50..=64 => Action::Call(self.read(random)),
-            65..=67 => Action::Pages(at, self.asked(random), random.skewed(20).max(1)),
+            50..=58 => Action::Call(self.read(random)),
+            59..=60 => {
+                let asked = Asked { limit: None, offset: 0, ..self.asked(random) };
+                Action::Extreme(at, PATHS[random.index(PATHS.len())], random.chance(1, 2), asked)
+            }
+            61 => Action::Watch(at, self.asked(random)),
+            62..=64 => Action::LookAtWatch(random.index(8)),
+            65..=67 => {
+                let between = if random.chance(1, 2) { random.skewed(8) } else { 0 };
+                let between = (0..between).map(|_| self.write_of(random, at)).collect();
+                Action::Pages(at, self.asked(random), random.skewed(20).max(1), between)
+            }
             68..=69 => Action::TakeSnapshot,
             70..=72 => Action::AskSnapshot(random.index(4), at, self.asked(random)),
             73 => Action::DropSnapshot(random.index(4)),
@@ -117,6 +133,17 @@ impl Shape {
             95..=96 => Action::Compare,
             97..=98 => Action::Check,
             _ => Action::Reopen,
+        }
+    }
+
+    fn fault(&mut self, random: &mut Random) -> Action {
+        match random.below(8) {
+            0 => Action::Limit(Some(random.skewed(60_000))),
+            1 => Action::Limit(None),
+            2 => Action::FaultAfter(random.skewed(60), Fault::Full),
+            3 => Action::FaultAfter(random.skewed(60), Fault::WrongBit),
+            4 => Action::FaultAfter(random.skewed(60), Fault::ShortRead),
+            _ => Action::FaultAfter(random.skewed(60), Fault::Error),
         }
     }
 
@@ -234,7 +261,10 @@ impl Shape {
         add("u", random.chance(4, 5).then(|| Value::from(random.below(self.unique_values))));
         add("tags", random.chance(2, 3).then(|| self.tags(random)));
         let list: Value = (0..random.skewed(3))
-            .map(|_| [("x", Value::from(random.below(self.values)))].into_iter().collect::<Value>())
+            .map(|_| match random.below(20) {
+                0 => [("x", Value::Null)].into_iter().collect::<Value>(),
+                _ => [("x", Value::from(random.below(self.values)))].into_iter().collect(),
+            })
             .collect();
         add("list", random.chance(1, 2).then_some(list));
         if random.chance(1, 60) {
@@ -286,7 +316,7 @@ impl Shape {
 
     /// A query that finds few.
     fn few(&self, random: &mut Random) -> Asked {
-        let mut asked = self.asked(random);
+        let mut asked = Asked { select: Vec::new(), ..self.asked(random) };
         if asked.filter.is_none() || random.chance(1, 2) {
             asked.limit = Some(random.skewed(5));
         }
@@ -308,7 +338,9 @@ impl Shape {
         let order = self.once(order);
         let limit = random.chance(1, 3).then(|| random.skewed(20));
         let offset = if random.chance(1, 5) { random.skewed(10) } else { 0 };
-        Asked { filter, order, reverse: random.chance(1, 6), limit, offset }
+        let select = if random.chance(1, 5) { random.between(1, 3) } else { 0 };
+        let select = (0..select).map(|_| SELECTED[random.index(SELECTED.len())]).collect();
+        Asked { filter, order, reverse: random.chance(1, 6), limit, offset, select }
     }
 
     /// A path counts where it stands first.

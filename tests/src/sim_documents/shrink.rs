@@ -5,11 +5,11 @@ use super::clients::CLIENTS;
 use super::plan::Plan;
 use super::run::run;
 use crate::sim::run::Failure;
-use crate::sim::shrink::leave_out;
+use crate::sim::shrink::{Best, leave_out};
 
 /// A smaller plan that fails too, with its failure, after at most `runs_max` attempts.
 pub fn shrink(plan: &Plan, failure: &Failure, runs_max: usize) -> (Plan, Failure) {
-    let mut best = Best { plan: plan.clone(), failure: failure.clone(), runs: runs_max };
+    let mut best = Best { plan: plan.clone(), failure: failure.clone(), runs: runs_max, run };
     let mut short = plan.clone();
     short.actions.truncate(failure.action + 1);
     best.offer(short);
@@ -25,28 +25,7 @@ pub fn shrink(plan: &Plan, failure: &Failure, runs_max: usize) -> (Plan, Failure
     }
 }
 
-struct Best {
-    plan: Plan,
-    failure: Failure,
-    runs: usize,
-}
-
-impl Best {
-    /// Takes the plan if it fails.
-    fn offer(&mut self, plan: Plan) -> bool {
-        if self.runs == 0 || plan == self.plan {
-            return false;
-        }
-        self.runs -= 1;
-        match run(&plan) {
-            Ok(_) => false,
-            Err(failure) => {
-                (self.plan, self.failure) = (plan, failure);
-                true
-            }
-        }
-    }
-
+impl Best<Plan> {
     fn without_ops(&mut self) {
         for index in 0..self.plan.actions.len() {
             let Some(ops) = self.plan.actions.get_mut(index).and_then(ops_of).map(|ops| ops.clone()) else { continue };
@@ -86,6 +65,7 @@ impl Best {
         for index in 0..self.plan.actions.len() {
             let simpler = match &self.plan.actions[index] {
                 Action::CrashAfter(_, crash) => Action::CrashNow(*crash),
+                Action::FaultAfter(ios, fault) if *ios > 0 => Action::FaultAfter(ios / 2, *fault),
                 Action::Transaction(_, ops, true) if ops.len() == 1 => Action::Call(ops[0].clone()),
                 _ => continue,
             };
@@ -114,7 +94,7 @@ impl Best {
 
 fn ops_of(action: &mut Action) -> Option<&mut Vec<Op>> {
     match action {
-        Action::Transaction(_, ops, _) | Action::AddIndex(_, _, ops) => Some(ops),
+        Action::Transaction(_, ops, _) | Action::AddIndex(_, _, ops) | Action::Pages(.., ops) => Some(ops),
         _ => None,
     }
 }
@@ -122,7 +102,7 @@ fn ops_of(action: &mut Action) -> Option<&mut Vec<Op>> {
 fn documents(action: &mut Action) -> Vec<&mut lightning_db::Value> {
     let ops = match action {
         Action::Call(op) | Action::Client(_, ClientStep::Do(op)) => std::slice::from_mut(op),
-        Action::Transaction(_, ops, _) | Action::AddIndex(_, _, ops) => ops.as_mut_slice(),
+        Action::Transaction(_, ops, _) | Action::AddIndex(_, _, ops) | Action::Pages(.., ops) => ops.as_mut_slice(),
         _ => return Vec::new(),
     };
     ops.iter_mut()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lightning_db::{KeyBuffer, Value};
 
 use super::action::{COLLECTIONS, Goes, Op, Outcome};
-use super::filter::Asked;
+use super::filter::{Asked, least};
 use super::index::RULES;
 
 /// The path of every document's key, and of the field that counts its migrations.
@@ -46,6 +46,18 @@ pub struct State {
     pub collections: [Held; COLLECTIONS.len()],
 }
 
+impl State {
+    /// Without documents that are gone, and without what is known of indexes that are being made.
+    pub fn seen_at(&self, now_ms: u64) -> Self {
+        let mut seen = self.clone();
+        for held in &mut seen.collections {
+            held.documents.retain(|_, stored| stored.goes_ms.is_none_or(|at| at > now_ms));
+            held.coming.clear();
+        }
+        seen
+    }
+}
+
 /// The encoded key of a value.
 pub fn encoded(key: &Value) -> Vec<u8> {
     let mut bytes = KeyBuffer::new();
@@ -75,11 +87,23 @@ impl Held {
         stored.goes_ms.is_none_or(|at| at > now_ms).then_some(&stored.document)
     }
 
-    /// What a query finds, with the keys.
+    /// What a query finds, with the keys, of each all fields.
     pub fn find(&self, asked: &Asked, now_ms: u64) -> Vec<(Vec<u8>, Value)> {
-        let there: Vec<(&Vec<u8>, &Value)> = self.there(now_ms).collect();
-        let documents: Vec<&Value> = there.iter().map(|(_, document)| *document).collect();
-        asked.answer(&documents).into_iter().map(|at| (there[at].0.clone(), there[at].1.clone())).collect()
+        let found = asked.answer(self.there(now_ms)).into_iter();
+        found.map(|(key, document)| (key.clone(), document.clone())).collect()
+    }
+
+    /// What a query gives.
+    pub fn rows(&self, asked: &Asked, now_ms: u64) -> Vec<Value> {
+        asked.documents(self.find(asked, now_ms))
+    }
+
+    /// The lowest or the highest of the values that documents are ordered by, of those that a query finds.
+    pub fn extreme(&self, path: &str, highest: bool, asked: &Asked, now_ms: u64) -> Option<Value> {
+        let found = self.find(asked, now_ms).into_iter().map(|(_, document)| least(&document, path));
+        let mut values: Vec<Value> = found.filter(|value| value.is_key() && !value.is_null()).collect();
+        values.sort_by(|a, b| a.key_order(b).unwrap_or(std::cmp::Ordering::Equal));
+        if highest { values.pop() } else { values.into_iter().next() }
     }
 
     /// Why a document cannot be written: names of errors.
@@ -189,9 +213,7 @@ impl Held {
                 Outcome::Count(found.len() as u64)
             }
             Op::Get(_, key) => Outcome::Rows(self.get(&encoded(key), now_ms).cloned().into_iter().collect()),
-            Op::Find(_, asked) => {
-                Outcome::Rows(self.find(asked, now_ms).into_iter().map(|(_, document)| document).collect())
-            }
+            Op::Find(_, asked) => Outcome::Rows(self.rows(asked, now_ms)),
             Op::Count(_, asked) => Outcome::Count(self.find(asked, now_ms).len() as u64),
         })
     }

@@ -35,7 +35,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     stage.check("building what is killed", &mut crash::build("test")?)?;
     stage.check("killed processes lose nothing", &mut crash::smoke(SMOKE_KILLS)?)?;
     // Other seeds each time; one that fails is printed with the command that replays it. Those of collections are in the
-    // tests and in `test --all`, until what the model does not know of power losses there is mended (`docs/progress.md`).
+    // tests and in `test --all`, until ten minutes of fresh ones were clean (`docs/progress.md`).
     stage.check("a minute of simulation with fresh seeds", sim::command(FRESH_SECONDS)?.args(["--only", "tables"]))?;
     stage.check("trouble with the machine's resources", &mut chaos::command(CHAOS_SECONDS)?)?;
     stage.check("deliberate bugs of the engine", &mut mutants::command()?)

@@ -24,6 +24,8 @@ struct State {
     fail_after: Option<usize>,
     /// The byte that is read wrong, once.
     misread: Option<u64>,
+    /// The byte that cannot be read.
+    unreadable: Option<u64>,
 }
 
 impl Disk {
@@ -40,6 +42,11 @@ impl Disk {
     /// The next reading of the byte at `offset` gives another.
     pub(super) fn misread(&self, offset: u64) {
         self.state.lock().misread = Some(offset);
+    }
+
+    /// From now on the byte at `offset` cannot be read.
+    pub(super) fn lose(&self, offset: u64) {
+        self.state.lock().unreadable = Some(offset);
     }
 
     pub(super) fn heal(&self) {
@@ -110,6 +117,10 @@ impl Storage for Disk {
             let kind = StorageErrorKind::UnexpectedEnd;
             return Err(StorageError::new(kind, file, offset, buf.len() as u64, "beyond the end"));
         };
+        if state.unreadable.is_some_and(|lost| (at..at + buf.len()).contains(&(lost as usize))) {
+            let kind = StorageErrorKind::Other;
+            return Err(StorageError::new(kind, file, offset, buf.len() as u64, "made to fail"));
+        }
         buf.copy_from_slice(from);
         if let Some(wrong) =
             state.misread.and_then(|wrong| buf.get_mut(usize::try_from(wrong.checked_sub(offset)?).ok()?))

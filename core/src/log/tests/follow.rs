@@ -3,6 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::disk::Disk;
 use super::*;
 use crate::env::{FileId, MemoryStorage};
 use crate::log::{Followed, Follower, KnownSegment, LogPosition, intact};
@@ -181,5 +182,13 @@ fn kept_segments_are_followed_after_a_close_and_are_none_when_they_changed() {
         image
     });
     assert_eq!(intact(&damaged, &ID, SEGMENT, kept.clone()).unwrap(), kept[2..]);
-    assert_eq!(intact(&MemoryStorage::new(), &ID, SEGMENT, kept).unwrap(), []);
+    assert_eq!(intact(&MemoryStorage::new(), &ID, SEGMENT, kept.clone()).unwrap(), []);
+
+    // Read wrong once, and not to be read at all: neither says that it is not there.
+    let header = 4096 + u64::from(SEGMENT * kept[1].region);
+    let disk = Disk::with_log(&storage.contents(FileId::Log));
+    disk.misread(header + 40);
+    assert_eq!(intact(&disk, &ID, SEGMENT, kept.clone()).unwrap(), kept);
+    disk.lose(header);
+    assert_eq!(intact(&disk, &ID, SEGMENT, kept.clone()).unwrap(), kept);
 }
