@@ -38,8 +38,8 @@ pub mod testing;
 
 pub use collection::{
     ChangedDocument, Collection, CollectionInfo, Difference, Document, Expiry, Explanation, Index, IndexInfo,
-    IndexPaths, IndexProgress, Migrations, Moved, Placed, ReadCollection, Removed, Rows, RowsChange, Schema,
-    Subscription, WriteCollection,
+    IndexPaths, IndexProgress, MigrationStep, Migrations, Moved, Placed, ReadCollection, Removed, Rows, RowsChange,
+    Schema, Subscription, WriteCollection,
 };
 pub use db::{
     AutoTable, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database, FeedPosition, Found,

@@ -1,20 +1,23 @@
-//! Lightning DB in the browser: the engine on a browser's storages.
+//! Lightning DB for JavaScript: the engine on the storages of browsers and of Node, Deno and Bun.
 //!
-//! [`OpfsStorage`] keeps a database in two files of the origin private file system; it works in dedicated workers only,
-//! where file handles are synchronous. [`IndexedDb`] keeps it in IndexedDB, anywhere: what is not in memory must be
-//! fetched first, and what is written becomes durable later, so operations run through a driver that starts them again.
-//! [`BrowserDatabase`] is the engine on either of them, or in memory.
+//! [`Engine`] is what JavaScript sees: it answers requests, each of which holds many operations ([`wire`] says in what
+//! form). [`HandleStorage`] keeps a database in two files that JavaScript has opened: in the origin private file system,
+//! where that is done in dedicated workers only, or in a directory. [`IndexedDb`] keeps it in IndexedDB, anywhere: what is
+//! not in memory must be fetched first, and what is written becomes durable later, so operations run through a driver that
+//! starts them again.
 //!
-//! **Architecture invariant:** nothing here knows the file format. These are byte files, a clock and entropy.
+//! **Architecture invariant:** nothing here knows the file format. These are byte files, a clock and entropy; and nothing
+//! here knows what a query or a document is: those cross as they are.
 
-mod database;
 mod environment;
+mod export;
 mod failure;
+mod handles;
 mod indexed_db;
-mod opfs;
-mod spike;
+mod session;
+pub mod wire;
 
-pub use database::{BrowserDatabase, Place};
 pub use environment::{JsClock, JsEntropy};
+pub use export::Engine;
+pub use handles::{FileHandle, HandleStorage};
 pub use indexed_db::{Flushed, IndexedDb, IndexedDbStorage, Restartable};
-pub use opfs::OpfsStorage;

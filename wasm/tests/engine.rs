@@ -1,7 +1,9 @@
 //! The engine on each storage of a browser, in a dedicated worker of a real one.
 
+mod places;
+
 use lightning_db::{Error, Options, Progress, Result, Table};
-use lightning_db_wasm::{BrowserDatabase, Place};
+use places::{Driven, Place};
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_dedicated_worker);
@@ -16,11 +18,11 @@ fn options() -> Options {
     options
 }
 
-async fn open(place: Place, name: &str) -> BrowserDatabase {
-    BrowserDatabase::open(place, name, options()).await.unwrap()
+async fn open(place: Place, name: &str) -> Driven {
+    Driven::open(place, name, options()).await.unwrap()
 }
 
-async fn put(database: &BrowserDatabase, numbers: std::ops::Range<u64>, text: &str) {
+async fn put(database: &Driven, numbers: std::ops::Range<u64>, text: &str) {
     let put = database.transaction(|tx| {
         let mut table = tx.table(TEXTS)?;
         numbers.clone().try_for_each(|number| table.put(number, format!("{text} {number}").as_str()))
@@ -28,7 +30,7 @@ async fn put(database: &BrowserDatabase, numbers: std::ops::Range<u64>, text: &s
     put.await.unwrap();
 }
 
-async fn get(database: &BrowserDatabase, number: u64) -> Option<String> {
+async fn get(database: &Driven, number: u64) -> Option<String> {
     let found = database.run(|database| match database.snapshot().table(TEXTS) {
         Err(Error::NoSuchTable { .. }) => Ok(None),
         table => Ok(table?.get(number)?.map(|found| found.into_owned()).transpose()?),
@@ -36,11 +38,11 @@ async fn get(database: &BrowserDatabase, number: u64) -> Option<String> {
     found.await.unwrap()
 }
 
-async fn count(database: &BrowserDatabase) -> u64 {
+async fn count(database: &Driven) -> u64 {
     database.run(|database| database.snapshot().table(TEXTS)?.len()).await.unwrap()
 }
 
-async fn is_clean(database: &BrowserDatabase) -> bool {
+async fn is_clean(database: &Driven) -> bool {
     let report = database.run(|database| database.check()).await.unwrap();
     report.is_clean()
 }
@@ -71,7 +73,7 @@ on_each_place! {
 }
 
 async fn commits_are_there_after_close_and_reopening(place: Place, name: &str) {
-    BrowserDatabase::delete(place, name).await.unwrap();
+    Driven::delete(place, name).await.unwrap();
     let database = open(place, name).await;
     put(&database, 0..10, "first").await;
     put(&database, 5..6, "second").await;
@@ -88,7 +90,7 @@ async fn commits_are_there_after_close_and_reopening(place: Place, name: &str) {
 async fn many_commits_merge_and_stay_whole(place: Place, name: &str) {
     const COMMITS: u64 = 60;
     const ROWS: u64 = 200;
-    BrowserDatabase::delete(place, name).await.unwrap();
+    Driven::delete(place, name).await.unwrap();
     let mut database = open(place, name).await;
     for commit in 0..COMMITS {
         // Interleaved, so that later commits touch what earlier ones merged.
@@ -113,7 +115,7 @@ async fn many_commits_merge_and_stay_whole(place: Place, name: &str) {
 }
 
 async fn a_transaction_that_fails_changes_nothing(place: Place, name: &str) {
-    BrowserDatabase::delete(place, name).await.unwrap();
+    Driven::delete(place, name).await.unwrap();
     let database = open(place, name).await;
     put(&database, 0..3, "kept").await;
     let failed: Result<()> = database
@@ -128,7 +130,7 @@ async fn a_transaction_that_fails_changes_nothing(place: Place, name: &str) {
 }
 
 async fn a_transaction_reads_what_must_first_be_fetched(place: Place, name: &str) {
-    BrowserDatabase::delete(place, name).await.unwrap();
+    Driven::delete(place, name).await.unwrap();
     let database = open(place, name).await;
     put(&database, 0..5000, "a text of some length, so that the rows fill many blocks").await;
     database.close().await.unwrap();
@@ -160,7 +162,7 @@ async fn a_database_in_memory_needs_nothing_of_the_browser() {
 #[wasm_bindgen_test]
 async fn acknowledged_commits_survive_the_end_of_the_tab() {
     let name = "engine-tab-ends";
-    BrowserDatabase::delete(Place::IndexedDb, name).await.unwrap();
+    Driven::delete(Place::IndexedDb, name).await.unwrap();
     let database = open(Place::IndexedDb, name).await;
     put(&database, 0..300, "kept").await;
     // A connection that is not closed is no obstacle to another one.

@@ -10,6 +10,7 @@ mod demo;
 mod fuzz;
 mod histories;
 mod mutants;
+mod package;
 mod process;
 mod setup;
 mod sim;
@@ -51,6 +52,8 @@ enum Command {
     Crash(crash::Arguments),
     /// Search for bytes that break a decoder, or the whole engine
     Fuzz(fuzz::Arguments),
+    /// Build what people install
+    Package(package::Arguments),
     /// Load a database evenly for a long time, and look whether anything grows
     Soak(soak::Arguments),
 }
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Chaos(arguments) => chaos::run(&arguments),
         Command::Crash(arguments) => crash::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Package(arguments) => package::run(&arguments),
         Command::Soak(arguments) => soak::run(&arguments),
     };
     match outcome {

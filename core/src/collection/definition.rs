@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::table::catalogue::{SCHEMA_OPTION, TableEntry};
 
 /// What the catalogue says of keys and values of a collection.
-pub(crate) const KEY_TYPE: &str = "key";
+pub(crate) use crate::document::KEY_TYPE;
 pub(crate) const VALUE_TYPE: &str = "document";
 
 /// A collection as it is.

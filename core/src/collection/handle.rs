@@ -106,8 +106,7 @@ impl Database {
         progress: &mut dyn FnMut(&IndexProgress),
     ) -> Result<Collection<T>> {
         let version = ensure(self, name, &schema)?;
-        let known = Known { name: name.to_string(), version: schema.version, last: Mutex::new(None) };
-        let collection = Collection { database: self.clone(), known: Arc::new(known), types: PhantomData };
+        let collection = Collection::of_version(self, name, schema.version);
         if version < schema.version {
             let migrated = migrate::run(&collection.with_type(), version, schema.version, migrations);
             if let Err(Error::DuplicateKey { .. } | Error::InvalidDocument { .. } | Error::LimitExceeded { .. }) =
@@ -138,8 +137,7 @@ impl Database {
             Some(entry) => Definition::of(name, entry)?.newest_version(),
             None => return Err(Error::NoSuchTable { table: name.to_string() }),
         };
-        let known = Known { name: name.to_string(), version, last: Mutex::new(None) };
-        Ok(Collection { database: self.clone(), known: Arc::new(known), types: PhantomData })
+        Ok(Collection::of_version(self, name, version))
     }
 
     /// Deletes a collection with its documents and indexes; false when there is none.
@@ -163,6 +161,14 @@ impl WriteTransaction {
     pub fn collection<T: Document>(&mut self, collection: &Collection<T>) -> Result<WriteCollection<'_, T>> {
         let definition = collection.known.definition(self.definition(&collection.known.name)?)?;
         Ok(WriteCollection::new(self, definition))
+    }
+}
+
+impl<T> Collection<T> {
+    /// A collection of which the application knows documents up to a version.
+    pub(super) fn of_version(database: &Database, name: &str, version: u32) -> Self {
+        let known = Known { name: name.to_string(), version, last: Mutex::new(None) };
+        Self { database: database.clone(), known: Arc::new(known), types: PhantomData }
     }
 }
 

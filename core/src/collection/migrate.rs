@@ -10,10 +10,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::build::batch;
+use super::build;
+use super::definition::Definition;
 use super::handle::Collection;
+use super::schema::Schema;
+use super::schema_change::ensure;
 use super::stored::Stored;
 use super::transaction::WriteCollection;
+use crate::db::Database;
 use crate::document::{Value, cbor};
 use crate::error::{Error, Result};
 
@@ -88,33 +92,121 @@ pub(super) fn run(collection: &Collection<Value>, from: u32, to: u32, mut migrat
     Ok(())
 }
 
+/// A few documents of an old version, for who changes them outside of a transaction: another language, another thread.
+///
+/// [`Database::next_migration`] gives it, [`Database::migrate_documents`] takes what became of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationStep {
+    collection: String,
+    /// The version of the application that asks.
+    known: u32,
+    version: u32,
+    /// Keys and documents as they are stored, of all that the step passes.
+    records: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Places among the records of those that are to be changed.
+    present: Vec<usize>,
+    /// Where the next step begins.
+    next: Option<Vec<u8>>,
+}
+
+impl MigrationStep {
+    /// The version that the documents have; they are to get the next.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The documents, as CBOR.
+    pub fn documents(&self) -> impl ExactSizeIterator<Item = Result<&[u8]>> {
+        self.present.iter().map(|at| {
+            let stored = self.records.get(*at).map_or(&[][..], |(_, stored)| stored);
+            Stored::read(stored).map(|stored| stored.document)
+        })
+    }
+
+    /// The next documents of a version.
+    fn read(documents: &mut WriteCollection<'_, Value>, known: u32, version: u32) -> Result<Self> {
+        let Definition { name, id, .. } = documents.definition();
+        let (collection, id, note) = (name.clone(), *id, documents.definition().migration_note());
+        let tx = documents.transaction();
+        let from = tx.note(&note)?.unwrap_or_default();
+        let (records, next) = build::batch(tx, id, &from)?;
+        let now_ms = tx.now_ms();
+        let mut present = Vec::new();
+        for (at, (_, stored)) in records.iter().enumerate() {
+            if Stored::present(stored, now_ms)?.is_some() {
+                present.push(at);
+            }
+        }
+        Ok(Self { collection, known, version, records, present, next })
+    }
+
+    /// Writes what became of the documents, and notes where the next step begins. True when there is none.
+    fn write(&self, documents: &mut WriteCollection<'_, Value>, changed: &[Value]) -> Result<bool> {
+        for (at, document) in self.present.iter().zip(changed) {
+            if let Some((record, _)) = self.records.get(*at) {
+                documents.rewrite(record, document)?;
+            }
+        }
+        let note = documents.definition().migration_note();
+        documents.transaction().set_note(&note, self.next.as_deref())?;
+        let version = self.version;
+        match self.next {
+            Some(_) if documents.definition().migrating_to.is_some() => {}
+            Some(_) => set_version(documents, version, Some(version + 1))?,
+            None => set_version(documents, version + 1, None)?,
+        }
+        Ok(self.next.is_none())
+    }
+}
+
+impl Database {
+    /// The next documents that are older than a schema's version, or `None` when the collection may be
+    /// [opened](Database::collection) with it. The collection is made if there is none.
+    ///
+    /// For those who cannot give [`Migrations`]: their functions run elsewhere. Ask, change each document, give them to
+    /// [`migrate_documents`](Self::migrate_documents), and ask again.
+    pub fn next_migration(&self, name: &str, schema: &Schema) -> Result<Option<MigrationStep>> {
+        let version = ensure(self, name, schema)?;
+        if version >= schema.version {
+            return Ok(None);
+        }
+        let collection = Collection::<Value>::of_version(self, name, schema.version);
+        collection.write(|documents| MigrationStep::read(documents, schema.version, version).map(Some))
+    }
+
+    /// Writes what became of the documents of a step, one for each, in their order. Where other writers have changed them since,
+    /// it is [`Error::Conflict`], nothing is written, and the step is to be asked for again.
+    pub fn migrate_documents(&self, step: &MigrationStep, changed: &[Value]) -> Result<()> {
+        if changed.len() != step.present.len() {
+            let (given, asked) = (changed.len(), step.present.len());
+            return Err(Error::invalid(format!("{asked} documents were to be migrated, and {given} were given")));
+        }
+        let collection = Collection::<Value>::of_version(self, &step.collection, step.known);
+        collection.write(|documents| {
+            let is_as_it_was = documents.definition().version == step.version
+                && MigrationStep::read(documents, step.known, step.version)? == *step;
+            if !is_as_it_was {
+                return Err(Error::Conflict { what: format!("documents of '{}' that are migrated", step.collection) });
+            }
+            step.write(documents, changed).map(drop)
+        })
+    }
+}
+
 /// Changes a few more documents; true when there are no more.
 fn some(documents: &mut WriteCollection<'_, Value>, version: u32, change: &mut EachDocument<'_>) -> Result<bool> {
-    let (id, note) = (documents.definition().id, documents.definition().migration_note());
     // An earlier call may have been applied although it was told that it is complete later.
     if documents.definition().version > version {
         return Ok(true);
     }
-    let tx = documents.transaction();
-    let from = tx.note(&note)?.unwrap_or_default();
-    let (batch, next) = batch(tx, id, &from)?;
-    let now_ms = tx.now_ms();
-    for (record, stored) in &batch {
-        let stored = Stored::read(stored)?;
-        if stored.is_expired(now_ms) {
-            continue;
-        }
-        let mut document = cbor::decode(stored.document)?;
+    let step = MigrationStep::read(documents, version + 1, version)?;
+    let mut changed = Vec::with_capacity(step.present.len());
+    for document in step.documents() {
+        let mut document = cbor::decode(document?)?;
         change(&mut document)?;
-        documents.rewrite(record, &document)?;
+        changed.push(document);
     }
-    documents.transaction().set_note(&note, next.as_deref())?;
-    match next {
-        Some(_) if documents.definition().migrating_to.is_some() => {}
-        Some(_) => set_version(documents, version, Some(version + 1))?,
-        None => set_version(documents, version + 1, None)?,
-    }
-    Ok(next.is_none())
+    step.write(documents, &changed)
 }
 
 fn set_version(documents: &mut WriteCollection<'_, Value>, version: u32, migrating_to: Option<u32>) -> Result<()> {

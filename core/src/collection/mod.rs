@@ -47,7 +47,7 @@ pub use document::Document;
 pub use handle::Collection;
 pub use info::{CollectionInfo, IndexInfo};
 pub use live::{Difference, Moved, Placed, Removed, RowsChange, Subscription};
-pub use migrate::Migrations;
+pub use migrate::{MigrationStep, Migrations};
 pub use rows::{Explanation, ReadCollection, Rows};
 pub use schema::{Index, IndexPaths, Schema};
 pub use transaction::WriteCollection;

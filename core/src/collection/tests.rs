@@ -487,3 +487,38 @@ fn the_lowest_and_the_highest_are_values_that_compare() {
     assert_eq!(read.min("a", whole()).unwrap(), Some(Value::from(3)));
     assert_eq!(read.min("a.x", Query::new()).unwrap(), Some(Value::from(0)));
 }
+
+#[test]
+fn documents_are_migrated_elsewhere_step_by_step_unless_others_write_them() {
+    let db = database();
+    let people = db.collection::<Value>("people", Schema::key("id")).unwrap();
+    let person = |id: u64, age: u64| -> Value { [("id", id), ("age", age)].into_iter().collect() };
+    people.put_many(&(0..5000).map(|id| person(id, 1)).collect::<Vec<_>>()).unwrap();
+    let newer = Schema::key("id").version(2);
+    let older = |document: Result<&[u8], Error>| {
+        let mut document = Value::from_cbor(document.unwrap()).unwrap();
+        Update::new().increment("age", 1).apply(&mut document).unwrap();
+        document
+    };
+    let mut steps = 0;
+    while let Some(step) = db.next_migration("people", &newer).unwrap() {
+        assert_eq!(step.version(), 1);
+        let changed: Vec<Value> = step.documents().map(older).collect();
+        if steps == 1 {
+            // Somebody who knows the newer version has written one of them meanwhile.
+            let first = changed[0].get("id").cloned().unwrap();
+            let known = Collection::<Value>::of_version(&db, "people", 2);
+            known.put(&[("id", first), ("age", 7.into())].into_iter().collect()).unwrap();
+            assert!(matches!(db.migrate_documents(&step, &changed), Err(Error::Conflict { .. })));
+            steps += 1;
+            continue;
+        }
+        assert!(matches!(db.migrate_documents(&step, &[]), Err(Error::Invalid { .. })));
+        db.migrate_documents(&step, &changed).unwrap();
+        steps += 1;
+    }
+    assert!(steps > 3, "{steps} steps");
+    let people = db.collection::<Value>("people", newer).unwrap();
+    assert_eq!(people.count(Query::new().filter(field("age").equals(2))).unwrap(), 4999);
+    assert_eq!(people.count(Query::new().filter(field("age").equals(8))).unwrap(), 1);
+}

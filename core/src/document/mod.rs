@@ -18,6 +18,7 @@ pub(crate) mod key;
 mod patch;
 mod path;
 pub mod query;
+mod table_key;
 mod text;
 #[cfg(feature = "serde")]
 mod typed;
@@ -30,6 +31,7 @@ mod strategies;
 pub(crate) use fold::fold;
 pub(crate) use patch::merge_patch;
 pub use path::Path;
+pub(crate) use table_key::TYPE_NAME as KEY_TYPE;
 #[cfg(feature = "serde")]
 pub(crate) use typed::{from_document, to_document};
 pub(crate) use update::{put_at, remove_at};

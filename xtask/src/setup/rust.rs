@@ -48,6 +48,18 @@ impl Toolchain {
     }
 }
 
+/// Has a program that calls cargo use Debian's toolchain.
+pub fn use_debian(command: &mut Command) -> Result<()> {
+    command.env_remove("RUSTUP_TOOLCHAIN").env("RUSTC", DEBIAN_RUSTC).env("CARGO", DEBIAN_CARGO);
+    // It finds cargo and rustc by their names.
+    let folder = Path::new(DEBIAN_CARGO).parent().context("a program in no folder")?;
+    let path = command.get_envs().find(|(name, _)| *name == "PATH").and_then(|(_, path)| path.map(ToOwned::to_owned));
+    let path = path.or_else(|| std::env::var_os("PATH")).unwrap_or_default();
+    let paths = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+    command.env("PATH", std::env::join_paths(paths)?);
+    Ok(())
+}
+
 /// `cargo fmt` and `cargo clippy`.
 pub fn formatter_and_linter() -> Result<()> {
     for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {

@@ -4,7 +4,6 @@
 use anyhow::Result;
 
 use super::stage::Stage;
-use crate::setup::Consent;
 use crate::{bench, chaos, crash, demo, histories, sim};
 
 const SIMULATION_SECONDS: u64 = 600;
@@ -13,7 +12,7 @@ const CHAOS_SECONDS: u64 = 20;
 const KILLS: u64 = 5000;
 const CUTS: u64 = 2000;
 
-pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
+pub fn run(stage: &mut Stage) -> Result<()> {
     stage.check("a long simulation", &mut sim::command(SIMULATION_SECONDS)?)?;
     stage.check("isolation in histories", &mut histories::command(HISTORIES_SECONDS)?)?;
     stage.check("trouble with the machine's resources", &mut chaos::command(CHAOS_SECONDS)?)?;
@@ -22,6 +21,5 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     stage.check("power losses lose nothing durable", &mut crash::cuts(CUTS)?)?;
     stage.step("bench --quick --peers redb", bench::quick());
     stage.step("demo --native", demo::native::run());
-    stage.step("demo --web-spike", demo::web_spike::run(consent));
     Ok(())
 }

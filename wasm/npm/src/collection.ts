@@ -1,0 +1,332 @@
+// Collections: documents, each under the key that lies at a path in it, found by any field that has an index.
+
+import { Reader, type Value, type Writer, decode } from './cbor.js'
+import { type Scope, now, release } from './cursor.js'
+import { LightningError } from './errors.js'
+import type { Given, Link, Mode } from './link.js'
+import { Operation, type OperationNumber } from './protocol.js'
+import { AsyncQuery, type Asked, type Changes, type Condition, type Filter, type Path, type Query, SyncQuery, changeList } from './query.js'
+
+/** What a collection is: where a document's key lies, and what is indexed. */
+export interface Schema<T = unknown> {
+  /** The path of the key. */
+  key: Path<T>
+  /**
+   * Indexes by name: `{ age: 'age', place: ['country', 'city'], email: { path: 'email', unique: true } }`. Those that are not
+   * there are made when the collection is opened, over the documents that are there.
+   */
+  indexes?: { readonly [name: string]: Path<T> | readonly Path<T>[] | IndexOptions<T> }
+  /** Documents go by themselves so long after they were written. */
+  expiresAfterMs?: number
+  /** The version of documents that this program knows; 1 unless said otherwise. */
+  version?: number
+}
+
+/** By version, what makes a document of that version one of the next: a function, or changes of fields. */
+export interface Migrations {
+  readonly [from: number]: ((document: any) => unknown) | Changes<any>
+}
+
+export interface IndexOptions<T = unknown> {
+  /** The path, or several that are ordered together. */
+  path: Path<T> | readonly Path<T>[]
+  /** No two documents have the same. */
+  unique?: boolean
+  /** Leaves out documents that lack it. */
+  sparse?: boolean
+  /** Each element of a list. */
+  multi?: boolean
+  /** Without case and accents, for conditions with `fold()`. */
+  folded?: boolean
+}
+
+/** The schema as core reads it. */
+export function schemaForm({ indexes: declared = {}, ...rest }: Schema<any>): object {
+  // A list is that form already.
+  if (Array.isArray(declared)) return { ...rest, indexes: declared }
+  const indexes = Object.entries(declared).map(([name, index]) => {
+    const options: IndexOptions<any> = typeof index === 'object' && 'path' in index ? index : { path: index as string }
+    const { path, ...how } = options
+    return { name, paths: Array.isArray(path) ? path : [path], ...how }
+  })
+  return { ...rest, indexes }
+}
+
+/** Brings documents to the schema's version, some at a time, until the collection may be opened. */
+export function migrate<M extends Mode>(
+  link: Link<M>,
+  durable: boolean,
+  name: string,
+  form: object,
+  migrations: Migrations,
+): Given<M, void> {
+  const next = link.ask(
+    Operation.NextMigration,
+    durable,
+    writer => {
+      writer.text(name)
+      writer.value(form)
+    },
+    reader => reader.value() as null | [step: number, version: number, documents: Uint8Array[]],
+  )
+  return link.then(next, step => {
+    if (step === null) return
+    const [number, version, documents] = step
+    const change = migrations[version]
+    if (!change) {
+      release(link, number)
+      const what = `its documents have version ${version}; give a migration from ${version}`
+      throw new LightningError('SchemaMismatch', [name, what])
+    }
+    const written = link.ask(
+      Operation.Migrate,
+      durable,
+      writer => {
+        writer.number(number)
+        const isFunction = typeof change === 'function'
+        writer.value(!isFunction)
+        writer.value(isFunction ? documents.map(document => change(decode(document))) : changeList(change))
+      },
+      () => undefined,
+    )
+    return link.then(written, () => migrate(link, durable, name, form, migrations))
+  })
+}
+
+/** When a document goes. */
+export interface PutOptions {
+  /** The moment, or false to stay whatever the schema says. */
+  expires?: Date | false
+}
+
+export type Key = Value
+
+/** Reading and writing documents; each call is a transaction of its own, or part of the one it was asked of. */
+export class Documents<T, M extends Mode> {
+  /** @internal */
+  constructor(
+    /** The name of the collection. */
+    readonly name: string,
+    /** @internal */
+    readonly link: Link<M>,
+    /** @internal */
+    readonly opened: () => Given<M, number> | number,
+    /** @internal */
+    readonly scope: () => Scope,
+    private readonly durable: () => boolean,
+  ) {}
+
+  /** The document of a key, or undefined. */
+  get(key: Key): Given<M, T | undefined> {
+    return this.ask(Operation.Get, false, writer => writer.value(key), readDocument<T>)
+  }
+
+  /** The documents of many keys, in their order. */
+  getMany(keys: readonly Key[]): Given<M, (T | undefined)[]> {
+    return this.ask(
+      Operation.GetMany,
+      false,
+      writer => writer.value(keys),
+      reader => Array.from({ length: reader.list() }, () => readDocument<T>(reader)),
+    )
+  }
+
+  /** Writes a document, whatever was under its key. */
+  put(document: T, options?: PutOptions): Given<M, void> {
+    return this.#put(0, document, options?.expires)
+  }
+
+  /** Writes a new document; a key that exists is an error, `Unexpected`. */
+  insert(document: T): Given<M, void> {
+    return this.#put(1, document)
+  }
+
+  /** Writes over a document; a key that is missing is an error, `Unexpected`. */
+  replace(document: T): Given<M, void> {
+    return this.#put(2, document)
+  }
+
+  /** Deletes a document; tells whether it was there. */
+  delete(key: Key): Given<M, boolean> {
+    return this.ask(Operation.Delete, true, writer => writer.value(key), readValue<boolean>)
+  }
+
+  /** Changes fields of a document; false when there is none. */
+  update(key: Key, changes: Changes<T>): Given<M, boolean> {
+    return this.ask(
+      Operation.Update,
+      true,
+      writer => {
+        writer.value(key)
+        writer.value(changeList(changes))
+      },
+      readValue<boolean>,
+    )
+  }
+
+  /** Writes `next` if the document under its key is `expected` (undefined: there is none); tells whether it was. */
+  compareAndSwap(expected: T | undefined, next: T): Given<M, boolean> {
+    return this.ask(
+      Operation.Swap,
+      true,
+      writer => {
+        writer.value(expected ?? null)
+        writer.value(next)
+      },
+      readValue<boolean>,
+    )
+  }
+
+  /** All documents, in the order of their keys, to be narrowed down. */
+  query(filter?: Filter): M extends 'async' ? AsyncQuery<T> : SyncQuery<T> {
+    const Kind = (this.link.mode === 'async' ? AsyncQuery : SyncQuery) as unknown as new (
+      asked: () => Given<M, Asked<M>>,
+      link: Link<M>,
+      form: object,
+    ) => never
+    return new Kind(() => this.#asked(), this.link, filter ? { where: filter } : {})
+  }
+
+  /** Documents for which something holds of what is under a path. */
+  where(path: Path<T>): Condition<M extends 'async' ? AsyncQuery<T> : SyncQuery<T>> {
+    return (this.query() as unknown as Query<T, M>).where(path) as never
+  }
+
+  /** How many documents there are. */
+  count(): Given<M, number> {
+    return (this.query() as unknown as Query<T, M>).count()
+  }
+
+  /** @internal */
+  ask<R>(
+    operation: OperationNumber,
+    writes: boolean,
+    args: (writer: Writer) => void,
+    answer: (reader: Reader) => R,
+  ): Given<M, R> {
+    return this.link.then(this.opened(), handle =>
+      this.link.ask(
+        operation,
+        writes && this.durable(),
+        writer => {
+          writer.number(this.scope().number)
+          writer.number(handle)
+          args(writer)
+        },
+        answer,
+      ),
+    )
+  }
+
+  #asked(): Given<M, Asked<M>> {
+    return this.link.then(this.opened(), handle => ({
+      link: this.link,
+      scope: this.scope(),
+      handle,
+      durable: this.durable(),
+      name: this.name,
+    }))
+  }
+
+  #put(mode: number, document: T, expires?: Date | false): Given<M, void> {
+    return this.ask(
+      Operation.Put,
+      true,
+      writer => {
+        writer.number(mode)
+        writer.value(expires === undefined ? null : expires === false ? false : expires.getTime())
+        writer.value(document)
+      },
+      () => undefined,
+    )
+  }
+}
+
+/** A collection of the database. */
+export class Collection<T, M extends Mode = 'async'> extends Documents<T, M> {
+  /** Writes many documents in one transaction. */
+  putMany(documents: Iterable<T>): Given<M, void> {
+    return this.link.then(this.opened(), handle => batch(this.link, this.isDurable(), function* () {
+      for (const document of documents) {
+        yield [Operation.Put, (writer: Writer) => {
+          writer.number(0)
+          writer.number(handle)
+          writer.number(0)
+          writer.value(null)
+          writer.value(document)
+        }] as const
+      }
+    }))
+  }
+
+  /** The document that has these values in a unique index, one for each of its paths. */
+  getBy(index: string, ...values: Value[]): Given<M, T | undefined> {
+    return this.ask(
+      Operation.GetBy,
+      false,
+      writer => {
+        writer.text(index)
+        writer.value(values)
+      },
+      readDocument<T>,
+    )
+  }
+
+  /** Deletes an index; false when there is none of this name. */
+  dropIndex(index: string): Given<M, boolean> {
+    return this.link.then(this.opened(), handle =>
+      this.link.ask(
+        Operation.DropIndex,
+        true,
+        writer => {
+          writer.number(handle)
+          writer.text(index)
+        },
+        readValue<boolean>,
+      ),
+    )
+  }
+
+  /** @internal */
+  constructor(
+    name: string,
+    link: Link<M>,
+    opened: () => Given<M, number> | number,
+    private readonly isDurable: () => boolean,
+  ) {
+    super(name, link, opened, () => now, isDurable)
+  }
+}
+
+/** Writes of one transaction, in one message. */
+export function batch<M extends Mode>(
+  link: Link<M>,
+  durable: boolean,
+  writes: () => Iterable<readonly [OperationNumber, (writer: Writer) => void]>,
+): Given<M, void> {
+  return link.ask(
+    Operation.Batch,
+    durable,
+    writer => {
+      let count = 0
+      const head = writer.reserveHead()
+      for (const [operation, args] of writes()) {
+        const begin = writer.reserveHead()
+        writer.byte(operation)
+        args(writer)
+        writer.patchHead(begin, 2, writer.length - begin - 5)
+        count++
+      }
+      writer.patchHead(head, 4, count)
+    },
+    () => undefined,
+  )
+}
+
+function readDocument<T>(reader: Reader): T | undefined {
+  return (reader.value() ?? undefined) as T | undefined
+}
+
+function readValue<R>(reader: Reader): R {
+  return reader.value() as R
+}

@@ -1,0 +1,267 @@
+// The database, as applications see it.
+
+import type { Value } from './cbor.js'
+import { Collection, type Migrations, type Schema, migrate, schemaForm } from './collection.js'
+import { LightningError } from './errors.js'
+import { type Commit, Feed, type Since } from './feed.js'
+import type { Given, Link, Mode } from './link.js'
+import { Operation } from './protocol.js'
+import { Table, type TableTypes } from './table.js'
+import { type Snapshot, type Transaction, type TransactionOptions, beginTransaction, snapshot, transact } from './transaction.js'
+
+/** Where a database lives. */
+export type StorageName = 'opfs' | 'indexeddb' | 'file' | 'memory'
+
+export interface OpenOptions {
+  /**
+   * Where it lives. In browsers the origin private file system, or IndexedDB where that is missing; in Node, Deno and Bun
+   * files. Memory only when it is asked for: nothing survives it. A database stays where it was made.
+   */
+  storage?: StorageName
+  /**
+   * `sync`, the default: what is acknowledged survives a power loss. `relaxed`: it survives the end of the tab or process,
+   * and is faster.
+   */
+  durability?: 'sync' | 'relaxed'
+  /** Memory for everything together; 32 MB unless said otherwise. */
+  memoryBudgetBytes?: number
+  /** The data file never grows beyond this. */
+  fileBytesMax?: number
+  /** The log keeps the newest commits up to so many bytes, for `changes`. */
+  feedRetentionBytes?: number
+  /** Refuse every write. */
+  readOnly?: boolean
+  /** Make the database if there is none; true unless said otherwise. */
+  create?: boolean
+}
+
+/** What the engine itself is told. */
+export function engineOptions({ memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly, create }: OpenOptions): object {
+  return { memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly, create }
+}
+
+/** A collection as the database has it. */
+export interface CollectionInfo {
+  name: string
+  key: string
+  version: number
+  documents: number
+  indexes: {
+    name: string
+    paths: string[]
+    unique: boolean
+    sparse: boolean
+    multi: boolean
+    folded: boolean
+    /** It has all documents; until then it is being made. */
+    ready: boolean
+    entries: number
+  }[]
+}
+
+/** Counts and sizes, by name. */
+export type Stats = Record<
+  | 'sequence'
+  | 'commits'
+  | 'conflicts'
+  | 'entries'
+  | 'fileBytes'
+  | 'usedBytes'
+  | 'freeBytes'
+  | 'logBytes'
+  | 'memtableBytes'
+  | 'cacheBytes'
+  | 'cacheHits'
+  | 'cacheMisses'
+  | 'memoryBudgetBytes'
+  | 'checkpoints'
+  | 'snapshots'
+  | 'quarantined',
+  number
+>
+
+/** What `verify` found. */
+export interface Verified {
+  entries: number
+  documents: number
+  indexEntries: number
+  /** In words; empty when the database is whole. */
+  problems: string[]
+}
+
+/** An open database. */
+export class DatabaseOf<M extends Mode> {
+  #closed: Given<M, void> | undefined
+
+  /** @internal */
+  constructor(
+    /** Its name, or where its files are. */
+    readonly name: string,
+    /** Where it lives. */
+    readonly storage: StorageName,
+    /** How commits are acknowledged. */
+    readonly durability: 'sync' | 'relaxed',
+    protected readonly link: Link<M>,
+    private readonly end: () => Given<M, void>,
+  ) {
+    if (Symbol.asyncDispose) Object.defineProperty(this, Symbol.asyncDispose, { value: () => this.close() })
+    if (Symbol.dispose) Object.defineProperty(this, Symbol.dispose, { value: () => this.close() })
+  }
+
+  /**
+   * A collection of documents. With a schema it is made where it is missing, and indexes that are not there are made over
+   * the documents that are there; without one it is taken as it is. Documents of older versions are migrated first.
+   */
+  collection<T = any>(name: string, schema?: Schema<T>, options: { migrate?: Migrations } = {}): Collection<T, M> {
+    const form = schema ? schemaForm(schema) : null
+    const durable = this.durability === 'sync'
+    const open = () =>
+      this.link.ask(
+        Operation.OpenCollection,
+        durable && form !== null,
+        writer => {
+          writer.text(name)
+          writer.value(form)
+        },
+        reader => reader.number(),
+      )
+    const migrations = options.migrate ?? {}
+    const opened = once<M>(() =>
+      (schema?.version ?? 1) > 1
+        ? this.link.then(migrate(this.link, durable, name, form!, migrations), open)
+        : open(),
+    )
+    // Made at once, so that indexes are there before anyone asks, and a wrong schema is heard of at the first call.
+    const first = opened()
+    if (first instanceof Promise) first.catch(() => {})
+    return new Collection<T, M>(name, this.link, opened, () => durable)
+  }
+
+  /** A table of keys and values. It is made by the first write. */
+  table<K = Value, V = Value>(name: string, { key = 'key', value = 'value' }: TableTypes = {}): Table<K, V, M> {
+    const opened = once<M>(() =>
+      this.link.ask(
+        Operation.OpenTable,
+        false,
+        writer => {
+          writer.text(name)
+          writer.text(key)
+          writer.text(value)
+        },
+        reader => reader.number(),
+      ),
+    )
+    return new Table<K, V, M>(name, this.link, opened, () => this.durability === 'sync')
+  }
+
+  /**
+   * Runs `body` in a transaction: what it writes is there when it comes back, all of it, and nothing when it throws. It runs
+   * again when the transaction conflicts with another.
+   */
+  transaction<R>(body: (tx: Transaction<M>) => Given<M, R> | R, options: TransactionOptions = {}): Given<M, R> {
+    return transact(this, this.link, body, options)
+  }
+
+  /** A transaction that is ended by its own `commit()` or `rollback()`. Where it can be, use `transaction`. */
+  begin(options: Omit<TransactionOptions, 'retry'> = {}): Given<M, Transaction<M>> {
+    return beginTransaction(this, this.link, options)
+  }
+
+  /** The database as it is now, to be read several times. */
+  snapshot(): Given<M, Snapshot<M>> {
+    return snapshot(this.link)
+  }
+
+  /** Every commit in order, from now on, from the oldest that is kept (`'oldest'`), or on from a position. */
+  changes(since: Since = 'now'): Feed<M> {
+    return new Feed(this.link, since)
+  }
+
+  /** The collections that there are. */
+  collections(): Given<M, CollectionInfo[]> {
+    return this.link.ask(Operation.Collections, false, () => {}, reader =>
+      (reader.value() as [string, string, number, number, [string, string[], boolean, boolean, boolean, boolean, boolean, number][]][]).map(
+        ([name, key, version, documents, indexes]) => ({
+          name,
+          key,
+          version,
+          documents,
+          indexes: indexes.map(([name, paths, unique, sparse, multi, folded, ready, entries]) => ({
+            name,
+            paths,
+            unique,
+            sparse,
+            multi,
+            folded,
+            ready,
+            entries,
+          })),
+        }),
+      ),
+    )
+  }
+
+  /** Deletes a collection with its documents and indexes; false when there is none. */
+  dropCollection(name: string): Given<M, boolean> {
+    return this.#drop(Operation.DropCollection, name)
+  }
+
+  /** Deletes a table with everything in it; false when there is none. */
+  dropTable(name: string): Given<M, boolean> {
+    return this.#drop(Operation.DropTable, name)
+  }
+
+  /** Waits until everything that was committed survives a power loss. */
+  sync(): Given<M, void> {
+    return this.link.ask(Operation.Sync, true, () => {}, () => undefined)
+  }
+
+  /** Reads everything and says what is wrong. */
+  verify(): Given<M, Verified> {
+    return this.link.ask(Operation.Check, false, () => {}, reader => {
+      const [entries, documents, indexEntries, problems] = reader.value()
+      return { entries, documents, indexEntries, problems }
+    })
+  }
+
+  /** Makes the files as small as they can be. */
+  compact(): Given<M, void> {
+    return this.link.ask(Operation.Compact, true, () => {}, () => undefined)
+  }
+
+  stats(): Given<M, Stats> {
+    return this.link.ask(Operation.Stats, false, () => {}, reader => reader.value() as Stats)
+  }
+
+  /** Makes everything durable and closes the database. What is asked afterwards is refused. */
+  close(): Given<M, void> {
+    this.#closed ??= this.end()
+    return this.#closed
+  }
+
+  #drop(operation: typeof Operation.DropCollection | typeof Operation.DropTable, name: string): Given<M, boolean> {
+    return this.link.ask(operation, this.durability === 'sync', writer => writer.text(name), reader => reader.value() as boolean)
+  }
+}
+
+/** The handle, asked for once; again when that failed. */
+function once<M extends Mode>(open: () => Given<M, number>): () => Given<M, number> | number {
+  let handle: Given<M, number> | number | undefined
+  return () => {
+    if (handle !== undefined) return handle
+    const opening = (handle = open())
+    if (opening instanceof Promise) {
+      opening.then(
+        number => (handle = number),
+        () => (handle = undefined),
+      )
+    }
+    return opening
+  }
+}
+
+/** An open database whose calls give promises. */
+export type Database = DatabaseOf<'async'>
+/** An open database whose calls give what they give. */
+export type SyncDatabase = DatabaseOf<'sync'>
+export type { Commit, LightningError }

@@ -1,0 +1,105 @@
+// Errors: the same names in every language, see docs/errors.md. The engine sends a name and fields; the words are made here.
+
+/** Names of errors, stable: what a program looks at. */
+export type ErrorCode =
+  | 'Conflict'
+  | 'TransactionTooOld'
+  | 'NoLongerKept'
+  | 'HistoryForked'
+  | 'Deadlock'
+  | 'Locked'
+  | 'TransactionTimeout'
+  | 'StorageFull'
+  | 'PermissionDenied'
+  | 'StorageFailed'
+  | 'Poisoned'
+  | 'OutcomeUnknown'
+  | 'Corrupt'
+  | 'NotADatabase'
+  | 'Unsupported'
+  | 'Closed'
+  | 'ReadOnly'
+  | 'LimitExceeded'
+  | 'TableTypeMismatch'
+  | 'NoSuchTable'
+  | 'SchemaMismatch'
+  | 'SchemaTooNew'
+  | 'DuplicateKey'
+  | 'InvalidDocument'
+  | 'Unexpected'
+  | 'Invalid'
+  | 'DatabaseBusy'
+  | 'StorageUnavailable'
+  | 'WorkerFailed'
+  | 'Restarted'
+
+type Field = string | number | bigint
+
+const RETRYABLE: ReadonlySet<string> = new Set(['Conflict', 'TransactionTooOld', 'Deadlock', 'Locked', 'DatabaseBusy'])
+
+const MESSAGES: Record<ErrorCode, (fields: readonly Field[]) => string> = {
+  Conflict: ([what]) => `another transaction changed ${what} meanwhile; run this transaction again`,
+  TransactionTooOld: () =>
+    'the transaction is older than the changes kept to validate it; run it again, and keep transactions short',
+  NoLongerKept: ([oldest, asked]) =>
+    `commit ${asked} is no longer in the log, which begins with commit ${oldest}; read the tables anew, then follow the changes since that snapshot, and keep more of the log (feedRetentionBytes)`,
+  HistoryForked: ([sequence, common]) =>
+    `commit ${sequence} is not part of this database's history${common === undefined ? '' : `, which left that one after commit ${common}`}; read the tables anew, then follow the changes since that snapshot`,
+  Deadlock: ([key]) => `waiting for the lock on ${key} would never end; run this transaction again`,
+  Locked: ([holder]) => `the database is open in ${holder}; close it there first`,
+  TransactionTimeout: ([limit]) =>
+    `the transaction ran longer than its limit of ${limit} ms and was ended; nothing was written`,
+  StorageFull: ([message]) => `${message}; free some space, then write again: nothing acknowledged was lost`,
+  PermissionDenied: ([message]) => `${message}; check what this page or program may do`,
+  StorageFailed: ([message, offset, length]) => `${message} (${length} bytes at ${offset})`,
+  Poisoned: ([cause]) => `an earlier sync failed (${cause}), so writing has stopped; reopen the database to go on`,
+  OutcomeUnknown: ([cause]) =>
+    `it is not known whether this commit is durable (${cause}); reopen the database to learn`,
+  Corrupt: ([what, offset]) => `the database is damaged at ${offset}: ${what}; restore it from a backup`,
+  NotADatabase: ([found]) => `not a Lightning DB database: ${found}`,
+  Unsupported: ([what, remedy]) => `${what} is not supported by this build; ${remedy}`,
+  Closed: () => 'the database is closed',
+  ReadOnly: () => 'the database is open for reading only',
+  LimitExceeded: ([what, value, limit]) => `${what} is ${value}, more than the limit of ${limit}`,
+  TableTypeMismatch: ([table, recorded, requested]) =>
+    `table '${table}' holds ${recorded}, not ${requested}; open it with the types it was made with`,
+  NoSuchTable: ([table]) => `there is no table '${table}'`,
+  SchemaMismatch: ([collection, what]) => `collection '${collection}': ${what}`,
+  SchemaTooNew: ([collection, found, known]) =>
+    `the documents of collection '${collection}' have version ${found}, this application knows versions up to ${known}; use a newer version of it`,
+  DuplicateKey: ([collection, index, value, key]) =>
+    `collection '${collection}', unique index '${index}': ${value} is the value of document ${key} already`,
+  InvalidDocument: ([collection, field, key, what]) =>
+    `collection '${collection}'${key ? `, document ${key}` : ''}${field ? `, field '${field}'` : ''}: ${what}`,
+  Unexpected: ([what, key]) => `${what}: ${key}`,
+  Invalid: ([what]) => String(what),
+  DatabaseBusy: ([name]) =>
+    `the database '${name}' is open elsewhere, and was not closed within 5 seconds; close it there, or try again`,
+  StorageUnavailable: ([storage, why]) => `there is no storage '${storage}' here: ${why}`,
+  WorkerFailed: ([url, why]) =>
+    `the worker ${url} did not start: ${why}; let your bundler copy it, or give open() a 'worker'`,
+  Restarted: ([why]) => `the engine stopped (${why}) and was opened again; what was not committed is lost, the rest is there`,
+}
+
+/** What went wrong: `code` is stable, the message says where and what to do. */
+export class LightningError extends Error {
+  override readonly name = 'LightningError'
+  readonly code: ErrorCode
+  /** Whether the same call may succeed when it is simply made again. */
+  readonly retryable: boolean
+  /** What the message was made of, in the order of `docs/errors.md`. */
+  readonly fields: readonly Field[]
+
+  constructor(code: ErrorCode | string, fields: readonly Field[] = [], options?: ErrorOptions) {
+    const message = MESSAGES[code as ErrorCode]
+    super(message ? message(fields) : `${code}: ${fields.join(', ')}`, options)
+    this.code = code as ErrorCode
+    this.retryable = RETRYABLE.has(code)
+    this.fields = fields
+  }
+}
+
+/** An error as it crossed: name, whether it is retryable, fields. */
+export function received([name, , ...fields]: [string, boolean, ...Field[]]): LightningError {
+  return new LightningError(name, fields)
+}

@@ -1,0 +1,122 @@
+// The change feed: every commit in order, from a position that an application keeps.
+
+import { decode } from './cbor.js'
+import { release } from './cursor.js'
+import { LightningError } from './errors.js'
+import type { Given, Link, Mode } from './link.js'
+import { Operation } from './protocol.js'
+
+/** Where a feed begins. */
+export type Since = 'now' | 'oldest' | Uint8Array
+
+/** One change of one table. Keys and values are as they are stored. */
+export interface Change {
+  kind: 'put' | 'delete' | 'deleteRange'
+  table: string
+  /** The key; for a range its first, empty for before every key. */
+  key: Uint8Array
+  /** The value that was put; null when it is too long for the log and was replaced since. */
+  value?: Uint8Array | null
+  /** The first key behind a range; null for the end of the table. */
+  to?: Uint8Array | null
+}
+
+/** What one commit did. */
+export interface Commit {
+  sequence: number
+  /** When. */
+  time: Date
+  /** To go on behind it. */
+  position: Uint8Array
+  changes: Change[]
+}
+
+const CHUNK_BYTES = 256 << 10
+/** How often is looked for new commits. */
+const POLL_MS = 50
+
+export class Feed<M extends Mode> {
+  #handle: Given<M, number> | undefined
+  #closed = false
+  /** The last commit given, or the one that the feed began behind: going on from here gives what comes next. */
+  position: Uint8Array | undefined
+
+  /** @internal */
+  constructor(
+    private readonly link: Link<M>,
+    private readonly since: Since,
+  ) {}
+
+  /** The commits that there are and were not given yet, as many as belong into one answer; none at the end. */
+  next(): Given<M, Commit[]> {
+    this.#handle ??= this.link.ask(
+      Operation.Changes,
+      false,
+      writer => writer.value(this.since === 'now' ? null : this.since === 'oldest' ? true : this.since),
+      reader => {
+        const [handle, position] = reader.value() as [number, Uint8Array]
+        this.position ??= position
+        return handle
+      },
+    )
+    return this.link.then(this.#handle, handle =>
+      this.link.ask(
+        Operation.NextChanges,
+        false,
+        writer => {
+          writer.number(handle)
+          writer.number(CHUNK_BYTES)
+        },
+        reader => {
+          const commits = (reader.value() as [number, number, Uint8Array, unknown[][]][]).map(readCommit)
+          this.position = commits.at(-1)?.position ?? this.position
+          return commits
+        },
+      ),
+    )
+  }
+
+  /** Ends it. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    const { link } = this
+    const handle = this.#handle
+    if (handle instanceof Promise) handle.then(number => release(link, number)).catch(() => {})
+    else if (handle !== undefined) release(link, handle as number)
+  }
+
+  /** Every commit, waiting for the next ones, until it is closed. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Commit, void, undefined> {
+    try {
+      while (!this.#closed) {
+        const commits = await this.next()
+        yield* commits
+        if (commits.length === 0) await new Promise(resolve => setTimeout(resolve, POLL_MS))
+      }
+    } catch (error) {
+      if (!(this.#closed && error instanceof LightningError)) throw error
+    } finally {
+      this.close()
+    }
+  }
+}
+
+function readCommit([sequence, ms, position, changes]: [number, number, Uint8Array, unknown[][]]): Commit {
+  return {
+    sequence,
+    time: new Date(ms),
+    position,
+    changes: changes.map(([table, key, value, isRange]): Change => {
+      const [name, bytes] = [table as string, key as Uint8Array]
+      if (isRange) return { kind: 'deleteRange', table: name, key: bytes, to: value as Uint8Array | null }
+      if (value === undefined) return { kind: 'delete', table: name, key: bytes }
+      return { kind: 'put', table: name, key: bytes, value: value as Uint8Array | null }
+    }),
+  }
+}
+
+/** The document or value of a change of a collection or a table of `value`s; documents begin with when they go. */
+export function storedDocument(value: Uint8Array): unknown {
+  return decode(value.subarray(value[0] === 1 ? 9 : 1))
+}

@@ -1,0 +1,256 @@
+// The owner of an engine: it answers the requests of clients in their order, tells them of live results, and does
+// background work while nobody asks.
+
+import { Writer } from './cbor.js'
+import { LightningError } from './errors.js'
+import { writeOperation } from './link.js'
+import { DURABLE, Operation } from './protocol.js'
+
+/** What `lightning-db-wasm` exports. Where storage answers later, what is called must end before the next is called. */
+export interface Engine {
+  call(client: number, request: Uint8Array, durable: boolean): Uint8Array
+  callLater(client: number, request: Uint8Array, durable: boolean): Promise<Uint8Array>
+  step(): boolean
+  stepLater(): Promise<boolean>
+  events(tell: (client: number, frames: Uint8Array) => void): void
+  eventsLater(tell: (client: number, frames: Uint8Array) => void): Promise<void>
+  wakeAtMs(): number | undefined
+  disconnect(client: number): void
+  close(): void
+  closeLater(): Promise<void>
+  free(): void
+}
+
+/** Gets responses. */
+export interface Client {
+  send(response: Uint8Array): void
+  /** No response will come any more. */
+  end(why: LightningError): void
+}
+
+/** Background work is done for so long at a time. */
+const SLICE_MS = 8
+/** Documents that are gone are removed so often. */
+const EXPIRY_MS = 10_000
+/** The longest that `setTimeout` waits. */
+const TIMER_MS_MAX = 2 ** 31 - 1
+
+/** The client number of the host itself. */
+const OWN = 0
+
+export class Host {
+  readonly #engine: Engine
+  /** The storage answers later: one task after the other. */
+  readonly #later: boolean
+  readonly #clients = new Map<number, Client>()
+  #lastClient = OWN
+  #tasks: Promise<void> = Promise.resolve()
+  #waiting = 0
+  #stepping = false
+  #ended: LightningError | undefined
+  #wake: ReturnType<typeof setTimeout> | undefined
+  readonly #expiry: ReturnType<typeof setInterval>
+
+  constructor(engine: Engine, later: boolean) {
+    this.#engine = engine
+    this.#later = later
+    this.#expiry = setInterval(() => this.#removeExpired(), EXPIRY_MS)
+    unref(this.#expiry)
+    this.#stepSoon()
+  }
+
+  /** A new client; gives what takes its requests. */
+  connect(client: Client): { receive(request: Uint8Array): void; disconnect(): void } {
+    const number = ++this.#lastClient
+    this.#clients.set(number, client)
+    return {
+      receive: request => {
+        if (this.#ended) return client.end(this.#ended)
+        if (this.#later) this.#enqueue(() => this.#answerLater(number, request))
+        else this.#answer(number, request)
+      },
+      disconnect: () => {
+        this.#clients.delete(number)
+        const forget = () => this.#ended ?? this.#guard(() => this.#engine.disconnect(number))
+        if (this.#later) this.#enqueue(async () => void forget())
+        else forget()
+      },
+    }
+  }
+
+  /** Answers a request at once; for storages that do. */
+  call(request: Uint8Array, durable: boolean): Uint8Array {
+    if (this.#ended) throw this.#ended
+    const response = this.#guard(() => this.#engine.call(OWN, request, durable))
+    this.#stepSoon()
+    return response
+  }
+
+  /** Events for whoever calls at once. */
+  tell(listener: (frames: Uint8Array) => void): void {
+    if (!this.#ended) this.#engine.events((_, frames) => listener(frames))
+  }
+
+  /** Answers what was asked, makes everything durable, and closes. */
+  async close(): Promise<void> {
+    if (this.#ended) return
+    if (this.#later) {
+      const closed = this.#enqueue(() => this.#engine.closeLater())
+      this.#end(new LightningError('Closed'))
+      await closed
+      return
+    }
+    this.closeNow()
+  }
+
+  /** As `close`, for storages that answer at once. */
+  closeNow(): void {
+    if (this.#ended) return
+    const engine = this.#engine
+    this.#end(new LightningError('Closed'))
+    try {
+      engine.close()
+    } finally {
+      // Dropping the engine gives the files back.
+      engine.free()
+    }
+  }
+
+  /** Nothing is answered any more; clients hear why. */
+  #end(why: LightningError): void {
+    this.#ended = why
+    clearInterval(this.#expiry)
+    clearTimeout(this.#wake)
+    for (const client of this.#clients.values()) client.end(why)
+    this.#clients.clear()
+  }
+
+  /** Runs the engine. What it throws that is no error of its own has stopped it for good. */
+  #guard<R>(run: () => R): R {
+    try {
+      return run()
+    } catch (error) {
+      throw this.#stopped(error)
+    }
+  }
+
+  #stopped(error: unknown): LightningError {
+    const why = new LightningError('Restarted', [String((error as Error)?.message ?? error)], { cause: error })
+    if (!this.#ended) this.#end(why)
+    return why
+  }
+
+  #answer(number: number, request: Uint8Array): void {
+    try {
+      const response = this.#engine.call(number, request.subarray(1), request[0] === DURABLE)
+      const told = new Map<number, Uint8Array[]>([[number, [response]]])
+      this.#engine.events((client, frames) => {
+        const parts = told.get(client)
+        if (parts) parts.push(frames)
+        else told.set(client, [frames])
+      })
+      for (const [client, parts] of told) this.#clients.get(client)?.send(joined(parts))
+    } catch (error) {
+      this.#stopped(error)
+    }
+    this.#afterwards()
+  }
+
+  async #answerLater(number: number, request: Uint8Array): Promise<void> {
+    const response = await this.#engine.callLater(number, request.subarray(1), request[0] === DURABLE)
+    this.#clients.get(number)?.send(response)
+    await this.#engine.eventsLater((client, frames) => this.#clients.get(client)?.send(frames))
+    this.#afterwards()
+  }
+
+  #enqueue(task: () => Promise<void>): Promise<void> {
+    this.#waiting++
+    const done = this.#tasks.then(async () => {
+      try {
+        await task()
+      } catch (error) {
+        // The engine's own errors are in its answers.
+        throw this.#stopped(error)
+      } finally {
+        this.#waiting--
+      }
+    })
+    this.#tasks = done.catch(() => {})
+    return done
+  }
+
+  #afterwards(): void {
+    this.#stepSoon()
+    clearTimeout(this.#wake)
+    if (this.#ended) return
+    const at = this.#engine.wakeAtMs()
+    if (at === undefined) return
+    this.#wake = setTimeout(() => this.#tellAll(), Math.min(Math.max(at - Date.now(), 0), TIMER_MS_MAX))
+    unref(this.#wake)
+  }
+
+  /** Rows have gone by themselves. */
+  #tellAll(): void {
+    if (this.#ended) return
+    const tell = (client: number, frames: Uint8Array) => this.#clients.get(client)?.send(frames)
+    if (this.#later) {
+      void this.#enqueue(() => this.#engine.eventsLater(tell)).then(() => this.#afterwards(), () => {})
+    } else {
+      this.#guard(() => this.#engine.events(tell))
+      this.#afterwards()
+    }
+  }
+
+  #removeExpired(): void {
+    if (this.#ended) return
+    const writer = new Writer()
+    writeOperation(writer, Operation.RemoveExpired, () => {})
+    const request = writer.take()
+    if (this.#later) void this.#enqueue(async () => void (await this.#engine.callLater(OWN, request, false))).catch(() => {})
+    else this.#guard(() => this.#engine.call(OWN, request, false))
+  }
+
+  #stepSoon(): void {
+    if (this.#stepping || this.#ended) return
+    this.#stepping = true
+    setTimeout(() => {
+      this.#stepping = false
+      if (this.#ended) return
+      if (this.#later) {
+        // Whoever waits goes first, and comes by here again.
+        if (this.#waiting > 0) return
+        void this.#enqueue(async () => {
+          try {
+            if (await this.#engine.stepLater()) this.#stepSoon()
+          } catch (error) {
+            if (!(error instanceof Uint8Array)) throw error
+          }
+        }).catch(() => {})
+        return
+      }
+      const end = performance.now() + SLICE_MS
+      try {
+        while (this.#engine.step()) if (performance.now() >= end) return this.#stepSoon()
+      } catch (error) {
+        // A failing storage fails here, too; whoever writes next is told.
+        if (!(error instanceof Uint8Array)) this.#stopped(error)
+      }
+    }, 0)
+  }
+}
+
+function joined(parts: Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!
+  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}
+
+/** A timer keeps no process alive. */
+function unref(timer: unknown): void {
+  ;(timer as { unref?: () => void }).unref?.()
+}

@@ -1,0 +1,60 @@
+// Databases in IndexedDB: which there are, and how they go. Their bytes are the engine's matter.
+
+import { LightningError } from './errors.js'
+
+const PREFIX = 'lightning-db:'
+
+/** The name in IndexedDB. */
+export function idbName(name: string): string {
+  return PREFIX + name
+}
+
+export function unavailable(): string | undefined {
+  return typeof indexedDB === 'undefined' || indexedDB === null ? 'there is no IndexedDB' : undefined
+}
+
+/** Whether there is such a database. */
+export async function exists(name: string): Promise<boolean> {
+  if (unavailable()) return false
+  if ('databases' in indexedDB) {
+    const all = await indexedDB.databases()
+    return all.some(found => found.name === idbName(name))
+  }
+  // Opened to see whether it would have to be made, which is then called off.
+  return new Promise((resolve, reject) => {
+    const request = (indexedDB as IDBFactory).open(idbName(name))
+    let made = false
+    request.onupgradeneeded = () => {
+      made = true
+      request.transaction!.abort()
+    }
+    request.onsuccess = () => {
+      request.result.close()
+      resolve(true)
+    }
+    request.onerror = event => {
+      event.preventDefault()
+      if (made) resolve(false)
+      else reject(request.error)
+    }
+  })
+}
+
+/** Deletes a database; whether there was one. */
+export async function remove(name: string): Promise<boolean> {
+  if (!(await exists(name))) return false
+  await new Promise<void>((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(idbName(name))
+    request.onsuccess = () => resolve()
+    request.onerror = () => reject(request.error)
+    request.onblocked = () => reject(new LightningError('DatabaseBusy', [name]))
+  })
+  return true
+}
+
+/** The names of all databases here. */
+export async function listNames(): Promise<string[]> {
+  if (unavailable() || !('databases' in indexedDB)) return []
+  const all = await indexedDB.databases()
+  return all.flatMap(({ name }) => (name?.startsWith(PREFIX) ? [name.slice(PREFIX.length)] : []))
+}

@@ -1,0 +1,29 @@
+// What both entries of the package give beside `open`.
+
+export { Timestamp, Uuid, type Value } from './cbor.js'
+export { Collection, Documents, type IndexOptions, type Key, type PutOptions, type Schema } from './collection.js'
+export type { CollectionInfo, Database, DatabaseOf, OpenOptions, Stats, StorageName, SyncDatabase, Verified } from './database.js'
+export { type ErrorCode, LightningError } from './errors.js'
+export { type Change, type Commit, Feed, type Since, storedDocument } from './feed.js'
+export type { Given, Mode } from './link.js'
+export type { Rows, Stop } from './live.js'
+export {
+  AsyncQuery,
+  type Changes,
+  type Condition,
+  type Explanation,
+  type Filter,
+  type Page,
+  type Path,
+  Query,
+  SyncQuery,
+  all,
+  any,
+  field,
+  increment,
+  merge,
+  not,
+  remove,
+} from './query.js'
+export { type Range, Scan, Table, type TableTypes } from './table.js'
+export { Snapshot, Transaction, type TransactionOptions } from './transaction.js'

@@ -1,0 +1,172 @@
+// Live results: the rows of a query now, and after each commit that changes them.
+
+import { Reader, decode } from './cbor.js'
+import { release } from './cursor.js'
+import { LightningError } from './errors.js'
+import type { Given, Link, Mode } from './link.js'
+import { Operation } from './protocol.js'
+import type { Asked, QueryForm } from './query.js'
+
+/** The rows of a live result, and what is different from those before. */
+export interface Rows<T> extends ReadonlyArray<T> {
+  /** New rows; at first all of them. */
+  readonly added: readonly T[]
+  /** Rows that are not as they were, or not where they were, as they are now. */
+  readonly changed: readonly T[]
+  /** Rows that are gone, as they were. */
+  readonly removed: readonly T[]
+  /** The commit after which the rows are so. */
+  readonly sequence: number
+}
+
+/** Ends a live result. */
+export interface Stop {
+  (): void
+  [Symbol.dispose](): void
+}
+
+/** A row, decoded when it is first looked at, and the same object until it changes. */
+class Row<T> {
+  #bytes: Uint8Array | undefined
+  #value: T | undefined
+
+  constructor(bytes: Uint8Array) {
+    // What it came in is not kept alive by one row of many.
+    this.#bytes = bytes.slice()
+  }
+
+  get value(): T {
+    if (this.#bytes) {
+      this.#value = decode(this.#bytes) as T
+      this.#bytes = undefined
+    }
+    return this.#value as T
+  }
+}
+
+export class Live<T, M extends Mode> {
+  #rows: Row<T>[] = []
+  #number = 0
+  #stopped = false
+  readonly #link: Link<M>
+  readonly #render: (rows: Rows<T>) => unknown
+  readonly #failed: ((error: LightningError) => void) | undefined
+  readonly stop: Stop
+
+  constructor(
+    asked: () => Given<M, Asked<M>>,
+    link: Link<M>,
+    form: QueryForm,
+    render: (rows: Rows<T>) => unknown,
+    failed: ((error: LightningError) => void) | undefined,
+  ) {
+    this.#link = link
+    this.#render = render
+    this.#failed = failed
+    this.stop = Object.assign(() => this.#stop(), { [Symbol.dispose ?? Symbol.for('Symbol.dispose')]: () => this.#stop() }) as Stop
+    const begun = link.attempt(() => link.then(asked(), asked => this.#begin(asked, form)))
+    if (begun instanceof Promise) begun.catch((error: LightningError) => this.#fail(error))
+  }
+
+  #begin(asked: Asked<M>, form: QueryForm): Given<M, void> {
+    return this.#link.ask(
+      Operation.Watch,
+      false,
+      writer => {
+        writer.number(asked.handle)
+        writer.value(form)
+      },
+      reader => {
+        this.#number = reader.number()
+        if (this.#stopped) return release(this.#link, this.#number)
+        this.#link.listen(this.#number, event => {
+          if (event instanceof LightningError) this.#fail(event)
+          else this.#hear(event)
+        })
+      },
+    )
+  }
+
+  #hear(reader: Reader): void {
+    if (this.#stopped) return
+    const rows = this.#apply(reader)
+    // Told when this was looked at, so that whoever is slow gets the newest state next.
+    const heard = () => {
+      if (this.#stopped) return
+      const told = this.#link.ask(Operation.Heard, false, writer => writer.number(this.#number), () => undefined)
+      if (told instanceof Promise) told.catch(() => {})
+    }
+    let rendered: unknown
+    try {
+      rendered = this.#render(rows)
+    } finally {
+      if (rendered instanceof Promise) rendered.then(heard, heard)
+      else heard()
+    }
+  }
+
+  /** Takes over a difference: `[handle, rows now, sequence, removed, changed, added]`, of which the handle was read. */
+  #apply(reader: Reader): Rows<T> {
+    const length = reader.number()
+    const sequence = reader.number()
+    const before = this.#rows
+    const gone = new Set<number>()
+    const removed = Array.from({ length: reader.list() }, () => {
+      const at = reader.number()
+      gone.add(at)
+      return before[at]!
+    })
+    const placed = new Map<number, Row<T>>()
+    const changed = Array.from({ length: reader.list() }, () => {
+      reader.list()
+      gone.add(reader.number())
+      return place(placed, reader)
+    })
+    const added = Array.from({ length: reader.list() }, () => {
+      reader.list()
+      return place<T>(placed, reader)
+    })
+    const rows = new Array<Row<T>>(length)
+    for (let at = 0, from = 0; at < length; at++) {
+      const row = placed.get(at)
+      if (row) rows[at] = row
+      else {
+        while (gone.has(from)) from++
+        rows[at] = before[from++]!
+      }
+    }
+    this.#rows = rows
+    const values = (rows: Row<T>[]) => rows.map(row => row.value)
+    return Object.assign(values(rows), {
+      added: values(added),
+      changed: values(changed),
+      removed: values(removed),
+      sequence,
+    })
+  }
+
+  #fail(error: LightningError): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    if (this.#failed) this.#failed(error)
+    // Without anyone to hear it, it is an unhandled rejection, and not silence.
+    else void Promise.reject(error)
+  }
+
+  #stop(): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#rows = []
+    if (this.#number !== 0) {
+      this.#link.forget(this.#number)
+      release(this.#link, this.#number)
+    }
+  }
+}
+
+function place<T>(placed: Map<number, Row<T>>, reader: Reader): Row<T> {
+  const at = reader.number()
+  const row = new Row<T>(reader.slice())
+  placed.set(at, row)
+  return row
+}

@@ -1,0 +1,109 @@
+// The origin private file system: two files for each database, opened as synchronous access handles, which only dedicated
+// workers have.
+
+import { LightningError } from './errors.js'
+
+/** What workers have, and the types of pages do not know. */
+export interface SyncAccessHandle {
+  close(): void
+}
+
+/** Handles of both files. */
+export interface Handles {
+  data: SyncAccessHandle
+  log: SyncAccessHandle
+}
+
+/** A handle that another tab is about to close is waited for so long. */
+const BUSY_MS = 5000
+const RETRY_MS = 25
+
+/** Why there is no such storage here; undefined when there is. */
+export async function unavailable(): Promise<string | undefined> {
+  if (!globalThis.isSecureContext) return 'the page is not from https or localhost'
+  if (!navigator.storage?.getDirectory || typeof FileSystemFileHandle === 'undefined') return 'the browser has none'
+  if (!('createSyncAccessHandle' in (FileSystemFileHandle.prototype as object))) return 'the browser has no synchronous file handles'
+  try {
+    await navigator.storage.getDirectory()
+    return undefined
+  } catch (error) {
+    return `the browser refuses it, as in some private windows (${(error as Error).message})`
+  }
+}
+
+/** Whether there is such a database. */
+export async function exists(name: string): Promise<boolean> {
+  try {
+    const directory = await navigator.storage.getDirectory()
+    await directory.getFileHandle(dataName(name))
+    return true
+  } catch (error) {
+    if ((error as DOMException).name === 'NotFoundError') return false
+    throw error
+  }
+}
+
+/** Opens both files, making them where missing. */
+export async function openHandles(name: string): Promise<Handles> {
+  const directory = await navigator.storage.getDirectory()
+  const [data, log] = await Promise.allSettled([
+    openHandle(directory, dataName(name), name),
+    openHandle(directory, logName(name), name),
+  ])
+  if (data.status === 'fulfilled' && log.status === 'fulfilled') return { data: data.value, log: log.value }
+  if (data.status === 'fulfilled') data.value.close()
+  if (log.status === 'fulfilled') log.value.close()
+  throw data.status === 'rejected' ? data.reason : (log as PromiseRejectedResult).reason
+}
+
+async function openHandle(directory: FileSystemDirectoryHandle, file: string, name: string): Promise<SyncAccessHandle> {
+  const handle = await directory.getFileHandle(file, { create: true })
+  const deadline = performance.now() + BUSY_MS
+  for (;;) {
+    try {
+      return await (handle as unknown as { createSyncAccessHandle(): Promise<SyncAccessHandle> }).createSyncAccessHandle()
+    } catch (error) {
+      // Just after a reload the page before may still have it.
+      if ((error as DOMException).name !== 'NoModificationAllowedError') throw error
+      if (performance.now() > deadline) throw new LightningError('DatabaseBusy', [name], { cause: error })
+      await new Promise(resolve => setTimeout(resolve, RETRY_MS))
+    }
+  }
+}
+
+/** Deletes both files; whether there were any. */
+export async function removeFiles(name: string): Promise<boolean> {
+  const directory = await navigator.storage.getDirectory()
+  const removed = await Promise.all(
+    [dataName(name), logName(name)].map(file =>
+      directory.removeEntry(file).then(
+        () => true,
+        (error: DOMException) => {
+          if (error.name === 'NotFoundError') return false
+          if (error.name === 'NoModificationAllowedError') throw new LightningError('DatabaseBusy', [name], { cause: error })
+          throw error
+        },
+      ),
+    ),
+  )
+  return removed[0]!
+}
+
+/** The names of all databases here. */
+export async function listNames(): Promise<string[]> {
+  const directory = await navigator.storage.getDirectory()
+  const names: string[] = []
+  for await (const name of (directory as unknown as { keys(): AsyncIterable<string> }).keys()) {
+    if (name.endsWith('.ldb')) names.push(decodeURIComponent(name.slice(0, -4)))
+  }
+  return names
+}
+
+// Names of databases may hold what names of files may not.
+function dataName(name: string): string {
+  return `${encodeURIComponent(name)}.ldb`
+}
+
+function logName(name: string): string {
+  return `${encodeURIComponent(name)}.ldb-log`
+}

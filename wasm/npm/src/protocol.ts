@@ -1,0 +1,75 @@
+// How operations cross: the numbers and forms that `wasm/src/session.rs` and `wasm/src/wire.rs` describe.
+
+export const Operation = {
+  OpenCollection: 0x01,
+  OpenTable: 0x02,
+  Begin: 0x03,
+  Commit: 0x04,
+  Release: 0x05,
+  Next: 0x06,
+  Collections: 0x08,
+  DropCollection: 0x09,
+  DropIndex: 0x0a,
+  DropTable: 0x0b,
+  NextMigration: 0x0c,
+  Migrate: 0x0d,
+  Get: 0x10,
+  GetMany: 0x11,
+  GetBy: 0x12,
+  Query: 0x13,
+  Count: 0x14,
+  Extreme: 0x15,
+  Explain: 0x16,
+  Put: 0x20,
+  Delete: 0x21,
+  Update: 0x22,
+  UpdateWhere: 0x23,
+  DeleteWhere: 0x24,
+  Swap: 0x25,
+  Batch: 0x2f,
+  TableGet: 0x30,
+  TableGetMany: 0x31,
+  TableScan: 0x32,
+  TableCount: 0x33,
+  TablePut: 0x38,
+  TableDelete: 0x39,
+  TableDeleteRange: 0x3a,
+  Watch: 0x40,
+  Heard: 0x41,
+  Changes: 0x42,
+  NextChanges: 0x43,
+  Stats: 0x50,
+  Check: 0x51,
+  Checkpoint: 0x52,
+  Compact: 0x53,
+  RemoveExpired: 0x54,
+  Sync: 0x55,
+} as const
+
+export type OperationNumber = (typeof Operation)[keyof typeof Operation]
+
+/** What a frame of a response holds. */
+export const Status = { Answer: 0, Failure: 1, Event: 2 } as const
+
+/** The database as it is now; other scopes are snapshots and transactions. */
+export const NOW = 0
+
+/** A request begins with one byte: whether what it commits is to survive a power loss. */
+export const RELAXED = 0
+export const DURABLE = 1
+
+/** One frame of a response. */
+export interface Frame {
+  status: number
+  body: Uint8Array
+}
+
+/** The frames of a response, one after the other. */
+export function* frames(response: Uint8Array, begin = 0): Generator<Frame> {
+  const view = new DataView(response.buffer, response.byteOffset, response.byteLength)
+  for (let at = begin; at < response.length; ) {
+    const end = at + 4 + view.getUint32(at, true)
+    yield { status: response[at + 4]!, body: response.subarray(at + 5, end) }
+    at = end
+  }
+}

@@ -1,0 +1,267 @@
+// Tables: ordered keys to values of any kind.
+
+import { Reader, type Value, type Writer, decode } from './cbor.js'
+import { type Scope, now, release } from './cursor.js'
+import type { Given, Link, Mode } from './link.js'
+import { Operation, type OperationNumber } from './protocol.js'
+import { batch } from './collection.js'
+
+/**
+ * How keys and values are stored. `key` and `value`, the defaults, hold every kind; the others are those of tables made in
+ * other languages.
+ */
+export interface TableTypes {
+  key?: 'key' | 'string' | 'bytes' | 'u64' | 'i64' | 'f64'
+  value?: 'value' | 'string' | 'bytes' | 'u64' | 'i64' | 'f64'
+}
+
+/** A part of a table; without bounds all of it. `from` and `to` are included, `above` and `below` are not. */
+export interface Range<K> {
+  from?: K
+  above?: K
+  to?: K
+  below?: K
+  reverse?: boolean
+  limit?: number
+}
+
+/** Entries that come in chunks. */
+export class Entries<K, V, M extends Mode> {
+  #chunk: Reader | undefined
+  #left = 0
+  #cursor = 0
+  #bytes = 32 << 10
+
+  private constructor(private readonly link: Link<M>) {}
+
+  static scan<K, V, M extends Mode>(
+    table: TableRows<K, V, M>,
+    range: Range<K>,
+  ): Given<M, Entries<K, V, M>> {
+    const entries = new Entries<K, V, M>(table.link)
+    return table.ask(
+      Operation.TableScan,
+      false,
+      writer => {
+        writeRange(writer, range)
+        writer.value(range.reverse ?? false)
+        writer.number(range.limit ?? Number.MAX_SAFE_INTEGER)
+        writer.number(entries.#bytes)
+      },
+      reader => entries.#take(reader),
+    )
+  }
+
+  get hasChunk(): boolean {
+    return this.#left > 0
+  }
+
+  get isOver(): boolean {
+    return this.#cursor === 0
+  }
+
+  /** The next entry of this chunk. */
+  next(): [K, V] {
+    this.#left--
+    const reader = this.#chunk!
+    const key = reader.value() as K
+    return [key, decode(reader.slice()) as V]
+  }
+
+  more(): Given<M, this> {
+    this.#bytes = Math.min(this.#bytes * 2, 1 << 20)
+    return this.link.ask(
+      Operation.Next,
+      false,
+      writer => {
+        writer.number(this.#cursor)
+        writer.number(this.#bytes)
+      },
+      reader => this.#take(reader),
+    )
+  }
+
+  close(): void {
+    if (this.isOver) return
+    release(this.link, this.#cursor)
+    this.#cursor = 0
+  }
+
+  #take(reader: Reader): this {
+    reader.list()
+    this.#cursor = reader.number()
+    this.#left = reader.list() / 2
+    this.#chunk = reader
+    return this
+  }
+}
+
+
+/** Reading and writing a table; each call is a transaction of its own, or part of the one it was asked of. */
+export class TableRows<K, V, M extends Mode> {
+  /** @internal */
+  constructor(
+    readonly name: string,
+    /** @internal */
+    readonly link: Link<M>,
+    protected readonly opened: () => Given<M, number> | number,
+    private readonly scope: () => Scope,
+    protected readonly durable: () => boolean,
+  ) {}
+
+  /** The value of a key, or undefined. */
+  get(key: K): Given<M, V | undefined> {
+    return this.ask(Operation.TableGet, false, writer => writer.value(key), reader => reader.value() as V | undefined)
+  }
+
+  /** The values of many keys, in their order. */
+  getMany(keys: readonly K[]): Given<M, (V | undefined)[]> {
+    return this.ask(Operation.TableGetMany, false, writer => writer.value(keys), reader => reader.value() as (V | undefined)[])
+  }
+
+  /** Writes a value, whatever was under the key. */
+  put(key: K, value: V): Given<M, void> {
+    return this.#put(0, key, value)
+  }
+
+  /** Writes under a new key; one that exists is an error, `Unexpected`. */
+  insert(key: K, value: V): Given<M, void> {
+    return this.#put(1, key, value)
+  }
+
+  /** Writes over a value; a key that is missing is an error, `Unexpected`. */
+  replace(key: K, value: V): Given<M, void> {
+    return this.#put(2, key, value)
+  }
+
+  /** Deletes a key; tells whether it was there. */
+  delete(key: K): Given<M, boolean> {
+    return this.ask(Operation.TableDelete, true, writer => writer.value(key), reader => reader.value() as boolean)
+  }
+
+  /** Deletes every key of a range. */
+  deleteRange(range: Omit<Range<K>, 'reverse' | 'limit'>): Given<M, void> {
+    return this.ask(Operation.TableDeleteRange, true, writer => writeRange(writer, range), () => undefined)
+  }
+
+  /** How many keys a range holds; it costs a few steps whatever the number. */
+  count(range: Omit<Range<K>, 'reverse' | 'limit'> = {}): Given<M, number> {
+    return this.ask(Operation.TableCount, false, writer => writeRange(writer, range), reader => reader.value() as number)
+  }
+
+  /** The entries of a range, in the order of the keys: `for await` (`for` where it is synchronous), or `toArray`. */
+  scan(range: Range<K> = {}): Scan<K, V, M> {
+    return new Scan(this, range)
+  }
+
+  /** @internal */
+  ask<R>(
+    operation: OperationNumber,
+    writes: boolean,
+    args: (writer: Writer) => void,
+    answer: (reader: Reader) => R,
+  ): Given<M, R> {
+    return this.link.then(this.opened(), handle =>
+      this.link.ask(
+        operation,
+        writes && this.durable(),
+        writer => {
+          writer.number(this.scope().number)
+          writer.number(handle)
+          args(writer)
+        },
+        answer,
+      ),
+    )
+  }
+
+  #put(mode: number, key: K, value: V): Given<M, void> {
+    return this.ask(
+      Operation.TablePut,
+      true,
+      writer => {
+        writer.number(mode)
+        writer.value(key)
+        writer.value(value)
+      },
+      () => undefined,
+    )
+  }
+}
+
+/** A table of the database. */
+export class Table<K = Value, V = Value, M extends Mode = 'async'> extends TableRows<K, V, M> {
+  /** @internal */
+  constructor(name: string, link: Link<M>, opened: () => Given<M, number> | number, durable: () => boolean) {
+    super(name, link, opened, () => now, durable)
+  }
+
+  /** Writes many entries in one transaction. */
+  putMany(entries: Iterable<readonly [K, V]>): Given<M, void> {
+    return this.link.then(this.opened(), handle => batch(this.link, this.durable(), function* () {
+      for (const [key, value] of entries) {
+        yield [Operation.TablePut, (writer: Writer) => {
+          writer.number(0)
+          writer.number(handle)
+          writer.number(0)
+          writer.value(key)
+          writer.value(value)
+        }] as const
+      }
+    }))
+  }
+}
+
+/** The entries of a range, read when they are asked for. */
+export class Scan<K, V, M extends Mode> {
+  /** @internal */
+  constructor(
+    private readonly table: TableRows<K, V, M>,
+    private readonly range: Range<K>,
+  ) {}
+
+  /** All entries. */
+  toArray(): Given<M, [K, V][]> {
+    const rows: [K, V][] = []
+    const { link } = this.table
+    const gather = (entries: Entries<K, V, M>): Given<M, [K, V][]> => {
+      while (entries.hasChunk) rows.push(entries.next())
+      return entries.isOver ? link.given(rows) : link.then(entries.more(), gather)
+    }
+    return link.then(Entries.scan(this.table, this.range), gather)
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<[K, V], void, undefined> {
+    const entries = await Entries.scan(this.table, this.range)
+    try {
+      for (;;) {
+        while (entries.hasChunk) yield entries.next()
+        if (entries.isOver) return
+        await entries.more()
+      }
+    } finally {
+      entries.close()
+    }
+  }
+
+  *[Symbol.iterator](): Generator<[K, V], void, undefined> {
+    if (this.table.link.mode !== 'sync') throw new TypeError("entries come one after the other: use 'for await'")
+    const entries = Entries.scan(this.table, this.range) as Entries<K, V, M>
+    try {
+      for (;;) {
+        while (entries.hasChunk) yield entries.next()
+        if (entries.isOver) return
+        entries.more()
+      }
+    } finally {
+      entries.close()
+    }
+  }
+}
+
+function writeRange<K>(writer: Writer, { from, above, to, below }: Range<K>): void {
+  writer.value(from !== undefined ? from : above)
+  writer.value(from !== undefined)
+  writer.value(to !== undefined ? to : below)
+  writer.value(to !== undefined)
+}

@@ -1,0 +1,177 @@
+// Transactions and snapshots: the same nouns as the database, at one moment.
+
+import { Collection, Documents } from './collection.js'
+import { type Scope, release } from './cursor.js'
+import type { DatabaseOf } from './database.js'
+import { LightningError } from './errors.js'
+import type { Given, Link, Mode } from './link.js'
+import { Operation } from './protocol.js'
+import { type Table, TableRows } from './table.js'
+
+export interface TransactionOptions {
+  /** What it is protected from; `serializable`, the default, from everything. */
+  isolation?: 'readCommitted' | 'snapshot' | 'serializable'
+  /** Run it again when it conflicts with another, at most 5 times; then the callback runs again, too. Default true. */
+  retry?: boolean
+  /** It is ended when it takes longer, in milliseconds; 30,000 unless said otherwise. */
+  timeoutMs?: number
+  /** As of the database, unless said otherwise. */
+  durability?: 'sync' | 'relaxed'
+}
+
+const ISOLATION = { readCommitted: 1, snapshot: 2, serializable: 3 } as const
+const SNAPSHOT = 0
+const RETRIES_MAX = 5
+const TIMEOUT_MS = 30_000
+
+/** What is read and written together, or not at all. */
+export class Transaction<M extends Mode = 'async'> {
+  #ended: LightningError | undefined
+  readonly #limit: ReturnType<typeof setTimeout>
+
+  /** @internal */
+  constructor(
+    private readonly link: Link<M>,
+    private readonly scope: Scope,
+    private readonly durable: boolean,
+    timeoutMs: number,
+  ) {
+    this.#limit = setTimeout(() => this.#end(new LightningError('TransactionTimeout', [timeoutMs])), timeoutMs)
+  }
+
+  /** A collection in this transaction. */
+  collection<T>(collection: Collection<T, M>): Documents<T, M> {
+    return new Documents(collection.name, this.link, collection.opened, () => this.#scope(), () => false)
+  }
+
+  /** A table in this transaction. */
+  table<K, V>(table: Table<K, V, M>): TableRows<K, V, M> {
+    return new TableRows(table.name, this.link, handleOf(table), () => this.#scope(), () => false)
+  }
+
+  /** Makes everything permanent, or nothing where it conflicts with another transaction. */
+  commit(): Given<M, void> {
+    return this.link.attempt(() => {
+      const { number } = this.#scope()
+      this.#ended = new LightningError('Invalid', ['this transaction has ended'])
+      clearTimeout(this.#limit)
+      return this.link.finally(
+        () => this.link.ask(Operation.Commit, this.durable, writer => writer.number(number), () => undefined),
+        () => release(this.link, number),
+      )
+    })
+  }
+
+  /** Undoes everything. */
+  rollback(): void {
+    this.#end(new LightningError('Invalid', ['this transaction has ended']))
+  }
+
+  #end(why: LightningError): void {
+    if (this.#ended) return
+    this.#ended = why
+    clearTimeout(this.#limit)
+    release(this.link, this.scope.number)
+  }
+
+  #scope(): Scope {
+    if (this.#ended) throw this.#ended
+    return this.scope
+  }
+}
+
+/** The database at one moment: what is committed later does not show. Give it back with `close()`. */
+export class Snapshot<M extends Mode = 'async'> {
+  #ended: LightningError | undefined
+
+  /** @internal */
+  constructor(
+    private readonly link: Link<M>,
+    private readonly scope: Scope,
+  ) {
+    if (Symbol.dispose) Object.defineProperty(this, Symbol.dispose, { value: () => this.close() })
+  }
+
+  collection<T>(collection: Collection<T, M>): Pick<Documents<T, M>, 'get' | 'getMany' | 'query' | 'where' | 'count'> {
+    return new Documents(collection.name, this.link, collection.opened, () => this.#scope(), () => false)
+  }
+
+  table<K, V>(table: Table<K, V, M>): Pick<TableRows<K, V, M>, 'get' | 'getMany' | 'scan' | 'count'> {
+    return new TableRows(table.name, this.link, handleOf(table), () => this.#scope(), () => false)
+  }
+
+  close(): void {
+    if (this.#ended) return
+    this.#ended = new LightningError('Invalid', ['this snapshot was closed'])
+    release(this.link, this.scope.number)
+  }
+
+  #scope(): Scope {
+    if (this.#ended) throw this.#ended
+    return this.scope
+  }
+}
+
+function handleOf<K, V, M extends Mode>(table: Table<K, V, M>): () => Given<M, number> | number {
+  return (table as unknown as { opened: () => Given<M, number> | number }).opened
+}
+
+function begin<M extends Mode>(link: Link<M>, kind: number): Given<M, Scope> {
+  return link.ask(Operation.Begin, false, writer => writer.number(kind), reader => ({ number: reader.number() }))
+}
+
+export function snapshot<M extends Mode>(link: Link<M>): Given<M, Snapshot<M>> {
+  return link.then(begin(link, SNAPSHOT), scope => new Snapshot(link, scope))
+}
+
+export function beginTransaction<M extends Mode>(
+  database: DatabaseOf<M>,
+  link: Link<M>,
+  { isolation = 'serializable', durability = database.durability, timeoutMs = TIMEOUT_MS }: TransactionOptions,
+): Given<M, Transaction<M>> {
+  return link.then(
+    begin(link, ISOLATION[isolation]),
+    scope => new Transaction(link, scope, durability === 'sync', timeoutMs),
+  )
+}
+
+/** Runs `body` in a transaction, which is committed when it comes back and undone when it throws. */
+export function transact<R, M extends Mode>(
+  database: DatabaseOf<M>,
+  link: Link<M>,
+  body: (tx: Transaction<M>) => Given<M, R> | R,
+  options: TransactionOptions,
+): Given<M, R> {
+  let retries = (options.retry ?? true) ? RETRIES_MAX : 0
+  const once = (): Given<M, R> =>
+    link.then(beginTransaction(database, link, options), tx =>
+      link.finally(
+        () =>
+          link.then(body(tx) as Given<M, R>, result => {
+            if (link.mode === 'sync' && result instanceof Promise) {
+              throw new LightningError('Invalid', ['a transaction without promises ends when its function comes back'])
+            }
+            return link.then(tx.commit(), () => result)
+          }),
+        () => tx.rollback(),
+      ),
+    )
+  const again = (error: unknown): boolean =>
+    error instanceof LightningError && (error.code === 'Conflict' || error.code === 'TransactionTooOld') && retries-- > 0
+
+  if (link.mode === 'sync') {
+    for (;;) {
+      try {
+        return once()
+      } catch (error) {
+        if (!again(error)) throw error
+      }
+    }
+  }
+  const attempt = (): Promise<R> =>
+    (once() as Promise<R>).catch(error => {
+      if (again(error)) return attempt()
+      throw error
+    })
+  return attempt() as Given<M, R>
+}

@@ -1,0 +1,22 @@
+// Runs the tests of the package in Node, and says in the end how many there were.
+
+import { run } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const files = ['conformance.mjs'].map(name => fileURLToPath(new URL(name, import.meta.url)))
+let passed = 0
+let failed = 0
+run({ files })
+  .on('test:pass', ({ name, details }) => {
+    if (details.type === 'suite') return
+    passed++
+    console.log(`ok ${name}`)
+  })
+  .on('test:fail', ({ name, details }) => {
+    failed++
+    console.log(`FAILED ${name}\n${details.error.cause?.stack ?? details.error.stack}`)
+  })
+  .on('end', () => {
+    console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
+    process.exitCode = failed === 0 ? 0 : 1
+  })

@@ -1,0 +1,284 @@
+//! The operations that JavaScript asks of a database, and what it holds between them: collections, transactions, cursors.
+//!
+//! Operations are numbered, see [`Operation`]; their arguments stand at each. An operation that lacks bytes which must be
+//! fetched first has had no effect and is performed again.
+
+mod collections;
+mod held;
+mod live;
+mod maintenance;
+mod tables;
+
+use lightning_db::{Database, Error, Isolation, Result, WriteTransaction};
+
+use crate::wire::{self, Answer, Arguments, invalid, put};
+use held::{Held, HeldMap};
+
+/// Handles of cursors and the like that one database holds at most.
+const HELD_MAX: usize = 10_000;
+
+/// An open database and what its clients hold of it.
+pub struct Session {
+    database: Database,
+    held: HeldMap,
+}
+
+/// Where an operation reads or writes: 0 is the database as it is now; others are snapshots and transactions.
+pub const NOW: u32 = 0;
+
+macro_rules! operations {
+    ($($name:ident = $number:literal,)*) => {
+        /// The operations. The same numbers stand in `npm/src/protocol.ts`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Operation { $($name = $number,)* }
+
+        impl Operation {
+            fn of(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    // Handles.
+    OpenCollection = 0x01,
+    OpenTable = 0x02,
+    Begin = 0x03,
+    Commit = 0x04,
+    Release = 0x05,
+    Next = 0x06,
+    // The schema.
+    Collections = 0x08,
+    DropCollection = 0x09,
+    DropIndex = 0x0a,
+    DropTable = 0x0b,
+    NextMigration = 0x0c,
+    Migrate = 0x0d,
+    // Reading documents.
+    Get = 0x10,
+    GetMany = 0x11,
+    GetBy = 0x12,
+    Query = 0x13,
+    Count = 0x14,
+    Extreme = 0x15,
+    Explain = 0x16,
+    // Writing documents.
+    Put = 0x20,
+    Delete = 0x21,
+    Update = 0x22,
+    UpdateWhere = 0x23,
+    DeleteWhere = 0x24,
+    Swap = 0x25,
+    Batch = 0x2f,
+    // Tables.
+    TableGet = 0x30,
+    TableGetMany = 0x31,
+    TableScan = 0x32,
+    TableCount = 0x33,
+    TablePut = 0x38,
+    TableDelete = 0x39,
+    TableDeleteRange = 0x3a,
+    // What follows the data.
+    Watch = 0x40,
+    Heard = 0x41,
+    Changes = 0x42,
+    NextChanges = 0x43,
+    // The database.
+    Stats = 0x50,
+    Check = 0x51,
+    Checkpoint = 0x52,
+    Compact = 0x53,
+    RemoveExpired = 0x54,
+    Sync = 0x55,
+}
+
+impl Operation {
+    /// Whether it is done inside a transaction, and gets one of its own where it is asked for alone.
+    fn writes(self) -> bool {
+        use Operation::{Delete, DeleteWhere, Put, Swap, TableDelete, TableDeleteRange, TablePut, Update, UpdateWhere};
+        matches!(
+            self,
+            Put | Delete | Update | UpdateWhere | DeleteWhere | Swap | TablePut | TableDelete | TableDeleteRange
+        )
+    }
+
+    /// Whether something may have to be made durable after it.
+    pub fn commits(number: u8) -> bool {
+        use Operation::{
+            Batch, Commit, DropCollection, DropIndex, DropTable, Migrate, NextMigration, OpenCollection, RemoveExpired,
+            Sync,
+        };
+        Self::of(number).is_some_and(|operation| {
+            operation.writes()
+                || matches!(
+                    operation,
+                    Batch
+                        | Commit
+                        | DropCollection
+                        | DropIndex
+                        | DropTable
+                        | Migrate
+                        | NextMigration
+                        | OpenCollection
+                        | RemoveExpired
+                        | Sync
+                )
+        })
+    }
+}
+
+impl Session {
+    pub fn new(database: Database) -> Self {
+        Self { database, held: HeldMap::new(HELD_MAX) }
+    }
+
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Performs an operation for `client`; its answer is appended to `out`, of which nothing stays if it fails.
+    pub fn perform(&mut self, client: u32, number: u8, arguments: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        let operation = Operation::of(number).ok_or_else(|| invalid("this build does not know the operation"))?;
+        let mut arguments = Arguments::new(arguments);
+        let args = &mut arguments;
+        let answer = &mut Answer::new(out);
+        if operation.writes() {
+            let scope = args.handle()?;
+            return self.write_in(scope, |held, tx| perform_write(held, tx, operation, args, answer));
+        }
+        match operation {
+            Operation::OpenCollection => self.open_collection(client, args, answer),
+            Operation::OpenTable => self.open_table(client, args, answer),
+            Operation::Begin => self.begin(client, args, answer),
+            Operation::Commit => {
+                self.held.transaction(args.handle()?)?.commit()?;
+                done(answer)
+            }
+            Operation::Release => {
+                self.held.remove(args.handle()?);
+                done(answer)
+            }
+            Operation::Next => self.next(args, answer),
+            Operation::Batch => self.batch(args, answer),
+            Operation::Collections => self.collections(answer),
+            Operation::DropCollection => put(answer.bool(self.database.drop_collection(args.text()?)?)),
+            Operation::DropIndex => {
+                let collection = self.held.collection(args.handle()?)?;
+                put(answer.bool(collection.drop_index(args.text()?)?))
+            }
+            Operation::NextMigration => self.next_migration(client, args, answer),
+            Operation::Migrate => self.migrate(args, answer),
+            Operation::DropTable => {
+                let name = args.text()?;
+                put(answer.bool(self.database.transaction(|tx| tx.drop_table(name))?))
+            }
+            Operation::Get
+            | Operation::GetMany
+            | Operation::GetBy
+            | Operation::Count
+            | Operation::Extreme
+            | Operation::Explain => self.read_collection(operation, args, answer),
+            Operation::Query => self.query(client, args, answer),
+            Operation::TableGet | Operation::TableGetMany | Operation::TableCount => {
+                self.read_table(operation, args, answer)
+            }
+            Operation::TableScan => self.scan_table(client, args, answer),
+            Operation::Watch => self.watch(client, args, answer),
+            Operation::Heard => self.heard(args, answer),
+            Operation::Changes => self.changes(client, args, answer),
+            Operation::NextChanges => self.next_changes(args, answer),
+            _ => self.maintain(operation, args, answer),
+        }
+    }
+
+    /// Forgets what a client held, because it is gone.
+    pub fn disconnect(&mut self, client: u32) {
+        self.held.remove_client(client);
+    }
+
+    /// `[kind]`: 0 a snapshot, else a transaction: 1 read committed, 2 snapshot isolation, 3 serializable. Gives its handle.
+    fn begin(&mut self, client: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+        let isolation = match args.number()? {
+            0 => {
+                let snapshot = self.database.snapshot();
+                return self.held.insert(client, Held::Snapshot(snapshot), answer);
+            }
+            1 => Isolation::ReadCommitted,
+            2 => Isolation::Snapshot,
+            3 => Isolation::Serializable,
+            _ => return Err(invalid("there is no such isolation")),
+        };
+        let transaction = self.database.begin(isolation);
+        self.held.insert(client, Held::Transaction(Box::new(transaction)), answer)
+    }
+
+    /// `[[operation as bytes…]]`: all of them in one transaction. Gives the list of what each gives.
+    fn batch(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+        let count = args.list()?;
+        let operations = (0..count).map(|_| args.bytes()).collect::<Result<Vec<_>>>()?;
+        put(answer.array(count))?;
+        let held = &self.held;
+        self.database.transaction(|tx| {
+            for bytes in operations {
+                let (number, rest) = bytes.split_first().ok_or_else(|| invalid("an operation has a number"))?;
+                let operation = Operation::of(*number).filter(|operation| operation.writes());
+                let operation = operation.ok_or_else(|| invalid("a batch holds writes alone"))?;
+                let mut arguments = Arguments::new(rest);
+                if arguments.handle()? != NOW {
+                    return Err(invalid("a batch is a transaction of its own"));
+                }
+                perform_write(held, tx, operation, &mut arguments, answer)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Runs `body` in the transaction `scope`, or in one of its own.
+    fn write_in<T>(
+        &mut self,
+        scope: u32,
+        body: impl FnOnce(&HeldMap, &mut WriteTransaction) -> Result<T>,
+    ) -> Result<T> {
+        if scope == NOW {
+            let held = &self.held;
+            return self.database.transaction(|tx| body(held, tx));
+        }
+        let mut transaction = self.held.take_transaction(scope)?;
+        let outcome = body(&self.held, &mut transaction);
+        self.held.give_back(scope, transaction);
+        outcome
+    }
+}
+
+fn perform_write(
+    held: &HeldMap,
+    tx: &mut WriteTransaction,
+    operation: Operation,
+    args: &mut Arguments<'_>,
+    answer: &mut Answer<'_>,
+) -> Result<()> {
+    match operation {
+        Operation::TablePut | Operation::TableDelete | Operation::TableDeleteRange => {
+            tables::write(held.table(args.handle()?)?, tx, operation, args, answer)
+        }
+        _ => collections::write(held.collection(args.handle()?)?, tx, operation, args, answer),
+    }
+}
+
+/// What gives nothing.
+fn done(answer: &mut Answer<'_>) -> Result<()> {
+    put(answer.null())
+}
+
+/// An answer that is CBOR already.
+fn put_item(answer: &mut Answer<'_>, item: &[u8]) {
+    answer.raw(item);
+}
+
+fn closed(what: &str) -> Error {
+    wire::invalid(&format!("this {what} has ended"))
+}

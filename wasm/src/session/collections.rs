@@ -1,0 +1,288 @@
+//! Operations on collections.
+
+use lightning_db::{
+    Collection, Document, Expiry, Query, ReadCollection, Result, Rows, Schema, Update, Value, WriteCollection,
+    WriteTransaction,
+};
+
+use super::held::Held;
+use super::{NOW, Operation, Session, closed, done, put_item};
+use crate::wire::{Answer, Arguments, invalid, put};
+
+/// A document as it crosses: CBOR that nobody here looks into.
+pub struct Raw(Vec<u8>);
+
+impl Document for Raw {
+    fn to_cbor(&self) -> Result<Vec<u8>> {
+        Ok(self.0.clone())
+    }
+
+    fn from_cbor(cbor: &[u8]) -> Result<Self> {
+        Ok(Self(cbor.to_vec()))
+    }
+}
+
+impl Session {
+    /// `[name, schema or null]`. Gives its handle.
+    pub(super) fn open_collection(
+        &mut self,
+        client: u32,
+        args: &mut Arguments<'_>,
+        answer: &mut Answer<'_>,
+    ) -> Result<()> {
+        let name = args.text()?;
+        let collection = match args.optional_item()? {
+            Some(schema) => {
+                let schema = Schema::from_value(&Value::from_cbor(schema)?)?;
+                self.database.collection(name, schema)?
+            }
+            None => self.database.existing_collection(name)?,
+        };
+        put(answer.u32(self.held.open_collection(client, collection)?))
+    }
+
+    /// `[name, schema]`. Gives null when the collection may be opened with it, else `[step, version, [document…]]`: documents of that
+    /// version, each in a byte string, which are to become the next.
+    pub(super) fn next_migration(
+        &mut self,
+        client: u32,
+        args: &mut Arguments<'_>,
+        answer: &mut Answer<'_>,
+    ) -> Result<()> {
+        let name = args.text()?;
+        let schema = Schema::from_value(&args.value()?)?;
+        let Some(step) = self.database.next_migration(name, &schema)? else { return done(answer) };
+        let documents = step.documents().map(|document| document.map(<[u8]>::to_vec)).collect::<Result<Vec<_>>>()?;
+        let version = step.version();
+        let number = self.held.keep(client, Held::Migration(Box::new(step)))?;
+        put(answer.array(3).u32(number).u32(version).array(documents.len() as u64))?;
+        documents.iter().try_for_each(|document| put(answer.bytes(document)))
+    }
+
+    /// `[step, false, [document…]]`: what became of its documents; or `[step, true, changes]`: the same changes of each.
+    pub(super) fn migrate(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+        let number = args.handle()?;
+        let Some(Held::Migration(step)) = self.held.get(number) else { return Err(closed("migration")) };
+        let changed = if args.bool()? {
+            let changes = update(args)?;
+            let change = |document: Result<&[u8]>| {
+                let mut document = Value::from_cbor(document?)?;
+                changes.apply(&mut document).map(|()| document)
+            };
+            step.documents().map(change).collect::<Result<_>>()?
+        } else {
+            args.values()?
+        };
+        match self.database.migrate_documents(step, &changed) {
+            // It goes on with the same step when what it lacks was fetched.
+            Err(error) if error.not_resident().is_some() => return Err(error),
+            outcome => {
+                self.held.remove(number);
+                outcome?;
+            }
+        }
+        done(answer)
+    }
+
+    /// Gives a list of `[name, key, version, documents, [[name, [paths], unique, sparse, multi, folded, ready, entries]…]]`.
+    pub(super) fn collections(&mut self, answer: &mut Answer<'_>) -> Result<()> {
+        let collections = self.database.snapshot().collections()?;
+        put(answer.array(collections.len() as u64))?;
+        for info in collections {
+            put(answer.array(5).str(&info.name).str(&info.key).u32(info.version).u64(info.documents))?;
+            put(answer.array(info.indexes.len() as u64))?;
+            for index in info.indexes {
+                put(answer.array(8).str(&index.index.name()).array(index.paths.len() as u64))?;
+                for path in &index.paths {
+                    put(answer.str(path))?;
+                }
+                put(answer.bool(index.unique).bool(index.sparse).bool(index.multi).bool(index.folded))?;
+                put(answer.bool(index.ready).u64(index.entries))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `[scope, collection, …]`
+    pub(super) fn read_collection(
+        &mut self,
+        operation: Operation,
+        args: &mut Arguments<'_>,
+        answer: &mut Answer<'_>,
+    ) -> Result<()> {
+        let (scope, number) = (args.handle()?, args.handle()?);
+        if let Some(documents) = self.at_rest(scope, number)? {
+            return match operation {
+                Operation::Get => put_document(answer, documents.get_cbor(args.value()?)?),
+                Operation::GetMany => {
+                    let count = args.list()?;
+                    put(answer.array(count))?;
+                    (0..count).try_for_each(|_| put_document(answer, documents.get_cbor(args.value()?)?))
+                }
+                Operation::GetBy => {
+                    let index = args.text()?;
+                    put_document(answer, documents.get_cbor_by(index, args.values()?)?)
+                }
+                Operation::Count => put(answer.u64(documents.count(query(args)?)?)),
+                Operation::Extreme => {
+                    let (path, query, highest) = (args.text()?, query(args)?, args.bool()?);
+                    let found = if highest { documents.max(path, query)? } else { documents.min(path, query)? };
+                    put_item(answer, &found.unwrap_or_default().to_cbor()?);
+                    Ok(())
+                }
+                _ => {
+                    let how = documents.explain(query(args)?)?;
+                    put(answer.array(8).str(&how.plan).optional_str(how.index.as_deref()))?;
+                    put(answer.bool(how.is_sorted).bool(how.looks_at_documents).u64(how.estimated_rows))?;
+                    put(answer.u64(how.rows).u64(how.entries_read).u64(how.documents_read))
+                }
+            };
+        }
+        let collection = self.held.collection(number)?.clone();
+        let transaction = self.held.transaction(scope)?;
+        let mut documents = transaction.collection(&collection)?;
+        match operation {
+            Operation::Get => put_document(answer, documents.get_cbor(args.value()?)?),
+            Operation::GetMany => {
+                let count = args.list()?;
+                put(answer.array(count))?;
+                (0..count).try_for_each(|_| put_document(answer, documents.get_cbor(args.value()?)?))
+            }
+            Operation::Count => put(answer.u64(documents.count(query(args)?)?)),
+            _ => Err(invalid("this is asked of the database or of a snapshot, not of a transaction")),
+        }
+    }
+
+    /// `[scope, collection, query, bytes]`: rows until they have so many bytes. Gives
+    /// `[cursor or 0, page token or null, [row…]]`, each row CBOR in a byte string.
+    pub(super) fn query(&mut self, client: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+        let (scope, number) = (args.handle()?, args.handle()?);
+        let (query, bytes) = (query(args)?, args.number()?);
+        if let Some(documents) = self.at_rest(scope, number)? {
+            let mut rows = Box::new(documents.query(query)?);
+            let (chunk, is_over) = gather(&mut rows, bytes)?;
+            let token = rows.page_token();
+            let cursor = if is_over { 0 } else { self.held.keep(client, Held::Rows(rows))? };
+            return put_rows(answer, cursor, token.map(|token| token.as_bytes().to_vec()), &chunk);
+        }
+        let collection = self.held.collection(number)?.clone();
+        let found = self.held.transaction(scope)?.collection(&collection)?.query(query)?;
+        let rows: Vec<Vec<u8>> = found.into_iter().map(|row| row.0).collect();
+        put_rows(answer, 0, None, &rows)
+    }
+
+    /// A collection where it does not change: now, or in a snapshot. `None` in a transaction.
+    fn at_rest(&mut self, scope: u32, number: u32) -> Result<Option<ReadCollection<Raw>>> {
+        let collection = self.held.collection(number)?.clone();
+        if scope == NOW {
+            return collection.snapshot().map(Some);
+        }
+        match self.held.get(scope) {
+            Some(Held::Snapshot(snapshot)) => snapshot.collection(&collection).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Rows until they have so many bytes; whether they were the last.
+pub(super) fn gather(rows: &mut Rows<Raw>, bytes_max: u64) -> Result<(Vec<Vec<u8>>, bool)> {
+    let (mut chunk, mut bytes) = (Vec::new(), 0);
+    while bytes < bytes_max {
+        match rows.next_cbor() {
+            Ok(Some(row)) => {
+                bytes += row.len() as u64 + 16;
+                chunk.push(row);
+            }
+            Ok(None) => return Ok((chunk, true)),
+            // What there is goes first; the cursor stays where it is.
+            Err(error) if error.not_resident().is_some() && !chunk.is_empty() => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((chunk, false))
+}
+
+pub(super) fn put_rows(answer: &mut Answer<'_>, cursor: u32, token: Option<Vec<u8>>, rows: &[Vec<u8>]) -> Result<()> {
+    put(answer.array(3).u32(cursor))?;
+    match token {
+        Some(token) => put(answer.bytes(&token))?,
+        None => put(answer.null())?,
+    }
+    put(answer.array(rows.len() as u64))?;
+    rows.iter().try_for_each(|row| put(answer.bytes(row)))
+}
+
+fn put_document(answer: &mut Answer<'_>, document: Option<Vec<u8>>) -> Result<()> {
+    match document {
+        Some(document) => {
+            put_item(answer, &document);
+            Ok(())
+        }
+        None => done(answer),
+    }
+}
+
+/// Writes inside a transaction: `[…]` after scope and collection.
+pub(super) fn write(
+    collection: &Collection<Raw>,
+    tx: &mut WriteTransaction,
+    operation: Operation,
+    args: &mut Arguments<'_>,
+    answer: &mut Answer<'_>,
+) -> Result<()> {
+    let mut documents = tx.collection(collection)?;
+    match operation {
+        Operation::Put => {
+            put_one(&mut documents, args)?;
+            done(answer)
+        }
+        Operation::Delete => put(answer.bool(documents.delete(args.value()?)?)),
+        Operation::Update => {
+            let key = args.value()?;
+            put(answer.bool(documents.update(key, &update(args)?)?))
+        }
+        Operation::UpdateWhere => {
+            let query = query(args)?;
+            put(answer.u64(documents.update_where(query, &update(args)?)?))
+        }
+        Operation::DeleteWhere => put(answer.u64(documents.delete_where(query(args)?)?)),
+        _ => {
+            let expected = args.optional_item()?.map(|document| Raw(document.to_vec()));
+            let new = Raw(args.item()?.to_vec());
+            put(answer.bool(documents.compare_and_swap(expected.as_ref(), &new)?))
+        }
+    }
+}
+
+/// `[mode, expiry, document]`: mode 0 puts, 1 inserts, 2 replaces; expiry null is the schema's, false never, else milliseconds
+/// since 1970.
+fn put_one(documents: &mut WriteCollection<'_, Raw>, args: &mut Arguments<'_>) -> Result<()> {
+    let mode = args.number()?;
+    let expiry = match args.value()? {
+        Value::Null => Expiry::Default,
+        Value::Bool(false) => Expiry::Never,
+        other => match other.as_integer().and_then(|at| at.try_into().ok()) {
+            Some(at) => Expiry::At(at),
+            None => return Err(invalid("the time when a document goes is in milliseconds since 1970")),
+        },
+    };
+    let document = args.item()?;
+    match (mode, expiry) {
+        (0, Expiry::Default) => documents.put_cbor(document),
+        (0, expiry) => documents.put_expiring(&Raw(document.to_vec()), expiry),
+        (1, Expiry::Default) => documents.insert(&Raw(document.to_vec())),
+        (2, Expiry::Default) => documents.replace(&Raw(document.to_vec())),
+        _ => Err(invalid("only put takes a time when the document goes")),
+    }
+}
+
+pub(super) fn query(args: &mut Arguments<'_>) -> Result<Query> {
+    match args.optional_item()? {
+        Some(query) => Query::from_cbor(query),
+        None => Ok(Query::new()),
+    }
+}
+
+fn update(args: &mut Arguments<'_>) -> Result<Update> {
+    Update::from_cbor(args.item()?)
+}

@@ -1,0 +1,169 @@
+//! What clients hold between operations, by number.
+
+use std::rc::Rc;
+
+use lightning_db::{ChangeFeed, Collection, Cursor, Error, MigrationStep, Result, Rows, Snapshot, Transaction};
+
+use super::closed;
+use super::collections::Raw;
+use super::live::Live;
+use super::tables::OpenTable;
+use crate::wire::{Answer, put};
+
+pub enum Held {
+    Collection(Collection<Raw>),
+    Table(Rc<OpenTable>),
+    Snapshot(Snapshot),
+    Transaction(Box<Transaction>),
+    /// A transaction that an operation is using.
+    Used,
+    Rows(Box<Rows<Raw>>),
+    Scan(Box<Scan>),
+    Live(Box<Live>),
+    Feed(Box<ChangeFeed>),
+    Migration(Box<MigrationStep>),
+}
+
+/// A range of a table that is being read.
+pub struct Scan {
+    pub table: Rc<OpenTable>,
+    pub cursor: Cursor<&'static [u8], &'static [u8]>,
+    pub backwards: bool,
+    pub begun: bool,
+    /// Entries that are still wanted.
+    pub left: u64,
+}
+
+pub struct HeldMap {
+    places: Vec<Option<(u32, Held)>>,
+    free: Vec<u32>,
+    max: usize,
+}
+
+impl HeldMap {
+    pub fn new(max: usize) -> Self {
+        Self { places: Vec::new(), free: Vec::new(), max }
+    }
+
+    /// Keeps it for a client; its number is the answer.
+    pub fn insert(&mut self, client: u32, held: Held, answer: &mut Answer<'_>) -> Result<()> {
+        let number = self.keep(client, held)?;
+        put(answer.u32(number))
+    }
+
+    pub fn keep(&mut self, client: u32, held: Held) -> Result<u32> {
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None if self.places.len() >= self.max => {
+                let (value, limit) = (self.places.len() as u64 + 1, self.max as u64);
+                return Err(Error::LimitExceeded { what: "open cursors, transactions and live results", value, limit });
+            }
+            None => {
+                self.places.push(None);
+                self.places.len() as u32 - 1
+            }
+        };
+        if let Some(place) = self.places.get_mut(at as usize) {
+            *place = Some((client, held));
+        }
+        Ok(at + 1)
+    }
+
+    /// Keeps a collection for a client, in the place of the one of that name which it has open already.
+    pub fn open_collection(&mut self, client: u32, collection: Collection<Raw>) -> Result<u32> {
+        let is_same = |held: &Held| matches!(held, Held::Collection(other) if other.name() == collection.name());
+        match self.find(client, is_same) {
+            Some(number) => {
+                if let Some(held) = self.get(number) {
+                    *held = Held::Collection(collection);
+                }
+                Ok(number)
+            }
+            None => self.keep(client, Held::Collection(collection)),
+        }
+    }
+
+    /// Keeps a table for a client, which is the same where it has it open already.
+    pub fn open_table(&mut self, client: u32, table: OpenTable) -> Result<u32> {
+        match self.find(client, |held| matches!(held, Held::Table(other) if **other == table)) {
+            Some(number) => Ok(number),
+            None => self.keep(client, Held::Table(Rc::new(table))),
+        }
+    }
+
+    fn find(&self, client: u32, is_it: impl Fn(&Held) -> bool) -> Option<u32> {
+        (1..).zip(&self.places).find_map(|(number, place)| match place {
+            Some((of, held)) if *of == client && is_it(held) => Some(number),
+            _ => None,
+        })
+    }
+
+    pub fn get(&mut self, number: u32) -> Option<&mut Held> {
+        self.places.get_mut((number as usize).checked_sub(1)?)?.as_mut().map(|(_, held)| held)
+    }
+
+    pub fn remove(&mut self, number: u32) {
+        let Some(at) = number.checked_sub(1) else { return };
+        if self.places.get_mut(at as usize).is_some_and(|place| place.take().is_some()) {
+            self.free.push(at);
+        }
+    }
+
+    pub fn remove_client(&mut self, client: u32) {
+        for number in 1..=self.places.len() as u32 {
+            if matches!(self.places.get(number as usize - 1), Some(Some((of, _))) if *of == client) {
+                self.remove(number);
+            }
+        }
+    }
+
+    /// All live results of all clients, with their numbers.
+    pub fn live(&mut self) -> impl Iterator<Item = (u32, u32, &mut Live)> {
+        (1..).zip(&mut self.places).filter_map(|(number, place)| match place {
+            Some((client, Held::Live(live))) => Some((*client, number, &mut **live)),
+            _ => None,
+        })
+    }
+
+    pub fn collection(&self, number: u32) -> Result<&Collection<Raw>> {
+        match self.peek(number) {
+            Some(Held::Collection(collection)) => Ok(collection),
+            _ => Err(closed("collection")),
+        }
+    }
+
+    pub fn table(&self, number: u32) -> Result<&Rc<OpenTable>> {
+        match self.peek(number) {
+            Some(Held::Table(table)) => Ok(table),
+            _ => Err(closed("table")),
+        }
+    }
+
+    pub fn transaction(&mut self, number: u32) -> Result<&mut Transaction> {
+        match self.get(number) {
+            Some(Held::Transaction(transaction)) => Ok(transaction),
+            _ => Err(closed("transaction")),
+        }
+    }
+
+    /// Lends a transaction to an operation that looks at other handles, too.
+    pub fn take_transaction(&mut self, number: u32) -> Result<Box<Transaction>> {
+        match self.get(number) {
+            Some(held @ Held::Transaction(_)) => match std::mem::replace(held, Held::Used) {
+                Held::Transaction(transaction) => Ok(transaction),
+                _ => Err(closed("transaction")),
+            },
+            _ => Err(closed("transaction")),
+        }
+    }
+
+    pub fn give_back(&mut self, number: u32, transaction: Box<Transaction>) {
+        if let Some(held @ Held::Used) = self.get(number) {
+            *held = Held::Transaction(transaction);
+        }
+    }
+
+    fn peek(&self, number: u32) -> Option<&Held> {
+        self.places.get((number as usize).checked_sub(1)?)?.as_ref().map(|(_, held)| held)
+    }
+}

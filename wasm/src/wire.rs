@@ -1,0 +1,262 @@
+//! How operations and answers cross between JavaScript and the engine: CBOR, in frames.
+//!
+//! ```text
+//! request  = FRAME…      FRAME = length u32 LE, operation u8, its arguments one CBOR item after the other
+//! response = FRAME…      FRAME = length u32 LE, status u8, one CBOR item
+//! ```
+//!
+//! The length counts what follows it. An answer to each operation comes in the order of the request; status 0 is what it
+//! gives, status 1 an error as `[name, is it retryable, field…]`, with the fields in the order in which `fields` writes them.
+//! After the answers may come events of live results, status 2, as `[live result, …]`.
+
+use lightning_db::{Document, Error, Result, Value};
+use minicbor::data::Type;
+use minicbor::decode::Decoder;
+
+pub const ANSWER: u8 = 0;
+pub const FAILURE: u8 = 1;
+pub const EVENT: u8 = 2;
+
+const LENGTH_BYTES: usize = 4;
+
+/// The arguments of one operation.
+pub struct Arguments<'a>(Decoder<'a>);
+
+impl<'a> Arguments<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(Decoder::new(bytes))
+    }
+
+    pub fn number(&mut self) -> Result<u64> {
+        self.0.u64().map_err(malformed)
+    }
+
+    pub fn handle(&mut self) -> Result<u32> {
+        self.0.u32().map_err(malformed)
+    }
+
+    pub fn bool(&mut self) -> Result<bool> {
+        self.0.bool().map_err(malformed)
+    }
+
+    pub fn text(&mut self) -> Result<&'a str> {
+        self.0.str().map_err(malformed)
+    }
+
+    pub fn bytes(&mut self) -> Result<&'a [u8]> {
+        self.0.bytes().map_err(malformed)
+    }
+
+    /// How many items follow that belong together.
+    pub fn list(&mut self) -> Result<u64> {
+        self.0.array().map_err(malformed)?.ok_or_else(|| invalid("a list has a length"))
+    }
+
+    /// The next item as it is, unless it is null.
+    pub fn optional_item(&mut self) -> Result<Option<&'a [u8]>> {
+        let is_null = matches!(self.0.datatype().map_err(malformed)?, Type::Null | Type::Undefined);
+        let item = self.item()?;
+        Ok((!is_null).then_some(item))
+    }
+
+    /// The next item as it is, unless it is undefined: null is a key.
+    pub fn bound(&mut self) -> Result<Option<&'a [u8]>> {
+        let is_given = self.0.datatype().map_err(malformed)? != Type::Undefined;
+        let item = self.item()?;
+        Ok(is_given.then_some(item))
+    }
+
+    /// The next item as it is.
+    pub fn item(&mut self) -> Result<&'a [u8]> {
+        let begin = self.0.position();
+        self.0.skip().map_err(malformed)?;
+        self.0.input().get(begin..self.0.position()).ok_or_else(|| invalid("an item ends beyond its frame"))
+    }
+
+    pub fn value(&mut self) -> Result<Value> {
+        Value::from_cbor(self.item()?)
+    }
+
+    pub fn values(&mut self) -> Result<Vec<Value>> {
+        (0..self.list()?).map(|_| self.value()).collect()
+    }
+}
+
+/// An answer, or another list of items, that is being written.
+pub struct Answer<'a>(&'a mut Vec<u8>);
+
+impl<'a> Answer<'a> {
+    pub fn new(out: &'a mut Vec<u8>) -> Self {
+        Self(out)
+    }
+
+    /// Items that are CBOR already.
+    pub fn raw(&mut self, items: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(items);
+        self
+    }
+
+    /// The head of an item (RFC 8949, section 3), in its shortest form.
+    fn head(&mut self, major: u8, argument: u64) -> &mut Self {
+        let [.., b3, b2, b1, b0] = argument.to_be_bytes();
+        match argument {
+            0..24 => self.raw(&[major << 5 | b0]),
+            24..0x100 => self.raw(&[major << 5 | 24, b0]),
+            0x100..0x1_0000 => self.raw(&[major << 5 | 25, b1, b0]),
+            0x1_0000..0x1_0000_0000 => self.raw(&[major << 5 | 26, b3, b2, b1, b0]),
+            _ => self.raw(&[major << 5 | 27]).raw(&argument.to_be_bytes()),
+        }
+    }
+
+    pub fn u64(&mut self, number: u64) -> &mut Self {
+        self.head(0, number)
+    }
+
+    pub fn u32(&mut self, number: u32) -> &mut Self {
+        self.head(0, number.into())
+    }
+
+    pub fn i64(&mut self, number: i64) -> &mut Self {
+        if number < 0 { self.head(1, !number as u64) } else { self.head(0, number as u64) }
+    }
+
+    pub fn f64(&mut self, number: f64) -> &mut Self {
+        self.raw(&[0xfb]).raw(&number.to_be_bytes())
+    }
+
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.head(2, bytes.len() as u64).raw(bytes)
+    }
+
+    pub fn str(&mut self, text: &str) -> &mut Self {
+        self.head(3, text.len() as u64).raw(text.as_bytes())
+    }
+
+    pub fn optional_str(&mut self, text: Option<&str>) -> &mut Self {
+        match text {
+            Some(text) => self.str(text),
+            None => self.null(),
+        }
+    }
+
+    pub fn array(&mut self, len: u64) -> &mut Self {
+        self.head(4, len)
+    }
+
+    pub fn map(&mut self, len: u64) -> &mut Self {
+        self.head(5, len)
+    }
+
+    pub fn bool(&mut self, value: bool) -> &mut Self {
+        self.raw(&[0xf4 | u8::from(value)])
+    }
+
+    pub fn null(&mut self) -> &mut Self {
+        self.raw(&[0xf6])
+    }
+
+    pub fn undefined(&mut self) -> &mut Self {
+        self.raw(&[0xf7])
+    }
+}
+
+/// Appends one frame, which `write` fills after its status.
+pub fn frame<T>(out: &mut Vec<u8>, status: u8, write: impl FnOnce(&mut Vec<u8>) -> Result<T>) -> Result<T> {
+    let begin = out.len();
+    out.extend([0; LENGTH_BYTES]);
+    out.push(status);
+    let written = write(out);
+    if written.is_err() {
+        out.truncate(begin);
+        return written;
+    }
+    let len = (out.len() - begin - LENGTH_BYTES) as u32;
+    if let Some(place) = out.get_mut(begin..begin + LENGTH_BYTES) {
+        place.copy_from_slice(&len.to_le_bytes());
+    }
+    written
+}
+
+/// A frame, and what follows it.
+pub struct Frame<'a> {
+    /// The operation, or the status.
+    pub first: u8,
+    pub body: &'a [u8],
+    pub rest: &'a [u8],
+}
+
+/// The first frame; `None` at the end.
+pub fn next_frame(frames: &[u8]) -> Option<Result<Frame<'_>>> {
+    if frames.is_empty() {
+        return None;
+    }
+    let cut = || {
+        let (length, rest) = frames.split_first_chunk::<LENGTH_BYTES>()?;
+        let (frame, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        let (first, body) = frame.split_first()?;
+        Some(Frame { first: *first, body, rest })
+    };
+    Some(cut().ok_or_else(|| invalid("a request ends within an operation")))
+}
+
+/// Appends the frame of an error.
+pub fn failure(out: &mut Vec<u8>, error: &Error) {
+    let written = frame(out, FAILURE, |out| {
+        let mut fields = Vec::new();
+        let count = fields_of(error, &mut Answer::new(&mut fields));
+        put(Answer::new(out).array(2 + count).str(error.name()).bool(error.is_retryable()).raw(&fields))
+    });
+    debug_assert!(written.is_ok(), "writing into memory does not fail");
+}
+
+/// What an error says beside its name, in the order of its fields; how many items.
+fn fields_of(error: &Error, out: &mut Answer<'_>) -> u64 {
+    let (count, _) = match error {
+        Error::Storage(error) => (3, out.str(&error.message).u64(error.offset).u64(error.len)),
+        Error::Corrupt(damage) => (2, out.str(&damage.what).u64(damage.offset)),
+        Error::Unsupported { what, remedy } => (2, out.str(what).str(remedy)),
+        Error::NotADatabase { found: text }
+        | Error::Locked { holder: text }
+        | Error::Poisoned { cause: text }
+        | Error::OutcomeUnknown { cause: text }
+        | Error::Conflict { what: text }
+        | Error::Invalid { what: text }
+        | Error::Deadlock { key: text }
+        | Error::NoSuchTable { table: text } => (1, out.str(text)),
+        Error::NoLongerKept { oldest, asked } => (2, out.u64(*oldest).u64(*asked)),
+        Error::HistoryForked { sequence, common } => match common {
+            Some(common) => (2, out.u64(*sequence).u64(*common)),
+            None => (1, out.u64(*sequence)),
+        },
+        Error::TransactionTimeout { limit_ms } => (1, out.u64(*limit_ms)),
+        Error::LimitExceeded { what, value, limit } => (3, out.str(what).u64(*value).u64(*limit)),
+        Error::TableTypeMismatch { table, recorded, requested } => (3, out.str(table).str(recorded).str(requested)),
+        Error::SchemaMismatch { collection, what } => (2, out.str(collection).str(what)),
+        Error::SchemaTooNew { collection, found, known } => (3, out.str(collection).u32(*found).u32(*known)),
+        Error::DuplicateKey { collection, index, value, key } => {
+            (4, out.str(collection).str(index).str(value).str(key))
+        }
+        Error::InvalidDocument { collection, field, key, what } => {
+            (4, out.str(collection).str(field).str(key).str(what))
+        }
+        Error::Unexpected { what, key } => (2, out.str(what).str(key)),
+        _ => (0, out),
+    };
+    count
+}
+
+/// What writes into memory, which does not fail.
+#[allow(clippy::unnecessary_wraps, reason = "so that what was written ends a function as anything else does")]
+pub fn put(_: &mut Answer<'_>) -> Result<()> {
+    Ok(())
+}
+
+#[cold]
+pub fn invalid(what: &str) -> Error {
+    Error::Invalid { what: what.to_owned() }
+}
+
+#[cold]
+fn malformed(_: minicbor::decode::Error) -> Error {
+    invalid("an operation has other arguments than these")
+}

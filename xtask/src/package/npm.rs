@@ -1,0 +1,113 @@
+//! The npm package: the engine by wasm-pack and wasm-opt, the TypeScript around it by tsc and esbuild.
+
+use std::env::consts::EXE_SUFFIX;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::setup::rust::Toolchain;
+use crate::setup::{Consent, node, rust, wasm_bindgen, wasm_pack};
+use crate::{process, workspace};
+
+/// Its folder in the repository.
+pub fn folder() -> PathBuf {
+    workspace::root().join("wasm/npm")
+}
+
+/// Builds `dist`; a release is as small as it can be, which takes longer.
+pub fn build(consent: Consent) -> Result<()> {
+    engine(consent)?;
+    let npm = folder();
+    let tools = node::package(&node::TYPESCRIPT)?;
+    let modules = tools.join("node_modules");
+    link(&modules, &npm.join("node_modules"))?;
+    process::run(tool(&modules, "tsc").args(["-p", "tsconfig.json"]).current_dir(&npm))?;
+    let bundle = |arguments: &[&str]| {
+        process::run(
+            tool(&modules, "esbuild")
+                .args(["--bundle", "--format=esm", "--minify", "--target=es2022", "--log-level=warning"])
+                .args(arguments)
+                .current_dir(&npm),
+        )
+    };
+    bundle(&["src/index.ts", "src/sync.ts", "src/serve.ts", "--platform=neutral", "--outdir=dist"])?;
+    bundle(&["src/worker.ts", "--platform=neutral", "--outfile=dist/worker.js"])?;
+    // Both share their classes.
+    bundle(&["src/node.ts", "src/sync-node.ts", "--platform=node", "--splitting", "--outdir=dist"])
+}
+
+/// Builds `dist` and packs it as npm publishes it.
+pub fn pack(consent: Consent) -> Result<()> {
+    build(consent)?;
+    let packed = workspace::cache("npm")?;
+    process::run(
+        Command::new("npm").args(["pack", "--silent", "--pack-destination"]).arg(&packed).current_dir(folder()),
+    )?;
+    println!("packed into {}", packed.display());
+    sizes()
+}
+
+/// What a page fetches, compressed as servers do.
+pub fn sizes() -> Result<()> {
+    let dist = folder().join("dist");
+    process::run(
+        Command::new(format!("node{EXE_SUFFIX}"))
+            .arg(folder().join("sizes.mjs"))
+            .args(["index.js", "worker.js", "lightning.wasm"])
+            .current_dir(dist),
+    )
+}
+
+/// `lightning.wasm` and the glue that the TypeScript calls.
+fn engine(consent: Consent) -> Result<()> {
+    let toolchain = rust::web(consent)?;
+    let bindgen = wasm_bindgen::tools()?;
+    let wasm_pack = wasm_pack::program()?;
+    let binaryen = node::package(&node::BINARYEN)?;
+    let npm = folder();
+    let generated = npm.join("src/generated");
+    let search = format!(
+        "{}:{}",
+        bindgen.generator.parent().context("a program in no folder")?.display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let mut pack = Command::new(wasm_pack);
+    pack.args(["build", "--target", "web", "--profile", "web", "--mode", "no-install", "--no-pack", "--no-opt"])
+        .args(["--out-name", "engine", "--out-dir"])
+        .arg(&generated)
+        .arg(workspace::root().join("wasm"))
+        .env("PATH", search)
+        .env("CARGO_TARGET_DIR", workspace::target()?);
+    if toolchain == Toolchain::Debian {
+        rust::use_debian(&mut pack)?;
+    }
+    process::run(&mut pack)?;
+    let optimised = npm.join("dist/lightning.wasm");
+    fs::create_dir_all(npm.join("dist"))?;
+    process::run(
+        tool(&binaryen.join("node_modules"), "wasm-opt")
+            .args(["-Oz", "--all-features", "--strip-debug", "--strip-producers"])
+            .arg(generated.join("engine_bg.wasm"))
+            .arg("-o")
+            .arg(&optimised),
+    )
+}
+
+fn tool(modules: &Path, name: &str) -> Command {
+    let suffix = if cfg!(windows) { ".cmd" } else { "" };
+    Command::new(modules.join(".bin").join(format!("{name}{suffix}")))
+}
+
+/// The package's own tools are kept outside of the checkout.
+fn link(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        return Ok(());
+    }
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(from, to).with_context(|| format!("cannot link {}", to.display()))?;
+    #[cfg(windows)]
+    std::os::windows::fs::symlink_dir(from, to).with_context(|| format!("cannot link {}", to.display()))?;
+    Ok(())
+}
