@@ -218,6 +218,8 @@ const tests = {
     await heard(b, [1, 2, 3])
     await b.waitForFunction(() => fed.length === 1)
     await crash(a)
+    // What is written before anyone knows of the crash may be lost with it.
+    await tabs.owner([b])
     await put(b, { id: 4 })
     await heard(b, [1, 2, 3, 4])
     const told = await b.evaluate(() => told)
