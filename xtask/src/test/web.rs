@@ -43,11 +43,15 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     let program = || Command::new(format!("node{EXE_SUFFIX}"));
     let tests = npm::folder().join("tests");
     stage.tests("the package in Node", program().arg(tests.join("node.mjs")))?;
-    stage.tests(
-        "the package in Chromium",
-        program()
-            .arg(tests.join("browser/run.mjs"))
-            .env("LIGHTNING_CHROMIUM", chromium)
-            .env("LIGHTNING_PLAYWRIGHT", node::package(&node::PLAYWRIGHT)?),
-    )
+    let playwright = node::package(&node::PLAYWRIGHT)?;
+    for (name, script) in [("the package in Chromium", "browser/run.mjs"), ("tabs in Chromium", "browser/tabs.mjs")] {
+        stage.tests(
+            name,
+            program()
+                .arg(tests.join(script))
+                .env("LIGHTNING_CHROMIUM", &chromium)
+                .env("LIGHTNING_PLAYWRIGHT", &playwright),
+        )?;
+    }
+    Ok(())
 }
