@@ -29,7 +29,11 @@ export interface Client {
 }
 
 /** Background work is done for so long at a time. */
-const SLICE_MS = 8
+const SLICE_MS = 4
+/** It begins when nobody has asked for so long, so that it is in nobody's way, */
+const IDLE_MS = 2
+/** but is not put off longer than this. */
+const PUT_OFF_MS_MAX = 50
 /** Documents that are gone are removed so often. */
 const EXPIRY_MS = 10_000
 /** The longest that `setTimeout` waits. */
@@ -46,7 +50,9 @@ export class Host {
   #lastClient = OWN
   #tasks: Promise<void> = Promise.resolve()
   #waiting = 0
-  #stepping = false
+  #stepping: ReturnType<typeof setTimeout> | undefined
+  #askedAt = 0
+  #stepBy = 0
   #draining = false
   #ended: LightningError | undefined
   #wake: ReturnType<typeof setTimeout> | undefined
@@ -218,32 +224,46 @@ export class Host {
     else this.#guard(() => this.#engine.call(OWN, request, false))
   }
 
+  /** Background work is to be done when nobody asks. */
   #stepSoon(): void {
-    if (this.#stepping || this.#ended) return
-    this.#stepping = true
-    setTimeout(() => {
-      this.#stepping = false
-      if (this.#ended) return
-      if (this.#later) {
-        // Whoever waits goes first, and comes by here again.
-        if (this.#waiting > 0) return
-        void this.#enqueue(async () => {
-          try {
-            if (await this.#engine.stepLater()) this.#stepSoon()
-          } catch (error) {
-            if (!(error instanceof Uint8Array)) throw error
-          }
-        }).catch(() => {})
-        return
-      }
-      const end = performance.now() + SLICE_MS
-      try {
-        while (this.#engine.step()) if (performance.now() >= end) return this.#stepSoon()
-      } catch (error) {
-        // A failing storage fails here, too; whoever writes next is told.
-        if (!(error instanceof Uint8Array)) this.#stopped(error)
-      }
-    }, 0)
+    this.#askedAt = performance.now()
+    if (this.#stepping !== undefined || this.#ended) return
+    this.#stepBy = this.#askedAt + PUT_OFF_MS_MAX
+    this.#stepping = setTimeout(() => this.#step(), IDLE_MS)
+  }
+
+  #step(): void {
+    this.#stepping = undefined
+    if (this.#ended) return
+    const begin = performance.now()
+    if (begin < this.#stepBy && begin - this.#askedAt < IDLE_MS) {
+      this.#stepping = setTimeout(() => this.#step(), IDLE_MS)
+      return
+    }
+    if (this.#later) {
+      // Whoever waits goes first, and comes by here again.
+      if (this.#waiting > 0) return
+      void this.#enqueue(async () => {
+        try {
+          if (await this.#engine.stepLater()) this.#goOn()
+        } catch (error) {
+          if (!(error instanceof Uint8Array)) throw error
+        }
+      }).catch(() => {})
+      return
+    }
+    try {
+      while (this.#engine.step()) if (performance.now() - begin >= SLICE_MS) return this.#goOn()
+    } catch (error) {
+      // A failing storage fails here, too; whoever writes next is told.
+      if (!(error instanceof Uint8Array)) this.#stopped(error)
+    }
+  }
+
+  /** There is more background work. */
+  #goOn(): void {
+    this.#stepBy = performance.now() + PUT_OFF_MS_MAX
+    this.#stepping ??= setTimeout(() => this.#step(), 0)
   }
 }
 
