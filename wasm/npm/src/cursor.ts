@@ -95,6 +95,14 @@ export class Cursor<T, M extends Mode> {
   }
 }
 
+/** What `begin` is asked for. */
+export const SERIALIZABLE = 3
+
+/** Begins a transaction. */
+export function begin<M extends Mode>(link: Link<M>, isolation: number): Given<M, Scope> {
+  return link.ask(Operation.Begin, false, writer => writer.number(isolation), reader => ({ number: reader.number() }))
+}
+
 /** Gives back a handle; nobody waits for it. */
 export function release<M extends Mode>(link: Link<M>, number: number): void {
   try {

@@ -89,6 +89,7 @@ export function syncDatabase(opened: Opened, durability: 'sync' | 'relaxed'): Da
     } catch (error) {
       throw failure(error)
     } finally {
+      link.end(new LightningError('Closed'))
       opened.closed()
     }
   })

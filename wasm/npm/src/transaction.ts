@@ -1,7 +1,7 @@
 // Transactions and snapshots: the same nouns as the database, at one moment.
 
 import { Collection, Documents } from './collection.js'
-import { type Scope, release } from './cursor.js'
+import { SERIALIZABLE, type Scope, begin, release } from './cursor.js'
 import type { DatabaseOf } from './database.js'
 import { LightningError } from './errors.js'
 import type { Given, Link, Mode } from './link.js'
@@ -19,7 +19,7 @@ export interface TransactionOptions {
   durability?: 'sync' | 'relaxed'
 }
 
-const ISOLATION = { readCommitted: 1, snapshot: 2, serializable: 3 } as const
+const ISOLATION = { readCommitted: 1, snapshot: 2, serializable: SERIALIZABLE } as const
 const SNAPSHOT = 0
 const RETRIES_MAX = 5
 const TIMEOUT_MS = 30_000
@@ -46,7 +46,7 @@ export class Transaction<M extends Mode = 'async'> {
 
   /** A table in this transaction. */
   table<K, V>(table: Table<K, V, M>): TableRows<K, V, M> {
-    return new TableRows(table.name, this.link, handleOf(table), () => this.#scope(), () => false)
+    return new TableRows(table.name, this.link, table.opened, () => this.#scope(), () => false)
   }
 
   /** Makes everything permanent, or nothing where it conflicts with another transaction. */
@@ -88,16 +88,18 @@ export class Snapshot<M extends Mode = 'async'> {
   constructor(
     private readonly link: Link<M>,
     private readonly scope: Scope,
+    /** Where a feed of `changes` goes on behind it. */
+    readonly position: Uint8Array,
   ) {
     if (Symbol.dispose) Object.defineProperty(this, Symbol.dispose, { value: () => this.close() })
   }
 
-  collection<T>(collection: Collection<T, M>): Pick<Documents<T, M>, 'get' | 'getMany' | 'query' | 'where' | 'count'> {
+  collection<T>(collection: Collection<T, M>): Pick<Documents<T, M>, 'get' | 'getBy' | 'getMany' | 'query' | 'where' | 'count'> {
     return new Documents(collection.name, this.link, collection.opened, () => this.#scope(), () => false)
   }
 
   table<K, V>(table: Table<K, V, M>): Pick<TableRows<K, V, M>, 'get' | 'getMany' | 'scan' | 'count'> {
-    return new TableRows(table.name, this.link, handleOf(table), () => this.#scope(), () => false)
+    return new TableRows(table.name, this.link, table.opened, () => this.#scope(), () => false)
   }
 
   close(): void {
@@ -112,16 +114,16 @@ export class Snapshot<M extends Mode = 'async'> {
   }
 }
 
-function handleOf<K, V, M extends Mode>(table: Table<K, V, M>): () => Given<M, number> | number {
-  return (table as unknown as { opened: () => Given<M, number> | number }).opened
-}
-
-function begin<M extends Mode>(link: Link<M>, kind: number): Given<M, Scope> {
-  return link.ask(Operation.Begin, false, writer => writer.number(kind), reader => ({ number: reader.number() }))
-}
-
 export function snapshot<M extends Mode>(link: Link<M>): Given<M, Snapshot<M>> {
-  return link.then(begin(link, SNAPSHOT), scope => new Snapshot(link, scope))
+  return link.ask(
+    Operation.Begin,
+    false,
+    writer => writer.number(SNAPSHOT),
+    reader => {
+      const [number, position] = reader.value() as [number, Uint8Array]
+      return new Snapshot(link, { number }, position)
+    },
+  )
 }
 
 export function beginTransaction<M extends Mode>(

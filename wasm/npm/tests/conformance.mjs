@@ -18,23 +18,28 @@ for (const [how, open] of [
   ['with promises', lightning.open],
   ['without promises', sync.open],
 ]) {
-  for (const name of scripts) {
-    test(`${name}, files, ${how}`, async () => {
-      const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'lightning-'))
-      let ms = 0
-      Date.now = () => ms
-      try {
-        const operations = await run(fs.readFileSync(new URL(name, folder), 'utf8'), {
-          lightning,
-          open: () => open(path.join(directory, 'script.ldb'), { durability: 'relaxed' }),
-          clock: at => (ms = at),
-          removeExpired,
-        })
-        assert.ok(operations > 0)
-      } finally {
-        Date.now = now
-        fs.rmSync(directory, { recursive: true })
-      }
-    })
+  for (const storage of ['file', 'memory']) {
+    for (const name of scripts) {
+      test(`${name}, ${storage}, ${how}`, async () => {
+        const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'lightning-'))
+        let ms = 0
+        let databases = 0
+        Date.now = () => ms
+        try {
+          const { operations } = await run(fs.readFileSync(new URL(name, folder), 'utf8'), {
+            lightning,
+            keeps: storage === 'file',
+            open: options => open(path.join(directory, `${databases}.ldb`), { ...options, storage, durability: 'relaxed' }),
+            forget: () => void databases++,
+            clock: at => void (ms = at),
+            removeExpired,
+          })
+          assert.ok(operations > 0)
+        } finally {
+          Date.now = now
+          fs.rmSync(directory, { recursive: true })
+        }
+      })
+    }
   }
 }
