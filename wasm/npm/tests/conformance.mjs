@@ -8,10 +8,13 @@ import { test } from 'node:test'
 import * as lightning from '../dist/node.js'
 import * as sync from '../dist/sync-node.js'
 import { removeExpired } from './inside.mjs'
+import { Matrix } from './matrix.mjs'
 import { run } from './script.mjs'
 
 const folder = new URL('../../../tests/conformance/', import.meta.url)
 const scripts = fs.readdirSync(folder).filter(name => name.endsWith('.jsonl')).sort()
+const table = JSON.parse(fs.readFileSync(new URL('matrix.json', import.meta.url), 'utf8'))
+const matrix = new Matrix(table, 'node')
 const { now } = Date
 
 for (const [how, open] of [
@@ -26,7 +29,7 @@ for (const [how, open] of [
         let databases = 0
         Date.now = () => ms
         try {
-          const { operations } = await run(fs.readFileSync(new URL(name, folder), 'utf8'), {
+          const ran = await run(fs.readFileSync(new URL(name, folder), 'utf8'), {
             lightning,
             keeps: storage === 'file',
             open: options => open(path.join(directory, `${databases}.ldb`), { ...options, storage, durability: 'relaxed' }),
@@ -34,7 +37,7 @@ for (const [how, open] of [
             clock: at => void (ms = at),
             removeExpired,
           })
-          assert.ok(operations > 0)
+          matrix.ran(`${storage} ${how}`, name, ran)
         } finally {
           Date.now = now
           fs.rmSync(directory, { recursive: true })
@@ -43,3 +46,9 @@ for (const [how, open] of [
     }
   }
 }
+
+test('every script ran whole in every place', () => {
+  console.log(matrix.lines().join('\n'))
+  assert.deepEqual(matrix.scripts, scripts)
+  assert.deepEqual(matrix.differences(), [])
+})

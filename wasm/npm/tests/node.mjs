@@ -20,3 +20,4 @@ run({ files })
     console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
     process.exitCode = failed === 0 ? 0 : 1
   })
+  .resume()
