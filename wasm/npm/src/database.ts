@@ -36,7 +36,11 @@ export interface OpenOptions {
 }
 
 /** What the engine itself is told. */
-export function engineOptions({ memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly, create }: OpenOptions): object {
+export function engineOptions(options: OpenOptions): object {
+  const { durability, memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly, create } = options
+  if (durability !== undefined && durability !== 'sync' && durability !== 'relaxed') {
+    throw new LightningError('Invalid', [`durability is 'sync' or 'relaxed', not '${durability}'`])
+  }
   return { memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly, create }
 }
 

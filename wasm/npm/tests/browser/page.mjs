@@ -67,4 +67,59 @@ window.tests = {
       worker.terminate()
     }
   },
+
+  /** Writes until nobody is there any more; `acknowledged(id)` is told of every document that was written. */
+  async writeUntilKilled(name, options, begin) {
+    const { documents } = await openDocuments(name, options)
+    let next = begin
+    const write = async () => {
+      for (;;) {
+        const id = next++
+        await documents.put({ id, half: id >> 1, text: `document ${id}` })
+        void window.acknowledged(id)
+      }
+    }
+    for (let writer = 0; writer < 8; writer++) void write()
+  },
+
+  /** The documents that are there, and what is wrong with the database. */
+  async survivors(name) {
+    const { database, documents } = await openDocuments(name, {})
+    const rows = await documents.query().toArray()
+    const { problems } = await database.verify()
+    await database.close()
+    return {
+      storage: database.storage,
+      ids: rows.filter(({ id, text }) => text === `document ${id}`).map(({ id }) => id),
+      problems,
+    }
+  },
+
+  /** The data file of a database in the origin private file system, in base64. */
+  async dataFile(name) {
+    const directory = await navigator.storage.getDirectory()
+    const file = await (await directory.getFileHandle(`${name}.ldb`)).getFile()
+    const url = await new Promise(resolve => {
+      const reader = new FileReader()
+      reader.onload = () => resolve(reader.result)
+      reader.readAsDataURL(file)
+    })
+    return url.slice(url.indexOf(',') + 1)
+  },
+
+  /** Makes a database of such a file. */
+  async putDataFile(name, base64) {
+    const directory = await navigator.storage.getDirectory()
+    const file = await directory.getFileHandle(`${name}.ldb`, { create: true })
+    const writable = await file.createWritable()
+    await writable.write(await (await fetch(`data:application/octet-stream;base64,${base64}`)).blob())
+    await writable.close()
+  },
+}
+
+async function openDocuments(name, options) {
+  const database = await lightning.open(name, options)
+  const documents = database.collection('documents', { key: 'id', indexes: { half: 'half' } })
+  await documents.opened()
+  return { database, documents }
 }
