@@ -175,7 +175,9 @@ impl Session {
                 put_item(answer, &found.unwrap_or_default().to_cbor()?);
                 Ok(())
             }
-            _ => Err(invalid("how a query is answered is asked of the database or of a snapshot, not of a transaction")),
+            _ => {
+                Err(invalid("how a query is answered is asked of the database or of a snapshot, not of a transaction"))
+            }
         }
     }
 

@@ -99,7 +99,8 @@ impl Session {
     pub(super) fn next_changes(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let (number, bytes_max) = (args.handle()?, args.number()?);
         let tables = self.database.tables()?;
-        let of_every_kind: Vec<_> = tables.iter().filter(|table| table.key_type == "key").map(|table| &table.name).collect();
+        let of_every_kind: Vec<_> =
+            tables.iter().filter(|table| table.key_type == "key").map(|table| &table.name).collect();
         let put_id = |list: &mut Answer<'_>, table: &str, key: &[u8]| {
             let id = of_every_kind.iter().any(|name| *name == table).then(|| Value::decode_key(key));
             match id {

@@ -46,9 +46,10 @@ impl Session {
     fn has_types(&self, table: &OpenTable) -> Result<bool> {
         let all = self.database.tables()?;
         let is_it = |found: &TableInfo| found.name == table.name;
-        Ok(all.iter().find(|found| is_it(found)).is_some_and(|found| {
-            found.key_type == table.key_type && found.value_type == table.value_type
-        }))
+        Ok(all
+            .iter()
+            .find(|found| is_it(found))
+            .is_some_and(|found| found.key_type == table.key_type && found.value_type == table.value_type))
     }
 
     /// `[scope, table, …]`: a key, a list of keys, or a range.
