@@ -1,9 +1,9 @@
 // Collections: documents, each under the key that lies at a path in it, found by any field that has an index.
 
 import { Reader, type Value, type Writer, decode } from './cbor.js'
-import { SERIALIZABLE, type Scope, begin, now, release } from './cursor.js'
+import { SERIALIZABLE, type Scope, begin, now, scopeOf } from './cursor.js'
 import { LightningError } from './errors.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Given, type Held, type Link, type Mode, current, held, numberOf, release } from './link.js'
 import { Operation, type OperationNumber } from './protocol.js'
 import { AsyncQuery, type Asked, type Changes, type Condition, type Filter, type Path, type Query, SyncQuery, changeList } from './query.js'
 
@@ -76,26 +76,29 @@ export function migrate<M extends Mode>(
       writer.text(name)
       writer.value(form)
     },
-    reader => reader.value() as null | [step: number, version: number, documents: Uint8Array[]],
+    reader => {
+      const step = reader.value() as null | [step: number, version: number, documents: Uint8Array[]]
+      return step && { held: held(link, step[0]), version: step[1], documents: step[2] }
+    },
   )
   return link.then(next, step => {
     if (step === null) return
-    const [number, version, documents] = step
+    const { version, documents } = step
     const change = migrations[version]
     if (!change) {
-      release(link, number)
+      release(link, step.held)
       const what = `its documents have version ${version}; give a migration from ${version}`
       throw new LightningError('SchemaMismatch', [name, what])
     }
     if ('transaction' in change && typeof change.transaction === 'function') {
-      release(link, number)
+      release(link, step.held)
       return link.then(migrateWhole(link, durable, name, form, version, change as WholeMigration<M>), again)
     }
     const written = link.ask(
       Operation.Migrate,
       durable,
       writer => {
-        writer.number(number)
+        writer.number(current(link, step.held))
         const isFunction = typeof change === 'function'
         writer.value(!isFunction)
         writer.value(isFunction ? documents.map(document => change(decode(document))) : changeList(change))
@@ -115,34 +118,30 @@ function migrateWhole<M extends Mode>(
   version: number,
   { transaction }: WholeMigration<M>,
 ): Given<M, void> {
+  const number = numberOf(link, `older ${name}`)
   const older = link.ask(
     Operation.OlderCollection,
     durable,
     writer => {
+      writer.number(number)
       writer.text(name)
       writer.value(form)
     },
-    reader => reader.number(),
+    () => number,
   )
-  return link.then(older, handle =>
-    link.finally(
-      () =>
-        link.then(begin(link, SERIALIZABLE), scope =>
-          link.finally(
-            () => {
-              const documents = new Documents<any, M>(name, link, () => handle, () => scope, () => false)
-              return link.then(transaction(documents) as Given<M, unknown>, () =>
-                link.then(
-                  documents.ask(Operation.FinishMigration, false, writer => writer.number(version), () => undefined),
-                  () => link.ask(Operation.Commit, durable, writer => writer.number(scope.number), () => undefined),
-                ),
-              )
-            },
-            () => release(link, scope.number),
-          ),
-        ),
-      () => release(link, handle),
-    ),
+  const commit = (held: Held) =>
+    link.ask(Operation.Commit, durable, writer => writer.number(current(link, held)), () => undefined)
+  const run = (held: Held): Given<M, void> => {
+    const documents = new Documents<any, M>(name, link, () => number, () => scopeOf(link, held), () => false)
+    return link.then(transaction(documents) as Given<M, unknown>, () =>
+      link.then(
+        documents.ask(Operation.FinishMigration, false, writer => writer.number(version), () => undefined),
+        () => commit(held),
+      ),
+    )
+  }
+  return link.then(older, () =>
+    link.then(begin(link, SERIALIZABLE), held => link.finally(() => run(held), () => release(link, held))),
   )
 }
 

@@ -4,7 +4,7 @@ import type { Value } from './cbor.js'
 import { Collection, type CollectionInfo, type Migrations, type Schema, collections, migrate, schemaForm } from './collection.js'
 import { LightningError } from './errors.js'
 import { type Commit, Feed, type Since } from './feed.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Given, type Link, type Mode, numberOf } from './link.js'
 import { Operation } from './protocol.js'
 import { Table, type TableTypes } from './table.js'
 import { type Snapshot, type Transaction, type TransactionOptions, beginTransaction, snapshot, transact } from './transaction.js'
@@ -100,15 +100,17 @@ export class DatabaseOf<M extends Mode> {
   collection<T = any>(name: string, schema?: Schema<T>, options: { migrate?: Migrations<M> } = {}): Collection<T, M> {
     const form = schema ? schemaForm(schema) : null
     const durable = this.durability === 'sync'
+    const number = numberOf(this.link, `collection ${name}`)
     const open = () =>
       this.link.ask(
         Operation.OpenCollection,
         durable && form !== null,
         writer => {
+          writer.number(number)
           writer.text(name)
           writer.value(form)
         },
-        reader => reader.number(),
+        () => number,
       )
     const migrations = options.migrate ?? {}
     const opened = once<M>(() =>
@@ -124,16 +126,18 @@ export class DatabaseOf<M extends Mode> {
 
   /** A table of keys and values. It is made where it is missing, when it is first used. */
   table<K = Value, V = Value>(name: string, { key = 'key', value = 'value' }: TableTypes = {}): Table<K, V, M> {
+    const number = numberOf(this.link, `table ${key} ${value} ${name}`)
     const opened = once<M>(() =>
       this.link.ask(
         Operation.OpenTable,
         this.durability === 'sync',
         writer => {
+          writer.number(number)
           writer.text(name)
           writer.text(key)
           writer.text(value)
         },
-        reader => reader.number(),
+        () => number,
       ),
     )
     return new Table<K, V, M>(name, this.link, opened, () => this.durability === 'sync')

@@ -1,9 +1,8 @@
 // The change feed: every commit in order, from a position that an application keeps.
 
 import { type Value, decode } from './cbor.js'
-import { release } from './cursor.js'
 import { LightningError } from './errors.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { Operation } from './protocol.js'
 
 /** Where a feed begins. */
@@ -38,7 +37,8 @@ const CHUNK_BYTES = 256 << 10
 const POLL_MS = 50
 
 export class Feed<M extends Mode> {
-  readonly #handle: Given<M, number>
+  #handle: Given<M, Held>
+  #held: Held | undefined
   #closed = false
   /**
    * The last commit given, or the one that the feed began behind: going on from here gives what comes next. Undefined until it is
@@ -49,20 +49,25 @@ export class Feed<M extends Mode> {
   /** @internal */
   constructor(
     private readonly link: Link<M>,
-    since: Since,
+    private readonly since: Since,
   ) {
     // At once, so that 'now' is when it was asked for.
-    this.#handle = link.ask(
+    this.#handle = this.#begin(since)
+  }
+
+  #begin(since: Since): Given<M, Held> {
+    const begun = this.link.ask(
       Operation.Changes,
       false,
       writer => writer.value(since === 'now' ? null : since === 'oldest' ? true : since),
       reader => {
         const [handle, position] = reader.value() as [number, Uint8Array]
-        this.position = position
-        return handle
+          this.position ??= position
+          return (this.#held = held(this.link, handle))
       },
     )
-    if (this.#handle instanceof Promise) this.#handle.catch(() => {})
+    if (begun instanceof Promise) begun.catch(() => {})
+    return begun
   }
 
   /** Fails where there can be no such feed, as every `next` does; gives where it begins. */
@@ -72,12 +77,14 @@ export class Feed<M extends Mode> {
 
   /** The commits that there are and were not given yet, as many as belong into one answer; none at the end. */
   next(): Given<M, Commit[]> {
+    // Another owner goes on where the one before ended.
+    if (this.#held && this.#held.generation !== this.link.generation) this.#handle = this.#begin(this.position ?? this.since)
     return this.link.then(this.#handle, handle =>
       this.link.ask(
         Operation.NextChanges,
         false,
         writer => {
-          writer.number(handle)
+          writer.number(current(this.link, handle))
           writer.number(CHUNK_BYTES)
         },
         reader => {
@@ -95,15 +102,15 @@ export class Feed<M extends Mode> {
     this.#closed = true
     const { link } = this
     const handle = this.#handle
-    if (handle instanceof Promise) handle.then(number => release(link, number)).catch(() => {})
-    else release(link, handle as number)
+    if (handle instanceof Promise) handle.then(held => release(link, held)).catch(() => {})
+    else if (this.#held) release(link, this.#held)
   }
 
   /** Every commit, waiting for the next ones, until it is closed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Commit, void, undefined> {
     try {
       while (!this.#closed) {
-        const commits = await this.next()
+        const commits = await (this.next() as Promise<Commit[]>).catch(again)
         yield* commits
         if (commits.length === 0) await new Promise(resolve => setTimeout(resolve, POLL_MS))
       }
@@ -113,6 +120,12 @@ export class Feed<M extends Mode> {
       this.close()
     }
   }
+}
+
+/** What the owner before did not answer is asked of the next. */
+function again(error: LightningError): Commit[] {
+  if (error.code === 'Restarted') return []
+  throw error
 }
 
 function readCommit([sequence, ms, position, changes]: [number, number, Uint8Array, unknown[][]]): Commit {

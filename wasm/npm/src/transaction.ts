@@ -1,10 +1,10 @@
 // Transactions and snapshots: the same nouns as the database, at one moment.
 
 import { Collection, Documents } from './collection.js'
-import { SERIALIZABLE, type Scope, begin, release } from './cursor.js'
+import { SERIALIZABLE, type Scope, begin, scopeOf } from './cursor.js'
 import type { DatabaseOf } from './database.js'
 import { LightningError } from './errors.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { Operation } from './protocol.js'
 import { type Table, TableRows } from './table.js'
 
@@ -22,6 +22,8 @@ export interface TransactionOptions {
 const ISOLATION = { readCommitted: 1, snapshot: 2, serializable: SERIALIZABLE } as const
 const SNAPSHOT = 0
 const RETRIES_MAX = 5
+/** Nothing was committed. */
+const AGAIN: ReadonlySet<string> = new Set(['Conflict', 'TransactionTooOld', 'Restarted'])
 const TIMEOUT_MS = 30_000
 
 /** What is read and written together, or not at all. */
@@ -32,7 +34,7 @@ export class Transaction<M extends Mode = 'async'> {
   /** @internal */
   constructor(
     private readonly link: Link<M>,
-    private readonly scope: Scope,
+    private readonly held: Held,
     private readonly durable: boolean,
     timeoutMs: number,
   ) {
@@ -52,12 +54,13 @@ export class Transaction<M extends Mode = 'async'> {
   /** Makes everything permanent, or nothing where it conflicts with another transaction. */
   commit(): Given<M, void> {
     return this.link.attempt(() => {
-      const { number } = this.#scope()
+      this.#check()
       this.#ended = new LightningError('Invalid', ['this transaction has ended'])
       clearTimeout(this.#limit)
       return this.link.finally(
-        () => this.link.ask(Operation.Commit, this.durable, writer => writer.number(number), () => undefined),
-        () => release(this.link, number),
+        () =>
+          this.link.ask(Operation.Commit, this.durable, writer => writer.number(current(this.link, this.held)), () => undefined),
+        () => release(this.link, this.held),
       )
     })
   }
@@ -71,12 +74,16 @@ export class Transaction<M extends Mode = 'async'> {
     if (this.#ended) return
     this.#ended = why
     clearTimeout(this.#limit)
-    release(this.link, this.scope.number)
+    release(this.link, this.held)
+  }
+
+  #check(): void {
+    if (this.#ended) throw this.#ended
   }
 
   #scope(): Scope {
-    if (this.#ended) throw this.#ended
-    return this.scope
+    this.#check()
+    return scopeOf(this.link, this.held)
   }
 }
 
@@ -87,7 +94,7 @@ export class Snapshot<M extends Mode = 'async'> {
   /** @internal */
   constructor(
     private readonly link: Link<M>,
-    private readonly scope: Scope,
+    private readonly held: Held,
     /** Where a feed of `changes` goes on behind it. */
     readonly position: Uint8Array,
   ) {
@@ -105,12 +112,16 @@ export class Snapshot<M extends Mode = 'async'> {
   close(): void {
     if (this.#ended) return
     this.#ended = new LightningError('Invalid', ['this snapshot was closed'])
-    release(this.link, this.scope.number)
+    release(this.link, this.held)
+  }
+
+  #check(): void {
+    if (this.#ended) throw this.#ended
   }
 
   #scope(): Scope {
-    if (this.#ended) throw this.#ended
-    return this.scope
+    this.#check()
+    return scopeOf(this.link, this.held)
   }
 }
 
@@ -121,7 +132,7 @@ export function snapshot<M extends Mode>(link: Link<M>): Given<M, Snapshot<M>> {
     writer => writer.number(SNAPSHOT),
     reader => {
       const [number, position] = reader.value() as [number, Uint8Array]
-      return new Snapshot(link, { number }, position)
+      return new Snapshot(link, held(link, number), position)
     },
   )
 }
@@ -133,7 +144,7 @@ export function beginTransaction<M extends Mode>(
 ): Given<M, Transaction<M>> {
   return link.then(
     begin(link, ISOLATION[isolation]),
-    scope => new Transaction(link, scope, durability === 'sync', timeoutMs),
+    held => new Transaction(link, held, durability === 'sync', timeoutMs),
   )
 }
 
@@ -159,7 +170,7 @@ export function transact<R, M extends Mode>(
       ),
     )
   const again = (error: unknown): boolean =>
-    error instanceof LightningError && (error.code === 'Conflict' || error.code === 'TransactionTooOld') && retries-- > 0
+    error instanceof LightningError && AGAIN.has(error.code) && retries-- > 0
 
   if (link.mode === 'sync') {
     for (;;) {

@@ -24,8 +24,9 @@ pub struct OpenTable {
 }
 
 impl Session {
-    /// `[name, key type, value type]`. Gives its handle; the table is made if there is none.
-    pub(super) fn open_table(&mut self, client: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+    /// `[handle, name, key type, value type]`: opens it under the handle that the client chose. The table is made if there is none.
+    pub(super) fn open_table(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+        let number = args.handle()?;
         let (name, key_type, value_type) = (args.text()?, args.text()?, args.text()?);
         let table = OpenTable {
             name: name.to_owned(),
@@ -40,7 +41,8 @@ impl Session {
             Ok(_) | Err(Error::NoSuchTable { .. }) => self.database.transaction(|tx| table.open(tx).map(drop))?,
             Err(error) => return Err(error),
         }
-        put(answer.u32(self.held.open_table(client, table)?))
+        self.held.open(number, Held::Table(Rc::new(table)))?;
+        done(answer)
     }
 
     fn has_types(&self, table: &OpenTable) -> Result<bool> {
