@@ -50,6 +50,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
         stage.tests(what, browser_script(name, &chromium)?.env("LIGHTNING_COMMAND", &lightning))
     };
     in_chromium("the package in Chromium", "run.mjs")?;
+    in_chromium("tabs in Chromium", "tabs.mjs")?;
     in_chromium("where a page's databases are", "places.mjs")?;
     in_chromium("a killed browser loses nothing", "kills.mjs")
 }

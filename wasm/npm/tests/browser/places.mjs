@@ -85,6 +85,22 @@ try {
     await destroy('fallback')
     return [database.storage]
   })
+  await test('without promises, too, none is made a second time, or where none is to be', ['StorageUnavailable', 'NotADatabase', 'opfs', 'StorageUnavailable'], async () => {
+    const { open, destroy } = window.lightning
+    const inWorker = (name, options) =>
+      new Promise((resolve, reject) => {
+        const worker = new Worker(new URL('./sync-open-worker.mjs', location.href), { type: 'module' })
+        worker.onmessage = ({ data }) => resolve(data)
+        worker.onerror = reject
+        worker.postMessage({ name, options })
+      })
+    await (await open('without', { storage: 'indexeddb' })).close()
+    const codes = [await inWorker('without', {}), await inWorker('none', { create: false })]
+    await destroy('without')
+    codes.push(await inWorker('without', {}), await inWorker('without', { storage: 'indexeddb' }))
+    await destroy('without')
+    return codes
+  })
   await test('a worker that is none says which, and what to do', ['WorkerFailed', true], async () => {
     const worker = () => new Worker('/no/such/worker.js', { type: 'module' })
     const error = await window.lightning.open('broken', { worker }).catch(error => error)
