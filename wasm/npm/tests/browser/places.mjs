@@ -110,6 +110,11 @@ try {
     const error = await window.lightning.open('broken', { wasm: '/no/such.wasm' }).catch(error => error)
     return [error.code, error.message.includes('/no/such.wasm')]
   })
+  await test('wrong options are refused', ['Invalid', 'Invalid', 'StorageUnavailable'], async () => {
+    const refused = options => window.lightning.open('broken', options).catch(error => error.code)
+    return [await refused({ durability: 'fast' }), await refused({ memoryBudgetBytes: -1 }), await refused({ storage: 'file' })]
+  })
+  await test('what could not be opened was not made', [], () => window.lightning.list())
   for (const storage of STORAGES) {
     await test(`${storage}: a live result hears of each commit, and the feed of all`, [[[1], [1, 2], [2]], [1, 2, 1], [1, 2, 3]], async storage => {
       const { open, destroy } = window.lightning
