@@ -149,6 +149,22 @@ try {
       // The last of the feed is document 3: the deletion of 1 came before it.
       return [states, [put[0], ids[0], ids[1]], put]
     }, storage)
+    await test(`${storage}: much is written and read while merges go on, in little memory`, [20_000, 1000, []], async storage => {
+      const { open, destroy, increment } = window.lightning
+      const database = await open('much', { storage, durability: 'relaxed', memoryBudgetBytes: 10 << 20 })
+      const documents = database.collection('documents', { key: 'id', indexes: { half: 'half' } })
+      const text = 'x'.repeat(200)
+      for (let begin = 0; begin < 20_000; begin += 1000) {
+        const writes = Array.from({ length: 1000 }, (_, at) => documents.put({ id: begin + at, half: (begin + at) >> 1, n: 0, text }))
+        await Promise.all(writes)
+        await documents.where('half').equals(begin >> 2).toArray()
+      }
+      const changed = await documents.where('half').below(500).update({ n: increment(1) })
+      const { documents: count, problems } = await database.verify()
+      await database.close()
+      await destroy('much')
+      return [count, changed, problems]
+    }, storage)
     await test(`${storage}: a database that is open is not deleted`, ['DatabaseBusy', true, 1], async storage => {
       const { open, destroy } = window.lightning
       const database = await open('busy', { storage })
