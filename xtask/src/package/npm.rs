@@ -11,6 +11,16 @@ use crate::setup::rust::Toolchain;
 use crate::setup::{Consent, node, rust, wasm_bindgen, wasm_pack};
 use crate::{process, workspace};
 
+/// What WebAssembly has in the oldest browsers that are supported, and not more: `wasm-opt` writes what it may.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
 /// Its folder in the repository.
 pub fn folder() -> PathBuf {
     workspace::root().join("wasm/npm")
@@ -88,7 +98,8 @@ fn engine(consent: Consent) -> Result<()> {
     fs::create_dir_all(npm.join("dist"))?;
     process::run(
         tool(&binaryen.join("node_modules"), "wasm-opt")
-            .args(["-Oz", "--all-features", "--strip-debug", "--strip-producers"])
+            .args(["-Oz", "--strip-debug", "--strip-producers"])
+            .args(FEATURES)
             .arg(generated.join("engine_bg.wasm"))
             .arg("-o")
             .arg(&optimised),
