@@ -48,15 +48,17 @@ pub fn build(consent: Consent) -> Result<()> {
     bundle(&["src/node.ts", "src/sync-node.ts", "--platform=node", "--splitting", "--outdir=dist"])
 }
 
-/// Builds `dist` and packs it as npm publishes it.
-pub fn pack(consent: Consent) -> Result<()> {
+/// Builds `dist` and packs it as npm publishes it; gives the package.
+pub fn pack(consent: Consent) -> Result<PathBuf> {
     build(consent)?;
-    let packed = workspace::cache("npm")?;
-    process::run(
-        Command::new("npm").args(["pack", "--silent", "--pack-destination"]).arg(&packed).current_dir(folder()),
+    let into = workspace::cache("npm")?;
+    let name = process::output(
+        Command::new("npm").args(["pack", "--silent", "--pack-destination"]).arg(&into).current_dir(folder()),
     )?;
-    println!("packed into {}", packed.display());
-    sizes()
+    let package = into.join(name.trim());
+    println!("packed into {}", package.display());
+    sizes()?;
+    Ok(package)
 }
 
 /// What a page fetches, compressed as servers do.

@@ -21,5 +21,6 @@ pub fn run(stage: &mut Stage) -> Result<()> {
     stage.check("power losses lose nothing durable", &mut crash::cuts(CUTS)?)?;
     stage.step("bench --quick --peers redb", bench::quick());
     stage.step("demo --native", demo::native::run());
+    stage.tests("demo --web", &mut demo::web::check()?)?;
     Ok(())
 }
