@@ -29,7 +29,7 @@ addEventListener('fetch', event => {
   const { request } = event
   // The list of places goes into the database, and is not kept twice.
   if (request.method !== 'GET' || request.url.endsWith('.jsonl')) return
-  event.respondWith(caches.match(request, { ignoreSearch: true }).then(found => found ?? fetch(request)))
+  event.respondWith(caches.match(request, { ignoreSearch: true, ignoreVary: true }).then(found => found ?? fetch(request)))
 })
 `
 

@@ -85,7 +85,7 @@ export class Inspector {
           indexes.map(({ name, paths, unique, folded, multi, sparse, ready, entries }) => [
             `${collection}.${name}`,
             paths.join(', '),
-            [unique && 'unique', folded && 'ignores case and accents', multi && 'many', sparse && 'sparse', !ready && 'being made'].filter(Boolean).join(', ') || 'plain',
+            [unique && 'unique', folded && 'folded', multi && 'many', sparse && 'sparse', !ready && 'being made'].filter(Boolean).join(', ') || 'plain',
             number(entries),
           ]),
         ),

@@ -140,7 +140,7 @@ export class PlaceMap {
     context.fillStyle = style.getPropertyValue('--accent')
     context.strokeStyle = style.getPropertyValue('--map')
     context.lineWidth = 0.75
-    const size = Math.min(1, width / 640)
+    const size = Math.min(1, width / 640) * (this.#zoom > 4 ? 1.7 : 1)
     // The largest come first, so they are drawn last.
     for (let index = this.#marked.length - 1; index >= 0; index--) {
       const place = this.#marked[index]!

@@ -243,7 +243,7 @@ export class Documents<T, M extends Mode> {
 }
 
 /** A collection of the database. */
-export class Collection<T, M extends Mode = 'async'> extends Documents<T, M> {
+export class Collection<T = any, M extends Mode = 'async'> extends Documents<T, M> {
   /** Writes many documents in one transaction. */
   putMany(documents: Iterable<T>): Given<M, void> {
     return this.link.then(this.opened(), handle => batch(this.link, this.isDurable(), function* () {

@@ -2,6 +2,7 @@
 
 import { Reader, decode } from './cbor.js'
 import { release } from './cursor.js'
+import type { Disposing } from './disposing.js'
 import { LightningError } from './errors.js'
 import type { Given, Link, Mode } from './link.js'
 import { Operation } from './protocol.js'
@@ -20,9 +21,8 @@ export interface Rows<T> extends ReadonlyArray<T> {
 }
 
 /** Ends a live result. */
-export interface Stop {
+export interface Stop extends Disposing {
   (): void
-  [Symbol.dispose](): void
 }
 
 /** A row, decoded when it is first looked at, and the same object until it changes. */

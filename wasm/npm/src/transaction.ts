@@ -3,6 +3,7 @@
 import { Collection, Documents } from './collection.js'
 import { type Scope, release } from './cursor.js'
 import type { DatabaseOf } from './database.js'
+import type { Disposing } from './disposing.js'
 import { LightningError } from './errors.js'
 import type { Given, Link, Mode } from './link.js'
 import { Operation } from './protocol.js'
@@ -79,6 +80,8 @@ export class Transaction<M extends Mode = 'async'> {
     return this.scope
   }
 }
+
+export interface Snapshot<M extends Mode = 'async'> extends Disposing {}
 
 /** The database at one moment: what is committed later does not show. Give it back with `close()`. */
 export class Snapshot<M extends Mode = 'async'> {
