@@ -142,6 +142,7 @@ impl Session {
 
     /// Performs an operation for `client`; its answer is appended to `out`, of which nothing stays if it fails.
     pub fn perform(&mut self, client: u32, number: u8, arguments: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        self.held.serve(client);
         let operation = Operation::of(number).ok_or_else(|| invalid("this build does not know the operation"))?;
         let mut arguments = Arguments::new(arguments);
         let args = &mut arguments;
@@ -151,8 +152,8 @@ impl Session {
             return self.write_in(scope, |held, tx| perform_write(held, tx, operation, args, answer));
         }
         match operation {
-            Operation::OpenCollection => self.open_collection(client, args, answer),
-            Operation::OpenTable => self.open_table(client, args, answer),
+            Operation::OpenCollection => self.open_collection(args, answer),
+            Operation::OpenTable => self.open_table(args, answer),
             Operation::Begin => self.begin(client, args, answer),
             Operation::Commit => {
                 self.held.transaction(args.handle()?)?.commit()?;

@@ -1,9 +1,9 @@
 // Collections: documents, each under the key that lies at a path in it, found by any field that has an index.
 
 import { Reader, type Value, type Writer, decode } from './cbor.js'
-import { type Scope, now, release } from './cursor.js'
+import { type Scope, now } from './cursor.js'
 import { LightningError } from './errors.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Given, type Link, type Mode, current, held, release } from './link.js'
 import { Operation, type OperationNumber } from './protocol.js'
 import { AsyncQuery, type Asked, type Changes, type Condition, type Filter, type Path, type Query, SyncQuery, changeList } from './query.js'
 
@@ -67,14 +67,17 @@ export function migrate<M extends Mode>(
       writer.text(name)
       writer.value(form)
     },
-    reader => reader.value() as null | [step: number, version: number, documents: Uint8Array[]],
+    reader => {
+      const step = reader.value() as null | [step: number, version: number, documents: Uint8Array[]]
+      return step && { held: held(link, step[0]), version: step[1], documents: step[2] }
+    },
   )
   return link.then(next, step => {
     if (step === null) return
-    const [number, version, documents] = step
+    const { version, documents } = step
     const change = migrations[version]
     if (!change) {
-      release(link, number)
+      release(link, step.held)
       const what = `its documents have version ${version}; give a migration from ${version}`
       throw new LightningError('SchemaMismatch', [name, what])
     }
@@ -82,7 +85,7 @@ export function migrate<M extends Mode>(
       Operation.Migrate,
       durable,
       writer => {
-        writer.number(number)
+        writer.number(current(link, step.held))
         const isFunction = typeof change === 'function'
         writer.value(!isFunction)
         writer.value(isFunction ? documents.map(document => change(decode(document))) : changeList(change))

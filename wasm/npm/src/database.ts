@@ -5,7 +5,7 @@ import { Collection, type Migrations, type Schema, migrate, schemaForm } from '.
 import type { AsyncDisposing, Disposing } from './disposing.js'
 import { LightningError } from './errors.js'
 import { type Commit, Feed, type Since } from './feed.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Given, type Link, type Mode, numberOf } from './link.js'
 import { Operation } from './protocol.js'
 import { Table, type TableTypes } from './table.js'
 import { type Snapshot, type Transaction, type TransactionOptions, beginTransaction, snapshot, transact } from './transaction.js'
@@ -118,15 +118,17 @@ export class DatabaseOf<M extends Mode> {
   collection<T = any>(name: string, schema?: Schema<T>, options: { migrate?: Migrations } = {}): Collection<T, M> {
     const form = schema ? schemaForm(schema) : null
     const durable = this.durability === 'sync'
+    const number = numberOf(this.link, `collection ${name}`)
     const open = () =>
       this.link.ask(
         Operation.OpenCollection,
         durable && form !== null,
         writer => {
+          writer.number(number)
           writer.text(name)
           writer.value(form)
         },
-        reader => reader.number(),
+        () => number,
       )
     const migrations = options.migrate ?? {}
     const opened = once<M>(() =>
@@ -142,16 +144,18 @@ export class DatabaseOf<M extends Mode> {
 
   /** A table of keys and values. It is made by the first write. */
   table<K = Value, V = Value>(name: string, { key = 'key', value = 'value' }: TableTypes = {}): Table<K, V, M> {
+    const number = numberOf(this.link, `table ${key} ${value} ${name}`)
     const opened = once<M>(() =>
       this.link.ask(
         Operation.OpenTable,
         false,
         writer => {
+          writer.number(number)
           writer.text(name)
           writer.text(key)
           writer.text(value)
         },
-        reader => reader.number(),
+        () => number,
       ),
     )
     return new Table<K, V, M>(name, this.link, opened, () => this.durability === 'sync')

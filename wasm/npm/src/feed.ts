@@ -1,9 +1,8 @@
 // The change feed: every commit in order, from a position that an application keeps.
 
 import { decode } from './cbor.js'
-import { release } from './cursor.js'
 import { LightningError } from './errors.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { Operation } from './protocol.js'
 
 /** Where a feed begins. */
@@ -36,7 +35,8 @@ const CHUNK_BYTES = 256 << 10
 const POLL_MS = 50
 
 export class Feed<M extends Mode> {
-  #handle: Given<M, number> | undefined
+  #handle: Given<M, Held> | undefined
+  #held: Held | undefined
   #closed = false
   /** The last commit given, or the one that the feed began behind: going on from here gives what comes next. */
   position: Uint8Array | undefined
@@ -49,14 +49,17 @@ export class Feed<M extends Mode> {
 
   /** The commits that there are and were not given yet, as many as belong into one answer; none at the end. */
   next(): Given<M, Commit[]> {
+    // Another owner goes on where the one before ended.
+    if (this.#held && this.#held.generation !== this.link.generation) this.#handle = undefined
+    const since = this.position ?? this.since
     this.#handle ??= this.link.ask(
       Operation.Changes,
       false,
-      writer => writer.value(this.since === 'now' ? null : this.since === 'oldest' ? true : this.since),
+      writer => writer.value(since === 'now' ? null : since === 'oldest' ? true : since),
       reader => {
         const [handle, position] = reader.value() as [number, Uint8Array]
         this.position ??= position
-        return handle
+        return (this.#held = held(this.link, handle))
       },
     )
     return this.link.then(this.#handle, handle =>
@@ -64,7 +67,7 @@ export class Feed<M extends Mode> {
         Operation.NextChanges,
         false,
         writer => {
-          writer.number(handle)
+          writer.number(current(this.link, handle))
           writer.number(CHUNK_BYTES)
         },
         reader => {
@@ -82,15 +85,15 @@ export class Feed<M extends Mode> {
     this.#closed = true
     const { link } = this
     const handle = this.#handle
-    if (handle instanceof Promise) handle.then(number => release(link, number)).catch(() => {})
-    else if (handle !== undefined) release(link, handle as number)
+    if (handle instanceof Promise) handle.then(held => release(link, held)).catch(() => {})
+    else if (this.#held) release(link, this.#held)
   }
 
   /** Every commit, waiting for the next ones, until it is closed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Commit, void, undefined> {
     try {
       while (!this.#closed) {
-        const commits = await this.next()
+        const commits = await (this.next() as Promise<Commit[]>).catch(again)
         yield* commits
         if (commits.length === 0) await new Promise(resolve => setTimeout(resolve, POLL_MS))
       }
@@ -100,6 +103,12 @@ export class Feed<M extends Mode> {
       this.close()
     }
   }
+}
+
+/** What the owner before did not answer is asked of the next. */
+function again(error: LightningError): Commit[] {
+  if (error.code === 'Restarted') return []
+  throw error
 }
 
 function readCommit([sequence, ms, position, changes]: [number, number, Uint8Array, unknown[][]]): Commit {

@@ -3,7 +3,7 @@
 
 import { Writer } from './cbor.js'
 import { LightningError } from './errors.js'
-import { writeOperation } from './link.js'
+import { joined, writeOperation } from './link.js'
 import { DURABLE, Operation } from './protocol.js'
 
 /** What `lightning-db-wasm` exports. Where storage answers later, what is called must end before the next is called. */
@@ -47,6 +47,7 @@ export class Host {
   #tasks: Promise<void> = Promise.resolve()
   #waiting = 0
   #stepping = false
+  #draining = false
   #ended: LightningError | undefined
   #wake: ReturnType<typeof setTimeout> | undefined
   readonly #expiry: ReturnType<typeof setInterval>
@@ -66,6 +67,7 @@ export class Host {
     return {
       receive: request => {
         if (this.#ended) return client.end(this.#ended)
+        if (this.#draining) return
         if (this.#later) this.#enqueue(() => this.#answerLater(number, request))
         else this.#answer(number, request)
       },
@@ -89,6 +91,12 @@ export class Host {
   /** Events for whoever calls at once. */
   tell(listener: (frames: Uint8Array) => void): void {
     if (!this.#ended) this.#engine.events((_, frames) => listener(frames))
+  }
+
+  /** Answers what was asked; what comes from now on is not begun. */
+  async drain(): Promise<void> {
+    this.#draining = true
+    await this.#tasks
   }
 
   /** Answers what was asked, makes everything durable, and closes. */
@@ -149,7 +157,7 @@ export class Host {
         if (parts) parts.push(frames)
         else told.set(client, [frames])
       })
-      for (const [client, parts] of told) this.#clients.get(client)?.send(joined(parts))
+      for (const [client, parts] of told) this.#clients.get(client)?.send(parts.length === 1 ? parts[0]! : joined(parts))
     } catch (error) {
       this.#stopped(error)
     }
@@ -237,17 +245,6 @@ export class Host {
       }
     }, 0)
   }
-}
-
-function joined(parts: Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!
-  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
 }
 
 /** A timer keeps no process alive. */

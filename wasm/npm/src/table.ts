@@ -1,8 +1,8 @@
 // Tables: ordered keys to values of any kind.
 
 import { Reader, type Value, type Writer, decode } from './cbor.js'
-import { type Scope, now, release } from './cursor.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Scope, now } from './cursor.js'
+import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { Operation, type OperationNumber } from './protocol.js'
 import { batch } from './collection.js'
 
@@ -29,7 +29,7 @@ export interface Range<K> {
 export class Entries<K, V, M extends Mode> {
   #chunk: Reader | undefined
   #left = 0
-  #cursor = 0
+  #cursor: Held | undefined
   #bytes = 32 << 10
 
   private constructor(private readonly link: Link<M>) {}
@@ -57,7 +57,7 @@ export class Entries<K, V, M extends Mode> {
   }
 
   get isOver(): boolean {
-    return this.#cursor === 0
+    return this.#cursor === undefined
   }
 
   /** The next entry of this chunk. */
@@ -74,7 +74,7 @@ export class Entries<K, V, M extends Mode> {
       Operation.Next,
       false,
       writer => {
-        writer.number(this.#cursor)
+        writer.number(current(this.link, this.#cursor!))
         writer.number(this.#bytes)
       },
       reader => this.#take(reader),
@@ -82,14 +82,14 @@ export class Entries<K, V, M extends Mode> {
   }
 
   close(): void {
-    if (this.isOver) return
-    release(this.link, this.#cursor)
-    this.#cursor = 0
+    if (this.#cursor) release(this.link, this.#cursor)
+    this.#cursor = undefined
   }
 
   #take(reader: Reader): this {
     reader.list()
-    this.#cursor = reader.number()
+    const number = reader.number()
+    this.#cursor = number === 0 ? undefined : held(this.link, number)
     this.#left = reader.list() / 2
     this.#chunk = reader
     return this

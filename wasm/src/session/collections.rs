@@ -23,14 +23,9 @@ impl Document for Raw {
 }
 
 impl Session {
-    /// `[name, schema or null]`. Gives its handle.
-    pub(super) fn open_collection(
-        &mut self,
-        client: u32,
-        args: &mut Arguments<'_>,
-        answer: &mut Answer<'_>,
-    ) -> Result<()> {
-        let name = args.text()?;
+    /// `[handle, name, schema or null]`: opens it under the handle that the client chose.
+    pub(super) fn open_collection(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+        let (number, name) = (args.handle()?, args.text()?);
         let collection = match args.optional_item()? {
             Some(schema) => {
                 let schema = Schema::from_value(&Value::from_cbor(schema)?)?;
@@ -38,7 +33,8 @@ impl Session {
             }
             None => self.database.existing_collection(name)?,
         };
-        put(answer.u32(self.held.open_collection(client, collection)?))
+        self.held.open(number, Held::Collection(collection))?;
+        done(answer)
     }
 
     /// `[name, schema]`. Gives null when the collection may be opened with it, else `[step, version, [document…]]`: documents of that

@@ -131,8 +131,9 @@ fn wrong(value: &Value) -> Error {
 }
 
 impl Session {
-    /// `[name, key type, value type]`. Gives its handle. A table that is not there is made by the first write.
-    pub(super) fn open_table(&mut self, client: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+    /// `[handle, name, key type, value type]`: opens it under the handle that the client chose. A table that is not there is made by the first write.
+    pub(super) fn open_table(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+        let number = args.handle()?;
         let (name, key_type, value_type) = (args.text()?, args.text()?, args.text()?);
         let found = self.database.tables()?.into_iter().find(|table| table.name == name);
         if let Some(found) = found
@@ -151,7 +152,8 @@ impl Session {
             value: Kind::of(value_type, "value")?,
             value_type: value_type.to_owned(),
         };
-        put(answer.u32(self.held.open_table(client, table)?))
+        self.held.open(number, Held::Table(Rc::new(table)))?;
+        done(answer)
     }
 
     /// `[scope, table, …]`: a key, a list of keys, or a range.

@@ -42,8 +42,10 @@ pub fn build(consent: Consent) -> Result<()> {
                 .current_dir(&npm),
         )
     };
-    bundle(&["src/index.ts", "src/sync.ts", "src/serve.ts", "--platform=neutral", "--outdir=dist"])?;
+    bundle(&["src/index.ts", "src/sync.ts", "src/serve.ts", "--platform=neutral", "--external:./inline.js", "--outdir=dist"])?;
     bundle(&["src/worker.ts", "--platform=neutral", "--outfile=dist/worker.js"])?;
+    fs::copy(npm.join("dist/worker.js"), npm.join("src/generated/worker.txt"))?;
+    bundle(&["src/inline.ts", "--platform=neutral", "--loader:.wasm=binary", "--outfile=dist/inline.js"])?;
     // Both share their classes.
     bundle(&["src/node.ts", "src/sync-node.ts", "--platform=node", "--splitting", "--outdir=dist"])
 }
@@ -61,15 +63,17 @@ pub fn pack(consent: Consent) -> Result<PathBuf> {
     Ok(package)
 }
 
-/// What a page fetches, compressed as servers do.
+/// What a page fetches, compressed as servers do; apart from that, what it fetches where a bundler left files behind.
 pub fn sizes() -> Result<()> {
-    let dist = folder().join("dist");
-    process::run(
-        Command::new(format!("node{EXE_SUFFIX}"))
-            .arg(folder().join("sizes.mjs"))
-            .args(["index.js", "worker.js", "lightning.wasm"])
-            .current_dir(dist),
-    )
+    for files in [&["index.js", "worker.js", "lightning.wasm"][..], &["inline.js"]] {
+        process::run(
+            Command::new(format!("node{EXE_SUFFIX}"))
+                .arg(folder().join("sizes.mjs"))
+                .args(files)
+                .current_dir(folder().join("dist")),
+        )?;
+    }
+    Ok(())
 }
 
 /// `lightning.wasm` and the glue that the TypeScript calls.
