@@ -187,7 +187,7 @@ export class Documents<T, M extends Mode> {
       link: Link<M>,
       form: object,
     ) => never
-    return new Kind(() => this.#asked(), this.link, filter ? { where: filter } : {})
+    return new Kind(this.#source, this.link, filter ? { where: filter } : {})
   }
 
   /** Documents for which something holds of what is under a path. */
@@ -220,6 +220,9 @@ export class Documents<T, M extends Mode> {
       ),
     )
   }
+
+  /** One for all queries, by which they are known to ask the same. */
+  readonly #source = (): Given<M, Asked<M>> => this.#asked()
 
   #asked(): Given<M, Asked<M>> {
     return this.link.then(this.opened(), handle => ({

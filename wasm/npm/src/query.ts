@@ -185,6 +185,11 @@ export class Query<T, M extends Mode = 'async', D = T> {
     return this.#with({ where: where ? { [how]: [where, filter] } : filter })
   }
 
+  /** @internal Two queries that are the same in these ask the same. */
+  get identity(): { source: object; form: QueryForm } {
+    return { source: this.asked, form: this.form }
+  }
+
   /** What the form of a query asks for, as other languages write it: see the documentation of conformance scripts. */
   asks(form: QueryForm): this {
     return this.#with(form)

@@ -1,5 +1,5 @@
 // The code in README.md: all of it is type-checked, and what needs no browser is run. The blocks are one program, read from
-// top to bottom; blocks marked `browser` are checked where they stand, and not run.
+// top to bottom; blocks marked `browser`, and those in JSX, are checked where they stand, and not run.
 
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 
 const npm = fileURLToPath(new URL('..', import.meta.url))
 const text = fs.readFileSync(path.join(npm, 'README.md'), 'utf8')
-const blocks = [...text.matchAll(/^```ts( browser)?\n(.*?)^```$/gms)].map(([, browser, code]) => ({ isBrowser: Boolean(browser), code }))
+const blocks = [...text.matchAll(/^```(ts|ts browser|tsx)\n(.*?)^```$/gms)].map(([, kind, code]) => ({ isBrowser: kind !== 'ts', code }))
 
 /** An application that has the package, as npm would install it. */
 let app
@@ -20,6 +20,7 @@ before(() => {
   app = fs.mkdtempSync(path.join(os.tmpdir(), 'lightning-readme-'))
   fs.mkdirSync(path.join(app, 'node_modules'))
   fs.symlinkSync(npm, path.join(app, 'node_modules/lightning-db'), 'junction')
+  for (const name of ['@types', 'react', 'abstract-level']) fs.symlinkSync(path.join(npm, 'node_modules', name), path.join(app, 'node_modules', name), 'junction')
   fs.writeFileSync(path.join(app, 'package.json'), '{ "type": "module" }')
 })
 
@@ -36,10 +37,10 @@ test('README: every block is well typed', () => {
   const program = blocks.map(({ isBrowser, code }, at) =>
     isBrowser ? `${code.match(imports)?.join('') ?? ''}async function browser${at}() {\n${code.replace(imports, '')}}\n` : code,
   )
-  fs.writeFileSync(path.join(app, 'readme.ts'), program.join('\n'))
+  fs.writeFileSync(path.join(app, 'readme.tsx'), program.join('\n'))
   fs.writeFileSync(path.join(app, 'assets.d.ts'), "declare module '*?url' {\n  const address: string\n  export default address\n}\n")
-  const compilerOptions = { target: 'ES2022', module: 'ESNext', moduleResolution: 'bundler', strict: true, noEmit: true, types: [], lib: ['ES2022', 'ESNext.Disposable', 'DOM', 'DOM.AsyncIterable'] }
-  fs.writeFileSync(path.join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['readme.ts', 'assets.d.ts'] }))
+  const compilerOptions = { target: 'ES2022', module: 'ESNext', moduleResolution: 'bundler', strict: true, jsx: 'react-jsx', noEmit: true, types: [], lib: ['ES2022', 'ESNext.Disposable', 'DOM', 'DOM.AsyncIterable'] }
+  fs.writeFileSync(path.join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['readme.tsx', 'assets.d.ts'] }))
   tool('tsc', '-p', '.')
 })
 

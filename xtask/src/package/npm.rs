@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::setup::rust::Toolchain;
-use crate::setup::{Consent, node, rust, wasm_bindgen, wasm_pack};
+use crate::setup::{Consent, browser, node, rust, wasm_bindgen, wasm_pack};
 use crate::{process, workspace};
 
 /// What WebAssembly has in the oldest browsers that are supported, and not more: `wasm-opt` writes what it may.
@@ -42,10 +42,27 @@ pub fn build(consent: Consent) -> Result<()> {
                 .current_dir(&npm),
         )
     };
-    bundle(&["src/index.ts", "src/sync.ts", "src/serve.ts", "--platform=neutral", "--external:./inline.js", "--outdir=dist"])?;
+    bundle(&[
+        "src/index.ts",
+        "src/sync.ts",
+        "src/serve.ts",
+        "--platform=neutral",
+        "--external:./inline.js",
+        "--outdir=dist",
+    ])?;
     bundle(&["src/worker.ts", "--platform=neutral", "--outfile=dist/worker.js"])?;
     fs::copy(npm.join("dist/worker.js"), npm.join("src/generated/worker.txt"))?;
     bundle(&["src/inline.ts", "--platform=neutral", "--loader:.wasm=binary", "--outfile=dist/inline.js"])?;
+    // These find the package by its name, whichever of its entries that is.
+    bundle(&[
+        "src/level.ts",
+        "src/react.ts",
+        "--platform=neutral",
+        "--external:lightning-db",
+        "--external:abstract-level",
+        "--external:react",
+        "--outdir=dist",
+    ])?;
     // Both share their classes.
     bundle(&["src/node.ts", "src/sync-node.ts", "--platform=node", "--splitting", "--outdir=dist"])
 }
@@ -61,6 +78,19 @@ pub fn pack(consent: Consent) -> Result<PathBuf> {
     println!("packed into {}", package.display());
     sizes()?;
     Ok(package)
+}
+
+/// Packs it; gives what installs it in projects of bundlers, and looks whether their pages work.
+pub fn bundlers(consent: Consent) -> Result<Command> {
+    let package = pack(consent)?;
+    let mut check = Command::new(format!("node{EXE_SUFFIX}"));
+    check
+        .arg(folder().join("tests/bundlers.mjs"))
+        .arg(package)
+        .arg(workspace::cache("bundlers")?)
+        .env("LIGHTNING_CHROMIUM", browser::chromium(consent)?)
+        .env("LIGHTNING_PLAYWRIGHT", node::package(&node::PLAYWRIGHT)?);
+    Ok(check)
 }
 
 /// What a page fetches, compressed as servers do; apart from that, what it fetches where a bundler left files behind.
@@ -100,8 +130,13 @@ fn engine(consent: Consent) -> Result<()> {
         rust::use_debian(&mut pack)?;
     }
     process::run(&mut pack)?;
-    let optimised = npm.join("dist/lightning.wasm");
-    fs::create_dir_all(npm.join("dist"))?;
+    let dist = npm.join("dist");
+    // Nothing of an earlier build is packed.
+    if dist.is_dir() {
+        fs::remove_dir_all(&dist)?;
+    }
+    fs::create_dir_all(&dist)?;
+    let optimised = dist.join("lightning.wasm");
     process::run(
         tool(&binaryen.join("node_modules"), "wasm-opt")
             .args(["-Oz", "--strip-debug", "--strip-producers"])

