@@ -1,7 +1,7 @@
 // Live results in React.
 
 import { useCallback, useRef, useSyncExternalStore } from 'react'
-import type { LightningError, Query, Rows } from 'lightning-db'
+import type { LightningError, Query, Rows, Stop } from 'lightning-db'
 
 /** What a query has given so far. */
 export interface Live<T> {
@@ -12,6 +12,12 @@ export interface Live<T> {
   readonly error: LightningError | undefined
 }
 
+/** A query, whatever its documents are. */
+interface Watched<T> {
+  watch(render: (rows: Rows<T>) => unknown, failed?: (error: LightningError) => void): Stop
+  readonly identity: Query<T>['identity']
+}
+
 const LOADING: Live<never> = { rows: [], isLoading: true, error: undefined }
 const loading = (): Live<never> => LOADING
 
@@ -20,7 +26,7 @@ const loading = (): Live<never> => LOADING
  * `const { rows } = useQuery(people.where('age').from(18).orderBy('name'))`. The query may be made anew in each rendering:
  * it is asked again only when it asks for something else. While there is none, as before the database is open, give undefined.
  */
-export function useQuery<T>(query: Query<T, 'async', any> | undefined): Live<T> {
+export function useQuery<T>(query: Watched<T> | undefined): Live<T> {
   const newest = useRef(query)
   newest.current = query
   const asks = query && identity(query)
@@ -50,7 +56,7 @@ const collections = new WeakMap<object, number>()
 let known = 0
 
 /** The same for queries that ask the same of the same collection. */
-function identity(query: Query<any, 'async', any>): string {
+function identity(query: Watched<unknown>): string {
   const { source, form } = query.identity
   let number = collections.get(source)
   if (number === undefined) collections.set(source, (number = ++known))

@@ -39,7 +39,7 @@ test('README: every block is well typed', () => {
   )
   fs.writeFileSync(path.join(app, 'readme.tsx'), program.join('\n'))
   fs.writeFileSync(path.join(app, 'assets.d.ts'), "declare module '*?url' {\n  const address: string\n  export default address\n}\n")
-  const compilerOptions = { target: 'ES2022', module: 'ESNext', moduleResolution: 'bundler', strict: true, jsx: 'react-jsx', noEmit: true, types: [], lib: ['ES2022', 'ESNext.Disposable', 'DOM', 'DOM.AsyncIterable'] }
+  const compilerOptions = { target: 'ES2022', module: 'ESNext', moduleResolution: 'bundler', strict: true, jsx: 'react-jsx', noEmit: true, types: ['node'], skipLibCheck: true, lib: ['ES2022', 'ESNext.Disposable', 'DOM', 'DOM.AsyncIterable'] }
   fs.writeFileSync(path.join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['readme.tsx', 'assets.d.ts'] }))
   tool('tsc', '-p', '.')
 })
