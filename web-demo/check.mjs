@@ -181,7 +181,7 @@ await check('what is deleted can be brought back', async () => {
 
 await check('it works without a network', async () => {
   await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}))
-  await shown(async () => (await (await caches.open((await caches.keys())[0])).keys()).length >= 7)
+  await shown(async () => (await (await caches.open((await caches.keys())[0])).keys()).length >= 6)
   await page.reload()
   await shown(() => navigator.serviceWorker.controller !== null)
   await context.setOffline(true)

@@ -5,7 +5,9 @@ const offline = {
   name: 'offline',
   apply: 'build',
   generateBundle(_, bundle) {
-    const files = ['./', './icon.svg', './manifest.webmanifest', ...Object.keys(bundle).filter(name => !name.endsWith('.html')).map(name => `./${name}`)]
+    // The page is './'; the package's spare script is for bundlers other than this.
+    const built = Object.keys(bundle).filter(name => !name.endsWith('.html') && !/inline-[^/]*\.js$/.test(name))
+    const files = ['./', './icon.svg', './manifest.webmanifest', ...built.map(name => `./${name}`)]
     // Another version of any file has another name, and so has the cache that holds it.
     const version = [...files.join()].reduce((hash, letter) => (Math.imul(hash, 31) + letter.charCodeAt(0)) | 0, 0)
     this.emitFile({ type: 'asset', fileName: 'offline.js', source: worker(files, `places ${(version >>> 0).toString(36)}`) })

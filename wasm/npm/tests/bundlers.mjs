@@ -1,5 +1,6 @@
 // Installs the packed package in fresh projects of several bundlers, as people do, and has each page put, reload and get in
-// Chromium: `node bundlers.mjs PACKAGE.tgz FOLDER [NAME…]`. The pages are in `bundlers`.
+// Chromium: `node bundlers.mjs PACKAGE.tgz FOLDER [NAME…]`. The pages are in `bundlers`. Before that, programs that know what is
+// wrong with packages look at it.
 
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
@@ -39,6 +40,23 @@ const PROJECTS = {
     build: ['vite', 'build'],
     serve: statics('dist'),
   },
+  'a policy without WebAssembly': {
+    ...VITE,
+    build: ['vite', 'build'],
+    serve: statics('dist', undefined, "script-src 'self'"),
+    fails: /^PolicyForbids: .*forbids WebAssembly; .*'wasm-unsafe-eval'/,
+  },
+  'a policy without workers': {
+    ...VITE,
+    build: ['vite', 'build'],
+    serve: statics('dist', undefined, "script-src 'self' 'wasm-unsafe-eval'; worker-src 'none'"),
+    fails: /^PolicyForbids: .*forbids the worker; .*worker-src/,
+  },
+  'a policy with both': {
+    ...VITE,
+    build: ['vite', 'build'],
+    serve: statics('dist', undefined, "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src data:"),
+  },
   'vite dev': {
     ...VITE,
     files: { ...VITE.files, 'vite.config.js': "export default { optimizeDeps: { exclude: ['lightning-db'] } }\n" },
@@ -72,18 +90,22 @@ const PROJECTS = {
   'next dev': { ...NEXT, serve: program(port => ['next', 'dev', '-p', port]) },
 }
 
+/** Programs that look whether the package is as packages should be. */
+const LINTS = {
+  publint: { with: ['publint@0.3.25'], run: ['publint', 'run', packed, '--strict'] },
+  // WebAssembly has no types.
+  'are the types wrong': {
+    with: ['@arethetypeswrong/cli@0.18.5'],
+    run: ['attw', packed, '--profile', 'esm-only', '--exclude-entrypoints', 'lightning.wasm'],
+  },
+}
+
 let passed = 0
 let failed = 0
-const browserProfile = fs.mkdtempSync(path.join(os.tmpdir(), 'lightning-bundlers-'))
-const context = await chromium.launchPersistentContext(browserProfile, {
-  executablePath: process.env.LIGHTNING_CHROMIUM ?? '/usr/bin/chromium',
-  headless: true,
-  args: ARGUMENTS,
-})
-for (const [name, project] of Object.entries(PROJECTS)) {
-  if (only.length > 0 && !only.includes(name)) continue
+async function attempt(name, check) {
+  if (only.length > 0 && !only.includes(name)) return
   try {
-    await check(name, project)
+    await check()
     passed++
     console.log(`ok ${name}`)
   } catch (error) {
@@ -91,12 +113,31 @@ for (const [name, project] of Object.entries(PROJECTS)) {
     console.log(`test ${name} ... FAILED\n${error.stack}`)
   }
 }
+
+for (const [name, lint] of Object.entries(LINTS)) {
+  await attempt(name, () => {
+    const at = path.join(folder, name.replace(/\W+/g, '-'))
+    fs.mkdirSync(at, { recursive: true })
+    fs.writeFileSync(path.join(at, 'package.json'), '{ "private": true }')
+    run(at, 'npm', ['install', '--no-package-lock', '--no-audit', '--no-fund', '--silent', '--ignore-scripts', ...lint.with])
+    run(at, path.join(at, 'node_modules/.bin', lint.run[0]), lint.run.slice(1))
+  })
+}
+const browserProfile = fs.mkdtempSync(path.join(os.tmpdir(), 'lightning-bundlers-'))
+const context = await chromium.launchPersistentContext(browserProfile, {
+  executablePath: process.env.LIGHTNING_CHROMIUM ?? '/usr/bin/chromium',
+  headless: true,
+  args: ARGUMENTS,
+})
+for (const [name, project] of Object.entries(PROJECTS)) {
+  await attempt(name, () => check(name, project))
+}
 await context.close()
 fs.rmSync(browserProfile, { recursive: true, force: true })
 console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
 process.exit(failed === 0 ? 0 : 1)
 
-async function check(name, { with: packages, installs, files, build, serve, isInline = false }) {
+async function check(name, { with: packages, installs, files, build, serve, isInline = false, fails }) {
   const at = path.join(folder, name.replace(/\W+/g, '-'))
   // What was installed from a registry is kept between runs; the package never is.
   for (const entry of fs.existsSync(at) ? fs.readdirSync(at) : []) {
@@ -124,6 +165,10 @@ async function check(name, { with: packages, installs, files, build, serve, isIn
       return page.evaluate(() => window.outcome)
     }
     await page.goto(address)
+    if (fails) {
+      assert.match((await heard()).error, fails)
+      return
+    }
     assert.deepEqual(await heard(), { before: null, after: 1 }, troubles.join('\n'))
     await page.reload()
     assert.deepEqual(await heard(), { before: 1, after: 2 }, troubles.join('\n'))
@@ -143,8 +188,8 @@ function run(cwd, program, args) {
   if (status !== 0) throw new Error(`${program} ${args.join(' ')}\n${stdout}\n${stderr}`)
 }
 
-/** Serves a folder; what is missing is 404, or `missing`. */
-function statics(name, missing) {
+/** Serves a folder; what is missing is 404, or `missing`. `policy` is the Content Security Policy of all that it serves. */
+function statics(name, missing, policy) {
   return async at => {
     const root = path.join(at, name)
     const server = http.createServer((request, response) => {
@@ -154,7 +199,10 @@ function statics(name, missing) {
         if (!missing) return response.writeHead(404).end()
         file = path.join(root, missing)
       }
-      response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream' })
+      response.writeHead(200, {
+        'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream',
+        ...(policy ? { 'content-security-policy': policy } : {}),
+      })
       fs.createReadStream(file).pipe(response)
     })
     await new Promise(resolve => server.listen(0, 'localhost', resolve))
