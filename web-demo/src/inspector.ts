@@ -119,7 +119,8 @@ export class Inspector {
 }
 
 const ms = (value: number) => `${value < 10 ? value.toFixed(1) : number(Math.round(value))} ms`
-const ratio = (value: number) => (value >= 1 ? `${value.toFixed(1)}× faster` : `${(1 / value).toFixed(1)}× slower`)
+const ratio = (value: number) =>
+  value > 0.95 && value < 1.05 ? 'the same' : value >= 1 ? `${value.toFixed(1)}× faster` : `${(1 / value).toFixed(1)}× slower`
 const share = (hits: number, misses: number) => (hits + misses > 0 ? `${Math.round((100 * hits) / (hits + misses))} %` : 'none yet')
 
 function card(title: string, ...children: (Node | undefined)[]): HTMLElement {

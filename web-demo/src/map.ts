@@ -141,11 +141,13 @@ export class PlaceMap {
     context.strokeStyle = style.getPropertyValue('--map')
     context.lineWidth = 0.75
     const size = Math.min(1, width / 640) * (this.#zoom > 4 ? 1.7 : 1)
+    // A few are to be seen as well as many.
+    const smallest = this.#marked.length < 100 ? 3 : 1.6
     // The largest come first, so they are drawn last.
     for (let index = this.#marked.length - 1; index >= 0; index--) {
       const place = this.#marked[index]!
       const where = at(place)
-      if (isSeen(where)) this.#dot(where, size * (1.6 + Math.sqrt(place.population) / 1100))
+      if (isSeen(where)) this.#dot(where, size * (smallest + Math.sqrt(place.population) / 1100))
     }
     const taken: [number, number, number, number][] = []
     if (this.#chosen) {
