@@ -71,7 +71,7 @@ function startWorker(): Worker {
 /** Deletes the database `name`, which nobody may have open; false when there is none. */
 export async function destroy(name: string): Promise<boolean> {
   const remove = async () => {
-    const removed = await Promise.all([(await opfs.unavailable()) ? false : opfs.removeFiles(name), idb.remove(name)])
+    const removed = await Promise.all([(await opfs.unreachable()) ? false : opfs.removeFiles(name), idb.remove(name)])
     return removed.some(was => was)
   }
   if (!hasLocks()) return remove()
@@ -83,6 +83,6 @@ export async function destroy(name: string): Promise<boolean> {
 
 /** The names of the databases of this origin. */
 export async function list(): Promise<string[]> {
-  const [files, stores] = await Promise.all([(await opfs.unavailable()) ? [] : opfs.listNames(), idb.listNames()])
+  const [files, stores] = await Promise.all([(await opfs.unreachable()) ? [] : opfs.listNames(), idb.listNames()])
   return [...new Set([...files, ...stores])].sort()
 }

@@ -57,7 +57,7 @@ export function ownerLock(name: string): string {
   return `lightning-db:${name}`
 }
 
-/** A worker holds it as long as it has the files open. */
+/** A worker holds it as long as it has a database in IndexedDB open. */
 export function filesLock(name: string): string {
   return `lightning-db-files:${name}`
 }

@@ -33,6 +33,8 @@ export class Owner {
   readonly #tabs: BroadcastChannel | undefined
   readonly #clients = new Map<string, BroadcastChannel>()
   readonly #visible = new Set<string>()
+  /** Nobody is waited for any more. */
+  readonly #end = new AbortController()
   #hidden: boolean
   #handover: ReturnType<typeof setTimeout> | undefined
   #leaving = false
@@ -81,12 +83,14 @@ export class Owner {
     channel.postMessage({ opened: this.#opened, owner: this.#id } satisfies Welcome)
     looks(!hidden)
     // The tab holds this lock as long as it is there.
-    void navigator.locks.request(clientLock(id), () => {
-      this.#clients.delete(id)
-      channel.close()
-      client.disconnect()
-      looks(false)
-    })
+    navigator.locks
+      .request(clientLock(id), { signal: this.#end.signal }, () => {
+        this.#clients.delete(id)
+        channel.close()
+        client.disconnect()
+        looks(false)
+      })
+      .catch(() => {})
   }
 
   /** Whoever is looked at is not slowed down, or frozen: it better has the files. */
@@ -108,6 +112,8 @@ export class Owner {
     } catch (error) {
       why = plain(failure(error))
     }
+    this.#end.abort()
+    for (const channel of this.#clients.values()) channel.close()
     this.#tabs?.close()
     this.#scope.postMessage({ closed: why } satisfies ClosedMessage)
     // Its locks go with it.

@@ -22,7 +22,6 @@ export function serve(scope: Scope): void {
       // Compiled while the files are looked for.
       const compiled = compile(data.wasm)
       compiled.catch(() => {})
-      if (data.shared) await takeFiles(data.open)
       const { engine, storage, later } = await openEngine(data, compiled)
       const opened = { name: data.open, storage }
       new Owner(scope, data, new Host(engine, later), opened)
@@ -34,7 +33,10 @@ export function serve(scope: Scope): void {
   }
 }
 
-/** Waits until the owner before has closed the files. They are this worker's until it ends. */
+/**
+ * Waits until the owner before has closed its database. It is this worker's until that ends. Handles of files are exclusive by
+ * themselves; IndexedDB lets everybody in.
+ */
 function takeFiles(name: string): Promise<void> {
   return new Promise((resolve, reject) => {
     navigator.locks
@@ -52,7 +54,7 @@ async function compile(wasm: string | WebAssembly.Module): Promise<void> {
 }
 
 async function openEngine(
-  { open: name, options, wasm }: OpenMessage,
+  { open: name, options, wasm, shared }: OpenMessage,
   compiled: Promise<void>,
 ): Promise<{ engine: Engine; storage: StorageName; later: boolean }> {
   const storage = await choose(name, options)
@@ -72,6 +74,7 @@ async function openEngine(
   await compiled.catch(error => {
     throw failedToLoad(wasm, error)
   })
+  if (storage === 'indexeddb' && shared) await takeFiles(name)
   if (storage === 'memory') {
     return { engine: opening(() => WasmEngine.openMemory(bytes)) as unknown as Engine, storage, later: false }
   }
