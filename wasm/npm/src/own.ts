@@ -72,9 +72,9 @@ async function begin(start: () => Worker, message: OpenMessage): Promise<Own> {
   globalThis.addEventListener?.('securitypolicyviolation', forbidden)
   let worker: Worker | undefined
   try {
-    const started = (worker = start())
+    const started = (worker = starting(start))
     return await new Promise<Own>((resolve, reject) => {
-      const fail = (why: string) => reject(new LightningError('WorkerFailed', [`worker.js beside ${import.meta.url}`, why]))
+      const fail = (why: string) => reject(notStarted(why))
       const limit = setTimeout(() => fail(`it did not answer within ${START_MS / 1000} seconds`), START_MS)
       started.onerror = event => {
         event.preventDefault()
@@ -95,4 +95,18 @@ async function begin(start: () => Worker, message: OpenMessage): Promise<Own> {
   } finally {
     globalThis.removeEventListener?.('securitypolicyviolation', forbidden)
   }
+}
+
+/** A script that does not know where it is cannot say where its worker is. */
+function starting(start: () => Worker): Worker {
+  try {
+    return start()
+  } catch (error) {
+    if ((error as DOMException).name === 'SecurityError') throw error
+    throw notStarted(String((error as Error).message), { cause: error })
+  }
+}
+
+function notStarted(why: string, options?: ErrorOptions): LightningError {
+  return new LightningError('WorkerFailed', [`worker.js beside ${import.meta.url}`, why], options)
 }

@@ -86,6 +86,15 @@ const PROJECTS = {
     serve: statics('dist', 'index.html'),
     isInline: true,
   },
+  // A classic script, which does not know where it is.
+  'esbuild, classic script': {
+    with: ['esbuild@0.28.2'],
+    installs: true,
+    files: { 'app.js': `(async () => {${app.replace(/^import .*$/m, '')}})()`.replace(/^/, "import { open } from 'lightning-db'\n"), 'dist/index.html': HTML('/app.js').replace('type="module" ', 'defer ') },
+    build: ['esbuild', 'app.js', '--bundle', '--format=iife', '--log-override:empty-import-meta=silent', '--outdir=dist'],
+    serve: statics('dist'),
+    isInline: true,
+  },
   'next build': { ...NEXT, build: ['next', 'build'], serve: program(port => ['next', 'start', '-p', port]) },
   'next dev': { ...NEXT, serve: program(port => ['next', 'dev', '-p', port]) },
 }
