@@ -31,6 +31,10 @@ impl<'a> Arguments<'a> {
         self.0.u64().map_err(malformed)
     }
 
+    pub fn signed(&mut self) -> Result<i64> {
+        self.0.i64().map_err(malformed)
+    }
+
     pub fn handle(&mut self) -> Result<u32> {
         self.0.u32().map_err(malformed)
     }

@@ -102,3 +102,11 @@ export class Cursor<T, M extends Mode> {
     return this
   }
 }
+
+/** What `begin` is asked for. */
+export const SERIALIZABLE = 3
+
+/** Begins a transaction. */
+export function begin<M extends Mode>(link: Link<M>, isolation: number): Given<M, Held> {
+  return link.ask(Operation.Begin, false, writer => writer.number(isolation), reader => held(link, reader.number()))
+}

@@ -32,6 +32,9 @@ const SCOPED_WRITES: ReadonlySet<number> = new Set([
   Operation.TablePut,
   Operation.TableDelete,
   Operation.TableDeleteRange,
+  Operation.TableSwap,
+  Operation.TableIncrement,
+  Operation.FinishMigration,
 ])
 
 const WRITES: ReadonlySet<number> = new Set([

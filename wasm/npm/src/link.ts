@@ -407,6 +407,12 @@ export class SyncLink implements Link<'sync'> {
     this.#listeners.delete(live)
   }
 
+  /** Live results hear that there will be no more. */
+  end(why: LightningError): void {
+    for (const listener of this.#listeners.values()) listener(why)
+    this.#listeners.clear()
+  }
+
   /** Whether anyone hears of live results. */
   get isListening(): boolean {
     return this.#listeners.size > 0

@@ -196,8 +196,8 @@ export class Live<T, M extends Mode> {
     if (this.#stopped) return
     this.#stopped = true
     if (this.#failed) this.#failed(error)
-    // Without anyone to hear it, it is an unhandled rejection, and not silence.
-    else void Promise.reject(error)
+    // Without anyone to hear it, it is an unhandled rejection, and not silence; but whoever closes the database knows.
+    else if (error.code !== 'Closed') void Promise.reject(error)
   }
 
   #stop(): void {

@@ -87,6 +87,7 @@ export function syncDatabase(opened: Opened, durability: 'sync' | 'relaxed'): Da
     } catch (error) {
       throw failure(error)
     } finally {
+      link.end(new LightningError('Closed'))
       opened.closed()
     }
   })

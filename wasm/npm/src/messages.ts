@@ -27,8 +27,8 @@ export type OpenedMessage = { opened: Opened } | { failed: PlainError }
 /** The last message of a worker: null when everything that was asked is answered and the files are closed. */
 export type ClosedMessage = { closed: PlainError | null }
 
-/** To the owner; to its worker alone: leave. */
-export type Note = 'hidden' | 'visible' | 'ping' | 'leave'
+/** To the owner; to its worker alone: `leave`, closing the files, or `end`, dropping them. */
+export type Note = 'hidden' | 'visible' | 'ping' | 'leave' | 'end'
 
 /** In the channel of all tabs: a tab wants to be served, or someone owns the files now. */
 export type Announcement = { join: string; hidden: boolean } | { owner: string }

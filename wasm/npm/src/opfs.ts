@@ -5,6 +5,7 @@ import { LightningError } from './errors.js'
 
 /** What workers have, and the types of pages do not know. */
 export interface SyncAccessHandle {
+  getSize(): number
   close(): void
 }
 

@@ -32,12 +32,17 @@ export class Own implements Channel {
 
   /**
    * Starts it and has it open the database; where neither worker nor WebAssembly come from where they should be, the ones of
-   * `spare`, which are part of the script.
+   * `spare`, which are part of the script. `begun` hears of each worker before it has answered.
    */
-  static async start(start: () => Worker, message: OpenMessage, spare?: () => Promise<Inline>): Promise<Own> {
-    if (!spared) {
+  static async start(
+    start: () => Worker,
+    message: OpenMessage,
+    spare: (() => Promise<Inline>) | undefined,
+    begun: (worker: Worker) => void,
+  ): Promise<Own> {
+    if (!spared || !spare) {
       try {
-        return await begin(start, message)
+        return await begin(start, message, begun)
       } catch (error) {
         if (!spare || (error as LightningError).code !== 'WorkerFailed') throw error
         try {
@@ -47,7 +52,7 @@ export class Own implements Channel {
         }
       }
     }
-    return begin(spared.startWorker, { ...message, wasm: await spared.compile() })
+    return begin(spared.startWorker, { ...message, wasm: await spared.compile() }, begun)
   }
 
   send(request: Uint8Array<ArrayBuffer>): void {
@@ -66,13 +71,14 @@ export class Own implements Channel {
 /** Where the first had to be inline, the next is. */
 let spared: Inline | undefined
 
-async function begin(start: () => Worker, message: OpenMessage): Promise<Own> {
+async function begin(start: () => Worker, message: OpenMessage, begun: (worker: Worker) => void): Promise<Own> {
   let policy: string | undefined
   const forbidden = (event: SecurityPolicyViolationEvent) => (policy = event.effectiveDirective)
   globalThis.addEventListener?.('securitypolicyviolation', forbidden)
   let worker: Worker | undefined
   try {
     const started = (worker = starting(start))
+    begun(started)
     return await new Promise<Own>((resolve, reject) => {
       const fail = (why: string) => reject(notStarted(why))
       const limit = setTimeout(() => fail(`it did not answer within ${START_MS / 1000} seconds`), START_MS)

@@ -53,7 +53,7 @@ export class Owner {
     })
     scope.onmessage = ({ data }: MessageEvent<Uint8Array | Note>) => {
       if (data instanceof Uint8Array) return page.receive(data)
-      if (data === 'leave') return void this.#leave()
+      if (data === 'leave' || data === 'end') return void this.#leave(data === 'leave')
       this.#hidden = data === 'hidden'
       this.#reconsider()
     }
@@ -96,11 +96,14 @@ export class Owner {
   /** Whoever is looked at is not slowed down, or frozen: it better has the files. */
   #reconsider(): void {
     clearTimeout(this.#handover)
-    if (this.#hidden && this.#visible.size > 0) this.#handover = setTimeout(() => void this.#leave(), HANDOVER_MS)
+    if (this.#hidden && this.#visible.size > 0) this.#handover = setTimeout(() => void this.#leave(true), HANDOVER_MS)
   }
 
-  /** Answers what was asked, closes the files, and ends. */
-  async #leave(): Promise<void> {
+  /**
+   * Answers what was asked, closes the files, and ends. In a page that goes into the back-forward cache they are not closed but
+   * dropped: the browser evicts such a page when others want what it holds, and Chromium crashes when its worker writes then.
+   */
+  async #leave(closing: boolean): Promise<void> {
     if (this.#leaving) return
     this.#leaving = true
     clearTimeout(this.#handover)
@@ -108,7 +111,7 @@ export class Owner {
     try {
       await this.#host.drain()
       for (const channel of this.#clients.values()) channel.postMessage('left')
-      await this.#host.close()
+      if (closing) await this.#host.close()
     } catch (error) {
       why = plain(failure(error))
     }

@@ -48,6 +48,8 @@ export class Peer {
   #owning: Promise<unknown> = Promise.resolve()
   /** Lets the lock go. */
   #letGo = () => {}
+  /** Counts how often it has taken part: what was begun before does not go on. */
+  #turn = 0
   #isAway = false
   #isOver = false
   /** When the engine stopped by itself. */
@@ -72,6 +74,7 @@ export class Peer {
     await Promise.resolve()
     if (!this.#own) await this.link.settled().catch(() => {})
     this.#isAway = true
+    this.#turn++
     this.#own?.note('leave')
     const why = await this.#own?.ended
     this.#end(new LightningError('Closed'))
@@ -86,12 +89,18 @@ export class Peer {
     if (!shared) return void this.#serve()
     this.#tabs ??= this.#announced()
     this.#watchOver(true)
+    const turn = ++this.#turn
     void navigator.locks.request(ownerLock(name), { ifAvailable: true }, lock => {
+      if (turn !== this.#turn) return undefined
       if (lock && start) return (this.#owning = this.#serve())
       if (lock && !this.#isOpen) return this.#end(new LightningError('NoOwner', [name]))
       this.#join()
       return undefined
-    }).then(() => (this.#connection ? this.#standInLine() : this.#begin()))
+    }).then(() => {
+      if (turn !== this.#turn) return
+      if (this.#connection) this.#standInLine()
+      else this.#begin()
+    })
   }
 
   /** Waits to be the next owner, behind all who wait already. */
@@ -99,10 +108,11 @@ export class Peer {
     this.#line?.abort()
     if (this.#isAway || this.#isOver || !this.#plan.start) return
     const line = (this.#line = new AbortController())
-    const options = { signal: line.signal }
+    const turn = this.#turn
+    const mine = () => turn === this.#turn
     navigator.locks
-      .request(ownerLock(this.#plan.name), options, () => (this.#owning = this.#serve()))
-      .then(() => this.#begin(), () => {})
+      .request(ownerLock(this.#plan.name), { signal: line.signal }, () => (mine() ? (this.#owning = this.#serve()) : undefined))
+      .then(() => mine() && this.#begin(), () => {})
   }
 
   /** Owns the files until they are given up. */
@@ -113,21 +123,27 @@ export class Peer {
     const letGo = new Promise<void>(resolve => (this.#letGo = resolve))
     while (!this.#isAway && !this.#isOver) {
       const { name, options, wasm, start, spare, shared } = this.#plan
-      let own: Own
+      const message: OpenMessage = { open: name, options, wasm, shared, hidden: isHidden() }
+      let worker: Worker | undefined
+      const begun = (started: Worker) => {
+        worker = started
+        if (this.#isAway || this.#isOver) started.terminate()
+      }
+      let own: Own | void
       try {
-        own = await Own.start(start!, { open: name, options, wasm, shared, hidden: isHidden() } satisfies OpenMessage, spare)
+        own = await Promise.race([Own.start(start!, message, spare, begun), letGo])
       } catch (error) {
         // Files that another has not closed yet are tried again, but nobody waits for it any longer.
         if (!this.#isOpen || !(error as LightningError).retryable) return this.#end(error as LightningError)
         this.link.refuse(error as LightningError)
         continue
       }
-      if (this.#isAway || this.#isOver) return own.terminate()
+      if (!own || this.#isAway || this.#isOver) return worker?.terminate()
       this.#own = own
       this.#hasOpened(own.opened)
       this.link.resume(own)
       const ended = own.ended.then(why => {
-        if (this.#own !== own) return
+        if (this.#own !== own) return undefined
         this.#own = undefined
         this.link.lost(why === null)
         if (why) this.#hasStopped(why)
@@ -141,7 +157,8 @@ export class Peer {
   #hasStopped(why: LightningError): void {
     const now = performance.now()
     this.#stops = [...this.#stops.filter(at => now - at < STOPS_MS), now]
-    if (this.#stops.length >= STOPS_MAX) this.#end(why)
+    // What was in memory is gone.
+    if (this.#stops.length >= STOPS_MAX || this.#plan.options.storage === 'memory') this.#end(why)
   }
 
   /** Is served by whoever owns the files, or will. */
@@ -218,12 +235,13 @@ export class Peer {
   }
 
   /** Gives everything up, for the page is about to be stopped. */
-  #leave = (): void => {
+  #leave = ({ type }: Event): void => {
     if (this.#isAway) return
     this.#isAway = true
+    this.#turn++
     this.#line?.abort()
     this.#watchOver(false)
-    this.#own?.note('leave')
+    this.#own?.note(type === 'pagehide' ? 'end' : 'leave')
     this.#letGo()
     // A worker of this page still answers what it was asked.
     if (!this.#own) this.#disconnect()

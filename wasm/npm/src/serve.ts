@@ -61,15 +61,20 @@ async function openEngine(
   const bytes = optionBytes(options)
   if (storage === 'opfs') {
     const { data, log } = await opfs.openHandles(name)
+    const isNew = data.getSize() === 0
     try {
-      await compiled
+      await compiled.catch(error => {
+        data.close()
+        log.close()
+        throw failedToLoad(wasm, error)
+      })
+      const engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, bytes))
+      return { engine: engine as unknown as Engine, storage, later: false }
     } catch (error) {
-      data.close()
-      log.close()
-      throw failedToLoad(wasm, error)
+      // What could not be opened was not made.
+      if (isNew) await opfs.removeFiles(name).catch(() => {})
+      throw error
     }
-    const engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, bytes))
-    return { engine: engine as unknown as Engine, storage, later: false }
   }
   await compiled.catch(error => {
     throw failedToLoad(wasm, error)

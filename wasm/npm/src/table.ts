@@ -6,13 +6,16 @@ import { type Given, type Held, type Link, type Mode, current, held, release } f
 import { Operation, type OperationNumber } from './protocol.js'
 import { batch } from './collection.js'
 
+type Width = 8 | 16 | 32 | 64
+type Plain = 'string' | 'bytes' | `bytes[${number}]` | 'bool' | 'unit' | `u${Width}` | `i${Width}` | 'f64'
+
 /**
- * How keys and values are stored. `key` and `value`, the defaults, hold every kind; the others are those of tables made in
- * other languages.
+ * How keys and values are stored. `key` and `value`, the defaults, hold every kind; the others are the names that other languages
+ * give the types of tables, for keys those of tuples and of what may be missing, too: `(string, u64)`, `u64?`.
  */
 export interface TableTypes {
-  key?: 'key' | 'string' | 'bytes' | 'u64' | 'i64' | 'f64'
-  value?: 'value' | 'string' | 'bytes' | 'u64' | 'i64' | 'f64'
+  key?: 'key' | Plain | `(${string})` | `${string}?`
+  value?: 'value' | Plain
 }
 
 /** A part of a table; without bounds all of it. `from` and `to` are included, `above` and `below` are not. */
@@ -104,7 +107,8 @@ export class TableRows<K, V, M extends Mode> {
     readonly name: string,
     /** @internal */
     readonly link: Link<M>,
-    protected readonly opened: () => Given<M, number> | number,
+    /** @internal */
+    readonly opened: () => Given<M, number> | number,
     private readonly scope: () => Scope,
     protected readonly durable: () => boolean,
   ) {}
@@ -137,6 +141,33 @@ export class TableRows<K, V, M extends Mode> {
   /** Deletes a key; tells whether it was there. */
   delete(key: K): Given<M, boolean> {
     return this.ask(Operation.TableDelete, true, writer => writer.value(key), reader => reader.value() as boolean)
+  }
+
+  /** Writes `next` if the value under the key is `expected` (undefined: there is none); tells whether it was. */
+  compareAndSwap(key: K, expected: V | undefined, next: V): Given<M, boolean> {
+    return this.ask(
+      Operation.TableSwap,
+      true,
+      writer => {
+        writer.value(key)
+        writer.value(expected)
+        writer.value(next)
+      },
+      reader => reader.value() as boolean,
+    )
+  }
+
+  /** Adds to the number under the key (0 when missing) and gives the sum; for values of type `i64`. */
+  increment(key: K, by: number | bigint = 1): Given<M, V> {
+    return this.ask(
+      Operation.TableIncrement,
+      true,
+      writer => {
+        writer.value(key)
+        writer.value(by)
+      },
+      reader => reader.value() as V,
+    )
   }
 
   /** Deletes every key of a range. */

@@ -1,7 +1,7 @@
 // Transactions and snapshots: the same nouns as the database, at one moment.
 
 import { Collection, Documents } from './collection.js'
-import { type Scope, scopeOf } from './cursor.js'
+import { SERIALIZABLE, type Scope, begin, scopeOf } from './cursor.js'
 import type { DatabaseOf } from './database.js'
 import type { Disposing } from './disposing.js'
 import { LightningError } from './errors.js'
@@ -20,7 +20,7 @@ export interface TransactionOptions {
   durability?: 'sync' | 'relaxed'
 }
 
-const ISOLATION = { readCommitted: 1, snapshot: 2, serializable: 3 } as const
+const ISOLATION = { readCommitted: 1, snapshot: 2, serializable: SERIALIZABLE } as const
 const SNAPSHOT = 0
 const RETRIES_MAX = 5
 /** Nothing was committed. */
@@ -49,7 +49,7 @@ export class Transaction<M extends Mode = 'async'> {
 
   /** A table in this transaction. */
   table<K, V>(table: Table<K, V, M>): TableRows<K, V, M> {
-    return new TableRows(table.name, this.link, handleOf(table), () => this.#scope(), () => false)
+    return new TableRows(table.name, this.link, table.opened, () => this.#scope(), () => false)
   }
 
   /** Makes everything permanent, or nothing where it conflicts with another transaction. */
@@ -98,16 +98,18 @@ export class Snapshot<M extends Mode = 'async'> {
   constructor(
     private readonly link: Link<M>,
     private readonly held: Held,
+    /** Where a feed of `changes` goes on behind it. */
+    readonly position: Uint8Array,
   ) {
     if (Symbol.dispose) Object.defineProperty(this, Symbol.dispose, { value: () => this.close() })
   }
 
-  collection<T>(collection: Collection<T, M>): Pick<Documents<T, M>, 'get' | 'getMany' | 'query' | 'where' | 'count'> {
+  collection<T>(collection: Collection<T, M>): Pick<Documents<T, M>, 'get' | 'getBy' | 'getMany' | 'query' | 'where' | 'count'> {
     return new Documents(collection.name, this.link, collection.opened, () => this.#scope(), () => false)
   }
 
   table<K, V>(table: Table<K, V, M>): Pick<TableRows<K, V, M>, 'get' | 'getMany' | 'scan' | 'count'> {
-    return new TableRows(table.name, this.link, handleOf(table), () => this.#scope(), () => false)
+    return new TableRows(table.name, this.link, table.opened, () => this.#scope(), () => false)
   }
 
   close(): void {
@@ -126,16 +128,16 @@ export class Snapshot<M extends Mode = 'async'> {
   }
 }
 
-function handleOf<K, V, M extends Mode>(table: Table<K, V, M>): () => Given<M, number> | number {
-  return (table as unknown as { opened: () => Given<M, number> | number }).opened
-}
-
-function begin<M extends Mode>(link: Link<M>, kind: number): Given<M, Held> {
-  return link.ask(Operation.Begin, false, writer => writer.number(kind), reader => held(link, reader.number()))
-}
-
 export function snapshot<M extends Mode>(link: Link<M>): Given<M, Snapshot<M>> {
-  return link.then(begin(link, SNAPSHOT), held => new Snapshot(link, held))
+  return link.ask(
+    Operation.Begin,
+    false,
+    writer => writer.number(SNAPSHOT),
+    reader => {
+      const [number, position] = reader.value() as [number, Uint8Array]
+      return new Snapshot(link, held(link, number), position)
+    },
+  )
 }
 
 export function beginTransaction<M extends Mode>(

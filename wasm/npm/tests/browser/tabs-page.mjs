@@ -63,8 +63,7 @@ window.isOwner = async name => {
   return mine?.clientId === here
 }
 
-if (location.search === '?away') new BroadcastChannel('away').onmessage = () => history.back()
-else if (sessionStorage.getItem('back')) {
+if (location.search !== '?away' && sessionStorage.getItem('back')) {
   // This page was not kept.
   await begin(...JSON.parse(sessionStorage.getItem('back')))
   await items.put({ id: 'back' })

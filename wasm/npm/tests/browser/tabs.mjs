@@ -314,18 +314,18 @@ const tests = {
     const [a, b] = [await tabs.open(), await tabs.open()]
     await b.evaluate(() => follow())
     await put(a, { id: 1 })
-    // The browser may end a page that it keeps when another wants its files; whatever comes back says so in the database.
+    // The browser may drop a page that it keeps when another wants its files; whatever comes back says so in the database.
     await a.evaluate(
       ([name, storage]) => {
         sessionStorage.setItem('back', JSON.stringify([name, { storage }]))
         addEventListener('pageshow', () => items.put({ id: 'back' }))
-        location.href = '?away'
       },
       [tabs.name, tabs.storage],
     )
+    await a.goto(`${address}/tests/browser/tabs.html?away`)
     await tabs.owner([b])
     await put(b, { id: 2 })
-    await b.evaluate(() => new BroadcastChannel('away').postMessage('back'))
+    await a.evaluate(() => history.back())
     await heard(b, [1, 2, 'back'])
   },
 
