@@ -71,7 +71,8 @@ export class Inspector {
         action('Delete everything', async () => {
           if (!confirm('Delete all places from this device?')) return ''
           await db.close()
-          await destroy(DATABASE)
+          // Another tab may have it open; this one needs it again, then.
+          await destroy(DATABASE).catch((error: Error) => alert(error.message))
           location.reload()
           return 'Deleted.'
         }, 'danger'),
