@@ -13,7 +13,7 @@ use crate::setup::{Consent, browser, node, rust, wasm_bindgen};
 use crate::{process, workspace};
 
 const PACKAGE: [&str; 2] = ["-p", "lightning-db-wasm"];
-const NODE_KILLS: &str = "100";
+const NODE_KILLS: &str = "60";
 const BROWSER_KILLS: &str = "10";
 
 pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
