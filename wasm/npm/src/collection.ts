@@ -254,7 +254,7 @@ export class Documents<T, M extends Mode> {
       link: Link<M>,
       form: object,
     ) => never
-    return new Kind(() => this.#asked(), this.link, filter ? { where: filter } : {})
+    return new Kind(this.#source, this.link, filter ? { where: filter } : {})
   }
 
   /** Documents for which something holds of what is under a path. */
@@ -288,6 +288,9 @@ export class Documents<T, M extends Mode> {
     )
   }
 
+  /** One for all queries, by which they are known to ask the same. */
+  readonly #source = (): Given<M, Asked<M>> => this.#asked()
+
   #asked(): Given<M, Asked<M>> {
     return this.link.then(this.opened(), handle => ({
       link: this.link,
@@ -313,7 +316,7 @@ export class Documents<T, M extends Mode> {
 }
 
 /** A collection of the database. */
-export class Collection<T, M extends Mode = 'async'> extends Documents<T, M> {
+export class Collection<T = any, M extends Mode = 'async'> extends Documents<T, M> {
   /** Writes many documents in one transaction. */
   putMany(documents: Iterable<T>): Given<M, void> {
     return this.link.then(this.opened(), handle => batch(this.link, this.isDurable(), function* () {

@@ -2,6 +2,7 @@
 
 import type { Value } from './cbor.js'
 import { Collection, type CollectionInfo, type Migrations, type Schema, collections, migrate, schemaForm } from './collection.js'
+import type { AsyncDisposing, Disposing } from './disposing.js'
 import { LightningError } from './errors.js'
 import { type Commit, Feed, type Since } from './feed.js'
 import { type Given, type Link, type Mode, numberOf } from './link.js'
@@ -73,6 +74,8 @@ export interface Verified {
   /** In words; empty when the database is whole. */
   problems: string[]
 }
+
+export interface DatabaseOf<M extends Mode> extends Disposing<Given<M, void>>, AsyncDisposing {}
 
 /** An open database. */
 export class DatabaseOf<M extends Mode> {

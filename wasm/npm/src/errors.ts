@@ -31,6 +31,7 @@ export type ErrorCode =
   | 'DatabaseBusy'
   | 'StorageUnavailable'
   | 'WorkerFailed'
+  | 'PolicyForbids'
   | 'Restarted'
   | 'CommitUnknown'
   | 'OwnerUnresponsive'
@@ -89,6 +90,8 @@ const MESSAGES: Record<ErrorCode, (fields: readonly Field[]) => string> = {
   StorageUnavailable: ([storage, why]) => `there is no storage '${storage}' here: ${why}`,
   WorkerFailed: ([url, why]) =>
     `the worker ${url} did not start: ${why}; let your bundler copy it, or give open() a 'worker'`,
+  PolicyForbids: ([what, directive]) =>
+    `the Content Security Policy of this page forbids ${what}; allow it with ${directive}`,
   Restarted: ([why]) => `the engine stopped (${why}) and was opened again; what was not committed is lost, the rest is there`,
   CommitUnknown: () =>
     'the tab that had the files open went away before it answered: look whether this was committed before you write it again',

@@ -30,7 +30,8 @@ export async function open(name: string, options: BrowserOptions = {}): Promise<
   const plan = {
     name,
     options: rest,
-    wasm: wasm instanceof WebAssembly.Module ? wasm : String(wasm ?? new URL('./lightning.wasm', import.meta.url)),
+    wasm: wasm instanceof WebAssembly.Module ? wasm : String(wasm ?? engineAddress()),
+    spare: worker || wasm ? undefined : () => import('./inline.js'),
     start: worker ?? (typeof Worker === 'undefined' ? undefined : startWorker),
     shared,
   }
@@ -60,6 +61,15 @@ export async function open(name: string, options: BrowserOptions = {}): Promise<
 /** Whether tabs can agree on who owns the files. */
 function hasLocks(): boolean {
   return typeof BroadcastChannel !== 'undefined' && navigator.locks !== undefined
+}
+
+function engineAddress(): string | URL {
+  try {
+    return new URL('./lightning.wasm', import.meta.url)
+  } catch {
+    // A script that does not know where it is: nothing is beside it, and everything comes inline.
+    return 'lightning.wasm'
+  }
 }
 
 function startWorker(): Worker {

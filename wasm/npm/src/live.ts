@@ -1,6 +1,7 @@
 // Live results: the rows of a query now, and after each commit that changes them.
 
 import { Reader, decode, encode } from './cbor.js'
+import type { Disposing } from './disposing.js'
 import { LightningError } from './errors.js'
 import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { Operation } from './protocol.js'
@@ -19,9 +20,8 @@ export interface Rows<T> extends ReadonlyArray<T> {
 }
 
 /** Ends a live result. */
-export interface Stop {
+export interface Stop extends Disposing {
   (): void
-  [Symbol.dispose](): void
 }
 
 /** A row, decoded when it is first looked at, and the same object until it changes. */

@@ -1,6 +1,7 @@
 // The page's side of a worker of its own.
 
 import { LightningError } from './errors.js'
+import type { Inline } from './inline.js'
 import type { Channel } from './link.js'
 import type { ClosedMessage, Note, OpenMessage, Opened, OpenedMessage } from './messages.js'
 
@@ -14,7 +15,7 @@ export class Own implements Channel {
   readonly ended: Promise<LightningError | null>
   readonly #worker: Worker
 
-  private constructor(
+  constructor(
     worker: Worker,
     readonly opened: Opened,
   ) {
@@ -29,24 +30,29 @@ export class Own implements Channel {
     void this.ended.then(() => worker.terminate())
   }
 
-  /** Starts it and has it open the database. */
-  static start(start: () => Worker, message: OpenMessage): Promise<Own> {
-    const worker = start()
-    return new Promise<Own>((resolve, reject) => {
-      const fail = (why: string) =>
-        reject(new LightningError('WorkerFailed', [String(new URL('./worker.js', import.meta.url)), why]))
-      const limit = setTimeout(() => fail(`it did not answer within ${START_MS / 1000} seconds`), START_MS)
-      worker.onerror = event => fail(event.message || 'it could not be loaded, or is no script')
-      worker.onmessage = ({ data }: MessageEvent<OpenedMessage>) => {
-        clearTimeout(limit)
-        if ('opened' in data) resolve(new Own(worker, data.opened))
-        else reject(new LightningError(data.failed.code, data.failed.fields))
+  /**
+   * Starts it and has it open the database; where neither worker nor WebAssembly come from where they should be, the ones of
+   * `spare`, which are part of the script. `begun` hears of each worker before it has answered.
+   */
+  static async start(
+    start: () => Worker,
+    message: OpenMessage,
+    spare: (() => Promise<Inline>) | undefined,
+    begun: (worker: Worker) => void,
+  ): Promise<Own> {
+    if (!spared || !spare) {
+      try {
+        return await begin(start, message, begun)
+      } catch (error) {
+        if (!spare || (error as LightningError).code !== 'WorkerFailed') throw error
+        try {
+          spared = await spare()
+        } catch {
+          throw error
+        }
       }
-      worker.postMessage(message)
-    }).catch(error => {
-      worker.terminate()
-      throw error
-    })
+    }
+    return begin(spared.startWorker, { ...message, wasm: await spared.compile() }, begun)
   }
 
   send(request: Uint8Array<ArrayBuffer>): void {
@@ -60,4 +66,53 @@ export class Own implements Channel {
   terminate(): void {
     this.#worker.terminate()
   }
+}
+
+/** Where the first had to be inline, the next is. */
+let spared: Inline | undefined
+
+async function begin(start: () => Worker, message: OpenMessage, begun: (worker: Worker) => void): Promise<Own> {
+  let policy: string | undefined
+  const forbidden = (event: SecurityPolicyViolationEvent) => (policy = event.effectiveDirective)
+  globalThis.addEventListener?.('securitypolicyviolation', forbidden)
+  let worker: Worker | undefined
+  try {
+    const started = (worker = starting(start))
+    begun(started)
+    return await new Promise<Own>((resolve, reject) => {
+      const fail = (why: string) => reject(notStarted(why))
+      const limit = setTimeout(() => fail(`it did not answer within ${START_MS / 1000} seconds`), START_MS)
+      started.onerror = event => {
+        event.preventDefault()
+        clearTimeout(limit)
+        fail(event.message || 'it could not be loaded, or is no script')
+      }
+      started.onmessage = ({ data }: MessageEvent<OpenedMessage>) => {
+        clearTimeout(limit)
+        if ('opened' in data) resolve(new Own(started, data.opened))
+        else reject(new LightningError(data.failed.code, data.failed.fields))
+      }
+      started.postMessage(message)
+    })
+  } catch (error) {
+    worker?.terminate()
+    if (policy || (error as DOMException).name === 'SecurityError') throw new LightningError('PolicyForbids', ['the worker', "worker-src 'self'"], { cause: error })
+    throw error
+  } finally {
+    globalThis.removeEventListener?.('securitypolicyviolation', forbidden)
+  }
+}
+
+/** A script that does not know where it is cannot say where its worker is. */
+function starting(start: () => Worker): Worker {
+  try {
+    return start()
+  } catch (error) {
+    if ((error as DOMException).name === 'SecurityError') throw error
+    throw notStarted(String((error as Error).message), { cause: error })
+  }
+}
+
+function notStarted(why: string, options?: ErrorOptions): LightningError {
+  return new LightningError('WorkerFailed', [`worker.js beside ${import.meta.url}`, why], options)
 }

@@ -3,6 +3,7 @@
 
 import type { OpenOptions } from './database.js'
 import { LightningError } from './errors.js'
+import type { Inline } from './inline.js'
 import { Connection } from './connection.js'
 import { AsyncLink } from './link.js'
 import { type Announcement, type Note, type OpenMessage, type Opened, ownerLock, tabsChannel } from './messages.js'
@@ -15,6 +16,8 @@ export interface Plan {
   wasm: string | WebAssembly.Module
   /** Starts a worker; undefined where there are none. */
   start: (() => Worker) | undefined
+  /** Worker and WebAssembly for where those are missing. */
+  spare?: () => Promise<Inline>
   /** Other tabs may take part. */
   shared: boolean
 }
@@ -119,12 +122,16 @@ export class Peer {
     this.#watchOver(false)
     const letGo = new Promise<void>(resolve => (this.#letGo = resolve))
     while (!this.#isAway && !this.#isOver) {
-      const { name, options, wasm, start, shared } = this.#plan
+      const { name, options, wasm, start, spare, shared } = this.#plan
       const message: OpenMessage = { open: name, options, wasm, shared, hidden: isHidden() }
       let worker: Worker | undefined
+      const begun = (started: Worker) => {
+        worker = started
+        if (this.#isAway || this.#isOver) started.terminate()
+      }
       let own: Own | void
       try {
-        own = await Promise.race([Own.start(() => (worker = start!()), message), letGo])
+        own = await Promise.race([Own.start(start!, message, spare, begun), letGo])
       } catch (error) {
         // Files that another has not closed yet are tried again, but nobody waits for it any longer.
         if (!this.#isOpen || !(error as LightningError).retryable) return this.#end(error as LightningError)

@@ -185,6 +185,11 @@ export class Query<T, M extends Mode = 'async', D = T> {
     return this.#with({ where: where ? { [how]: [where, filter] } : filter })
   }
 
+  /** @internal Two queries that are the same in these ask the same. */
+  get identity(): { source: object; form: QueryForm } {
+    return { source: this.asked, form: this.form }
+  }
+
   /** What the form of a query asks for, as other languages write it: see the documentation of conformance scripts. */
   asks(form: QueryForm): this {
     // What is no such form is the engine's to refuse.
@@ -238,7 +243,7 @@ export class Query<T, M extends Mode = 'async', D = T> {
   }
 
   /** Documents with these fields alone. */
-  select<P extends Path<D>>(...paths: P[]): Query<Partial<T>, M, D> {
+  select<P extends Path<D>>(...paths: P[]): Query<Selected<T, P>, M, D> {
     return this.#with({ select: paths }) as never
   }
 
@@ -357,6 +362,13 @@ export class Query<T, M extends Mode = 'async', D = T> {
   }
 }
 
+/** What is left of a document; of fields within fields it is not said which. */
+type Selected<T, P> = [P] extends [keyof T] ? Pick<T, P> : Partial<T>
+
+export interface AsyncQuery<T, D = T> {
+  select<P extends Path<D>>(...paths: P[]): AsyncQuery<Selected<T, P>, D>
+}
+
 /** A query whose rows come with `for await`. */
 export class AsyncQuery<T, D = T> extends Query<T, 'async', D> implements AsyncIterable<T> {
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
@@ -375,6 +387,10 @@ export class AsyncQuery<T, D = T> extends Query<T, 'async', D> implements AsyncI
       cursor.close()
     }
   }
+}
+
+export interface SyncQuery<T, D = T> {
+  select<P extends Path<D>>(...paths: P[]): SyncQuery<Selected<T, P>, D>
 }
 
 /** A query whose rows come with `for`. */

@@ -89,7 +89,9 @@ async function openEngine(
 
 function failedToLoad(wasm: string | WebAssembly.Module, error: unknown): LightningError {
   const what = typeof wasm === 'string' ? wasm : 'that was given'
-  return new LightningError('WorkerFailed', [what, (error as Error).message], { cause: error })
+  const { message } = error as Error
+  if (/content security|\bcsp\b/i.test(message)) return new LightningError('PolicyForbids', ['WebAssembly', "script-src 'wasm-unsafe-eval'"], { cause: error })
+  return new LightningError('WorkerFailed', [what, message], { cause: error })
 }
 
 /**

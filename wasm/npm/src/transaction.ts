@@ -3,6 +3,7 @@
 import { Collection, Documents } from './collection.js'
 import { SERIALIZABLE, type Scope, begin, scopeOf } from './cursor.js'
 import type { DatabaseOf } from './database.js'
+import type { Disposing } from './disposing.js'
 import { LightningError } from './errors.js'
 import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { Operation } from './protocol.js'
@@ -86,6 +87,8 @@ export class Transaction<M extends Mode = 'async'> {
     return scopeOf(this.link, this.held)
   }
 }
+
+export interface Snapshot<M extends Mode = 'async'> extends Disposing {}
 
 /** The database at one moment: what is committed later does not show. Give it back with `close()`. */
 export class Snapshot<M extends Mode = 'async'> {

@@ -2,19 +2,32 @@
 
 pub mod cities;
 pub mod native;
+pub mod web;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
+
+use crate::process;
 
 #[derive(clap::Args)]
 pub struct Arguments {
     /// The command `lightning` with a real data set, killed half-way (the default)
     #[arg(long)]
     native: bool,
+    /// A web app on the same data: builds it and serves it
+    #[arg(long, conflicts_with = "native")]
+    web: bool,
+    /// Do not serve it, but click through it in Chromium and write screenshots
+    #[arg(long, requires = "web")]
+    check: bool,
 }
 
-pub fn run(_: &Arguments) -> Result<ExitCode> {
-    native::run()?;
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    match arguments {
+        Arguments { web: true, check: true, .. } => process::run(&mut web::check()?)?,
+        Arguments { web: true, .. } => web::serve()?,
+        _ => native::run()?,
+    }
     Ok(ExitCode::SUCCESS)
 }

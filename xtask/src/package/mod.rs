@@ -23,7 +23,9 @@ enum Package {
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match arguments.package {
-        Package::Npm => npm::pack(Consent::from_environment())?,
+        Package::Npm => {
+            npm::pack(Consent::from_environment())?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

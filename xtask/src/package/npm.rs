@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::setup::rust::Toolchain;
-use crate::setup::{Consent, node, rust, wasm_bindgen, wasm_pack};
+use crate::setup::{Consent, browser, node, rust, wasm_bindgen, wasm_pack};
 use crate::{process, workspace};
 
 /// What WebAssembly has in the oldest browsers that are supported, and not more: `wasm-opt` writes what it may.
@@ -42,32 +42,68 @@ pub fn build(consent: Consent) -> Result<()> {
                 .current_dir(&npm),
         )
     };
-    bundle(&["src/index.ts", "src/sync.ts", "src/serve.ts", "--platform=neutral", "--outdir=dist"])?;
+    bundle(&[
+        "src/index.ts",
+        "src/sync.ts",
+        "src/serve.ts",
+        "--platform=neutral",
+        "--external:./inline.js",
+        "--outdir=dist",
+    ])?;
     bundle(&["src/worker.ts", "--platform=neutral", "--outfile=dist/worker.js"])?;
+    fs::copy(npm.join("dist/worker.js"), npm.join("src/generated/worker.txt"))?;
+    bundle(&["src/inline.ts", "--platform=neutral", "--loader:.wasm=binary", "--outfile=dist/inline.js"])?;
+    // These find the package by its name, whichever of its entries that is.
+    bundle(&[
+        "src/level.ts",
+        "src/react.ts",
+        "--platform=neutral",
+        "--external:lightning-db",
+        "--external:abstract-level",
+        "--external:react",
+        "--outdir=dist",
+    ])?;
     // Both share their classes.
     bundle(&["src/node.ts", "src/sync-node.ts", "--platform=node", "--splitting", "--outdir=dist"])
 }
 
-/// Builds `dist` and packs it as npm publishes it.
-pub fn pack(consent: Consent) -> Result<()> {
+/// Builds `dist` and packs it as npm publishes it; gives the package.
+pub fn pack(consent: Consent) -> Result<PathBuf> {
     build(consent)?;
-    let packed = workspace::cache("npm")?;
-    process::run(
-        Command::new("npm").args(["pack", "--silent", "--pack-destination"]).arg(&packed).current_dir(folder()),
+    let into = workspace::cache("npm")?;
+    let name = process::output(
+        Command::new("npm").args(["pack", "--silent", "--pack-destination"]).arg(&into).current_dir(folder()),
     )?;
-    println!("packed into {}", packed.display());
-    sizes()
+    let package = into.join(name.trim());
+    println!("packed into {}", package.display());
+    sizes()?;
+    Ok(package)
 }
 
-/// What a page fetches, compressed as servers do.
+/// Packs it; gives what installs it in projects of bundlers, and looks whether their pages work.
+pub fn bundlers(consent: Consent) -> Result<Command> {
+    let package = pack(consent)?;
+    let mut check = Command::new(format!("node{EXE_SUFFIX}"));
+    check
+        .arg(folder().join("tests/bundlers.mjs"))
+        .arg(package)
+        .arg(workspace::cache("bundlers")?)
+        .env("LIGHTNING_CHROMIUM", browser::chromium(consent)?)
+        .env("LIGHTNING_PLAYWRIGHT", node::package(&node::PLAYWRIGHT)?);
+    Ok(check)
+}
+
+/// What a page fetches, compressed as servers do; apart from that, what it fetches where a bundler left files behind.
 pub fn sizes() -> Result<()> {
-    let dist = folder().join("dist");
-    process::run(
-        Command::new(format!("node{EXE_SUFFIX}"))
-            .arg(folder().join("sizes.mjs"))
-            .args(["index.js", "worker.js", "lightning.wasm"])
-            .current_dir(dist),
-    )
+    for files in [&["index.js", "worker.js", "lightning.wasm"][..], &["inline.js"]] {
+        process::run(
+            Command::new(format!("node{EXE_SUFFIX}"))
+                .arg(folder().join("sizes.mjs"))
+                .args(files)
+                .current_dir(folder().join("dist")),
+        )?;
+    }
+    Ok(())
 }
 
 /// `lightning.wasm` and the glue that the TypeScript calls.
@@ -94,8 +130,13 @@ fn engine(consent: Consent) -> Result<()> {
         rust::use_debian(&mut pack)?;
     }
     process::run(&mut pack)?;
-    let optimised = npm.join("dist/lightning.wasm");
-    fs::create_dir_all(npm.join("dist"))?;
+    let dist = npm.join("dist");
+    // Nothing of an earlier build is packed.
+    if dist.is_dir() {
+        fs::remove_dir_all(&dist)?;
+    }
+    fs::create_dir_all(&dist)?;
+    let optimised = dist.join("lightning.wasm");
     process::run(
         tool(&binaryen.join("node_modules"), "wasm-opt")
             .args(["-Oz", "--strip-debug", "--strip-producers"])

@@ -21,9 +21,21 @@ pub struct Package {
 pub const PLAYWRIGHT: Package = Package { name: "playwright-core", version: "1.65.1", with: &[], installs: false };
 /// `wasm-opt`.
 pub const BINARYEN: Package = Package { name: "binaryen", version: "132.0.0", with: &[], installs: false };
-/// The compiler of TypeScript, and what bundles its output.
-pub const TYPESCRIPT: Package =
-    Package { name: "typescript", version: "7.0.2", with: &["esbuild@0.28.2", "@types/node@26.6.6"], installs: true };
+/// The compiler of TypeScript, what bundles its output, and beside them what the npm package has adapters for.
+pub const TYPESCRIPT: Package = Package {
+    name: "typescript",
+    version: "7.0.2",
+    with: &[
+        "esbuild@0.28.2",
+        "@types/node@26.6.6",
+        "abstract-level@3.1.1",
+        "tape@5.10.2",
+        "react@19.3.1",
+        "react-dom@19.3.1",
+        "@types/react@19.3.0",
+    ],
+    installs: true,
+};
 /// Databases that web pages use, to be measured beside ours.
 pub const BROWSER_PEERS: Package = Package {
     name: "dexie",
@@ -50,7 +62,9 @@ pub fn required() -> Result<()> {
 /// The folder whose `node_modules` holds `package`.
 pub fn package(package: &Package) -> Result<PathBuf> {
     let folder = workspace::tool(package.name, package.version)?;
-    if !folder.join("node_modules").join(package.name).join("package.json").is_file() {
+    let names = package.with.iter().filter_map(|with| with.rsplit_once('@')).map(|(name, _)| name);
+    let is_there = |name: &str| folder.join("node_modules").join(name).join("package.json").is_file();
+    if !std::iter::once(package.name).chain(names).all(is_there) {
         required()?;
         println!("setup: npm package {} {}", package.name, package.version);
         std::fs::create_dir_all(&folder)?;

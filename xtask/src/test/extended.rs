@@ -5,6 +5,7 @@ use anyhow::Result;
 
 use super::stage::Stage;
 use super::web;
+use crate::package::npm;
 use crate::setup::Consent;
 use crate::{bench, chaos, crash, demo, histories, sim};
 
@@ -24,5 +25,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     web::kills(stage, consent)?;
     stage.step("bench --quick --peers redb", bench::quick());
     stage.step("demo --native", demo::native::run());
+    stage.tests("demo --web", &mut demo::web::check()?)?;
+    stage.tests("the package in bundlers", &mut npm::bundlers(consent)?)?;
     Ok(())
 }

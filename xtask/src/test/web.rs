@@ -46,6 +46,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     npm::build(consent)?;
     let lightning = lightning()?;
     stage.tests("the package in Node", script("node.mjs").env("LIGHTNING_COMMAND", &lightning))?;
+    stage.tests("abstract-level", &mut script("level.mjs"))?;
     let mut in_chromium = |what: &str, name: &str| {
         stage.tests(what, browser_script(name, &chromium)?.env("LIGHTNING_COMMAND", &lightning))
     };
