@@ -10,7 +10,7 @@ use super::definition::Definition;
 use super::document::Document;
 use super::entries::{encode_part, record_key};
 use super::plan::Sorting;
-use super::read::Reader;
+use super::read::Reads;
 use super::run::{self, Run};
 use crate::db::Snapshot;
 use crate::document::query::{PageToken, Query, field};
