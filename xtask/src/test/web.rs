@@ -40,6 +40,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
             .env("WASM_BINDGEN_TEST_TIMEOUT", "300"),
     )?;
     npm::build(consent)?;
+    stage.check("what a page fetches is small", &mut npm::sizes())?;
     let program = || Command::new(format!("node{EXE_SUFFIX}"));
     let tests = npm::folder().join("tests");
     stage.tests("the package in Node", program().arg(tests.join("node.mjs")))?;
