@@ -111,8 +111,9 @@ fn a_session_that_only_reads_writes_no_byte_and_syncs_nothing() {
         assert_eq!(database.check().unwrap().problems, Vec::<String>::new());
         database.sync().unwrap();
         while database.step().unwrap() != lightning_db::Progress::Idle {}
-        let read = database.transaction(|tx| Ok(tx.table(ROWS)?.get(3)?.map(|found| found.to_vec())));
-        assert_eq!(read.unwrap().as_deref(), Some(&[0, 0, 0, 3][..]));
+        let mut read = database.begin(Isolation::Serializable);
+        assert_eq!(read.table(ROWS).unwrap().get(3).unwrap().as_deref(), Some(&[0, 0, 0, 3][..]));
+        read.commit().unwrap();
         let mut undone = database.begin(Isolation::Serializable);
         undone.table(ROWS).unwrap().put(3, &b"undone"[..]).unwrap();
         drop(undone);

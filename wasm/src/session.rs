@@ -5,6 +5,7 @@
 
 mod collections;
 mod held;
+mod kinds;
 mod live;
 mod maintenance;
 mod tables;
@@ -58,6 +59,8 @@ operations! {
     DropTable = 0x0b,
     NextMigration = 0x0c,
     Migrate = 0x0d,
+    OlderCollection = 0x0e,
+    FinishMigration = 0x0f,
     // Reading documents.
     Get = 0x10,
     GetMany = 0x11,
@@ -82,6 +85,8 @@ operations! {
     TablePut = 0x38,
     TableDelete = 0x39,
     TableDeleteRange = 0x3a,
+    TableSwap = 0x3b,
+    TableIncrement = 0x3c,
     // What follows the data.
     Watch = 0x40,
     Heard = 0x41,
@@ -99,18 +104,31 @@ operations! {
 impl Operation {
     /// Whether it is done inside a transaction, and gets one of its own where it is asked for alone.
     fn writes(self) -> bool {
-        use Operation::{Delete, DeleteWhere, Put, Swap, TableDelete, TableDeleteRange, TablePut, Update, UpdateWhere};
+        use Operation::{
+            Delete, DeleteWhere, FinishMigration, Put, Swap, TableDelete, TableDeleteRange, TableIncrement, TablePut,
+            TableSwap, Update, UpdateWhere,
+        };
         matches!(
             self,
-            Put | Delete | Update | UpdateWhere | DeleteWhere | Swap | TablePut | TableDelete | TableDeleteRange
+            Put | Delete
+                | Update
+                | UpdateWhere
+                | DeleteWhere
+                | Swap
+                | FinishMigration
+                | TablePut
+                | TableDelete
+                | TableDeleteRange
+                | TableSwap
+                | TableIncrement
         )
     }
 
     /// Whether something may have to be made durable after it.
     pub fn commits(number: u8) -> bool {
         use Operation::{
-            Batch, Commit, DropCollection, DropIndex, DropTable, Migrate, NextMigration, OpenCollection, RemoveExpired,
-            Sync,
+            Batch, Commit, DropCollection, DropIndex, DropTable, Migrate, NextMigration, OpenCollection, OpenTable,
+            RemoveExpired, Sync,
         };
         Self::of(number).is_some_and(|operation| {
             operation.writes()
@@ -124,6 +142,7 @@ impl Operation {
                         | Migrate
                         | NextMigration
                         | OpenCollection
+                        | OpenTable
                         | RemoveExpired
                         | Sync
                 )
@@ -142,6 +161,7 @@ impl Session {
 
     /// Performs an operation for `client`; its answer is appended to `out`, of which nothing stays if it fails.
     pub fn perform(&mut self, client: u32, number: u8, arguments: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        self.held.serve(client);
         let operation = Operation::of(number).ok_or_else(|| invalid("this build does not know the operation"))?;
         let mut arguments = Arguments::new(arguments);
         let args = &mut arguments;
@@ -151,8 +171,8 @@ impl Session {
             return self.write_in(scope, |held, tx| perform_write(held, tx, operation, args, answer));
         }
         match operation {
-            Operation::OpenCollection => self.open_collection(client, args, answer),
-            Operation::OpenTable => self.open_table(client, args, answer),
+            Operation::OpenCollection => self.open_collection(args, answer),
+            Operation::OpenTable => self.open_table(args, answer),
             Operation::Begin => self.begin(client, args, answer),
             Operation::Commit => {
                 self.held.transaction(args.handle()?)?.commit()?;
@@ -172,6 +192,7 @@ impl Session {
             }
             Operation::NextMigration => self.next_migration(client, args, answer),
             Operation::Migrate => self.migrate(args, answer),
+            Operation::OlderCollection => self.older_collection(args, answer),
             Operation::DropTable => {
                 let name = args.text()?;
                 put(answer.bool(self.database.transaction(|tx| tx.drop_table(name))?))
@@ -200,12 +221,15 @@ impl Session {
         self.held.remove_client(client);
     }
 
-    /// `[kind]`: 0 a snapshot, else a transaction: 1 read committed, 2 snapshot isolation, 3 serializable. Gives its handle.
+    /// `[kind]`: 0 a snapshot, else a transaction: 1 read committed, 2 snapshot isolation, 3 serializable. Gives its handle; of a
+    /// snapshot `[handle, position for a feed]`.
     fn begin(&mut self, client: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let isolation = match args.number()? {
             0 => {
                 let snapshot = self.database.snapshot();
-                return self.held.insert(client, Held::Snapshot(snapshot), answer);
+                let position = snapshot.position().to_bytes();
+                let number = self.held.keep(client, Held::Snapshot(snapshot))?;
+                return put(answer.array(2).u32(number).bytes(&position));
             }
             1 => Isolation::ReadCommitted,
             2 => Isolation::Snapshot,
@@ -262,9 +286,11 @@ fn perform_write(
     answer: &mut Answer<'_>,
 ) -> Result<()> {
     match operation {
-        Operation::TablePut | Operation::TableDelete | Operation::TableDeleteRange => {
-            tables::write(held.table(args.handle()?)?, tx, operation, args, answer)
-        }
+        Operation::TablePut
+        | Operation::TableDelete
+        | Operation::TableDeleteRange
+        | Operation::TableSwap
+        | Operation::TableIncrement => tables::write(held.table(args.handle()?)?, tx, operation, args, answer),
         _ => collections::write(held.collection(args.handle()?)?, tx, operation, args, answer),
     }
 }

@@ -23,6 +23,7 @@ pub struct Arguments<'a>(&'a [u8]);
 /// What the first byte of an item says it is (RFC 8949, section 3).
 mod major {
     pub const UNSIGNED: u8 = 0;
+    pub const NEGATIVE: u8 = 1;
     pub const BYTES: u8 = 2;
     pub const TEXT: u8 = 3;
     pub const ARRAY: u8 = 4;
@@ -42,6 +43,16 @@ impl<'a> Arguments<'a> {
 
     pub fn number(&mut self) -> Result<u64> {
         self.of(major::UNSIGNED)
+    }
+
+    pub fn signed(&mut self) -> Result<i64> {
+        let (major, argument) = self.head()?;
+        let number = i64::try_from(argument).map_err(|_| malformed())?;
+        match major {
+            major::UNSIGNED => Ok(number),
+            major::NEGATIVE => Ok(-1 - number),
+            _ => Err(malformed()),
+        }
     }
 
     pub fn handle(&mut self) -> Result<u32> {

@@ -1,12 +1,14 @@
 //! `cargo xtask bench`: the benchmarks against other databases, in one run.
 
-use std::process::ExitCode;
+use std::env::consts::EXE_SUFFIX;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
 use crate::demo::cities::Cities;
+use crate::package::npm;
 use crate::process::{self, cargo};
-use crate::setup::{self, Consent};
+use crate::setup::{self, Consent, browser, node};
 use crate::workspace;
 
 /// The other databases that the benchmark program can be built with, one feature each.
@@ -15,18 +17,36 @@ const PEERS: [&str; 6] = ["canopydb", "fjall", "lmdb", "redb", "rocksdb", "sqlit
 const DOCUMENT_PEERS: [&str; 3] = ["native-db", "redb", "sqlite"];
 /// The first argument that asks for the benchmark of documents.
 const DOCUMENTS: &str = "documents";
+/// The first argument that asks for the benchmark in a browser.
+const BROWSER: &str = "browser";
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Arguments {
-    /// 'documents' for those, and arguments of the benchmark program; --help lists them
+    /// 'documents' or 'browser' for those, and arguments of the benchmark program; --help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    measure(&arguments.rest)?;
+    match arguments.rest.split_first() {
+        Some((first, rest)) if first == BROWSER => in_browser(Consent::from_environment(), rest)?,
+        _ => measure(&arguments.rest)?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The npm package beside the databases that web pages use, in Chromium.
+fn in_browser(consent: Consent, arguments: &[String]) -> Result<()> {
+    npm::build(consent)?;
+    process::run(
+        Command::new(format!("node{EXE_SUFFIX}"))
+            .arg(workspace::root().join("tests/browser-bench/run.mjs"))
+            .arg(node::package(&node::BROWSER_PEERS)?)
+            .arg(node::package(&node::PLAYWRIGHT)?)
+            .arg(browser::chromium(consent)?)
+            .args(arguments),
+    )
 }
 
 /// Short runs against one database that takes little to build: whether the program works, not how fast anything is.

@@ -109,14 +109,7 @@ impl Database {
         let collection = Collection::of_version(self, name, schema.version);
         if version < schema.version {
             let migrated = migrate::run(&collection.with_type(), version, schema.version, migrations);
-            if let Err(Error::DuplicateKey { .. } | Error::InvalidDocument { .. } | Error::LimitExceeded { .. }) =
-                migrated
-            {
-                // An index that cannot be made refuses the documents as they are. It is dropped, and not in the way of the next
-                // opening.
-                build::finish(self, name, progress)?;
-            }
-            migrated?;
+            migrate::leave_what_cannot_be(self, name, migrated)?;
         }
         build::finish(self, name, progress)?;
         #[cfg(feature = "std")]

@@ -12,6 +12,7 @@ use core::fmt;
 
 use super::build;
 use super::definition::Definition;
+use super::document::Document;
 use super::handle::Collection;
 use super::schema::Schema;
 use super::schema_change::ensure;
@@ -182,15 +183,43 @@ impl Database {
             return Err(Error::invalid(format!("{asked} documents were to be migrated, and {given} were given")));
         }
         let collection = Collection::<Value>::of_version(self, &step.collection, step.known);
-        collection.write(|documents| {
+        let migrated = collection.write(|documents| {
             let is_as_it_was = documents.definition().version == step.version
                 && MigrationStep::read(documents, step.known, step.version)? == *step;
             if !is_as_it_was {
                 return Err(Error::Conflict { what: format!("documents of '{}' that are migrated", step.collection) });
             }
             step.write(documents, changed).map(drop)
-        })
+        });
+        leave_what_cannot_be(self, &step.collection, migrated)
     }
+
+    /// A collection whose documents are older than the schema's version, for who changes all of them in one transaction, which
+    /// [`WriteCollection::finish_migration`] is to end. After [`next_migration`](Self::next_migration) has said that there is
+    /// something to do.
+    pub fn older_collection<T: Document>(&self, name: &str, schema: &Schema) -> Result<Collection<T>> {
+        ensure(self, name, schema)?;
+        Ok(Collection::of_version(self, name, schema.version))
+    }
+}
+
+impl<T: Document> WriteCollection<'_, T> {
+    /// In the transaction that has changed them: the documents had version `from`, and have the next. Where somebody else has
+    /// brought them there meanwhile, it is [`Error::Conflict`].
+    pub fn finish_migration(&mut self, from: u32) -> Result<()> {
+        if self.definition().version != from {
+            return Err(Error::Conflict { what: format!("the version of '{}'", self.definition().name) });
+        }
+        set_version(self, from + 1, None)
+    }
+}
+
+/// An index that cannot be made refuses the documents as they are. It is dropped, and not in the way of the next opening.
+pub(super) fn leave_what_cannot_be<R>(database: &Database, name: &str, migrated: Result<R>) -> Result<R> {
+    if let Err(Error::DuplicateKey { .. } | Error::InvalidDocument { .. } | Error::LimitExceeded { .. }) = migrated {
+        build::finish(database, name, &mut |_| {})?;
+    }
+    migrated
 }
 
 /// Changes a few more documents; true when there are no more.
@@ -209,7 +238,11 @@ fn some(documents: &mut WriteCollection<'_, Value>, version: u32, change: &mut E
     step.write(documents, &changed)
 }
 
-fn set_version(documents: &mut WriteCollection<'_, Value>, version: u32, migrating_to: Option<u32>) -> Result<()> {
+fn set_version<T: Document>(
+    documents: &mut WriteCollection<'_, T>,
+    version: u32,
+    migrating_to: Option<u32>,
+) -> Result<()> {
     let mut definition = documents.definition().clone();
     let tx = documents.transaction();
     let created_ms = tx.definition(&definition.name)?.map_or(0, |entry| entry.created_ms);

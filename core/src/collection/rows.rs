@@ -10,7 +10,7 @@ use super::definition::Definition;
 use super::document::Document;
 use super::entries::{encode_part, record_key};
 use super::plan::Sorting;
-use super::read::Reads;
+use super::read::{Reader, Reads};
 use super::run::{self, Run};
 use crate::db::Snapshot;
 use crate::document::query::{PageToken, Query, field};
@@ -51,27 +51,8 @@ impl<T: Document> ReadCollection<T> {
         index: &str,
         values: impl IntoIterator<Item = V>,
     ) -> Result<Option<Vec<u8>>> {
-        let unique = self.definition.index(index).filter(|index| index.unique && index.ready);
-        let Some(unique) = unique else {
-            let name = &self.definition.name;
-            return Err(Error::invalid(alloc::format!("collection '{name}' has no unique index '{index}' to look up")));
-        };
-        let (mut entry, mut count) = (KeyBuffer::new(), 0);
-        for value in values {
-            encode_part(&value.into(), unique, &mut entry)?;
-            count += 1;
-        }
-        if count != unique.paths.len() {
-            let paths = unique.paths.len();
-            return Err(Error::invalid(alloc::format!(
-                "index '{index}' has {paths} paths, and {count} values were given"
-            )));
-        }
-        let mut reader = &self.snapshot;
-        match reader.with(unique.id, &entry, |record| Ok(record.to_vec()))? {
-            Some(record) => reader.document(self.definition.id, &record),
-            None => Ok(None),
-        }
+        let values: Vec<Value> = values.into_iter().map(Into::into).collect();
+        get_by(&mut &self.snapshot, &self.definition, index, &values)
     }
 
     /// The documents of many keys, in their order.
@@ -93,38 +74,12 @@ impl<T: Document> ReadCollection<T> {
     /// The lowest value under a path among the documents that a query finds; missing and null do not count. Of a document with
     /// several values there it is the lowest, by which it is ordered.
     pub fn min(&self, path: &str, query: Query) -> Result<Option<Value>> {
-        self.extreme(path, query, false)
+        extreme(&mut &self.snapshot, &self.definition, path, query, false)
     }
 
     /// The highest value under a path among the documents that a query finds, as [`min`](Self::min) takes them.
     pub fn max(&self, path: &str, query: Query) -> Result<Option<Value>> {
-        self.extreme(path, query, true)
-    }
-
-    fn extreme(&self, path: &str, query: Query, highest: bool) -> Result<Option<Value>> {
-        let mut query = query.filter(field(path).exists());
-        query.order.clear();
-        query.reverse = false;
-        query.fields.clear();
-        let query = if highest { query.order_by(path).descending() } else { query.order_by(path) };
-        let path = Path::parse(path)?;
-        // What is no key is neither high nor low, and comes first where the highest does; null beside other values in an array
-        // comes first where the lowest does: then there is a second look.
-        for limit in [Some(1), None] {
-            let query = Query { limit, ..query.clone() };
-            let mut run = Run::new(&mut &self.snapshot, Arc::clone(&self.definition), query)?;
-            let mut is_any = false;
-            while run.advance(&mut &self.snapshot)? {
-                is_any = true;
-                if let Some(value) = least(&run.row().document, &path)? {
-                    return Ok(Some(value));
-                }
-            }
-            if !is_any {
-                break;
-            }
-        }
-        Ok(None)
+        extreme(&mut &self.snapshot, &self.definition, path, query, true)
     }
 
     /// Answers a query and tells how.
@@ -133,6 +88,62 @@ impl<T: Document> ReadCollection<T> {
         while rows.advance()? {}
         rows.explain()
     }
+}
+
+/// The document that has these values in a unique index, as CBOR.
+pub(super) fn get_by(
+    reader: &mut dyn Reader,
+    definition: &Definition,
+    index: &str,
+    values: &[Value],
+) -> Result<Option<Vec<u8>>> {
+    let Some(unique) = definition.index(index).filter(|index| index.unique && index.ready) else {
+        let name = &definition.name;
+        return Err(Error::invalid(alloc::format!("collection '{name}' has no unique index '{index}' to look up")));
+    };
+    if values.len() != unique.paths.len() {
+        let (paths, count) = (unique.paths.len(), values.len());
+        return Err(Error::invalid(alloc::format!("index '{index}' has {paths} paths, and {count} values were given")));
+    }
+    let mut entry = KeyBuffer::new();
+    values.iter().try_for_each(|value| encode_part(value, unique, &mut entry))?;
+    match reader.with(unique.id, &entry, |record| Ok(record.to_vec()))? {
+        Some(record) => reader.document(definition.id, &record),
+        None => Ok(None),
+    }
+}
+
+/// The lowest or highest value under a path, as [`ReadCollection::min`] says.
+pub(super) fn extreme(
+    reader: &mut dyn Reader,
+    definition: &Arc<Definition>,
+    path: &str,
+    query: Query,
+    highest: bool,
+) -> Result<Option<Value>> {
+    let mut query = query.filter(field(path).exists());
+    query.order.clear();
+    query.reverse = false;
+    query.fields.clear();
+    let query = if highest { query.order_by(path).descending() } else { query.order_by(path) };
+    let path = Path::parse(path)?;
+    // What is no key is neither high nor low, and comes first where the highest does; null beside other values in an array
+    // comes first where the lowest does: then there is a second look.
+    for limit in [Some(1), None] {
+        let query = Query { limit, ..query.clone() };
+        let mut run = Run::new(reader, Arc::clone(definition), query)?;
+        let mut is_any = false;
+        while run.advance(reader)? {
+            is_any = true;
+            if let Some(value) = least(&run.row().document, &path)? {
+                return Ok(Some(value));
+            }
+        }
+        if !is_any {
+            break;
+        }
+    }
+    Ok(None)
 }
 
 /// The value that a document is ordered by; `None` if there is none that is a key.

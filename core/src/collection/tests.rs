@@ -522,3 +522,68 @@ fn documents_are_migrated_elsewhere_step_by_step_unless_others_write_them() {
     assert_eq!(people.count(Query::new().filter(field("age").equals(2))).unwrap(), 4999);
     assert_eq!(people.count(Query::new().filter(field("age").equals(8))).unwrap(), 1);
 }
+
+#[test]
+fn documents_are_migrated_in_one_transaction_of_the_application() {
+    let db = database();
+    let people = db.collection::<Value>("people", Schema::key("id")).unwrap();
+    let person = |id: u64, age: u64| -> Value { [("id", id), ("age", age)].into_iter().collect() };
+    people.put_many(&[person(1, 1), person(2, 2), person(3, 3)]).unwrap();
+    let newer = Schema::key("id").version(2);
+    assert_eq!(db.next_migration("people", &newer).unwrap().unwrap().version(), 1);
+    let older = db.older_collection::<Value>("people", &newer).unwrap();
+    let change = |fails: bool| {
+        let mut transaction = db.begin(Isolation::Serializable);
+        let mut documents = transaction.collection(&older).unwrap();
+        assert_eq!(documents.delete_where(Query::new().filter(field("age").above(1))).unwrap(), 2);
+        documents.finish_migration(1).unwrap();
+        if !fails {
+            transaction.commit().unwrap();
+        }
+    };
+    change(true);
+    assert_eq!(people.len().unwrap(), 3, "what is not committed is not migrated");
+    change(false);
+    assert!(db.next_migration("people", &newer).unwrap().is_none());
+    assert_eq!(db.collection::<Value>("people", newer.clone()).unwrap().len().unwrap(), 1);
+    let again = older.write(|documents| documents.finish_migration(1));
+    assert!(matches!(again, Err(Error::Conflict { .. })), "{again:?}");
+}
+
+#[test]
+fn a_migration_that_an_index_refuses_is_not_in_the_way_of_the_next_opening() {
+    let db = database();
+    let people = db.collection::<Value>("people", Schema::key("id")).unwrap();
+    let person = |id: u64| -> Value { [("id", id), ("name", 7)].into_iter().collect() };
+    people.put_many(&[person(1), person(2)]).unwrap();
+    let newer = Schema::key("id").unique("name").version(2);
+    let step = db.next_migration("people", &newer).unwrap().unwrap();
+    let alike: Vec<Value> = [1, 2].map(|id| [("id", id), ("name", 8)].into_iter().collect()).into();
+    assert!(matches!(db.migrate_documents(&step, &alike), Err(Error::DuplicateKey { .. })));
+    let as_it_was = db.collection::<Value>("people", Schema::key("id")).unwrap();
+    as_it_was.put(&person(3)).unwrap();
+    assert_eq!(as_it_was.len().unwrap(), 3);
+    assert!(db.snapshot().collection_info("people").unwrap().unwrap().indexes.is_empty());
+}
+
+#[test]
+fn a_transaction_looks_up_what_it_has_written_itself() {
+    let db = database();
+    let people = db.collection::<Value>("people", Schema::key("id").unique("name").index("age")).unwrap();
+    let person = |id: u64, age: u64| -> Value { [("id", id), ("age", age), ("name", id + 10)].into_iter().collect() };
+    people.put(&person(1, 5)).unwrap();
+    people
+        .write(|documents| {
+            documents.put(&person(2, 9))?;
+            documents.delete(1)?;
+            assert_eq!(documents.get_by("name", [12])?, Some(person(2, 9)));
+            assert_eq!(documents.get_by("name", [11])?, None);
+            assert!(matches!(documents.get_by("age", [9]), Err(Error::Invalid { .. })));
+            assert_eq!(documents.min("age", Query::new())?, Some(Value::from(9)));
+            documents.put(&person(3, 1))?;
+            let found = (documents.min("age", Query::new())?, documents.max("age", Query::new())?);
+            assert_eq!(found, (Some(Value::from(1)), Some(Value::from(9))));
+            Ok(())
+        })
+        .unwrap();
+}

@@ -9,6 +9,7 @@ use super::definition::Definition;
 use super::document::Document;
 use super::entries::record_key;
 use super::row::Row;
+use super::rows;
 use super::run::{self, Run};
 use super::write::{Expiry, Mode, Writer, record_key_of};
 use crate::db::WriteTransaction;
@@ -98,6 +99,31 @@ impl<'t, T: Document> WriteCollection<'t, T> {
     /// How many documents a query finds.
     pub fn count(&mut self, query: Query) -> Result<u64> {
         self.as_one_read(|mut reader, definition| run::count(&mut reader, &definition, query))
+    }
+
+    /// The document that has these values in a unique index, one for each of its paths.
+    pub fn get_by<V: Into<Value>>(&mut self, index: &str, values: impl IntoIterator<Item = V>) -> Result<Option<T>> {
+        self.get_cbor_by(index, values)?.map(|cbor| T::from_cbor(&cbor)).transpose()
+    }
+
+    /// The document that has these values in a unique index, as CBOR.
+    pub fn get_cbor_by<V: Into<Value>>(
+        &mut self,
+        index: &str,
+        values: impl IntoIterator<Item = V>,
+    ) -> Result<Option<Vec<u8>>> {
+        let values: Vec<Value> = values.into_iter().map(Into::into).collect();
+        self.as_one_read(|mut reader, definition| rows::get_by(&mut reader, &definition, index, &values))
+    }
+
+    /// The lowest value under a path, as [`ReadCollection::min`](super::ReadCollection::min) takes it.
+    pub fn min(&mut self, path: &str, query: Query) -> Result<Option<Value>> {
+        self.as_one_read(|mut reader, definition| rows::extreme(&mut reader, &definition, path, query, false))
+    }
+
+    /// The highest value under a path.
+    pub fn max(&mut self, path: &str, query: Query) -> Result<Option<Value>> {
+        self.as_one_read(|mut reader, definition| rows::extreme(&mut reader, &definition, path, query, true))
     }
 
     /// Deletes every document that a query finds; gives how many.

@@ -137,7 +137,9 @@ impl Database {
     /// Runs `body` with the writer lock: it never conflicts with other writers. What it returns is committed, with the
     /// database's durability, if it is `Ok`, and undone if it is `Err`.
     ///
-    /// Inside `body` use `tx`; using the database handle to write there is an error, not a deadlock.
+    /// Inside `body` use `tx`; using the database handle to write there is an error, not a deadlock. Where barriers complete
+    /// later, [`Error::Pending`] means that `body` was not run, or that what it did is applied and will be durable:
+    /// [`sync`](Self::sync) waits for it.
     pub fn transaction<T>(&self, body: impl FnOnce(&mut WriteTransaction) -> Result<T>) -> Result<T> {
         self.transaction_with(self.shared.options.durability, body)
     }
@@ -153,6 +155,9 @@ impl Database {
         let (result, appended) = {
             let mut exclusive = shared.exclusive.lock()?;
             self.admit()?;
+            // Before `body`, which is not run for nothing: on a storage that completes barriers later, `Pending` from here on
+            // means that what it did is applied.
+            shared.engine.finish_opening()?;
             let mut tx = WriteTransaction::new(shared, shared.engine.head(), Isolation::Serializable);
             tx.reads.exclusive = true;
             #[cfg(feature = "std")]

@@ -34,7 +34,7 @@ fn a_check_tells_what_it_verified() {
         " 3 of 12  read space map",
         "verify pages, values, order, counts and space",
     ] {
-        assert!(ran.err.lines().any(|line| line == stage), "'{stage}' is not in {}", ran.err);
+        assert!(ran.err.lines().any(|line| line.trim() == stage), "'{stage}' is not in {}", ran.err);
     }
 }
 
@@ -59,8 +59,8 @@ fn a_compaction_tells_its_stages() {
     let shell = with_rows(5_000);
     let ran = shell.run("compact a.ldb --progress");
     assert_eq!(ran.code, 0, "{}", ran.err);
-    for stage in ["11 of 12  write checkpoint", "12 of 12  done", "write checkpoint"] {
-        assert!(ran.err.lines().any(|line| line == stage), "'{stage}' is not in {}", ran.err);
+    for stage in ["8 of 12  reserve values", "12 of 12  done", "write checkpoint"] {
+        assert!(ran.err.lines().any(|line| line.trim() == stage), "'{stage}' is not in {}", ran.err);
     }
     assert_eq!(shell.run("compact a.ldb").err, "", "nothing is told where nobody asked");
 }

@@ -271,7 +271,10 @@ export class Writer {
 
   #moment(date: Date): void {
     const ms = date.getTime()
-    if (Number.isNaN(ms)) throw new LightningError('Invalid', ['an invalid Date cannot be stored'])
+    // A timestamp may lie beyond what a Date can say.
+    if (Number.isNaN(ms) && !(date instanceof Timestamp)) {
+      throw new LightningError('Invalid', ['an invalid Date cannot be stored'])
+    }
     const micros = date instanceof Timestamp ? date.micros : BigInt(ms) * 1000n
     let seconds = micros / 1_000_000n
     let rest = micros % 1_000_000n

@@ -1,9 +1,9 @@
 // Collections: documents, each under the key that lies at a path in it, found by any field that has an index.
 
 import { Reader, type Value, type Writer, decode } from './cbor.js'
-import { type Scope, now, release } from './cursor.js'
+import { SERIALIZABLE, type Scope, begin, now, scopeOf } from './cursor.js'
 import { LightningError } from './errors.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Given, type Held, type Link, type Mode, current, held, numberOf, release } from './link.js'
 import { Operation, type OperationNumber } from './protocol.js'
 import { AsyncQuery, type Asked, type Changes, type Condition, type Filter, type Path, type Query, SyncQuery, changeList } from './query.js'
 
@@ -22,9 +22,17 @@ export interface Schema<T = unknown> {
   version?: number
 }
 
-/** By version, what makes a document of that version one of the next: a function, or changes of fields. */
-export interface Migrations {
-  readonly [from: number]: ((document: any) => unknown) | Changes<any>
+/**
+ * By version, what brings documents of that version to the next: a function that is given each document, changes of fields of each,
+ * or `{ transaction: async documents => { … } }`, which changes the collection as a whole.
+ */
+export interface Migrations<M extends Mode = Mode> {
+  readonly [from: number]: ((document: any) => unknown) | Changes<any> | WholeMigration<M>
+}
+
+/** Changes a collection in one transaction: all of it is migrated, or nothing. */
+export interface WholeMigration<M extends Mode = Mode> {
+  transaction(documents: Documents<any, M>): Given<M, unknown> | void
 }
 
 export interface IndexOptions<T = unknown> {
@@ -58,8 +66,9 @@ export function migrate<M extends Mode>(
   durable: boolean,
   name: string,
   form: object,
-  migrations: Migrations,
+  migrations: Migrations<M>,
 ): Given<M, void> {
+  const again = () => migrate(link, durable, name, form, migrations)
   const next = link.ask(
     Operation.NextMigration,
     durable,
@@ -67,36 +76,79 @@ export function migrate<M extends Mode>(
       writer.text(name)
       writer.value(form)
     },
-    reader => reader.value() as null | [step: number, version: number, documents: Uint8Array[]],
+    reader => {
+      const step = reader.value() as null | [step: number, version: number, documents: Uint8Array[]]
+      return step && { held: held(link, step[0]), version: step[1], documents: step[2] }
+    },
   )
   return link.then(next, step => {
     if (step === null) return
-    const [number, version, documents] = step
+    const { version, documents } = step
     const change = migrations[version]
     if (!change) {
-      release(link, number)
+      release(link, step.held)
       const what = `its documents have version ${version}; give a migration from ${version}`
       throw new LightningError('SchemaMismatch', [name, what])
+    }
+    if ('transaction' in change && typeof change.transaction === 'function') {
+      release(link, step.held)
+      return link.then(migrateWhole(link, durable, name, form, version, change as WholeMigration<M>), again)
     }
     const written = link.ask(
       Operation.Migrate,
       durable,
       writer => {
-        writer.number(number)
+        writer.number(current(link, step.held))
         const isFunction = typeof change === 'function'
         writer.value(!isFunction)
         writer.value(isFunction ? documents.map(document => change(decode(document))) : changeList(change))
       },
       () => undefined,
     )
-    return link.then(written, () => migrate(link, durable, name, form, migrations))
+    return link.then(written, again)
   })
+}
+
+/** Changes a collection of an older version in one transaction. */
+function migrateWhole<M extends Mode>(
+  link: Link<M>,
+  durable: boolean,
+  name: string,
+  form: object,
+  version: number,
+  { transaction }: WholeMigration<M>,
+): Given<M, void> {
+  const number = numberOf(link, `older ${name}`)
+  const older = link.ask(
+    Operation.OlderCollection,
+    durable,
+    writer => {
+      writer.number(number)
+      writer.text(name)
+      writer.value(form)
+    },
+    () => number,
+  )
+  const commit = (held: Held) =>
+    link.ask(Operation.Commit, durable, writer => writer.number(current(link, held)), () => undefined)
+  const run = (held: Held): Given<M, void> => {
+    const documents = new Documents<any, M>(name, link, () => number, () => scopeOf(link, held), () => false)
+    return link.then(transaction(documents) as Given<M, unknown>, () =>
+      link.then(
+        documents.ask(Operation.FinishMigration, false, writer => writer.number(version), () => undefined),
+        () => commit(held),
+      ),
+    )
+  }
+  return link.then(older, () =>
+    link.then(begin(link, SERIALIZABLE), held => link.finally(() => run(held), () => release(link, held))),
+  )
 }
 
 /** When a document goes. */
 export interface PutOptions {
-  /** The moment, or false to stay whatever the schema says. */
-  expires?: Date | false
+  /** The moment; false to stay whatever the schema says; `'kept'` for that of the document that is written over. */
+  expires?: Date | false | 'kept'
 }
 
 export type Key = Value
@@ -131,9 +183,27 @@ export class Documents<T, M extends Mode> {
     )
   }
 
+  /** The document that has these values in a unique index, one for each of its paths. */
+  getBy(index: string, ...values: Value[]): Given<M, T | undefined> {
+    return this.ask(
+      Operation.GetBy,
+      false,
+      writer => {
+        writer.text(index)
+        writer.value(values)
+      },
+      readDocument<T>,
+    )
+  }
+
   /** Writes a document, whatever was under its key. */
   put(document: T, options?: PutOptions): Given<M, void> {
     return this.#put(0, document, options?.expires)
+  }
+
+  /** Writes a document that is CBOR already. */
+  putCbor(document: Uint8Array, options?: PutOptions): Given<M, void> {
+    return this.#put(3, document, options?.expires)
   }
 
   /** Writes a new document; a key that exists is an error, `Unexpected`. */
@@ -228,13 +298,13 @@ export class Documents<T, M extends Mode> {
     }))
   }
 
-  #put(mode: number, document: T, expires?: Date | false): Given<M, void> {
+  #put(mode: number, document: T | Uint8Array, expires?: PutOptions['expires']): Given<M, void> {
     return this.ask(
       Operation.Put,
       true,
       writer => {
         writer.number(mode)
-        writer.value(expires === undefined ? null : expires === false ? false : expires.getTime())
+        writer.value(expires instanceof Date ? expires.getTime() : expires === 'kept' || (expires ?? null))
         writer.value(document)
       },
       () => undefined,
@@ -259,17 +329,9 @@ export class Collection<T, M extends Mode = 'async'> extends Documents<T, M> {
     }))
   }
 
-  /** The document that has these values in a unique index, one for each of its paths. */
-  getBy(index: string, ...values: Value[]): Given<M, T | undefined> {
-    return this.ask(
-      Operation.GetBy,
-      false,
-      writer => {
-        writer.text(index)
-        writer.value(values)
-      },
-      readDocument<T>,
-    )
+  /** How the database has it: what is indexed, how many documents there are. Undefined when it was dropped. */
+  describe(): Given<M, CollectionInfo | undefined> {
+    return this.link.then(collections(this.link), all => all.find(({ name }) => name === this.name))
   }
 
   /** Deletes an index; false when there is none of this name. */
@@ -296,6 +358,55 @@ export class Collection<T, M extends Mode = 'async'> extends Documents<T, M> {
   ) {
     super(name, link, opened, () => now, isDurable)
   }
+}
+
+/** A collection as the database has it. */
+export interface CollectionInfo {
+  name: string
+  key: string
+  /** The version of its documents. */
+  version: number
+  /** Documents go by themselves so long after they were written; null when they stay. */
+  expiresAfterMs: number | null
+  /** Those that are there, and those that have gone and are not removed yet. */
+  documents: number
+  indexes: {
+    name: string
+    paths: string[]
+    unique: boolean
+    sparse: boolean
+    multi: boolean
+    folded: boolean
+    /** It has all documents; until then it is being made. */
+    ready: boolean
+    entries: number
+  }[]
+}
+
+type IndexRow = [string, string[], boolean, boolean, boolean, boolean, boolean, number]
+type CollectionRow = [string, string, number, number | null, number, IndexRow[]]
+
+/** All collections of the database. */
+export function collections<M extends Mode>(link: Link<M>): Given<M, CollectionInfo[]> {
+  return link.ask(Operation.Collections, false, () => {}, reader =>
+    (reader.value() as CollectionRow[]).map(([name, key, version, expiresAfterMs, documents, indexes]) => ({
+      name,
+      key,
+      version,
+      expiresAfterMs,
+      documents,
+      indexes: indexes.map(([name, paths, unique, sparse, multi, folded, ready, entries]) => ({
+        name,
+        paths,
+        unique,
+        sparse,
+        multi,
+        folded,
+        ready,
+        entries,
+      })),
+    })),
+  )
 }
 
 /** Writes of one transaction, in one message. */

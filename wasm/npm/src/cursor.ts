@@ -1,7 +1,7 @@
 // Rows that come in chunks: from a query, or from a range of a table. Documents are decoded when they are looked at.
 
 import { Reader, decode } from './cbor.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { NOW, Operation } from './protocol.js'
 import type { Asked, QueryForm } from './query.js'
 
@@ -12,6 +12,15 @@ export interface Scope {
 
 export const now: Scope = { number: NOW }
 
+/** The scope that an owner holds, as long as it does. */
+export function scopeOf<M extends Mode>(link: Link<M>, held: Held): Scope {
+  return {
+    get number() {
+      return current(link, held)
+    },
+  }
+}
+
 /** Each chunk is twice the one before, up to this. */
 const CHUNK_BYTES_MAX = 1 << 20
 
@@ -21,7 +30,7 @@ export class Cursor<T, M extends Mode> {
   chunk: Uint8Array[] = []
   /** Where the rows given so far end. */
   token: Uint8Array | null = null
-  #number = 0
+  #held: Held | undefined
   #bytes: number
 
   private constructor(
@@ -47,7 +56,7 @@ export class Cursor<T, M extends Mode> {
   }
 
   get isOver(): boolean {
-    return this.#number === 0
+    return this.#held === undefined
   }
 
   read(row: Uint8Array): T {
@@ -61,7 +70,7 @@ export class Cursor<T, M extends Mode> {
       Operation.Next,
       false,
       writer => {
-        writer.number(this.#number)
+        writer.number(current(this.link, this.#held!))
         writer.number(this.#bytes)
       },
       reader => this.#take(reader),
@@ -80,27 +89,24 @@ export class Cursor<T, M extends Mode> {
 
   /** Gives up what is not read yet. */
   close(): void {
-    if (this.isOver) return
-    const number = this.#number
-    this.#number = 0
-    release(this.link, number)
+    if (this.#held) release(this.link, this.#held)
+    this.#held = undefined
   }
 
   #take(reader: Reader): this {
     reader.list()
-    this.#number = reader.number()
+    const number = reader.number()
+    this.#held = number === 0 ? undefined : held(this.link, number)
     this.token = reader.value()
     this.chunk = Array.from({ length: reader.list() }, () => reader.slice())
     return this
   }
 }
 
-/** Gives back a handle; nobody waits for it. */
-export function release<M extends Mode>(link: Link<M>, number: number): void {
-  try {
-    const released = link.ask(Operation.Release, false, writer => writer.number(number), () => undefined)
-    if (released instanceof Promise) released.catch(() => {})
-  } catch {
-    // The database is closed, and the handle with it.
-  }
+/** What `begin` is asked for. */
+export const SERIALIZABLE = 3
+
+/** Begins a transaction. */
+export function begin<M extends Mode>(link: Link<M>, isolation: number): Given<M, Held> {
+  return link.ask(Operation.Begin, false, writer => writer.number(isolation), reader => held(link, reader.number()))
 }

@@ -1,10 +1,10 @@
 // The database, as applications see it.
 
 import type { Value } from './cbor.js'
-import { Collection, type Migrations, type Schema, migrate, schemaForm } from './collection.js'
+import { Collection, type CollectionInfo, type Migrations, type Schema, collections, migrate, schemaForm } from './collection.js'
 import { LightningError } from './errors.js'
 import { type Commit, Feed, type Since } from './feed.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Given, type Link, type Mode, numberOf } from './link.js'
 import { Operation } from './protocol.js'
 import { Table, type TableTypes } from './table.js'
 import { type Snapshot, type Transaction, type TransactionOptions, beginTransaction, snapshot, transact } from './transaction.js'
@@ -36,27 +36,12 @@ export interface OpenOptions {
 }
 
 /** What the engine itself is told. */
-export function engineOptions({ memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly, create }: OpenOptions): object {
+export function engineOptions(options: OpenOptions): object {
+  const { durability, memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly, create } = options
+  if (durability !== undefined && durability !== 'sync' && durability !== 'relaxed') {
+    throw new LightningError('Invalid', [`durability is 'sync' or 'relaxed', not '${durability}'`])
+  }
   return { memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly, create }
-}
-
-/** A collection as the database has it. */
-export interface CollectionInfo {
-  name: string
-  key: string
-  version: number
-  documents: number
-  indexes: {
-    name: string
-    paths: string[]
-    unique: boolean
-    sparse: boolean
-    multi: boolean
-    folded: boolean
-    /** It has all documents; until then it is being made. */
-    ready: boolean
-    entries: number
-  }[]
 }
 
 /** Counts and sizes, by name. */
@@ -112,18 +97,20 @@ export class DatabaseOf<M extends Mode> {
    * A collection of documents. With a schema it is made where it is missing, and indexes that are not there are made over
    * the documents that are there; without one it is taken as it is. Documents of older versions are migrated first.
    */
-  collection<T = any>(name: string, schema?: Schema<T>, options: { migrate?: Migrations } = {}): Collection<T, M> {
+  collection<T = any>(name: string, schema?: Schema<T>, options: { migrate?: Migrations<M> } = {}): Collection<T, M> {
     const form = schema ? schemaForm(schema) : null
     const durable = this.durability === 'sync'
+    const number = numberOf(this.link, `collection ${name}`)
     const open = () =>
       this.link.ask(
         Operation.OpenCollection,
         durable && form !== null,
         writer => {
+          writer.number(number)
           writer.text(name)
           writer.value(form)
         },
-        reader => reader.number(),
+        () => number,
       )
     const migrations = options.migrate ?? {}
     const opened = once<M>(() =>
@@ -137,18 +124,20 @@ export class DatabaseOf<M extends Mode> {
     return new Collection<T, M>(name, this.link, opened, () => durable)
   }
 
-  /** A table of keys and values. It is made by the first write. */
+  /** A table of keys and values. It is made where it is missing, when it is first used. */
   table<K = Value, V = Value>(name: string, { key = 'key', value = 'value' }: TableTypes = {}): Table<K, V, M> {
+    const number = numberOf(this.link, `table ${key} ${value} ${name}`)
     const opened = once<M>(() =>
       this.link.ask(
         Operation.OpenTable,
-        false,
+        this.durability === 'sync',
         writer => {
+          writer.number(number)
           writer.text(name)
           writer.text(key)
           writer.text(value)
         },
-        reader => reader.number(),
+        () => number,
       ),
     )
     return new Table<K, V, M>(name, this.link, opened, () => this.durability === 'sync')
@@ -179,26 +168,7 @@ export class DatabaseOf<M extends Mode> {
 
   /** The collections that there are. */
   collections(): Given<M, CollectionInfo[]> {
-    return this.link.ask(Operation.Collections, false, () => {}, reader =>
-      (reader.value() as [string, string, number, number, [string, string[], boolean, boolean, boolean, boolean, boolean, number][]][]).map(
-        ([name, key, version, documents, indexes]) => ({
-          name,
-          key,
-          version,
-          documents,
-          indexes: indexes.map(([name, paths, unique, sparse, multi, folded, ready, entries]) => ({
-            name,
-            paths,
-            unique,
-            sparse,
-            multi,
-            folded,
-            ready,
-            entries,
-          })),
-        }),
-      ),
-    )
+    return collections(this.link)
   }
 
   /** Deletes a collection with its documents and indexes; false when there is none. */

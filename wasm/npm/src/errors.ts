@@ -32,10 +32,21 @@ export type ErrorCode =
   | 'StorageUnavailable'
   | 'WorkerFailed'
   | 'Restarted'
+  | 'CommitUnknown'
+  | 'OwnerUnresponsive'
+  | 'NoOwner'
 
 type Field = string | number | bigint
 
-const RETRYABLE: ReadonlySet<string> = new Set(['Conflict', 'TransactionTooOld', 'Deadlock', 'Locked', 'DatabaseBusy'])
+const RETRYABLE: ReadonlySet<string> = new Set([
+  'Conflict',
+  'TransactionTooOld',
+  'Deadlock',
+  'Locked',
+  'DatabaseBusy',
+  'Restarted',
+  'OwnerUnresponsive',
+])
 
 const MESSAGES: Record<ErrorCode, (fields: readonly Field[]) => string> = {
   Conflict: ([what]) => `another transaction changed ${what} meanwhile; run this transaction again`,
@@ -79,6 +90,12 @@ const MESSAGES: Record<ErrorCode, (fields: readonly Field[]) => string> = {
   WorkerFailed: ([url, why]) =>
     `the worker ${url} did not start: ${why}; let your bundler copy it, or give open() a 'worker'`,
   Restarted: ([why]) => `the engine stopped (${why}) and was opened again; what was not committed is lost, the rest is there`,
+  CommitUnknown: () =>
+    'the tab that had the files open went away before it answered: look whether this was committed before you write it again',
+  OwnerUnresponsive: ([name]) =>
+    `another tab has the database '${name}' open and does not answer: it may be frozen or busy; close it, or try again`,
+  NoOwner: ([name]) =>
+    `no tab has the database '${name}' open, and there are no workers here to open it; open it in a tab, or give open() a 'worker'`,
 }
 
 /** What went wrong: `code` is stable, the message says where and what to do. */

@@ -1,9 +1,8 @@
 // The change feed: every commit in order, from a position that an application keeps.
 
-import { decode } from './cbor.js'
-import { release } from './cursor.js'
+import { type Value, decode } from './cbor.js'
 import { LightningError } from './errors.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { Operation } from './protocol.js'
 
 /** Where a feed begins. */
@@ -15,6 +14,8 @@ export interface Change {
   table: string
   /** The key; for a range its first, empty for before every key. */
   key: Uint8Array
+  /** The key of a document, or of a table whose keys are of every kind; undefined in others, and of ranges. */
+  id?: Value
   /** The value that was put; null when it is too long for the log and was replaced since. */
   value?: Uint8Array | null
   /** The first key behind a range; null for the end of the table. */
@@ -36,35 +37,54 @@ const CHUNK_BYTES = 256 << 10
 const POLL_MS = 50
 
 export class Feed<M extends Mode> {
-  #handle: Given<M, number> | undefined
+  #handle: Given<M, Held>
+  #held: Held | undefined
   #closed = false
-  /** The last commit given, or the one that the feed began behind: going on from here gives what comes next. */
+  /**
+   * The last commit given, or the one that the feed began behind: going on from here gives what comes next. Undefined until it is
+   * opened.
+   */
   position: Uint8Array | undefined
 
   /** @internal */
   constructor(
     private readonly link: Link<M>,
     private readonly since: Since,
-  ) {}
+  ) {
+    // At once, so that 'now' is when it was asked for.
+    this.#handle = this.#begin(since)
+  }
+
+  #begin(since: Since): Given<M, Held> {
+    const begun = this.link.ask(
+      Operation.Changes,
+      false,
+      writer => writer.value(since === 'now' ? null : since === 'oldest' ? true : since),
+      reader => {
+        const [handle, position] = reader.value() as [number, Uint8Array]
+          this.position ??= position
+          return (this.#held = held(this.link, handle))
+      },
+    )
+    if (begun instanceof Promise) begun.catch(() => {})
+    return begun
+  }
+
+  /** Fails where there can be no such feed, as every `next` does; gives where it begins. */
+  opened(): Given<M, Uint8Array> {
+    return this.link.then(this.#handle, () => this.position!)
+  }
 
   /** The commits that there are and were not given yet, as many as belong into one answer; none at the end. */
   next(): Given<M, Commit[]> {
-    this.#handle ??= this.link.ask(
-      Operation.Changes,
-      false,
-      writer => writer.value(this.since === 'now' ? null : this.since === 'oldest' ? true : this.since),
-      reader => {
-        const [handle, position] = reader.value() as [number, Uint8Array]
-        this.position ??= position
-        return handle
-      },
-    )
+    // Another owner goes on where the one before ended.
+    if (this.#held && this.#held.generation !== this.link.generation) this.#handle = this.#begin(this.position ?? this.since)
     return this.link.then(this.#handle, handle =>
       this.link.ask(
         Operation.NextChanges,
         false,
         writer => {
-          writer.number(handle)
+          writer.number(current(this.link, handle))
           writer.number(CHUNK_BYTES)
         },
         reader => {
@@ -82,15 +102,15 @@ export class Feed<M extends Mode> {
     this.#closed = true
     const { link } = this
     const handle = this.#handle
-    if (handle instanceof Promise) handle.then(number => release(link, number)).catch(() => {})
-    else if (handle !== undefined) release(link, handle as number)
+    if (handle instanceof Promise) handle.then(held => release(link, held)).catch(() => {})
+    else if (this.#held) release(link, this.#held)
   }
 
   /** Every commit, waiting for the next ones, until it is closed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Commit, void, undefined> {
     try {
       while (!this.#closed) {
-        const commits = await this.next()
+        const commits = await (this.next() as Promise<Commit[]>).catch(again)
         yield* commits
         if (commits.length === 0) await new Promise(resolve => setTimeout(resolve, POLL_MS))
       }
@@ -102,21 +122,37 @@ export class Feed<M extends Mode> {
   }
 }
 
+/** What the owner before did not answer is asked of the next. */
+function again(error: LightningError): Commit[] {
+  if (error.code === 'Restarted') return []
+  throw error
+}
+
 function readCommit([sequence, ms, position, changes]: [number, number, Uint8Array, unknown[][]]): Commit {
   return {
     sequence,
     time: new Date(ms),
     position,
-    changes: changes.map(([table, key, value, isRange]): Change => {
-      const [name, bytes] = [table as string, key as Uint8Array]
-      if (isRange) return { kind: 'deleteRange', table: name, key: bytes, to: value as Uint8Array | null }
-      if (value === undefined) return { kind: 'delete', table: name, key: bytes }
-      return { kind: 'put', table: name, key: bytes, value: value as Uint8Array | null }
+    changes: changes.map(([name, bytes, keyValue, value, isRange]): Change => {
+      const [table, key, id] = [name as string, bytes as Uint8Array, keyValue as Value]
+      if (isRange) return { kind: 'deleteRange', table, key, to: value as Uint8Array | null }
+      if (value === undefined) return { kind: 'delete', table, key, id }
+      return { kind: 'put', table, key, id, value: value as Uint8Array | null }
     }),
   }
 }
 
-/** The document or value of a change of a collection or a table of `value`s; documents begin with when they go. */
+/** The document that was put into a collection, from the value of a change. */
 export function storedDocument(value: Uint8Array): unknown {
-  return decode(value.subarray(value[0] === 1 ? 9 : 1))
+  return decode(value.subarray(value[0] === GOES ? GOES_BYTES : 1))
 }
+
+/** When that document goes by itself; undefined when it stays. */
+export function storedExpiry(value: Uint8Array): Date | undefined {
+  if (value[0] !== GOES) return undefined
+  return new Date(Number(new DataView(value.buffer, value.byteOffset).getBigUint64(1, true)))
+}
+
+/** What the value of a document that goes begins with, before the time in milliseconds and the document. */
+const GOES = 1
+const GOES_BYTES = 9

@@ -86,6 +86,9 @@ export function listFiles(folder: string): string[] {
 }
 
 function fileOf(location: string): string {
+  if (typeof location !== 'string' || location === '') {
+    throw new LightningError('Invalid', ['a database has a path, which is a text'])
+  }
   const file = path.resolve(location)
   return path.extname(file) === '' ? `${file}.ldb` : file
 }

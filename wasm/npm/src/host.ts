@@ -3,7 +3,7 @@
 
 import { Writer } from './cbor.js'
 import { LightningError } from './errors.js'
-import { writeOperation } from './link.js'
+import { joined, writeOperation } from './link.js'
 import { DURABLE, Operation } from './protocol.js'
 
 /** What `lightning-db-wasm` exports. Where storage answers later, what is called must end before the next is called. */
@@ -29,7 +29,11 @@ export interface Client {
 }
 
 /** Background work is done for so long at a time. */
-const SLICE_MS = 8
+const SLICE_MS = 4
+/** It begins when nobody has asked for so long, so that it is in nobody's way, */
+const IDLE_MS = 2
+/** but is not put off longer than this. */
+const PUT_OFF_MS_MAX = 50
 /** Documents that are gone are removed so often. */
 const EXPIRY_MS = 10_000
 /** The longest that `setTimeout` waits. */
@@ -46,7 +50,10 @@ export class Host {
   #lastClient = OWN
   #tasks: Promise<void> = Promise.resolve()
   #waiting = 0
-  #stepping = false
+  #stepping: ReturnType<typeof setTimeout> | undefined
+  #askedAt = 0
+  #stepBy = 0
+  #draining = false
   #ended: LightningError | undefined
   #wake: ReturnType<typeof setTimeout> | undefined
   readonly #expiry: ReturnType<typeof setInterval>
@@ -66,6 +73,7 @@ export class Host {
     return {
       receive: request => {
         if (this.#ended) return client.end(this.#ended)
+        if (this.#draining) return
         if (this.#later) this.#enqueue(() => this.#answerLater(number, request))
         else this.#answer(number, request)
       },
@@ -89,6 +97,12 @@ export class Host {
   /** Events for whoever calls at once. */
   tell(listener: (frames: Uint8Array) => void): void {
     if (!this.#ended) this.#engine.events((_, frames) => listener(frames))
+  }
+
+  /** Answers what was asked; what comes from now on is not begun. */
+  async drain(): Promise<void> {
+    this.#draining = true
+    await this.#tasks
   }
 
   /** Answers what was asked, makes everything durable, and closes. */
@@ -149,7 +163,7 @@ export class Host {
         if (parts) parts.push(frames)
         else told.set(client, [frames])
       })
-      for (const [client, parts] of told) this.#clients.get(client)?.send(joined(parts))
+      for (const [client, parts] of told) this.#clients.get(client)?.send(parts.length === 1 ? parts[0]! : joined(parts))
     } catch (error) {
       this.#stopped(error)
     }
@@ -210,44 +224,47 @@ export class Host {
     else this.#guard(() => this.#engine.call(OWN, request, false))
   }
 
+  /** Background work is to be done when nobody asks. */
   #stepSoon(): void {
-    if (this.#stepping || this.#ended) return
-    this.#stepping = true
-    setTimeout(() => {
-      this.#stepping = false
-      if (this.#ended) return
-      if (this.#later) {
-        // Whoever waits goes first, and comes by here again.
-        if (this.#waiting > 0) return
-        void this.#enqueue(async () => {
-          try {
-            if (await this.#engine.stepLater()) this.#stepSoon()
-          } catch (error) {
-            if (!(error instanceof Uint8Array)) throw error
-          }
-        }).catch(() => {})
-        return
-      }
-      const end = performance.now() + SLICE_MS
-      try {
-        while (this.#engine.step()) if (performance.now() >= end) return this.#stepSoon()
-      } catch (error) {
-        // A failing storage fails here, too; whoever writes next is told.
-        if (!(error instanceof Uint8Array)) this.#stopped(error)
-      }
-    }, 0)
+    this.#askedAt = performance.now()
+    if (this.#stepping !== undefined || this.#ended) return
+    this.#stepBy = this.#askedAt + PUT_OFF_MS_MAX
+    this.#stepping = setTimeout(() => this.#step(), IDLE_MS)
   }
-}
 
-function joined(parts: Uint8Array[]): Uint8Array {
-  if (parts.length === 1) return parts[0]!
-  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
+  #step(): void {
+    this.#stepping = undefined
+    if (this.#ended) return
+    const begin = performance.now()
+    if (begin < this.#stepBy && begin - this.#askedAt < IDLE_MS) {
+      this.#stepping = setTimeout(() => this.#step(), IDLE_MS)
+      return
+    }
+    if (this.#later) {
+      // Whoever waits goes first, and comes by here again.
+      if (this.#waiting > 0) return
+      void this.#enqueue(async () => {
+        try {
+          if (await this.#engine.stepLater()) this.#goOn()
+        } catch (error) {
+          if (!(error instanceof Uint8Array)) throw error
+        }
+      }).catch(() => {})
+      return
+    }
+    try {
+      while (this.#engine.step()) if (performance.now() - begin >= SLICE_MS) return this.#goOn()
+    } catch (error) {
+      // A failing storage fails here, too; whoever writes next is told.
+      if (!(error instanceof Uint8Array)) this.#stopped(error)
+    }
   }
-  return all
+
+  /** There is more background work. */
+  #goOn(): void {
+    this.#stepBy = performance.now() + PUT_OFF_MS_MAX
+    this.#stepping ??= setTimeout(() => this.#step(), 0)
+  }
 }
 
 /** A timer keeps no process alive. */

@@ -1,11 +1,12 @@
 // Lightning DB in browsers. Importing it does nothing: `open` starts the worker that runs the engine.
 
-import { type Database, DatabaseOf, type OpenOptions, type StorageName } from './database.js'
+import { type Database, DatabaseOf, type OpenOptions } from './database.js'
 import { LightningError } from './errors.js'
 import * as idb from './idb.js'
-import { AsyncLink, type Channel } from './link.js'
+import { leased } from './lease.js'
+import { ownerLock } from './messages.js'
 import * as opfs from './opfs.js'
-import type { ClosedMessage, OpenMessage, OpenedMessage } from './serve.js'
+import { Peer } from './peer.js'
 
 export * from './interface.js'
 
@@ -17,56 +18,48 @@ export interface BrowserOptions extends OpenOptions {
   worker?: () => Worker
 }
 
-/** A worker that has not answered by then has not started. */
-const START_MS = 20_000
+/** The databases that this page has open, and how often. */
+const openHere = new Map<string, { peer: Peer; users: number }>()
+/** A database that is being closed is waited for so long before it is deleted. */
+const BUSY_MS = 5000
 
-/** Opens the database `name` of this origin. It is made where it is missing. */
+/** Opens the database `name` of this origin. It is made where it is missing. Other tabs may have it open, too. */
 export async function open(name: string, options: BrowserOptions = {}): Promise<Database> {
-  const { worker: start, wasm, ...rest } = options
-  const worker = start ? start() : startWorker()
-  const source = wasm instanceof WebAssembly.Module ? wasm : String(wasm ?? new URL('./lightning.wasm', import.meta.url))
-  const opened = await new Promise<{ name: string; storage: StorageName }>((resolve, reject) => {
-    const fail = (why: string) =>
-      reject(new LightningError('WorkerFailed', [String(new URL('./worker.js', import.meta.url)), why]))
-    const limit = setTimeout(() => fail(`it did not answer within ${START_MS / 1000} seconds`), START_MS)
-    worker.onerror = event => fail(event.message || 'it could not be loaded, or is no script')
-    worker.onmessage = ({ data }: MessageEvent<OpenedMessage>) => {
-      clearTimeout(limit)
-      if ('opened' in data) resolve(data.opened)
-      else reject(new LightningError(data.failed.code, data.failed.fields))
-    }
-    worker.postMessage({ open: name, options: rest, wasm: source } satisfies OpenMessage)
-  }).catch(error => {
-    worker.terminate()
-    throw error
-  })
-
-  let closed: ((message: ClosedMessage) => void) | undefined
-  const channel: Channel = {
-    send: request => worker.postMessage(request, [request.buffer]),
-    onresponse: () => {},
-    onend: () => {},
-    close: () => {},
+  const { worker, wasm, ...rest } = options
+  const shared = rest.storage !== 'memory' && hasLocks()
+  const plan = {
+    name,
+    options: rest,
+    wasm: wasm instanceof WebAssembly.Module ? wasm : String(wasm ?? new URL('./lightning.wasm', import.meta.url)),
+    start: worker ?? (typeof Worker === 'undefined' ? undefined : startWorker),
+    shared,
   }
-  const end = (why: LightningError) => channel.onend(why)
-  worker.onmessage = ({ data }: MessageEvent<Uint8Array | ClosedMessage>) => {
-    if (data instanceof Uint8Array) return channel.onresponse(data)
-    const why = data.closed
-    end(why ? new LightningError(why.code, why.fields) : new LightningError('Closed'))
-    closed?.(data)
+  const page = (shared && openHere.get(name)) || { peer: new Peer(plan), users: 0 }
+  page.users++
+  const leave = async (): Promise<void> => {
+    if (--page.users > 0) return
+    if (openHere.get(name) === page) openHere.delete(name)
+    await page.peer.close()
   }
-  worker.onerror = event => end(new LightningError('Restarted', [event.message || 'the worker failed']))
-  const link = new AsyncLink(channel)
-  return new DatabaseOf(opened.name, opened.storage, options.durability ?? 'sync', link, async () => {
-    // What was asked in this turn goes before.
-    await Promise.resolve()
-    const { closed: why } = await new Promise<ClosedMessage>(resolve => {
-      closed = resolve
-      worker.postMessage('close')
+  if (shared) openHere.set(name, page)
+  try {
+    const opened = await page.peer.opened
+    const { link, end } = leased(page.peer.link)
+    return new DatabaseOf(opened.name, opened.storage, options.durability ?? 'sync', link, async () => {
+      // What was asked in this turn goes before.
+      await Promise.resolve()
+      end()
+      await leave()
     })
-    worker.terminate()
-    if (why) throw new LightningError(why.code, why.fields)
-  })
+  } catch (error) {
+    if (openHere.get(name) === page) openHere.delete(name)
+    throw error
+  }
+}
+
+/** Whether tabs can agree on who owns the files. */
+function hasLocks(): boolean {
+  return typeof BroadcastChannel !== 'undefined' && navigator.locks !== undefined
 }
 
 function startWorker(): Worker {
@@ -76,12 +69,19 @@ function startWorker(): Worker {
 
 /** Deletes the database `name`, which nobody may have open; false when there is none. */
 export async function destroy(name: string): Promise<boolean> {
-  const removed = await Promise.all([(await opfs.unavailable()) ? false : opfs.removeFiles(name), idb.remove(name)])
-  return removed.some(was => was)
+  const remove = async () => {
+    const removed = await Promise.all([(await opfs.unreachable()) ? false : opfs.removeFiles(name), idb.remove(name)])
+    return removed.some(was => was)
+  }
+  if (!hasLocks()) return remove()
+  return navigator.locks.request(ownerLock(name), { signal: AbortSignal.timeout(BUSY_MS) }, remove).catch(error => {
+    if ((error as DOMException).name !== 'TimeoutError') throw error
+    throw new LightningError('DatabaseBusy', [name], { cause: error })
+  })
 }
 
 /** The names of the databases of this origin. */
 export async function list(): Promise<string[]> {
-  const [files, stores] = await Promise.all([(await opfs.unavailable()) ? [] : opfs.listNames(), idb.listNames()])
+  const [files, stores] = await Promise.all([(await opfs.unreachable()) ? [] : opfs.listNames(), idb.listNames()])
   return [...new Set([...files, ...stores])].sort()
 }

@@ -1,10 +1,20 @@
 // What both entries of the package give beside `open`.
 
 export { Timestamp, Uuid, type Value } from './cbor.js'
-export { Collection, Documents, type IndexOptions, type Key, type PutOptions, type Schema } from './collection.js'
-export type { CollectionInfo, Database, DatabaseOf, OpenOptions, Stats, StorageName, SyncDatabase, Verified } from './database.js'
+export {
+  Collection,
+  type CollectionInfo,
+  Documents,
+  type IndexOptions,
+  type Key,
+  type Migrations,
+  type PutOptions,
+  type Schema,
+  type WholeMigration,
+} from './collection.js'
+export type { Database, DatabaseOf, OpenOptions, Stats, StorageName, SyncDatabase, Verified } from './database.js'
 export { type ErrorCode, LightningError } from './errors.js'
-export { type Change, type Commit, Feed, type Since, storedDocument } from './feed.js'
+export { type Change, type Commit, Feed, type Since, storedDocument, storedExpiry } from './feed.js'
 export type { Given, Mode } from './link.js'
 export type { Rows, Stop } from './live.js'
 export {

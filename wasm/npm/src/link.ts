@@ -3,7 +3,9 @@
 
 import { Reader, Writer } from './cbor.js'
 import { LightningError, received } from './errors.js'
-import { DURABLE, type OperationNumber, RELAXED, Status, frames } from './protocol.js'
+import { fate } from './failover.js'
+import { DURABLE, Operation, type OperationNumber, RELAXED, Status, frames } from './protocol.js'
+import { Queue } from './queue.js'
 
 export type Mode = 'async' | 'sync'
 /** What a method gives: a promise of it, or it. */
@@ -13,8 +15,15 @@ export type Given<M extends Mode, T> = M extends 'async' ? Promise<T> : T
 export type Arguments = (writer: Writer) => void
 /** Reads what an operation gives. */
 export type Answer<T> = (reader: Reader) => T
-/** Hears the events of a live result, or why there will be no more. */
-export type Listener = (event: Reader | LightningError) => void
+/** Hears the events of a live result, why there will be no more, or `again`: another owner has to be asked for it. */
+export type Listener = (event: Reader | LightningError | 'again') => void
+
+/** What an owner holds for this client: a transaction, a cursor. It is gone with that owner. */
+export interface Held {
+  readonly number: number
+  /** The link's, when it was given. */
+  readonly generation: number
+}
 
 export interface Link<M extends Mode> {
   /** Performs one operation. `durable` says whether what it commits is to survive a power loss. */
@@ -31,23 +40,73 @@ export interface Link<M extends Mode> {
   listen(live: number, listener: Listener): void
   forget(live: number): void
   readonly mode: M
+  /** Counts owners. */
+  readonly generation: number
+  /** The numbers under which collections and tables are open; owners open them under the same. */
+  readonly numbers: Map<string, number>
 }
 
 /** Sends requests and takes responses: to a worker, to another tab, or to an engine in this thread. */
 export interface Channel {
+  /** What is sent stays as it is: it may have to be sent again, to another. */
   send(request: Uint8Array<ArrayBuffer>): void
   /** Called with each response, in the order of the requests; events come between. */
   onresponse: (response: Uint8Array) => void
-  /** Called when no response will come any more. */
-  onend: (why: LightningError) => void
-  close(): void
+}
+
+/** The number under which what has this name is opened. */
+export function numberOf<M extends Mode>(link: Link<M>, name: string): number {
+  let number = link.numbers.get(name)
+  if (number === undefined) link.numbers.set(name, (number = link.numbers.size + 1))
+  return number
+}
+
+/** What the owner holds under this number from now on. */
+export function held<M extends Mode>(link: Link<M>, number: number): Held {
+  return { number, generation: link.generation }
+}
+
+/** Its number, where the owner has it still. */
+export function current<M extends Mode>(link: Link<M>, { number, generation }: Held): number {
+  if (generation !== link.generation) throw ownerGone()
+  return number
+}
+
+/** Gives back what an owner holds; nobody waits for it. */
+export function release<M extends Mode>(link: Link<M>, { number, generation }: Held): void {
+  if (generation !== link.generation) return
+  try {
+    const released = link.ask(Operation.Release, false, writer => writer.number(number), () => undefined)
+    if (released instanceof Promise) released.catch(() => {})
+  } catch {
+    // The database is closed, and the handle with it.
+  }
+}
+
+function ownerGone(): LightningError {
+  return new LightningError('Restarted', ['the tab or worker that had the files open is gone'])
 }
 
 interface Waiting {
   resolve(value: unknown): void
   reject(error: unknown): void
   answer: Answer<unknown>
+  /** What opens a collection or table. */
+  opens?: Uint8Array
 }
+
+/** A request that is not answered. */
+interface Request {
+  bytes: Uint8Array<ArrayBuffer>
+  /** How many operations it has; they are answered together. */
+  operations: number
+  isSent: boolean
+}
+
+/** Nobody waits for it. */
+const NOBODY: Waiting = { resolve: () => {}, reject: () => {}, answer: () => undefined }
+/** The operation that does nothing, and is answered. */
+const NOTHING = Uint8Array.of(2, 0, 0, 0, Operation.Release, 0)
 
 export function writeOperation(writer: Writer, operation: number, args: Arguments): void {
   const begin = writer.length
@@ -71,37 +130,53 @@ export function readFailure(body: Uint8Array): LightningError {
 
 export class AsyncLink implements Link<'async'> {
   readonly mode = 'async'
-  readonly #channel: Channel
+  readonly numbers = new Map<string, number>()
+  generation = 0
+  #channel: Channel | undefined
   readonly #writer = new Writer()
-  readonly #waiting: Waiting[] = []
-  #next = 0
-  readonly #listeners = new Map<number, Listener>()
-  #begun = false
+  #operations = 0
   #durable = false
+  #requests = new Queue<Request>()
+  #waiting = new Queue<Waiting>()
+  /** What opens what is open, by its number. */
+  readonly #opened = new Map<number, Uint8Array>()
+  readonly #listeners = new Map<number, Listener>()
   #ended: LightningError | undefined
 
-  constructor(channel: Channel) {
-    this.#channel = channel
-    channel.onresponse = response => this.#receive(response)
-    channel.onend = why => this.end(why)
+  constructor(channel?: Channel) {
+    if (channel) this.resume(channel)
   }
 
   ask<T>(operation: OperationNumber, durable: boolean, args: Arguments, answer: Answer<T>): Promise<T> {
     if (this.#ended) return Promise.reject(this.#ended)
-    if (!this.#begun) {
-      this.#begun = true
+    if (this.#writer.length === 0) {
       this.#writer.byte(RELAXED)
       queueMicrotask(() => this.#send())
     }
+    const begin = this.#writer.length
     try {
       writeOperation(this.#writer, operation, args)
     } catch (error) {
       return Promise.reject(error)
     }
     this.#durable ||= durable
+    this.#operations++
+    const opens = operation === Operation.OpenCollection || operation === Operation.OpenTable
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ resolve: resolve as (value: unknown) => void, reject, answer })
+      const waiting: Waiting = { resolve: resolve as (value: unknown) => void, reject, answer }
+      if (opens) waiting.opens = this.#writer.view().slice(begin)
+      this.#waiting.push(waiting)
     })
+  }
+
+  /** Waits until everything that was asked has been answered, and survives a power loss. */
+  async settled(): Promise<void> {
+    if (this.isWaiting) await this.ask(Operation.Sync, true, () => {}, () => undefined)
+  }
+
+  /** Something was asked that is not answered. */
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0
   }
 
   then<T, R>(given: Promise<T> | T, next: (value: T) => Promise<R> | R): Promise<R> {
@@ -146,22 +221,89 @@ export class AsyncLink implements Link<'async'> {
   end(why: LightningError): void {
     if (this.#ended) return
     this.#ended = why
-    for (const waiting of this.#waiting.splice(0).slice(this.#next)) waiting.reject(why)
-    this.#next = 0
+    this.#channel = undefined
+    this.refuse(why)
     for (const listener of this.#listeners.values()) listener(why)
     this.#listeners.clear()
-    this.#channel.close()
   }
 
-  #send(): void {
-    this.#begun = false
+  /** What waits fails with `why`. */
+  refuse(why: LightningError): void {
+    this.#writer.truncate(0)
+    this.#operations = 0
+    this.#requests.clear()
+    for (const waiting of this.#waiting.clear()) waiting.reject(why)
+  }
+
+  /**
+   * No answers come any more. What waits stays for the next owner where that is the same as asking once; the rest fails.
+   * @param untouched what was not answered was not begun
+   */
+  lost(untouched: boolean): void {
+    if (!this.#channel) return
+    this.#send(false)
+    this.#channel = undefined
+    this.generation++
+    const waiting = this.#waiting.clear()
+    for (const request of this.#requests.clear()) {
+      this.#requests.push(this.#remaining(request, waiting.splice(0, request.operations), untouched))
+    }
+  }
+
+  /** Goes on with this channel: opens what is open, asks what waits, and begins live results again. */
+  resume(channel: Channel): void {
     if (this.#ended) return
-    const request = this.#writer.take()
-    const durable = this.#durable
+    this.#channel = channel
+    channel.onresponse = response => this.#receive(response)
+    const waiting = this.#waiting.clear()
+    const requests = this.#requests.clear()
+    if (this.#opened.size > 0) {
+      const operations = [...this.#opened.values()]
+      requests.unshift({ bytes: joined([Uint8Array.of(RELAXED), ...operations]), operations: operations.length, isSent: false })
+      waiting.unshift(...operations.map(() => NOBODY))
+    }
+    for (const each of waiting) this.#waiting.push(each)
+    for (const request of requests) this.#transmit(request)
+    const listeners = [...this.#listeners.values()]
+    this.#listeners.clear()
+    for (const listener of listeners) listener('again')
+  }
+
+  #send(now = true): void {
+    if (this.#writer.length === 0) return
+    const bytes = this.#writer.take()
+    const [operations, durable] = [this.#operations, this.#durable]
+    this.#operations = 0
     this.#durable = false
-    if (request.length === 1) return
-    request[0] = durable ? DURABLE : RELAXED
-    this.#channel.send(request)
+    if (operations === 0) return
+    bytes[0] = durable ? DURABLE : RELAXED
+    const request = { bytes, operations, isSent: false }
+    if (now) this.#transmit(request)
+    else this.#requests.push(request)
+  }
+
+  #transmit(request: Request): void {
+    this.#requests.push(request)
+    if (!this.#channel) return
+    request.isSent = true
+    this.#channel.send(request.bytes)
+  }
+
+  /** What of a request is asked of the next owner. Operations are left out by others that do nothing. */
+  #remaining({ bytes, operations, isSent }: Request, waiting: Waiting[], untouched: boolean): Request {
+    const parts = [bytes.subarray(0, 1)]
+    let at = 1
+    for (const each of waiting) {
+      const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true) + 4
+      const what = fate(bytes[at + 4]!, bytes[at + 5] ?? 0, untouched || !isSent)
+      parts.push(what === 'again' ? bytes.subarray(at, at + length) : NOTHING)
+      at += length
+      this.#waiting.push(what === 'again' ? each : NOBODY)
+      if (what === 'unknown') each.reject(new LightningError('CommitUnknown'))
+      else if (what === 'over') each.reject(ownerGone())
+      else if (what === 'forget') each.resolve(undefined)
+    }
+    return { bytes: joined(parts), operations, isSent: false }
   }
 
   #receive(response: Uint8Array): void {
@@ -185,15 +327,12 @@ export class AsyncLink implements Link<'async'> {
   }
 
   #settle(status: number, body: Uint8Array): void {
-    const waiting = this.#waiting[this.#next]
+    const waiting = this.#waiting.shift()
     if (!waiting) return
-    this.#next++
-    // Cut now and then: taking away the first of many moves all others.
-    if (this.#next >= 1024 || this.#next === this.#waiting.length) {
-      this.#waiting.splice(0, this.#next)
-      this.#next = 0
-    }
+    const request = this.#requests.first!
+    if (--request.operations === 0) this.#requests.shift()
     if (status === Status.Failure) return waiting.reject(readFailure(body))
+    if (waiting.opens) this.#opened.set(new Reader(waiting.opens.subarray(5)).number(), waiting.opens)
     try {
       waiting.resolve(waiting.answer(new Reader(body)))
     } catch (error) {
@@ -202,9 +341,22 @@ export class AsyncLink implements Link<'async'> {
   }
 }
 
+/** All of them, one after the other. */
+export function joined(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}
+
 /** An engine in this thread, asked one operation at a time. */
 export class SyncLink implements Link<'sync'> {
   readonly mode = 'sync'
+  readonly generation = 0
+  readonly numbers = new Map<string, number>()
   readonly #call: (request: Uint8Array, durable: boolean) => Uint8Array
   readonly #writer = new Writer()
   readonly #listeners = new Map<number, Listener>()
@@ -253,6 +405,12 @@ export class SyncLink implements Link<'sync'> {
 
   forget(live: number): void {
     this.#listeners.delete(live)
+  }
+
+  /** Live results hear that there will be no more. */
+  end(why: LightningError): void {
+    for (const listener of this.#listeners.values()) listener(why)
+    this.#listeners.clear()
   }
 
   /** Whether anyone hears of live results. */

@@ -1,9 +1,8 @@
 // Live results: the rows of a query now, and after each commit that changes them.
 
-import { Reader, decode } from './cbor.js'
-import { release } from './cursor.js'
+import { Reader, decode, encode } from './cbor.js'
 import { LightningError } from './errors.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { Operation } from './protocol.js'
 import type { Asked, QueryForm } from './query.js'
 
@@ -42,15 +41,25 @@ class Row<T> {
     }
     return this.#value as T
   }
+
+  /** The same for rows that are the same. */
+  get key(): string {
+    let key = ''
+    for (const byte of this.#bytes ?? encode(this.#value)) key += String.fromCharCode(byte)
+    return key
+  }
 }
 
 export class Live<T, M extends Mode> {
   #rows: Row<T>[] = []
-  #number = 0
+  #held: Held | undefined
+  /** The next event has all rows. */
+  #isWhole = false
   #stopped = false
   readonly #link: Link<M>
   readonly #render: (rows: Rows<T>) => unknown
   readonly #failed: ((error: LightningError) => void) | undefined
+  readonly #again: () => void
   readonly stop: Stop
 
   constructor(
@@ -64,8 +73,11 @@ export class Live<T, M extends Mode> {
     this.#render = render
     this.#failed = failed
     this.stop = Object.assign(() => this.#stop(), { [Symbol.dispose ?? Symbol.for('Symbol.dispose')]: () => this.#stop() }) as Stop
-    const begun = link.attempt(() => link.then(asked(), asked => this.#begin(asked, form)))
-    if (begun instanceof Promise) begun.catch((error: LightningError) => this.#fail(error))
+    this.#again = () => {
+      const begun = link.attempt(() => link.then(asked(), asked => this.#begin(asked, form)))
+      if (begun instanceof Promise) begun.catch((error: LightningError) => this.#fail(error))
+    }
+    this.#again()
   }
 
   #begin(asked: Asked<M>, form: QueryForm): Given<M, void> {
@@ -77,11 +89,13 @@ export class Live<T, M extends Mode> {
         writer.value(form)
       },
       reader => {
-        this.#number = reader.number()
-        if (this.#stopped) return release(this.#link, this.#number)
-        this.#link.listen(this.#number, event => {
-          if (event instanceof LightningError) this.#fail(event)
-          else this.#hear(event)
+        this.#held = held(this.#link, reader.number())
+        if (this.#stopped) return release(this.#link, this.#held)
+        this.#link.listen(this.#held.number, event => {
+          if (event instanceof LightningError) return this.#fail(event)
+          if (event !== 'again') return this.#hear(event)
+          this.#isWhole = true
+          this.#again()
         })
       },
     )
@@ -89,13 +103,22 @@ export class Live<T, M extends Mode> {
 
   #hear(reader: Reader): void {
     if (this.#stopped) return
-    const rows = this.#apply(reader)
+    const isWhole = this.#isWhole
+    this.#isWhole = false
+    const rows = isWhole ? this.#applyWhole(reader) : this.#apply(reader)
+    const of = this.#held!
     // Told when this was looked at, so that whoever is slow gets the newest state next.
     const heard = () => {
       if (this.#stopped) return
-      const told = this.#link.ask(Operation.Heard, false, writer => writer.number(this.#number), () => undefined)
+      const told = this.#link.ask(
+        Operation.Heard,
+        false,
+        writer => writer.number(current(this.#link, of)),
+        () => undefined,
+      )
       if (told instanceof Promise) told.catch(() => {})
     }
+    if (!rows) return heard()
     let rendered: unknown
     try {
       rendered = this.#render(rows)
@@ -136,32 +159,61 @@ export class Live<T, M extends Mode> {
       }
     }
     this.#rows = rows
-    const values = (rows: Row<T>[]) => rows.map(row => row.value)
-    return Object.assign(values(rows), {
-      added: values(added),
-      changed: values(changed),
-      removed: values(removed),
-      sequence,
+    return told(rows, added, changed, removed, sequence)
+  }
+
+  /** All rows, as another owner tells them: what is different from those before, undefined when nothing is. */
+  #applyWhole(reader: Reader): Rows<T> | undefined {
+    const before = this.#rows
+    this.#rows = []
+    const { sequence } = this.#apply(reader)
+    const places = new Map<string, number[]>()
+    before.forEach((row, at) => {
+      const { key } = row
+      const same = places.get(key)
+      if (same) same.push(at)
+      else places.set(key, [at])
     })
+    const gone = new Set(before.keys())
+    const added: Row<T>[] = []
+    const changed: Row<T>[] = []
+    this.#rows = this.#rows.map((row, at) => {
+      const from = places.get(row.key)?.shift()
+      if (from === undefined) {
+        added.push(row)
+        return row
+      }
+      gone.delete(from)
+      if (from !== at) changed.push(before[from]!)
+      return before[from]!
+    })
+    const removed = [...gone].map(at => before[at]!)
+    if (added.length + changed.length + removed.length === 0) return undefined
+    return told(this.#rows, added, changed, removed, sequence)
   }
 
   #fail(error: LightningError): void {
     if (this.#stopped) return
     this.#stopped = true
     if (this.#failed) this.#failed(error)
-    // Without anyone to hear it, it is an unhandled rejection, and not silence.
-    else void Promise.reject(error)
+    // Without anyone to hear it, it is an unhandled rejection, and not silence; but whoever closes the database knows.
+    else if (error.code !== 'Closed') void Promise.reject(error)
   }
 
   #stop(): void {
     if (this.#stopped) return
     this.#stopped = true
     this.#rows = []
-    if (this.#number !== 0) {
-      this.#link.forget(this.#number)
-      release(this.#link, this.#number)
+    if (this.#held) {
+      this.#link.forget(this.#held.number)
+      release(this.#link, this.#held)
     }
   }
+}
+
+function told<T>(rows: Row<T>[], added: Row<T>[], changed: Row<T>[], removed: Row<T>[], sequence: number): Rows<T> {
+  const values = (rows: Row<T>[]) => rows.map(row => row.value)
+  return Object.assign(values(rows), { added: values(added), changed: values(changed), removed: values(removed), sequence })
 }
 
 function place<T>(placed: Map<number, Row<T>>, reader: Reader): Row<T> {

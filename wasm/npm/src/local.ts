@@ -44,13 +44,11 @@ export function asyncDatabase(opened: Opened, durability: 'sync' | 'relaxed'): D
   const channel: Channel = {
     send: request => client.receive(request),
     onresponse: () => {},
-    onend: () => {},
-    close: () => {},
   }
   const link = new AsyncLink(channel)
   const client = host.connect({
     send: response => channel.onresponse(response),
-    end: why => channel.onend(why),
+    end: why => link.end(why),
   })
   return new DatabaseOf(opened.name, opened.storage, durability, link, async () => {
     // What was asked before is answered before.
@@ -89,6 +87,7 @@ export function syncDatabase(opened: Opened, durability: 'sync' | 'relaxed'): Da
     } catch (error) {
       throw failure(error)
     } finally {
+      link.end(new LightningError('Closed'))
       opened.closed()
     }
   })

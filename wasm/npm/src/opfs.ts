@@ -5,6 +5,7 @@ import { LightningError } from './errors.js'
 
 /** What workers have, and the types of pages do not know. */
 export interface SyncAccessHandle {
+  getSize(): number
   close(): void
 }
 
@@ -18,11 +19,18 @@ export interface Handles {
 const BUSY_MS = 5000
 const RETRY_MS = 25
 
-/** Why there is no such storage here; undefined when there is. */
+/** Why a database cannot be opened there from here; undefined when it can. */
 export async function unavailable(): Promise<string | undefined> {
+  const why = await unreachable()
+  if (why) return why
+  if (!('createSyncAccessHandle' in (FileSystemFileHandle.prototype as object))) return 'the browser has no synchronous file handles'
+  return undefined
+}
+
+/** Why there is no such storage; undefined when there is. Pages reach it, too, but have no synchronous handles. */
+export async function unreachable(): Promise<string | undefined> {
   if (!globalThis.isSecureContext) return 'the page is not from https or localhost'
   if (!navigator.storage?.getDirectory || typeof FileSystemFileHandle === 'undefined') return 'the browser has none'
-  if (!('createSyncAccessHandle' in (FileSystemFileHandle.prototype as object))) return 'the browser has no synchronous file handles'
   try {
     await navigator.storage.getDirectory()
     return undefined

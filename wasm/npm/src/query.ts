@@ -187,6 +187,10 @@ export class Query<T, M extends Mode = 'async', D = T> {
 
   /** What the form of a query asks for, as other languages write it: see the documentation of conformance scripts. */
   asks(form: QueryForm): this {
+    // What is no such form is the engine's to refuse.
+    if (typeof form !== 'object' || Array.isArray(form)) {
+      return new (this.constructor as typeof Query)(this.asked as never, this.link as never, form) as never
+    }
     return this.#with(form)
   }
 

@@ -7,68 +7,25 @@ import type { OpenOptions, StorageName } from './database.js'
 import { LightningError } from './errors.js'
 import { type Engine, Host } from './host.js'
 import * as idb from './idb.js'
+import { type OpenMessage, type OpenedMessage, filesLock, plain } from './messages.js'
 import * as opfs from './opfs.js'
+import { Owner, type Scope } from './owner.js'
 
-/** The first message: what to open. */
-export interface OpenMessage {
-  open: string
-  options: OpenOptions
-  /** Where the engine is, or it itself. */
-  wasm: string | WebAssembly.Module
-}
-
-/** The answer to it. */
-export type OpenedMessage = { opened: { name: string; storage: StorageName } } | { failed: PlainError }
-
-/** The last message of a worker that was told to close, or of one whose engine has stopped. */
-export type ClosedMessage = { closed: PlainError | null }
-
-/** An error as it crosses between threads. */
-export interface PlainError {
-  code: string
-  fields: (string | number | bigint)[]
-}
-
-export function plain(error: unknown): PlainError {
-  if (error instanceof LightningError) return { code: error.code, fields: [...error.fields] }
-  const { name = 'Error', message = String(error) } = (error ?? {}) as Error
-  if (name === 'QuotaExceededError') return { code: 'StorageFull', fields: [message, 0, 0] }
-  return { code: 'StorageFailed', fields: [`${name}: ${message}`, 0, 0] }
-}
-
-interface Scope {
-  postMessage(message: unknown, transfer?: Transferable[]): void
-  onmessage: ((event: MessageEvent) => void) | null
-  close(): void
-}
+/** The files are waited for so long. */
+const FILES_MS = 5000
 
 /** Begins to serve; called by the worker's own script. */
 export function serve(scope: Scope): void {
-  let closing = false
   scope.onmessage = async ({ data }: MessageEvent<OpenMessage>) => {
     scope.onmessage = null
     try {
-      const { engine, storage, later } = await openEngine(data)
-      const host = new Host(engine, later)
-      const client = host.connect({
-        send: response => scope.postMessage(response, [response.buffer as ArrayBuffer]),
-        end: why => {
-          if (!closing) scope.postMessage({ closed: plain(why) } satisfies ClosedMessage)
-        },
-      })
-      scope.onmessage = async ({ data }: MessageEvent<Uint8Array | 'close'>) => {
-        if (data !== 'close') return client.receive(data)
-        closing = true
-        let why: PlainError | null = null
-        try {
-          await host.close()
-        } catch (error) {
-          why = plain(failure(error))
-        }
-        scope.postMessage({ closed: why } satisfies ClosedMessage)
-        scope.close()
-      }
-      scope.postMessage({ opened: { name: data.open, storage } } satisfies OpenedMessage)
+      // Compiled while the files are looked for.
+      const compiled = compile(data.wasm)
+      compiled.catch(() => {})
+      const { engine, storage, later } = await openEngine(data, compiled)
+      const opened = { name: data.open, storage }
+      new Owner(scope, data, new Host(engine, later), opened)
+      scope.postMessage({ opened } satisfies OpenedMessage)
     } catch (error) {
       scope.postMessage({ failed: plain(failure(error)) } satisfies OpenedMessage)
       scope.close()
@@ -76,30 +33,53 @@ export function serve(scope: Scope): void {
   }
 }
 
-async function openEngine({ open: name, options, wasm }: OpenMessage): Promise<{ engine: Engine; storage: StorageName; later: boolean }> {
-  // Compiled while the files are looked for.
-  const compiled = (async () => {
-    if (wasm instanceof WebAssembly.Module) initSync({ module: wasm })
-    else await init({ module_or_path: wasm })
-  })()
-  compiled.catch(() => {})
+/**
+ * Waits until the owner before has closed its database. It is this worker's until that ends. Handles of files are exclusive by
+ * themselves; IndexedDB lets everybody in.
+ */
+function takeFiles(name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    navigator.locks
+      .request(filesLock(name), { signal: AbortSignal.timeout(FILES_MS) }, () => {
+        resolve()
+        return new Promise(() => {})
+      })
+      .catch(error => reject(new LightningError('OwnerUnresponsive', [name], { cause: error })))
+  })
+}
+
+async function compile(wasm: string | WebAssembly.Module): Promise<void> {
+  if (wasm instanceof WebAssembly.Module) initSync({ module: wasm })
+  else await init({ module_or_path: wasm })
+}
+
+async function openEngine(
+  { open: name, options, wasm, shared }: OpenMessage,
+  compiled: Promise<void>,
+): Promise<{ engine: Engine; storage: StorageName; later: boolean }> {
   const storage = await choose(name, options)
   const bytes = optionBytes(options)
   if (storage === 'opfs') {
     const { data, log } = await opfs.openHandles(name)
+    const isNew = data.getSize() === 0
     try {
-      await compiled
+      await compiled.catch(error => {
+        data.close()
+        log.close()
+        throw failedToLoad(wasm, error)
+      })
+      const engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, bytes))
+      return { engine: engine as unknown as Engine, storage, later: false }
     } catch (error) {
-      data.close()
-      log.close()
-      throw failedToLoad(wasm, error)
+      // What could not be opened was not made.
+      if (isNew) await opfs.removeFiles(name).catch(() => {})
+      throw error
     }
-    const engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, bytes))
-    return { engine: engine as unknown as Engine, storage, later: false }
   }
   await compiled.catch(error => {
     throw failedToLoad(wasm, error)
   })
+  if (storage === 'indexeddb' && shared) await takeFiles(name)
   if (storage === 'memory') {
     return { engine: opening(() => WasmEngine.openMemory(bytes)) as unknown as Engine, storage, later: false }
   }

@@ -4,6 +4,7 @@ import type { OpenOptions, SyncDatabase } from './database.js'
 import { LightningError } from './errors.js'
 import { type Engine } from './host.js'
 import { opening, optionBytes, syncDatabase } from './local.js'
+import * as idb from './idb.js'
 import * as opfs from './opfs.js'
 import { Engine as WasmEngine, default as init, initSync } from './generated/engine.js'
 
@@ -26,6 +27,14 @@ export async function open(name: string, options: SyncOptions = {}): Promise<Syn
   }
   const why = storage === 'opfs' ? await opfs.unavailable() : undefined
   if (why) throw new LightningError('StorageUnavailable', [storage, why])
+  if (storage === 'opfs' && !(await opfs.exists(name))) {
+    // A second one of the same name is never made.
+    if (await idb.exists(name)) {
+      const why = `the database '${name}' is in 'indexeddb'; open it with promises, or delete it with destroy('${name}')`
+      throw new LightningError('StorageUnavailable', [storage, why])
+    }
+    if (options.create === false) throw new LightningError('NotADatabase', [`there is no database '${name}'`])
+  }
   if (wasm instanceof WebAssembly.Module) initSync({ module: wasm })
   else await init({ module_or_path: String(wasm ?? new URL('./lightning.wasm', import.meta.url)) })
   const bytes = optionBytes(options)

@@ -1,18 +1,21 @@
 // Tables: ordered keys to values of any kind.
 
 import { Reader, type Value, type Writer, decode } from './cbor.js'
-import { type Scope, now, release } from './cursor.js'
-import type { Given, Link, Mode } from './link.js'
+import { type Scope, now } from './cursor.js'
+import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { Operation, type OperationNumber } from './protocol.js'
 import { batch } from './collection.js'
 
+type Width = 8 | 16 | 32 | 64
+type Plain = 'string' | 'bytes' | `bytes[${number}]` | 'bool' | 'unit' | `u${Width}` | `i${Width}` | 'f64'
+
 /**
- * How keys and values are stored. `key` and `value`, the defaults, hold every kind; the others are those of tables made in
- * other languages.
+ * How keys and values are stored. `key` and `value`, the defaults, hold every kind; the others are the names that other languages
+ * give the types of tables, for keys those of tuples and of what may be missing, too: `(string, u64)`, `u64?`.
  */
 export interface TableTypes {
-  key?: 'key' | 'string' | 'bytes' | 'u64' | 'i64' | 'f64'
-  value?: 'value' | 'string' | 'bytes' | 'u64' | 'i64' | 'f64'
+  key?: 'key' | Plain | `(${string})` | `${string}?`
+  value?: 'value' | Plain
 }
 
 /** A part of a table; without bounds all of it. `from` and `to` are included, `above` and `below` are not. */
@@ -29,7 +32,7 @@ export interface Range<K> {
 export class Entries<K, V, M extends Mode> {
   #chunk: Reader | undefined
   #left = 0
-  #cursor = 0
+  #cursor: Held | undefined
   #bytes = 32 << 10
 
   private constructor(private readonly link: Link<M>) {}
@@ -57,7 +60,7 @@ export class Entries<K, V, M extends Mode> {
   }
 
   get isOver(): boolean {
-    return this.#cursor === 0
+    return this.#cursor === undefined
   }
 
   /** The next entry of this chunk. */
@@ -74,7 +77,7 @@ export class Entries<K, V, M extends Mode> {
       Operation.Next,
       false,
       writer => {
-        writer.number(this.#cursor)
+        writer.number(current(this.link, this.#cursor!))
         writer.number(this.#bytes)
       },
       reader => this.#take(reader),
@@ -82,14 +85,14 @@ export class Entries<K, V, M extends Mode> {
   }
 
   close(): void {
-    if (this.isOver) return
-    release(this.link, this.#cursor)
-    this.#cursor = 0
+    if (this.#cursor) release(this.link, this.#cursor)
+    this.#cursor = undefined
   }
 
   #take(reader: Reader): this {
     reader.list()
-    this.#cursor = reader.number()
+    const number = reader.number()
+    this.#cursor = number === 0 ? undefined : held(this.link, number)
     this.#left = reader.list() / 2
     this.#chunk = reader
     return this
@@ -104,7 +107,8 @@ export class TableRows<K, V, M extends Mode> {
     readonly name: string,
     /** @internal */
     readonly link: Link<M>,
-    protected readonly opened: () => Given<M, number> | number,
+    /** @internal */
+    readonly opened: () => Given<M, number> | number,
     private readonly scope: () => Scope,
     protected readonly durable: () => boolean,
   ) {}
@@ -137,6 +141,33 @@ export class TableRows<K, V, M extends Mode> {
   /** Deletes a key; tells whether it was there. */
   delete(key: K): Given<M, boolean> {
     return this.ask(Operation.TableDelete, true, writer => writer.value(key), reader => reader.value() as boolean)
+  }
+
+  /** Writes `next` if the value under the key is `expected` (undefined: there is none); tells whether it was. */
+  compareAndSwap(key: K, expected: V | undefined, next: V): Given<M, boolean> {
+    return this.ask(
+      Operation.TableSwap,
+      true,
+      writer => {
+        writer.value(key)
+        writer.value(expected)
+        writer.value(next)
+      },
+      reader => reader.value() as boolean,
+    )
+  }
+
+  /** Adds to the number under the key (0 when missing) and gives the sum; for values of type `i64`. */
+  increment(key: K, by: number | bigint = 1): Given<M, V> {
+    return this.ask(
+      Operation.TableIncrement,
+      true,
+      writer => {
+        writer.value(key)
+        writer.value(by)
+      },
+      reader => reader.value() as V,
+    )
   }
 
   /** Deletes every key of a range. */

@@ -3,7 +3,7 @@
 import { run } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-const files = ['conformance.mjs'].map(name => fileURLToPath(new URL(name, import.meta.url)))
+const files = ['conformance.mjs', 'errors.mjs', 'keys.mjs', 'bad-input.mjs', 'table-types.mjs', 'processes.mjs'].map(name => fileURLToPath(new URL(name, import.meta.url)))
 let passed = 0
 let failed = 0
 run({ files })
@@ -20,3 +20,4 @@ run({ files })
     console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
     process.exitCode = failed === 0 ? 0 : 1
   })
+  .resume()

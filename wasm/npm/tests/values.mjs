@@ -1,4 +1,4 @@
-// Values in the form of the scripts of `tests/conformance`: see `tests/src/conformance/value.rs`.
+// Values in the form of the scripts of `tests/conformance`: see the `README.md` there.
 
 /** Reads a value. `kinds` are the package's own classes. */
 export function read(json, kinds) {
@@ -24,10 +24,13 @@ function readMarked(mark, json, kinds) {
     case '$float':
       return { inf: Infinity, '-inf': -Infinity, nan: NaN }[json] ?? Number(json)
     case '$bytes':
-      return Uint8Array.from(json.match(/../g) ?? [], digits => parseInt(digits, 16))
+      return readBytes(json)
+    case '$repeat':
+      return json[0].repeat(json[1])
     case '$timestamp': {
       const micros = BigInt(read(json, kinds))
-      return micros % 1000n === 0n ? new Date(Number(micros / 1000n)) : new kinds.Timestamp(micros)
+      const date = new Date(Number(micros / 1000n))
+      return micros % 1000n === 0n && !Number.isNaN(date.getTime()) ? date : new kinds.Timestamp(micros)
     }
     case '$uuid':
       return kinds.Uuid.parse(json)
@@ -36,6 +39,11 @@ function readMarked(mark, json, kinds) {
     default:
       throw new Error(`${mark} stands for no kind of value`)
   }
+}
+
+/** Bytes from digits, two for each. */
+export function readBytes(digits) {
+  return Uint8Array.from(digits.match(/../g) ?? [], pair => parseInt(pair, 16))
 }
 
 /** Whether two values are the same, whatever the order of members. */

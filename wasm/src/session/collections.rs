@@ -23,14 +23,9 @@ impl Document for Raw {
 }
 
 impl Session {
-    /// `[name, schema or null]`. Gives its handle.
-    pub(super) fn open_collection(
-        &mut self,
-        client: u32,
-        args: &mut Arguments<'_>,
-        answer: &mut Answer<'_>,
-    ) -> Result<()> {
-        let name = args.text()?;
+    /// `[handle, name, schema or null]`: opens it under the handle that the client chose.
+    pub(super) fn open_collection(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+        let (number, name) = (args.handle()?, args.text()?);
         let collection = match args.optional_item()? {
             Some(schema) => {
                 let schema = Schema::from_value(&Value::from_cbor(schema)?)?;
@@ -38,7 +33,8 @@ impl Session {
             }
             None => self.database.existing_collection(name)?,
         };
-        put(answer.u32(self.held.open_collection(client, collection)?))
+        self.held.open(number, Held::Collection(collection))?;
+        done(answer)
     }
 
     /// `[name, schema]`. Gives null when the collection may be opened with it, else `[step, version, [document…]]`: documents of that
@@ -84,13 +80,27 @@ impl Session {
         done(answer)
     }
 
-    /// Gives a list of `[name, key, version, documents, [[name, [paths], unique, sparse, multi, folded, ready, entries]…]]`.
+    /// `[handle, name, schema]`: the collection whose documents are of an older version, to be changed in one transaction, under the
+    /// handle that the client chose.
+    pub(super) fn older_collection(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+        let number = args.handle()?;
+        let (name, schema) = (args.text()?, Schema::from_value(&args.value()?)?);
+        let collection = self.database.older_collection(name, &schema)?;
+        self.held.open(number, Held::Collection(collection))?;
+        done(answer)
+    }
+
+    /// Gives a list of `[name, key, version, expires after ms or null, documents, [[name, [paths], unique, sparse, multi, folded, ready, entries]…]]`.
     pub(super) fn collections(&mut self, answer: &mut Answer<'_>) -> Result<()> {
         let collections = self.database.snapshot().collections()?;
         put(answer.array(collections.len() as u64))?;
         for info in collections {
-            put(answer.array(5).str(&info.name).str(&info.key).u32(info.version).u64(info.documents))?;
-            put(answer.array(info.indexes.len() as u64))?;
+            put(answer.array(6).str(&info.name).str(&info.key).u32(info.version))?;
+            match info.expires_after_ms {
+                Some(after) => put(answer.u64(after))?,
+                None => put(answer.null())?,
+            }
+            put(answer.u64(info.documents).array(info.indexes.len() as u64))?;
             for index in info.indexes {
                 put(answer.array(8).str(&index.index.name()).array(index.paths.len() as u64))?;
                 for path in &index.paths {
@@ -148,8 +158,20 @@ impl Session {
                 put(answer.array(count))?;
                 (0..count).try_for_each(|_| put_document(answer, documents.get_cbor(args.value()?)?))
             }
+            Operation::GetBy => {
+                let index = args.text()?;
+                put_document(answer, documents.get_cbor_by(index, args.values()?)?)
+            }
             Operation::Count => put(answer.u64(documents.count(query(args)?)?)),
-            _ => Err(invalid("this is asked of the database or of a snapshot, not of a transaction")),
+            Operation::Extreme => {
+                let (path, query, highest) = (args.text()?, query(args)?, args.bool()?);
+                let found = if highest { documents.max(path, query)? } else { documents.min(path, query)? };
+                put_item(answer, &found.unwrap_or_default().to_cbor()?);
+                Ok(())
+            }
+            _ => {
+                Err(invalid("how a query is answered is asked of the database or of a snapshot, not of a transaction"))
+            }
         }
     }
 
@@ -246,6 +268,10 @@ pub(super) fn write(
             put(answer.u64(documents.update_where(query, &update(args)?)?))
         }
         Operation::DeleteWhere => put(answer.u64(documents.delete_where(query(args)?)?)),
+        Operation::FinishMigration => {
+            documents.finish_migration(args.handle()?)?;
+            done(answer)
+        }
         _ => {
             let expected = args.optional_item()?.map(|document| Raw(document.to_vec()));
             let new = Raw(args.item()?.to_vec());
@@ -254,22 +280,23 @@ pub(super) fn write(
     }
 }
 
-/// `[mode, expiry, document]`: mode 0 puts, 1 inserts, 2 replaces; expiry null is the schema's, false never, else milliseconds
-/// since 1970.
+/// `[mode, expiry, document]`: mode 0 puts, 1 inserts, 2 replaces, 3 puts CBOR that comes in a byte string; expiry null is the
+/// schema's, false never, true as it was, else milliseconds since 1970.
 fn put_one(documents: &mut WriteCollection<'_, Raw>, args: &mut Arguments<'_>) -> Result<()> {
     let mode = args.number()?;
     let expiry = match args.value()? {
         Value::Null => Expiry::Default,
         Value::Bool(false) => Expiry::Never,
+        Value::Bool(true) => Expiry::Kept,
         other => match other.as_integer().and_then(|at| at.try_into().ok()) {
             Some(at) => Expiry::At(at),
             None => return Err(invalid("the time when a document goes is in milliseconds since 1970")),
         },
     };
-    let document = args.item()?;
+    let document = if mode == 3 { args.bytes()? } else { args.item()? };
     match (mode, expiry) {
-        (0, Expiry::Default) => documents.put_cbor(document),
-        (0, expiry) => documents.put_expiring(&Raw(document.to_vec()), expiry),
+        (0 | 3, Expiry::Default) => documents.put_cbor(document),
+        (0 | 3, expiry) => documents.put_expiring(&Raw(document.to_vec()), expiry),
         (1, Expiry::Default) => documents.insert(&Raw(document.to_vec())),
         (2, Expiry::Default) => documents.replace(&Raw(document.to_vec())),
         _ => Err(invalid("only put takes a time when the document goes")),

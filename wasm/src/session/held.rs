@@ -1,5 +1,6 @@
 //! What clients hold between operations, by number.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lightning_db::{ChangeFeed, Collection, Cursor, Error, MigrationStep, Result, Rows, Snapshot, Transaction};
@@ -38,11 +39,20 @@ pub struct HeldMap {
     places: Vec<Option<(u32, Held)>>,
     free: Vec<u32>,
     max: usize,
+    /// Collections and tables, by client and the number that it chose: whoever serves it next opens them under the same.
+    opened: BTreeMap<(u32, u32), Held>,
+    /// Whose operation is performed.
+    client: u32,
 }
 
 impl HeldMap {
     pub fn new(max: usize) -> Self {
-        Self { places: Vec::new(), free: Vec::new(), max }
+        Self { places: Vec::new(), free: Vec::new(), max, opened: BTreeMap::new(), client: 0 }
+    }
+
+    /// What follows is done for this client.
+    pub fn serve(&mut self, client: u32) {
+        self.client = client;
     }
 
     /// Keeps it for a client; its number is the answer.
@@ -69,33 +79,14 @@ impl HeldMap {
         Ok(at + 1)
     }
 
-    /// Keeps a collection for a client, in the place of the one of that name which it has open already.
-    pub fn open_collection(&mut self, client: u32, collection: Collection<Raw>) -> Result<u32> {
-        let is_same = |held: &Held| matches!(held, Held::Collection(other) if other.name() == collection.name());
-        match self.find(client, is_same) {
-            Some(number) => {
-                if let Some(held) = self.get(number) {
-                    *held = Held::Collection(collection);
-                }
-                Ok(number)
-            }
-            None => self.keep(client, Held::Collection(collection)),
+    /// Keeps a collection or table under the number that the client chose, in the place of what it has there.
+    pub fn open(&mut self, number: u32, held: Held) -> Result<()> {
+        let limit = self.max as u64;
+        if self.opened.len() >= self.max && !self.opened.contains_key(&(self.client, number)) {
+            return Err(Error::LimitExceeded { what: "open collections and tables", value: limit + 1, limit });
         }
-    }
-
-    /// Keeps a table for a client, which is the same where it has it open already.
-    pub fn open_table(&mut self, client: u32, table: OpenTable) -> Result<u32> {
-        match self.find(client, |held| matches!(held, Held::Table(other) if **other == table)) {
-            Some(number) => Ok(number),
-            None => self.keep(client, Held::Table(Rc::new(table))),
-        }
-    }
-
-    fn find(&self, client: u32, is_it: impl Fn(&Held) -> bool) -> Option<u32> {
-        (1..).zip(&self.places).find_map(|(number, place)| match place {
-            Some((of, held)) if *of == client && is_it(held) => Some(number),
-            _ => None,
-        })
+        self.opened.insert((self.client, number), held);
+        Ok(())
     }
 
     pub fn get(&mut self, number: u32) -> Option<&mut Held> {
@@ -110,6 +101,7 @@ impl HeldMap {
     }
 
     pub fn remove_client(&mut self, client: u32) {
+        self.opened.retain(|(of, _), _| *of != client);
         for number in 1..=self.places.len() as u32 {
             if matches!(self.places.get(number as usize - 1), Some(Some((of, _))) if *of == client) {
                 self.remove(number);
@@ -126,14 +118,14 @@ impl HeldMap {
     }
 
     pub fn collection(&self, number: u32) -> Result<&Collection<Raw>> {
-        match self.peek(number) {
+        match self.opened.get(&(self.client, number)) {
             Some(Held::Collection(collection)) => Ok(collection),
             _ => Err(closed("collection")),
         }
     }
 
     pub fn table(&self, number: u32) -> Result<&Rc<OpenTable>> {
-        match self.peek(number) {
+        match self.opened.get(&(self.client, number)) {
             Some(Held::Table(table)) => Ok(table),
             _ => Err(closed("table")),
         }
@@ -161,9 +153,5 @@ impl HeldMap {
         if let Some(held @ Held::Used) = self.get(number) {
             *held = Held::Transaction(transaction);
         }
-    }
-
-    fn peek(&self, number: u32) -> Option<&Held> {
-        self.places.get((number as usize).checked_sub(1)?)?.as_ref().map(|(_, held)| held)
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use lightning_db::{Change, Difference, FeedPosition, Result, Since, Subscription, Value};
+use lightning_db::{Change, Difference, Document, FeedPosition, Result, Since, Subscription, Value};
 
 use super::collections::{Raw, gather, put_rows, query};
 use super::held::Held;
@@ -93,10 +93,21 @@ impl Session {
     }
 
     /// `[feed, bytes]`. Gives commits until they have so many bytes, none at the end: a list of
-    /// `[sequence, milliseconds since 1970, position, [change…]]`; a change is `[table, key, value]`, `[table, key]` when it was
-    /// deleted, or `[table, from, to or null, true]` for a range. Keys and values are as they are stored.
+    /// `[sequence, milliseconds since 1970, position, [change…]]`; a change is `[table, key, id, value]`, `[table, key, id]` when
+    /// it was deleted, or `[table, from, null, to or null, true]` for a range. Keys and values are as they are stored; the id is
+    /// the key as a value where keys of the table are of every kind, as those of collections, and else undefined.
     pub(super) fn next_changes(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let (number, bytes_max) = (args.handle()?, args.number()?);
+        let tables = self.database.tables()?;
+        let of_every_kind: Vec<_> =
+            tables.iter().filter(|table| table.key_type == "key").map(|table| &table.name).collect();
+        let put_id = |list: &mut Answer<'_>, table: &str, key: &[u8]| {
+            let id = of_every_kind.iter().any(|name| *name == table).then(|| Value::decode_key(key));
+            match id {
+                Some(Ok(id)) => put(list.raw(&id.to_cbor()?)),
+                _ => put(list.undefined()),
+            }
+        };
         let Some(Held::Feed(feed)) = self.held.get(number) else { return Err(closed("feed")) };
         let (mut commits, mut count, mut bytes) = (Vec::new(), 0, Vec::new());
         while (bytes.len() as u64) < bytes_max {
@@ -114,15 +125,19 @@ impl Session {
                 changes += 1;
                 match change {
                     Change::Put { table, key, value } => {
-                        put(list.array(3).str(table).bytes(key))?;
+                        put(list.array(4).str(table).bytes(key))?;
+                        put_id(&mut list, table, key)?;
                         match value.read()? {
                             Some(value) => put(list.bytes(&value))?,
                             None => put(list.null())?,
                         }
                     }
-                    Change::Delete { table, key } => put(list.array(2).str(table).bytes(key))?,
+                    Change::Delete { table, key } => {
+                        put(list.array(3).str(table).bytes(key))?;
+                        put_id(&mut list, table, key)?;
+                    }
                     Change::DeleteRange { table, from, to } => {
-                        put(list.array(4).str(table).bytes(from))?;
+                        put(list.array(5).str(table).bytes(from).null())?;
                         match to {
                             Some(to) => put(list.bytes(to))?,
                             None => put(list.null())?,

@@ -3,9 +3,10 @@
 use std::ops::Bound;
 use std::rc::Rc;
 
-use lightning_db::{Cursor, Document, Error, Found, Key, KeyBuffer, Result, Value, WriteTransaction};
+use lightning_db::{Cursor, Document, Error, Found, Result, TableInfo, Value, WriteTransaction};
 
 use super::held::{Held, Scan};
+use super::kinds::Kind;
 use super::{NOW, Operation, Session, done, put_item};
 use crate::wire::{Answer, Arguments, invalid, put};
 
@@ -22,136 +23,35 @@ pub struct OpenTable {
     value_type: String,
 }
 
-/// How keys and values are written: of any kind, or of one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// A key of every kind; as a value its CBOR.
-    Any,
-    Text,
-    Bytes,
-    Unsigned,
-    Signed,
-    Float,
-}
-
-impl Kind {
-    fn of(type_name: &str, any: &str) -> Result<Self> {
-        Ok(match type_name {
-            "string" => Self::Text,
-            "bytes" => Self::Bytes,
-            "u64" => Self::Unsigned,
-            "i64" => Self::Signed,
-            "f64" => Self::Float,
-            other if other == any => Self::Any,
-            other => {
-                let what = format!("a table of {other}, which JavaScript does not read");
-                return Err(Error::Unsupported { what, remedy: "open it in the language that made it" });
-            }
-        })
-    }
-
-    fn encode_key(self, value: &Value) -> Result<KeyBuffer> {
-        let mut key = KeyBuffer::new();
-        match (self, value) {
-            (Self::Any, value) => <Value as Key>::encode(value, &mut key)?,
-            (Self::Text, Value::Text(text)) => <&str as Key>::encode(&text.as_str(), &mut key)?,
-            (Self::Bytes, Value::Bytes(bytes)) => <&[u8] as Key>::encode(&bytes.as_slice(), &mut key)?,
-            (Self::Unsigned, Value::Integer(number)) => {
-                <u64 as Key>::encode(&u64::try_from(*number).map_err(|_| wrong(value))?, &mut key)?;
-            }
-            (Self::Signed, Value::Integer(number)) => {
-                <i64 as Key>::encode(&i64::try_from(*number).map_err(|_| wrong(value))?, &mut key)?;
-            }
-            (Self::Float, Value::Integer(_) | Value::Float(_)) => {
-                <f64 as Key>::encode(&value.as_f64().unwrap_or_default(), &mut key)?;
-            }
-            _ => return Err(wrong(value)),
-        }
-        Ok(key)
-    }
-
-    fn put_key(self, answer: &mut Answer<'_>, key: &[u8]) -> Result<()> {
-        match self {
-            Self::Any => {
-                put_item(answer, &<Value as Key>::decode(key)?.to_cbor()?);
-                Ok(())
-            }
-            Self::Text => put(answer.str(<&str as Key>::decode(key)?)),
-            Self::Bytes => put(answer.bytes(key)),
-            Self::Unsigned => put(answer.u64(<u64 as Key>::decode(key)?)),
-            Self::Signed => put(answer.i64(<i64 as Key>::decode(key)?)),
-            Self::Float => put(answer.f64(<f64 as Key>::decode(key)?)),
-        }
-    }
-
-    /// The bytes to store for a value that crossed as one item.
-    fn encode_value(self, item: &[u8]) -> Result<Vec<u8>> {
-        if self == Self::Any {
-            return Ok(item.to_vec());
-        }
-        let value = Value::from_cbor(item)?;
-        Ok(match (self, &value) {
-            (Self::Text, Value::Text(text)) => text.as_bytes().to_vec(),
-            (Self::Bytes, Value::Bytes(bytes)) => bytes.clone(),
-            (Self::Unsigned, Value::Integer(number)) => {
-                u64::try_from(*number).map_err(|_| wrong(&value))?.to_le_bytes().to_vec()
-            }
-            (Self::Signed, Value::Integer(number)) => {
-                i64::try_from(*number).map_err(|_| wrong(&value))?.to_le_bytes().to_vec()
-            }
-            (Self::Float, Value::Integer(_) | Value::Float(_)) => {
-                value.as_f64().unwrap_or_default().to_le_bytes().to_vec()
-            }
-            _ => return Err(wrong(&value)),
-        })
-    }
-
-    fn put_value(self, answer: &mut Answer<'_>, stored: &[u8]) -> Result<()> {
-        let number = || <[u8; 8]>::try_from(stored).map_err(|_| invalid("these are not the 8 bytes of a number"));
-        match self {
-            Self::Any => {
-                put_item(answer, stored);
-                Ok(())
-            }
-            Self::Text => {
-                let text = str::from_utf8(stored).map_err(|_| invalid("a value of type string is no UTF-8"))?;
-                put(answer.str(text))
-            }
-            Self::Bytes => put(answer.bytes(stored)),
-            Self::Unsigned => put(answer.u64(u64::from_le_bytes(number()?))),
-            Self::Signed => put(answer.i64(i64::from_le_bytes(number()?))),
-            Self::Float => put(answer.f64(f64::from_le_bytes(number()?))),
-        }
-    }
-}
-
-#[cold]
-fn wrong(value: &Value) -> Error {
-    Error::Invalid { what: format!("a {} is not of the table's type", value.kind()) }
-}
-
 impl Session {
-    /// `[name, key type, value type]`. Gives its handle. A table that is not there is made by the first write.
-    pub(super) fn open_table(&mut self, client: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+    /// `[handle, name, key type, value type]`: opens it under the handle that the client chose. The table is made if there is none.
+    pub(super) fn open_table(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+        let number = args.handle()?;
         let (name, key_type, value_type) = (args.text()?, args.text()?, args.text()?);
-        let found = self.database.tables()?.into_iter().find(|table| table.name == name);
-        if let Some(found) = found
-            && (found.key_type != key_type || found.value_type != value_type)
-        {
-            return Err(Error::TableTypeMismatch {
-                table: name.to_owned(),
-                recorded: format!("{} to {}", found.key_type, found.value_type),
-                requested: format!("{key_type} to {value_type}"),
-            });
-        }
         let table = OpenTable {
             name: name.to_owned(),
-            key: Kind::of(key_type, "key")?,
+            key: Kind::of_keys(key_type)?,
             key_type: key_type.to_owned(),
-            value: Kind::of(value_type, "value")?,
+            value: Kind::of_values(value_type)?,
             value_type: value_type.to_owned(),
         };
-        put(answer.u32(self.held.open_table(client, table)?))
+        match self.database.snapshot().untyped_table(name) {
+            Ok(_) if self.has_types(&table)? => {}
+            // It is made, or the types that it has are told.
+            Ok(_) | Err(Error::NoSuchTable { .. }) => self.database.transaction(|tx| table.open(tx).map(drop))?,
+            Err(error) => return Err(error),
+        }
+        self.held.open(number, Held::Table(Rc::new(table)))?;
+        done(answer)
+    }
+
+    fn has_types(&self, table: &OpenTable) -> Result<bool> {
+        let all = self.database.tables()?;
+        let is_it = |found: &TableInfo| found.name == table.name;
+        Ok(all
+            .iter()
+            .find(|found| is_it(found))
+            .is_some_and(|found| found.key_type == table.key_type && found.value_type == table.value_type))
     }
 
     /// `[scope, table, …]`: a key, a list of keys, or a range.
@@ -167,10 +67,7 @@ impl Session {
             Operation::TableCount => {
                 let range = range(&table, args)?;
                 let count = match self.snapshot(scope)? {
-                    Some(snapshot) => match snapshot.untyped_table(&table.name) {
-                        Err(Error::NoSuchTable { .. }) => 0,
-                        opened => opened?.count(borrowed(&range))?,
-                    },
+                    Some(snapshot) => snapshot.untyped_table(&table.name)?.count(borrowed(&range))?,
                     None => {
                         let tx = self.held.transaction(scope)?;
                         table.open(tx)?.count(borrowed(&range))?
@@ -186,17 +83,10 @@ impl Session {
                 }
                 match self.snapshot(scope)? {
                     Some(snapshot) => {
-                        let opened = match snapshot.untyped_table(&table.name) {
-                            Err(Error::NoSuchTable { .. }) => None,
-                            opened => Some(opened?),
-                        };
+                        let opened = snapshot.untyped_table(&table.name)?;
                         for key in &keys {
                             let key = table.key.encode_key(key)?;
-                            let found = match &opened {
-                                Some(opened) => opened.get(key.as_slice())?,
-                                None => None,
-                            };
-                            table.put_found(answer, found)?;
+                            table.put_found(answer, opened.get(key.as_slice())?)?;
                         }
                     }
                     None => {
@@ -220,10 +110,7 @@ impl Session {
         let range = range(&table, args)?;
         let (backwards, limit, bytes) = (args.bool()?, args.number()?, args.number()?);
         let cursor = match self.snapshot(scope)? {
-            Some(snapshot) => match snapshot.untyped_table(&table.name) {
-                Err(Error::NoSuchTable { .. }) => return put(answer.array(2).u32(0).array(0)),
-                opened => opened?.cursor(borrowed(&range))?,
-            },
+            Some(snapshot) => snapshot.untyped_table(&table.name)?.cursor(borrowed(&range))?,
             None => table.open(self.held.transaction(scope)?)?.cursor(borrowed(&range))?,
         };
         let mut scan = Box::new(Scan { table, cursor, backwards, begun: false, left: limit });
@@ -316,7 +203,8 @@ pub(super) fn put_entries(answer: &mut Answer<'_>, cursor: u32, entries: &Entrie
     Ok(())
 }
 
-/// Writes inside a transaction: `[mode, key, value]`, `[key]` or `[range]` after scope and table.
+/// Writes inside a transaction, after scope and table: `[mode, key, value]`, `[key]`, `[key, expected or undefined, value]`,
+/// `[key, by]` or `[range]`.
 pub(super) fn write(
     table: &OpenTable,
     tx: &mut WriteTransaction,
@@ -340,6 +228,36 @@ pub(super) fn write(
         Operation::TableDelete => {
             let key = table.key.encode_key(&args.value()?)?;
             put(answer.bool(table.open(tx)?.delete(key.as_slice())?))
+        }
+        Operation::TableSwap => {
+            let key = table.key.encode_key(&args.value()?)?;
+            let expected = args.bound()?;
+            let new = table.value.encode_value(args.item()?)?;
+            let mut opened = table.open(tx)?;
+            let is_expected = match (opened.get(key.as_slice())?, expected) {
+                (None, None) => true,
+                (Some(found), Some(expected)) => table.value.is_stored(expected, found.bytes())?,
+                _ => false,
+            };
+            if is_expected {
+                opened.put(key.as_slice(), new)?;
+            }
+            put(answer.bool(is_expected))
+        }
+        Operation::TableIncrement => {
+            if table.value_type != "i64" {
+                return Err(invalid("only numbers of a table whose values are of type i64 are counted up"));
+            }
+            let key = table.key.encode_key(&args.value()?)?;
+            let by = args.signed()?;
+            let mut opened = table.open(tx)?;
+            let old = match opened.get(key.as_slice())? {
+                Some(found) => found.bytes().try_into().map(i64::from_le_bytes).unwrap_or_default(),
+                None => 0,
+            };
+            let sum = old.checked_add(by).ok_or_else(|| invalid("the sum does not fit 64 bits"))?;
+            opened.put(key.as_slice(), sum.to_le_bytes())?;
+            put(answer.i64(sum))
         }
         _ => {
             let range = range(table, args)?;

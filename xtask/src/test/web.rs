@@ -1,6 +1,7 @@
 //! The WebAssembly build, its tests run by headless Chromium, and the npm package around it, in Node and in Chromium.
 
 use std::env::consts::EXE_SUFFIX;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
@@ -9,8 +10,11 @@ use super::stage::Stage;
 use crate::package::npm;
 use crate::setup::rust::Toolchain;
 use crate::setup::{Consent, browser, node, rust, wasm_bindgen};
+use crate::{process, workspace};
 
 const PACKAGE: [&str; 2] = ["-p", "lightning-db-wasm"];
+const NODE_KILLS: &str = "60";
+const BROWSER_KILLS: &str = "10";
 
 pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     let toolchain = rust::web(consent)?;
@@ -41,14 +45,41 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     )?;
     npm::build(consent)?;
     stage.check("what a page fetches is small", &mut npm::sizes())?;
-    let program = || Command::new(format!("node{EXE_SUFFIX}"));
-    let tests = npm::folder().join("tests");
-    stage.tests("the package in Node", program().arg(tests.join("node.mjs")))?;
-    stage.tests(
-        "the package in Chromium",
-        program()
-            .arg(tests.join("browser/run.mjs"))
-            .env("LIGHTNING_CHROMIUM", chromium)
-            .env("LIGHTNING_PLAYWRIGHT", node::package(&node::PLAYWRIGHT)?),
-    )
+    let lightning = lightning()?;
+    stage.tests("the package in Node", script("node.mjs").env("LIGHTNING_COMMAND", &lightning))?;
+    let mut in_chromium = |what: &str, name: &str| {
+        stage.tests(what, browser_script(name, &chromium)?.env("LIGHTNING_COMMAND", &lightning))
+    };
+    in_chromium("the package in Chromium", "run.mjs")?;
+    in_chromium("tabs in Chromium", "tabs.mjs")?;
+    in_chromium("where a page's databases are", "places.mjs")?;
+    in_chromium("a killed browser loses nothing", "kills.mjs")
+}
+
+/// Many more kills: of the browser, and of processes of Node.
+pub fn kills(stage: &mut Stage, consent: Consent) -> Result<()> {
+    let chromium = browser::chromium(consent)?;
+    npm::build(consent)?;
+    stage.tests("killed processes of Node lose nothing", script("node.mjs").env("LIGHTNING_KILLS", NODE_KILLS))?;
+    stage.tests("killed browsers lose nothing", browser_script("kills.mjs", &chromium)?.arg(BROWSER_KILLS))
+}
+
+/// A test program of the package, run by Node.
+fn script(name: &str) -> Command {
+    let mut node = Command::new(format!("node{EXE_SUFFIX}"));
+    node.arg(npm::folder().join("tests").join(name));
+    node
+}
+
+/// One that runs pages.
+fn browser_script(name: &str, chromium: &Path) -> Result<Command> {
+    let mut command = script(&format!("browser/{name}"));
+    command.env("LIGHTNING_CHROMIUM", chromium).env("LIGHTNING_PLAYWRIGHT", node::package(&node::PLAYWRIGHT)?);
+    Ok(command)
+}
+
+/// The command `lightning`, which shares files with the package.
+fn lightning() -> Result<PathBuf> {
+    process::run(process::cargo()?.args(["build", "--quiet", "-p", "lightning-db-server", "--bin", "lightning"]))?;
+    Ok(workspace::target()?.join("debug").join(format!("lightning{EXE_SUFFIX}")))
 }

@@ -81,13 +81,16 @@ impl Dirty {
         }
     }
 
-    /// Adds what was written later.
+    /// Adds what was noted later. What was recalled may have been written before what is noted here: the newest commit counts.
     pub(super) fn add(&mut self, later: Dirty, limit: usize) {
         if self.is_empty() {
             *self = later;
             return;
         }
-        self.keys.extend(later.keys);
+        for (key, last) in later.keys {
+            let noted = self.keys.entry(key).or_insert(last);
+            *noted = last.max(*noted);
+        }
         if let Some((first, last)) = later.whole {
             self.all(first, last);
         }
@@ -261,7 +264,9 @@ impl Feed {
             any = true;
         }
         if let Some(lost) = passed.lost_after(sequence) {
-            state.dirty.all(lost, lost);
+            // Which commits they are of is not known either: of any since the snapshot.
+            state.dirty.all(sequence + 1, lost);
+            state.expect(sequence + 1);
             state.expect(lost);
             any = true;
         }

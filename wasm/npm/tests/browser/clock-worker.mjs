@@ -1,10 +1,12 @@
-// The package's worker, with a wall clock that scripts set: at first the number behind `#` in its address.
+// The package's worker, with a wall clock that scripts set. Behind `#` in its address: what the clock says at first, and the name of
+// the channel by which it is set.
 
 import { serve } from '../../dist/serve.js'
 
-let ms = Number(self.location.hash.slice(1))
+const [start, name] = self.location.hash.slice(1).split('/')
+let ms = Number(start)
 Date.now = () => ms
-const clock = new BroadcastChannel('clock')
+const clock = new BroadcastChannel(decodeURIComponent(name))
 clock.onmessage = ({ data }) => {
   ms = data
   clock.postMessage('set')

@@ -1,0 +1,73 @@
+// What tabs and the workers that they start say to each other beside requests and responses, which are buffers.
+
+import type { OpenOptions, StorageName } from './database.js'
+import { LightningError } from './errors.js'
+
+/** A page to its worker, first: what to open. */
+export interface OpenMessage {
+  open: string
+  options: OpenOptions
+  /** Where the engine is, or it itself. */
+  wasm: string | WebAssembly.Module
+  /** Other tabs may take part. */
+  shared: boolean
+  /** Nobody looks at the page. */
+  hidden: boolean
+}
+
+/** What is open. */
+export interface Opened {
+  name: string
+  storage: StorageName
+}
+
+/** The answer to it. */
+export type OpenedMessage = { opened: Opened } | { failed: PlainError }
+
+/** The last message of a worker: null when everything that was asked is answered and the files are closed. */
+export type ClosedMessage = { closed: PlainError | null }
+
+/** To the owner; to its worker alone: `leave`, closing the files, or `end`, dropping them. */
+export type Note = 'hidden' | 'visible' | 'ping' | 'leave' | 'end'
+
+/** In the channel of all tabs: a tab wants to be served, or someone owns the files now. */
+export type Announcement = { join: string; hidden: boolean } | { owner: string }
+
+/** The owner to another tab, once: that it is served. */
+export interface Welcome {
+  opened: Opened
+  owner: string
+}
+
+/** An error as it crosses between threads. */
+export interface PlainError {
+  code: string
+  fields: (string | number | bigint)[]
+}
+
+export function plain(error: unknown): PlainError {
+  if (error instanceof LightningError) return { code: error.code, fields: [...error.fields] }
+  const { name = 'Error', message = String(error) } = (error ?? {}) as Error
+  if (name === 'QuotaExceededError') return { code: 'StorageFull', fields: [message, 0, 0] }
+  return { code: 'StorageFailed', fields: [`${name}: ${message}`, 0, 0] }
+}
+
+/** Who holds it owns the database; others wait for it. */
+export function ownerLock(name: string): string {
+  return `lightning-db:${name}`
+}
+
+/** A worker holds it as long as it has a database in IndexedDB open. */
+export function filesLock(name: string): string {
+  return `lightning-db-files:${name}`
+}
+
+/** Held by a tab that is served; also the channel by which it is. */
+export function clientLock(id: string): string {
+  return `lightning-db-client:${id}`
+}
+
+/** The channel of all tabs. */
+export function tabsChannel(name: string): BroadcastChannel {
+  return new BroadcastChannel(`lightning-db:${name}`)
+}

@@ -1,0 +1,72 @@
+// Kills Chromium while a page writes, opens its profile again, and looks for everything that was acknowledged: on each storage, durable
+// and relaxed. The number of kills of each is the first argument.
+
+import * as fs from 'node:fs'
+import { launchToBeKilled, newProfile, testPage } from './chromium.mjs'
+import { serve } from './server.mjs'
+
+const KILLS = Number(process.argv[2] ?? 1)
+const ENOUGH = 200
+const TIME_MS = 60_000
+
+const profile = newProfile()
+const { address, close } = await serve()
+let failed = 0
+let passed = 0
+let running
+try {
+  for (const storage of ['opfs', 'indexeddb']) {
+    for (const durability of ['sync', 'relaxed']) {
+      const name = `killed ${storage} ${durability}`
+      const acknowledged = new Set()
+      let begin = 0
+      for (let kill = 0; kill < KILLS; kill++) {
+        running ??= await launchToBeKilled(profile)
+        const enough = acknowledged.size + ENOUGH * (kill + 1)
+        const page = await testPage(running.context, address)
+        const { written, told } = whenWritten(acknowledged, enough)
+        await page.exposeFunction('acknowledged', told)
+        await page.evaluate(args => window.tests.writeUntilKilled(...args), [name, { storage, durability }, begin])
+        await written
+        await running.kill()
+        running = undefined
+        running = await launchToBeKilled(profile)
+        const reader = await testPage(running.context, address)
+        const found = await reader.evaluate(name => window.tests.survivors(name), name)
+        const there = new Set(found.ids)
+        const lost = [...acknowledged].filter(id => !there.has(id))
+        begin = Math.max(...there) + 1
+        const isWhole = lost.length === 0 && found.problems.length === 0 && found.storage === storage
+        if (isWhole) passed++
+        else failed++
+        const outcome = isWhole ? 'ok' : 'FAILED'
+        console.log(`${outcome} ${name}: ${acknowledged.size} acknowledged, ${there.size} there, ${lost.length} lost ${found.problems.join('; ')}`)
+        await reader.close()
+      }
+    }
+  }
+} catch (error) {
+  failed++
+  console.log(`FAILED ${error.stack}`)
+} finally {
+  await running?.kill()
+  close()
+  fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
+}
+console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
+process.exitCode = failed === 0 ? 0 : 1
+
+/** Takes what is acknowledged; comes when there is enough of it. */
+function whenWritten(acknowledged, enough) {
+  let told
+  const written = new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`${acknowledged.size} writes were acknowledged in time`)), TIME_MS)
+    told = id => {
+      acknowledged.add(id)
+      if (acknowledged.size < enough) return
+      clearTimeout(late)
+      resolve()
+    }
+  })
+  return { written, told }
+}
