@@ -10,8 +10,6 @@
 //! After the answers may come events of live results, status 2, as `[live result, …]`.
 
 use lightning_db::{Document, Error, Result, Value};
-use minicbor::data::Type;
-use minicbor::decode::Decoder;
 
 pub const ANSWER: u8 = 0;
 pub const FAILURE: u8 = 1;
@@ -20,61 +18,129 @@ pub const EVENT: u8 = 2;
 const LENGTH_BYTES: usize = 4;
 
 /// The arguments of one operation.
-pub struct Arguments<'a>(Decoder<'a>);
+pub struct Arguments<'a>(&'a [u8]);
+
+/// What the first byte of an item says it is (RFC 8949, section 3).
+mod major {
+    pub const UNSIGNED: u8 = 0;
+    pub const NEGATIVE: u8 = 1;
+    pub const BYTES: u8 = 2;
+    pub const TEXT: u8 = 3;
+    pub const ARRAY: u8 = 4;
+    pub const MAP: u8 = 5;
+    pub const TAG: u8 = 6;
+}
+
+const FALSE: u8 = 0xf4;
+const TRUE: u8 = 0xf5;
+const NULL: u8 = 0xf6;
+const UNDEFINED: u8 = 0xf7;
 
 impl<'a> Arguments<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self(Decoder::new(bytes))
+        Self(bytes)
     }
 
     pub fn number(&mut self) -> Result<u64> {
-        self.0.u64().map_err(malformed)
+        self.of(major::UNSIGNED)
     }
 
     pub fn signed(&mut self) -> Result<i64> {
-        self.0.i64().map_err(malformed)
+        let (major, argument) = self.head()?;
+        let number = i64::try_from(argument).map_err(|_| malformed())?;
+        match major {
+            major::UNSIGNED => Ok(number),
+            major::NEGATIVE => Ok(-1 - number),
+            _ => Err(malformed()),
+        }
     }
 
     pub fn handle(&mut self) -> Result<u32> {
-        self.0.u32().map_err(malformed)
+        self.number()?.try_into().map_err(|_| malformed())
     }
 
     pub fn bool(&mut self) -> Result<bool> {
-        self.0.bool().map_err(malformed)
+        match self.take(1)? {
+            [FALSE] => Ok(false),
+            [TRUE] => Ok(true),
+            _ => Err(malformed()),
+        }
     }
 
     pub fn text(&mut self) -> Result<&'a str> {
-        self.0.str().map_err(malformed)
+        let len = self.of(major::TEXT)?;
+        core::str::from_utf8(self.take(len)?).map_err(|_| malformed())
     }
 
     pub fn bytes(&mut self) -> Result<&'a [u8]> {
-        self.0.bytes().map_err(malformed)
+        let len = self.of(major::BYTES)?;
+        self.take(len)
     }
 
     /// How many items follow that belong together.
     pub fn list(&mut self) -> Result<u64> {
-        self.0.array().map_err(malformed)?.ok_or_else(|| invalid("a list has a length"))
+        self.of(major::ARRAY)
     }
 
     /// The next item as it is, unless it is null.
     pub fn optional_item(&mut self) -> Result<Option<&'a [u8]>> {
-        let is_null = matches!(self.0.datatype().map_err(malformed)?, Type::Null | Type::Undefined);
         let item = self.item()?;
-        Ok((!is_null).then_some(item))
+        Ok((!matches!(item, [NULL | UNDEFINED])).then_some(item))
     }
 
     /// The next item as it is, unless it is undefined: null is a key.
     pub fn bound(&mut self) -> Result<Option<&'a [u8]>> {
-        let is_given = self.0.datatype().map_err(malformed)? != Type::Undefined;
         let item = self.item()?;
-        Ok(is_given.then_some(item))
+        Ok((item != [UNDEFINED]).then_some(item))
     }
 
     /// The next item as it is.
     pub fn item(&mut self) -> Result<&'a [u8]> {
-        let begin = self.0.position();
-        self.0.skip().map_err(malformed)?;
-        self.0.input().get(begin..self.0.position()).ok_or_else(|| invalid("an item ends beyond its frame"))
+        let begin = self.0;
+        let mut items = 1_u64;
+        while items > 0 {
+            let (major, argument) = self.head()?;
+            // Ends in time: every item has a byte.
+            items = (items - 1).saturating_add(match major {
+                major::BYTES | major::TEXT => {
+                    self.take(argument)?;
+                    0
+                }
+                major::ARRAY => argument,
+                major::MAP => argument.saturating_mul(2),
+                major::TAG => 1,
+                _ => 0,
+            });
+        }
+        begin.get(..begin.len() - self.0.len()).ok_or_else(malformed)
+    }
+
+    /// What an item of this kind says in its head.
+    fn of(&mut self, major: u8) -> Result<u64> {
+        match self.head()? {
+            (found, argument) if found == major => Ok(argument),
+            _ => Err(malformed()),
+        }
+    }
+
+    fn head(&mut self) -> Result<(u8, u64)> {
+        let &[first] = self.take(1)? else { return Err(malformed()) };
+        let argument = match first & 0x1f {
+            info @ 0..24 => u64::from(info),
+            info @ 24..28 => {
+                self.take(1 << (info - 24))?.iter().fold(0, |argument, byte| argument << 8 | u64::from(*byte))
+            }
+            // Lengths are given at the front.
+            _ => return Err(malformed()),
+        };
+        Ok((first >> 5, argument))
+    }
+
+    fn take(&mut self, len: u64) -> Result<&'a [u8]> {
+        let cut = usize::try_from(len).ok().and_then(|len| self.0.split_at_checked(len));
+        let (taken, rest) = cut.ok_or_else(malformed)?;
+        self.0 = rest;
+        Ok(taken)
     }
 
     pub fn value(&mut self) -> Result<Value> {
@@ -152,15 +218,15 @@ impl<'a> Answer<'a> {
     }
 
     pub fn bool(&mut self, value: bool) -> &mut Self {
-        self.raw(&[0xf4 | u8::from(value)])
+        self.raw(&[FALSE | u8::from(value)])
     }
 
     pub fn null(&mut self) -> &mut Self {
-        self.raw(&[0xf6])
+        self.raw(&[NULL])
     }
 
     pub fn undefined(&mut self) -> &mut Self {
-        self.raw(&[0xf7])
+        self.raw(&[UNDEFINED])
     }
 }
 
@@ -261,6 +327,6 @@ pub fn invalid(what: &str) -> Error {
 }
 
 #[cold]
-fn malformed(_: minicbor::decode::Error) -> Error {
+fn malformed() -> Error {
     invalid("an operation has other arguments than these")
 }

@@ -140,11 +140,16 @@ impl fmt::Debug for Digest {
 
 /// The CRC-32 of the concatenation of `parts`.
 pub(crate) fn crc32(parts: &[&[u8]]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    for part in parts {
-        hasher.update(part);
+    #[cfg(target_family = "wasm")]
+    return parts.iter().fold(0, |crc, part| super::crc32::crc32(crc, part));
+    #[cfg(not(target_family = "wasm"))]
+    {
+        let mut hasher = crc32fast::Hasher::new();
+        for part in parts {
+            hasher.update(part);
+        }
+        hasher.finalize()
     }
-    hasher.finalize()
 }
 
 #[cfg(test)]

@@ -3,4 +3,6 @@
 pub(crate) mod bytes;
 pub(crate) mod checksum;
 pub(crate) mod compress;
+#[cfg(any(test, target_family = "wasm"))]
+mod crc32;
 pub(crate) mod slot;

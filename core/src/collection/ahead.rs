@@ -74,10 +74,10 @@ impl Ahead {
     }
 
     /// All keys are there that will be for now.
-    pub(super) fn announce(&self, reader: &mut impl Reader) {
+    pub(super) fn announce(&self, reader: &mut dyn Reader) {
         if self.len() > 1 {
             let starts = core::iter::once(0).chain(self.ends.iter().copied());
-            reader.expect(starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end)));
+            reader.expect(&mut starts.zip(&self.ends).filter_map(|(start, end)| self.bytes.get(start..*end)));
         }
     }
 

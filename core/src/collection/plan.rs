@@ -74,7 +74,7 @@ pub(super) struct Plan {
 }
 
 /// The cheapest plan.
-pub(super) fn plan(reader: &mut impl Reader, definition: &Definition, query: &Query) -> Result<Plan> {
+pub(super) fn plan(reader: &mut dyn Reader, definition: &Definition, query: &Query) -> Result<Plan> {
     let limit = query.limit_count().map(|limit| limit.saturating_add(query.offset_count()));
     let mut planner = Planner { reader, definition, query, limit: limit.unwrap_or(u64::MAX), total: 0 };
     if let Some(plan) = planner.unbeaten()? {
@@ -86,15 +86,15 @@ pub(super) fn plan(reader: &mut impl Reader, definition: &Definition, query: &Qu
 
 /// Every plan there is: each must give the same rows.
 #[cfg(test)]
-pub(super) fn plans(reader: &mut impl Reader, definition: &Definition, query: &Query) -> Result<Vec<Plan>> {
+pub(super) fn plans(reader: &mut dyn Reader, definition: &Definition, query: &Query) -> Result<Vec<Plan>> {
     let mut planner = Planner { reader, definition, query, limit: u64::MAX, total: 0 };
     let mut plans = planner.all()?;
     plans.extend(planner.unbeaten()?);
     Ok(plans)
 }
 
-struct Planner<'a, R> {
-    reader: &'a mut R,
+struct Planner<'a> {
+    reader: &'a mut dyn Reader,
     definition: &'a Definition,
     query: &'a Query,
     /// Rows wanted, those passed over included.
@@ -113,7 +113,7 @@ struct Candidate {
 
 /// What is counted in a table for a query of which only the number of documents is wanted, where an index or the keys tell.
 pub(super) fn countable(
-    reader: &mut impl Reader,
+    reader: &mut dyn Reader,
     definition: &Definition,
     query: &Query,
 ) -> Result<Option<(u64, Vec<Span>)>> {
@@ -189,12 +189,12 @@ impl<'q> Conditions<'q> {
 }
 
 /// Whether some document's key is a tuple. A condition is fulfilled by a part of it, which stands elsewhere in the order.
-fn has_tuples(reader: &mut impl Reader, definition: &Definition) -> Result<bool> {
+fn has_tuples(reader: &mut dyn Reader, definition: &Definition) -> Result<bool> {
     let tuples = Span { from: Vec::from([key::TUPLE]), to: None };
     Ok(reader.cursor(definition.id, &tuples)?.first()?.is_some())
 }
 
-impl<R: Reader> Planner<'_, R> {
+impl Planner<'_> {
     /// A plan that no other can beat, so that no statistics are asked for: what is read is all found, in the order wanted.
     fn unbeaten(&mut self) -> Result<Option<Plan>> {
         let conditions = Conditions::of(self.query);

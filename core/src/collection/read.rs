@@ -37,19 +37,12 @@ pub(crate) trait Reader {
     /// What documents are gone by, in milliseconds since 1970.
     fn now_ms(&mut self) -> u64;
 
-    /// Shows the value of a key to `see`.
-    fn with<R>(&mut self, table: u64, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
-        let mut whole = KeyBuffer::new();
-        prefix::encode_prefix(table, &mut whole);
-        whole.extend(key);
-        self.with_whole(&whole, see)
-    }
-
-    /// The same for a key with its table's prefix before it. `see` must not read from the database.
-    fn with_whole<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>>;
+    /// Shows the value of a key, with its table's prefix before it, to `see`, and says whether there is one. `see` must not
+    /// read from the database.
+    fn show(&mut self, key: &[u8], see: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool>;
 
     /// Says that these keys, with their table's prefix before them, will be asked for soon.
-    fn expect<'k>(&mut self, keys: impl Iterator<Item = &'k [u8]>);
+    fn expect(&mut self, keys: &mut dyn Iterator<Item = &[u8]>);
 
     /// A cursor over a span.
     fn cursor(&mut self, table: u64, span: &Span) -> Result<ByteCursor>;
@@ -59,6 +52,22 @@ pub(crate) trait Reader {
 
     /// About how many keys a span has, at the cost of a few steps.
     fn estimate(&mut self, table: u64, span: &Span) -> Result<u64>;
+}
+
+/// What is made of the values that a [`Reader`] shows. Queries are one copy of code for snapshots and transactions, because code
+/// is what browsers fetch: there a `dyn Reader` is read, whose calls cost little beside what they do. Single documents are read
+/// directly.
+pub(crate) trait Reads: Reader {
+    /// Shows the value of a key, with its table's prefix before it, to `see`, which must not read from the database.
+    fn with_whole<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>>;
+
+    /// The same for a key of a table.
+    fn with<R>(&mut self, table: u64, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
+        let mut whole = KeyBuffer::new();
+        prefix::encode_prefix(table, &mut whole);
+        whole.extend(key);
+        self.with_whole(&whole, see)
+    }
 
     /// A document that is not gone.
     fn document(&mut self, table: u64, record: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -69,20 +78,40 @@ pub(crate) trait Reader {
     }
 }
 
+impl Reads for dyn Reader + '_ {
+    fn with_whole<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
+        let (mut see, mut seen) = (Some(see), None);
+        self.show(key, &mut |bytes| {
+            // It is called once.
+            if let Some(see) = see.take() {
+                seen = Some(see(bytes)?);
+            }
+            Ok(())
+        })?;
+        Ok(seen)
+    }
+}
+
 /// Both have tables as bytes, read by the same calls.
 macro_rules! reader {
     ($name:ident, $source:ty, $expect:expr) => {
+        impl Reads for $source {
+            #[inline]
+            fn with_whole<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
+                self.with_raw(key, see)
+            }
+        }
+
         impl Reader for $source {
             fn now_ms(&mut self) -> u64 {
                 $name::now_ms(self)
             }
 
-            #[inline]
-            fn with_whole<R>(&mut self, key: &[u8], see: impl FnOnce(&[u8]) -> Result<R>) -> Result<Option<R>> {
-                self.with_raw(key, see)
+            fn show(&mut self, key: &[u8], see: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<bool> {
+                Ok(self.with_raw(key, see)?.is_some())
             }
 
-            fn expect<'k>(&mut self, keys: impl Iterator<Item = &'k [u8]>) {
+            fn expect(&mut self, keys: &mut dyn Iterator<Item = &[u8]>) {
                 $expect(self, keys)
             }
 

@@ -10,7 +10,7 @@ use super::definition::Definition;
 use super::document::Document;
 use super::entries::{encode_part, record_key};
 use super::plan::Sorting;
-use super::read::Reader;
+use super::read::{Reader, Reads};
 use super::run::{self, Run};
 use crate::db::Snapshot;
 use crate::document::query::{PageToken, Query, field};
@@ -92,7 +92,7 @@ impl<T: Document> ReadCollection<T> {
 
 /// The document that has these values in a unique index, as CBOR.
 pub(super) fn get_by(
-    reader: &mut impl Reader,
+    reader: &mut dyn Reader,
     definition: &Definition,
     index: &str,
     values: &[Value],
@@ -115,7 +115,7 @@ pub(super) fn get_by(
 
 /// The lowest or highest value under a path, as [`ReadCollection::min`] says.
 pub(super) fn extreme(
-    reader: &mut impl Reader,
+    reader: &mut dyn Reader,
     definition: &Arc<Definition>,
     path: &str,
     query: Query,

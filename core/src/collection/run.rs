@@ -15,7 +15,7 @@ use super::definition::Definition;
 use super::expiry;
 use super::plan::{Access, GATHERED_MAX, Plan, Sorting, Source, countable, plan};
 use super::position::Position;
-use super::read::{Reader, Span};
+use super::read::{Reader, Reads, Span};
 use super::row::Row;
 use super::stored::Stored;
 use super::walk::{Walk, record_of};
@@ -85,7 +85,7 @@ struct Gathering {
 
 impl Run {
     /// Chooses how to answer a query.
-    pub(crate) fn new(reader: &mut impl Reader, definition: Arc<Definition>, query: Query) -> Result<Self> {
+    pub(crate) fn new(reader: &mut dyn Reader, definition: Arc<Definition>, query: Query) -> Result<Self> {
         let query = query.normalised()?;
         let plan = plan(reader, &definition, &query)?;
         Self::with_plan(definition, query, plan)
@@ -106,7 +106,7 @@ impl Run {
     }
 
     /// The next row, for whoever keeps it.
-    pub(crate) fn next(&mut self, reader: &mut impl Reader) -> Result<Option<Row>> {
+    pub(crate) fn next(&mut self, reader: &mut dyn Reader) -> Result<Option<Row>> {
         if !self.advance(reader)? {
             return Ok(None);
         }
@@ -114,7 +114,7 @@ impl Run {
     }
 
     /// To the next row; whether there is one.
-    pub(crate) fn advance(&mut self, reader: &mut impl Reader) -> Result<bool> {
+    pub(crate) fn advance(&mut self, reader: &mut dyn Reader) -> Result<bool> {
         loop {
             if self.query.limit_count().is_some_and(|limit| self.work.rows >= limit) {
                 return Ok(false);
@@ -160,7 +160,7 @@ impl Run {
     }
 
     /// To the next row in the order of the query, those passed over included.
-    fn next_found(&mut self, reader: &mut impl Reader) -> Result<bool> {
+    fn next_found(&mut self, reader: &mut dyn Reader) -> Result<bool> {
         loop {
             match &mut self.state {
                 State::Sorting { .. } => self.sort(reader)?,
@@ -197,7 +197,7 @@ impl Run {
     }
 
     /// Gathers all rows and sorts them, keeping no more than are wanted.
-    fn sort(&mut self, reader: &mut impl Reader) -> Result<()> {
+    fn sort(&mut self, reader: &mut dyn Reader) -> Result<()> {
         let wanted = self.query.limit_count().map(|limit| limit.saturating_add(self.query.offset_count()));
         let wanted = wanted.and_then(|wanted| usize::try_from(wanted).ok()).unwrap_or(usize::MAX);
         loop {
@@ -242,7 +242,7 @@ impl Run {
     }
 
     /// To the next document that is found, in the order in which they are read.
-    fn next_read(&mut self, reader: &mut impl Reader) -> Result<bool> {
+    fn next_read(&mut self, reader: &mut dyn Reader) -> Result<bool> {
         let now_ms = *self.now_ms.get_or_insert_with(|| reader.now_ms());
         loop {
             let (row, filter) = (&mut self.row, self.filter.as_ref());
@@ -281,7 +281,7 @@ impl Run {
     }
 
     /// Gathers keys of the next documents that may be found: no more than are wanted, where that is known.
-    fn look_ahead(&mut self, reader: &mut impl Reader) -> Result<()> {
+    fn look_ahead(&mut self, reader: &mut dyn Reader) -> Result<()> {
         let limit = self.query.limit_count().filter(|_| self.filter.is_none() && self.plan.sorting != Sorting::Rows);
         let wanted = limit.map(|limit| {
             let passed_over = self.query.offset_count().saturating_sub(self.passed);
@@ -295,7 +295,7 @@ impl Run {
 }
 
 /// Gathers the key of the next document that may be found; false when there is none.
-fn next_key(state: &mut State, reader: &mut impl Reader, work: &mut Work, ahead: &mut Ahead) -> Result<bool> {
+fn next_key(state: &mut State, reader: &mut dyn Reader, work: &mut Work, ahead: &mut Ahead) -> Result<bool> {
     loop {
         match state {
             State::Entries { source, walk, given } => {
@@ -369,7 +369,7 @@ impl State {
 
 impl Gathering {
     /// Gathers the keys of one source more; all of them when there is none left.
-    fn step(&mut self, reader: &mut impl Reader, entries: &mut u64) -> Result<Option<Vec<Vec<u8>>>> {
+    fn step(&mut self, reader: &mut dyn Reader, entries: &mut u64) -> Result<Option<Vec<Vec<u8>>>> {
         if self.walk.is_none() {
             let Some(source) = self.sources.pop() else {
                 let mut keys = self.gathered.take().unwrap_or_default();
@@ -420,7 +420,7 @@ impl Gathering {
 }
 
 /// About how many documents the query of a run finds, without its limit.
-pub(super) fn estimated_rows(run: &Run, reader: &mut impl Reader) -> Result<u64> {
+pub(super) fn estimated_rows(run: &Run, reader: &mut dyn Reader) -> Result<u64> {
     let of = |reader: &mut _, table, spans: &[Span]| -> Result<u64> {
         spans.iter().try_fold(0, |sum, span| Ok(sum + Reader::estimate(reader, table, span)?))
     };
@@ -433,7 +433,7 @@ pub(super) fn estimated_rows(run: &Run, reader: &mut impl Reader) -> Result<u64>
 }
 
 /// How many documents a query finds.
-pub(crate) fn count(reader: &mut impl Reader, definition: &Arc<Definition>, query: Query) -> Result<u64> {
+pub(crate) fn count(reader: &mut dyn Reader, definition: &Arc<Definition>, query: Query) -> Result<u64> {
     let query = query.normalised()?;
     let whole = query.limit_count().is_none() && query.offset_count() == 0 && query.after_token().is_none();
     if whole
@@ -448,7 +448,7 @@ pub(crate) fn count(reader: &mut impl Reader, definition: &Arc<Definition>, quer
 }
 
 /// Whether some document is gone that is not removed yet.
-fn may_be_gone(reader: &mut impl Reader, definition: &Definition) -> Result<bool> {
+fn may_be_gone(reader: &mut dyn Reader, definition: &Definition) -> Result<bool> {
     // No more than that: in a transaction what is looked at can conflict.
     let due = expiry::due(reader.now_ms());
     Ok(reader.cursor(definition.expiry_id, &due)?.first()?.is_some())

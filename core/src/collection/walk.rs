@@ -29,7 +29,7 @@ impl Walk {
     /// What `take` makes of the next entry. After an error the same call is made again.
     pub(super) fn next<T>(
         &mut self,
-        reader: &mut impl Reader,
+        reader: &mut dyn Reader,
         mut take: impl FnMut(&[u8], &[u8]) -> Result<T>,
     ) -> Result<Option<T>> {
         loop {

@@ -102,7 +102,7 @@ pub(super) struct TableNames(BTreeMap<u64, Arc<str>>);
 
 impl TableNames {
     pub(super) fn newest(snapshot: &Snapshot) -> Result<Self> {
-        Ok(Self(snapshot.names_by_id()?.into_iter().map(|(id, name)| (id, Arc::from(name))).collect()))
+        snapshot.names_by_id().map(Self)
     }
 
     /// Whether an operation may make a table.

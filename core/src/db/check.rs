@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::collections::btree_map::Entry;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::database::Database;
@@ -42,14 +43,14 @@ impl Snapshot {
     fn wrong_definitions(&self) -> Result<Vec<String>> {
         let (from, to) = entry_bounds();
         let mut problems = Vec::new();
-        let mut names: BTreeMap<u64, String> = BTreeMap::new();
+        let mut names: BTreeMap<u64, Arc<str>> = BTreeMap::new();
         let mut cursor = MergedCursor::new(&self.version, &self.engine.nodes);
         cursor.seek(&from)?;
         while let Some((key, slot)) = cursor.entry().filter(|(key, _)| *key < &*to) {
             if let (Some(name), Slot::Inline(bytes)) = (entry_name(key), slot) {
                 match TableEntry::decode(name, bytes).map(|entry| names.entry(entry.id)) {
                     Ok(Entry::Vacant(number)) => {
-                        number.insert(String::from(name));
+                        number.insert(Arc::from(name));
                     }
                     Ok(Entry::Occupied(number)) => problems.push(format!(
                         "tables '{}' and '{name}' have one number, {}, and so one set of keys",

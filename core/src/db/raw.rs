@@ -61,14 +61,14 @@ impl WriteTransaction {
 
 impl Snapshot {
     /// The tables' names, by number.
-    pub(crate) fn names_by_id(&self) -> Result<BTreeMap<u64, String>> {
+    pub(crate) fn names_by_id(&self) -> Result<BTreeMap<u64, Arc<str>>> {
         let (from, to) = entry_bounds();
         let mut names = BTreeMap::new();
         let mut cursor = MergedCursor::new(&self.version, &self.engine.nodes);
         cursor.seek(&from)?;
         while let Some((key, slot)) = cursor.entry().filter(|(key, _)| *key < &*to) {
             if let (Some(name), Slot::Inline(bytes)) = (entry_name(key), slot) {
-                names.entry(TableEntry::decode(name, bytes)?.id).or_insert_with(|| String::from(name));
+                names.entry(TableEntry::decode(name, bytes)?.id).or_insert_with(|| Arc::from(name));
             }
             cursor.next()?;
         }
@@ -79,7 +79,7 @@ impl Snapshot {
     pub(crate) fn names_again(&self) -> Result<Vec<String>> {
         let first = self.names_by_id()?;
         let all = self.tables()?.into_iter().map(|table| table.name);
-        Ok(all.filter(|name| !first.values().any(|other| other == name)).collect())
+        Ok(all.filter(|name| !first.values().any(|other| **other == **name)).collect())
     }
 
     /// The number of the first table at or after `id` that has any key.

@@ -38,6 +38,8 @@ pub fn document(bytes: &[u8]) {
     assert!(checked.is_ok() || cbor::validate(bytes).is_err(), "a document is a value");
     let value = cbor::decode(bytes);
     assert_eq!(checked.clone().err(), value.clone().err(), "the check and the decoder are of one opinion");
+    let by_another = cbor::decode_by_minicbor(bytes);
+    assert_eq!(format!("{by_another:?}"), format!("{value:?}"), "another reader is of this opinion");
     look_into(bytes);
     let Ok(mut value) = value else { return };
 

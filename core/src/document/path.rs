@@ -142,7 +142,7 @@ impl TryFrom<&str> for Path {
 
 #[cold]
 fn not_a_path(text: &str, why: &str) -> Error {
-    Error::invalid(format!("{text:?} is no path: {why}"))
+    Error::invalid(format!("\"{text}\" is no path: {why}"))
 }
 
 fn limited(what: &'static str, value: usize, limit: usize) -> Result<()> {

@@ -76,7 +76,7 @@ fn check(value: &Value, path: &Path) -> Result<()> {
                 let place = place_in(elements, segment).ok_or_else(|| {
                     let len = elements.len();
                     Error::invalid(format!(
-                        "{name:?} of the path {path} is no place in an array of {len}, nor the next"
+                        "\"{name}\" of the path {path} is no place in an array of {len}, nor the next"
                     ))
                 })?;
                 elements.get(place)
@@ -84,7 +84,7 @@ fn check(value: &Value, path: &Path) -> Result<()> {
             Some(other) => {
                 let kind = other.kind();
                 return Err(Error::invalid(format!(
-                    "{name:?} of the path {path} is to be in a map, and there is {kind}"
+                    "\"{name}\" of the path {path} is to be in a map, and there is {kind}"
                 )));
             }
         };

@@ -23,7 +23,7 @@ pub(crate) struct Recent {
 /// Where optimistic transactions under way began.
 #[derive(Debug, Default)]
 pub(super) struct Optimistic {
-    starts: BTreeMap<u64, usize>,
+    starts: BTreeMap<u64, u64>,
 }
 
 /// One optimistic transaction under way.

@@ -3,6 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::Salvage;
@@ -34,7 +35,7 @@ impl Salvage<'_> {
             let is_known = names.contains_key(&found) || of_collections.contains(&found);
             if !is_known && self.report.renamed.len() < NAMED_MAX {
                 let mut name = format!("recovered-{found}");
-                while names.values().any(|taken| *taken == name) {
+                while names.values().any(|taken| **taken == *name) {
                     name.push('+');
                 }
                 let entry = TableEntry {
@@ -82,7 +83,7 @@ impl Salvage<'_> {
 
 /// One range of the key space as ranges of tables: of the catalogue, of those that are known, and of the first and the last
 /// even if they are not.
-fn tell(lost: &Lost, names: &BTreeMap<u64, String>, losses: &mut Vec<Loss>) {
+fn tell(lost: &Lost, names: &BTreeMap<u64, Arc<str>>, losses: &mut Vec<Loss>) {
     let (first, from) = prefix::split(&lost.bounds.low).unwrap_or((CATALOGUE, &[]));
     let high = lost.bounds.high.as_deref().and_then(prefix::split);
     let last = high.map_or(u64::MAX, |(id, _)| id);
@@ -99,7 +100,7 @@ fn tell(lost: &Lost, names: &BTreeMap<u64, String>, losses: &mut Vec<Loss>) {
             continue;
         }
         losses.push(Loss {
-            table: names.get(&id).cloned(),
+            table: names.get(&id).map(|name| String::from(&**name)),
             table_id: id,
             from: if id == first { from.to_vec() } else { Vec::new() },
             to,

@@ -77,7 +77,8 @@ pub(crate) fn validate_name(name: &str) -> Result<()> {
     }
     if name.starts_with('\0') || name.starts_with("_lightning") {
         return Err(Error::invalid(format!(
-            "table name {name:?} is reserved for the engine; names begin neither with a NUL nor with '_lightning'"
+            "table name \"{}\" is reserved for the engine; names begin neither with a NUL nor with '_lightning'",
+            name.escape_default()
         )));
     }
     Ok(())

@@ -157,7 +157,8 @@ export class Writer {
     const { length } = text
     if (length < 48) {
       // Short texts are mostly ASCII, and a call of the encoder costs more than they do.
-      this.#room(length + 2)
+      // As much as `head` asks for below, which else would move what was written ahead of the end.
+      this.#room(length + 9)
       const head = length < 24 ? 1 : 2
       let at = this.length + head
       let place = 0

@@ -38,7 +38,7 @@ pub fn check() -> Result<Command> {
 
 /// Builds in a copy outside of the repository, where a package manager may write what it likes.
 fn build(consent: Consent) -> Result<PathBuf> {
-    let package = npm::pack(consent)?;
+    let package = npm::pack(false, consent)?;
     let cities = Cities::prepare(&workspace::cache("demo")?)?;
     let app = workspace::cache("web-demo")?.join("app");
     if app.join("src").is_dir() {

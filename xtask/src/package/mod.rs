@@ -13,6 +13,9 @@ pub struct Arguments {
     /// What to build
     #[arg(value_enum, default_value = "npm")]
     package: Package,
+    /// Also prints what of it is how large, by modules and functions of Rust
+    #[arg(long)]
+    sizes: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -24,7 +27,7 @@ enum Package {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match arguments.package {
         Package::Npm => {
-            npm::pack(Consent::from_environment())?;
+            npm::pack(arguments.sizes, Consent::from_environment())?;
         }
     }
     Ok(ExitCode::SUCCESS)

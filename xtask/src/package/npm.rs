@@ -67,8 +67,8 @@ pub fn build(consent: Consent) -> Result<()> {
     bundle(&["src/node.ts", "src/sync-node.ts", "--platform=node", "--splitting", "--outdir=dist"])
 }
 
-/// Builds `dist` and packs it as npm publishes it; gives the package.
-pub fn pack(consent: Consent) -> Result<PathBuf> {
+/// Builds `dist` and packs it as npm publishes it; gives the package. `in_detail` prints what of it is how large.
+pub fn pack(in_detail: bool, consent: Consent) -> Result<PathBuf> {
     build(consent)?;
     let into = workspace::cache("npm")?;
     let name = process::output(
@@ -76,14 +76,19 @@ pub fn pack(consent: Consent) -> Result<PathBuf> {
     )?;
     let package = into.join(name.trim());
     println!("packed into {}", package.display());
-    sizes()?;
+    if in_detail {
+        process::run(node_program().arg(folder().join("functions.mjs")).arg(named()?))?;
+    }
+    process::run(&mut sizes())?;
+    // Apart from that: what a page fetches where a bundler left files behind.
+    process::run(node_program().arg(folder().join("sizes.mjs")).arg("inline.js").current_dir(folder().join("dist")))?;
     Ok(package)
 }
 
 /// Packs it; gives what installs it in projects of bundlers, and looks whether their pages work.
 pub fn bundlers(consent: Consent) -> Result<Command> {
-    let package = pack(consent)?;
-    let mut check = Command::new(format!("node{EXE_SUFFIX}"));
+    let package = pack(false, consent)?;
+    let mut check = node_program();
     check
         .arg(folder().join("tests/bundlers.mjs"))
         .arg(package)
@@ -93,17 +98,23 @@ pub fn bundlers(consent: Consent) -> Result<Command> {
     Ok(check)
 }
 
-/// What a page fetches, compressed as servers do; apart from that, what it fetches where a bundler left files behind.
-pub fn sizes() -> Result<()> {
-    for files in [&["index.js", "worker.js", "lightning.wasm"][..], &["inline.js"]] {
-        process::run(
-            Command::new(format!("node{EXE_SUFFIX}"))
-                .arg(folder().join("sizes.mjs"))
-                .args(files)
-                .current_dir(folder().join("dist")),
-        )?;
-    }
-    Ok(())
+/// Prints what a page fetches, compressed as servers do, and fails if that is more than `sizes.mjs` allows.
+pub fn sizes() -> Command {
+    let mut sizes = node_program();
+    sizes
+        .arg(folder().join("sizes.mjs"))
+        .args(["index.js", "worker.js", "lightning.wasm"])
+        .current_dir(folder().join("dist"));
+    sizes
+}
+
+fn node_program() -> Command {
+    Command::new(format!("node{EXE_SUFFIX}"))
+}
+
+/// The engine as it is shipped, but with the names of its functions.
+fn named() -> Result<PathBuf> {
+    Ok(workspace::target()?.join("lightning-named.wasm"))
 }
 
 /// `lightning.wasm` and the glue that the TypeScript calls.
@@ -129,6 +140,7 @@ fn engine(consent: Consent) -> Result<()> {
     if toolchain == Toolchain::Debian {
         rust::use_debian(&mut pack)?;
     }
+    rust::build_small_std(toolchain, &mut pack)?;
     process::run(&mut pack)?;
     let dist = npm.join("dist");
     // Nothing of an earlier build is packed.
@@ -136,14 +148,19 @@ fn engine(consent: Consent) -> Result<()> {
         fs::remove_dir_all(&dist)?;
     }
     fs::create_dir_all(&dist)?;
-    let optimised = dist.join("lightning.wasm");
+    let optimise = || tool(&binaryen.join("node_modules"), "wasm-opt");
+    let named = named()?;
     process::run(
-        tool(&binaryen.join("node_modules"), "wasm-opt")
+        optimise().args(["-Oz", "-g"]).args(FEATURES).arg(generated.join("engine_bg.wasm")).arg("-o").arg(&named),
+    )?;
+    process::run(
+        optimise()
+            // Once more finds a little more.
             .args(["-Oz", "--strip-debug", "--strip-producers"])
             .args(FEATURES)
-            .arg(generated.join("engine_bg.wasm"))
+            .arg(&named)
             .arg("-o")
-            .arg(&optimised),
+            .arg(dist.join("lightning.wasm")),
     )
 }
 

@@ -60,6 +60,41 @@ pub fn use_debian(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Has `command`, which calls cargo with what is added to its arguments, build the standard library too: for size, and so that
+/// a panic stops the program without first making a text of why, which nobody would see. That takes a fifth off an engine for
+/// browsers. The options are not stable, and what they do stays in this build.
+pub fn build_small_std(toolchain: Toolchain, command: &mut Command) -> Result<()> {
+    // Debian's toolchain was installed with the sources.
+    if !has_small_std(toolchain)? {
+        println!("setup: without the sources of the standard library the engine is a fifth larger");
+        return Ok(());
+    }
+    command
+        .args(["--", "-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTFLAGS", "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none");
+    Ok(())
+}
+
+/// Whether [`build_small_std`] builds it.
+pub fn has_small_std(toolchain: Toolchain) -> Result<bool> {
+    Ok(toolchain == Toolchain::Debian || default_sources()?)
+}
+
+/// Whether the default toolchain has the sources of its standard library, after adding them through rustup where that works.
+fn default_sources() -> Result<bool> {
+    let root = process::output(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let sources = Path::new(root.trim()).join("lib/rustlib/src/rust/library/Cargo.lock");
+    if !sources.exists() && process::find(&["rustup"]).is_some() {
+        println!("setup: the sources of the standard library");
+        let mut add = Command::new("rustup");
+        if let Err(error) = process::run_within(add.args(["component", "add", "rust-src"]), DOWNLOAD_LIMIT) {
+            println!("setup: rustup cannot provide them ({error})");
+        }
+    }
+    Ok(sources.exists())
+}
+
 /// `cargo fmt` and `cargo clippy`.
 pub fn formatter_and_linter() -> Result<()> {
     for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {

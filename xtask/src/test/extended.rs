@@ -22,7 +22,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     stage.check("building what is killed", &mut crash::build("release")?)?;
     stage.check("killed processes lose nothing", &mut crash::kills(KILLS)?)?;
     stage.check("power losses lose nothing durable", &mut crash::cuts(CUTS)?)?;
-    web::kills(stage, consent)?;
+    web::tabs_and_kills(stage, consent)?;
     stage.step("bench --quick --peers redb", bench::quick());
     stage.step("demo --native", demo::native::run());
     stage.tests("demo --web", &mut demo::web::check()?)?;

@@ -44,6 +44,9 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
             .env("WASM_BINDGEN_TEST_TIMEOUT", "300"),
     )?;
     npm::build(consent)?;
+    if rust::has_small_std(toolchain)? {
+        stage.check("what a page fetches is small", &mut npm::sizes())?;
+    }
     let lightning = lightning()?;
     stage.tests("the package in Node", script("node.mjs").env("LIGHTNING_COMMAND", &lightning))?;
     stage.tests("abstract-level", &mut script("level.mjs"))?;
@@ -51,15 +54,14 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
         stage.tests(what, browser_script(name, &chromium)?.env("LIGHTNING_COMMAND", &lightning))
     };
     in_chromium("the package in Chromium", "run.mjs")?;
-    in_chromium("tabs in Chromium", "tabs.mjs")?;
-    in_chromium("where a page's databases are", "places.mjs")?;
-    in_chromium("a killed browser loses nothing", "kills.mjs")
+    in_chromium("where a page's databases are", "places.mjs")
 }
 
-/// Many more kills: of the browser, and of processes of Node.
-pub fn kills(stage: &mut Stage, consent: Consent) -> Result<()> {
+/// Many tabs, and many kills: of the browser, and of processes of Node.
+pub fn tabs_and_kills(stage: &mut Stage, consent: Consent) -> Result<()> {
     let chromium = browser::chromium(consent)?;
     npm::build(consent)?;
+    stage.tests("tabs in Chromium", &mut browser_script("tabs.mjs", &chromium)?)?;
     stage.tests("killed processes of Node lose nothing", script("node.mjs").env("LIGHTNING_KILLS", NODE_KILLS))?;
     stage.tests("killed browsers lose nothing", browser_script("kills.mjs", &chromium)?.arg(BROWSER_KILLS))
 }

@@ -12,7 +12,7 @@ use super::found::Found;
 use super::rows::{LiveRow, LiveRows, SharedRow, Window};
 use crate::collection::definition::Definition;
 use crate::collection::handle::Known;
-use crate::collection::read::{Reader, Span};
+use crate::collection::read::{Reader, Reads, Span};
 use crate::collection::row::Row;
 use crate::collection::run::Run;
 use crate::collection::stored::Stored;

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::rows::LiveRow;
 use crate::collection::position::Position;
-use crate::collection::read::Reader;
+use crate::collection::read::{Reader, Reads};
 use crate::collection::row::Row;
 use crate::collection::run;
 use crate::collection::stored::Stored;

@@ -1,86 +1,55 @@
 //! CBOR to values.
 
-use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
 
-use minicbor::Decoder;
-use minicbor::data::Type;
-
-use super::{MICROS_PER_SECOND, TAG_EXTENDED_TIME, TAG_SECONDS, TAG_UUID, validate_item};
+use super::head::{Head, Reader};
+use super::validate_item;
 use crate::document::Value;
-use crate::error::{Error, Result};
-
-type Failure = minicbor::decode::Error;
+use crate::error::Result;
 
 /// The value that all of `bytes` are.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Value> {
     // After this, depth and lengths are what the bytes themselves bear out.
     validate_item(bytes)?;
-    read(&mut Decoder::new(bytes))
-        .map_err(|failure| Error::invalid(format!("not the CBOR of a document, which its check let pass: {failure}")))
+    read(&mut Reader::new(bytes), bytes.len())
 }
 
-fn read(from: &mut Decoder<'_>) -> Result<Value, Failure> {
-    Ok(match from.datatype()? {
-        Type::Null => {
-            from.null()?;
-            Value::Null
-        }
-        Type::Bool => Value::Bool(from.bool()?),
-        Type::U8 | Type::U16 | Type::U32 | Type::U64 | Type::I8 | Type::I16 | Type::I32 | Type::I64 | Type::Int => {
-            Value::Integer(from.int()?.into())
-        }
-        Type::F16 => Value::Float(f64::from(from.f16()?)),
-        Type::F32 => Value::Float(f64::from(from.f32()?)),
-        Type::F64 => Value::Float(from.f64()?),
-        Type::String => Value::Text(from.str()?.into()),
-        Type::Bytes => Value::Bytes(from.bytes()?.into()),
-        Type::Array => {
-            let len = from.array()?.unwrap_or_default();
-            let mut elements = Vec::with_capacity(room(len, from));
+fn read(from: &mut Reader<'_>, end: usize) -> Result<Value> {
+    Ok(match from.head()? {
+        Head::Null => Value::Null,
+        Head::Bool(value) => Value::Bool(value),
+        Head::Unsigned(number) => Value::Integer(number.into()),
+        Head::Negative(number) => Value::Integer(-1 - i128::from(number)),
+        Head::Float(number) => Value::Float(number),
+        Head::Text(bytes) => Value::Text(text(from, bytes)?),
+        Head::Bytes(bytes) => Value::Bytes(bytes.into()),
+        Head::Timestamp(micros) => Value::Timestamp(micros),
+        Head::Uuid(uuid) => Value::Uuid(*uuid),
+        Head::Array(len) => {
+            let mut elements = Vec::with_capacity(room(len, from, end));
             for _ in 0..len {
-                elements.push(read(from)?);
+                elements.push(read(from, end)?);
             }
             Value::Array(elements)
         }
-        Type::Map => {
-            let len = from.map()?.unwrap_or_default();
-            let mut fields = Vec::with_capacity(room(len, from));
+        Head::Map(len) => {
+            let mut fields = Vec::with_capacity(room(len, from, end));
             for _ in 0..len {
-                fields.push((from.str()?.into(), read(from)?));
+                let name = from.name()?;
+                fields.push((text(from, name)?, read(from, end)?));
             }
             Value::Map(fields)
         }
-        Type::Tag => read_tagged(from)?,
-        other => return Err(Failure::type_mismatch(other).at(from.position())),
     })
 }
 
-/// Room to set aside at first: a value takes more memory than its bytes do.
-fn room(len: u64, from: &Decoder<'_>) -> usize {
-    let left = from.input().len().saturating_sub(from.position());
-    usize::try_from(len).unwrap_or(usize::MAX).min(left).min(256)
+fn text(from: &Reader<'_>, bytes: &[u8]) -> Result<String> {
+    core::str::from_utf8(bytes).map(String::from).map_err(|_| from.refuse("text that is not UTF-8"))
 }
 
-fn read_tagged(from: &mut Decoder<'_>) -> Result<Value, Failure> {
-    let tag = from.tag()?;
-    let mut micros = 0;
-    let seconds = match tag.as_u64() {
-        TAG_UUID => {
-            let uuid = from.bytes()?.try_into().map_err(|_| Failure::message("a UUID is 16 bytes"))?;
-            return Ok(Value::Uuid(uuid));
-        }
-        TAG_SECONDS => from.i64()?,
-        TAG_EXTENDED_TIME => {
-            from.map()?;
-            from.i64()?;
-            let seconds = from.i64()?;
-            from.i64()?;
-            micros = from.i64()?;
-            seconds
-        }
-        _ => return Err(Failure::tag_mismatch(tag)),
-    };
-    let timestamp = i128::from(seconds) * i128::from(MICROS_PER_SECOND) + i128::from(micros);
-    i64::try_from(timestamp).map(Value::Timestamp).map_err(|_| Failure::message("a timestamp too far from 1970"))
+/// Room to set aside at first: a value takes more memory than its bytes do.
+fn room(len: u64, from: &Reader<'_>, end: usize) -> usize {
+    let left = end.saturating_sub(from.at());
+    usize::try_from(len).unwrap_or(usize::MAX).min(left).min(256)
 }

@@ -7,9 +7,8 @@
 //! - A timestamp is tag 1 with whole seconds, or tag 1001 with a map `{1: seconds, -6: microseconds}` (RFC 9581); a UUID is
 //!   tag 37 with 16 bytes (RFC 9562). Other tags, `undefined` and unassigned simple values are refused.
 //!
-//! Values are written and read with `minicbor`. What happens to every document at every write, and looks at raw bytes only
-//! to find its way (checking, finding what lies under a path, making a key), steps from [`head`] to head instead, and the
-//! fuzzer holds the two to the same opinion of every document.
+//! All that reads documents steps from [`head`] to head. Values are written with `minicbor`, which reads them in tests, too: they
+//! and the fuzzer hold the two to the same opinion of every document.
 
 mod decode;
 pub(super) mod encode;
@@ -18,6 +17,8 @@ mod index_key;
 mod lookup;
 mod project;
 mod validate;
+#[cfg(any(test, feature = "testing"))]
+mod witness;
 
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,8 @@ pub(crate) use project::project;
 #[cfg(feature = "serde")]
 pub(super) use validate::too_deep;
 pub(crate) use validate::{validate, validate_item};
+#[cfg(any(test, feature = "testing"))]
+pub(in crate::document) use witness::decode_by_minicbor;
 
 /// Maps and arrays within each other, the document included.
 pub(crate) const DEPTH_MAX: usize = 64;

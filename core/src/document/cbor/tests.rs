@@ -296,6 +296,7 @@ proptest! {
         match validate_item(&bytes) {
             Ok(()) => {
                 let value = decode(&bytes).unwrap();
+                prop_assert_eq!(shown(&decode_by_minicbor(&bytes).unwrap()), shown(&value));
                 prop_assert_eq!(shown(&decode(&encode(&value).unwrap()).unwrap()), shown(&value));
             }
             Err(told) => prop_assert_eq!(decode(&bytes).unwrap_err(), told),

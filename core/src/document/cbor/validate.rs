@@ -116,7 +116,7 @@ fn differ(places: &mut [u32], bytes: &[u8]) -> Result<()> {
         None => Ok(()),
         Some(name) => {
             let name = String::from_utf8_lossy(name.get(..64).unwrap_or(name));
-            Err(Error::invalid(format!("a document has the field {name:?} twice in one map")))
+            Err(Error::invalid(format!("a document has the field \"{name}\" twice in one map")))
         }
     }
 }

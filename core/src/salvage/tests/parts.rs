@@ -115,7 +115,7 @@ fn a_table_whose_definition_is_lost_gets_a_name() {
     drop(snapshot);
     // A number is not given again.
     into.transaction(|tx| tx.table::<u64, &[u8]>(crate::Table::new("new")).map(drop)).unwrap();
-    assert_eq!(into.snapshot().names_by_id().unwrap().get(&4).map(|name| name.as_str()), Some("new"));
+    assert_eq!(into.snapshot().names_by_id().unwrap().get(&4).map(|name| &**name), Some("new"));
 }
 
 #[test]
