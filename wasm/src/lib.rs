@@ -17,6 +17,10 @@ mod indexed_db;
 mod session;
 pub mod wire;
 
+#[cfg(feature = "wee_alloc")]
+#[global_allocator]
+static ALLOCATOR: wee_alloc::WeeAlloc<'static> = wee_alloc::WeeAlloc::INIT;
+
 pub use environment::{JsClock, JsEntropy};
 pub use export::Engine;
 pub use handles::{FileHandle, HandleStorage};
