@@ -1,23 +1,23 @@
 // Measures this package beside other databases in Chromium: a page of its own for each peer and round, the peers in turn, on
 // a profile on disk. Prints medians, and how far the best of the others is.
 //
-//   node run.mjs PEERS_FOLDER PLAYWRIGHT_FOLDER CHROMIUM [--rounds 3] [--peers a,b] [--quick]
+//   node run.mjs PEERS_FOLDER [--rounds 3] [--peers a,b] [--quick]
+//
+// Where Chromium and playwright-core are is in the environment.
 
 import * as fs from 'node:fs'
-import * as http from 'node:http'
-import { createRequire } from 'node:module'
-import * as os from 'node:os'
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import * as zlib from 'node:zlib'
+import { launch, newProfile } from '../../wasm/npm/tests/browser/chromium.mjs'
+import { serve } from '../../wasm/npm/tests/browser/server.mjs'
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { rounds: { type: 'string', default: '3' }, peers: { type: 'string' }, quick: { type: 'boolean', default: false } },
 })
-const [peersFolder, playwright, program] = positionals
-const { chromium } = createRequire(path.join(playwright, 'node_modules', 'from-here.js'))('playwright-core')
+const [peersFolder] = positionals
 
 const PEERS = ['lightning', 'lightning-indexeddb', 'indexeddb', 'idb', 'dexie', 'sqlite-wasm', 'wa-sqlite', 'pglite']
 const OURS = 'lightning'
@@ -25,29 +25,17 @@ const peers = options.peers ? [OURS, ...options.peers.split(',').filter(peer => 
 const sizes = options.quick
   ? { loaded: 10_000, durable: 100, inFlight: 1000, gets: 1000, ranges: 100 }
   : { loaded: 100_000, durable: 1000, inFlight: 10_000, gets: 10_000, ranges: 1000 }
-const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage']
 const PHASE_MS_MAX = 600_000
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.mjs': 'text/javascript', '.wasm': 'application/wasm' }
-const here = fileURLToPath(new URL('.', import.meta.url))
-const roots = {
-  '/lightning/': fileURLToPath(new URL('../../wasm/npm/dist/', import.meta.url)),
-  '/modules/': path.join(peersFolder, 'node_modules/'),
-  '/': here,
-}
-
-/** What each peer fetched, by its address. */
+/** What a peer fetched. */
 let fetched = new Set()
-const server = http.createServer((request, response) => {
-  const { pathname } = new URL(request.url, 'http://localhost')
-  const [prefix, root] = Object.entries(roots).find(([prefix]) => pathname.startsWith(prefix))
-  const file = path.join(root, path.normalize(pathname.slice(prefix.length)))
-  if (!file.startsWith(root) || !fs.existsSync(file)) return response.writeHead(404).end()
-  if (prefix !== '/') fetched.add(file)
-  response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream' })
-  fs.createReadStream(file).pipe(response)
-})
-await new Promise(resolve => server.listen(0, 'localhost', resolve))
-const address = `http://localhost:${server.address().port}`
+const { address, close } = await serve(
+  {
+    '/lightning/': fileURLToPath(new URL('../../wasm/npm/dist/', import.meta.url)),
+    '/modules/': path.join(peersFolder, 'node_modules/'),
+    '/': fileURLToPath(new URL('.', import.meta.url)),
+  },
+  (file, prefix) => prefix !== '/' && fetched.add(file),
+)
 
 const results = new Map(peers.map(peer => [peer, { times: new Map(), bytes: [], wire: 0 }]))
 const note = (peer, phase, ms) => {
@@ -58,8 +46,8 @@ const note = (peer, phase, ms) => {
 for (let round = 1; round <= Number(options.rounds); round++) {
   for (const peer of peers) {
     // A profile of its own, so that nobody pays for what others have stored.
-    const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'lightning-bench-'))
-    const context = await chromium.launchPersistentContext(profile, { executablePath: program, headless: true, args: ARGUMENTS })
+    const profile = newProfile()
+    const context = await launch(profile)
     try {
       const visit = async work => {
         const page = await context.newPage()
@@ -88,7 +76,7 @@ for (let round = 1; round <= Number(options.rounds); round++) {
     }
   }
 }
-server.close()
+close()
 
 const median = values => values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]
 const shown = value => (value === undefined ? '–' : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2))

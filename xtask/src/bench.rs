@@ -1,7 +1,6 @@
 //! `cargo xtask bench`: the benchmarks against other databases, in one run.
 
-use std::env::consts::EXE_SUFFIX;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Result;
 
@@ -40,11 +39,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn in_browser(consent: Consent, arguments: &[String]) -> Result<()> {
     npm::build(consent)?;
     process::run(
-        Command::new(format!("node{EXE_SUFFIX}"))
+        browser::pages(consent)?
             .arg(workspace::root().join("tests/browser-bench/run.mjs"))
             .arg(node::package(&node::BROWSER_PEERS)?)
-            .arg(node::package(&node::PLAYWRIGHT)?)
-            .arg(browser::chromium(consent)?)
             .args(arguments),
     )
 }

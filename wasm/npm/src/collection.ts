@@ -1,11 +1,12 @@
 // Collections: documents, each under the key that lies at a path in it, found by any field that has an index.
 
 import { Reader, type Value, type Writer, decode } from './cbor.js'
-import { SERIALIZABLE, type Scope, begin, now, scopeOf } from './cursor.js'
+import { SERIALIZABLE, begin, now, scopeOf } from './cursor.js'
 import { LightningError } from './errors.js'
 import { type Given, type Held, type Link, type Mode, current, held, numberOf, release } from './link.js'
 import { Operation, type OperationNumber } from './protocol.js'
 import { AsyncQuery, type Asked, type Changes, type Condition, type Filter, type Path, type Query, SyncQuery, changeList } from './query.js'
+import { Target } from './target.js'
 
 /** What a collection is: where a document's key lies, and what is indexed. */
 export interface Schema<T = unknown> {
@@ -154,20 +155,7 @@ export interface PutOptions {
 export type Key = Value
 
 /** Reading and writing documents; each call is a transaction of its own, or part of the one it was asked of. */
-export class Documents<T, M extends Mode> {
-  /** @internal */
-  constructor(
-    /** The name of the collection. */
-    readonly name: string,
-    /** @internal */
-    readonly link: Link<M>,
-    /** @internal */
-    readonly opened: () => Given<M, number> | number,
-    /** @internal */
-    readonly scope: () => Scope,
-    private readonly durable: () => boolean,
-  ) {}
-
+export class Documents<T, M extends Mode> extends Target<M> {
   /** The document of a key, or undefined. */
   get(key: Key): Given<M, T | undefined> {
     return this.ask(Operation.Get, false, writer => writer.value(key), readDocument<T>)
@@ -267,27 +255,6 @@ export class Documents<T, M extends Mode> {
     return (this.query() as unknown as Query<T, M>).count()
   }
 
-  /** @internal */
-  ask<R>(
-    operation: OperationNumber,
-    writes: boolean,
-    args: (writer: Writer) => void,
-    answer: (reader: Reader) => R,
-  ): Given<M, R> {
-    return this.link.then(this.opened(), handle =>
-      this.link.ask(
-        operation,
-        writes && this.durable(),
-        writer => {
-          writer.number(this.scope().number)
-          writer.number(handle)
-          args(writer)
-        },
-        answer,
-      ),
-    )
-  }
-
   /** One for all queries, by which they are known to ask the same. */
   readonly #source = (): Given<M, Asked<M>> => this.#asked()
 
@@ -319,7 +286,7 @@ export class Documents<T, M extends Mode> {
 export class Collection<T = any, M extends Mode = 'async'> extends Documents<T, M> {
   /** Writes many documents in one transaction. */
   putMany(documents: Iterable<T>): Given<M, void> {
-    return this.link.then(this.opened(), handle => batch(this.link, this.isDurable(), function* () {
+    return this.link.then(this.opened(), handle => batch(this.link, this.durable(), function* () {
       for (const document of documents) {
         yield [Operation.Put, (writer: Writer) => {
           writer.number(0)
@@ -353,13 +320,8 @@ export class Collection<T = any, M extends Mode = 'async'> extends Documents<T, 
   }
 
   /** @internal */
-  constructor(
-    name: string,
-    link: Link<M>,
-    opened: () => Given<M, number> | number,
-    private readonly isDurable: () => boolean,
-  ) {
-    super(name, link, opened, () => now, isDurable)
+  constructor(name: string, link: Link<M>, opened: () => Given<M, number> | number, durable: () => boolean) {
+    super(name, link, opened, () => now, durable)
   }
 }
 

@@ -118,8 +118,3 @@ export class LightningError extends Error {
     this.fields = fields
   }
 }
-
-/** An error as it crossed: name, whether it is retryable, fields. */
-export function received([name, , ...fields]: [string, boolean, ...Field[]]): LightningError {
-  return new LightningError(name, fields)
-}

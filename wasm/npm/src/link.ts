@@ -2,8 +2,10 @@
 // answers come in its order. Synchronously, each operation is answered at once.
 
 import { Reader, Writer } from './cbor.js'
-import { LightningError, received } from './errors.js'
+import { LightningError } from './errors.js'
 import { fate } from './failover.js'
+import { readFailure } from './failure.js'
+import { type Listener, Listeners } from './listeners.js'
 import { DURABLE, Operation, type OperationNumber, RELAXED, Status, frames } from './protocol.js'
 import { Queue } from './queue.js'
 
@@ -15,9 +17,6 @@ export type Given<M extends Mode, T> = M extends 'async' ? Promise<T> : T
 export type Arguments = (writer: Writer) => void
 /** Reads what an operation gives. */
 export type Answer<T> = (reader: Reader) => T
-/** Hears the events of a live result, why there will be no more, or `again`: another owner has to be asked for it. */
-export type Listener = (event: Reader | LightningError | 'again') => void
-
 /** What an owner holds for this client: a transaction, a cursor. It is gone with that owner. */
 export interface Held {
   readonly number: number
@@ -124,10 +123,6 @@ export function writeOperation(writer: Writer, operation: number, args: Argument
 
 const FRAME_HEAD = new Uint8Array(4)
 
-export function readFailure(body: Uint8Array): LightningError {
-  return received(new Reader(body).value())
-}
-
 export class AsyncLink implements Link<'async'> {
   readonly mode = 'async'
   readonly numbers = new Map<string, number>()
@@ -140,7 +135,7 @@ export class AsyncLink implements Link<'async'> {
   #waiting = new Queue<Waiting>()
   /** What opens what is open, by its number. */
   readonly #opened = new Map<number, Uint8Array>()
-  readonly #listeners = new Map<number, Listener>()
+  readonly #listeners = new Listeners()
   #ended: LightningError | undefined
 
   constructor(channel?: Channel) {
@@ -210,7 +205,7 @@ export class AsyncLink implements Link<'async'> {
   }
 
   listen(live: number, listener: Listener): void {
-    this.#listeners.set(live, listener)
+    this.#listeners.add(live, listener)
   }
 
   forget(live: number): void {
@@ -223,8 +218,7 @@ export class AsyncLink implements Link<'async'> {
     this.#ended = why
     this.#channel = undefined
     this.refuse(why)
-    for (const listener of this.#listeners.values()) listener(why)
-    this.#listeners.clear()
+    this.#listeners.tellAll(why)
   }
 
   /** What waits fails with `why`. */
@@ -264,9 +258,7 @@ export class AsyncLink implements Link<'async'> {
     }
     for (const each of waiting) this.#waiting.push(each)
     for (const request of requests) this.#transmit(request)
-    const listeners = [...this.#listeners.values()]
-    this.#listeners.clear()
-    for (const listener of listeners) listener('again')
+    this.#listeners.tellAll('again')
   }
 
   #send(now = true): void {
@@ -307,22 +299,8 @@ export class AsyncLink implements Link<'async'> {
   }
 
   #receive(response: Uint8Array): void {
-    let endedLive: number | undefined
     for (const { status, body } of frames(response)) {
-      if (status === Status.Event) {
-        const reader = new Reader(body)
-        const isEnd = reader.list() === 1
-        const live = reader.number()
-        if (isEnd) endedLive = live
-        else this.#listeners.get(live)?.(reader)
-      } else if (endedLive !== undefined) {
-        const listener = this.#listeners.get(endedLive)
-        this.#listeners.delete(endedLive)
-        endedLive = undefined
-        listener?.(readFailure(body))
-      } else {
-        this.#settle(status, body)
-      }
+      if (!this.#listeners.hear(status, body)) this.#settle(status, body)
     }
   }
 
@@ -359,7 +337,7 @@ export class SyncLink implements Link<'sync'> {
   readonly numbers = new Map<string, number>()
   readonly #call: (request: Uint8Array, durable: boolean) => Uint8Array
   readonly #writer = new Writer()
-  readonly #listeners = new Map<number, Listener>()
+  readonly #listeners = new Listeners()
 
   /** @param call answers a request without its first byte */
   constructor(call: (request: Uint8Array, durable: boolean) => Uint8Array) {
@@ -400,7 +378,7 @@ export class SyncLink implements Link<'sync'> {
   }
 
   listen(live: number, listener: Listener): void {
-    this.#listeners.set(live, listener)
+    this.#listeners.add(live, listener)
   }
 
   forget(live: number): void {
@@ -409,8 +387,7 @@ export class SyncLink implements Link<'sync'> {
 
   /** Live results hear that there will be no more. */
   end(why: LightningError): void {
-    for (const listener of this.#listeners.values()) listener(why)
-    this.#listeners.clear()
+    this.#listeners.tellAll(why)
   }
 
   /** Whether anyone hears of live results. */
@@ -420,20 +397,6 @@ export class SyncLink implements Link<'sync'> {
 
   /** Frames of events, from the engine. */
   receive(events: Uint8Array): void {
-    let ended: number | undefined
-    for (const { status, body } of frames(events)) {
-      if (status === Status.Event) {
-        const reader = new Reader(body)
-        const isEnd = reader.list() === 1
-        const live = reader.number()
-        if (isEnd) ended = live
-        else this.#listeners.get(live)?.(reader)
-      } else if (ended !== undefined) {
-        const listener = this.#listeners.get(ended)
-        this.#listeners.delete(ended)
-        ended = undefined
-        listener?.(readFailure(body))
-      }
-    }
+    for (const { status, body } of frames(events)) this.#listeners.hear(status, body)
   }
 }

@@ -6,7 +6,7 @@ import { type Engine, Host } from './host.js'
 import { AsyncLink, type Channel, SyncLink } from './link.js'
 import { encode } from './cbor.js'
 import { engineOptions } from './database.js'
-import { readFailure } from './link.js'
+import { readFailure } from './failure.js'
 import { frames } from './protocol.js'
 
 /** An engine and what is to be done when it is closed. */

@@ -324,20 +324,10 @@ export class Query<T, M extends Mode = 'async', D = T> {
   }
 
   #extreme(path: string, highest: boolean): Given<M, Value> {
-    return this.link.then(this.asked(), asked =>
-      asked.link.ask(
-        Operation.Extreme,
-        false,
-        writer => {
-          writer.number(asked.scope.number)
-          writer.number(asked.handle)
-          writer.text(path)
-          writer.value(this.form)
-          writer.value(highest)
-        },
-        reader => reader.value(),
-      ),
-    )
+    return this.#ask(Operation.Extreme, false, reader => reader.value(), writer => {
+      writer.text(path)
+      writer.value(highest)
+    })
   }
 
   #ask<R>(

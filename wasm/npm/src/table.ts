@@ -1,10 +1,11 @@
 // Tables: ordered keys to values of any kind.
 
 import { Reader, type Value, type Writer, decode } from './cbor.js'
-import { type Scope, now } from './cursor.js'
+import { now } from './cursor.js'
 import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
-import { Operation, type OperationNumber } from './protocol.js'
+import { Operation } from './protocol.js'
 import { batch } from './collection.js'
+import { Target } from './target.js'
 
 type Width = 8 | 16 | 32 | 64
 type Plain = 'string' | 'bytes' | `bytes[${number}]` | 'bool' | 'unit' | `u${Width}` | `i${Width}` | 'f64'
@@ -101,18 +102,7 @@ export class Entries<K, V, M extends Mode> {
 
 
 /** Reading and writing a table; each call is a transaction of its own, or part of the one it was asked of. */
-export class TableRows<K, V, M extends Mode> {
-  /** @internal */
-  constructor(
-    readonly name: string,
-    /** @internal */
-    readonly link: Link<M>,
-    /** @internal */
-    readonly opened: () => Given<M, number> | number,
-    private readonly scope: () => Scope,
-    protected readonly durable: () => boolean,
-  ) {}
-
+export class TableRows<K, V, M extends Mode> extends Target<M> {
   /** The value of a key, or undefined. */
   get(key: K): Given<M, V | undefined> {
     return this.ask(Operation.TableGet, false, writer => writer.value(key), reader => reader.value() as V | undefined)
@@ -183,27 +173,6 @@ export class TableRows<K, V, M extends Mode> {
   /** The entries of a range, in the order of the keys: `for await` (`for` where it is synchronous), or `toArray`. */
   scan(range: Range<K> = {}): Scan<K, V, M> {
     return new Scan(this, range)
-  }
-
-  /** @internal */
-  ask<R>(
-    operation: OperationNumber,
-    writes: boolean,
-    args: (writer: Writer) => void,
-    answer: (reader: Reader) => R,
-  ): Given<M, R> {
-    return this.link.then(this.opened(), handle =>
-      this.link.ask(
-        operation,
-        writes && this.durable(),
-        writer => {
-          writer.number(this.scope().number)
-          writer.number(handle)
-          args(writer)
-        },
-        answer,
-      ),
-    )
   }
 
   #put(mode: number, key: K, value: V): Given<M, void> {

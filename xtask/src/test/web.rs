@@ -1,7 +1,7 @@
 //! The WebAssembly build, its tests run by headless Chromium, and the npm package around it, in Node and in Chromium.
 
 use std::env::consts::EXE_SUFFIX;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Result;
@@ -19,7 +19,7 @@ const BROWSER_KILLS: &str = "10";
 pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     let toolchain = rust::web(consent)?;
     let tools = wasm_bindgen::tools()?;
-    let chromium = browser::chromium(consent)?;
+    browser::chromium(consent)?;
     let driver = browser::chromedriver(consent)?;
     // Debian's toolchain has no linter; the sources are the same.
     if toolchain == Toolchain::Default {
@@ -50,34 +50,33 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     let lightning = lightning()?;
     stage.tests("the package in Node", script("node.mjs").env("LIGHTNING_COMMAND", &lightning))?;
     stage.tests("abstract-level", &mut script("level.mjs"))?;
-    let mut in_chromium = |what: &str, name: &str| {
-        stage.tests(what, browser_script(name, &chromium)?.env("LIGHTNING_COMMAND", &lightning))
-    };
+    let mut in_chromium =
+        |what: &str, name: &str| stage.tests(what, browser_script(name, consent)?.env("LIGHTNING_COMMAND", &lightning));
     in_chromium("the package in Chromium", "run.mjs")?;
     in_chromium("where a page's databases are", "places.mjs")
 }
 
 /// Many tabs, and many kills: of the browser, and of processes of Node.
 pub fn tabs_and_kills(stage: &mut Stage, consent: Consent) -> Result<()> {
-    let chromium = browser::chromium(consent)?;
     npm::build(consent)?;
-    stage.tests("tabs in Chromium", &mut browser_script("tabs.mjs", &chromium)?)?;
+    stage.tests("tabs in Chromium", &mut browser_script("tabs.mjs", consent)?)?;
     stage.tests("killed processes of Node lose nothing", script("node.mjs").env("LIGHTNING_KILLS", NODE_KILLS))?;
-    stage.tests("killed browsers lose nothing", browser_script("kills.mjs", &chromium)?.arg(BROWSER_KILLS))
+    stage.tests("killed browsers lose nothing", browser_script("kills.mjs", consent)?.arg(BROWSER_KILLS))
 }
 
 /// A test program of the package, run by Node.
 fn script(name: &str) -> Command {
-    let mut node = Command::new(format!("node{EXE_SUFFIX}"));
-    node.arg(npm::folder().join("tests").join(name));
-    node
+    run_by(node::program(), name)
 }
 
 /// One that runs pages.
-fn browser_script(name: &str, chromium: &Path) -> Result<Command> {
-    let mut command = script(&format!("browser/{name}"));
-    command.env("LIGHTNING_CHROMIUM", chromium).env("LIGHTNING_PLAYWRIGHT", node::package(&node::PLAYWRIGHT)?);
-    Ok(command)
+fn browser_script(name: &str, consent: Consent) -> Result<Command> {
+    Ok(run_by(browser::pages(consent)?, &format!("browser/{name}")))
+}
+
+fn run_by(mut node: Command, name: &str) -> Command {
+    node.arg(npm::folder().join("tests").join(name));
+    node
 }
 
 /// The command `lightning`, which shares files with the package.

@@ -81,16 +81,19 @@ impl Dirty {
         }
     }
 
+    /// A document that this commit wrote, and perhaps a newer one did.
+    fn note(&mut self, key: Vec<u8>, sequence: u64) {
+        let last = self.keys.entry(key).or_insert(sequence);
+        *last = sequence.max(*last);
+    }
+
     /// Adds what was noted later. What was recalled may have been written before what is noted here: the newest commit counts.
     pub(super) fn add(&mut self, later: Dirty, limit: usize) {
         if self.is_empty() {
             *self = later;
             return;
         }
-        for (key, last) in later.keys {
-            let noted = self.keys.entry(key).or_insert(last);
-            *noted = last.max(*noted);
-        }
+        later.keys.into_iter().for_each(|(key, last)| self.note(key, last));
         if let Some((first, last)) = later.whole {
             self.all(first, last);
         }
@@ -258,8 +261,7 @@ impl Feed {
         }
         let mut any = false;
         for (last, key) in passed.after(sequence) {
-            let noted = state.dirty.keys.entry(key.to_vec()).or_insert(last);
-            *noted = last.max(*noted);
+            state.dirty.note(key.to_vec(), last);
             state.expect(last);
             any = true;
         }

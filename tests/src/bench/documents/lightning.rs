@@ -6,12 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use lightning_db::query::Update;
-use lightning_db::{Collection, Compression, Database, Options, Query, ReadCollection, Schema, field};
+use lightning_db::{Collection, Database, Query, ReadCollection, Schema, field};
 
 use super::city::City;
 use super::engine::{DocumentEngine, DocumentView, Watched};
 use crate::bench::Result;
-use crate::bench::engine::{Durability, Settings};
+use crate::bench::engine::Settings;
+use crate::bench::peers::lightning::options;
 use crate::bench::peers::{OURS, locked_version};
 
 /// The thread that watches looks this often whether it is to end.
@@ -36,14 +37,7 @@ impl DocumentEngine for Lightning {
     }
 
     fn open(directory: &Path, settings: Settings) -> Result<Self> {
-        let mut options = Options::default();
-        options.memory_budget_bytes = settings.memory_bytes;
-        options.compression = Compression::None;
-        options.durability = match settings.durability {
-            Durability::Relaxed => lightning_db::Durability::Relaxed,
-            Durability::Sync => lightning_db::Durability::Sync,
-        };
-        let database = Database::open(directory.join("cities.ldb"), options)?;
+        let database = Database::open(directory.join("cities.ldb"), options(settings))?;
         let cities = database.collection("cities", Schema::key("id").index("population").unique("code"))?;
         Ok(Self { database, cities })
     }

@@ -8,8 +8,9 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use super::city::City;
 use super::engine::{DocumentEngine, DocumentView};
 use crate::bench::Result;
-use crate::bench::engine::{Durability, Settings};
+use crate::bench::engine::Settings;
 use crate::bench::peers::locked_version;
+use crate::bench::peers::sqlite::connect;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS cities (id INTEGER PRIMARY KEY, document TEXT NOT NULL);
@@ -124,16 +125,4 @@ impl DocumentView for SqliteView<'_> {
         let count: i64 = self.count.query_row(params![from as i64, to as i64], |row| row.get(0))?;
         Ok(count as u64)
     }
-}
-
-fn connect(path: &Path, settings: Settings) -> Result<Connection> {
-    let connection = Connection::open(path)?;
-    let synchronous = match settings.durability {
-        Durability::Relaxed => "OFF",
-        Durability::Sync => "FULL",
-    };
-    let cache_kib = settings.memory_bytes / 1024;
-    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    connection.execute_batch(&format!("PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -{cache_kib}"))?;
-    Ok(connection)
 }

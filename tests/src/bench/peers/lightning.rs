@@ -21,6 +21,18 @@ pub(crate) struct LightningView<'v> {
     cursor: Cursor<&'static [u8], &'static [u8]>,
 }
 
+/// As every benchmark opens it.
+pub(crate) fn options(settings: Settings) -> Options {
+    let mut options = Options::default();
+    options.memory_budget_bytes = settings.memory_bytes;
+    options.compression = Compression::None;
+    options.durability = match settings.durability {
+        Durability::Relaxed => lightning_db::Durability::Relaxed,
+        Durability::Sync => lightning_db::Durability::Sync,
+    };
+    options
+}
+
 impl Engine for Lightning {
     const NAME: &'static str = OURS;
     type View<'v> = LightningView<'v>;
@@ -31,14 +43,7 @@ impl Engine for Lightning {
     }
 
     fn open(directory: &Path, settings: Settings) -> Result<Self> {
-        let mut options = Options::default();
-        options.memory_budget_bytes = settings.memory_bytes;
-        options.compression = Compression::None;
-        options.durability = match settings.durability {
-            Durability::Relaxed => lightning_db::Durability::Relaxed,
-            Durability::Sync => lightning_db::Durability::Sync,
-        };
-        let database = Database::open(directory.join("data.ldb"), options)?;
+        let database = Database::open(directory.join("data.ldb"), options(settings))?;
         database.table(TABLE)?;
         Ok(Self { database })
     }

@@ -7,7 +7,7 @@
 mod canopydb;
 #[cfg(feature = "peer-fjall")]
 mod fjall;
-mod lightning;
+pub(crate) mod lightning;
 #[cfg(feature = "peer-lmdb")]
 mod lmdb;
 mod raw;
@@ -16,7 +16,7 @@ mod redb;
 #[cfg(feature = "peer-rocksdb")]
 mod rocksdb;
 #[cfg(feature = "peer-sqlite")]
-mod sqlite;
+pub(crate) mod sqlite;
 
 use std::collections::BTreeMap;
 

@@ -139,7 +139,8 @@ impl View for SqliteView<'_> {
     }
 }
 
-fn connect(path: &Path, settings: Settings) -> Result<Connection> {
+/// A connection as all benchmarks of SQLite have it: WAL, synced as the settings say, the whole budget for its cache.
+pub(crate) fn connect(path: &Path, settings: Settings) -> Result<Connection> {
     let connection = Connection::open(path)?;
     let synchronous = match settings.durability {
         Durability::Relaxed => "OFF",

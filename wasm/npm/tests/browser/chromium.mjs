@@ -30,12 +30,13 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 
 const program = process.env.LIGHTNING_CHROMIUM ?? '/usr/bin/chromium'
 
-/** Starts it on a profile; gives the browser's context. */
-export function launch(profile) {
+/** Starts it on a profile, with more of playwright's options; gives the browser's context. */
+export function launch(profile, options = {}) {
   return chromium.launchPersistentContext(profile, {
     executablePath: program,
     headless: true,
     args: ARGUMENTS,
+    ...options,
   })
 }
 
