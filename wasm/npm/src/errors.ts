@@ -32,6 +32,7 @@ export type ErrorCode =
   | 'StorageUnavailable'
   | 'WorkerFailed'
   | 'PolicyForbids'
+  | 'PartMissing'
   | 'Restarted'
   | 'CommitUnknown'
   | 'OwnerUnresponsive'
@@ -45,6 +46,7 @@ const RETRYABLE: ReadonlySet<string> = new Set([
   'Deadlock',
   'Locked',
   'DatabaseBusy',
+  'PartMissing',
   'Restarted',
   'OwnerUnresponsive',
 ])
@@ -92,6 +94,8 @@ const MESSAGES: Record<ErrorCode, (fields: readonly Field[]) => string> = {
     `the worker ${url} did not start: ${why}; let your bundler copy it, or give open() a 'worker'`,
   PolicyForbids: ([what, directive]) =>
     `the Content Security Policy of this page forbids ${what}; allow it with ${directive}`,
+  PartMissing: ([url, why]) =>
+    `a part of the engine did not come from ${url}: ${why}; let your bundler copy it, or give open() the whole engine as 'wasm'`,
   Restarted: ([why]) => `the engine stopped (${why}) and was opened again; what was not committed is lost, the rest is there`,
   CommitUnknown: () =>
     'the tab that had the files open went away before it answered: look whether this was committed before you write it again',

@@ -4,6 +4,7 @@
 import { Writer } from './cbor.js'
 import { LightningError } from './errors.js'
 import { joined, writeOperation } from './link.js'
+import { refusal, type Parts } from './parts.js'
 import { DURABLE, Operation } from './protocol.js'
 
 /** What `lightning-db-wasm` exports. Where storage answers later, what is called must end before the next is called. */
@@ -46,6 +47,9 @@ export class Host {
   readonly #engine: Engine
   /** The storage answers later: one task after the other. */
   readonly #later: boolean
+  readonly #parts: Parts | undefined
+  /** A part of the engine is being fetched: what is asked waits behind what needs it. */
+  #bringing: Promise<void> | undefined
   readonly #clients = new Map<number, Client>()
   #lastClient = OWN
   #tasks: Promise<void> = Promise.resolve()
@@ -58,7 +62,8 @@ export class Host {
   #wake: ReturnType<typeof setTimeout> | undefined
   readonly #expiry: ReturnType<typeof setInterval>
 
-  constructor(engine: Engine, later: boolean) {
+  constructor(engine: Engine, later: boolean, parts?: Parts) {
+    this.#parts = parts
     this.#engine = engine
     this.#later = later
     this.#expiry = setInterval(() => this.#removeExpired(), EXPIRY_MS)
@@ -74,8 +79,9 @@ export class Host {
       receive: request => {
         if (this.#ended) return client.end(this.#ended)
         if (this.#draining) return
-        if (this.#later) this.#enqueue(() => this.#answerLater(number, request))
-        else this.#answer(number, request)
+        const needed = this.#parts?.needed(request)
+        if (needed || this.#bringing) this.#receiveWith(needed, number, request)
+        else this.#receive(number, request)
       },
       disconnect: () => {
         this.#clients.delete(number)
@@ -84,6 +90,28 @@ export class Host {
         else forget()
       },
     }
+  }
+
+  #receive(number: number, request: Uint8Array): void {
+    if (this.#ended) return this.#clients.get(number)?.end(this.#ended)
+    if (this.#later) this.#enqueue(() => this.#answerLater(number, request))
+    else this.#answer(number, request)
+  }
+
+  /** Receives a request when the parts that it needs are there, and behind those that wait. */
+  #receiveWith(needed: Promise<unknown> | undefined, number: number, request: Uint8Array): void {
+    // Both are begun; a failure is for this request alone.
+    const brought = Promise.resolve(needed).then(
+      () => undefined,
+      (error: LightningError) => error,
+    )
+    const bringing: Promise<void> = Promise.resolve(this.#bringing).then(async () => {
+      const why = await brought
+      if (this.#bringing === bringing) this.#bringing = undefined
+      if (why) this.#clients.get(number)?.send(refusal(request, why))
+      else this.#receive(number, request)
+    })
+    this.#bringing = bringing
   }
 
   /** Answers a request at once; for storages that do. */
@@ -102,6 +130,7 @@ export class Host {
   /** Answers what was asked; what comes from now on is not begun. */
   async drain(): Promise<void> {
     this.#draining = true
+    await this.#bringing
     await this.#tasks
   }
 

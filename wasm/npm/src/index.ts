@@ -30,7 +30,7 @@ export async function open(name: string, options: BrowserOptions = {}): Promise<
   const plan = {
     name,
     options: rest,
-    wasm: wasm instanceof WebAssembly.Module ? wasm : String(wasm ?? engineAddress()),
+    ...engine(wasm),
     spare: worker || wasm ? undefined : () => import('./inline.js'),
     start: worker ?? (typeof Worker === 'undefined' ? undefined : startWorker),
     shared,
@@ -63,12 +63,16 @@ function hasLocks(): boolean {
   return typeof BroadcastChannel !== 'undefined' && navigator.locks !== undefined
 }
 
-function engineAddress(): string | URL {
+/** Where the engine is: what is given is the whole of it, else it comes in parts. */
+function engine(wasm: BrowserOptions['wasm']): { wasm: string | WebAssembly.Module; parts: string[] } {
+  if (wasm !== undefined) return { wasm: wasm instanceof WebAssembly.Module ? wasm : String(wasm), parts: [] }
   try {
-    return new URL('./lightning.wasm', import.meta.url)
+    const first = new URL('./lightning-1.wasm', import.meta.url)
+    const parts = [new URL('./lightning-2.wasm', import.meta.url), new URL('./lightning-3.wasm', import.meta.url)]
+    return { wasm: String(first), parts: parts.map(String) }
   } catch {
     // A script that does not know where it is: nothing is beside it, and everything comes inline.
-    return 'lightning.wasm'
+    return { wasm: 'lightning-1.wasm', parts: [] }
   }
 }
 

@@ -9,6 +9,8 @@ export interface OpenMessage {
   options: OpenOptions
   /** Where the engine is, or it itself. */
   wasm: string | WebAssembly.Module
+  /** Where its later parts are; none where that is the whole of it. */
+  parts: string[]
   /** Other tabs may take part. */
   shared: boolean
   /** Nobody looks at the page. */

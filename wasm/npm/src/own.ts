@@ -52,7 +52,7 @@ export class Own implements Channel {
         }
       }
     }
-    return begin(spared.startWorker, { ...message, wasm: await spared.compile() }, begun)
+    return begin(spared.startWorker, { ...message, wasm: await spared.compile(), parts: [] }, begun)
   }
 
   send(request: Uint8Array<ArrayBuffer>): void {

@@ -14,6 +14,7 @@ export interface Plan {
   name: string
   options: OpenOptions
   wasm: string | WebAssembly.Module
+  parts: string[]
   /** Starts a worker; undefined where there are none. */
   start: (() => Worker) | undefined
   /** Worker and WebAssembly for where those are missing. */
@@ -122,8 +123,8 @@ export class Peer {
     this.#watchOver(false)
     const letGo = new Promise<void>(resolve => (this.#letGo = resolve))
     while (!this.#isAway && !this.#isOver) {
-      const { name, options, wasm, start, spare, shared } = this.#plan
-      const message: OpenMessage = { open: name, options, wasm, shared, hidden: isHidden() }
+      const { name, options, wasm, parts, start, spare, shared } = this.#plan
+      const message: OpenMessage = { open: name, options, wasm, parts, shared, hidden: isHidden() }
       let worker: Worker | undefined
       const begun = (started: Worker) => {
         worker = started

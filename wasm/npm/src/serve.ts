@@ -10,6 +10,7 @@ import * as idb from './idb.js'
 import { type OpenMessage, type OpenedMessage, filesLock, plain } from './messages.js'
 import * as opfs from './opfs.js'
 import { Owner, type Scope } from './owner.js'
+import { Parts } from './parts.js'
 
 /** The files are waited for so long. */
 const FILES_MS = 5000
@@ -21,10 +22,11 @@ export function serve(scope: Scope): void {
     try {
       // Compiled while the files are looked for.
       const compiled = compile(data.wasm)
+      const parts = new Parts(data.parts)
       compiled.catch(() => {})
       const { engine, storage, later } = await openEngine(data, compiled)
       const opened = { name: data.open, storage }
-      new Owner(scope, data, new Host(engine, later), opened)
+      new Owner(scope, data, new Host(engine, later, parts), opened)
       scope.postMessage({ opened } satisfies OpenedMessage)
     } catch (error) {
       scope.postMessage({ failed: plain(failure(error)) } satisfies OpenedMessage)

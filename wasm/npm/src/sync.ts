@@ -6,6 +6,7 @@ import { type Engine } from './host.js'
 import { opening, optionBytes, syncDatabase } from './local.js'
 import * as idb from './idb.js'
 import * as opfs from './opfs.js'
+import { Parts } from './parts.js'
 import { Engine as WasmEngine, default as init, initSync } from './generated/engine.js'
 
 export * from './interface.js'
@@ -36,7 +37,11 @@ export async function open(name: string, options: SyncOptions = {}): Promise<Syn
     if (options.create === false) throw new LightningError('NotADatabase', [`there is no database '${name}'`])
   }
   if (wasm instanceof WebAssembly.Module) initSync({ module: wasm })
-  else await init({ module_or_path: String(wasm ?? new URL('./lightning.wasm', import.meta.url)) })
+  else await init({ module_or_path: String(wasm ?? new URL('./lightning-1.wasm', import.meta.url)) })
+  // Nothing waits here but the first call of what is in them.
+  if (wasm === undefined) {
+    new Parts([String(new URL('./lightning-2.wasm', import.meta.url)), String(new URL('./lightning-3.wasm', import.meta.url))])
+  }
   const bytes = optionBytes(options)
   let engine: WasmEngine
   if (storage === 'memory') engine = opening(() => WasmEngine.openMemory(bytes))

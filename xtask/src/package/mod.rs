@@ -1,6 +1,8 @@
 //! `cargo xtask package`: what people install, built from the sources.
 
+mod glue;
 pub mod npm;
+mod split;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::{glue, split};
 use crate::setup::rust::Toolchain;
 use crate::setup::{Consent, browser, node, rust, wasm_bindgen, wasm_pack};
 use crate::{process, workspace};
@@ -63,7 +64,19 @@ pub fn build(consent: Consent) -> Result<()> {
         "--outdir=dist",
     ])?;
     // Both share their classes.
-    bundle(&["src/node.ts", "src/sync-node.ts", "--platform=node", "--splitting", "--outdir=dist"])
+    bundle(&["src/node.ts", "src/sync-node.ts", "--platform=node", "--splitting", "--outdir=dist"])?;
+    parts(&npm)
+}
+
+/// `lightning-1.wasm` and those behind it.
+fn parts(npm: &Path) -> Result<()> {
+    let dist = npm.join("dist");
+    let whole = fs::read(dist.join("lightning.wasm"))?;
+    let parts = split::split(&whole, npm, &workspace::target()?.join("lightning-profile"))?;
+    for (number, part) in (1..).zip(parts) {
+        fs::write(dist.join(format!("lightning-{number}.wasm")), part)?;
+    }
+    Ok(())
 }
 
 /// Builds `dist` and packs it as npm publishes it; gives the package. `in_detail` prints what of it is how large.
@@ -79,8 +92,6 @@ pub fn pack(in_detail: bool, consent: Consent) -> Result<PathBuf> {
         process::run(node::program().arg(folder().join("functions.mjs")).arg(named()?))?;
     }
     process::run(&mut sizes())?;
-    // Apart from that: what a page fetches where a bundler left files behind.
-    process::run(node::program().arg(folder().join("sizes.mjs")).arg("inline.js").current_dir(folder().join("dist")))?;
     Ok(package)
 }
 
@@ -97,7 +108,9 @@ pub fn sizes() -> Command {
     let mut sizes = node::program();
     sizes
         .arg(folder().join("sizes.mjs"))
-        .args(["index.js", "worker.js", "lightning.wasm"])
+        .args(["index.js", "worker.js", "lightning-1.wasm"])
+        // When a page asks for what is in them; where a bundler left files behind, and in Node.
+        .args(["--", "lightning-2.wasm", "lightning-3.wasm", "inline.js", "lightning.wasm"])
         .current_dir(folder().join("dist"));
     sizes
 }
@@ -132,6 +145,7 @@ fn engine(consent: Consent) -> Result<()> {
     }
     rust::build_small_std(toolchain, &mut pack)?;
     process::run(&mut pack)?;
+    glue::add_parts(&generated)?;
     let dist = npm.join("dist");
     // Nothing of an earlier build is packed.
     if dist.is_dir() {

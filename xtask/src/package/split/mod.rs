@@ -1,25 +1,90 @@
-pub mod module;
-pub mod outline;
-pub mod parts;
-pub mod points;
-pub mod shape;
+//! Splits the engine into what every page needs and what is fetched when it is asked for.
+//!
+//! What is needed is found by a profile: a copy of the engine marks the stretches of code that it runs ([`points`]), and
+//! `wasm/npm/profile.mjs` does with it what applications usually do. Functions go to the part of the stage that first ran
+//! them, and so do stretches of functions ([`outline`]); the parts are tied together by [`parts`].
 
+mod module;
+mod outline;
+mod parts;
+mod points;
+mod shape;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use crate::process;
+use crate::setup::node;
 use module::Module;
+use outline::Ranks;
 use points::Points;
 
-/// The first of the groups of marks in which an instruction ran, or how many groups there are.
-pub fn rank(module: &Module<'_>, points: &Points, groups: &[Vec<Vec<u8>>]) -> outline::Ranks {
-    let mut first = vec![groups.len() as u8; points.count as usize];
-    for (rank, group) in groups.iter().enumerate().rev() {
-        for marks in group {
-            for (first, mark) in first.iter_mut().zip(marks) {
-                if *mark != 0 {
-                    *first = rank as u8;
-                }
-            }
+/// The stages of the profile that make up each part; the last part is what no stage ran.
+const PARTS: [&[&str]; 2] = [&["open", "tables"], &["documents", "live"]];
+
+/// Splits the engine `whole`, which `npm` has built the JavaScript around; `scratch` is a folder for the profile. Gives the
+/// parts.
+pub fn split(whole: &[u8], npm: &Path, scratch: &Path) -> Result<Vec<Vec<u8>>> {
+    let mut module = Module::read(whole)?;
+    let points = Points::find(&module);
+    let stages = profile(&module, &points, npm, scratch)?;
+    let mut ranks = rank(&points, &stages);
+    for part in 0..PARTS.len() as u8 {
+        outline::outline(&mut module, &mut ranks, part)?;
+    }
+    let of: Vec<usize> = ranks.iter().map(|ranks| ranks.first().map_or(PARTS.len(), |rank| usize::from(*rank))).collect();
+    let parts = parts::take_apart(&module, &of, &build_name(whole))?;
+    parts.iter().map(|part| {
+        let bytes = part.write();
+        wasmparser::Validator::new().validate_all(&bytes)?;
+        Ok(bytes)
+    }).collect()
+}
+
+/// The marks of each part's stages, together.
+fn profile(module: &Module<'_>, points: &Points, npm: &Path, scratch: &Path) -> Result<Vec<Vec<u8>>> {
+    if scratch.is_dir() {
+        fs::remove_dir_all(scratch)?;
+    }
+    let marks = scratch.join("marks");
+    fs::create_dir_all(&marks)?;
+    for file in fs::read_dir(npm.join("dist"))? {
+        let file = file?.path();
+        if let (Some("js"), Some(name)) = (file.extension().and_then(|ending| ending.to_str()), file.file_name()) {
+            fs::copy(&file, scratch.join(name))?;
         }
     }
-    let never = groups.len() as u8;
-    let of = points.of.iter().zip(&module.functions);
-    of.map(|(points, _)| points.iter().map(|point| point.map_or(never, |point| first[point as usize])).collect()).collect()
+    fs::write(scratch.join("package.json"), r#"{ "type": "module" }"#)?;
+    let (marked, begin) = points.mark(module);
+    fs::write(scratch.join("lightning.wasm"), marked.write())?;
+    let numbers = [begin, points.count].map(|number| number.to_string());
+    process::run(node::program().arg(npm.join("profile.mjs")).arg(scratch).args(numbers).arg(&marks))?;
+    PARTS
+        .iter()
+        .map(|stages| {
+            let mut all = vec![0; points.count as usize];
+            for stage in *stages {
+                let ran = fs::read(marks.join(stage))?;
+                ensure!(ran.len() == all.len(), "the profile's stage '{stage}' marked something else");
+                all.iter_mut().zip(ran).for_each(|(all, ran)| *all |= ran);
+            }
+            Ok(all)
+        })
+        .collect()
+}
+
+/// The first part in which each instruction ran.
+fn rank(points: &Points, parts: &[Vec<u8>]) -> Ranks {
+    let never = parts.len();
+    let first = |point: u32| parts.iter().position(|marks| marks.get(point as usize).is_some_and(|mark| *mark != 0));
+    let rank = |point: &Option<u32>| point.and_then(first).unwrap_or(never) as u8;
+    points.of.iter().map(|function| function.iter().map(rank).collect()).collect()
+}
+
+/// Tells builds apart: FNV-1a.
+fn build_name(whole: &[u8]) -> String {
+    let hash = whole.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+    format!("b{:08x}", hash as u32)
 }

@@ -1,0 +1,101 @@
+// The engine in parts: the first is there from the beginning, the others are fetched before an operation needs them. What
+// calls a part that nobody has foreseen waits for it, in a worker, as for a file.
+
+import { Writer } from './cbor.js'
+import { LightningError } from './errors.js'
+import { addPart, hasPart, onMissingPart } from './generated/engine.js'
+import { Operation, Status } from './protocol.js'
+
+/** Collections, queries and what follows them. */
+const DOCUMENTS = 1
+/** What is seldom asked. */
+const REST = 2
+
+const { OpenCollection, Collections, DropCollection, DropTable, FinishMigration, Watch, NextChanges, Stats, Compact } = Operation
+
+/** Fetches parts of the engine, from these addresses; the first part is not among them. */
+export class Parts {
+  readonly #addresses: readonly string[]
+  readonly #fetched = new Map<number, Promise<void>>()
+
+  constructor(addresses: readonly string[]) {
+    this.#addresses = addresses
+    onMissingPart(part => addPart(part, new WebAssembly.Module(this.#now(part))))
+  }
+
+  /** Brings what the operations of a request need; undefined where that is there. */
+  needed(request: Uint8Array): Promise<unknown> | undefined {
+    if (this.#addresses.length === 0) return
+    const missing = new Set<number>()
+    for (const operation of operations(request)) {
+      const part = partOf(operation)
+      if (part > 0 && !hasPart(part)) missing.add(part)
+    }
+    return missing.size > 0 ? Promise.all([...missing].map(part => this.bring(part))) : undefined
+  }
+
+  /** Fetches a part, once; again when that failed. */
+  bring(part: number): Promise<void> {
+    let fetched = this.#fetched.get(part)
+    if (!fetched) {
+      this.#fetched.set(part, (fetched = this.#later(part)))
+      fetched.catch(() => this.#fetched.delete(part))
+    }
+    return fetched
+  }
+
+  async #later(part: number): Promise<void> {
+    const address = this.#addresses[part - 1]!
+    try {
+      const response = await fetch(address)
+      if (!response.ok) throw new Error(`${response.status} ${response.statusText}`)
+      addPart(part, await WebAssembly.compile(await response.arrayBuffer()))
+    } catch (error) {
+      throw missing(address, error)
+    }
+  }
+
+  #now(part: number): ArrayBuffer {
+    const address = this.#addresses[part - 1]
+    const request = new XMLHttpRequest()
+    try {
+      request.open('GET', address!, false)
+      request.responseType = 'arraybuffer'
+      request.send()
+    } catch (error) {
+      throw missing(address!, error)
+    }
+    if (request.status !== 200) throw missing(address!, new Error(`${request.status} ${request.statusText}`))
+    return request.response
+  }
+}
+
+/** The answer to a request of which nothing was done. */
+export function refusal(request: Uint8Array, why: LightningError): Uint8Array {
+  const writer = new Writer()
+  for (const _ of operations(request)) {
+    const begin = writer.length
+    writer.raw(new Uint8Array(4))
+    writer.byte(Status.Failure)
+    writer.value([why.code, why.retryable, ...why.fields])
+    writer.patch(begin, writer.length - begin - 4)
+  }
+  return writer.take()
+}
+
+function* operations(request: Uint8Array): Generator<number> {
+  const view = new DataView(request.buffer, request.byteOffset, request.byteLength)
+  for (let at = 1; at < request.length; at += 4 + view.getUint32(at, true)) yield request[at + 4]!
+}
+
+function partOf(operation: number): number {
+  if (operation >= DropTable && operation <= FinishMigration) return REST
+  if (operation >= Stats && operation <= Compact) return REST
+  if (operation === DropCollection) return REST
+  const documents = operation === OpenCollection || (operation >= Collections && operation < Operation.Batch)
+  return documents || (operation >= Watch && operation <= NextChanges) ? DOCUMENTS : 0
+}
+
+function missing(address: string, error: unknown): LightningError {
+  return new LightningError('PartMissing', [address, (error as Error).message], { cause: error })
+}
