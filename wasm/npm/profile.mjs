@@ -68,81 +68,85 @@ const file = name => path.join(place, name)
 const text = index => `key ${String(index * 7919 % 100_003).padStart(6, '0')}`
 
 try {
-  stage('open', () => {
-    const db = open(file('a'))
-    const table = db.table('notes')
-    table.put('a', { text: 'first', number: 1, list: [1.5, true, null], bytes: new Uint8Array(3) })
-    table.get('a')
-    table.get('b')
-    idle()
-    intervals()
-    db.close()
-    const again = open(file('a'))
-    again.table('notes').get('a')
-    again.close()
-  })
-  stage('tables', () => {
-    const db = open(file('a'))
-    const table = db.table('notes')
-    for (let index = 0; index < 300; index++) table.put(text(index), { index, text: 'x'.repeat(index % 90) })
-    table.putMany(Array.from({ length: 500 }, (_, index) => [text(index + 200), { index }]))
-    table.getMany([text(1), text(2), 'none'])
-    for (const range of [{}, { from: text(5), limit: 10 }, { above: text(5), below: text(9), reverse: true }]) {
-      table.scan(range).toArray()
-    }
-    for (const _ of table.scan({ limit: 3 })) break
-    table.count()
-    table.delete(text(3))
-    table.delete('none')
-    db.transaction(tx => {
-      const notes = tx.table(table)
-      notes.put('in', 1)
-      notes.get('in')
-      notes.get(text(4))
-      notes.scan({ from: 'i', limit: 5 }).toArray()
-      notes.delete(text(4))
-    })
-    try {
-      db.transaction(() => { throw new Error('no') })
-    } catch {}
-    const bytes = db.table('bytes', { key: 'bytes', value: 'bytes' })
-    for (let index = 0; index < 50; index++) bytes.put(new Uint8Array([index, 2]), new Uint8Array(200 + index))
-    bytes.get(new Uint8Array([1, 2]))
-    bytes.scan().toArray()
-    const texts = db.table('texts', { key: 'string', value: 'string' })
-    texts.put('a', 'b')
-    texts.get('a')
-    texts.scan().toArray()
-    const numbers = db.table('numbers', { key: 'u64', value: 'i64' })
-    numbers.put(1, 2)
-    numbers.get(1)
-    numbers.increment(1)
-    numbers.scan().toArray()
-    const any = db.table('any')
-    for (const key of [1, -2.5, true, null, [1, 'a'], new Date(1e12), new Uint8Array(2)]) any.put(key, key)
-    any.scan().toArray()
-    const snapshot = db.snapshot()
-    snapshot.table(table).get(text(1))
-    snapshot.table(table).scan({ limit: 5 }).toArray()
-    snapshot.close()
-    db.sync()
-    idle()
-    intervals()
-    db.close()
-  })
-  stage('replay', () => {
+  // A database that was closed, and one that was not.
+  stage('close', () => {
     const db = open(file('a'))
     const table = db.table('notes')
     for (let index = 0; index < 300; index++) table.put(text(index * 3), { index, text: 'y'.repeat(index % 90) })
-    table.delete(text(9))
-    // As a killed process leaves it.
+    idle()
     fs.copyFileSync(file('a.ldb'), file('killed.ldb'))
     fs.copyFileSync(file('a.ldb-log'), file('killed.ldb-log'))
     db.close()
-    const killed = open(file('killed'))
-    killed.table('notes').get(text(3))
-    killed.close()
+    const again = open(file('a'))
+    again.table('notes').put('b', 1)
+    again.close()
+    open(file('a')).close()
   })
+  const opened = []
+  stage('open', () => {
+    for (const name of ['a', 'killed', 'new']) {
+      const db = open(file(name))
+      opened.push(db)
+      const table = db.table('notes')
+      table.get(text(3))
+      table.get('none')
+      table.put('a', { text: 'first', number: 1, list: [1.5, true, null], bytes: new Uint8Array(3) })
+      for (let index = 0; index < 300; index++) table.put(text(index), { index, text: 'x'.repeat(index % 90) })
+      table.get('a')
+      table.get(text(5))
+      table.delete(text(6))
+      table.delete('none')
+    }
+  })
+  stage('idle', () => {
+    idle()
+    intervals()
+  })
+  stage('tables', () => {
+    for (const db of opened) {
+      const table = db.table('notes')
+      table.putMany(Array.from({ length: 500 }, (_, index) => [text(index + 200), { index }]))
+      table.getMany([text(1), text(2), 'none'])
+      for (const range of [{}, { from: text(5), limit: 10 }, { above: text(5), below: text(9), reverse: true }]) {
+        table.scan(range).toArray()
+      }
+      for (const _ of table.scan({ limit: 3 })) break
+      table.count()
+      db.transaction(tx => {
+        const notes = tx.table(table)
+        notes.put('in', 1)
+        notes.get('in')
+        notes.get(text(4))
+        notes.scan({ from: 'i', limit: 5 }).toArray()
+        notes.delete(text(4))
+      })
+      try {
+        db.transaction(() => { throw new Error('no') })
+      } catch {}
+      const bytes = db.table('bytes', { key: 'bytes', value: 'bytes' })
+      for (let index = 0; index < 50; index++) bytes.put(new Uint8Array([index, 2]), new Uint8Array(200 + index))
+      bytes.get(new Uint8Array([1, 2]))
+      bytes.scan().toArray()
+      const texts = db.table('texts', { key: 'string', value: 'string' })
+      texts.put('a', 'b')
+      texts.get('a')
+      texts.scan().toArray()
+      const numbers = db.table('numbers', { key: 'u64', value: 'i64' })
+      numbers.put(1, 2)
+      numbers.get(1)
+      numbers.increment(1)
+      numbers.scan().toArray()
+      const any = db.table('any')
+      for (const key of [1, -2.5, true, null, [1, 'a'], new Date(1e12), new Uint8Array(2)]) any.put(key, key)
+      any.scan().toArray()
+      const snapshot = db.snapshot()
+      snapshot.table(table).get(text(1))
+      snapshot.table(table).scan({ limit: 5 }).toArray()
+      snapshot.close()
+      db.sync()
+    }
+  })
+  for (const db of opened) db.close()
   stage('growth', () => {
     const db = open(file('grown'))
     const table = db.table('records', { key: 'string', value: 'bytes' })

@@ -4,7 +4,7 @@
 import { Writer } from './cbor.js'
 import { LightningError } from './errors.js'
 import { joined, writeOperation } from './link.js'
-import { refusal, type Parts } from './parts.js'
+import { MERGING, type Parts, refusal } from './parts.js'
 import { DURABLE, Operation } from './protocol.js'
 
 /** What `lightning-db-wasm` exports. Where storage answers later, what is called must end before the next is called. */
@@ -35,6 +35,8 @@ const SLICE_MS = 4
 const IDLE_MS = 2
 /** but is not put off longer than this. */
 const PUT_OFF_MS_MAX = 50
+/** Less than this needs no merging before the database is closed. */
+const UNMERGED_BYTES_MAX = 64 << 10
 /** Documents that are gone are removed so often. */
 const EXPIRY_MS = 10_000
 /** The longest that `setTimeout` waits. */
@@ -54,6 +56,7 @@ export class Host {
   #lastClient = OWN
   #tasks: Promise<void> = Promise.resolve()
   #waiting = 0
+  #receivedBytes = 0
   #stepping: ReturnType<typeof setTimeout> | undefined
   #askedAt = 0
   #stepBy = 0
@@ -79,6 +82,7 @@ export class Host {
       receive: request => {
         if (this.#ended) return client.end(this.#ended)
         if (this.#draining) return
+        this.#receivedBytes += request.length
         const needed = this.#parts?.needed(request)
         if (needed || this.#bringing) this.#receiveWith(needed, number, request)
         else this.#receive(number, request)
@@ -136,6 +140,8 @@ export class Host {
 
   /** Answers what was asked, makes everything durable, and closes. */
   async close(): Promise<void> {
+    if (this.#ended) return
+    await this.#parts?.bring(MERGING)
     if (this.#ended) return
     if (this.#later) {
       const closed = this.#enqueue(() => this.#engine.closeLater())
@@ -263,7 +269,7 @@ export class Host {
 
   #step(): void {
     this.#stepping = undefined
-    if (this.#ended) return
+    if (this.#ended || !this.#canMerge()) return
     const begin = performance.now()
     if (begin < this.#stepBy && begin - this.#askedAt < IDLE_MS) {
       this.#stepping = setTimeout(() => this.#step(), IDLE_MS)
@@ -287,6 +293,13 @@ export class Host {
       // A failing storage fails here, too; whoever writes next is told.
       if (!(error instanceof Uint8Array)) this.#stopped(error)
     }
+  }
+
+  /** Whether what background work runs is there. It is fetched when there may be some. */
+  #canMerge(): boolean {
+    if (!this.#parts || this.#parts.has(MERGING)) return true
+    if (this.#receivedBytes >= UNMERGED_BYTES_MAX) this.#parts.bring(MERGING).then(() => this.#stepSoon(), () => {})
+    return false
   }
 
   /** There is more background work. */

@@ -68,7 +68,11 @@ function engine(wasm: BrowserOptions['wasm']): { wasm: string | WebAssembly.Modu
   if (wasm !== undefined) return { wasm: wasm instanceof WebAssembly.Module ? wasm : String(wasm), parts: [] }
   try {
     const first = new URL('./lightning-1.wasm', import.meta.url)
-    const parts = [new URL('./lightning-2.wasm', import.meta.url), new URL('./lightning-3.wasm', import.meta.url)]
+    const parts = [
+      new URL('./lightning-2.wasm', import.meta.url),
+      new URL('./lightning-3.wasm', import.meta.url),
+      new URL('./lightning-4.wasm', import.meta.url),
+    ]
     return { wasm: String(first), parts: parts.map(String) }
   } catch {
     // A script that does not know where it is: nothing is beside it, and everything comes inline.

@@ -6,10 +6,12 @@ import { LightningError } from './errors.js'
 import { addPart, hasPart, onMissingPart } from './generated/engine.js'
 import { Operation, Status } from './protocol.js'
 
+/** Bringing what is in memory into the data file, which closing does, too. */
+export const MERGING = 1
 /** Collections, queries and what follows them. */
-const DOCUMENTS = 1
+const DOCUMENTS = 2
 /** What is seldom asked. */
-const REST = 2
+export const REST = 3
 
 const { OpenCollection, Collections, DropCollection, DropTable, FinishMigration, Watch, NextChanges, Stats, Compact } = Operation
 
@@ -34,8 +36,14 @@ export class Parts {
     return missing.size > 0 ? Promise.all([...missing].map(part => this.bring(part))) : undefined
   }
 
+  /** Whether it is there already. */
+  has(part: number): boolean {
+    return this.#addresses.length === 0 || hasPart(part)
+  }
+
   /** Fetches a part, once; again when that failed. */
-  bring(part: number): Promise<void> {
+  async bring(part: number): Promise<void> {
+    if (this.has(part)) return
     let fetched = this.#fetched.get(part)
     if (!fetched) {
       this.#fetched.set(part, (fetched = this.#later(part)))

@@ -10,7 +10,7 @@ import * as idb from './idb.js'
 import { type OpenMessage, type OpenedMessage, filesLock, plain } from './messages.js'
 import * as opfs from './opfs.js'
 import { Owner, type Scope } from './owner.js'
-import { Parts } from './parts.js'
+import { Parts, REST } from './parts.js'
 
 /** The files are waited for so long. */
 const FILES_MS = 5000
@@ -24,7 +24,7 @@ export function serve(scope: Scope): void {
       const compiled = compile(data.wasm)
       const parts = new Parts(data.parts)
       compiled.catch(() => {})
-      const { engine, storage, later } = await openEngine(data, compiled)
+      const { engine, storage, later } = await openEngine(data, compiled, parts)
       const opened = { name: data.open, storage }
       new Owner(scope, data, new Host(engine, later, parts), opened)
       scope.postMessage({ opened } satisfies OpenedMessage)
@@ -58,6 +58,7 @@ async function compile(wasm: string | WebAssembly.Module): Promise<void> {
 async function openEngine(
   { open: name, options, wasm, shared }: OpenMessage,
   compiled: Promise<void>,
+  parts: Parts,
 ): Promise<{ engine: Engine; storage: StorageName; later: boolean }> {
   const storage = await choose(name, options)
   const bytes = optionBytes(options)
@@ -85,6 +86,7 @@ async function openEngine(
   if (storage === 'memory') {
     return { engine: opening(() => WasmEngine.openMemory(bytes)) as unknown as Engine, storage, later: false }
   }
+  await parts.bring(REST)
   const engine = await WasmEngine.openIndexedDb(idb.idbName(name), bytes)
   return { engine: engine as unknown as Engine, storage, later: true }
 }

@@ -40,7 +40,12 @@ export async function open(name: string, options: SyncOptions = {}): Promise<Syn
   else await init({ module_or_path: String(wasm ?? new URL('./lightning-1.wasm', import.meta.url)) })
   // Nothing waits here but the first call of what is in them.
   if (wasm === undefined) {
-    new Parts([String(new URL('./lightning-2.wasm', import.meta.url)), String(new URL('./lightning-3.wasm', import.meta.url))])
+    const parts = [
+      new URL('./lightning-2.wasm', import.meta.url),
+      new URL('./lightning-3.wasm', import.meta.url),
+      new URL('./lightning-4.wasm', import.meta.url),
+    ]
+    new Parts(parts.map(String))
   }
   const bytes = optionBytes(options)
   let engine: WasmEngine

@@ -110,7 +110,7 @@ pub fn sizes() -> Command {
         .arg(folder().join("sizes.mjs"))
         .args(["index.js", "worker.js", "lightning-1.wasm"])
         // When a page asks for what is in them; where a bundler left files behind, and in Node.
-        .args(["--", "lightning-2.wasm", "lightning-3.wasm", "inline.js", "lightning.wasm"])
+        .args(["--", "lightning-2.wasm", "lightning-3.wasm", "lightning-4.wasm", "inline.js", "lightning.wasm"])
         .current_dir(folder().join("dist"));
     sizes
 }

@@ -22,7 +22,7 @@ use outline::Ranks;
 use points::Points;
 
 /// The stages of the profile that make up each part; the last part is what no stage ran.
-const PARTS: [&[&str]; 2] = [&["open", "tables"], &["documents", "live"]];
+const PARTS: [&[&str]; 3] = [&["open", "idle", "tables"], &["close", "growth"], &["documents", "live"]];
 
 /// Splits the engine `whole`, which `npm` has built the JavaScript around; `scratch` is a folder for the profile. Gives the
 /// parts.
