@@ -54,173 +54,222 @@ WebAssembly.Instance = function (module, imports) {
   return instance
 }
 
-/** Runs a part of the profile and writes down what ran in it. */
-function stage(name, run) {
+/** Runs a part of the profile, and adds what ran in it to what is known of the stage. */
+async function stage(name, run) {
   const marks = () => new Uint8Array(memory.buffer, Number(begin), Number(count))
   memory && marks().fill(0)
-  run()
-  fs.writeFileSync(path.join(folder, name), marks())
+  await run()
+  const file = path.join(folder, name)
+  const all = fs.existsSync(file) ? fs.readFileSync(file) : new Uint8Array(Number(count))
+  marks().forEach((mark, at) => (all[at] |= mark))
+  fs.writeFileSync(file, all)
 }
 
-const { open } = await import(pathToFileURL(path.resolve(dist, 'sync-node.js')))
+const load = name => import(pathToFileURL(path.resolve(dist, name)))
+const lightning = await load('node.js')
+const sync = await load('sync-node.js')
 const place = fs.mkdtempSync(path.join(os.tmpdir(), 'lightning-profile-'))
 const file = name => path.join(place, name)
-const text = index => `key ${String(index * 7919 % 100_003).padStart(6, '0')}`
+const text = index => `key ${String((index * 7919) % 100_003).padStart(6, '0')}`
+const SCHEMA = { key: 'id', indexes: { age: 'age', email: { path: 'email', unique: true }, place: ['country', 'city'] } }
+const person = index => ({
+  id: index,
+  name: `name ${index}`,
+  age: index % 90,
+  email: `${index}@example.org`,
+  country: 'at',
+  city: `c${index % 7}`,
+  tags: ['a', 'b'],
+})
+
+/** As a killed process leaves a database. */
+function kill(name, copy) {
+  fs.copyFileSync(file(`${name}.ldb`), file(`${copy}.ldb`))
+  fs.copyFileSync(file(`${name}.ldb-log`), file(`${copy}.ldb-log`))
+}
+
+/** Calls that are answered together. */
+async function firstSteps(db) {
+  const table = db.table('notes')
+  await table.get('a')
+  await table.put('a', { text: 'first', number: 1, list: [1.5, true, null], bytes: new Uint8Array(3) })
+  await Promise.all(Array.from({ length: 300 }, (_, index) => table.put(text(index), { index, text: 'x'.repeat(index % 90) })))
+  for (const key of ['a', text(5), 'none']) await table.get(key)
+  await table.delete(text(6))
+  await table.delete('none')
+}
+
+/** Within `transact`, which runs steps one after the other in a transaction. */
+async function tables(db, transact) {
+  const table = db.table('notes')
+  await table.putMany(Array.from({ length: 500 }, (_, index) => [text(index + 200), { index }]))
+  await table.getMany([text(1), text(2), 'none'])
+  for (const range of [{}, { from: text(5), limit: 10 }, { above: text(5), below: text(9), reverse: true }]) {
+    await table.scan(range).toArray()
+  }
+  for await (const _ of table.scan({ limit: 3 })) break
+  await table.count()
+  await transact(db, tx => {
+    const notes = tx.table(table)
+    return [
+      () => notes.put('in', 1),
+      () => notes.get('in'),
+      () => notes.get(text(4)),
+      () => notes.scan({ from: 'i', limit: 5 }).toArray(),
+      () => notes.delete(text(4)),
+    ]
+  })
+  const types = [
+    ['bytes', 'bytes', index => new Uint8Array([index, 2]), index => new Uint8Array(200 + index)],
+    ['string', 'string', index => `${index}`, index => `${index}`],
+    ['u64', 'i64', index => index, index => index],
+  ]
+  for (const [key, value, keyOf, valueOf] of types) {
+    const typed = db.table(`of ${key}`, { key, value })
+    for (let index = 0; index < 50; index++) await typed.put(keyOf(index), valueOf(index))
+    await typed.get(keyOf(1))
+    await typed.get(keyOf(99))
+    await typed.scan().toArray()
+    await typed.delete(keyOf(2))
+  }
+  await db.table('of u64', { key: 'u64', value: 'i64' }).increment(1)
+  const any = db.table('any')
+  for (const key of [1, -2.5, true, null, [1, 'a'], new Date(1e12), new Uint8Array(2)]) await any.put(key, key)
+  await any.scan().toArray()
+  const snapshot = await db.snapshot()
+  await snapshot.table(table).get(text(1))
+  await snapshot.table(table).scan({ limit: 5 }).toArray()
+  snapshot.close()
+  await db.sync()
+}
+
+async function documents(db, transact) {
+  const people = db.collection('people', SCHEMA)
+  for (let index = 0; index < 50; index++) await people.put(person(index))
+  await people.putMany(Array.from({ length: 500 }, (_, index) => person(index + 50)))
+  await people.delete(1000)
+  await people.insert(person(1000))
+  await people.get(7)
+  await people.get(7777)
+  await people.getMany([1, 2, 9999])
+  await people.getBy('email', '7@example.org')
+  await people.where('age').between(30, 40).orderBy('age').limit(10).toArray()
+  await people.where('age').above(30).and('city').equals('c3').toArray()
+  await people.where('name').startsWith('name 1').toArray()
+  await people.query().toArray()
+  await people.query({ path: 'age', equals: 5 }).first()
+  await people.where('country').equals('at').orderBy('city', 'descending').limit(5).page()
+  await people.count()
+  await people.where('age').below(10).count()
+  await people.update(7, { age: 8 })
+  await people.delete(8)
+  await people.put({ ...person(9), age: 91 })
+  for await (const _ of people.where('age').in([1, 2])) break
+  await transact(db, tx => {
+    const inside = tx.collection(people)
+    return [() => inside.get(1), () => inside.put(person(1)), () => inside.where('age').above(80).toArray()]
+  })
+}
+
+async function live(db) {
+  const people = db.collection('people', SCHEMA)
+  await people.get(5)
+  const stop = people.where('age').above(30).orderBy('age').limit(20).watch(() => {})
+  await people.put({ ...person(2000), age: 31 })
+  await people.put({ ...person(2000), age: 3 })
+  await people.delete(2000)
+  stop()
+  const feed = db.changes('oldest')
+  await feed.next()
+  feed.close()
+}
+
+async function grow(db) {
+  const table = db.table('records', { key: 'string', value: 'bytes' })
+  for (let round = 0; round < 60; round++) {
+    await table.putMany(Array.from({ length: 1000 }, (_, index) => [text(index * 31 + round * 977), new Uint8Array(100).fill(index)]))
+    idle()
+  }
+  await table.put('large', new Uint8Array(100_000))
+  await table.get('large')
+  for (let index = 0; index < 2000; index++) await table.get(text(index * 37))
+  await table.scan({ limit: 5000 }).toArray()
+  for (let round = 0; round < 20; round++) {
+    for (let index = 0; index < 100; index++) await table.delete(text(index * 29 + round * 541))
+    idle()
+  }
+  await table.count()
+}
+
+const later = async (db, steps) => {
+  await db.transaction(async tx => {
+    for (const step of steps(tx)) await step()
+  })
+  await db.transaction(() => Promise.reject(new Error('no'))).catch(() => {})
+}
+const atOnce = (db, steps) => {
+  db.transaction(tx => steps(tx).forEach(step => step()))
+  try {
+    db.transaction(() => {
+      throw new Error('no')
+    })
+  } catch {}
+}
 
 try {
-  // A database that was closed, and one that was not.
-  stage('close', () => {
-    const db = open(file('a'))
-    const table = db.table('notes')
-    for (let index = 0; index < 300; index++) table.put(text(index * 3), { index, text: 'y'.repeat(index % 90) })
-    idle()
-    fs.copyFileSync(file('a.ldb'), file('killed.ldb'))
-    fs.copyFileSync(file('a.ldb-log'), file('killed.ldb-log'))
-    db.close()
-    const again = open(file('a'))
-    again.table('notes').put('b', 1)
-    again.close()
-    open(file('a')).close()
-  })
-  const opened = []
-  stage('open', () => {
-    for (const name of ['a', 'killed', 'new']) {
-      const db = open(file(name))
-      opened.push(db)
-      const table = db.table('notes')
-      table.get(text(3))
-      table.get('none')
-      table.put('a', { text: 'first', number: 1, list: [1.5, true, null], bytes: new Uint8Array(3) })
-      for (let index = 0; index < 300; index++) table.put(text(index), { index, text: 'x'.repeat(index % 90) })
-      table.get('a')
-      table.get(text(5))
-      table.delete(text(6))
-      table.delete('none')
-    }
-  })
-  stage('idle', () => {
-    idle()
-    intervals()
-  })
-  stage('tables', () => {
-    for (const db of opened) {
-      const table = db.table('notes')
-      table.putMany(Array.from({ length: 500 }, (_, index) => [text(index + 200), { index }]))
-      table.getMany([text(1), text(2), 'none'])
-      for (const range of [{}, { from: text(5), limit: 10 }, { above: text(5), below: text(9), reverse: true }]) {
-        table.scan(range).toArray()
-      }
-      for (const _ of table.scan({ limit: 3 })) break
-      table.count()
-      db.transaction(tx => {
-        const notes = tx.table(table)
-        notes.put('in', 1)
-        notes.get('in')
-        notes.get(text(4))
-        notes.scan({ from: 'i', limit: 5 }).toArray()
-        notes.delete(text(4))
-      })
-      try {
-        db.transaction(() => { throw new Error('no') })
-      } catch {}
-      const bytes = db.table('bytes', { key: 'bytes', value: 'bytes' })
-      for (let index = 0; index < 50; index++) bytes.put(new Uint8Array([index, 2]), new Uint8Array(200 + index))
-      bytes.get(new Uint8Array([1, 2]))
-      bytes.scan().toArray()
-      const texts = db.table('texts', { key: 'string', value: 'string' })
-      texts.put('a', 'b')
-      texts.get('a')
-      texts.scan().toArray()
-      const numbers = db.table('numbers', { key: 'u64', value: 'i64' })
-      numbers.put(1, 2)
-      numbers.get(1)
-      numbers.increment(1)
-      numbers.scan().toArray()
-      const any = db.table('any')
-      for (const key of [1, -2.5, true, null, [1, 'a'], new Date(1e12), new Uint8Array(2)]) any.put(key, key)
-      any.scan().toArray()
-      const snapshot = db.snapshot()
-      snapshot.table(table).get(text(1))
-      snapshot.table(table).scan({ limit: 5 }).toArray()
-      snapshot.close()
-      db.sync()
-    }
-  })
-  for (const db of opened) db.close()
-  stage('growth', () => {
-    const db = open(file('grown'))
-    const table = db.table('records', { key: 'string', value: 'bytes' })
-    for (let round = 0; round < 60; round++) {
-      table.putMany(Array.from({ length: 1000 }, (_, index) => [text(index * 31 + round * 977), new Uint8Array(100).fill(index)]))
-      idle()
-    }
-    table.put('large', new Uint8Array(100_000))
-    table.get('large')
-    for (let index = 0; index < 2000; index++) table.get(text(index * 37))
-    table.scan({ limit: 5000 }).toArray()
-    for (let round = 0; round < 20; round++) {
-      db.transaction(tx => {
-        for (let index = 0; index < 500; index++) tx.table(table).delete(text(index * 29 + round * 541))
-      })
-      idle()
-    }
-    table.count()
-    idle()
-    db.close()
-    const again = open(file('grown'))
-    again.table('records', { key: 'string', value: 'bytes' }).scan().toArray()
-    again.close()
-  })
-  stage('documents', () => {
-    const db = open(file('documents'))
-    const people = db.collection('people', { key: 'id', indexes: { age: 'age', email: { path: 'email', unique: true }, place: ['country', 'city'] } })
-    const person = index => ({ id: index, name: `name ${index}`, age: index % 90, email: `${index}@example.org`, country: 'at', city: `c${index % 7}`, tags: ['a', 'b'] })
-    for (let index = 0; index < 50; index++) people.put(person(index))
-    people.putMany(Array.from({ length: 500 }, (_, index) => person(index + 50)))
-    people.insert(person(1000))
-    people.get(7)
-    people.getMany([1, 2, 9999])
-    people.getBy('email', '7@example.org')
-    people.where('age').between(30, 40).orderBy('age').limit(10).toArray()
-    people.where('age').above(30).and('city').equals('c3').toArray()
-    people.where('name').startsWith('name 1').toArray()
-    people.query().toArray()
-    people.query({ path: 'age', equals: 5 }).first()
-    people.where('country').equals('at').orderBy('city', 'descending').limit(5).page()
-    people.count()
-    people.where('age').below(10).count()
-    people.update(7, { age: 8 })
-    people.delete(8)
-    people.put({ ...person(9), age: 91 })
-    for (const _ of people.where('age').in([1, 2])) break
-    db.transaction(tx => {
-      const inside = tx.collection(people)
-      const found = inside.get(1)
-      inside.put({ ...found, age: found.age + 1 })
-      inside.where('age').above(80).toArray()
+  // Memory is new, too, when a page opens its first database.
+  for (const [{ open }, transact, way] of [[lightning, later, 'later'], [sync, atOnce, 'at once']]) {
+    const name = what => file(`${what} ${way}`)
+    let db
+    await stage('open', async () => {
+      db = await open(name('small'))
+      await firstSteps(db)
     })
-    idle()
-    intervals()
-    db.close()
-    const again = open(file('documents'))
-    const same = again.collection('people', { key: 'id', indexes: { age: 'age', email: { path: 'email', unique: true }, place: ['country', 'city'] } })
-    same.get(5)
-    same.where('age').between(3, 4).toArray()
-    again.close()
-  })
-  stage('live', () => {
-    const db = open(file('documents'))
-    const people = db.collection('people', { key: 'id' })
-    const stop = people.where('age').above(30).orderBy('age').limit(20).watch(() => {})
-    people.put({ id: 2000, age: 31, email: 'new@example.org' })
-    people.put({ id: 2000, age: 3, email: 'new@example.org' })
-    people.delete(2000)
-    stop()
-    const feed = db.changes('oldest')
-    feed.next()
-    feed.close()
-    db.close()
-  })
+    await stage('tables', () => tables(db, transact))
+    kill(`small ${way}`, `killed ${way}`)
+    await stage('close', async () => {
+      idle()
+      intervals()
+      await db.close()
+      db = await open(name('small'))
+      await db.table('notes').put('b', 1)
+      idle()
+      await db.close()
+    })
+    await stage('documents', async () => {
+      db = await open(name('documents'))
+      await documents(db, transact)
+      await firstSteps(db)
+    })
+    kill(`documents ${way}`, `killed documents ${way}`)
+    await stage('close', () => db.close())
+    // What was closed, and what was not.
+    for (const what of ['small', 'killed', 'documents', 'killed documents']) {
+      await stage('open', async () => {
+        db = await open(name(what))
+        await firstSteps(db)
+      })
+      await stage('idle', () => {
+        idle()
+        intervals()
+      })
+      await stage('tables', () => tables(db, transact))
+      if (what.endsWith('documents')) {
+        await stage('documents', () => documents(db, transact))
+        await stage('live', () => live(db))
+      }
+      await stage('close', () => db.close())
+    }
+    await stage('growth', async () => {
+      db = await open(name('grown'))
+      await grow(db)
+      idle()
+      await db.close()
+      db = await open(name('grown'))
+      await db.table('records', { key: 'string', value: 'bytes' }).scan().toArray()
+      await db.close()
+    })
+  }
 } finally {
   fs.rmSync(place, { recursive: true })
 }

@@ -128,7 +128,11 @@ export class Host {
 
   /** Events for whoever calls at once. */
   tell(listener: (frames: Uint8Array) => void): void {
-    if (!this.#ended) this.#engine.events((_, frames) => listener(frames))
+    if (this.#ended) return
+    const told: Uint8Array[] = []
+    this.#engine.events((_, frames) => told.push(frames))
+    // Whoever hears may ask at once.
+    told.forEach(listener)
   }
 
   /** Answers what was asked; what comes from now on is not begun. */

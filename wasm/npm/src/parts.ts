@@ -13,7 +13,7 @@ const DOCUMENTS = 2
 /** What is seldom asked. */
 export const REST = 3
 
-const { OpenCollection, Collections, DropCollection, DropTable, FinishMigration, Watch, NextChanges, Stats, Compact } = Operation
+const { OpenCollection, Collections, DropCollection, DropTable, FinishMigration, Watch, NextChanges, Stats, Compact, TableDeleteRange, TableSwap } = Operation
 
 /** Fetches parts of the engine, from these addresses; the first part is not among them. */
 export class Parts {
@@ -99,7 +99,7 @@ function* operations(request: Uint8Array): Generator<number> {
 function partOf(operation: number): number {
   if (operation >= DropTable && operation <= FinishMigration) return REST
   if (operation >= Stats && operation <= Compact) return REST
-  if (operation === DropCollection) return REST
+  if (operation === DropCollection || operation === TableDeleteRange || operation === TableSwap) return REST
   const documents = operation === OpenCollection || (operation >= Collections && operation < Operation.Batch)
   return documents || (operation >= Watch && operation <= NextChanges) ? DOCUMENTS : 0
 }

@@ -71,10 +71,12 @@ pub fn build(consent: Consent) -> Result<()> {
 /// `lightning-1.wasm` and those behind it.
 fn parts(npm: &Path) -> Result<()> {
     let dist = npm.join("dist");
-    let whole = fs::read(dist.join("lightning.wasm"))?;
-    let parts = split::split(&whole, npm, &workspace::target()?.join("lightning-profile"))?;
+    let scratch = workspace::target()?.join("lightning-profile");
+    let parts = split::split(&fs::read(named()?)?, npm, &scratch)?;
     for (number, part) in (1..).zip(parts) {
-        fs::write(dist.join(format!("lightning-{number}.wasm")), part)?;
+        let name = format!("lightning-{number}.wasm");
+        fs::write(dist.join(&name), part.shipped)?;
+        fs::write(scratch.join(&name), part.named)?;
     }
     Ok(())
 }
@@ -89,7 +91,8 @@ pub fn pack(in_detail: bool, consent: Consent) -> Result<PathBuf> {
     let package = into.join(name.trim());
     println!("packed into {}", package.display());
     if in_detail {
-        process::run(node::program().arg(folder().join("functions.mjs")).arg(named()?))?;
+        let first = workspace::target()?.join("lightning-profile/lightning-1.wasm");
+        process::run(node::program().arg(folder().join("functions.mjs")).arg(first))?;
     }
     process::run(&mut sizes())?;
     Ok(package)
@@ -157,15 +160,12 @@ fn engine(consent: Consent) -> Result<()> {
     process::run(
         optimise().args(["-Oz", "-g"]).args(FEATURES).arg(generated.join("engine_bg.wasm")).arg("-o").arg(&named),
     )?;
+    // Once more finds a little more.
     process::run(
-        optimise()
-            // Once more finds a little more.
-            .args(["-Oz", "--strip-debug", "--strip-producers"])
-            .args(FEATURES)
-            .arg(&named)
-            .arg("-o")
-            .arg(dist.join("lightning.wasm")),
-    )
+        optimise().args(["-Oz", "-g", "--strip-producers"]).args(FEATURES).arg(&named).arg("-o").arg(&named),
+    )?;
+    fs::write(dist.join("lightning.wasm"), split::without_names(&fs::read(&named)?)?)?;
+    Ok(())
 }
 
 fn tool(modules: &Path, name: &str) -> Command {

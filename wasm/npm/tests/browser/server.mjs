@@ -12,7 +12,10 @@ const TESTS = {
   '/': fileURLToPath(new URL('../../', import.meta.url)),
 }
 
-/** Begins to serve; gives the address and what ends it. `onserve` is called with each file. */
+/**
+ * Begins to serve; gives the address and what ends it. `onserve` is called with each file; what it gives is served in its
+ * place, null being nothing.
+ */
 export async function serve(folders = TESTS, onserve = () => {}) {
   const server = http.createServer((request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost')
@@ -22,9 +25,14 @@ export async function serve(folders = TESTS, onserve = () => {}) {
       response.writeHead(404).end()
       return
     }
-    onserve(file, prefix)
+    const instead = onserve(file, prefix)
+    if (instead === null) {
+      response.writeHead(404).end()
+      return
+    }
     response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream' })
-    fs.createReadStream(file).pipe(response)
+    if (instead instanceof Uint8Array) response.end(instead)
+    else fs.createReadStream(file).pipe(response)
   })
   await new Promise(resolve => server.listen(0, 'localhost', resolve))
   return { address: `http://localhost:${server.address().port}`, close: () => server.close() }

@@ -24,9 +24,15 @@ use points::Points;
 /// The stages of the profile that make up each part; the last part is what no stage ran.
 const PARTS: [&[&str]; 3] = [&["open", "idle", "tables"], &["close", "growth"], &["documents", "live"]];
 
-/// Splits the engine `whole`, which `npm` has built the JavaScript around; `scratch` is a folder for the profile. Gives the
-/// parts.
-pub fn split(whole: &[u8], npm: &Path, scratch: &Path) -> Result<Vec<Vec<u8>>> {
+/// A part as a page fetches it, and with the names of its functions.
+pub struct Part {
+    pub shipped: Vec<u8>,
+    pub named: Vec<u8>,
+}
+
+/// Splits the engine `whole`, which has its names, and which `npm` has built the JavaScript around; `scratch` is a folder for
+/// the profile. Gives the parts.
+pub fn split(whole: &[u8], npm: &Path, scratch: &Path) -> Result<Vec<Part>> {
     let mut module = Module::read(whole)?;
     let points = Points::find(&module);
     let stages = profile(&module, &points, npm, scratch)?;
@@ -36,11 +42,23 @@ pub fn split(whole: &[u8], npm: &Path, scratch: &Path) -> Result<Vec<Vec<u8>>> {
     }
     let of: Vec<usize> = ranks.iter().map(|ranks| ranks.first().map_or(PARTS.len(), |rank| usize::from(*rank))).collect();
     let parts = parts::take_apart(&module, &of, &build_name(whole))?;
-    parts.iter().map(|part| {
-        let bytes = part.write();
-        wasmparser::Validator::new().validate_all(&bytes)?;
-        Ok(bytes)
-    }).collect()
+    parts
+        .into_iter()
+        .map(|mut part| {
+            let named = part.write();
+            part.names.clear();
+            let shipped = part.write();
+            wasmparser::Validator::new().validate_all(&shipped)?;
+            Ok(Part { shipped, named })
+        })
+        .collect()
+}
+
+/// The module as it is shipped.
+pub fn without_names(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut module = Module::read(bytes)?;
+    module.names.clear();
+    Ok(module.write())
 }
 
 /// The marks of each part's stages, together.

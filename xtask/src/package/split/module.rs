@@ -1,13 +1,13 @@
 //! A WebAssembly module as it is taken apart and put together: what the engine's has, and an error for the rest.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::{
     CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, Elements, EntityType, ExportKind,
     ExportSection, FuncType, FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction, MemorySection,
-    MemoryType, TableSection, TableType, TypeSection, ValType,
+    MemoryType, NameMap, NameSection, TableSection, TableType, TypeSection, ValType,
 };
 use wasmparser::{Payload, TypeRef};
 
@@ -24,7 +24,7 @@ pub struct Module<'a> {
     pub elements: Vec<Element>,
     pub data: Vec<Data<'a>>,
     /// Names of functions, where the module says them.
-    pub names: HashMap<u32, String>,
+    pub names: BTreeMap<u32, String>,
 }
 
 #[derive(Clone)]
@@ -229,6 +229,15 @@ impl<'a> Module<'a> {
             data.active(0, &ConstExpr::i32_const(each.offset as i32), each.bytes.iter().copied());
         }
         section(&mut module, &data, self.data.len());
+        if !self.names.is_empty() {
+            let mut functions = NameMap::new();
+            for (function, name) in &self.names {
+                functions.append(*function, name);
+            }
+            let mut names = NameSection::new();
+            names.functions(&functions);
+            module.section(&names);
+        }
         module.finish()
     }
 }

@@ -57,6 +57,10 @@ pub fn outline(module: &mut Module<'_>, ranks: &mut Ranks, rank: u8) -> Result<(
             let first = own[region.span.clone()].iter().copied().min().unwrap_or(u8::MAX);
             new.extend(std::iter::repeat_n(first, code.len() - begin));
             ranks.push(ranks_of(&moved, &region, &own));
+            if let Some(name) = module.names.get(&(module.imported() + index as u32)) {
+                let name = format!("{name} (taken out)");
+                module.names.insert(to, name);
+            }
             module.functions.push(moved.function);
         }
         code.extend_from_slice(&function.code[at..]);

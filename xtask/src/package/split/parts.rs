@@ -168,6 +168,7 @@ impl<'m, 'a> Plan<'m, 'a> {
             building.export();
         }
         building.elements();
+        building.names();
         Ok(building.out)
     }
 
@@ -323,6 +324,17 @@ impl<'a> Building<'_, '_, 'a> {
         for (target, number) in &self.loaders {
             if self.plan.loads.iter().skip(1).any(|loads| loads.contains(target)) {
                 self.out.exports.push(Export { name: loader_name(*target), kind: ExportKind::Func, index: *number });
+            }
+        }
+    }
+
+    fn names(&mut self) {
+        for (function, number) in &self.numbers {
+            let Some(name) = self.plan.module.names.get(function) else { continue };
+            let is_own = *function >= self.plan.imported && self.plan.part_of(*function) == self.part;
+            let proxied = self.part == 0 && self.plan.proxied.contains(function);
+            if is_own || proxied {
+                self.out.names.insert(*number, if is_own { name.clone() } else { format!("{name} (elsewhere)") });
             }
         }
     }

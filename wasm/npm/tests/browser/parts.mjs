@@ -1,0 +1,123 @@
+// The parts of the engine: which of them a page fetches for what, and what happens where one does not come or is another's.
+
+import * as assert from 'node:assert/strict'
+import * as fs from 'node:fs'
+import * as path from 'node:path'
+import { launch, newProfile, testPage } from './chromium.mjs'
+import { serve } from './server.mjs'
+
+/** Parts in the order in which they were fetched. */
+let fetched = []
+/** What is served instead, by part. */
+let instead = {}
+const { address, close } = await serve(undefined, file => {
+  const part = /lightning-(\d)\.wasm$/.exec(file)?.[1]
+  if (part === undefined) return
+  fetched.push(Number(part))
+  return instead[part]
+})
+const profile = newProfile()
+const context = await launch(profile)
+const page = await testPage(context, address)
+let passed = 0
+let failed = 0
+
+/** What happens in the page is to give this, and to fetch these parts. */
+async function test(what, parts, expected, run) {
+  fetched = []
+  try {
+    assert.deepEqual(await page.evaluate(run), expected)
+    assert.deepEqual(fetched, parts)
+    passed++
+    console.log(`ok ${what}`)
+  } catch (error) {
+    failed++
+    console.log(`FAILED ${what}\n${error.stack}`)
+  }
+}
+
+try {
+  await test('tables need the first part', [1], [1, [1, null], 3, 2, true], async () => {
+    const database = (window.database = await window.lightning.open('parts'))
+    const table = (window.table = database.table('notes'))
+    await table.put('a', 1)
+    await table.putMany([['b', 2], ['c', 3]])
+    const found = [await table.get('a'), (await table.getMany(['a', 'none'])).map(value => value ?? null), await table.count()]
+    await database.transaction(async tx => {
+      await tx.table(table).put('d', 4)
+      await tx.table(table).delete('a')
+    })
+    return [...found, (await table.scan({ limit: 2 }).toArray()).length, await table.delete('d')]
+  })
+  await test('collections need one more', [3], [[2], 1], async () => {
+    const people = window.database.collection('people', { key: 'id', indexes: { age: 'age' } })
+    await people.put({ id: 1, age: 30 })
+    await people.put({ id: 2, age: 40 })
+    const found = await people.where('age').above(35).toArray()
+    await people.delete(1)
+    return [found.map(({ id }) => id), await people.count()]
+  })
+  await test('closing needs another', [2], null, async () => {
+    await window.database.close()
+    return null
+  })
+  await test('a database that was closed is opened by the first part', [1], 2, async () => {
+    window.database = await window.lightning.open('parts')
+    window.table = window.database.table('notes')
+    return window.table.get('b')
+  })
+  await test('what nobody foresaw waits for its part', [4], ['Unexpected', [], []], async () => {
+    const { code } = await window.table.insert('b', 3).catch(error => error)
+    await window.table.deleteRange({})
+    return [code, await window.table.scan().toArray(), (await window.database.verify()).problems]
+  })
+  await test('a large load is merged meanwhile', [2], 5000, async () => {
+    const value = 'x'.repeat(100)
+    for (let round = 0; round < 5; round++) {
+      await window.table.putMany(Array.from({ length: 1000 }, (_, index) => [round * 1000 + index, value]))
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+    const count = await window.table.count()
+    await window.database.close()
+    return count
+  })
+  instead = { 3: null }
+  await test('a part that does not come is an error, and the rest goes on', [1, 3], ['PartMissing', true, true, 5], async () => {
+    window.database = await window.lightning.open('parts')
+    window.table = window.database.table('notes')
+    const error = await window.database.collection('people', { key: 'id' }).get(2).catch(error => error)
+    await window.table.put('e', 5)
+    return [error.code, error.message.includes('/dist/lightning-3.wasm: 404'), error.retryable, await window.table.get('e')]
+  })
+  instead = {}
+  await test('it is fetched again when it is asked for again', [3], 40, async () => {
+    return (await window.database.collection('people', { key: 'id' }).get(2)).age
+  })
+  instead = { 2: null, 4: null }
+  await test('where a call waits for it, the engine stops and says why', [4, 1], ['CommitUnknown', 5], async () => {
+    const error = await window.table.insert('e', 6).catch(error => error)
+    return [error.code, await window.table.get('e')]
+  })
+  const other = fs.readFileSync(path.join(import.meta.dirname, '../../dist/lightning-3.wasm'))
+  const name = /b[0-9a-f]{8}/.exec(other.toString('latin1'))
+  other[name.index + 1] ^= 1
+  instead = { 3: new Uint8Array(other) }
+  await test('a part of another build is refused', [3], ['PartMissing', true], async () => {
+    const error = await window.database.collection('people', { key: 'id' }).get(2).catch(error => error)
+    return [error.code, error.message.includes('lightning-3.wasm')]
+  })
+  instead = {}
+  await test('without parts the whole engine is one file', [], 40, async () => {
+    await window.database.close()
+    const database = await window.lightning.open('parts', { wasm: '/dist/lightning.wasm' })
+    const { age } = await database.collection('people', { key: 'id' }).get(2)
+    await database.close()
+    return age
+  })
+} finally {
+  await context.close()
+  close()
+  fs.rmSync(profile, { recursive: true, force: true })
+}
+console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
+process.exitCode = failed === 0 ? 0 : 1
