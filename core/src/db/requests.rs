@@ -1,0 +1,491 @@
+//! Requests that are carried out once, however often they are sent.
+//!
+//! A client that is served through somebody else (a tab through the tab that has the files open) numbers its requests. When
+//! whoever serves it goes away before it answered, the client sends them again, with the numbers they had, and each that was
+//! committed is found here with its answer. What is remembered is written in the transaction that carries the request out, so
+//! it is there exactly where that is: after a crash, a checkpoint, a restore.
+//!
+//! **In the catalogue**, under names of the engine's own (the lowest keys that there are): a client's newest run of numbers
+//! with one answer, under its id; runs before that, of which the client has not heard, each under id and last number.
+//!
+//! **Why the newest number tells:** a client sends its requests with rising numbers, and whoever serves it does them in that
+//! order. Commits survive as a prefix of their order. So of those up to the newest number found each was carried out, or
+//! failed, and its answer is here unless the client has heard it; of those above none was.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::vec::Vec;
+
+use super::database::Database;
+use super::transaction::WriteTransaction;
+use crate::codec::bytes::{Reader, Writer};
+use crate::codec::slot::Slot;
+use crate::engine::{MergedCursor, Version};
+use crate::error::{Error, Result};
+use crate::log::OperationWriter;
+use crate::table::KeyBuffer;
+use crate::table::catalogue::entry_key;
+
+/// Clients that are remembered at most: those that committed last.
+const CLIENTS_MAX: usize = 1024;
+/// A client that has committed nothing for so long may be forgotten when another comes.
+const FORGOTTEN_AFTER_S: u64 = 3600;
+/// A client holds back no more than this: an answer says what came of a commit, not what is in the database.
+const ANSWER_BYTES_MAX: usize = 1024;
+
+/// Requests that follow each other and have one answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Run {
+    first: u64,
+    last: u64,
+    answer: Vec<u8>,
+}
+
+impl Run {
+    fn holds(&self, number: u64) -> bool {
+        (self.first..=self.last).contains(&number)
+    }
+}
+
+/// What is remembered of the requests of one client; see [`Database::requests`].
+///
+/// Numbers rise from request to request, and may leave some out. Nothing is lost by dropping it: [`Database::requests`] gives
+/// what was committed.
+#[derive(Debug)]
+pub struct Requests {
+    client: u64,
+    newest: Option<Run>,
+    /// Before that: answers that no commit has written yet. Requests that failed, or had nothing to change, make none.
+    unwritten: Vec<Run>,
+    /// The last numbers of runs that have a key of their own.
+    written: VecDeque<u64>,
+    /// The client has heard all answers up to this one.
+    heard: u64,
+    /// Clients that are forgotten with the first commit of this one.
+    forgotten: Vec<u64>,
+}
+
+impl Database {
+    /// What was carried out of what `client` has asked. The id is the client's own, random and never used again.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use lightning_db::{Database, Environment, Options, Table, env::{MemoryStorage, SystemClock, SystemEntropy}};
+    /// # const COUNTERS: Table<&str, i64> = Table::new("counters");
+    /// # let environment = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
+    /// # let db = Database::open_storage(Arc::new(MemoryStorage::new()), environment, Options::default())?;
+    /// // The same request, twice.
+    /// for _ in 0..2 {
+    ///     let mut requests = db.requests(0x5eed)?;
+    ///     if db.answer(&requests, 1)?.is_none() {
+    ///         db.transaction(|tx| {
+    ///             tx.table(COUNTERS)?.increment("visits", 1)?;
+    ///             tx.remember(&requests, 1, b"done").map(drop)
+    ///         })?;
+    ///         requests.answered(1, b"done", true);
+    ///     }
+    /// }
+    /// assert_eq!(db.table(COUNTERS)?.get("visits")?, Some(1));
+    /// # Ok::<(), lightning_db::Error>(())
+    /// ```
+    pub fn requests(&self, client: u64) -> Result<Requests> {
+        let version = self.shared.engine.version();
+        let mut requests = Requests {
+            client,
+            newest: None,
+            unwritten: Vec::new(),
+            written: VecDeque::new(),
+            heard: 0,
+            forgotten: Vec::new(),
+        };
+        let mut rows = self.rows(&version, &client_key(client))?;
+        while let Some(row) = rows.next()?.filter(|row| row.client == client) {
+            match row.last {
+                None => requests.newest = Some(row.run),
+                Some(last) => requests.written.push_back(last),
+            }
+        }
+        if requests.newest.is_none() {
+            requests.forgotten = self.clients_to_forget(&version)?;
+        }
+        Ok(requests)
+    }
+
+    /// The answer to a request that was carried out. `None` if it was not, and is to be. One that the client had the answer of is
+    /// an error: nobody asks that again.
+    pub fn answer(&self, requests: &Requests, number: u64) -> Result<Option<Vec<u8>>> {
+        if number > requests.newest() {
+            return Ok(None);
+        }
+        let mut runs = requests.newest.iter().chain(&requests.unwritten);
+        if let Some(run) = runs.find(|run| run.holds(number)) {
+            return Ok(Some(run.answer.clone()));
+        }
+        let version = self.shared.engine.version();
+        let row = self.rows(&version, &run_key(requests.client, number))?.next()?;
+        let run = row.filter(|row| row.client == requests.client && row.run.holds(number)).map(|row| row.run);
+        run.map(|run| Some(run.answer)).ok_or_else(|| {
+            Error::invalid(format!("request {number} was answered before: the client has sent {}", requests.newest()))
+        })
+    }
+
+    /// Clients of which nobody asks any more: silent for long, or before so many others.
+    fn clients_to_forget(&self, version: &Version) -> Result<Vec<u64>> {
+        let now_s = self.shared.engine.env.clock.wall_ms() / 1000;
+        let mut clients = Vec::new();
+        let mut rows = self.rows(version, &entry_key(OWN_NAME))?;
+        while let Some(row) = rows.next()? {
+            if row.last.is_none() {
+                clients.push((row.at_s, row.client));
+            }
+        }
+        clients.sort_unstable();
+        let too_many = (clients.len() + 1).saturating_sub(CLIENTS_MAX);
+        let is_old = |at_s: u64| at_s.saturating_add(FORGOTTEN_AFTER_S) < now_s;
+        let forgotten = clients.iter().enumerate().filter(|(place, (at_s, _))| *place < too_many || is_old(*at_s));
+        Ok(forgotten.map(|(_, (_, client))| *client).collect())
+    }
+
+    fn rows(&self, version: &Version, from: &[u8]) -> Result<Rows> {
+        let engine = &self.shared.engine;
+        let mut cursor = MergedCursor::new(version, &engine.nodes);
+        cursor.seek(from)?;
+        Ok(Rows { cursor })
+    }
+}
+
+impl Requests {
+    /// The newest request that was carried out, or failed; 0 when there is none.
+    pub fn newest(&self) -> u64 {
+        self.newest.as_ref().map_or(0, |run| run.last)
+    }
+
+    /// The client has heard the answers up to this request: they are forgotten with its next commit.
+    pub fn heard(&mut self, number: u64) {
+        self.heard = self.heard.max(number);
+        self.unwritten.retain(|run| run.last > number);
+    }
+
+    /// Takes note of the answer to a request: `committed` with it by [`WriteTransaction::remember`], or one that made no commit
+    /// because it failed or had nothing to change. That one goes into the client's next commit.
+    pub fn answered(&mut self, number: u64, answer: &[u8], committed: bool) {
+        let heard = self.heard;
+        if committed {
+            let written: Vec<u64> = self.runs_to_write(answer).map(|run| run.last).collect();
+            self.written.extend(written);
+            self.written.retain(|last| *last > heard);
+            self.unwritten.clear();
+            self.forgotten.clear();
+        }
+        match &mut self.newest {
+            Some(run) if run.answer == answer => run.last = number,
+            newest => {
+                let before = newest.replace(Run { first: number, last: number, answer: answer.to_vec() });
+                self.unwritten.extend(before.filter(|run| !committed && run.last > heard));
+            }
+        }
+    }
+
+    /// Runs that get a key of their own when the next answer is this one.
+    fn runs_to_write<'r>(&'r self, answer: &'r [u8]) -> impl Iterator<Item = &'r Run> {
+        let newest = self.newest.iter().filter(move |run| run.answer != answer);
+        self.unwritten.iter().chain(newest).filter(|run| run.last > self.heard)
+    }
+}
+
+impl WriteTransaction {
+    /// This transaction carries out a request with this answer, at most 1 KiB: both are committed, or neither is. To be said last;
+    /// gives whether there is anything to commit. [`Requests::answered`] is told when it is committed.
+    pub fn remember(&mut self, requests: &Requests, number: u64, answer: &[u8]) -> Result<bool> {
+        if number <= requests.newest() {
+            return Err(Error::invalid(format!("request {number} comes after {}", requests.newest())));
+        }
+        if answer.len() > ANSWER_BYTES_MAX {
+            let (value, limit) = (answer.len() as u64, ANSWER_BYTES_MAX as u64);
+            return Err(Error::LimitExceeded { what: "the size of an answer in bytes", value, limit });
+        }
+        let client = requests.client;
+        let mut remembered = Remembered::default();
+        for &forgotten in &requests.forgotten {
+            remembered.ranges.push((client_key(forgotten), end_of_client(forgotten)));
+        }
+        if requests.written.front().is_some_and(|last| *last <= requests.heard) {
+            remembered.ranges.push((run_key(client, 0), run_key(client, requests.heard.saturating_add(1))));
+        }
+        let first = match &requests.newest {
+            Some(run) if run.answer == answer => run.first,
+            _ => number,
+        };
+        let mut value = Vec::with_capacity(16 + answer.len());
+        value.put_varint(self.engine.env.clock.wall_ms() / 1000);
+        value.put_varint(number);
+        value.put_varint(number - first);
+        value.extend_from_slice(answer);
+        remembered.points.push((client_key(client), value));
+        for run in requests.runs_to_write(answer) {
+            let mut value = Vec::with_capacity(4 + run.answer.len());
+            value.put_varint(run.last - run.first);
+            value.extend_from_slice(&run.answer);
+            remembered.points.push((run_key(client, run.last), value));
+        }
+        self.remembered = Some(remembered);
+        Ok(!self.changes.memtable.is_empty())
+    }
+}
+
+/// What a commit writes of requests. It is no part of the transaction's changes: neither does it conflict with what the same
+/// client has committed meanwhile, nor does a savepoint undo it.
+#[derive(Debug, Default)]
+pub(super) struct Remembered {
+    ranges: Vec<(KeyBuffer, KeyBuffer)>,
+    points: Vec<(KeyBuffer, Vec<u8>)>,
+}
+
+impl Remembered {
+    pub(super) fn write_ranges(&self, writer: &mut OperationWriter<'_>) {
+        self.ranges.iter().for_each(|(from, to)| writer.delete_range(from, Some(to)));
+    }
+
+    /// Before all others, for no key is lower.
+    pub(super) fn write_points(&self, writer: &mut OperationWriter<'_>) {
+        self.points.iter().for_each(|(key, value)| writer.put(key, value));
+    }
+}
+
+/// Lower than the names of the engine's other keys.
+const OWN_NAME: &str = "\0\0\0";
+
+fn client_key(client: u64) -> KeyBuffer {
+    let mut key = entry_key(OWN_NAME);
+    key.extend(&client.to_be_bytes());
+    key
+}
+
+fn run_key(client: u64, last: u64) -> KeyBuffer {
+    let mut key = client_key(client);
+    key.extend(&last.to_be_bytes());
+    key
+}
+
+fn end_of_client(client: u64) -> KeyBuffer {
+    let mut end = run_key(client, u64::MAX);
+    end.push(0);
+    end
+}
+
+/// One key of what is remembered.
+struct Row {
+    client: u64,
+    /// Of a run with a key of its own.
+    last: Option<u64>,
+    /// When the client has committed last, in seconds since 1970; 0 where that is not told.
+    at_s: u64,
+    run: Run,
+}
+
+impl Row {
+    fn read(key: &[u8], value: &[u8]) -> Option<Self> {
+        let (client, last) = key.strip_prefix(&*entry_key(OWN_NAME))?.split_first_chunk()?;
+        let last = if last.is_empty() { None } else { Some(u64::from_be_bytes(last.try_into().ok()?)) };
+        let mut value = Reader::new(value);
+        let at_s = if last.is_none() { value.varint()? } else { 0 };
+        let newest = match last {
+            Some(last) => last,
+            None => value.varint()?,
+        };
+        let first = newest.checked_sub(value.varint()?)?;
+        let answer = value.take(value.remaining())?.to_vec();
+        Some(Self { client: u64::from_be_bytes(*client), last, at_s, run: Run { first, last: newest, answer } })
+    }
+}
+
+struct Rows {
+    cursor: MergedCursor,
+}
+
+impl Rows {
+    /// The next one; `None` after the last of all clients.
+    fn next(&mut self) -> Result<Option<Row>> {
+        let Some((key, slot)) = self.cursor.entry().filter(|(key, _)| key.starts_with(&entry_key(OWN_NAME))) else {
+            return Ok(None);
+        };
+        let row = match slot {
+            Slot::Inline(value) => Row::read(key, value),
+            _ => None,
+        };
+        let row = row.ok_or_else(|| Error::invalid("what is remembered of a client's requests is malformed"))?;
+        self.cursor.next()?;
+        Ok(Some(row))
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use alloc::sync::Arc;
+
+    use super::*;
+    use crate::db::{Isolation, Options, Since};
+    use crate::engine::Environment;
+    use crate::env::{FixedClock, MemoryStorage, SeededEntropy};
+    use crate::table::Table;
+
+    const T: Table<&str, i64> = Table::new("t");
+
+    fn open_at(storage: &Arc<MemoryStorage>, now_ms: u64) -> Database {
+        let env = Environment { clock: Arc::new(FixedClock(now_ms)), entropy: Arc::new(SeededEntropy::new(7)) };
+        let options = Options { background_thread: false, ..Options::default() };
+        Database::open_storage(Arc::clone(storage) as Arc<_>, env, options).unwrap()
+    }
+
+    fn open(storage: &Arc<MemoryStorage>) -> Database {
+        open_at(storage, 1_700_000_000_000)
+    }
+
+    /// Carries a request out that adds one; its answer is what it gives.
+    fn add(db: &Database, requests: &mut Requests, number: u64, answer: &[u8]) {
+        let add = |tx: &mut WriteTransaction| {
+            tx.table(T)?.increment("n", 1)?;
+            tx.remember(requests, number, answer)
+        };
+        assert!(db.transaction(add).unwrap());
+        requests.answered(number, answer, true);
+    }
+
+    fn answer(db: &Database, client: u64, number: u64) -> Option<Vec<u8>> {
+        db.answer(&db.requests(client).unwrap(), number).unwrap()
+    }
+
+    fn rows(db: &Database) -> usize {
+        let version = db.shared.engine.version();
+        let mut rows = db.rows(&version, &entry_key(OWN_NAME)).unwrap();
+        core::iter::from_fn(|| rows.next().unwrap()).count()
+    }
+
+    #[test]
+    fn answers_the_client_has_not_heard_are_there_after_opening_and_a_checkpoint() {
+        let storage = Arc::new(MemoryStorage::new());
+        let db = open(&storage);
+        let mut requests = db.requests(1).unwrap();
+        for number in [1, 2, 5, 6, 7, 9] {
+            add(&db, &mut requests, number, if number < 6 { b"a" } else { b"b" });
+        }
+        let heard_nothing = |db: &Database| {
+            let answers = [1, 5, 6, 9, 10].map(|number| answer(db, 1, number));
+            assert_eq!(answers, [Some(b"a"), Some(b"a"), Some(b"b"), Some(b"b"), None].map(|one| one.map(|one| one.to_vec())));
+            assert_eq!(answer(db, 2, 1), None, "another client");
+            assert_eq!(rows(db), 2, "one for each answer");
+        };
+        heard_nothing(&db);
+        db.close().unwrap();
+        let db = open(&storage);
+        heard_nothing(&db);
+        db.checkpoint().unwrap();
+        heard_nothing(&db);
+        assert!(db.check().unwrap().is_clean());
+    }
+
+    #[test]
+    fn what_the_client_has_heard_is_forgotten_and_its_number_refused() {
+        let db = open(&Arc::default());
+        let mut requests = db.requests(1).unwrap();
+        for number in 1..=20_u8 {
+            add(&db, &mut requests, number.into(), &[number]);
+        }
+        assert_eq!(rows(&db), 20);
+        requests.heard(18);
+        add(&db, &mut requests, 21, &[21]);
+        assert_eq!(rows(&db), 3);
+        for requests in [requests, db.requests(1).unwrap()] {
+            assert_eq!(db.answer(&requests, 19).unwrap(), Some(vec![19]));
+            assert!(matches!(db.answer(&requests, 18), Err(Error::Invalid { .. })));
+            let again = db.transaction(|tx| tx.remember(&requests, 21, b""));
+            assert!(matches!(again, Err(Error::Invalid { .. })));
+        }
+        // One after the other, each answer heard: one key for ever.
+        let mut requests = db.requests(1).unwrap();
+        for number in 22..=40_u8 {
+            requests.heard(u64::from(number) - 1);
+            add(&db, &mut requests, number.into(), &[number]);
+            assert_eq!(rows(&db), 1);
+        }
+    }
+
+    #[test]
+    fn failures_come_into_the_next_commit_and_not_without_one() {
+        let db = open(&Arc::default());
+        let mut requests = db.requests(1).unwrap();
+        add(&db, &mut requests, 1, b"done");
+        requests.answered(2, b"failed", false);
+        assert_eq!(db.answer(&requests, 2).unwrap(), Some(b"failed".to_vec()));
+        assert_eq!(answer(&db, 1, 2), None, "nothing was committed since");
+        requests.answered(3, b"failed", false);
+        add(&db, &mut requests, 4, b"done");
+        let answers = [1, 2, 3, 4].map(|number| answer(&db, 1, number).unwrap());
+        assert_eq!(answers, [b"done".to_vec(), b"failed".to_vec(), b"failed".to_vec(), b"done".to_vec()]);
+    }
+
+    #[test]
+    fn a_transaction_that_is_undone_remembers_nothing_nor_one_that_changes_nothing() {
+        let db = open(&Arc::default());
+        let requests = db.requests(1).unwrap();
+        let undone: Result<()> = db.transaction(|tx| {
+            tx.table(T)?.put("n", 1)?;
+            tx.remember(&requests, 1, b"done")?;
+            Err(Error::invalid("no"))
+        });
+        undone.unwrap_err();
+        assert!(!db.transaction(|tx| tx.remember(&requests, 1, b"done")).unwrap());
+        assert_eq!((answer(&db, 1, 1), rows(&db)), (None, 0));
+    }
+
+    #[test]
+    fn a_request_conflicts_with_no_other_of_its_client_and_feeds_do_not_show_it() {
+        let db = open(&Arc::default());
+        let mut requests = db.requests(1).unwrap();
+        add(&db, &mut requests, 1, b"done");
+        let mut feed = db.changes(Since::Now).unwrap();
+        let mut interactive = db.begin(Isolation::Serializable);
+        interactive.table(T).unwrap().put("other", 1).unwrap();
+        add(&db, &mut requests, 2, b"done");
+        interactive.remember(&requests, 3, b"committed").unwrap();
+        interactive.commit().unwrap();
+        requests.answered(3, b"committed", true);
+        assert_eq!(answer(&db, 1, 3), Some(b"committed".to_vec()));
+        for _ in 0..2 {
+            assert_eq!(feed.next().unwrap().unwrap().changes().count(), 1);
+        }
+    }
+
+    #[test]
+    fn clients_that_are_silent_for_long_are_forgotten_when_another_comes_and_so_are_the_oldest_of_too_many() {
+        let storage = Arc::new(MemoryStorage::new());
+        let mut now_ms = 1_700_000_000_000;
+        let db = open_at(&storage, now_ms);
+        for client in 1..=CLIENTS_MAX as u64 + 10 {
+            let mut requests = db.requests(client).unwrap();
+            add(&db, &mut requests, 1, b"done");
+            add(&db, &mut requests, 2, b"other");
+            assert!(rows(&db) <= 2 * CLIENTS_MAX);
+        }
+        assert_eq!((answer(&db, 10, 2), answer(&db, 11, 1)), (None, Some(b"done".to_vec())));
+        db.close().unwrap();
+        now_ms += 1000 * (FORGOTTEN_AFTER_S + 1);
+        let db = open_at(&storage, now_ms);
+        let mut known = db.requests(50).unwrap();
+        known.heard(2);
+        add(&db, &mut known, 3, b"done");
+        add(&db, &mut db.requests(9999).unwrap(), 1, b"done");
+        assert_eq!(rows(&db), 2, "the one that has committed since, and the new one");
+    }
+
+    #[test]
+    fn a_malformed_row_is_an_error() {
+        let db = open(&Arc::default());
+        for (key, value) in [(&client_key(1)[..], &[][..]), (&client_key(1)[..5], &[1, 1, 0]), (&client_key(1), &[1, 1, 2])] {
+            db.transaction(|tx| tx.put_raw(key, value)).unwrap();
+            let from = db.requests(if key.len() < 8 { 0 } else { 1 });
+            assert!(matches!(from, Err(Error::Invalid { .. })), "{key:?}");
+            db.transaction(|tx| tx.delete_raw(key)).unwrap();
+        }
+    }
+}
