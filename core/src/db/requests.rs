@@ -12,7 +12,6 @@
 //! order. Commits survive as a prefix of their order. So of those up to the newest number found each was carried out, or
 //! failed, and its answer is here unless the client has heard it; of those above none was.
 
-use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -58,7 +57,7 @@ pub struct Requests {
     /// Before that: answers that no commit has written yet. Requests that failed, or had nothing to change, make none.
     unwritten: Vec<Run>,
     /// The last numbers of runs that have a key of their own.
-    written: VecDeque<u64>,
+    written: Vec<u64>,
     /// The client has heard all answers up to this one.
     heard: u64,
     /// Clients that are forgotten with the first commit of this one.
@@ -94,7 +93,7 @@ impl Database {
             client,
             newest: None,
             unwritten: Vec::new(),
-            written: VecDeque::new(),
+            written: Vec::new(),
             heard: 0,
             forgotten: Vec::new(),
         };
@@ -102,7 +101,7 @@ impl Database {
         while let Some(row) = rows.next()?.filter(|row| row.client == client) {
             match row.last {
                 None => requests.newest = Some(row.run),
-                Some(last) => requests.written.push_back(last),
+                Some(last) => requests.written.push(last),
             }
         }
         if requests.newest.is_none() {
@@ -139,11 +138,20 @@ impl Database {
                 clients.push((row.at_s, row.client));
             }
         }
-        clients.sort_unstable();
-        let too_many = (clients.len() + 1).saturating_sub(CLIENTS_MAX);
-        let is_old = |at_s: u64| at_s.saturating_add(FORGOTTEN_AFTER_S) < now_s;
-        let forgotten = clients.iter().enumerate().filter(|(place, (at_s, _))| *place < too_many || is_old(*at_s));
-        Ok(forgotten.map(|(_, (_, client))| *client).collect())
+        let mut forgotten = Vec::new();
+        clients.retain(|(at_s, client)| {
+            let is_kept = at_s.saturating_add(FORGOTTEN_AFTER_S) >= now_s;
+            if !is_kept {
+                forgotten.push(*client);
+            }
+            is_kept
+        });
+        while clients.len() >= CLIENTS_MAX
+            && let Some(oldest) = (0..clients.len()).min_by_key(|at| clients.get(*at))
+        {
+            forgotten.push(clients.swap_remove(oldest).1);
+        }
+        Ok(forgotten)
     }
 
     fn rows(&self, version: &Version, from: &[u8]) -> Result<Rows> {
@@ -155,6 +163,11 @@ impl Database {
 }
 
 impl Requests {
+    /// Whose they are.
+    pub fn client(&self) -> u64 {
+        self.client
+    }
+
     /// The newest request that was carried out, or failed; 0 when there is none.
     pub fn newest(&self) -> u64 {
         self.newest.as_ref().map_or(0, |run| run.last)
@@ -209,7 +222,7 @@ impl WriteTransaction {
         for &forgotten in &requests.forgotten {
             remembered.ranges.push((client_key(forgotten), end_of_client(forgotten)));
         }
-        if requests.written.front().is_some_and(|last| *last <= requests.heard) {
+        if requests.written.first().is_some_and(|last| *last <= requests.heard) {
             remembered.ranges.push((run_key(client, 0), run_key(client, requests.heard.saturating_add(1))));
         }
         let first = match &requests.newest {
@@ -371,7 +384,10 @@ mod tests {
         }
         let heard_nothing = |db: &Database| {
             let answers = [1, 5, 6, 9, 10].map(|number| answer(db, 1, number));
-            assert_eq!(answers, [Some(b"a"), Some(b"a"), Some(b"b"), Some(b"b"), None].map(|one| one.map(|one| one.to_vec())));
+            assert_eq!(
+                answers,
+                [Some(b"a"), Some(b"a"), Some(b"b"), Some(b"b"), None].map(|one| one.map(|one| one.to_vec()))
+            );
             assert_eq!(answer(db, 2, 1), None, "another client");
             assert_eq!(rows(db), 2, "one for each answer");
         };
@@ -481,7 +497,9 @@ mod tests {
     #[test]
     fn a_malformed_row_is_an_error() {
         let db = open(&Arc::default());
-        for (key, value) in [(&client_key(1)[..], &[][..]), (&client_key(1)[..5], &[1, 1, 0]), (&client_key(1), &[1, 1, 2])] {
+        for (key, value) in
+            [(&client_key(1)[..], &[][..]), (&client_key(1)[..5], &[1, 1, 0]), (&client_key(1), &[1, 1, 2])]
+        {
             db.transaction(|tx| tx.put_raw(key, value)).unwrap();
             let from = db.requests(if key.len() < 8 { 0 } else { 1 });
             assert!(matches!(from, Err(Error::Invalid { .. })), "{key:?}");
