@@ -186,7 +186,8 @@ impl Requests {
         if committed {
             let written: Vec<u64> = self.runs_to_write(answer).map(|run| run.last).collect();
             self.written.extend(written);
-            self.written.retain(|last| *last > heard);
+            let gone = self.written.partition_point(|last| *last <= heard);
+            self.written.drain(..gone);
             self.unwritten.clear();
             self.forgotten.clear();
         }
