@@ -220,7 +220,7 @@ impl Session {
                 done(answer)?;
                 let commits = self.once.remember(transaction, DONE)?;
                 transaction.commit()?;
-                self.once.done(DONE, commits);
+                self.once.done(commits);
                 Ok(())
             }
             Operation::Release => {
@@ -313,12 +313,12 @@ impl Session {
 
     /// Runs `body` in a transaction of its own, with which is remembered what it answers.
     fn transact(&mut self, answer: &mut Answer<'_>, body: &mut Body<'_>) -> Result<()> {
-        let (held, once, begin) = (&self.held, &self.once, answer.end());
+        let (held, once, begin) = (&self.held, &mut self.once, answer.end());
         let commits = self.database.transaction(|tx| {
             body(held, tx, answer)?;
             once.remember(tx, answer.since(begin))
         })?;
-        self.once.done(answer.since(begin), commits);
+        self.once.done(commits);
         Ok(())
     }
 

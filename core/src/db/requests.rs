@@ -53,6 +53,10 @@ impl Run {
 #[derive(Debug)]
 pub struct Requests {
     client: u64,
+    /// Where its newest run is.
+    key: KeyBuffer,
+    /// When it was heard of last, in seconds since 1970.
+    at_s: u64,
     newest: Option<Run>,
     /// Before that: answers that no commit has written yet. Requests that failed, or had nothing to change, make none.
     unwritten: Vec<Run>,
@@ -91,13 +95,15 @@ impl Database {
         let version = self.shared.engine.version();
         let mut requests = Requests {
             client,
+            key: client_key(client),
+            at_s: self.shared.engine.env.clock.wall_ms() / 1000,
             newest: None,
             unwritten: Vec::new(),
             written: Vec::new(),
             heard: 0,
             forgotten: Vec::new(),
         };
-        let mut rows = self.rows(&version, &client_key(client))?;
+        let mut rows = self.rows(&version, &requests.key)?;
         while let Some(row) = rows.next()?.filter(|row| row.client == client) {
             match row.last {
                 None => requests.newest = Some(row.run),
@@ -105,9 +111,16 @@ impl Database {
             }
         }
         if requests.newest.is_none() {
-            requests.forgotten = self.clients_to_forget(&version)?;
+            requests.forgotten = self.clients_to_forget(&version, requests.at_s)?;
         }
         Ok(requests)
+    }
+
+    /// The client has heard the answers up to this request: they are forgotten with its next commit.
+    pub fn heard(&self, requests: &mut Requests, number: u64) {
+        requests.at_s = self.shared.engine.env.clock.wall_ms() / 1000;
+        requests.heard = requests.heard.max(number);
+        requests.unwritten.retain(|run| run.last > number);
     }
 
     /// The answer to a request that was carried out. `None` if it was not, and is to be. One that the client had the answer of is
@@ -129,8 +142,7 @@ impl Database {
     }
 
     /// Clients of which nobody asks any more: silent for long, or before so many others.
-    fn clients_to_forget(&self, version: &Version) -> Result<Vec<u64>> {
-        let now_s = self.shared.engine.env.clock.wall_ms() / 1000;
+    fn clients_to_forget(&self, version: &Version, now_s: u64) -> Result<Vec<u64>> {
         let mut clients = Vec::new();
         let mut rows = self.rows(version, &entry_key(OWN_NAME))?;
         while let Some(row) = rows.next()? {
@@ -173,12 +185,6 @@ impl Requests {
         self.newest.as_ref().map_or(0, |run| run.last)
     }
 
-    /// The client has heard the answers up to this request: they are forgotten with its next commit.
-    pub fn heard(&mut self, number: u64) {
-        self.heard = self.heard.max(number);
-        self.unwritten.retain(|run| run.last > number);
-    }
-
     /// Takes note of the answer to a request: `committed` with it by [`WriteTransaction::remember`], or one that made no commit
     /// because it failed or had nothing to change. That one goes into the client's next commit.
     pub fn answered(&mut self, number: u64, answer: &[u8], committed: bool) {
@@ -219,28 +225,27 @@ impl WriteTransaction {
             return Err(Error::LimitExceeded { what: "the size of an answer in bytes", value, limit });
         }
         let client = requests.client;
-        let mut remembered = Remembered::default();
+        let first = match &requests.newest {
+            Some(run) if run.answer == answer => run.first,
+            _ => number,
+        };
+        let mut value = Vec::with_capacity(16 + answer.len());
+        value.put_varint(requests.at_s);
+        value.put_varint(number);
+        value.put_varint(number - first);
+        value.extend_from_slice(answer);
+        let mut remembered = Remembered { newest: (requests.key.clone(), value), ranges: Vec::new(), runs: Vec::new() };
         for &forgotten in &requests.forgotten {
             remembered.ranges.push((client_key(forgotten), end_of_client(forgotten)));
         }
         if requests.written.first().is_some_and(|last| *last <= requests.heard) {
             remembered.ranges.push((run_key(client, 0), run_key(client, requests.heard.saturating_add(1))));
         }
-        let first = match &requests.newest {
-            Some(run) if run.answer == answer => run.first,
-            _ => number,
-        };
-        let mut value = Vec::with_capacity(16 + answer.len());
-        value.put_varint(self.engine.env.clock.wall_ms() / 1000);
-        value.put_varint(number);
-        value.put_varint(number - first);
-        value.extend_from_slice(answer);
-        remembered.points.push((client_key(client), value));
         for run in requests.runs_to_write(answer) {
             let mut value = Vec::with_capacity(4 + run.answer.len());
             value.put_varint(run.last - run.first);
             value.extend_from_slice(&run.answer);
-            remembered.points.push((run_key(client, run.last), value));
+            remembered.runs.push((run_key(client, run.last), value));
         }
         self.remembered = Some(remembered);
         Ok(!self.changes.memtable.is_empty())
@@ -249,10 +254,11 @@ impl WriteTransaction {
 
 /// What a commit writes of requests. It is no part of the transaction's changes: neither does it conflict with what the same
 /// client has committed meanwhile, nor does a savepoint undo it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Remembered {
     ranges: Vec<(KeyBuffer, KeyBuffer)>,
-    points: Vec<(KeyBuffer, Vec<u8>)>,
+    newest: (KeyBuffer, Vec<u8>),
+    runs: Vec<(KeyBuffer, Vec<u8>)>,
 }
 
 impl Remembered {
@@ -262,7 +268,7 @@ impl Remembered {
 
     /// Before all others, for no key is lower.
     pub(super) fn write_points(&self, writer: &mut OperationWriter<'_>) {
-        self.points.iter().for_each(|(key, value)| writer.put(key, value));
+        core::iter::once(&self.newest).chain(&self.runs).for_each(|(key, value)| writer.put(key, value));
     }
 }
 
@@ -409,7 +415,7 @@ mod tests {
             add(&db, &mut requests, number.into(), &[number]);
         }
         assert_eq!(rows(&db), 20);
-        requests.heard(18);
+        db.heard(&mut requests, 18);
         add(&db, &mut requests, 21, &[21]);
         assert_eq!(rows(&db), 3);
         for requests in [requests, db.requests(1).unwrap()] {
@@ -421,7 +427,7 @@ mod tests {
         // One after the other, each answer heard: one key for ever.
         let mut requests = db.requests(1).unwrap();
         for number in 22..=40_u8 {
-            requests.heard(u64::from(number) - 1);
+            db.heard(&mut requests, u64::from(number) - 1);
             add(&db, &mut requests, number.into(), &[number]);
             assert_eq!(rows(&db), 1);
         }
@@ -489,7 +495,7 @@ mod tests {
         now_ms += 1000 * (FORGOTTEN_AFTER_S + 1);
         let db = open_at(&storage, now_ms);
         let mut known = db.requests(50).unwrap();
-        known.heard(2);
+        db.heard(&mut known, 2);
         add(&db, &mut known, 3, b"done");
         add(&db, &mut db.requests(9999).unwrap(), 1, b"done");
         assert_eq!(rows(&db), 2, "the one that has committed since, and the new one");

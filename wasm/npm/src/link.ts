@@ -92,10 +92,10 @@ interface Waiting {
   answer: Answer<unknown>
   /** What opens a collection or table. */
   opens?: Uint8Array
-  /** Where it is numbered. */
-  number?: number
-  /** Whether it commits by itself. */
-  commits?: boolean
+  /** 0 where it has none. */
+  number: number
+  /** Whether it has one and commits by itself. */
+  commits: boolean
   /** It is only asked what came of it. */
   isOutcome?: boolean
 }
@@ -115,7 +115,7 @@ interface Request {
 /** A request that nobody was asked yet. */
 const NEW = { isSent: false, begunAt: 0, losses: 0 }
 /** Nobody waits for it. */
-const NOBODY: Waiting = { resolve: () => {}, reject: () => {}, answer: () => undefined }
+const NOBODY: Waiting = { resolve: () => {}, reject: () => {}, answer: () => undefined, number: 0, commits: false }
 /** The operation that does nothing, and is answered. */
 const NOTHING = Uint8Array.of(2, 0, 0, 0, Operation.Release, 0)
 /** The operation that gives what the one in its place gave to an owner before. */
@@ -188,12 +188,9 @@ export class AsyncLink implements Link<'async'> {
     const number = this.#isNumbered ? ++this.#number : 0
     const opens = operation === Operation.OpenCollection || operation === Operation.OpenTable
     return new Promise<T>((resolve, reject) => {
-      const waiting: Waiting = { resolve: resolve as (value: unknown) => void, reject, answer }
+      const isCommit = number > 0 && commits(operation, this.#writer.view()[begin + 5] ?? 0)
+      const waiting: Waiting = { resolve: resolve as (value: unknown) => void, reject, answer, number, commits: isCommit }
       if (opens) waiting.opens = this.#writer.view().slice(begin)
-      if (number) {
-        waiting.number = number
-        waiting.commits = commits(operation, this.#writer.view()[begin + 5] ?? 0)
-      }
       this.#waiting.push(waiting)
     })
   }

@@ -26,6 +26,8 @@ pub struct Once {
     counted: Option<(u64, u64, u64)>,
     /// What is being done.
     doing: Option<Numbered>,
+    /// What it answers: the frame without its length.
+    frame: Vec<u8>,
 }
 
 impl Once {
@@ -41,7 +43,7 @@ impl Once {
         let (number, heard) = (args.number()?, args.number()?);
         // Before anything can fail: what follows is done with its number, or not at all.
         self.counted = Some((client, number, place + 1));
-        self.clients(database, client)?.heard(heard);
+        database.heard(self.clients(database, client)?, heard);
         Ok(())
     }
 
@@ -64,15 +66,21 @@ impl Once {
     }
 
     /// What is being done has this answer; says so in the transaction that does it. Whether that commits anything.
-    pub fn remember(&self, tx: &mut WriteTransaction, answer: &[u8]) -> Result<bool> {
+    pub fn remember(&mut self, tx: &mut WriteTransaction, answer: &[u8]) -> Result<bool> {
         let Some(Numbered { client, number }) = self.doing else { return Ok(false) };
         let Some(requests) = self.clients.last().filter(|of| of.client() == client) else { return Ok(false) };
-        tx.remember(requests, number, &framed(answer))
+        self.frame.clear();
+        self.frame.push(wire::ANSWER);
+        self.frame.extend_from_slice(answer);
+        tx.remember(requests, number, &self.frame)
     }
 
     /// It was done; `committed` with what was remembered.
-    pub fn done(&mut self, answer: &[u8], committed: bool) {
-        self.answered(&framed(answer), committed);
+    pub fn done(&mut self, committed: bool) {
+        let Some(Numbered { client, number }) = self.doing.take() else { return };
+        if let Some(requests) = self.clients.last_mut().filter(|of| of.client() == client) {
+            requests.answered(number, &self.frame, committed);
+        }
     }
 
     /// It failed, and committed nothing.
@@ -81,23 +89,20 @@ impl Once {
         if error.not_resident().is_some() || matches!(error, Error::Pending(_)) {
             return;
         }
-        let mut frame = Vec::new();
-        wire::failure(&mut frame, error);
-        if frame.len() > FAILURE_BYTES_MAX {
-            frame.clear();
-            wire::failure(&mut frame, &invalid("it failed, for a reason too long to be remembered"));
+        self.frame.clear();
+        wire::failure(&mut self.frame, error);
+        if self.frame.len() > FAILURE_BYTES_MAX {
+            self.frame.clear();
+            wire::failure(&mut self.frame, &invalid("it failed, for a reason too long to be remembered"));
         }
-        self.answered(frame.get(wire::LENGTH_BYTES..).unwrap_or_default(), false);
-    }
-
-    fn answered(&mut self, frame: &[u8], committed: bool) {
-        let Some(Numbered { client, number }) = self.doing.take() else { return };
-        if let Some(requests) = self.clients.last_mut().filter(|of| of.client() == client) {
-            requests.answered(number, frame, committed);
-        }
+        self.frame.drain(..wire::LENGTH_BYTES);
+        self.done(false);
     }
 
     fn clients(&mut self, database: &Database, client: u64) -> Result<&mut Requests> {
+        if self.clients.last().is_some_and(|last| last.client() == client) {
+            return self.clients.last_mut().ok_or(Error::Closed);
+        }
         let requests = match self.clients.iter().rposition(|of| of.client() == client) {
             Some(at) => self.clients.remove(at),
             None => database.requests(client)?,
@@ -108,9 +113,4 @@ impl Once {
         self.clients.push(requests);
         self.clients.last_mut().ok_or(Error::Closed)
     }
-}
-
-/// Status and item, as in a frame.
-fn framed(answer: &[u8]) -> Vec<u8> {
-    [&[wire::ANSWER], answer].concat()
 }
