@@ -299,8 +299,13 @@ export class AsyncLink implements Link<'async'> {
       requests.unshift({ bytes: joined([Uint8Array.of(RELAXED), ...operations]), operations: operations.length, ...NEW })
       waiting.unshift(...operations.map(() => NOBODY))
     }
+    for (const request of requests) {
+      const its = waiting.splice(0, request.operations)
+      if (!request.begunAt) for (const each of its) this.#waiting.push(each)
+      // Nobody may have been there for long.
+      this.#transmit(request.begunAt ? this.#remaining(request, its, 0) : request)
+    }
     for (const each of waiting) this.#waiting.push(each)
-    for (const request of requests) this.#transmit(request)
     this.#listeners.tellAll('again')
   }
 

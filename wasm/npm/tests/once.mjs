@@ -277,6 +277,46 @@ async function counting({ db, items, counts }) {
   return said
 }
 
+test('what was asked so long ago that it may have been forgotten is not known', async () => {
+  const { now } = Date
+  for (const minutes of [9, 11]) {
+    const files = new Files()
+    const owner = new Owner(files)
+    const link = new AsyncLink(owner.connect(), true)
+    const { counts } = openOn(link)
+    await counts.put('n', 1)
+    files.left = 1
+    const asked = outcome(counts.increment('n'))
+    await null
+    const found = files.found()
+    owner.end()
+    link.lost(false)
+    Date.now = () => now() + minutes * 60_000
+    const next = new Owner(found)
+    link.resume(next.connect())
+    assert.equal(await asked, minutes === 9 ? 2 : 'CommitUnknown')
+    assert.equal(await counts.get('n'), 2)
+    Date.now = now
+    next.end()
+  }
+})
+
+test('what nobody can be asked about any more is not known, if it was begun', async () => {
+  const files = new Files()
+  const owner = new Owner(files)
+  const link = new AsyncLink(owner.connect(), true)
+  const { items, counts } = openOn(link)
+  await Promise.all([counts.put('n', 1), items.put({ id: 1 })])
+  files.left = 1
+  const begun = [items.put({ id: 2 }), items.get(1), counts.increment('n')].map(outcome)
+  await null
+  owner.end()
+  link.lost(false)
+  const later = outcome(items.put({ id: 3 }))
+  link.refuse(new LightningError('OwnerUnresponsive', ['once']))
+  assert.deepEqual(await Promise.all([...begun, later]), ['CommitUnknown', 'OwnerUnresponsive', 'CommitUnknown', 'OwnerUnresponsive'])
+})
+
 for (const stops of [false, true]) {
   test(`what is acknowledged is counted once, when owners ${stops ? 'stop' : 'go away'} one after the other`, async () => {
     let [restarted, lost] = [0, 0]
