@@ -12,7 +12,6 @@
 //! order. Commits survive as a prefix of their order. So of those up to the newest number found each was carried out, or
 //! failed, and its answer is here unless the client has heard it; of those above none was.
 
-use alloc::format;
 use alloc::vec::Vec;
 
 use super::database::Database;
@@ -57,9 +56,8 @@ pub struct Requests {
     key: KeyBuffer,
     /// When it was heard of last, in seconds since 1970.
     at_s: u64,
-    newest: Option<Run>,
-    /// Before that: answers that no commit has written yet. Requests that failed, or had nothing to change, make none.
-    unwritten: Vec<Run>,
+    /// The newest, and before it those that no commit has written yet. Requests that failed, or had nothing to change, make none.
+    runs: Vec<Run>,
     /// The last numbers of runs that have a key of their own.
     written: Vec<u64>,
     /// The client has heard all answers up to this one.
@@ -97,8 +95,7 @@ impl Database {
             client,
             key: client_key(client),
             at_s: self.shared.engine.env.clock.wall_ms() / 1000,
-            newest: None,
-            unwritten: Vec::new(),
+            runs: Vec::new(),
             written: Vec::new(),
             heard: 0,
             forgotten: Vec::new(),
@@ -106,11 +103,11 @@ impl Database {
         let mut rows = self.rows(&version, &requests.key)?;
         while let Some(row) = rows.next()?.filter(|row| row.client == client) {
             match row.last {
-                None => requests.newest = Some(row.run),
+                None => requests.runs.push(row.run),
                 Some(last) => requests.written.push(last),
             }
         }
-        if requests.newest.is_none() {
+        if requests.runs.is_empty() {
             requests.forgotten = self.clients_to_forget(&version, requests.at_s)?;
         }
         Ok(requests)
@@ -120,7 +117,9 @@ impl Database {
     pub fn heard(&self, requests: &mut Requests, number: u64) {
         requests.at_s = self.shared.engine.env.clock.wall_ms() / 1000;
         requests.heard = requests.heard.max(number);
-        requests.unwritten.retain(|run| run.last > number);
+        while requests.runs.len() > 1 && requests.runs.first().is_some_and(|run| run.last <= requests.heard) {
+            requests.runs.remove(0);
+        }
     }
 
     /// The answer to a request that was carried out. `None` if it was not, and is to be. One that the client had the answer of is
@@ -129,16 +128,14 @@ impl Database {
         if number > requests.newest() {
             return Ok(None);
         }
-        let mut runs = requests.newest.iter().chain(&requests.unwritten);
-        if let Some(run) = runs.find(|run| run.holds(number)) {
+        if let Some(run) = requests.runs.iter().find(|run| run.holds(number)) {
             return Ok(Some(run.answer.clone()));
         }
         let version = self.shared.engine.version();
         let row = self.rows(&version, &run_key(requests.client, number))?.next()?;
         let run = row.filter(|row| row.client == requests.client && row.run.holds(number)).map(|row| row.run);
-        run.map(|run| Some(run.answer)).ok_or_else(|| {
-            Error::invalid(format!("request {number} was answered before: the client has sent {}", requests.newest()))
-        })
+        run.map(|run| Some(run.answer))
+            .ok_or_else(|| Error::invalid("this request was answered, and the client has heard it"))
     }
 
     /// Clients of which nobody asks any more: silent for long, or before so many others.
@@ -182,34 +179,34 @@ impl Requests {
 
     /// The newest request that was carried out, or failed; 0 when there is none.
     pub fn newest(&self) -> u64 {
-        self.newest.as_ref().map_or(0, |run| run.last)
+        self.runs.last().map_or(0, |run| run.last)
     }
 
     /// Takes note of the answer to a request: `committed` with it by [`WriteTransaction::remember`], or one that made no commit
     /// because it failed or had nothing to change. That one goes into the client's next commit.
     pub fn answered(&mut self, number: u64, answer: &[u8], committed: bool) {
-        let heard = self.heard;
-        if committed {
-            let written: Vec<u64> = self.runs_to_write(answer).map(|run| run.last).collect();
-            self.written.extend(written);
-            let gone = self.written.partition_point(|last| *last <= heard);
-            self.written.drain(..gone);
-            self.unwritten.clear();
-            self.forgotten.clear();
-        }
-        match &mut self.newest {
+        match self.runs.last_mut() {
             Some(run) if run.answer == answer => run.last = number,
-            newest => {
-                let before = newest.replace(Run { first: number, last: number, answer: answer.to_vec() });
-                self.unwritten.extend(before.filter(|run| !committed && run.last > heard));
-            }
+            _ => self.runs.push(Run { first: number, last: number, answer: answer.to_vec() }),
+        }
+        if committed {
+            let heard = self.heard;
+            let before = self.runs.drain(..self.runs.len().saturating_sub(1));
+            self.written.extend(before.map(|run| run.last));
+            self.written.drain(..self.written.partition_point(|last| *last <= heard));
+            self.forgotten.clear();
         }
     }
 
+    /// The newest run, if this answer is its own.
+    fn run_of(&self, answer: &[u8]) -> Option<&Run> {
+        self.runs.last().filter(|run| run.answer == answer)
+    }
+
     /// Runs that get a key of their own when the next answer is this one.
-    fn runs_to_write<'r>(&'r self, answer: &'r [u8]) -> impl Iterator<Item = &'r Run> {
-        let newest = self.newest.iter().filter(move |run| run.answer != answer);
-        self.unwritten.iter().chain(newest).filter(|run| run.last > self.heard)
+    fn runs_to_write(&self, answer: &[u8]) -> impl Iterator<Item = &Run> {
+        let count = self.runs.len() - usize::from(self.run_of(answer).is_some());
+        self.runs.iter().take(count).filter(|run| run.last > self.heard)
     }
 }
 
@@ -218,17 +215,14 @@ impl WriteTransaction {
     /// gives whether there is anything to commit. [`Requests::answered`] is told when it is committed.
     pub fn remember(&mut self, requests: &Requests, number: u64, answer: &[u8]) -> Result<bool> {
         if number <= requests.newest() {
-            return Err(Error::invalid(format!("request {number} comes after {}", requests.newest())));
+            return Err(Error::invalid("the numbers of requests rise"));
         }
         if answer.len() > ANSWER_BYTES_MAX {
             let (value, limit) = (answer.len() as u64, ANSWER_BYTES_MAX as u64);
             return Err(Error::LimitExceeded { what: "the size of an answer in bytes", value, limit });
         }
         let client = requests.client;
-        let first = match &requests.newest {
-            Some(run) if run.answer == answer => run.first,
-            _ => number,
-        };
+        let first = requests.run_of(answer).map_or(number, |run| run.first);
         let mut value = Vec::with_capacity(16 + answer.len());
         value.put_varint(requests.at_s);
         value.put_varint(number);
