@@ -45,6 +45,7 @@ pub(crate) use key_length::OWN_BYTES_MAX as KEY_BYTES_MAX;
 pub use options::Options;
 pub use range::{Cursor, Range};
 pub use requests::Requests;
+pub(crate) use requests::is_remembered;
 pub use scrub::Scrub;
 pub use snapshot::{BlobReader, ReadTable, Snapshot, TableInfo};
 pub use transaction::{Savepoint, WriteTable, WriteTransaction};
