@@ -103,6 +103,9 @@ async function firstSteps(db) {
 async function tables(db, transact) {
   const table = db.table('notes')
   await table.putMany(Array.from({ length: 500 }, (_, index) => [text(index + 200), { index }]))
+  await table.delete('inserted')
+  await table.insert('inserted', 1)
+  await table.replace('inserted', 2)
   await table.getMany([text(1), text(2), 'none'])
   for (const range of [{}, { from: text(5), limit: 10 }, { above: text(5), below: text(9), reverse: true }]) {
     await table.scan(range).toArray()

@@ -161,9 +161,7 @@ fn engine(consent: Consent) -> Result<()> {
         optimise().args(["-Oz", "-g"]).args(FEATURES).arg(generated.join("engine_bg.wasm")).arg("-o").arg(&named),
     )?;
     // Once more finds a little more.
-    process::run(
-        optimise().args(["-Oz", "-g", "--strip-producers"]).args(FEATURES).arg(&named).arg("-o").arg(&named),
-    )?;
+    process::run(optimise().args(["-Oz", "-g", "--strip-producers"]).args(FEATURES).arg(&named).arg("-o").arg(&named))?;
     fs::write(dist.join("lightning.wasm"), split::without_names(&fs::read(&named)?)?)?;
     Ok(())
 }

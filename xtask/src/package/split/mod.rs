@@ -40,7 +40,8 @@ pub fn split(whole: &[u8], npm: &Path, scratch: &Path) -> Result<Vec<Part>> {
     for part in 0..PARTS.len() as u8 {
         outline::outline(&mut module, &mut ranks, part)?;
     }
-    let of: Vec<usize> = ranks.iter().map(|ranks| ranks.first().map_or(PARTS.len(), |rank| usize::from(*rank))).collect();
+    let of: Vec<usize> =
+        ranks.iter().map(|ranks| ranks.first().map_or(PARTS.len(), |rank| usize::from(*rank))).collect();
     let parts = parts::take_apart(&module, &of, &build_name(whole))?;
     parts
         .into_iter()
@@ -93,16 +94,21 @@ fn profile(module: &Module<'_>, points: &Points, npm: &Path, scratch: &Path) -> 
         .collect()
 }
 
-/// The first part in which each instruction ran.
+/// The part in which each instruction ran; the first where it ran in several.
 fn rank(points: &Points, parts: &[Vec<u8>]) -> Ranks {
-    let never = parts.len();
-    let first = |point: u32| parts.iter().position(|marks| marks.get(point as usize).is_some_and(|mark| *mark != 0));
-    let rank = |point: &Option<u32>| point.and_then(first).unwrap_or(never) as u8;
+    let part_of = |point: u32| {
+        let ran = |marks: &Vec<u8>| marks.get(point as usize).is_some_and(|mark| *mark != 0);
+        let mut of = (0..parts.len()).filter(|part| ran(&parts[*part]));
+        of.next().map(|part| if of.next().is_some() { 0 } else { part })
+    };
+    let rank = |point: &Option<u32>| point.and_then(part_of).unwrap_or(parts.len()) as u8;
     points.of.iter().map(|function| function.iter().map(rank).collect()).collect()
 }
 
 /// Tells builds apart: FNV-1a.
 fn build_name(whole: &[u8]) -> String {
-    let hash = whole.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+    let hash = whole
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
     format!("b{:08x}", hash as u32)
 }

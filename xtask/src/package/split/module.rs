@@ -84,7 +84,11 @@ impl<'a> Module<'a> {
                             TypeRef::Func(index) => EntityType::Function(index),
                             _ => bail!("imports that are no functions"),
                         };
-                        module.imports.push(Import { module: import.module.to_owned(), name: import.name.to_owned(), kind });
+                        module.imports.push(Import {
+                            module: import.module.to_owned(),
+                            name: import.name.to_owned(),
+                            kind,
+                        });
                     }
                 }
                 Payload::FunctionSection(section) => kinds = section.into_iter().collect::<Result<_, _>>()?,

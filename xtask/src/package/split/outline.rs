@@ -37,7 +37,8 @@ pub fn outline(module: &mut Module<'_>, ranks: &mut Ranks, rank: u8) -> Result<(
         let kinds: Vec<_> = kind.params().iter().chain(&function.locals).copied().collect();
         let live = Liveness::of(&function, shape, kinds.len());
         let own = ranks[index].clone();
-        let source = Source { function: &function, results: kind.results(), kinds: &kinds, shape, live, ranks: &own, rank };
+        let source =
+            Source { function: &function, results: kind.results(), kinds: &kinds, shape, live, ranks: &own, rank };
         let mut regions = Vec::new();
         source.find(0..function.code.len() - 1, module, &mut regions);
         if regions.is_empty() {
@@ -205,7 +206,10 @@ impl<'a> Source<'_, 'a> {
             targets.push(self.shape.target(self.function, &around, *label));
         }
         let values = carried.iter().find(|types| !types.is_empty()).cloned().unwrap_or_default();
-        if carried.iter().any(|types| !types.is_empty() && *types != values) || values.len() > 1 || values.iter().any(is_reference) {
+        if carried.iter().any(|types| !types.is_empty() && *types != values)
+            || values.len() > 1
+            || values.iter().any(is_reference)
+        {
             return None;
         }
         let mut used = vec![false; self.kinds.len()];
@@ -228,7 +232,8 @@ impl<'a> Source<'_, 'a> {
             return None;
         }
         let ways = carried.len();
-        let cost = CALL_BYTES + 2 * (parameters.len() + 2 * written.len()) + if ways > 1 || !falls { 2 * ways } else { 0 };
+        let cost =
+            CALL_BYTES + 2 * (parameters.len() + 2 * written.len()) + if ways > 1 || !falls { 2 * ways } else { 0 };
         if bytes < cost + GAIN_MIN {
             return None;
         }
@@ -276,7 +281,8 @@ impl<'a> Source<'_, 'a> {
         let ways = region.carried.len();
         let kind_of = |local: &u32| self.kinds[*local as usize];
         let given = region.given(self.kinds);
-        let kind = module.type_index(&FuncType::new(region.parameters.iter().map(kind_of), given.result(region, self.kinds)));
+        let kind =
+            module.type_index(&FuncType::new(region.parameters.iter().map(kind_of), given.result(region, self.kinds)));
         let mut own = region.parameters.clone();
         let mut locals = Vec::new();
         let mut number = |local: u32| {
@@ -300,7 +306,8 @@ impl<'a> Source<'_, 'a> {
         let outermost = self.shape.around(region.span.start).len() as u32;
         let mut depth = 0;
         for instruction in &self.function.code[region.span.clone()] {
-            let position = |label: u32| region.labels.iter().position(|known| *known == label).unwrap_or_default() as u32;
+            let position =
+                |label: u32| region.labels.iter().position(|known| *known == label).unwrap_or_default() as u32;
             let relabel = |label: u32| if label >= depth { depth + position(label - depth) } else { label };
             code.push(match instruction {
                 Instruction::LocalGet(local) => Instruction::LocalGet(number(*local)),

@@ -57,7 +57,10 @@ impl<'m, 'a> Plan<'m, 'a> {
         for (function, part) in module.functions.iter().zip(of) {
             for instruction in &function.code {
                 let Instruction::Call(to) = instruction else {
-                    ensure!(!matches!(instruction, Instruction::RefFunc(_) | Instruction::ReturnCall(_)), "a function as a value");
+                    ensure!(
+                        !matches!(instruction, Instruction::RefFunc(_) | Instruction::ReturnCall(_)),
+                        "a function as a value"
+                    );
                     continue;
                 };
                 let target = part_of(*to);
@@ -110,10 +113,12 @@ impl<'m, 'a> Plan<'m, 'a> {
     }
 
     fn part(&self, part: usize, build: &str) -> Result<Module<'a>> {
-        let mut building = Building { plan: self, part, out: Module::default(), numbers: BTreeMap::new(), loaders: BTreeMap::new() };
+        let mut building =
+            Building { plan: self, part, out: Module::default(), numbers: BTreeMap::new(), loaders: BTreeMap::new() };
         let first = part == 0;
         building.import_functions();
-        let loads: BTreeSet<usize> = if first { self.loads.iter().flatten().copied().collect() } else { self.loads[part].clone() };
+        let loads: BTreeSet<usize> =
+            if first { self.loads.iter().flatten().copied().collect() } else { self.loads[part].clone() };
         let load_kind = building.out.type_index(&FuncType::new([ValType::I32], []));
         let nothing = building.out.type_index(&FuncType::new([], []));
         let mut load_import = 0;
@@ -152,7 +157,11 @@ impl<'m, 'a> Plan<'m, 'a> {
                 let flag = building.out.globals.len() as u32;
                 let kind = GlobalType { val_type: ValType::I32, mutable: true, shared: false };
                 building.out.globals.push((kind, ConstExpr::i32_const(0)));
-                building.out.functions.push(Function { kind: nothing, locals: Vec::new(), code: loader(*target, flag, load_import) });
+                building.out.functions.push(Function {
+                    kind: nothing,
+                    locals: Vec::new(),
+                    code: loader(*target, flag, load_import),
+                });
             }
         }
         for index in self.own(part) {
@@ -209,7 +218,13 @@ impl<'a> Building<'_, '_, 'a> {
     /// What the whole imports, as far as this part calls it.
     fn import_functions(&mut self) {
         let exported = |index: u32| {
-            self.part == 0 && self.plan.module.exports.iter().any(|export| export.kind == ExportKind::Func && export.index == index)
+            self.part == 0
+                && self
+                    .plan
+                    .module
+                    .exports
+                    .iter()
+                    .any(|export| export.kind == ExportKind::Func && export.index == index)
         };
         let in_table = |index: u32| {
             self.part == 0 && self.plan.module.elements.iter().any(|element| element.functions.contains(&index))
@@ -319,7 +334,11 @@ impl<'a> Building<'_, '_, 'a> {
             self.out.exports.push(Export { name: export.name.clone(), kind: export.kind, index });
         }
         for function in &self.plan.shared {
-            self.out.exports.push(Export { name: name_of(*function), kind: ExportKind::Func, index: self.numbers[function] });
+            self.out.exports.push(Export {
+                name: name_of(*function),
+                kind: ExportKind::Func,
+                index: self.numbers[function],
+            });
         }
         for (target, number) in &self.loaders {
             if self.plan.loads.iter().skip(1).any(|loads| loads.contains(target)) {
@@ -363,7 +382,9 @@ impl<'a> Building<'_, '_, 'a> {
         }
         for (slot, function) in places {
             match self.out.elements.last_mut() {
-                Some(element) if element.offset + element.functions.len() as u32 == slot => element.functions.push(function),
+                Some(element) if element.offset + element.functions.len() as u32 == slot => {
+                    element.functions.push(function)
+                }
                 _ => self.out.elements.push(Element { offset: slot, functions: vec![function] }),
             }
         }

@@ -40,7 +40,12 @@ impl Points {
                     function.code.extend([
                         Instruction::I32Const((begin + point).cast_signed()),
                         Instruction::I32Const(1),
-                        Instruction::I32Store8(MemArg { offset: 0, align: 0, target: MemArgTarget::Memory(0), ordering: None }),
+                        Instruction::I32Store8(MemArg {
+                            offset: 0,
+                            align: 0,
+                            target: MemArgTarget::Memory(0),
+                            ordering: None,
+                        }),
                     ]);
                     last = Some(*point);
                 }

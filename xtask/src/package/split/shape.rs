@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use wasm_encoder::Instruction;
-use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasm_encoder::ValType;
+use wasm_encoder::reencode::{Reencode, RoundtripReencoder};
 use wasmparser::{FuncValidatorAllocations, ValidPayload, Validator};
 
 use super::module::{Function, Module};
@@ -79,7 +79,9 @@ impl Shape {
                         end[begin] = index;
                     }
                 }
-                wasmparser::Operator::Block { .. } | wasmparser::Operator::Loop { .. } | wasmparser::Operator::If { .. } => {
+                wasmparser::Operator::Block { .. }
+                | wasmparser::Operator::Loop { .. }
+                | wasmparser::Operator::If { .. } => {
                     open.push(index);
                 }
                 _ => {}
