@@ -1,5 +1,5 @@
 // Runs what applications usually do on a copy of the engine that marks what of it runs, and writes down what did, stage by
-// stage: `node profile.mjs DIST BEGIN COUNT FOLDER`. The marks are COUNT bytes of its memory from BEGIN on. Nothing here
+// stage: `node profile.mjs DIST FIRST COUNT FOLDER`. The marks are COUNT bytes of its memory from FIRST on. Nothing here
 // depends on time or chance, so that the same engine is always split in the same way.
 
 import * as fs from 'node:fs'
@@ -7,7 +7,7 @@ import * as os from 'node:os'
 import * as path from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-const [dist, begin, count, folder] = process.argv.slice(2)
+const [dist, first, count, folder] = process.argv.slice(2)
 
 // Time goes on by a little at each look, and randomness is a sequence.
 let now = 1_700_000_000_000
@@ -56,7 +56,7 @@ WebAssembly.Instance = function (module, imports) {
 
 /** Runs a part of the profile, and adds what ran in it to what is known of the stage. */
 async function stage(name, run) {
-  const marks = () => new Uint8Array(memory.buffer, Number(begin), Number(count))
+  const marks = () => new Uint8Array(memory.buffer, Number(first), Number(count))
   memory && marks().fill(0)
   await run()
   const file = path.join(folder, name)
@@ -65,9 +65,7 @@ async function stage(name, run) {
   fs.writeFileSync(file, all)
 }
 
-const load = name => import(pathToFileURL(path.resolve(dist, name)))
-const lightning = await load('node.js')
-const sync = await load('sync-node.js')
+const { open, openNow } = await import(pathToFileURL(path.resolve(dist, 'profiled.js')))
 const place = fs.mkdtempSync(path.join(os.tmpdir(), 'lightning-profile-'))
 const file = name => path.join(place, name)
 const text = index => `key ${String((index * 7919) % 100_003).padStart(6, '0')}`
@@ -106,6 +104,11 @@ async function tables(db, transact) {
   await table.delete('inserted')
   await table.insert('inserted', 1)
   await table.replace('inserted', 2)
+  for (const refused of [() => table.insert(text(10), 1), () => table.replace('none', 1)]) {
+    try {
+      await refused()
+    } catch {}
+  }
   await table.getMany([text(1), text(2), 'none'])
   for (const range of [{}, { from: text(5), limit: 10 }, { above: text(5), below: text(9), reverse: true }]) {
     await table.scan(range).toArray()
@@ -118,6 +121,7 @@ async function tables(db, transact) {
       () => notes.put('in', 1),
       () => notes.get('in'),
       () => notes.get(text(4)),
+      () => notes.get(text(299)),
       () => notes.scan({ from: 'i', limit: 5 }).toArray(),
       () => notes.delete(text(4)),
     ]
@@ -174,6 +178,17 @@ async function documents(db, transact) {
   })
 }
 
+/** Little is asked of a schema. */
+async function plain(db) {
+  const notes = db.collection('plain', { key: 'id' })
+  await notes.get(1)
+  await notes.put({ id: 1, text: 'a' })
+  await notes.put({ id: 'b', text: 'a' })
+  await notes.get(1)
+  await notes.query().toArray()
+  await db.collection('people').get(2)
+}
+
 async function live(db) {
   const people = db.collection('people', SCHEMA)
   await people.get(5)
@@ -187,11 +202,13 @@ async function live(db) {
   feed.close()
 }
 
-async function grow(db) {
+async function grow(db, way) {
   const table = db.table('records', { key: 'string', value: 'bytes' })
   for (let round = 0; round < 60; round++) {
     await table.putMany(Array.from({ length: 1000 }, (_, index) => [text(index * 31 + round * 977), new Uint8Array(100).fill(index)]))
+    if (round % 10 === 9) kill(`grown ${way}`, `killed ${round} ${way}`)
     idle()
+    if (round % 20 === 9) kill(`grown ${way}`, `killed ${round + 1} ${way}`)
   }
   await table.put('large', new Uint8Array(100_000))
   await table.get('large')
@@ -221,11 +238,11 @@ const atOnce = (db, steps) => {
 
 try {
   // Memory is new, too, when a page opens its first database.
-  for (const [{ open }, transact, way] of [[lightning, later, 'later'], [sync, atOnce, 'at once']]) {
+  for (const [begin, transact, way] of [[open, later, 'later'], [openNow, atOnce, 'now']]) {
     const name = what => file(`${what} ${way}`)
     let db
     await stage('open', async () => {
-      db = await open(name('small'))
+      db = await begin(name('small'))
       await firstSteps(db)
     })
     await stage('tables', () => tables(db, transact))
@@ -234,14 +251,15 @@ try {
       idle()
       intervals()
       await db.close()
-      db = await open(name('small'))
+      db = await begin(name('small'))
       await db.table('notes').put('b', 1)
       idle()
       await db.close()
     })
     await stage('documents', async () => {
-      db = await open(name('documents'))
+      db = await begin(name('documents'))
       await documents(db, transact)
+      await plain(db)
       await firstSteps(db)
     })
     kill(`documents ${way}`, `killed documents ${way}`)
@@ -249,7 +267,7 @@ try {
     // What was closed, and what was not.
     for (const what of ['small', 'killed', 'documents', 'killed documents']) {
       await stage('open', async () => {
-        db = await open(name(what))
+        db = await begin(name(what))
         await firstSteps(db)
       })
       await stage('idle', () => {
@@ -258,20 +276,48 @@ try {
       })
       await stage('tables', () => tables(db, transact))
       if (what.endsWith('documents')) {
-        await stage('documents', () => documents(db, transact))
+        await stage('documents', async () => {
+          await plain(db)
+          await documents(db, transact)
+        })
         await stage('live', () => live(db))
       }
       await stage('close', () => db.close())
     }
+    // Killed again and again, before anything was written, and after.
+    for (const what of ['small', 'documents']) {
+      let last = `killed ${what}`
+      for (let time = 0; time < 4; time++) {
+        const next = `${last} again`
+        await stage('open', async () => {
+          db = await begin(name(last))
+          kill(`${last} ${way}`, `${next} ${way}`)
+          await db.table('notes').get(text(5))
+          if (time % 2 === 1) await db.table('notes').put('b', time)
+        })
+        if (time % 2 === 1) kill(`${last} ${way}`, `${next} ${way}`)
+        await stage('close', () => db.close())
+        last = next
+      }
+    }
     await stage('growth', async () => {
-      db = await open(name('grown'))
-      await grow(db)
+      db = await begin(name('grown'))
+      await grow(db, way)
       idle()
       await db.close()
-      db = await open(name('grown'))
+      db = await begin(name('grown'))
       await db.table('records', { key: 'string', value: 'bytes' }).scan().toArray()
       await db.close()
     })
+    for (const rounds of [9, 10, 19, 29, 30, 39, 49, 50, 59]) {
+      await stage('open', async () => {
+        db = await begin(name(`killed ${rounds}`))
+        const table = db.table('records', { key: 'string', value: 'bytes' })
+        for (let index = 0; index < 50; index++) await table.get(text(index * 977))
+        await table.put('later', new Uint8Array(1))
+      })
+      await stage('growth', () => db.close())
+    }
   }
 } finally {
   fs.rmSync(place, { recursive: true })

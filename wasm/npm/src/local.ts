@@ -39,13 +39,13 @@ export function optionBytes(options: OpenOptions): Uint8Array {
 }
 
 /** Its calls give promises; what is asked in one turn is done together at its end. */
-export function asyncDatabase(opened: Opened, durability: 'sync' | 'relaxed'): DatabaseOf<'async'> {
+export function asyncDatabase(opened: Opened, durability: 'sync' | 'relaxed', numbered = false): DatabaseOf<'async'> {
   const host = new Host(opened.engine, false)
   const channel: Channel = {
     send: request => client.receive(request),
     onresponse: () => {},
   }
-  const link = new AsyncLink(channel)
+  const link = new AsyncLink(channel, numbered)
   const client = host.connect({
     send: response => channel.onresponse(response),
     end: why => link.end(why),

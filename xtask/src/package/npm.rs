@@ -65,14 +65,19 @@ pub fn build(consent: Consent) -> Result<()> {
     ])?;
     // Both share their classes.
     bundle(&["src/node.ts", "src/sync-node.ts", "--platform=node", "--splitting", "--outdir=dist"])?;
-    parts(&npm)
+    let scratch = workspace::target()?.join("lightning-profile");
+    if scratch.is_dir() {
+        fs::remove_dir_all(&scratch)?;
+    }
+    let profiled = format!("--outfile={}", scratch.join("profiled.js").display());
+    bundle(&["profiled.ts", "--platform=node", &profiled])?;
+    parts(&npm, &scratch)
 }
 
 /// `lightning-1.wasm` and those behind it.
-fn parts(npm: &Path) -> Result<()> {
+fn parts(npm: &Path, scratch: &Path) -> Result<()> {
     let dist = npm.join("dist");
-    let scratch = workspace::target()?.join("lightning-profile");
-    let parts = split::split(&fs::read(named()?)?, npm, &scratch)?;
+    let parts = split::split(&fs::read(named()?)?, npm, scratch)?;
     for (number, part) in (1..).zip(parts) {
         let name = format!("lightning-{number}.wasm");
         fs::write(dist.join(&name), part.shipped)?;

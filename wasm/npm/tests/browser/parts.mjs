@@ -22,12 +22,12 @@ const page = await testPage(context, address)
 let passed = 0
 let failed = 0
 
-/** What happens in the page is to give this, and to fetch these parts. */
+/** What happens in the page is to give this, and to fetch these parts; null where that does not matter. */
 async function test(what, parts, expected, run) {
   fetched = []
   try {
     assert.deepEqual(await page.evaluate(run), expected)
-    assert.deepEqual(fetched, parts)
+    if (parts) assert.deepEqual(fetched, parts)
     passed++
     console.log(`ok ${what}`)
   } catch (error) {
@@ -66,12 +66,11 @@ try {
     window.table = window.database.table('notes')
     return window.table.get('b')
   })
-  await test('what nobody foresaw waits for its part', [4], ['Unexpected', [], []], async () => {
-    const { code } = await window.table.insert('b', 3).catch(error => error)
-    await window.table.deleteRange({})
-    return [code, await window.table.scan().toArray(), (await window.database.verify()).problems]
+  await test('what nobody foresaw waits for its part', [4, 3], ['TableTypeMismatch', 2], async () => {
+    const { code } = await window.database.table('notes', { key: 'string' }).get('b').catch(error => error)
+    return [code, await window.table.get('b')]
   })
-  await test('a large load is merged meanwhile', [2], 5000, async () => {
+  await test('a large load is merged meanwhile', [2], 5002, async () => {
     const value = 'x'.repeat(100)
     for (let round = 0; round < 5; round++) {
       await window.table.putMany(Array.from({ length: 1000 }, (_, index) => [round * 1000 + index, value]))
@@ -93,10 +92,12 @@ try {
   await test('it is fetched again when it is asked for again', [3], 40, async () => {
     return (await window.database.collection('people', { key: 'id' }).get(2)).age
   })
-  instead = { 2: null, 4: null }
-  await test('where a call waits for it, the engine stops and says why', [4, 1], ['CommitUnknown', 5], async () => {
-    const error = await window.table.insert('e', 6).catch(error => error)
-    return [error.code, await window.table.get('e')]
+  instead = { 4: null }
+  await test('where a call waits for it, the engine stops and says why', null, ['Restarted', true, 5], async () => {
+    const error = await window.database.table('notes', { key: 'string' }).get('e').catch(error => error)
+    await window.database.close().catch(() => {})
+    window.database = await window.lightning.open('parts')
+    return [error.code, error.message.includes('/dist/lightning-4.wasm: 404'), await window.database.table('notes').get('e')]
   })
   const other = fs.readFileSync(path.join(import.meta.dirname, '../../dist/lightning-3.wasm'))
   const name = /b[0-9a-f]{8}/.exec(other.toString('latin1'))
@@ -107,7 +108,7 @@ try {
     return [error.code, error.message.includes('lightning-3.wasm')]
   })
   instead = {}
-  await test('without parts the whole engine is one file', [], 40, async () => {
+  await test('without parts the whole engine is one file', [2], 40, async () => {
     await window.database.close()
     const database = await window.lightning.open('parts', { wasm: '/dist/lightning.wasm' })
     const { age } = await database.collection('people', { key: 'id' }).get(2)

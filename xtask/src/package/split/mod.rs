@@ -30,8 +30,8 @@ pub struct Part {
     pub named: Vec<u8>,
 }
 
-/// Splits the engine `whole`, which has its names, and which `npm` has built the JavaScript around; `scratch` is a folder for
-/// the profile. Gives the parts.
+/// Splits the engine `whole`, which has its names, of the package in the folder `npm`; `scratch` is a folder for the
+/// profile, which holds `profiled.js`. Gives the parts.
 pub fn split(whole: &[u8], npm: &Path, scratch: &Path) -> Result<Vec<Part>> {
     let mut module = Module::read(whole)?;
     let points = Points::find(&module);
@@ -64,17 +64,8 @@ pub fn without_names(bytes: &[u8]) -> Result<Vec<u8>> {
 
 /// The marks of each part's stages, together.
 fn profile(module: &Module<'_>, points: &Points, npm: &Path, scratch: &Path) -> Result<Vec<Vec<u8>>> {
-    if scratch.is_dir() {
-        fs::remove_dir_all(scratch)?;
-    }
     let marks = scratch.join("marks");
     fs::create_dir_all(&marks)?;
-    for file in fs::read_dir(npm.join("dist"))? {
-        let file = file?.path();
-        if let (Some("js"), Some(name)) = (file.extension().and_then(|ending| ending.to_str()), file.file_name()) {
-            fs::copy(&file, scratch.join(name))?;
-        }
-    }
     fs::write(scratch.join("package.json"), r#"{ "type": "module" }"#)?;
     let (marked, begin) = points.mark(module);
     fs::write(scratch.join("lightning.wasm"), marked.write())?;
