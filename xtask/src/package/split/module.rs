@@ -163,11 +163,11 @@ impl<'a> Module<'a> {
         if function >= imported {
             return self.functions[(function - imported) as usize].kind;
         }
-        let kinds = self.imports.iter().filter_map(|import| match import.kind {
+        let mut kinds = self.imports.iter().filter_map(|import| match import.kind {
             EntityType::Function(kind) => Some(kind),
             _ => None,
         });
-        kinds.skip(function as usize).next().unwrap_or_default()
+        kinds.nth(function as usize).unwrap_or_default()
     }
 
     /// The index of a type; it is added where it is missing.

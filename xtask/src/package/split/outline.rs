@@ -54,7 +54,8 @@ pub fn outline(module: &mut Module<'_>, ranks: &mut Ranks, rank: u8) -> Result<(
             let moved = source.moved(&region, module, &mut spare);
             let begin = code.len();
             let to = module.imported() + module.functions.len() as u32;
-            source.stand_in(&region, to, &mut code, &mut locals, kind.params().len(), module, &mut spare);
+            let global = |kind, nth| spare.global(kind, nth, module);
+            source.stand_in(&region, to, &mut code, &mut locals, kind.params().len(), global);
             let first = own[region.span.clone()].iter().copied().min().unwrap_or(u8::MAX);
             new.extend(std::iter::repeat_n(first, code.len() - begin));
             ranks.push(ranks_of(&moved, &region, &own));
@@ -361,8 +362,7 @@ impl<'a> Source<'_, 'a> {
         code: &mut Vec<Instruction<'a>>,
         locals: &mut Vec<ValType>,
         parameters: usize,
-        module: &mut Module<'_>,
-        spare: &mut Spare,
+        mut spare: impl FnMut(ValType, usize) -> u32,
     ) {
         code.extend(region.parameters.iter().map(|local| Instruction::LocalGet(*local)));
         code.push(Instruction::Call(to));
@@ -372,7 +372,7 @@ impl<'a> Source<'_, 'a> {
         }
         let mut value = None;
         for (nth, kind, local) in &given.spared {
-            let global = spare.global(*kind, *nth, module);
+            let global = spare(*kind, *nth);
             match local {
                 Some(local) => code.extend([Instruction::GlobalGet(global), Instruction::LocalSet(*local)]),
                 None => value = Some(Instruction::GlobalGet(global)),
