@@ -157,7 +157,9 @@ impl<H> Pool<H> {
             let layout = self.chunk_layout()?;
             // SAFETY: the size is not 0.
             let chunk = NonNull::new(unsafe { alloc(layout) })?;
-            if self.chunk_bytes == HUGE_PAGE_BYTES {
+            // Not for the first: the system clears a huge page as soon as one byte of it is used, and who opens a database for a
+            // few nodes would wait for that.
+            if self.chunk_bytes == HUGE_PAGE_BYTES && !class.chunks.is_empty() {
                 ask_for_huge_pages(chunk, self.chunk_bytes);
             }
             let place = self.chunks.fetch_add(1, Ordering::Relaxed);

@@ -75,13 +75,20 @@ impl Database {
         let (engine, recovery) =
             Engine::open(OpenArguments { storage, env, options: options.engine_options()?, progress })?;
         let engine = Arc::new(engine);
+        #[cfg(feature = "std")]
+        let background = (options.background_thread && !options.read_only)
+            .then(|| Arc::new(super::background::Background::new(&engine)));
+        #[cfg(feature = "std")]
+        if let Some(background) = &background
+            && !engine.is_opening()
+        {
+            // What recovery found may be merged.
+            background.start();
+        }
         Ok(Self {
             shared: Arc::new(Shared {
                 #[cfg(feature = "std")]
-                background: options
-                    .background_thread
-                    .then(|| super::background::Background::start(&engine).map(Arc::new))
-                    .flatten(),
+                background,
                 #[cfg(feature = "std")]
                 scrubbing: options.scrub_interval_s.and_then(|interval| {
                     super::scrub::Scrubbing::start(&engine, core::time::Duration::from_secs(u64::from(interval.max(1))))
@@ -271,8 +278,10 @@ impl Database {
         // Until then background work rests.
         engine.finish_opening()?;
         #[cfg(feature = "std")]
-        if let Some(background) = &self.shared.background {
-            return background.wait_for_room(engine);
+        if let Some(background) = &self.shared.background
+            && background.wait_for_room(engine)?
+        {
+            return Ok(());
         }
         while engine.must_wait() {
             if engine.step()? == Progress::Idle {
@@ -391,6 +400,7 @@ impl Database {
     fn poke(&self, due: bool) {
         #[cfg(feature = "std")]
         if let Some(background) = &self.shared.background
+            && background.start()
             && (due || self.shared.engine.has_frozen())
         {
             background.wake();

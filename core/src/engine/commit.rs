@@ -120,11 +120,12 @@ impl Engine {
         self.note_log_room(&writer);
         self.freeze_if_full(&mut writer);
         if self.watchers.any() {
-            self.watchers.committed(sequence, Operations::new(operations, sequence, 0));
+            let watchers = self.watchers.listed();
+            watchers.committed(sequence, Operations::new(operations, sequence, 0));
             // Visible already, if it waits for nothing.
             if writer.head.is_none() {
                 drop(writer);
-                self.watchers.published(sequence);
+                watchers.published(sequence);
             }
         }
         Ok(appended)
@@ -340,7 +341,7 @@ impl Engine {
         if self.watchers.any() {
             let sequence = self.version().sequence;
             drop(writer);
-            self.watchers.published(sequence);
+            self.watchers.listed().published(sequence);
         }
     }
 

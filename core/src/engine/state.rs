@@ -331,7 +331,7 @@ impl Engine {
     }
 
     /// The checkpoint that follows opening is not durable yet.
-    pub(super) fn is_opening(&self) -> bool {
+    pub(crate) fn is_opening(&self) -> bool {
         self.opening.load(Ordering::Acquire)
     }
 

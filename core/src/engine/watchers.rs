@@ -42,6 +42,28 @@ struct List {
     watchers: Arc<Vec<(u64, Arc<dyn Watcher>)>>,
 }
 
+/// The watchers there were at one moment: fetched once for a commit, since fetching them is most of what a commit pays for those
+/// who watch something else.
+pub(super) struct Listed(Arc<Vec<(u64, Arc<dyn Watcher>)>>);
+
+impl Listed {
+    pub(super) fn committed(&self, sequence: u64, operations: Operations<'_>) {
+        for watcher in self.each() {
+            watcher.committed(sequence, operations.clone());
+        }
+    }
+
+    pub(super) fn published(&self, sequence: u64) {
+        for watcher in self.each() {
+            watcher.published(sequence);
+        }
+    }
+
+    fn each(&self) -> impl Iterator<Item = &dyn Watcher> {
+        self.0.iter().map(|(_, watcher)| &**watcher)
+    }
+}
+
 impl core::fmt::Debug for Watchers {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Watchers").field("count", &self.count).finish_non_exhaustive()
@@ -55,28 +77,16 @@ impl Watchers {
         self.count.load(Ordering::Relaxed) != 0
     }
 
+    /// Who is told of what happens now.
     #[cold]
-    pub(super) fn committed(&self, sequence: u64, operations: Operations<'_>) {
-        for (_, watcher) in self.all().iter() {
-            watcher.committed(sequence, operations.clone());
-        }
-    }
-
-    #[cold]
-    pub(super) fn published(&self, sequence: u64) {
-        for (_, watcher) in self.all().iter() {
-            watcher.published(sequence);
-        }
+    pub(super) fn listed(&self) -> Listed {
+        Listed(Arc::clone(&self.list.lock().watchers))
     }
 
     pub(super) fn stopped(&self, why: &Error) {
-        for (_, watcher) in self.all().iter() {
+        for watcher in self.listed().each() {
             watcher.stopped(why);
         }
-    }
-
-    fn all(&self) -> Arc<Vec<(u64, Arc<dyn Watcher>)>> {
-        Arc::clone(&self.list.lock().watchers)
     }
 
     fn add(&self, watcher: Arc<dyn Watcher>) -> u64 {

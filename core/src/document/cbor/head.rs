@@ -165,12 +165,40 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn item(&mut self) -> Result<&'a [u8]> {
         let start = self.at;
+        if self.skip_plain() {
+            return Ok(self.since(start));
+        }
         let mut items = 1_u64;
         while items > 0 {
             // Ends in time: every item has a byte.
             items = (items - 1).saturating_add(self.head()?.followers());
         }
         Ok(self.since(start))
+    }
+
+    /// Steps over the next item if it is what most fields are: a number, short text, a truth value or null. Filters step over all
+    /// fields before the one that they are about.
+    #[inline]
+    fn skip_plain(&mut self) -> bool {
+        let Some((first, rest)) = self.bytes.get(self.at..).and_then(<[u8]>::split_first) else { return false };
+        let after = match first {
+            0x00..0x18 | 0x20..0x38 | 0xf4..=0xf6 => 0,
+            0x18 | 0x38 => 1,
+            0x19 | 0x39 => 2,
+            0x1a | 0x3a => 4,
+            0x1b | 0x3b | 0xfb => 8,
+            0x60..0x78 => usize::from(first - 0x60),
+            0x78 => match rest.first() {
+                Some(len) => 1 + usize::from(*len),
+                None => return false,
+            },
+            _ => return false,
+        };
+        let is_whole = after <= rest.len();
+        if is_whole {
+            self.at += 1 + after;
+        }
+        is_whole
     }
 
     #[inline]

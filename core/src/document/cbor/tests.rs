@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use proptest::prelude::*;
 
+use super::head::{Head, Reader};
 use super::*;
 use crate::document::{Path, Value, fold, key, strategies};
 use crate::table::KeyBuffer;
@@ -32,6 +33,24 @@ fn key_of(value: &Value) -> crate::error::Result<Vec<u8>> {
 
 fn path(text: &str) -> Path {
     Path::parse(text).unwrap()
+}
+
+/// The short way over an item is as long as the long one, and refuses what that refuses.
+#[test]
+fn stepping_over_an_item_is_reading_its_head() {
+    for first in 0..=u8::MAX {
+        for (second, len) in [(0, 0), (0, 300), (5, 4), (5, 5), (5, 6), (23, 300), (24, 300), (200, 300)] {
+            let mut bytes = vec![0; len + 1];
+            bytes[0] = first;
+            bytes.iter_mut().skip(1).for_each(|byte| *byte = second);
+            let (mut over, mut read) = (Reader::new(&bytes), Reader::new(&bytes));
+            let (stepped, head) = (over.item().map(<[u8]>::len), read.head());
+            if matches!(head, Ok(Head::Array(1..) | Head::Map(1..))) {
+                continue;
+            }
+            assert_eq!(stepped.ok(), head.is_ok().then(|| read.at()), "{first:#x} {second} {len}");
+        }
+    }
 }
 
 #[test]
