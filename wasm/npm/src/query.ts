@@ -369,7 +369,7 @@ export class AsyncQuery<T, D = T> extends Query<T, 'async', D> implements AsyncI
         // The next chunk is on its way while this one is looked at.
         const next = cursor.isOver ? undefined : cursor.more()
         next?.catch(() => {})
-        for (const row of chunk) yield cursor.read(row)
+        for (const row of chunk.rows) yield cursor.read(chunk, row)
         if (!next) return
         await next
       }
@@ -389,7 +389,8 @@ export class SyncQuery<T, D = T> extends Query<T, 'sync', D> implements Iterable
     const cursor = this.open()
     try {
       for (;;) {
-        for (const row of cursor.chunk) yield cursor.read(row)
+        const { chunk } = cursor
+        for (const row of chunk.rows) yield cursor.read(chunk, row)
         if (cursor.isOver) return
         cursor.more()
       }

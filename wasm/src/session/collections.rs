@@ -24,6 +24,7 @@ impl Document for Raw {
 
 impl Session {
     /// `[handle, name, schema or null]`: opens it under the handle that the client chose.
+    #[inline(never)]
     pub(super) fn open_collection(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let (number, name) = (args.handle()?, args.text()?);
         let collection = match args.optional_item()? {
@@ -39,6 +40,7 @@ impl Session {
 
     /// `[name, schema]`. Gives null when the collection may be opened with it, else `[step, version, [document…]]`: documents of that
     /// version, each in a byte string, which are to become the next.
+    #[inline(never)]
     pub(super) fn next_migration(
         &mut self,
         client: u32,
@@ -56,6 +58,7 @@ impl Session {
     }
 
     /// `[step, false, [document…]]`: what became of its documents; or `[step, true, changes]`: the same changes of each.
+    #[inline(never)]
     pub(super) fn migrate(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let number = args.handle()?;
         let Some(Held::Migration(step)) = self.held.get(number) else { return Err(closed("migration")) };
@@ -82,6 +85,7 @@ impl Session {
 
     /// `[handle, name, schema]`: the collection whose documents are of an older version, to be changed in one transaction, under the
     /// handle that the client chose.
+    #[inline(never)]
     pub(super) fn older_collection(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let number = args.handle()?;
         let (name, schema) = (args.text()?, Schema::from_value(&args.value()?)?);
@@ -91,6 +95,7 @@ impl Session {
     }
 
     /// Gives a list of `[name, key, version, expires after ms or null, documents, [[name, [paths], unique, sparse, multi, folded, ready, entries]…]]`.
+    #[inline(never)]
     pub(super) fn collections(&mut self, answer: &mut Answer<'_>) -> Result<()> {
         let collections = self.database.snapshot().collections()?;
         put(answer.array(collections.len() as u64))?;
@@ -142,6 +147,7 @@ impl Session {
 
     /// `[scope, collection, query, bytes]`: rows until they have so many bytes. Gives
     /// `[cursor or 0, page token or null, [row…]]`, each row CBOR in a byte string.
+    #[inline(never)]
     pub(super) fn query(&mut self, client: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let (scope, number) = (args.handle()?, args.handle()?);
         let (query, bytes) = (query(args)?, args.number()?);

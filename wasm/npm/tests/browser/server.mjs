@@ -12,8 +12,8 @@ const TESTS = {
   '/': fileURLToPath(new URL('../../', import.meta.url)),
 }
 
-/** Begins to serve; gives the address and what ends it. `onserve` is called with each file. */
-export async function serve(folders = TESTS, onserve = () => {}) {
+/** Begins to serve; gives the address and what ends it. `onserve` is called with each file; `headers` go with all. */
+export async function serve(folders = TESTS, onserve = () => {}, headers = {}) {
   const server = http.createServer((request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost')
     const [prefix, folder] = Object.entries(folders).find(([prefix]) => pathname.startsWith(prefix))
@@ -23,8 +23,8 @@ export async function serve(folders = TESTS, onserve = () => {}) {
       return
     }
     onserve(file, prefix)
-    response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream' })
-    fs.createReadStream(file).pipe(response)
+    response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream', ...headers })
+    response.end(fs.readFileSync(file))
   })
   await new Promise(resolve => server.listen(0, 'localhost', resolve))
   return { address: `http://localhost:${server.address().port}`, close: () => server.close() }
