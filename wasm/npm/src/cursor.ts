@@ -46,7 +46,8 @@ export class Cursor<T, M extends Mode> {
     this.#bytes = bytes
   }
 
-  static query<T, M extends Mode>(asked: Asked<M>, form: QueryForm, bytes: number): Given<M, Cursor<T, M>> {
+  /** @param pages whether anyone wants to go on behind the last row another time */
+  static query<T, M extends Mode>(asked: Asked<M>, form: QueryForm, bytes: number, pages: boolean): Given<M, Cursor<T, M>> {
     const cursor = new Cursor<T, M>(asked.link, bytes)
     return asked.link.ask(
       Operation.Query,
@@ -56,6 +57,7 @@ export class Cursor<T, M extends Mode> {
         writer.number(asked.handle)
         writer.value(form)
         writer.number(bytes)
+        writer.value(pages)
       },
       reader => cursor.#take(reader),
     )

@@ -23,7 +23,7 @@ export interface Scope {
 }
 
 /** Shorter responses are copied: handing a buffer over costs more than they do. */
-const COPIED_BYTES = 4096
+const COPIED_BYTES = 1024
 /** A tab that nobody looks at gives the files up after so long, if somebody looks at another. */
 const HANDOVER_MS = 1000
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use lightning_db::{Change, Difference, Document, FeedPosition, Result, Since, Subscription, Value};
 
-use super::collections::{Raw, gather, put_rows, query};
+use super::collections::{Chunk, Raw, query};
 use super::held::Held;
 use super::tables::put_entries;
 use super::{Session, closed, done};
@@ -170,9 +170,8 @@ impl Session {
         let (number, bytes) = (args.handle()?, args.number()?);
         let is_over = match self.held.get(number) {
             Some(Held::Rows(rows)) => {
-                let (chunk, is_over) = gather(rows, bytes)?;
-                let token = rows.page_token().map(|token| token.as_bytes().to_vec());
-                put_rows(answer, if is_over { 0 } else { number }, token, &chunk)?;
+                let (chunk, is_over) = Chunk::gather(rows, bytes)?;
+                chunk.put(answer, if is_over { 0 } else { number }, rows.page_token())?;
                 is_over
             }
             Some(Held::Scan(scan)) => {
