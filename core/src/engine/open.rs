@@ -176,6 +176,7 @@ fn recover(
         let what = format!("the checkpoint record is of a file of {} sectors, the superblock is not", record.sectors);
         return Err(Error::corrupt(FileId::Data, superblock.record.0.offset, what));
     }
+    announce_reads(&*storage, &record, superblock.file_bytes);
     let mut map = read_map(&*storage, &record, &options)?;
 
     progress(RecoveryStage::VerifySpace);
@@ -489,6 +490,19 @@ fn read_record(storage: &dyn Storage, superblock: &Superblock) -> Result<Checkpo
         return Err(Error::corrupt(FileId::Data, extent.offset, "the checkpoint record is damaged"));
     }
     CheckpointRecord::decode(&bytes, extent.offset, checksum.kind())
+}
+
+/// Hints at what is read next, by opening and by whoever looks for the first key: the medium brings it all at once, rather than
+/// one after the other.
+fn announce_reads(storage: &dyn Storage, record: &CheckpointRecord, file_bytes: u64) {
+    let last = file_bytes.saturating_sub(SECTOR_BYTES);
+    for at in record.map_pages.iter().map(|&(offset, _)| offset).chain([last]) {
+        storage.prefetch(FileId::Data, at, SECTOR_BYTES);
+    }
+    let runs = record.runs.iter().flat_map(|layer| [&layer.run.points, &layer.run.intervals]);
+    for root in runs.chain([&record.base]).flatten() {
+        storage.prefetch(FileId::Data, root.node.offset, u64::from(root.node.len));
+    }
 }
 
 fn read_map(storage: &dyn Storage, record: &CheckpointRecord, options: &EngineOptions) -> Result<SpaceMap> {
