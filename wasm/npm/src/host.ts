@@ -184,7 +184,7 @@ export class Host {
   async #answerLater(number: number, request: Uint8Array): Promise<void> {
     const response = await this.#engine.callLater(number, request.subarray(1), request[0] === DURABLE)
     this.#clients.get(number)?.send(response)
-    await this.#engine.eventsLater((client, frames) => this.#clients.get(client)?.send(frames))
+    if (this.#engine.hasLive()) await this.#engine.eventsLater((client, frames) => this.#clients.get(client)?.send(frames))
     this.#afterwards()
   }
 
