@@ -43,8 +43,8 @@ pub use collection::{
 };
 pub use db::{
     AutoTable, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database, FeedPosition, Found,
-    Isolation, Options, Range, ReadTable, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable,
-    WriteTransaction,
+    Isolation, Options, Range, ReadTable, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction,
+    WriteTable, WriteTransaction,
 };
 pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{Path, Value};

@@ -55,6 +55,9 @@ export class Own implements Channel {
           throw error
         }
       }
+    } else {
+      // Begun before another database of this page has learnt it.
+      first?.terminate()
     }
     return open(new Starting(spared.startWorker, await spared.compile()))
   }
