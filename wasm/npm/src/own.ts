@@ -63,8 +63,8 @@ export class Own implements Channel {
   }
 
   /** Begins before it is known whether this page is to open the database; undefined where that would be in vain. */
-  static prepare({ start, wasm }: Plan): Starting | undefined {
-    return start && !spared ? new Starting(start, wasm) : undefined
+  static prepare({ start, spare, wasm }: Plan): Starting | undefined {
+    return start && !(spared && spare) ? new Starting(start, wasm) : undefined
   }
 
   send(request: Uint8Array<ArrayBuffer>): void {
