@@ -35,6 +35,8 @@ const { address, close } = await serve(
     '/': fileURLToPath(new URL('.', import.meta.url)),
   },
   (file, prefix) => prefix !== '/' && fetched.add(file),
+  // As sites serve libraries: who comes again has them.
+  { 'cache-control': 'max-age=3600' },
 )
 
 const results = new Map(peers.map(peer => [peer, { times: new Map(), bytes: [], wire: 0 }]))

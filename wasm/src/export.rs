@@ -154,6 +154,12 @@ impl Engine {
         step.await.map_err(thrown)
     }
 
+    /// Whether anyone follows a live result: without that nothing is to be told, and nothing wakes.
+    #[wasm_bindgen(js_name = hasLive)]
+    pub fn has_live(&self) -> bool {
+        self.session.has_live()
+    }
+
     /// Calls `tell(client, frames)` for each client that is to hear of live results.
     pub fn events(&mut self, tell: &js_sys::Function) -> Result<(), Vec<u8>> {
         self.session.events(&mut teller(tell)).map_err(thrown)

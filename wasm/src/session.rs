@@ -2,6 +2,9 @@
 //!
 //! Operations are numbered, see [`Operation`]; their arguments stand at each. An operation that lacks bytes which must be
 //! fetched first has had no effect and is performed again.
+//!
+//! Browsers compile a function as a whole when it is first called, and whoever opens a database waits for it. So each operation is
+//! a function of its own, `inline(never)`, and the one that chooses between them is short.
 
 mod collections;
 mod held;
@@ -273,6 +276,7 @@ impl Session {
 
     /// `[kind]`: 0 a snapshot, else a transaction: 1 read committed, 2 snapshot isolation, 3 serializable. Gives its handle; of a
     /// snapshot `[handle, position for a feed]`.
+    #[inline(never)]
     fn begin(&mut self, client: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let isolation = match args.number()? {
             0 => {
@@ -291,6 +295,7 @@ impl Session {
     }
 
     /// `[[operation as bytes…]]`: all of them in one transaction. Gives nothing.
+    #[inline(never)]
     fn batch(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let count = args.list()?;
         let operations = (0..count).map(|_| args.bytes()).collect::<Result<Vec<_>>>()?;

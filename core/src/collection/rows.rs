@@ -186,6 +186,11 @@ impl<T: Document> Rows<T> {
         if self.advance()? { Ok(Some(self.run.document()?.into_owned())) } else { Ok(None) }
     }
 
+    /// Gives `read` the next document, as CBOR, where it lies.
+    pub fn next_cbor_with<R>(&mut self, read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        if self.advance()? { Ok(Some(read(&self.run.document()?))) } else { Ok(None) }
+    }
+
     fn advance(&mut self) -> Result<bool> {
         self.run.advance(&mut &self.snapshot)
     }

@@ -316,15 +316,19 @@ export function decode(bytes: Uint8Array): unknown {
 
 /** Reads one item after the other. What it reads was checked when it was stored. */
 export class Reader {
-  #view: DataView
+  #lazyView: DataView | undefined
   at: number
 
   constructor(
     readonly bytes: Uint8Array,
     at = 0,
   ) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     this.at = at
+  }
+
+  /** Made when it is needed: short documents do without. */
+  get #view(): DataView {
+    return (this.#lazyView ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength))
   }
 
   /** The argument of the head at the place, which is behind it afterwards. */
@@ -333,15 +337,16 @@ export class Reader {
     if (short < 24) return short
     if (short === 24) {
       this.at = at + 1
-      return this.#view.getUint8(at)
+      return this.bytes[at]!
     }
     if (short === 25) {
       this.at = at + 2
-      return this.#view.getUint16(at)
+      return (this.bytes[at]! << 8) | this.bytes[at + 1]!
     }
     if (short === 26) {
       this.at = at + 4
-      return this.#view.getUint32(at)
+      const { bytes } = this
+      return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
     }
     this.at = at + 8
     return this.#view.getUint32(at) * 0x100000000 + this.#view.getUint32(at + 4)
@@ -365,9 +370,14 @@ export class Reader {
 
   /** The bytes of a byte string that is here, where they lie. */
   slice(): Uint8Array {
+    return this.bytes.subarray(this.skip(), this.at)
+  }
+
+  /** Goes behind a byte string that is here; gives where its bytes begin. */
+  skip(): number {
     const length = this.#argument(this.bytes[this.at++]! & 31)
     this.at += length
-    return this.bytes.subarray(this.at - length, this.at)
+    return this.at - length
   }
 
   number(): number {

@@ -1,6 +1,6 @@
 // Rows that come in chunks: from a query, or from a range of a table. Documents are decoded when they are looked at.
 
-import { Reader, decode } from './cbor.js'
+import { Reader } from './cbor.js'
 import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { NOW, Operation } from './protocol.js'
 import type { Asked, QueryForm } from './query.js'
@@ -24,10 +24,16 @@ export function scopeOf<M extends Mode>(link: Link<M>, held: Held): Scope {
 /** Each chunk is twice the one before, up to this. */
 const CHUNK_BYTES_MAX = 1 << 20
 
+/** Rows that came in one response. */
+export interface Chunk {
+  bytes: Uint8Array
+  /** Where each of them begins. */
+  rows: number[]
+}
+
 /** The rows of a query, chunk by chunk. */
 export class Cursor<T, M extends Mode> {
-  /** Rows as CBOR. */
-  chunk: Uint8Array[] = []
+  chunk: Chunk = { bytes: new Uint8Array(), rows: [] }
   /** Where the rows given so far end. */
   token: Uint8Array | null = null
   #held: Held | undefined
@@ -40,7 +46,8 @@ export class Cursor<T, M extends Mode> {
     this.#bytes = bytes
   }
 
-  static query<T, M extends Mode>(asked: Asked<M>, form: QueryForm, bytes: number): Given<M, Cursor<T, M>> {
+  /** @param pages whether anyone wants to go on behind the last row another time */
+  static query<T, M extends Mode>(asked: Asked<M>, form: QueryForm, bytes: number, pages: boolean): Given<M, Cursor<T, M>> {
     const cursor = new Cursor<T, M>(asked.link, bytes)
     return asked.link.ask(
       Operation.Query,
@@ -50,6 +57,7 @@ export class Cursor<T, M extends Mode> {
         writer.number(asked.handle)
         writer.value(form)
         writer.number(bytes)
+        writer.value(pages)
       },
       reader => cursor.#take(reader),
     )
@@ -59,8 +67,8 @@ export class Cursor<T, M extends Mode> {
     return this.#held === undefined
   }
 
-  read(row: Uint8Array): T {
-    return decode(row) as T
+  read({ bytes }: Chunk, row: number): T {
+    return new Reader(bytes, row).value() as T
   }
 
   /** Fetches the next chunk. */
@@ -81,7 +89,8 @@ export class Cursor<T, M extends Mode> {
   rest(): Given<M, T[]> {
     const rows: T[] = []
     const gather = (cursor: this): Given<M, T[]> => {
-      for (const row of cursor.chunk) rows.push(cursor.read(row))
+      const { chunk } = cursor
+      for (const row of chunk.rows) rows.push(cursor.read(chunk, row))
       return cursor.isOver ? this.link.given(rows) : this.link.then(cursor.more(), gather)
     }
     return gather(this)
@@ -98,7 +107,9 @@ export class Cursor<T, M extends Mode> {
     const number = reader.number()
     this.#held = number === 0 ? undefined : held(this.link, number)
     this.token = reader.value()
-    this.chunk = Array.from({ length: reader.list() }, () => reader.slice())
+    const rows = new Array<number>(reader.list())
+    for (let at = 0; at < rows.length; at++) rows[at] = reader.skip()
+    this.chunk = { bytes: reader.bytes, rows }
     return this
   }
 }

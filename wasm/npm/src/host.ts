@@ -13,6 +13,8 @@ export interface Engine {
   callLater(client: number, request: Uint8Array, durable: boolean): Promise<Uint8Array>
   step(): boolean
   stepLater(): Promise<boolean>
+  /** Whether anyone follows a live result; who does not need to ask for events. */
+  hasLive(): boolean
   events(tell: (client: number, frames: Uint8Array) => void): void
   eventsLater(tell: (client: number, frames: Uint8Array) => void): Promise<void>
   wakeAtMs(): number | undefined
@@ -58,7 +60,8 @@ export class Host {
   #waiting = 0
   #receivedBytes = 0
   #stepping: ReturnType<typeof setTimeout> | undefined
-  #askedAt = 0
+  /** Since the timer for background work was set. */
+  #wasAsked = false
   #stepBy = 0
   #draining = false
   #ended: LightningError | undefined
@@ -71,7 +74,10 @@ export class Host {
     this.#later = later
     this.#expiry = setInterval(() => this.#removeExpired(), EXPIRY_MS)
     unref(this.#expiry)
-    this.#stepSoon()
+    // Whoever opens a database asks something first.
+    this.#stepBy = performance.now() + PUT_OFF_MS_MAX
+    this.#stepIn(PUT_OFF_MS_MAX)
+    unref(this.#stepping)
   }
 
   /** A new client; gives what takes its requests. */
@@ -196,23 +202,28 @@ export class Host {
   #answer(number: number, request: Uint8Array): void {
     try {
       const response = this.#engine.call(number, request.subarray(1), request[0] === DURABLE)
-      const told = new Map<number, Uint8Array[]>([[number, [response]]])
-      this.#engine.events((client, frames) => {
-        const parts = told.get(client)
-        if (parts) parts.push(frames)
-        else told.set(client, [frames])
-      })
-      for (const [client, parts] of told) this.#clients.get(client)?.send(parts.length === 1 ? parts[0]! : joined(parts))
+      if (this.#engine.hasLive()) this.#answerAndTell(number, response)
+      else this.#clients.get(number)?.send(response)
     } catch (error) {
       this.#stopped(error)
     }
     this.#afterwards()
   }
 
+  #answerAndTell(number: number, response: Uint8Array): void {
+    const told = new Map<number, Uint8Array[]>([[number, [response]]])
+    this.#engine.events((client, frames) => {
+      const parts = told.get(client)
+      if (parts) parts.push(frames)
+      else told.set(client, [frames])
+    })
+    for (const [client, parts] of told) this.#clients.get(client)?.send(parts.length === 1 ? parts[0]! : joined(parts))
+  }
+
   async #answerLater(number: number, request: Uint8Array): Promise<void> {
     const response = await this.#engine.callLater(number, request.subarray(1), request[0] === DURABLE)
     this.#clients.get(number)?.send(response)
-    await this.#engine.eventsLater((client, frames) => this.#clients.get(client)?.send(frames))
+    if (this.#engine.hasLive()) await this.#engine.eventsLater((client, frames) => this.#clients.get(client)?.send(frames))
     this.#afterwards()
   }
 
@@ -234,8 +245,9 @@ export class Host {
 
   #afterwards(): void {
     this.#stepSoon()
-    clearTimeout(this.#wake)
-    if (this.#ended) return
+    if (this.#wake !== undefined) clearTimeout(this.#wake)
+    this.#wake = undefined
+    if (this.#ended || !this.#engine.hasLive()) return
     const at = this.#engine.wakeAtMs()
     if (at === undefined) return
     this.#wake = setTimeout(() => this.#tellAll(), Math.min(Math.max(at - Date.now(), 0), TIMER_MS_MAX))
@@ -265,20 +277,22 @@ export class Host {
 
   /** Background work is to be done when nobody asks. */
   #stepSoon(): void {
-    this.#askedAt = performance.now()
+    this.#wasAsked = true
     if (this.#stepping !== undefined || this.#ended) return
-    this.#stepBy = this.#askedAt + PUT_OFF_MS_MAX
-    this.#stepping = setTimeout(() => this.#step(), IDLE_MS)
+    this.#stepBy = performance.now() + PUT_OFF_MS_MAX
+    this.#stepIn(IDLE_MS)
   }
 
-  #step(): void {
+  #stepIn(ms: number): void {
+    this.#wasAsked = false
+    this.#stepping = setTimeout(this.#step, ms)
+  }
+
+  #step = (): void => {
     this.#stepping = undefined
     if (this.#ended || !this.#canMerge()) return
     const begin = performance.now()
-    if (begin < this.#stepBy && begin - this.#askedAt < IDLE_MS) {
-      this.#stepping = setTimeout(() => this.#step(), IDLE_MS)
-      return
-    }
+    if (this.#wasAsked && begin < this.#stepBy) return this.#stepIn(IDLE_MS)
     if (this.#later) {
       // Whoever waits goes first, and comes by here again.
       if (this.#waiting > 0) return
@@ -309,7 +323,7 @@ export class Host {
   /** There is more background work. */
   #goOn(): void {
     this.#stepBy = performance.now() + PUT_OFF_MS_MAX
-    this.#stepping ??= setTimeout(() => this.#step(), 0)
+    if (this.#stepping === undefined) this.#stepIn(0)
   }
 }
 

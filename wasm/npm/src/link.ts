@@ -6,7 +6,7 @@ import { LightningError } from './errors.js'
 import { commits, fate } from './failover.js'
 import { readFailure } from './failure.js'
 import { type Listener, Listeners } from './listeners.js'
-import { DURABLE, Operation, type OperationNumber, RELAXED, Status, frames } from './protocol.js'
+import { DURABLE, Operation, type OperationNumber, RELAXED, Status, eachFrame } from './protocol.js'
 import { Queue } from './queue.js'
 
 export type Mode = 'async' | 'sync'
@@ -365,12 +365,12 @@ export class AsyncLink implements Link<'async'> {
   }
 
   #receive(response: Uint8Array): void {
-    for (const { status, body } of frames(response)) {
+    eachFrame(response, (status, body) => {
       if (!this.#listeners.hear(status, body)) this.#settle(status, body)
-    }
+    })
   }
 
-  #settle(status: number, body: Uint8Array): void {
+  #settle(status: number, body: Reader): void {
     const waiting = this.#waiting.shift()
     if (!waiting) return
     const request = this.#requests.first!
@@ -383,7 +383,7 @@ export class AsyncLink implements Link<'async'> {
     }
     if (waiting.opens) this.#opened.set(new Reader(waiting.opens.subarray(5)).number(), waiting.opens)
     try {
-      waiting.resolve(waiting.answer(new Reader(body)))
+      waiting.resolve(waiting.answer(body))
     } catch (error) {
       waiting.reject(error)
     }
@@ -420,9 +420,9 @@ export class SyncLink implements Link<'sync'> {
     const response = this.#call(this.#writer.view(), durable)
     this.#writer.truncate(0)
     const status = response[4]
-    const body = response.subarray(5)
+    const body = new Reader(response, 5)
     if (status === Status.Failure) throw readFailure(body)
-    return answer(new Reader(body))
+    return answer(body)
   }
 
   then<T, R>(given: T, next: (value: T) => R): R {
@@ -468,6 +468,6 @@ export class SyncLink implements Link<'sync'> {
 
   /** Frames of events, from the engine. */
   receive(events: Uint8Array): void {
-    for (const { status, body } of frames(events)) this.#listeners.hear(status, body)
+    eachFrame(events, (status, body) => this.#listeners.hear(status, body))
   }
 }

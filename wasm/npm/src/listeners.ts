@@ -1,6 +1,6 @@
 // Who hears of live results.
 
-import { Reader } from './cbor.js'
+import type { Reader } from './cbor.js'
 import type { LightningError } from './errors.js'
 import { readFailure } from './failure.js'
 import { Status } from './protocol.js'
@@ -27,9 +27,8 @@ export class Listeners {
   }
 
   /** Passes on a frame, if it is of a live result; else false. */
-  hear(status: number, body: Uint8Array): boolean {
+  hear(status: number, reader: Reader): boolean {
     if (status === Status.Event) {
-      const reader = new Reader(body)
       const isEnd = reader.list() === 1
       const live = reader.number()
       if (isEnd) this.#ending = live
@@ -40,7 +39,7 @@ export class Listeners {
     const listener = this.#all.get(this.#ending)
     this.#all.delete(this.#ending)
     this.#ending = undefined
-    listener?.(readFailure(body))
+    listener?.(readFailure(reader))
     return true
   }
 

@@ -7,7 +7,7 @@ import { AsyncLink, type Channel, SyncLink } from './link.js'
 import { encode } from './cbor.js'
 import { engineOptions } from './database.js'
 import { readFailure } from './failure.js'
-import { frames } from './protocol.js'
+import { eachFrame } from './protocol.js'
 
 /** An engine and what is to be done when it is closed. */
 export interface Opened {
@@ -29,8 +29,9 @@ export function opening<T>(open: () => T): T {
 /** What the engine threw, as an error. */
 export function failure(thrown: unknown): unknown {
   if (!(thrown instanceof Uint8Array)) return thrown
-  for (const { body } of frames(thrown)) return readFailure(body)
-  return new LightningError('Invalid', ['an error without a name'])
+  let error = new LightningError('Invalid', ['an error without a name'])
+  eachFrame(thrown, (_, body) => (error = readFailure(body)))
+  return error
 }
 
 /** The options of the engine as it reads them. */

@@ -7,7 +7,7 @@ import { LightningError } from './errors.js'
 export interface OpenMessage {
   open: string
   options: OpenOptions
-  /** Where the engine is, or it itself. */
+  /** It itself, or where it is: then there comes a `CompiledMessage`. */
   wasm: string | WebAssembly.Module
   /** Where its later parts are; none where that is the whole of it. */
   parts: string[]
@@ -15,6 +15,11 @@ export interface OpenMessage {
   shared: boolean
   /** Nobody looks at the page. */
   hidden: boolean
+}
+
+/** The engine, from the page, which began to compile it before the worker ran; null when it may not or could not. */
+export interface CompiledMessage {
+  compiled: WebAssembly.Module | null
 }
 
 /** What is open. */

@@ -19,44 +19,47 @@ export interface Handles {
 const BUSY_MS = 5000
 const RETRY_MS = 25
 
-/** Why a database cannot be opened there from here; undefined when it can. */
-export async function unavailable(): Promise<string | undefined> {
-  const why = await unreachable()
-  if (why) return why
+/** Where a database is, or would be. */
+export interface Place {
+  directory: FileSystemDirectoryHandle
+  /** Undefined when there is no such database. */
+  data: FileSystemFileHandle | undefined
+}
+
+/** Looks for a database; why it cannot be opened there from here, where it cannot. */
+export async function find(name: string): Promise<Place | string> {
+  const directory = await root()
+  if (typeof directory === 'string') return directory
   if (!('createSyncAccessHandle' in (FileSystemFileHandle.prototype as object))) return 'the browser has no synchronous file handles'
-  return undefined
+  try {
+    return { directory, data: await directory.getFileHandle(dataName(name)) }
+  } catch (error) {
+    if ((error as DOMException).name === 'NotFoundError') return { directory, data: undefined }
+    throw error
+  }
 }
 
 /** Why there is no such storage; undefined when there is. Pages reach it, too, but have no synchronous handles. */
 export async function unreachable(): Promise<string | undefined> {
+  const directory = await root()
+  return typeof directory === 'string' ? directory : undefined
+}
+
+async function root(): Promise<FileSystemDirectoryHandle | string> {
   if (!globalThis.isSecureContext) return 'the page is not from https or localhost'
   if (!navigator.storage?.getDirectory || typeof FileSystemFileHandle === 'undefined') return 'the browser has none'
   try {
-    await navigator.storage.getDirectory()
-    return undefined
+    return await navigator.storage.getDirectory()
   } catch (error) {
     return `the browser refuses it, as in some private windows (${(error as Error).message})`
   }
 }
 
-/** Whether there is such a database. */
-export async function exists(name: string): Promise<boolean> {
-  try {
-    const directory = await navigator.storage.getDirectory()
-    await directory.getFileHandle(dataName(name))
-    return true
-  } catch (error) {
-    if ((error as DOMException).name === 'NotFoundError') return false
-    throw error
-  }
-}
-
 /** Opens both files, making them where missing. */
-export async function openHandles(name: string): Promise<Handles> {
-  const directory = await navigator.storage.getDirectory()
+export async function openHandles(name: string, { directory, data: found }: Place): Promise<Handles> {
   const [data, log] = await Promise.allSettled([
-    openHandle(directory, dataName(name), name),
-    openHandle(directory, logName(name), name),
+    openHandle(found ?? directory.getFileHandle(dataName(name), { create: true }), name),
+    openHandle(directory.getFileHandle(logName(name), { create: true }), name),
   ])
   if (data.status === 'fulfilled' && log.status === 'fulfilled') return { data: data.value, log: log.value }
   if (data.status === 'fulfilled') data.value.close()
@@ -64,8 +67,8 @@ export async function openHandles(name: string): Promise<Handles> {
   throw data.status === 'rejected' ? data.reason : (log as PromiseRejectedResult).reason
 }
 
-async function openHandle(directory: FileSystemDirectoryHandle, file: string, name: string): Promise<SyncAccessHandle> {
-  const handle = await directory.getFileHandle(file, { create: true })
+async function openHandle(file: FileSystemFileHandle | Promise<FileSystemFileHandle>, name: string): Promise<SyncAccessHandle> {
+  const handle = await file
   const deadline = performance.now() + BUSY_MS
   for (;;) {
     try {

@@ -3,10 +3,9 @@
 import { LightningError } from './errors.js'
 import type { Inline } from './inline.js'
 import type { Channel } from './link.js'
-import type { ClosedMessage, Note, OpenMessage, Opened, OpenedMessage } from './messages.js'
-
-/** A worker that has not answered by then has not started. */
-const START_MS = 20_000
+import type { ClosedMessage, Note, OpenMessage, Opened } from './messages.js'
+import type { Plan } from './peer.js'
+import { Starting } from './starting.js'
 
 /** A worker that has the files open. */
 export class Own implements Channel {
@@ -31,18 +30,23 @@ export class Own implements Channel {
   }
 
   /**
-   * Starts it and has it open the database; where neither worker nor WebAssembly come from where they should be, the ones of
-   * `spare`, which are part of the script. `begun` hears of each worker before it has answered.
+   * Has a worker open the database: the one that is starting, if there is one. Where neither worker nor WebAssembly come from where
+   * they should be, the ones of `spare`, which are part of the script. `begun` hears of each worker before it has answered.
    */
-  static async start(
-    start: () => Worker,
-    message: OpenMessage,
-    spare: (() => Promise<Inline>) | undefined,
-    begun: (worker: Worker) => void,
+  static async open(
+    { start, spare, wasm, parts }: Plan,
+    message: Omit<OpenMessage, 'wasm' | 'parts'>,
+    first: Starting | undefined,
+    begun: (starting: Starting) => void,
   ): Promise<Own> {
+    const open = async (starting: Starting, parts: string[]): Promise<Own> => {
+      begun(starting)
+      const opened = await starting.open({ ...message, parts })
+      return new Own(starting.worker!, opened)
+    }
     if (!spared || !spare) {
       try {
-        return await begin(start, message, begun)
+        return await open(first ?? new Starting(start!, wasm), parts)
       } catch (error) {
         if (!spare || (error as LightningError).code !== 'WorkerFailed') throw error
         try {
@@ -51,8 +55,16 @@ export class Own implements Channel {
           throw error
         }
       }
+    } else {
+      // Begun before another database of this page has learnt it.
+      first?.terminate()
     }
-    return begin(spared.startWorker, { ...message, wasm: await spared.compile(), parts: [] }, begun)
+    return open(new Starting(spared.startWorker, await spared.compile()), [])
+  }
+
+  /** Begins before it is known whether this page is to open the database; undefined where that would be in vain. */
+  static prepare({ start, spare, wasm }: Plan): Starting | undefined {
+    return start && !(spared && spare) ? new Starting(start, wasm) : undefined
   }
 
   send(request: Uint8Array<ArrayBuffer>): void {
@@ -70,49 +82,3 @@ export class Own implements Channel {
 
 /** Where the first had to be inline, the next is. */
 let spared: Inline | undefined
-
-async function begin(start: () => Worker, message: OpenMessage, begun: (worker: Worker) => void): Promise<Own> {
-  let policy: string | undefined
-  const forbidden = (event: SecurityPolicyViolationEvent) => (policy = event.effectiveDirective)
-  globalThis.addEventListener?.('securitypolicyviolation', forbidden)
-  let worker: Worker | undefined
-  try {
-    const started = (worker = starting(start))
-    begun(started)
-    return await new Promise<Own>((resolve, reject) => {
-      const fail = (why: string) => reject(notStarted(why))
-      const limit = setTimeout(() => fail(`it did not answer within ${START_MS / 1000} seconds`), START_MS)
-      started.onerror = event => {
-        event.preventDefault()
-        clearTimeout(limit)
-        fail(event.message || 'it could not be loaded, or is no script')
-      }
-      started.onmessage = ({ data }: MessageEvent<OpenedMessage>) => {
-        clearTimeout(limit)
-        if ('opened' in data) resolve(new Own(started, data.opened))
-        else reject(new LightningError(data.failed.code, data.failed.fields))
-      }
-      started.postMessage(message)
-    })
-  } catch (error) {
-    worker?.terminate()
-    if (policy || (error as DOMException).name === 'SecurityError') throw new LightningError('PolicyForbids', ['the worker', "worker-src 'self'"], { cause: error })
-    throw error
-  } finally {
-    globalThis.removeEventListener?.('securitypolicyviolation', forbidden)
-  }
-}
-
-/** A script that does not know where it is cannot say where its worker is. */
-function starting(start: () => Worker): Worker {
-  try {
-    return start()
-  } catch (error) {
-    if ((error as DOMException).name === 'SecurityError') throw error
-    throw notStarted(String((error as Error).message), { cause: error })
-  }
-}
-
-function notStarted(why: string, options?: ErrorOptions): LightningError {
-  return new LightningError('WorkerFailed', [`worker.js beside ${import.meta.url}`, why], options)
-}

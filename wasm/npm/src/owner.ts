@@ -22,6 +22,8 @@ export interface Scope {
   close(): void
 }
 
+/** Shorter responses are copied: handing a buffer over costs more than they do. */
+const COPIED_BYTES = 1024
 /** A tab that nobody looks at gives the files up after so long, if somebody looks at another. */
 const HANDOVER_MS = 1000
 
@@ -46,7 +48,7 @@ export class Owner {
     this.#opened = opened
     this.#hidden = hidden
     const page = host.connect({
-      send: response => scope.postMessage(response, [response.buffer as ArrayBuffer]),
+      send: response => scope.postMessage(response, response.length < COPIED_BYTES ? [] : [response.buffer as ArrayBuffer]),
       end: why => {
         if (!this.#leaving) scope.postMessage({ closed: plain(why) } satisfies ClosedMessage)
       },

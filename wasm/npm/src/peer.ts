@@ -6,8 +6,9 @@ import { LightningError } from './errors.js'
 import type { Inline } from './inline.js'
 import { Connection } from './connection.js'
 import { AsyncLink } from './link.js'
-import { type Announcement, type Note, type OpenMessage, type Opened, ownerLock, tabsChannel } from './messages.js'
+import { type Announcement, type Note, type Opened, ownerLock, tabsChannel } from './messages.js'
 import { Own } from './own.js'
+import type { Starting } from './starting.js'
 
 /** How a page opens its database. */
 export interface Plan {
@@ -42,6 +43,8 @@ export class Peer {
   #isOpen = false
   #tabs: BroadcastChannel | undefined
   #own: Own | undefined
+  /** Begun before it is known whether it is needed. */
+  #starting: Starting | undefined
   #connection: Connection | undefined
   /** In line for the lock. */
   #line: AbortController | undefined
@@ -92,6 +95,8 @@ export class Peer {
     this.#tabs ??= this.#announced()
     this.#watchOver(true)
     const turn = ++this.#turn
+    // Most often nobody has it open: a worker is there by the time that this is known.
+    this.#starting ??= Own.prepare(this.#plan)
     void navigator.locks.request(ownerLock(name), { ifAvailable: true }, lock => {
       if (turn !== this.#turn) return undefined
       if (lock && start) return (this.#owning = this.#serve())
@@ -124,23 +129,25 @@ export class Peer {
     this.#watchOver(false)
     const letGo = new Promise<void>(resolve => (this.#letGo = resolve))
     while (!this.#isAway && !this.#isOver) {
-      const { name, options, wasm, parts, start, spare, shared } = this.#plan
-      const message: OpenMessage = { open: name, options, wasm, parts, shared, hidden: isHidden() }
-      let worker: Worker | undefined
-      const begun = (started: Worker) => {
-        worker = started
-        if (this.#isAway || this.#isOver) started.terminate()
+      const { name, options, shared } = this.#plan
+      const message = { open: name, options, shared, hidden: isHidden() }
+      const first = this.#starting
+      this.#starting = undefined
+      let starting: Starting | undefined
+      const begun = (begins: Starting) => {
+        starting = begins
+        if (this.#isAway || this.#isOver) begins.terminate()
       }
       let own: Own | void
       try {
-        own = await Promise.race([Own.start(start!, message, spare, begun), letGo])
+        own = await Promise.race([Own.open(this.#plan, message, first, begun), letGo])
       } catch (error) {
         // Files that another has not closed yet are tried again, but nobody waits for it any longer.
         if (!this.#isOpen || !(error as LightningError).retryable) return this.#end(error as LightningError)
         this.link.refuse(error as LightningError)
         continue
       }
-      if (!own || this.#isAway || this.#isOver) return worker?.terminate()
+      if (!own || this.#isAway || this.#isOver) return starting?.terminate()
       this.#own = own
       this.#hasOpened(own.opened)
       this.link.resume(own)
@@ -165,12 +172,19 @@ export class Peer {
 
   /** Is served by whoever owns the files, or will. */
   #join(): void {
+    this.#abandon()
     const connection = (this.#connection = new Connection(this.#tabs!, isHidden))
     connection.onwelcome = opened => {
       this.#hasOpened(opened)
       this.link.resume(connection)
     }
     connection.onleft = () => this.link.lost(true)
+  }
+
+  /** The worker that was started in case it is needed is not. */
+  #abandon(): void {
+    this.#starting?.terminate()
+    this.#starting = undefined
   }
 
   #disconnect(): void {
@@ -204,6 +218,7 @@ export class Peer {
   #end(why: LightningError): void {
     if (this.#isOver) return
     this.#isOver = true
+    this.#abandon()
     this.#line?.abort()
     this.#listen(false)
     this.#watchOver(false)
@@ -241,6 +256,7 @@ export class Peer {
     if (this.#isAway) return
     this.#isAway = true
     this.#turn++
+    this.#abandon()
     this.#line?.abort()
     this.#watchOver(false)
     this.#own?.note(type === 'pagehide' ? 'end' : 'leave')

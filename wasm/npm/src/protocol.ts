@@ -1,5 +1,7 @@
 // How operations cross: the numbers and forms that `wasm/src/session.rs` and `wasm/src/wire.rs` describe.
 
+import { Reader } from './cbor.js'
+
 export const Operation = {
   OpenCollection: 0x01,
   OpenTable: 0x02,
@@ -64,18 +66,11 @@ export const NOW = 0
 export const RELAXED = 0
 export const DURABLE = 1
 
-/** One frame of a response. */
-export interface Frame {
-  status: number
-  body: Uint8Array
-}
-
-/** The frames of a response, one after the other. */
-export function* frames(response: Uint8Array, begin = 0): Generator<Frame> {
-  const view = new DataView(response.buffer, response.byteOffset, response.byteLength)
-  for (let at = begin; at < response.length; ) {
-    const end = at + 4 + view.getUint32(at, true)
-    yield { status: response[at + 4]!, body: response.subarray(at + 5, end) }
-    at = end
+/** Calls `hear` with the status of each frame of a response and what reads the rest of it. */
+export function eachFrame(response: Uint8Array, hear: (status: number, body: Reader) => void): void {
+  for (let at = 0; at < response.length; ) {
+    const length = (response[at]! | (response[at + 1]! << 8) | (response[at + 2]! << 16) | (response[at + 3]! << 24)) >>> 0
+    hear(response[at + 4]!, new Reader(response, at + 5))
+    at += 4 + length
   }
 }

@@ -249,7 +249,7 @@ export class Query<T, M extends Mode = 'async', D = T> {
 
   /** All rows. */
   toArray(): Given<M, T[]> {
-    return this.#cursor(cursor => cursor.rest())
+    return this.link.then(this.open(), cursor => cursor.rest())
   }
 
   /** The first row, or undefined. */
@@ -265,7 +265,7 @@ export class Query<T, M extends Mode = 'async', D = T> {
         throw new LightningError('Invalid', ['a page needs a limit: query.limit(20).page()'])
       })
     }
-    return this.#cursor(cursor =>
+    return this.link.then(this.open(true), cursor =>
       this.link.then(cursor.rest(), rows => ({
         rows,
         next: rows.length < this.form.limit! ? null : cursor.token,
@@ -315,12 +315,8 @@ export class Query<T, M extends Mode = 'async', D = T> {
   }
 
   /** @internal The rows, chunk by chunk. */
-  open(): Given<M, Cursor<T, M>> {
-    return this.link.then(this.asked(), asked => Cursor.query<T, M>(asked, this.form, FIRST_CHUNK_BYTES))
-  }
-
-  #cursor<R>(use: (cursor: Cursor<T, M>) => Given<M, R>): Given<M, R> {
-    return this.link.then(this.open(), use)
+  open(pages = false): Given<M, Cursor<T, M>> {
+    return this.link.then(this.asked(), asked => Cursor.query<T, M>(asked, this.form, FIRST_CHUNK_BYTES, pages))
   }
 
   #extreme(path: string, highest: boolean): Given<M, Value> {
@@ -369,7 +365,7 @@ export class AsyncQuery<T, D = T> extends Query<T, 'async', D> implements AsyncI
         // The next chunk is on its way while this one is looked at.
         const next = cursor.isOver ? undefined : cursor.more()
         next?.catch(() => {})
-        for (const row of chunk) yield cursor.read(row)
+        for (const row of chunk.rows) yield cursor.read(chunk, row)
         if (!next) return
         await next
       }
@@ -389,7 +385,8 @@ export class SyncQuery<T, D = T> extends Query<T, 'sync', D> implements Iterable
     const cursor = this.open()
     try {
       for (;;) {
-        for (const row of cursor.chunk) yield cursor.read(row)
+        const { chunk } = cursor
+        for (const row of chunk.rows) yield cursor.read(chunk, row)
         if (cursor.isOver) return
         cursor.more()
       }

@@ -7,7 +7,7 @@ import type { OpenOptions, StorageName } from './database.js'
 import { LightningError } from './errors.js'
 import { type Engine, Host } from './host.js'
 import * as idb from './idb.js'
-import { type OpenMessage, type OpenedMessage, filesLock, plain } from './messages.js'
+import { type CompiledMessage, type OpenMessage, type OpenedMessage, filesLock, plain } from './messages.js'
 import * as opfs from './opfs.js'
 import { Owner, type Scope } from './owner.js'
 import { Parts, REST } from './parts.js'
@@ -18,10 +18,12 @@ const FILES_MS = 5000
 /** Begins to serve; called by the worker's own script. */
 export function serve(scope: Scope): void {
   scope.onmessage = async ({ data }: MessageEvent<OpenMessage>) => {
-    scope.onmessage = null
+    const module = new Promise<WebAssembly.Module | null>(resolve => {
+      scope.onmessage = ({ data }: MessageEvent<CompiledMessage>) => resolve(data.compiled)
+    })
     try {
       // Compiled while the files are looked for.
-      const compiled = compile(data.wasm)
+      const compiled = compile(data.wasm, module)
       const parts = new Parts(data.parts)
       compiled.catch(() => {})
       const { engine, storage, later } = await openEngine(data, compiled, parts)
@@ -50,8 +52,9 @@ function takeFiles(name: string): Promise<void> {
   })
 }
 
-async function compile(wasm: string | WebAssembly.Module): Promise<void> {
-  if (wasm instanceof WebAssembly.Module) initSync({ module: wasm })
+async function compile(wasm: string | WebAssembly.Module, fromPage: Promise<WebAssembly.Module | null>): Promise<void> {
+  const module = wasm instanceof WebAssembly.Module ? wasm : await fromPage
+  if (module) initSync({ module })
   else await init({ module_or_path: wasm })
 }
 
@@ -60,10 +63,10 @@ async function openEngine(
   compiled: Promise<void>,
   parts: Parts,
 ): Promise<{ engine: Engine; storage: StorageName; later: boolean }> {
-  const storage = await choose(name, options)
+  const { storage, place } = await choose(name, options)
   const bytes = optionBytes(options)
-  if (storage === 'opfs') {
-    const { data, log } = await opfs.openHandles(name)
+  if (place) {
+    const { data, log } = await opfs.openHandles(name, place)
     const isNew = data.getSize() === 0
     try {
       await compiled.catch(error => {
@@ -98,21 +101,31 @@ function failedToLoad(wasm: string | WebAssembly.Module, error: unknown): Lightn
   return new LightningError('WorkerFailed', [what, message], { cause: error })
 }
 
+interface Choice {
+  storage: StorageName
+  /** Of the origin private file system. */
+  place?: opfs.Place
+}
+
 /**
  * Where the database lives. One that exists is opened where it is, and never made a second time elsewhere; a new one is made
  * where it was asked for, else in the origin private file system, else in IndexedDB.
  */
-async function choose(name: string, { storage, create = true }: OpenOptions): Promise<StorageName> {
-  if (storage === 'memory') return storage
+async function choose(name: string, { storage, create = true }: OpenOptions): Promise<Choice> {
+  if (storage === 'memory') return { storage }
   if (storage === 'file') throw new LightningError('StorageUnavailable', [storage, 'files are for Node, Deno and Bun'])
-  const noOpfs = await opfs.unavailable()
-  const [inOpfs, inIdb] = await Promise.all([noOpfs ? false : opfs.exists(name), idb.exists(name)])
-  const found: StorageName | undefined = inOpfs ? 'opfs' : inIdb ? 'indexeddb' : undefined
+  // Asked at once, for a new database waits for both answers.
+  const looking = idb.exists(name)
+  looking.catch(() => {})
+  const place = await opfs.find(name)
+  const noOpfs = typeof place === 'string' ? place : undefined
+  const inOpfs: Choice | undefined = typeof place === 'string' ? undefined : { storage: 'opfs', place }
+  const found: Choice | undefined = inOpfs?.place?.data ? inOpfs : (await looking) ? { storage: 'indexeddb' } : undefined
   if (found) {
-    if (storage && storage !== found) {
+    if (storage && storage !== found.storage) {
       throw new LightningError('StorageUnavailable', [
         storage,
-        `the database '${name}' is in '${found}'; open it there, or delete it with destroy('${name}')`,
+        `the database '${name}' is in '${found.storage}'; open it there, or delete it with destroy('${name}')`,
       ])
     }
     return found
@@ -121,8 +134,7 @@ async function choose(name: string, { storage, create = true }: OpenOptions): Pr
   const noIdb = idb.unavailable()
   if (storage === 'opfs' && noOpfs) throw new LightningError('StorageUnavailable', [storage, noOpfs])
   if (storage === 'indexeddb' && noIdb) throw new LightningError('StorageUnavailable', [storage, noIdb])
-  if (storage) return storage
-  if (!noOpfs) return 'opfs'
-  if (!noIdb) return 'indexeddb'
+  if (storage !== 'indexeddb' && inOpfs) return inOpfs
+  if (!noIdb) return { storage: 'indexeddb' }
   throw new LightningError('StorageUnavailable', ['opfs', `${noOpfs}, and ${noIdb}`])
 }

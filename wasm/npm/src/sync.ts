@@ -26,9 +26,9 @@ export async function open(name: string, options: SyncOptions = {}): Promise<Syn
   if (storage !== 'opfs' && storage !== 'memory') {
     throw new LightningError('StorageUnavailable', [storage, "without promises there are 'opfs' and 'memory'"])
   }
-  const why = storage === 'opfs' ? await opfs.unavailable() : undefined
-  if (why) throw new LightningError('StorageUnavailable', [storage, why])
-  if (storage === 'opfs' && !(await opfs.exists(name))) {
+  const place = storage === 'opfs' ? await opfs.find(name) : undefined
+  if (typeof place === 'string') throw new LightningError('StorageUnavailable', [storage, place])
+  if (place && !place.data) {
     // A second one of the same name is never made.
     if (await idb.exists(name)) {
       const why = `the database '${name}' is in 'indexeddb'; open it with promises, or delete it with destroy('${name}')`
@@ -49,9 +49,9 @@ export async function open(name: string, options: SyncOptions = {}): Promise<Syn
   }
   const bytes = optionBytes(options)
   let engine: WasmEngine
-  if (storage === 'memory') engine = opening(() => WasmEngine.openMemory(bytes))
+  if (!place) engine = opening(() => WasmEngine.openMemory(bytes))
   else {
-    const { data, log } = await opfs.openHandles(name)
+    const { data, log } = await opfs.openHandles(name, place)
     engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, bytes))
   }
   return syncDatabase({ engine: engine as unknown as Engine, name, storage, closed: () => {} }, options.durability ?? 'sync')

@@ -1,8 +1,8 @@
 //! Operations on collections.
 
 use lightning_db::{
-    Collection, Document, Expiry, Query, ReadCollection, Result, Rows, Schema, Update, Value, WriteCollection,
-    WriteTransaction,
+    Collection, Document, Expiry, PageToken, Query, ReadCollection, Result, Rows, Schema, Update, Value,
+    WriteCollection, WriteTransaction,
 };
 
 use super::held::Held;
@@ -24,6 +24,7 @@ impl Document for Raw {
 
 impl Session {
     /// `[handle, name, schema or null]`: opens it under the handle that the client chose.
+    #[inline(never)]
     pub(super) fn open_collection(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let (number, name) = (args.handle()?, args.text()?);
         let collection = match args.optional_item()? {
@@ -39,6 +40,7 @@ impl Session {
 
     /// `[name, schema]`. Gives null when the collection may be opened with it, else `[step, version, [document…]]`: documents of that
     /// version, each in a byte string, which are to become the next.
+    #[inline(never)]
     pub(super) fn next_migration(
         &mut self,
         client: u32,
@@ -56,6 +58,7 @@ impl Session {
     }
 
     /// `[step, false, [document…]]`: what became of its documents; or `[step, true, changes]`: the same changes of each.
+    #[inline(never)]
     pub(super) fn migrate(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let number = args.handle()?;
         let Some(Held::Migration(step)) = self.held.get(number) else { return Err(closed("migration")) };
@@ -82,6 +85,7 @@ impl Session {
 
     /// `[handle, name, schema]`: the collection whose documents are of an older version, to be changed in one transaction, under the
     /// handle that the client chose.
+    #[inline(never)]
     pub(super) fn older_collection(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let number = args.handle()?;
         let (name, schema) = (args.text()?, Schema::from_value(&args.value()?)?);
@@ -91,6 +95,7 @@ impl Session {
     }
 
     /// Gives a list of `[name, key, version, expires after ms or null, documents, [[name, [paths], unique, sparse, multi, folded, ready, entries]…]]`.
+    #[inline(never)]
     pub(super) fn collections(&mut self, answer: &mut Answer<'_>) -> Result<()> {
         let collections = self.database.snapshot().collections()?;
         put(answer.array(collections.len() as u64))?;
@@ -140,22 +145,25 @@ impl Session {
         read(&mut documents, operation, args, answer)
     }
 
-    /// `[scope, collection, query, bytes]`: rows until they have so many bytes. Gives
-    /// `[cursor or 0, page token or null, [row…]]`, each row CBOR in a byte string.
+    /// `[scope, collection, query, bytes, pages]`: rows until they have so many bytes. Gives
+    /// `[cursor or 0, page token or null, [row…]]`, each row CBOR in a byte string; a token where `pages` is true.
+    #[inline(never)]
     pub(super) fn query(&mut self, client: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let (scope, number) = (args.handle()?, args.handle()?);
-        let (query, bytes) = (query(args)?, args.number()?);
+        let (query, bytes, pages) = (query(args)?, args.number()?, args.bool()?);
         if let Some(documents) = self.at_rest(scope, number)? {
             let mut rows = Box::new(documents.query(query)?);
-            let (chunk, is_over) = gather(&mut rows, bytes)?;
-            let token = rows.page_token();
+            let (chunk, is_over) = Chunk::gather(&mut rows, bytes)?;
+            let token = if pages { rows.page_token() } else { None };
             let cursor = if is_over { 0 } else { self.held.keep(client, Held::Rows(rows))? };
-            return put_rows(answer, cursor, token.map(|token| token.as_bytes().to_vec()), &chunk);
+            return chunk.put(answer, cursor, token);
         }
         let collection = self.held.collection(number)?.clone();
-        let found = self.held.transaction(scope)?.collection(&collection)?.query(query)?;
-        let rows: Vec<Vec<u8>> = found.into_iter().map(|row| row.0).collect();
-        put_rows(answer, 0, None, &rows)
+        let mut chunk = Chunk::default();
+        for row in self.held.transaction(scope)?.collection(&collection)?.query(query)? {
+            chunk.push(&row.0);
+        }
+        chunk.put(answer, 0, None)
     }
 
     /// A collection where it does not change: now, or in a snapshot. `None` in a transaction.
@@ -238,32 +246,43 @@ fn explain(documents: &ReadCollection<Raw>, args: &mut Arguments<'_>, answer: &m
     put(answer.u64(how.rows).u64(how.entries_read).u64(how.documents_read))
 }
 
-/// Rows until they have so many bytes; whether they were the last.
-pub(super) fn gather(rows: &mut Rows<Raw>, bytes_max: u64) -> Result<(Vec<Vec<u8>>, bool)> {
-    let (mut chunk, mut bytes) = (Vec::new(), 0);
-    while bytes < bytes_max {
-        match rows.next_cbor() {
-            Ok(Some(row)) => {
-                bytes += row.len() as u64 + 16;
-                chunk.push(row);
-            }
-            Ok(None) => return Ok((chunk, true)),
-            // What there is goes first; the cursor stays where it is.
-            Err(error) if error.not_resident().is_some() && !chunk.is_empty() => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok((chunk, false))
+/// Rows that cross together.
+#[derive(Default)]
+pub(super) struct Chunk {
+    count: u64,
+    /// Each in a byte string.
+    rows: Vec<u8>,
 }
 
-pub(super) fn put_rows(answer: &mut Answer<'_>, cursor: u32, token: Option<Vec<u8>>, rows: &[Vec<u8>]) -> Result<()> {
-    put(answer.array(3).u32(cursor))?;
-    match token {
-        Some(token) => put(answer.bytes(&token))?,
-        None => put(answer.null())?,
+impl Chunk {
+    /// Rows until they have so many bytes; whether they were the last.
+    pub(super) fn gather(rows: &mut Rows<Raw>, bytes_max: u64) -> Result<(Self, bool)> {
+        let mut chunk = Self::default();
+        while (chunk.rows.len() as u64) < bytes_max {
+            match rows.next_cbor_with(|row| chunk.push(row)) {
+                Ok(Some(())) => {}
+                Ok(None) => return Ok((chunk, true)),
+                // What there is goes first; the cursor stays where it is.
+                Err(error) if error.not_resident().is_some() && chunk.count > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((chunk, false))
     }
-    put(answer.array(rows.len() as u64))?;
-    rows.iter().try_for_each(|row| put(answer.bytes(row)))
+
+    fn push(&mut self, row: &[u8]) {
+        Answer::new(&mut self.rows).bytes(row);
+        self.count += 1;
+    }
+
+    pub(super) fn put(&self, answer: &mut Answer<'_>, cursor: u32, token: Option<PageToken>) -> Result<()> {
+        put(answer.array(3).u32(cursor))?;
+        match token {
+            Some(token) => put(answer.bytes(token.as_bytes()))?,
+            None => put(answer.null())?,
+        }
+        put(answer.array(self.count).raw(&self.rows))
+    }
 }
 
 fn put_document(answer: &mut Answer<'_>, document: Option<Vec<u8>>) -> Result<()> {

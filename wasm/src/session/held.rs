@@ -38,6 +38,8 @@ pub struct HeldMap {
     places: Vec<Option<(u32, Held)>>,
     free: Vec<u32>,
     max: usize,
+    /// How many of them are live results.
+    live: usize,
     /// Collections and tables, by client and the number that it chose: whoever serves it next opens them under the same.
     /// In order: a tree would be more code than all that is done with it.
     opened: Vec<((u32, u32), Held)>,
@@ -47,7 +49,7 @@ pub struct HeldMap {
 
 impl HeldMap {
     pub fn new(max: usize) -> Self {
-        Self { places: Vec::new(), free: Vec::new(), max, opened: Vec::new(), client: 0 }
+        Self { places: Vec::new(), free: Vec::new(), max, live: 0, opened: Vec::new(), client: 0 }
     }
 
     /// What follows is done for this client.
@@ -73,6 +75,7 @@ impl HeldMap {
                 self.places.len() as u32 - 1
             }
         };
+        self.live += usize::from(matches!(held, Held::Live(_)));
         if let Some(place) = self.places.get_mut(at as usize) {
             *place = Some((client, held));
         }
@@ -111,7 +114,8 @@ impl HeldMap {
 
     pub fn remove(&mut self, number: u32) {
         let Some(at) = number.checked_sub(1) else { return };
-        if self.places.get_mut(at as usize).is_some_and(|place| place.take().is_some()) {
+        if let Some((_, held)) = self.places.get_mut(at as usize).and_then(Option::take) {
+            self.live -= usize::from(matches!(held, Held::Live(_)));
             self.free.push(at);
         }
     }
@@ -123,6 +127,11 @@ impl HeldMap {
                 self.remove(number);
             }
         }
+    }
+
+    /// Whether anyone follows a live result.
+    pub fn has_live(&self) -> bool {
+        self.live > 0
     }
 
     /// All live results of all clients, with their numbers.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use lightning_db::{Change, Difference, Document, FeedPosition, Result, Since, Subscription, Value};
 
-use super::collections::{Raw, gather, put_rows, query};
+use super::collections::{Chunk, Raw, query};
 use super::held::Held;
 use super::tables::put_entries;
 use super::{Session, closed, done};
@@ -23,6 +23,7 @@ pub struct Live {
 impl Session {
     /// `[collection, query]`. Gives its handle; then come events `[handle, rows now, sequence, [place removed…],
     /// [[place before, place now, row]…], [[place now, row]…]]`, or `[handle]` with the error that ended it.
+    #[inline(never)]
     pub(super) fn watch(&mut self, client: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let collection = self.held.collection(args.handle()?)?.clone();
         let subscription = collection.watch(query(args)?)?;
@@ -38,6 +39,11 @@ impl Session {
             live.heard = true;
         }
         done(answer)
+    }
+
+    /// Whether anyone follows a live result: without that there are no events.
+    pub fn has_live(&self) -> bool {
+        self.held.has_live()
     }
 
     /// Gives `tell(client, frames)` what is new in live results whose clients listen.
@@ -79,6 +85,7 @@ impl Session {
     }
 
     /// `[since]`: null from now on, true from the oldest that is kept, else the bytes of a position. Gives `[handle, position]`.
+    #[inline(never)]
     pub(super) fn changes(&mut self, client: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let since = match args.value()? {
             Value::Null => Since::Now,
@@ -96,6 +103,7 @@ impl Session {
     /// `[sequence, milliseconds since 1970, position, [change…]]`; a change is `[table, key, id, value]`, `[table, key, id]` when
     /// it was deleted, or `[table, from, null, to or null, true]` for a range. Keys and values are as they are stored; the id is
     /// the key as a value where keys of the table are of every kind, as those of collections, and else undefined.
+    #[inline(never)]
     pub(super) fn next_changes(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let (number, bytes_max) = (args.handle()?, args.number()?);
         let tables = self.database.tables()?;
@@ -162,9 +170,8 @@ impl Session {
         let (number, bytes) = (args.handle()?, args.number()?);
         let is_over = match self.held.get(number) {
             Some(Held::Rows(rows)) => {
-                let (chunk, is_over) = gather(rows, bytes)?;
-                let token = rows.page_token().map(|token| token.as_bytes().to_vec());
-                put_rows(answer, if is_over { 0 } else { number }, token, &chunk)?;
+                let (chunk, is_over) = Chunk::gather(rows, bytes)?;
+                chunk.put(answer, if is_over { 0 } else { number }, rows.page_token())?;
                 is_over
             }
             Some(Held::Scan(scan)) => {

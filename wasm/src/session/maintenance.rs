@@ -6,6 +6,7 @@ use super::{Operation, Session, done};
 use crate::wire::{Answer, Arguments, invalid, put};
 
 impl Session {
+    #[inline(never)]
     pub(super) fn maintain(
         &mut self,
         operation: Operation,

@@ -25,6 +25,7 @@ pub struct OpenTable {
 
 impl Session {
     /// `[handle, name, key type, value type]`: opens it under the handle that the client chose. The table is made if there is none.
+    #[inline(never)]
     pub(super) fn open_table(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let number = args.handle()?;
         let (name, key_type, value_type) = (args.text()?, args.text()?, args.text()?);
@@ -104,6 +105,7 @@ impl Session {
 
     /// `[scope, table, range, backwards, limit, bytes]`: entries until they have so many bytes. Gives `[cursor or 0, [key, value…]]`,
     /// each value as a byte string that holds it.
+    #[inline(never)]
     pub(super) fn scan_table(&mut self, client: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let (scope, number) = (args.handle()?, args.handle()?);
         let table = Rc::clone(self.held.table(number)?);

@@ -14,9 +14,9 @@ const TESTS = {
 
 /**
  * Begins to serve; gives the address and what ends it. `onserve` is called with each file; what it gives is served in its
- * place, null being nothing.
+ * place, null being nothing. `headers` go with all.
  */
-export async function serve(folders = TESTS, onserve = () => {}) {
+export async function serve(folders = TESTS, onserve = () => {}, headers = {}) {
   const server = http.createServer((request, response) => {
     const { pathname } = new URL(request.url, 'http://localhost')
     const [prefix, folder] = Object.entries(folders).find(([prefix]) => pathname.startsWith(prefix))
@@ -30,9 +30,8 @@ export async function serve(folders = TESTS, onserve = () => {}) {
       response.writeHead(404).end()
       return
     }
-    response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream' })
-    if (instead instanceof Uint8Array) response.end(instead)
-    else fs.createReadStream(file).pipe(response)
+    response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream', ...headers })
+    response.end(instead instanceof Uint8Array ? instead : fs.readFileSync(file))
   })
   await new Promise(resolve => server.listen(0, 'localhost', resolve))
   return { address: `http://localhost:${server.address().port}`, close: () => server.close() }
