@@ -3,6 +3,7 @@
 //! Operations are numbered, see [`Operation`]; their arguments stand at each. An operation that lacks bytes which must be
 //! fetched first has had no effect and is performed again.
 
+mod backup;
 mod collections;
 mod held;
 mod kinds;
@@ -99,6 +100,8 @@ operations! {
     Compact = 0x53,
     RemoveExpired = 0x54,
     Sync = 0x55,
+    Backup = 0x56,
+    NextBackup = 0x57,
 }
 
 impl Operation {
@@ -212,6 +215,8 @@ impl Session {
             Operation::Heard => self.heard(args, answer),
             Operation::Changes => self.changes(client, args, answer),
             Operation::NextChanges => self.next_changes(args, answer),
+            Operation::Backup => self.backup(client, answer),
+            Operation::NextBackup => self.next_backup(args, answer),
             _ => self.maintain(operation, args, answer),
         }
     }

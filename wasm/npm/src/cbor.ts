@@ -1,8 +1,9 @@
 // Values as CBOR (RFC 8949), the part of it that documents use: see docs/file-format.md.
 //
-// A `Date` is a timestamp, a `Uint8Array` or `ArrayBuffer` bytes; integers beyond 2^53 are `bigint`. Members that are
+// A `Date` is a timestamp, a `Uint8Array` or `ArrayBuffer` bytes, a `Blob` a map of these and its type; integers beyond 2^53 are `bigint`. Members that are
 // undefined are left out, as JSON does.
 
+import { BLOB, blobForm, isBlob, readBlob } from './blobs.js'
 import { LightningError } from './errors.js'
 
 /** What a document, a field of it, or a key is made of. */
@@ -14,6 +15,7 @@ export type Value =
   | string
   | Date
   | Uint8Array
+  | Blob
   | Uuid
   | readonly Value[]
   | { readonly [name: string]: Value | undefined }
@@ -232,7 +234,10 @@ export class Writer {
     if (depth >= DEPTH_MAX) {
       throw new LightningError('LimitExceeded', ['how deep values lie within each other', depth + 1, DEPTH_MAX])
     }
-    if (Array.isArray(value)) {
+    const prototype = Object.getPrototypeOf(value)
+    if (prototype === Object.prototype || prototype === null) {
+      this.#map(value as Record<string, unknown>, depth)
+    } else if (Array.isArray(value)) {
       this.head(4, value.length)
       for (const element of value) this.value(element === undefined ? null : element, depth + 1)
     } else if (value instanceof Uint8Array) {
@@ -250,6 +255,8 @@ export class Writer {
     } else if (ArrayBuffer.isView(value)) {
       this.head(2, value.byteLength)
       this.raw(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
+    } else if (isBlob(value)) {
+      this.#map(blobForm(value), depth)
     } else if (value instanceof Map || value instanceof Set || value instanceof RegExp || value instanceof Promise) {
       throw refused(`a ${value.constructor.name}`)
     } else {
@@ -298,7 +305,7 @@ export class Writer {
 
 function refused(what: string): LightningError {
   return new LightningError('Invalid', [
-    `${what} cannot be stored; values are null, booleans, numbers, bigints, strings, dates, Uint8Arrays, UUIDs, arrays and plain objects`,
+    `${what} cannot be stored; values are null, booleans, numbers, bigints, strings, dates, Uint8Arrays, Blobs, UUIDs, arrays and plain objects`,
   ])
 }
 
@@ -398,14 +405,16 @@ export class Reader {
       case 5: {
         const length = this.#argument(short)
         const map: Record<string, unknown> = {}
+        let isBlob = false
         for (let at = 0; at < length; at++) {
           const name = this.value()
+          if (at === 0) isBlob = name === BLOB
           // The one name that would not become a member of its own.
           if (name === '__proto__') {
             Object.defineProperty(map, name, { value: this.value(), enumerable: true, configurable: true, writable: true })
           } else map[name] = this.value()
         }
-        return map
+        return isBlob ? readBlob(map) : map
       }
       case 6:
         return this.#tagged(this.#argument(short))

@@ -78,9 +78,10 @@ export class Cursor<T, M extends Mode> {
   }
 
   /** All rows from here on. */
-  rest(): Given<M, T[]> {
+  rest(signal?: AbortSignal): Given<M, T[]> {
     const rows: T[] = []
     const gather = (cursor: this): Given<M, T[]> => {
+      if (signal?.aborted) cursor.close()
       for (const row of cursor.chunk) rows.push(cursor.read(row))
       return cursor.isOver ? this.link.given(rows) : this.link.then(cursor.more(), gather)
     }

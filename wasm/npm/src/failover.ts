@@ -44,7 +44,7 @@ const WRITES: ReadonlySet<number> = new Set([
   Operation.DropTable,
 ])
 
-const OF_HANDLES: ReadonlySet<number> = new Set([Operation.Next, Operation.NextChanges, Operation.Migrate])
+const OF_HANDLES: ReadonlySet<number> = new Set([Operation.Next, Operation.NextChanges, Operation.Migrate, Operation.NextBackup])
 
 /**
  * @param operation its number

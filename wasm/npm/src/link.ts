@@ -2,9 +2,10 @@
 // answers come in its order. Synchronously, each operation is answered at once.
 
 import { Reader, Writer } from './cbor.js'
+import { UnreadBlob } from './blobs.js'
 import { LightningError } from './errors.js'
 import { fate } from './failover.js'
-import { readFailure } from './failure.js'
+import { readFailure, withUsage } from './failure.js'
 import { type Listener, Listeners } from './listeners.js'
 import { DURABLE, Operation, type OperationNumber, RELAXED, Status, frames } from './protocol.js'
 import { Queue } from './queue.js'
@@ -152,6 +153,7 @@ export class AsyncLink implements Link<'async'> {
     try {
       writeOperation(this.#writer, operation, args)
     } catch (error) {
+      if (error instanceof UnreadBlob) return error.read(() => this.ask(operation, durable, args, answer))
       return Promise.reject(error)
     }
     this.#durable ||= durable
@@ -309,7 +311,11 @@ export class AsyncLink implements Link<'async'> {
     if (!waiting) return
     const request = this.#requests.first!
     if (--request.operations === 0) this.#requests.shift()
-    if (status === Status.Failure) return waiting.reject(readFailure(body))
+    if (status === Status.Failure) {
+      const error = readFailure(body)
+      if (error.code === 'StorageFull') return void withUsage(error).then(waiting.reject)
+      return waiting.reject(error)
+    }
     if (waiting.opens) this.#opened.set(new Reader(waiting.opens.subarray(5)).number(), waiting.opens)
     try {
       waiting.resolve(waiting.answer(new Reader(body)))

@@ -6,6 +6,9 @@ import { LightningError } from './errors.js'
 /** What workers have, and the types of pages do not know. */
 export interface SyncAccessHandle {
   getSize(): number
+  truncate(length: number): void
+  write(bytes: Uint8Array, options: { at: number }): number
+  flush(): void
   close(): void
 }
 
@@ -51,12 +54,16 @@ export async function exists(name: string): Promise<boolean> {
   }
 }
 
-/** Opens both files, making them where missing. */
-export async function openHandles(name: string): Promise<Handles> {
+/** What the names of files end with that are being made of a backup. */
+const RESTORING = '-restoring'
+
+/** Opens both files, making them where missing; or those that are to take their place. */
+export async function openHandles(name: string, restoring = false): Promise<Handles> {
   const directory = await navigator.storage.getDirectory()
+  const ending = restoring ? RESTORING : ''
   const [data, log] = await Promise.allSettled([
-    openHandle(directory, dataName(name), name),
-    openHandle(directory, logName(name), name),
+    openHandle(directory, dataName(name) + ending, name),
+    openHandle(directory, logName(name) + ending, name),
   ])
   if (data.status === 'fulfilled' && log.status === 'fulfilled') return { data: data.value, log: log.value }
   if (data.status === 'fulfilled') data.value.close()
@@ -79,11 +86,22 @@ async function openHandle(directory: FileSystemDirectoryHandle, file: string, na
   }
 }
 
-/** Deletes both files; whether there were any. */
-export async function removeFiles(name: string): Promise<boolean> {
+/** The file that was made of a backup becomes the database's. */
+export async function replaceFiles(name: string): Promise<void> {
   const directory = await navigator.storage.getDirectory()
+  const restored = (await directory.getFileHandle(dataName(name) + RESTORING)) as unknown as { move?(name: string): Promise<void> }
+  if (!restored.move) throw new LightningError('StorageUnavailable', ['opfs', 'the browser does not rename files; restore into \'indexeddb\''])
+  await restored.move(dataName(name))
+  // Nothing of it belongs to what is there now, which says so itself.
+  await directory.removeEntry(logName(name)).catch(() => {})
+}
+
+/** Deletes both files; whether there were any. Or those that were to take their place. */
+export async function removeFiles(name: string, restoring = false): Promise<boolean> {
+  const directory = await navigator.storage.getDirectory()
+  const ending = restoring ? RESTORING : ''
   const removed = await Promise.all(
-    [dataName(name), logName(name)].map(file =>
+    [dataName(name) + ending, logName(name) + ending].map(file =>
       directory.removeEntry(file).then(
         () => true,
         (error: DOMException) => {

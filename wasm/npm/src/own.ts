@@ -81,7 +81,8 @@ async function begin(start: () => Worker, message: OpenMessage, begun: (worker: 
     begun(started)
     return await new Promise<Own>((resolve, reject) => {
       const fail = (why: string) => reject(notStarted(why))
-      const limit = setTimeout(() => fail(`it did not answer within ${START_MS / 1000} seconds`), START_MS)
+      // To restore takes as long as it takes.
+      const limit = message.restore ? 0 : setTimeout(() => fail(`it did not answer within ${START_MS / 1000} seconds`), START_MS)
       started.onerror = event => {
         event.preventDefault()
         clearTimeout(limit)

@@ -9,6 +9,7 @@ import { type Engine, Host } from './host.js'
 import * as idb from './idb.js'
 import { type OpenMessage, type OpenedMessage, filesLock, plain } from './messages.js'
 import * as opfs from './opfs.js'
+import { requireFree, requireWhole } from './restoring.js'
 import { Owner, type Scope } from './owner.js'
 
 /** The files are waited for so long. */
@@ -22,6 +23,11 @@ export function serve(scope: Scope): void {
       // Compiled while the files are looked for.
       const compiled = compile(data.wasm)
       compiled.catch(() => {})
+      if (data.restore) {
+        const storage = await restore(data, data.restore, compiled)
+        scope.postMessage({ opened: { name: data.open, storage } } satisfies OpenedMessage)
+        return scope.close()
+      }
       const { engine, storage, later } = await openEngine(data, compiled)
       const opened = { name: data.open, storage }
       new Owner(scope, data, new Host(engine, later), opened)
@@ -85,6 +91,72 @@ async function openEngine(
   }
   const engine = await WasmEngine.openIndexedDb(idb.idbName(name), bytes)
   return { engine: engine as unknown as Engine, storage, later: true }
+}
+
+/** Makes the database of a backup; before that is whole, and where it is not, everything is as it was. */
+async function restore(
+  { open: name, options, wasm, shared }: OpenMessage,
+  { source, overwrite }: { source: Blob; overwrite: boolean },
+  compiled: Promise<void>,
+): Promise<StorageName> {
+  const [inOpfs, inIdb] = await Promise.all([(await opfs.unavailable()) ? false : opfs.exists(name), idb.exists(name)])
+  requireFree(name, inOpfs || inIdb, overwrite)
+  const storage = await choose(name, { ...options, create: true })
+  if (storage === 'memory') throw new LightningError('StorageUnavailable', [storage, 'a backup is restored to where it stays'])
+  await compiled.catch(error => {
+    throw failedToLoad(wasm, error)
+  })
+  const bytes = optionBytes({ ...options, readOnly: true, create: false })
+  if (storage === 'indexeddb') {
+    if (shared) await takeFiles(name)
+    try {
+      const file = new Uint8Array(await source.arrayBuffer())
+      const engine = (await WasmEngine.openIndexedDb(idb.idbName(name), bytes, file)) as unknown as Engine
+      try {
+        await requireWhole(engine, true)
+        await engine.closeLater()
+      } finally {
+        engine.free()
+      }
+    } catch (error) {
+      if (!inIdb) await idb.remove(name).catch(() => {})
+      throw error
+    }
+    return storage
+  }
+  try {
+    const { data, log } = await opfs.openHandles(name, true)
+    try {
+      data.truncate(0)
+      log.truncate(0)
+      const reader = source.stream().getReader()
+      for (let at = 0; ; ) {
+        const { done, value } = await reader.read()
+        if (done) break
+        for (let from = 0; from < value.length; ) {
+          const written = data.write(value.subarray(from), { at })
+          if (written === 0) throw new LightningError('StorageFull', ['the browser took none of the bytes', at, value.length])
+          from += written
+          at += written
+        }
+      }
+      data.flush()
+    } catch (error) {
+      data.close()
+      log.close()
+      throw error
+    }
+    const engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, bytes)) as unknown as Engine
+    try {
+      await requireWhole(engine, false)
+    } finally {
+      engine.free()
+    }
+    await opfs.replaceFiles(name)
+  } finally {
+    await opfs.removeFiles(name, true).catch(() => {})
+  }
+  return storage
 }
 
 function failedToLoad(wasm: string | WebAssembly.Module, error: unknown): LightningError {

@@ -3,7 +3,7 @@
 import type { OpenOptions, SyncDatabase } from './database.js'
 import { LightningError } from './errors.js'
 import { type Engine } from './host.js'
-import { opening, optionBytes, syncDatabase } from './local.js'
+import { Local, opening, optionBytes, syncDatabase } from './local.js'
 import * as idb from './idb.js'
 import * as opfs from './opfs.js'
 import { Engine as WasmEngine, default as init, initSync } from './generated/engine.js'
@@ -44,5 +44,5 @@ export async function open(name: string, options: SyncOptions = {}): Promise<Syn
     const { data, log } = await opfs.openHandles(name)
     engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, bytes))
   }
-  return syncDatabase({ engine: engine as unknown as Engine, name, storage, closed: () => {} }, options.durability ?? 'sync')
+  return syncDatabase(new Local({ engine: engine as unknown as Engine, name, storage, closed: () => {} }), options.durability ?? 'sync')
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use lightning_db::{ChangeFeed, Collection, Cursor, Error, MigrationStep, Result, Rows, Snapshot, Transaction};
+use lightning_db::{Backup, ChangeFeed, Collection, Cursor, Error, MigrationStep, Result, Rows, Snapshot, Transaction};
 
 use super::closed;
 use super::collections::Raw;
@@ -23,6 +23,7 @@ pub enum Held {
     Live(Box<Live>),
     Feed(Box<ChangeFeed>),
     Migration(Box<MigrationStep>),
+    Backup(Box<Backup>),
 }
 
 /// A range of a table that is being read.
