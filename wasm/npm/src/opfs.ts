@@ -91,7 +91,9 @@ export async function replaceFiles(name: string): Promise<void> {
   const directory = await navigator.storage.getDirectory()
   const restored = (await directory.getFileHandle(dataName(name) + RESTORING)) as unknown as { move?(name: string): Promise<void> }
   if (!restored.move) throw new LightningError('StorageUnavailable', ['opfs', 'the browser does not rename files; restore into \'indexeddb\''])
-  await restored.move(dataName(name))
+  await restored.move(dataName(name)).catch((error: DOMException) => {
+    throw error.name === 'NoModificationAllowedError' ? new LightningError('DatabaseBusy', [name], { cause: error }) : error
+  })
   // Nothing of it belongs to what is there now, which says so itself.
   await directory.removeEntry(logName(name)).catch(() => {})
 }

@@ -9,6 +9,7 @@ import { type Engine, Host } from './host.js'
 import * as idb from './idb.js'
 import { type OpenMessage, type OpenedMessage, filesLock, plain } from './messages.js'
 import * as opfs from './opfs.js'
+import { restoreFiles } from './restoring-opfs.js'
 import { requireFree, requireWhole } from './restoring.js'
 import { Owner, type Scope } from './owner.js'
 
@@ -124,38 +125,7 @@ async function restore(
     }
     return storage
   }
-  try {
-    const { data, log } = await opfs.openHandles(name, true)
-    try {
-      data.truncate(0)
-      log.truncate(0)
-      const reader = source.stream().getReader()
-      for (let at = 0; ; ) {
-        const { done, value } = await reader.read()
-        if (done) break
-        for (let from = 0; from < value.length; ) {
-          const written = data.write(value.subarray(from), { at })
-          if (written === 0) throw new LightningError('StorageFull', ['the browser took none of the bytes', at, value.length])
-          from += written
-          at += written
-        }
-      }
-      data.flush()
-    } catch (error) {
-      data.close()
-      log.close()
-      throw error
-    }
-    const engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, bytes)) as unknown as Engine
-    try {
-      await requireWhole(engine, false)
-    } finally {
-      engine.free()
-    }
-    await opfs.replaceFiles(name)
-  } finally {
-    await opfs.removeFiles(name, true).catch(() => {})
-  }
+  await restoreFiles(name, source, bytes)
   return storage
 }
 

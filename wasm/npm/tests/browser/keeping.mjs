@@ -207,6 +207,17 @@ try {
     for (const name of ['from', 'to', 'back']) await destroy(name)
     return [count, again, other.storage]
   })
+  await test('without promises, too, a backup is restored', [['DatabaseExists', 'Corrupt', 'restored', 'DatabaseBusy'], 3000, []], async () => {
+    const worker = new Worker(new URL('./sync-restore-worker.mjs', location.href), { type: 'module' })
+    const given = await new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data)
+      worker.onerror = event => reject(new Error(event.message))
+      worker.postMessage('without')
+    })
+    worker.terminate()
+    await window.lightning.destroy('without')
+    return given
+  })
   await test('a database is opened for whoever waits for it', ['enough', 'enough', 'opened'], async () => {
     const { open, destroy } = window.lightning
     const before = await open('waited', { signal: AbortSignal.abort('enough') }).catch(error => error)
