@@ -100,8 +100,8 @@ operations! {
     Compact = 0x53,
     RemoveExpired = 0x54,
     Sync = 0x55,
-    Backup = 0x56,
-    NextBackup = 0x57,
+    Backup = 0x58,
+    NextBackup = 0x59,
 }
 
 impl Operation {

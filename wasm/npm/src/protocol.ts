@@ -48,8 +48,8 @@ export const Operation = {
   Compact: 0x53,
   RemoveExpired: 0x54,
   Sync: 0x55,
-  Backup: 0x56,
-  NextBackup: 0x57,
+  Backup: 0x58,
+  NextBackup: 0x59,
 } as const
 
 export type OperationNumber = (typeof Operation)[keyof typeof Operation]
