@@ -43,7 +43,7 @@ pub use collection::{
 };
 pub use db::{
     AutoTable, Backup, BackupProgress, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database,
-    FeedPosition, Found, Isolation, Options, Range, ReadTable, Savepoint, Scrub, Since, Snapshot, TableInfo,
+    FeedPosition, Found, Isolation, Options, Range, ReadTable, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo,
     Transaction, WriteTable, WriteTransaction,
 };
 pub use document::query::{self, PageToken, Query, Update, field};

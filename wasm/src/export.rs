@@ -93,8 +93,9 @@ impl Engine {
         while let Some(next) = next_frame(rest) {
             let Ok(frame) = next.inspect_err(|error| wire::failure(&mut answers.out, error)) else { break };
             rest = frame.rest;
-            let outcome = wire::frame(&mut answers.out, wire::ANSWER, |out| {
-                self.session.perform(client, frame.first, frame.body, out)
+            let place = answers.count;
+            let outcome = wire::answer_frame(&mut answers.out, |out| {
+                self.session.perform(client, place, frame.first, frame.body, out)
             });
             answers.took(frame.first, outcome);
         }
@@ -117,9 +118,9 @@ impl Engine {
             let Ok(frame) = next.inspect_err(|error| wire::failure(&mut answers.out, error)) else { break };
             rest = frame.rest;
             let outcome = loop {
-                let (session, out) = (&mut self.session, &mut answers.out);
+                let (session, out, place) = (&mut self.session, &mut answers.out, answers.count);
                 let perform =
-                    || wire::frame(out, wire::ANSWER, |out| session.perform(client, frame.first, frame.body, out));
+                    || wire::answer_frame(out, |out| session.perform(client, place, frame.first, frame.body, out));
                 match driver.run(perform).await {
                     // What it did is not done again: it waits for what it wrote.
                     Err(Error::Pending(_)) => match self.flush().await {
@@ -242,6 +243,8 @@ struct Answers {
     unsettled: Vec<usize>,
     commits: bool,
     begin: usize,
+    /// Of operations.
+    count: u64,
 }
 
 impl Answers {
@@ -255,6 +258,7 @@ impl Answers {
             Err(error) => wire::failure(&mut self.out, &error),
         }
         self.begin = self.out.len();
+        self.count += 1;
     }
 
     /// All of them. Where what was committed could not be kept, that is the answer to each commit.

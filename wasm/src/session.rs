@@ -9,12 +9,14 @@ mod held;
 mod kinds;
 mod live;
 mod maintenance;
+mod once;
 mod tables;
 
 use lightning_db::{Database, Error, Isolation, Result, WriteTransaction};
 
 use crate::wire::{self, Answer, Arguments, invalid, put};
 use held::{Held, HeldMap};
+use once::Once;
 
 /// Handles of cursors and the like that one database holds at most.
 const HELD_MAX: usize = 10_000;
@@ -23,6 +25,7 @@ const HELD_MAX: usize = 10_000;
 pub struct Session {
     database: Database,
     held: HeldMap,
+    once: Once,
 }
 
 /// Where an operation reads or writes: 0 is the database as it is now; others are snapshots and transactions.
@@ -53,6 +56,7 @@ operations! {
     Commit = 0x04,
     Release = 0x05,
     Next = 0x06,
+    Number = 0x07,
     // The schema.
     Collections = 0x08,
     DropCollection = 0x09,
@@ -100,6 +104,7 @@ operations! {
     Compact = 0x53,
     RemoveExpired = 0x54,
     Sync = 0x55,
+    Outcome = 0x56,
     Backup = 0x58,
     NextBackup = 0x59,
 }
@@ -127,11 +132,20 @@ impl Operation {
         )
     }
 
+    /// Whether it commits by itself, and is to do that once.
+    fn is_once(self, args: &[u8]) -> bool {
+        use Operation::{Batch, Commit, DropCollection, DropIndex, DropTable, Outcome};
+        match self {
+            Batch | Commit | DropCollection | DropIndex | DropTable | Outcome => true,
+            _ => self.writes() && Arguments::new(args).handle().is_ok_and(|scope| scope == NOW),
+        }
+    }
+
     /// Whether something may have to be made durable after it.
     pub fn commits(number: u8) -> bool {
         use Operation::{
             Batch, Commit, DropCollection, DropIndex, DropTable, Migrate, NextMigration, OpenCollection, OpenTable,
-            RemoveExpired, Sync,
+            Outcome, RemoveExpired, Sync,
         };
         Self::of(number).is_some_and(|operation| {
             operation.writes()
@@ -146,6 +160,7 @@ impl Operation {
                         | NextMigration
                         | OpenCollection
                         | OpenTable
+                        | Outcome
                         | RemoveExpired
                         | Sync
                 )
@@ -155,31 +170,61 @@ impl Operation {
 
 impl Session {
     pub fn new(database: Database) -> Self {
-        Self { database, held: HeldMap::new(HELD_MAX) }
+        Self { database, held: HeldMap::new(HELD_MAX), once: Once::default() }
     }
 
     pub fn database(&self) -> &Database {
         &self.database
     }
 
-    /// Performs an operation for `client`; its answer is appended to `out`, of which nothing stays if it fails.
-    pub fn perform(&mut self, client: u32, number: u8, arguments: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        self.held.serve(client);
+    /// Performs the operation at a place of a request of `client`; gives the status of its answer, which is appended to `out`. Nothing
+    /// of that stays if it fails.
+    pub fn perform(&mut self, client: u32, place: u64, number: u8, arguments: &[u8], out: &mut Vec<u8>) -> Result<u8> {
+        if place == 0 {
+            self.once.begin();
+        }
         let operation = Operation::of(number).ok_or_else(|| invalid("this build does not know the operation"))?;
+        if operation == Operation::Number {
+            self.once.count(&self.database, place, &mut Arguments::new(arguments))?;
+            return done(&mut Answer::new(out)).map(|()| wire::ANSWER);
+        }
+        let numbered = self.once.numbered(place, operation, arguments);
+        if let Some(numbered) = numbered
+            && let Some(frame) = self.once.answer(&self.database, numbered)?
+            && let Some((status, item)) = frame.split_first()
+        {
+            out.extend_from_slice(item);
+            return Ok(*status);
+        }
+        self.once.doing(numbered);
+        let outcome = self.perform_now(client, operation, arguments, out);
+        if let Err(error) = &outcome {
+            self.once.failed(error);
+        }
+        outcome.map(|()| wire::ANSWER)
+    }
+
+    fn perform_now(&mut self, client: u32, operation: Operation, arguments: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        self.held.serve(client);
         let mut arguments = Arguments::new(arguments);
         let args = &mut arguments;
         let answer = &mut Answer::new(out);
         if operation.writes() {
             let scope = args.handle()?;
-            return self.write_in(scope, |held, tx| perform_write(held, tx, operation, args, answer));
+            return self
+                .write_in(scope, answer, &mut |held, tx, answer| perform_write(held, tx, operation, args, answer));
         }
         match operation {
             Operation::OpenCollection => self.open_collection(args, answer),
             Operation::OpenTable => self.open_table(args, answer),
             Operation::Begin => self.begin(client, args, answer),
             Operation::Commit => {
-                self.held.transaction(args.handle()?)?.commit()?;
-                done(answer)
+                let transaction = self.held.transaction(args.handle()?)?;
+                done(answer)?;
+                let commits = self.once.remember(transaction, DONE)?;
+                transaction.commit()?;
+                self.once.done(commits);
+                Ok(())
             }
             Operation::Release => {
                 self.held.remove(args.handle()?);
@@ -188,17 +233,22 @@ impl Session {
             Operation::Next => self.next(args, answer),
             Operation::Batch => self.batch(args, answer),
             Operation::Collections => self.collections(answer),
-            Operation::DropCollection => put(answer.bool(self.database.drop_collection(args.text()?)?)),
+            Operation::DropCollection => {
+                let name = args.text()?;
+                self.transact(answer, &mut |_, tx, answer| put(answer.bool(tx.drop_collection(name)?)))
+            }
             Operation::DropIndex => {
-                let collection = self.held.collection(args.handle()?)?;
-                put(answer.bool(collection.drop_index(args.text()?)?))
+                let (number, index) = (args.handle()?, args.text()?);
+                self.transact(answer, &mut |held, tx, answer| {
+                    put(answer.bool(tx.drop_index(held.collection(number)?.name(), index)?))
+                })
             }
             Operation::NextMigration => self.next_migration(client, args, answer),
             Operation::Migrate => self.migrate(args, answer),
             Operation::OlderCollection => self.older_collection(args, answer),
             Operation::DropTable => {
                 let name = args.text()?;
-                put(answer.bool(self.database.transaction(|tx| tx.drop_table(name))?))
+                self.transact(answer, &mut |_, tx, answer| put(answer.bool(tx.drop_table(name)?)))
             }
             Operation::Get
             | Operation::GetMany
@@ -245,14 +295,13 @@ impl Session {
         self.held.insert(client, Held::Transaction(Box::new(transaction)), answer)
     }
 
-    /// `[[operation as bytes…]]`: all of them in one transaction. Gives the list of what each gives.
+    /// `[[operation as bytes…]]`: all of them in one transaction. Gives nothing.
     fn batch(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let count = args.list()?;
         let operations = (0..count).map(|_| args.bytes()).collect::<Result<Vec<_>>>()?;
-        put(answer.array(count))?;
-        let held = &self.held;
-        self.database.transaction(|tx| {
-            for bytes in operations {
+        self.transact(answer, &mut |held, tx, answer| {
+            let mut each = Vec::new();
+            for bytes in &operations {
                 let (number, rest) = bytes.split_first().ok_or_else(|| invalid("an operation has a number"))?;
                 let operation = Operation::of(*number).filter(|operation| operation.writes());
                 let operation = operation.ok_or_else(|| invalid("a batch holds writes alone"))?;
@@ -260,24 +309,31 @@ impl Session {
                 if arguments.handle()? != NOW {
                     return Err(invalid("a batch is a transaction of its own"));
                 }
-                perform_write(held, tx, operation, &mut arguments, answer)?;
+                each.clear();
+                perform_write(held, tx, operation, &mut arguments, &mut Answer::new(&mut each))?;
             }
-            Ok(())
+            done(answer)
         })
     }
 
+    /// Runs `body` in a transaction of its own, with which is remembered what it answers.
+    fn transact(&mut self, answer: &mut Answer<'_>, body: &mut Body<'_>) -> Result<()> {
+        let (held, once, begin) = (&self.held, &mut self.once, answer.end());
+        let commits = self.database.transaction(|tx| {
+            body(held, tx, answer)?;
+            once.remember(tx, answer.since(begin))
+        })?;
+        self.once.done(commits);
+        Ok(())
+    }
+
     /// Runs `body` in the transaction `scope`, or in one of its own.
-    fn write_in<T>(
-        &mut self,
-        scope: u32,
-        body: impl FnOnce(&HeldMap, &mut WriteTransaction) -> Result<T>,
-    ) -> Result<T> {
+    fn write_in(&mut self, scope: u32, answer: &mut Answer<'_>, body: &mut Body<'_>) -> Result<()> {
         if scope == NOW {
-            let held = &self.held;
-            return self.database.transaction(|tx| body(held, tx));
+            return self.transact(answer, body);
         }
         let mut transaction = self.held.take_transaction(scope)?;
-        let outcome = body(&self.held, &mut transaction);
+        let outcome = body(&self.held, &mut transaction, answer);
         self.held.give_back(scope, transaction);
         outcome
     }
@@ -299,6 +355,12 @@ fn perform_write(
         _ => collections::write(held.collection(args.handle()?)?, tx, operation, args, answer),
     }
 }
+
+/// What a transaction does.
+type Body<'b> = dyn FnMut(&HeldMap, &mut WriteTransaction, &mut Answer<'_>) -> Result<()> + 'b;
+
+/// The answer of what gives nothing.
+const DONE: &[u8] = &[0xf6];
 
 /// What gives nothing.
 fn done(answer: &mut Answer<'_>) -> Result<()> {

@@ -15,7 +15,7 @@ pub const ANSWER: u8 = 0;
 pub const FAILURE: u8 = 1;
 pub const EVENT: u8 = 2;
 
-const LENGTH_BYTES: usize = 4;
+pub const LENGTH_BYTES: usize = 4;
 
 /// The arguments of one operation.
 pub struct Arguments<'a>(&'a [u8]);
@@ -160,6 +160,16 @@ impl<'a> Answer<'a> {
         Self(out)
     }
 
+    /// What was written so far from there on.
+    pub fn since(&self, begin: usize) -> &[u8] {
+        self.0.get(begin..).unwrap_or_default()
+    }
+
+    /// Where what is written next begins.
+    pub fn end(&self) -> usize {
+        self.0.len()
+    }
+
     /// Items that are CBOR already.
     pub fn raw(&mut self, items: &[u8]) -> &mut Self {
         self.0.extend_from_slice(items);
@@ -231,20 +241,23 @@ impl<'a> Answer<'a> {
 }
 
 /// Appends one frame, which `write` fills after its status.
-pub fn frame<T>(out: &mut Vec<u8>, status: u8, write: impl FnOnce(&mut Vec<u8>) -> Result<T>) -> Result<T> {
+pub fn frame(out: &mut Vec<u8>, status: u8, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
+    answer_frame(out, |out| write(out).map(|()| status))
+}
+
+/// Appends one frame, which `write` fills after its status, and says which that is.
+pub fn answer_frame(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<u8>) -> Result<()> {
     let begin = out.len();
-    out.extend([0; LENGTH_BYTES]);
-    out.push(status);
-    let written = write(out);
-    if written.is_err() {
-        out.truncate(begin);
-        return written;
-    }
+    out.extend([0; LENGTH_BYTES + 1]);
+    let status = write(out).inspect_err(|_| out.truncate(begin))?;
     let len = (out.len() - begin - LENGTH_BYTES) as u32;
-    if let Some(place) = out.get_mut(begin..begin + LENGTH_BYTES) {
-        place.copy_from_slice(&len.to_le_bytes());
+    if let Some((length, [first, ..])) =
+        out.get_mut(begin..).and_then(|frame| frame.split_first_chunk_mut::<LENGTH_BYTES>())
+    {
+        *length = len.to_le_bytes();
+        *first = status;
     }
-    written
+    Ok(())
 }
 
 /// A frame, and what follows it.

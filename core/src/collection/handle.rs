@@ -155,6 +155,16 @@ impl WriteTransaction {
         let definition = collection.known.definition(self.definition(&collection.known.name)?)?;
         Ok(WriteCollection::new(self, definition))
     }
+
+    /// Deletes a collection with everything in it; false when there is none.
+    pub fn drop_collection(&mut self, name: &str) -> Result<bool> {
+        drop_collection(self, name)
+    }
+
+    /// Deletes an index of a collection; false when there is none.
+    pub fn drop_index(&mut self, collection: &str, index: &str) -> Result<bool> {
+        drop_index(self, collection, index)
+    }
 }
 
 impl<T> Collection<T> {

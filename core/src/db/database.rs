@@ -340,11 +340,17 @@ impl Database {
                 Ok(())
             },
             |writer| {
+                if let Some(remembered) = &tx.remembered {
+                    remembered.write_ranges(writer);
+                }
                 let mut intervals = memtable.intervals();
                 intervals.seek(&[]);
                 while let Some(interval) = intervals.interval() {
                     writer.delete_range(interval.start, interval.end);
                     intervals.next();
+                }
+                if let Some(remembered) = &tx.remembered {
+                    remembered.write_points(writer);
                 }
                 for entry in memtable.iter() {
                     match entry.slot {

@@ -25,6 +25,7 @@ mod key_length;
 mod options;
 mod range;
 mod raw;
+mod requests;
 #[cfg(feature = "std")]
 mod row_locks;
 mod scrub;
@@ -45,6 +46,8 @@ pub use isolation::Isolation;
 pub(crate) use key_length::OWN_BYTES_MAX as KEY_BYTES_MAX;
 pub use options::Options;
 pub use range::{Cursor, Range};
+pub use requests::Requests;
+pub(crate) use requests::is_remembered;
 pub use scrub::Scrub;
 pub use snapshot::{BlobReader, ReadTable, Snapshot, TableInfo};
 pub use transaction::{Savepoint, WriteTable, WriteTransaction};

@@ -15,6 +15,7 @@ use super::exclusive::{Exclusive, ExclusiveGuard};
 use super::found::Found;
 use super::isolation::{Isolation, ReadSet};
 use super::range::{Cursor, Range, View};
+use super::requests::Remembered;
 #[cfg(feature = "std")]
 use super::row_locks::{Party, RowLocks};
 use crate::codec::slot::{Slot, ValueRef};
@@ -60,6 +61,8 @@ pub struct WriteTransaction {
     /// At read committed, what the first change of the catalogue was decided upon.
     pub(super) catalogue_seen: Option<Arc<Version>>,
     pub(super) deadline_ns: Option<(u64, u64)>,
+    /// What its commit writes beside the changes, of the request that it carries out.
+    pub(super) remembered: Option<Remembered>,
     pub(super) committed: bool,
     #[cfg(feature = "std")]
     pub(super) rows: Rows,
@@ -127,6 +130,7 @@ impl WriteTransaction {
             changes_catalogue: false,
             catalogue_seen: None,
             deadline_ns: None,
+            remembered: None,
             committed: false,
         }
     }

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Link, Place};
-use super::operation::{Operation, OperationWriter, Operations, Preamble, RequestId};
+use super::operation::{Operation, OperationWriter, Operations, Preamble};
 use super::outcome::Verdict;
 use super::position::{LogPosition, SealedSegment};
 use super::replay::{replay, was_begun};
@@ -176,8 +176,7 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let mut payload = Vec::new();
     let mut seeds = Vec::new();
     for (sequence, value_bytes) in (1..).zip([30, 500, 66_000, 3, 0, 100]) {
-        let request = (sequence == 5).then_some(RequestId { client: 9, number: 300 });
-        let mut writer = OperationWriter::begin(&mut payload, Preamble { request, ..Preamble::at(1000 + sequence) });
+        let mut writer = OperationWriter::begin(&mut payload, Preamble::at(1000 + sequence));
         // The long one of zeros, which a packed corpus does not hold.
         writer.put(b"key", &alloc::vec![if value_bytes > 1000 { 0 } else { sequence as u8 }; value_bytes]);
         writer.delete(b"other");

@@ -1,9 +1,8 @@
 //! What a commit does: the payload of its frames.
 //!
-//! A payload is the wall-clock time (varint, milliseconds since 1970), a byte of flags, with flag 1 the client's id (16
-//! bytes) and request number (varint), and then the operations to the end. Flag 2 says that the values in extents were
-//! not known to be durable when it was written. An operation is a byte saying which, then
-//! its fields; keys and inline values have a varint length before them:
+//! A payload is the wall-clock time (varint, milliseconds since 1970), a byte of flags, and then the operations to the end.
+//! Flag 2 says that the values in extents were not known to be durable when it was written. An operation is a byte saying
+//! which, then its fields; keys and inline values have a varint length before them:
 //!
 //! | byte | operation | fields |
 //! |---|---|---|
@@ -31,7 +30,6 @@ const DELETE_FROM: u8 = 5;
 #[cfg(feature = "blake3")]
 const PUT_HASHED_EXTENT: u8 = 6;
 
-const HAS_REQUEST: u8 = 1;
 const VALUES_UNSYNCED: u8 = 2;
 
 /// One change of the key space, final: increments are resolved, index entries are operations of their own.
@@ -66,15 +64,6 @@ pub(crate) enum Operation<'a> {
     },
 }
 
-/// Which request of which client a commit answers, so that a request sent again is not done again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RequestId {
-    /// The client's random id.
-    pub client: u128,
-    /// The client's own number of the request.
-    pub number: u64,
-}
-
 /// Builds a payload in a vector the caller keeps, so that a steady stream of commits allocates nothing.
 #[derive(Debug)]
 pub(crate) struct OperationWriter<'a> {
@@ -84,15 +73,10 @@ pub(crate) struct OperationWriter<'a> {
 impl<'a> OperationWriter<'a> {
     /// Clears `out` and begins a payload in it.
     pub(crate) fn begin(out: &'a mut Vec<u8>, preamble: Preamble) -> Self {
-        let Preamble { time_ms, request, values_unsynced } = preamble;
+        let Preamble { time_ms, values_unsynced } = preamble;
         out.clear();
         out.put_varint(time_ms);
-        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        out.put_u8(flag(request.is_some(), HAS_REQUEST) | flag(values_unsynced, VALUES_UNSYNCED));
-        if let Some(request) = request {
-            out.extend_from_slice(&request.client.to_le_bytes());
-            out.put_varint(request.number);
-        }
+        out.put_u8(if values_unsynced { VALUES_UNSYNCED } else { 0 });
         Self { out }
     }
 
@@ -136,16 +120,15 @@ impl<'a> OperationWriter<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Preamble {
     pub time_ms: u64,
-    pub request: Option<RequestId>,
     /// The barrier for the commit's values in extents had been asked for, but was not complete: they may be missing where
     /// the commit is not.
     pub values_unsynced: bool,
 }
 
 impl Preamble {
-    /// Of a commit that nobody identified, with its values durable.
+    /// Of a commit with its values durable.
     pub(crate) fn at(time_ms: u64) -> Self {
-        Self { time_ms, request: None, values_unsynced: false }
+        Self { time_ms, values_unsynced: false }
     }
 
     /// Splits a payload; `None` if it does not begin as one does.
@@ -153,15 +136,11 @@ impl Preamble {
         let mut reader = Reader::new(payload);
         let time_ms = reader.varint()?;
         let flags = reader.u8()?;
-        if flags & !(HAS_REQUEST | VALUES_UNSYNCED) != 0 {
+        if flags & !VALUES_UNSYNCED != 0 {
             return None;
         }
-        let request = match flags & HAS_REQUEST {
-            0 => None,
-            _ => Some(RequestId { client: u128::from_le_bytes(reader.bytes16()?), number: reader.varint()? }),
-        };
         let operations = reader.take(reader.remaining())?;
-        Some((Self { time_ms, request, values_unsynced: flags & VALUES_UNSYNCED != 0 }, operations))
+        Some((Self { time_ms, values_unsynced: flags & VALUES_UNSYNCED != 0 }, operations))
     }
 }
 
@@ -229,8 +208,7 @@ mod tests {
 
     fn comes_back(checksum: Checksum) {
         let value = ValueRef { offset: 1 << 40, len: 9, checksum: checksum.of(&[b"x"]) };
-        let request = Some(RequestId { client: u128::MAX - 5, number: 300 });
-        let written = Preamble { time_ms: 1_700_000_000_000, request, values_unsynced: true };
+        let written = Preamble { time_ms: 1_700_000_000_000, values_unsynced: true };
         let mut payload = alloc::vec![1, 2, 3];
         let mut writer = OperationWriter::begin(&mut payload, written);
         writer.put(b"a", b"one");

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use super::operation::{Operations, RequestId};
+use super::operation::Operations;
 use super::position::{KnownSegment, LogPosition, SealedSegment};
 use super::segment::{FILE_HEADER_BYTES, Layout, SEGMENT_HEADER_BYTES};
 
@@ -17,8 +17,6 @@ pub(crate) struct Commit<'a> {
     pub time_ms: u64,
     /// The incarnation of the database that wrote it.
     pub incarnation: u64,
-    /// The client's request it answers.
-    pub request: Option<RequestId>,
     /// Its values in extents may be missing: whoever takes it looks whether they are there.
     pub values_unsynced: bool,
     /// All that was given to [`append`](super::Log::append).

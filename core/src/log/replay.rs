@@ -398,7 +398,7 @@ impl<'a> Replay<'a> {
             return Ok(Verdict::Whole);
         }
         let payload = if first { body_of(&mut self.window, self.storage, header, offset)? } else { &self.body };
-        let Some((Preamble { time_ms, request, values_unsynced }, operations)) = Preamble::split(payload) else {
+        let Some((Preamble { time_ms, values_unsynced }, operations)) = Preamble::split(payload) else {
             let what = format!("commit {}: its payload does not begin as one does", header.sequence);
             return Err(damaged(at, pending.offset, &what));
         };
@@ -406,7 +406,6 @@ impl<'a> Replay<'a> {
             sequence: header.sequence,
             time_ms,
             incarnation: self.incarnation,
-            request,
             values_unsynced,
             payload,
             operations,

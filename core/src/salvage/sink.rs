@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::codec::slot::ValueRef;
-use crate::db::{Database, WriteTransaction};
+use crate::db::{Database, WriteTransaction, is_remembered};
 use crate::engine::{Durability, KEY_BYTES_MAX, ValueReader};
 use crate::error::Result;
 use crate::table::catalogue::{TableEntry, entry_name, next_id_key};
@@ -129,7 +129,9 @@ fn is_possible(key: &[u8], value: Option<&[u8]>) -> bool {
     match prefix::split(key) {
         None => false,
         Some(_) if key.len() > KEY_BYTES_MAX => false,
-        Some((prefix::CATALOGUE, _)) => value.is_some_and(|value| is_definition(key, value)),
+        Some((prefix::CATALOGUE, _)) => {
+            value.is_some_and(|value| is_definition(key, value) || is_remembered(key, value))
+        }
         Some(_) => true,
     }
 }

@@ -98,7 +98,7 @@ const MESSAGES: Record<ErrorCode, (fields: readonly Field[]) => string> = {
     `the Content Security Policy of this page forbids ${what}; allow it with ${directive}`,
   Restarted: ([why]) => `the engine stopped (${why}) and was opened again; what was not committed is lost, the rest is there`,
   CommitUnknown: () =>
-    'the tab that had the files open went away before it answered: look whether this was committed before you write it again',
+    'the tab that had the files open did not answer, and nobody else can: look whether this was committed before you write it again',
   OwnerUnresponsive: ([name]) =>
     `another tab has the database '${name}' open and does not answer: it may be frozen or busy; close it, or try again`,
   NoOwner: ([name]) =>

@@ -3,10 +3,11 @@
 import { Operation } from './protocol.js'
 
 /**
- * `again`: asking twice is as asking once. `unknown`: it may have been committed. `over`: it belongs to something that the
- * owner held and is gone, so nothing was committed. `forget`: nobody waits for it.
+ * `again`: asking twice is as asking once. `outcome`: the next owner is asked whether it was committed, and what it gave.
+ * `unknown`: it may have been committed, and nobody remembers. `over`: it belongs to something that the owner held and is
+ * gone, so nothing was committed. `forget`: nobody waits for it.
  */
-export type Fate = 'again' | 'unknown' | 'over' | 'forget'
+export type Fate = 'again' | 'outcome' | 'unknown' | 'over' | 'forget'
 
 const SCOPED: ReadonlySet<number> = new Set([
   Operation.Get,
@@ -46,17 +47,23 @@ const WRITES: ReadonlySet<number> = new Set([
 
 const OF_HANDLES: ReadonlySet<number> = new Set([Operation.Next, Operation.NextChanges, Operation.Migrate, Operation.NextBackup])
 
+/** Whether it commits by itself. What does is numbered, so that owners remember it. */
+export function commits(operation: number, first: number): boolean {
+  return (first === 0 && SCOPED_WRITES.has(operation)) || WRITES.has(operation) || operation === Operation.Commit
+}
+
 /**
  * @param operation its number
  * @param first the first byte of its arguments: of those that have a scope, 0 for the database as it is now
- * @param untouched the owner is known not to have begun it
+ * @param write what becomes of a write that the owner may have begun; undefined when it is known not to have
  */
-export function fate(operation: number, first: number, untouched: boolean): Fate {
-  const write = untouched ? 'again' : 'unknown'
+export function fate(operation: number, first: number, write: 'again' | 'outcome' | 'unknown' | undefined): Fate {
   if (SCOPED.has(operation)) return first === 0 ? 'again' : 'over'
-  if (SCOPED_WRITES.has(operation)) return first === 0 ? write : 'over'
-  if (WRITES.has(operation)) return write
-  if (operation === Operation.Commit) return untouched ? 'over' : 'unknown'
+  if (SCOPED_WRITES.has(operation)) return first === 0 ? (write ?? 'again') : 'over'
+  if (WRITES.has(operation)) return write ?? 'again'
+  // What it would commit is gone with the owner.
+  if (operation === Operation.Commit) return write === 'again' ? 'outcome' : (write ?? 'over')
+  if (operation === Operation.Outcome) return write === 'unknown' ? write : 'again'
   if (operation === Operation.Release || operation === Operation.Heard) return 'forget'
   return OF_HANDLES.has(operation) ? 'over' : 'again'
 }

@@ -4,7 +4,7 @@
 import { Reader, Writer } from './cbor.js'
 import { UnreadBlob } from './blobs.js'
 import { LightningError } from './errors.js'
-import { fate } from './failover.js'
+import { commits, fate } from './failover.js'
 import { readFailure, withUsage } from './failure.js'
 import { type Listener, Listeners } from './listeners.js'
 import { DURABLE, Operation, type OperationNumber, RELAXED, Status, frames } from './protocol.js'
@@ -93,6 +93,12 @@ interface Waiting {
   answer: Answer<unknown>
   /** What opens a collection or table. */
   opens?: Uint8Array
+  /** 0 where it has none. */
+  number: number
+  /** Whether it has one and commits by itself. */
+  commits: boolean
+  /** It is only asked what came of it. */
+  isOutcome?: boolean
 }
 
 /** A request that is not answered. */
@@ -101,12 +107,24 @@ interface Request {
   /** How many operations it has; they are answered together. */
   operations: number
   isSent: boolean
+  /** When an owner may have begun it first, in milliseconds since 1970; 0 when none has. */
+  begunAt: number
+  /** Owners that went away with it. */
+  losses: number
 }
 
+/** A request that nobody was asked yet. */
+const NEW = { isSent: false, begunAt: 0, losses: 0 }
 /** Nobody waits for it. */
-const NOBODY: Waiting = { resolve: () => {}, reject: () => {}, answer: () => undefined }
+const NOBODY: Waiting = { resolve: () => {}, reject: () => {}, answer: () => undefined, number: 0, commits: false }
 /** The operation that does nothing, and is answered. */
 const NOTHING = Uint8Array.of(2, 0, 0, 0, Operation.Release, 0)
+/** The operation that gives what the one in its place gave to an owner before. */
+const OUTCOME = Uint8Array.of(1, 0, 0, 0, Operation.Outcome)
+/** A request that so many owners went away with is not asked again: perhaps they did because of it. */
+const LOSSES_MAX = 2
+/** Owners remember what was committed for longer than this. */
+const REMEMBERED_MS = 10 * 60_000
 
 export function writeOperation(writer: Writer, operation: number, args: Arguments): void {
   const begin = writer.length
@@ -138,8 +156,18 @@ export class AsyncLink implements Link<'async'> {
   readonly #opened = new Map<number, Uint8Array>()
   readonly #listeners = new Listeners()
   #ended: LightningError | undefined
+  /** Its id among the clients of all owners, where what commits is numbered. */
+  readonly #client: Uint8Array | undefined
+  /** The last number given. */
+  #number = 0
+  /** Everything up to this number is answered. */
+  #heard = 0
+  /** What is being written has numbers from here on. */
+  #isNumbered = false
 
-  constructor(channel?: Channel) {
+  /** @param numbered what was begun by one owner is asked of the next, and so has numbers */
+  constructor(channel?: Channel, numbered = false) {
+    if (numbered) this.#client = crypto.getRandomValues(new Uint8Array(8))
     if (channel) this.resume(channel)
   }
 
@@ -149,6 +177,7 @@ export class AsyncLink implements Link<'async'> {
       this.#writer.byte(RELAXED)
       queueMicrotask(() => this.#send())
     }
+    if (this.#client && !this.#isNumbered && commits(operation, 0)) this.#beginNumbers(this.#client)
     const begin = this.#writer.length
     try {
       writeOperation(this.#writer, operation, args)
@@ -158,9 +187,11 @@ export class AsyncLink implements Link<'async'> {
     }
     this.#durable ||= durable
     this.#operations++
+    const number = this.#isNumbered ? ++this.#number : 0
     const opens = operation === Operation.OpenCollection || operation === Operation.OpenTable
     return new Promise<T>((resolve, reject) => {
-      const waiting: Waiting = { resolve: resolve as (value: unknown) => void, reject, answer }
+      const isCommit = number > 0 && commits(operation, this.#writer.view()[begin + 5] ?? 0)
+      const waiting: Waiting = { resolve: resolve as (value: unknown) => void, reject, answer, number, commits: isCommit }
       if (opens) waiting.opens = this.#writer.view().slice(begin)
       this.#waiting.push(waiting)
     })
@@ -227,22 +258,34 @@ export class AsyncLink implements Link<'async'> {
   refuse(why: LightningError): void {
     this.#writer.truncate(0)
     this.#operations = 0
-    this.#requests.clear()
-    for (const waiting of this.#waiting.clear()) waiting.reject(why)
+    this.#isNumbered = false
+    const waiting = this.#waiting.clear()
+    for (const { operations, begunAt } of this.#requests.clear()) {
+      for (const each of waiting.splice(0, operations)) {
+        // Whoever remembers it may still come.
+        each.reject(begunAt && each.commits ? new LightningError('CommitUnknown') : why)
+      }
+    }
+    for (const each of waiting) each.reject(why)
   }
 
   /**
    * No answers come any more. What waits stays for the next owner where that is the same as asking once; the rest fails.
    * @param untouched what was not answered was not begun
+   * @param stopped the engine did, perhaps because of what it was doing
    */
-  lost(untouched: boolean): void {
+  lost(untouched: boolean, stopped = false): void {
     if (!this.#channel) return
     this.#send(false)
     this.#channel = undefined
     this.generation++
     const waiting = this.#waiting.clear()
+    let losses = stopped ? LOSSES_MAX : 1
     for (const request of this.#requests.clear()) {
-      this.#requests.push(this.#remaining(request, waiting.splice(0, request.operations), untouched))
+      const more = untouched || !request.isSent ? 0 : losses
+      this.#requests.push(this.#remaining(request, waiting.splice(0, request.operations), more))
+      // Those behind the first were not begun by an engine that stopped, or it has done them.
+      losses = 1
     }
   }
 
@@ -255,11 +298,16 @@ export class AsyncLink implements Link<'async'> {
     const requests = this.#requests.clear()
     if (this.#opened.size > 0) {
       const operations = [...this.#opened.values()]
-      requests.unshift({ bytes: joined([Uint8Array.of(RELAXED), ...operations]), operations: operations.length, isSent: false })
+      requests.unshift({ bytes: joined([Uint8Array.of(RELAXED), ...operations]), operations: operations.length, ...NEW })
       waiting.unshift(...operations.map(() => NOBODY))
     }
+    for (const request of requests) {
+      const its = waiting.splice(0, request.operations)
+      if (!request.begunAt) for (const each of its) this.#waiting.push(each)
+      // Nobody may have been there for long.
+      this.#transmit(request.begunAt ? this.#remaining(request, its, 0) : request)
+    }
     for (const each of waiting) this.#waiting.push(each)
-    for (const request of requests) this.#transmit(request)
     this.#listeners.tellAll('again')
   }
 
@@ -269,35 +317,53 @@ export class AsyncLink implements Link<'async'> {
     const [operations, durable] = [this.#operations, this.#durable]
     this.#operations = 0
     this.#durable = false
+    this.#isNumbered = false
     if (operations === 0) return
     bytes[0] = durable ? DURABLE : RELAXED
-    const request = { bytes, operations, isSent: false }
+    const request = { bytes, operations, ...NEW }
     if (now) this.#transmit(request)
     else this.#requests.push(request)
+  }
+
+  /** What is written from here on has numbers. */
+  #beginNumbers(client: Uint8Array): void {
+    this.#isNumbered = true
+    this.#operations++
+    this.#waiting.push(NOBODY)
+    writeOperation(this.#writer, Operation.Number, writer => {
+      writer.value(client)
+      writer.number(this.#number + 1)
+      writer.number(this.#heard)
+    })
   }
 
   #transmit(request: Request): void {
     this.#requests.push(request)
     if (!this.#channel) return
     request.isSent = true
+    request.begunAt ||= Date.now()
     this.#channel.send(request.bytes)
   }
 
   /** What of a request is asked of the next owner. Operations are left out by others that do nothing. */
-  #remaining({ bytes, operations, isSent }: Request, waiting: Waiting[], untouched: boolean): Request {
+  #remaining({ bytes, operations, begunAt, losses: before }: Request, waiting: Waiting[], more: number): Request {
+    const losses = before + more
     const parts = [bytes.subarray(0, 1)]
     let at = 1
+    const isRemembered = this.#client && Date.now() - begunAt < REMEMBERED_MS
+    const write = losses === 0 ? undefined : !isRemembered ? 'unknown' : losses < LOSSES_MAX ? 'again' : 'outcome'
     for (const each of waiting) {
       const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true) + 4
-      const what = fate(bytes[at + 4]!, bytes[at + 5] ?? 0, untouched || !isSent)
-      parts.push(what === 'again' ? bytes.subarray(at, at + length) : NOTHING)
+      const what = fate(bytes[at + 4]!, bytes[at + 5] ?? 0, write)
+      parts.push(what === 'again' ? bytes.subarray(at, at + length) : what === 'outcome' ? OUTCOME : NOTHING)
       at += length
-      this.#waiting.push(what === 'again' ? each : NOBODY)
+      if (what === 'outcome') each.isOutcome = true
+      this.#waiting.push(what === 'again' || what === 'outcome' ? each : NOBODY)
       if (what === 'unknown') each.reject(new LightningError('CommitUnknown'))
       else if (what === 'over') each.reject(ownerGone())
       else if (what === 'forget') each.resolve(undefined)
     }
-    return { bytes: joined(parts), operations, isSent: false }
+    return { bytes: joined(parts), operations, isSent: false, begunAt: losses && begunAt, losses }
   }
 
   #receive(response: Uint8Array): void {
@@ -311,10 +377,12 @@ export class AsyncLink implements Link<'async'> {
     if (!waiting) return
     const request = this.#requests.first!
     if (--request.operations === 0) this.#requests.shift()
+    if (waiting.number) this.#heard = waiting.number
     if (status === Status.Failure) {
-      const error = readFailure(body)
-      if (error.code === 'StorageFull') return void withUsage(error).then(waiting.reject)
-      return waiting.reject(error)
+      const why = readFailure(body)
+      if (why.code === 'StorageFull') return void withUsage(why).then(waiting.reject)
+      // That it was not done.
+      return waiting.reject(waiting.isOutcome && why.code === 'Invalid' ? ownerGone() : why)
     }
     if (waiting.opens) this.#opened.set(new Reader(waiting.opens.subarray(5)).number(), waiting.opens)
     try {

@@ -32,7 +32,7 @@ const STOPS_MAX = 3
 const STOPS_MS = 60_000
 
 export class Peer {
-  readonly link = new AsyncLink()
+  readonly link: AsyncLink
   /** What was opened, by whomever. */
   readonly opened: Promise<Opened>
   readonly #plan: Plan
@@ -60,6 +60,7 @@ export class Peer {
 
   constructor(plan: Plan) {
     this.#plan = plan
+    this.link = new AsyncLink(undefined, plan.options.storage !== 'memory')
     this.opened = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -145,7 +146,7 @@ export class Peer {
       const ended = own.ended.then(why => {
         if (this.#own !== own) return undefined
         this.#own = undefined
-        this.link.lost(why === null)
+        this.link.lost(why === null, why !== null)
         if (why) this.#hasStopped(why)
         return why
       })

@@ -7,6 +7,7 @@ export const Operation = {
   Commit: 0x04,
   Release: 0x05,
   Next: 0x06,
+  Number: 0x07,
   Collections: 0x08,
   DropCollection: 0x09,
   DropIndex: 0x0a,
@@ -48,6 +49,7 @@ export const Operation = {
   Compact: 0x53,
   RemoveExpired: 0x54,
   Sync: 0x55,
+  Outcome: 0x56,
   Backup: 0x58,
   NextBackup: 0x59,
 } as const

@@ -1,6 +1,5 @@
 //! What clients hold between operations, by number.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use lightning_db::{Backup, ChangeFeed, Collection, Cursor, Error, MigrationStep, Result, Rows, Snapshot, Transaction};
@@ -41,14 +40,15 @@ pub struct HeldMap {
     free: Vec<u32>,
     max: usize,
     /// Collections and tables, by client and the number that it chose: whoever serves it next opens them under the same.
-    opened: BTreeMap<(u32, u32), Held>,
+    /// In order: a tree would be more code than all that is done with it.
+    opened: Vec<((u32, u32), Held)>,
     /// Whose operation is performed.
     client: u32,
 }
 
 impl HeldMap {
     pub fn new(max: usize) -> Self {
-        Self { places: Vec::new(), free: Vec::new(), max, opened: BTreeMap::new(), client: 0 }
+        Self { places: Vec::new(), free: Vec::new(), max, opened: Vec::new(), client: 0 }
     }
 
     /// What follows is done for this client.
@@ -82,12 +82,28 @@ impl HeldMap {
 
     /// Keeps a collection or table under the number that the client chose, in the place of what it has there.
     pub fn open(&mut self, number: u32, held: Held) -> Result<()> {
-        let limit = self.max as u64;
-        if self.opened.len() >= self.max && !self.opened.contains_key(&(self.client, number)) {
-            return Err(Error::LimitExceeded { what: "open collections and tables", value: limit + 1, limit });
+        match self.place_of(number) {
+            Ok(at) => {
+                if let Some((_, place)) = self.opened.get_mut(at) {
+                    *place = held;
+                }
+            }
+            Err(at) if self.opened.len() < self.max => self.opened.insert(at, ((self.client, number), held)),
+            Err(_) => {
+                let limit = self.max as u64;
+                return Err(Error::LimitExceeded { what: "open collections and tables", value: limit + 1, limit });
+            }
         }
-        self.opened.insert((self.client, number), held);
         Ok(())
+    }
+
+    /// Where what the client has open under this number is, or would be.
+    fn place_of(&self, number: u32) -> std::result::Result<usize, usize> {
+        self.opened.binary_search_by_key(&(self.client, number), |(key, _)| *key)
+    }
+
+    fn opened(&self, number: u32) -> Option<&Held> {
+        self.opened.get(self.place_of(number).ok()?).map(|(_, held)| held)
     }
 
     pub fn get(&mut self, number: u32) -> Option<&mut Held> {
@@ -102,7 +118,7 @@ impl HeldMap {
     }
 
     pub fn remove_client(&mut self, client: u32) {
-        self.opened.retain(|(of, _), _| *of != client);
+        self.opened.retain(|((of, _), _)| *of != client);
         for number in 1..=self.places.len() as u32 {
             if matches!(self.places.get(number as usize - 1), Some(Some((of, _))) if *of == client) {
                 self.remove(number);
@@ -119,14 +135,14 @@ impl HeldMap {
     }
 
     pub fn collection(&self, number: u32) -> Result<&Collection<Raw>> {
-        match self.opened.get(&(self.client, number)) {
+        match self.opened(number) {
             Some(Held::Collection(collection)) => Ok(collection),
             _ => Err(closed("collection")),
         }
     }
 
     pub fn table(&self, number: u32) -> Result<&Rc<OpenTable>> {
-        match self.opened.get(&(self.client, number)) {
+        match self.opened(number) {
             Some(Held::Table(table)) => Ok(table),
             _ => Err(closed("table")),
         }

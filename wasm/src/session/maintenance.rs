@@ -63,6 +63,8 @@ impl Session {
             Operation::RemoveExpired => put(answer.bool(self.database.remove_expired()? == Progress::More)),
             // What it waits for is done for all operations of a request together.
             Operation::Sync => done(answer),
+            // It was not done before: that is known by now.
+            Operation::Outcome => Err(invalid("what was asked was not done")),
             _ => Err(invalid("this build does not know the operation")),
         }
     }

@@ -2,7 +2,6 @@ use super::disk::Disk;
 use super::*;
 use crate::codec::slot::ValueRef;
 use crate::log::Operation;
-use crate::log::operation::RequestId;
 use proptest::prelude::*;
 
 proptest! {
@@ -50,14 +49,12 @@ fn a_commit_of_several_mebibytes_in_segments_of_the_usual_size_comes_back() {
 }
 
 #[test]
-fn a_commit_says_when_it_was_made_by_whom_and_what_it_does() {
+fn a_commit_says_when_it_was_made_and_what_it_does() {
     let storage = MemoryStorage::new();
     let mut log = Log::create(&storage, config(), start()).unwrap();
-    let request = RequestId { client: 1 << 100, number: 5 };
     let value = ValueRef { offset: 64, len: 100_000, checksum: crate::codec::checksum::Digest::Crc32(1) };
     let mut payload = Vec::new();
-    let mut writer =
-        OperationWriter::begin(&mut payload, Preamble { request: Some(request), ..Preamble::at(1_234_567) });
+    let mut writer = OperationWriter::begin(&mut payload, Preamble::at(1_234_567));
     writer.put(b"a", b"1");
     writer.put_extent(b"b", value);
     log.append(&storage, 10, &payload).unwrap();
@@ -69,7 +66,6 @@ fn a_commit_says_when_it_was_made_by_whom_and_what_it_does() {
     let end = replay(&storage, ID, &[], start(), &mut |commit| {
         seen += 1;
         assert_eq!((commit.sequence, commit.time_ms, commit.incarnation), (10, 1_234_567, 7));
-        assert_eq!(commit.request, Some(request));
         let operations: Vec<_> = commit.operations().map(Result::unwrap).collect();
         assert_eq!(operations, [Operation::Put { key: b"a", value: b"1" }, Operation::PutExtent { key: b"b", value }]);
         Ok(Verdict::Whole)
