@@ -53,7 +53,8 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     let mut in_chromium =
         |what: &str, name: &str| stage.tests(what, browser_script(name, consent)?.env("LIGHTNING_COMMAND", &lightning));
     in_chromium("the package in Chromium", "run.mjs")?;
-    in_chromium("where a page's databases are", "places.mjs")
+    in_chromium("where a page's databases are", "places.mjs")?;
+    in_chromium("what a page keeps", "keeping.mjs")
 }
 
 /// Many tabs, and many kills: of the browser, and of processes of Node.
