@@ -37,14 +37,14 @@ pub(crate) mod tree;
 pub mod testing;
 
 pub use collection::{
-    ChangedDocument, Collection, CollectionInfo, Difference, Document, Expiry, Explanation, Index, IndexInfo,
+    AutoKey, ChangedDocument, Collection, CollectionInfo, Difference, Document, Expiry, Explanation, Index, IndexInfo,
     IndexPaths, IndexProgress, MigrationStep, Migrations, Moved, Placed, ReadCollection, Removed, Rows, RowsChange,
     Schema, Subscription, WriteCollection,
 };
 pub use db::{
-    AutoTable, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database, FeedPosition, Found,
-    Isolation, Options, Range, ReadTable, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction,
-    WriteTable, WriteTransaction,
+    AutoTable, Backup, BackupProgress, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database,
+    FeedPosition, Found, Isolation, Options, Range, ReadTable, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo,
+    Transaction, WriteTable, WriteTransaction,
 };
 pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{Path, Value};

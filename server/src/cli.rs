@@ -43,6 +43,7 @@ enum Command {
     Repair(commands::repair::Repair),
     Stats(commands::stats::Stats),
     Compact(commands::compact::Compact),
+    Backup(commands::backup::Backup),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }
@@ -70,6 +71,7 @@ impl Cli {
             Command::Repair(command) => command.run(&mut output),
             Command::Stats(command) => command.run(&mut output),
             Command::Compact(command) => command.run(&mut output),
+            Command::Backup(command) => command.run(&mut output),
             Command::Completions(command) => command.run(&mut output),
             Command::Man(command) => command.run(&mut output),
         };

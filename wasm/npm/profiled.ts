@@ -2,11 +2,11 @@
 
 import type { Database } from './src/database.js'
 import { asyncDatabase } from './src/local.js'
-import { openEngine } from './src/node.js'
+import { openLocal } from './src/node.js'
 
 export { open as openNow } from './src/sync-node.js'
 
 /** What a page commits is numbered, so that it is done once whoever has the files. */
 export async function open(location: string): Promise<Database> {
-  return asyncDatabase(openEngine(location, {}), 'sync', true)
+  return asyncDatabase(openLocal(location, {}), 'sync', true)
 }

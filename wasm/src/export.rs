@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use lightning_db::env::{MemoryStorage, Storage};
+use lightning_db::env::{FileId, MemoryStorage, Storage};
 use lightning_db::{Database, Document, Durability, Environment, Error, Options, Progress, Result, Value};
 use wasm_bindgen::prelude::*;
 
@@ -60,16 +60,26 @@ impl Engine {
         open().map_err(thrown)
     }
 
-    /// Opens the database of this name in IndexedDB.
+    /// Opens the database of this name in IndexedDB; or, for reading, as if the bytes of `restored` were in its place: closing makes
+    /// it so, in one transaction, and dropped before, everything stays as it was.
     #[wasm_bindgen(js_name = openIndexedDb)]
-    pub async fn open_indexed_db(name: String, options: Vec<u8>) -> Result<Engine, Vec<u8>> {
+    pub async fn open_indexed_db(
+        name: String,
+        options: Vec<u8>,
+        restored: Option<js_sys::Uint8Array>,
+    ) -> Result<Engine, Vec<u8>> {
         let open = async {
             let options = read_options(&options)?;
             let driver = Rc::new(IndexedDb::open(&name).await?);
+            if let Some(file) = &restored {
+                replace(&*driver.storage(), file)?;
+            }
             let open = || Database::open_storage(driver.storage(), environment(), options.clone());
             let database = driver.run(open).await?;
             let engine = Self { session: Session::new(database), place: Place::IndexedDb(driver) };
-            engine.flush().await?;
+            if restored.is_none() {
+                engine.flush().await?;
+            }
             Ok(engine)
         };
         open.await.map_err(thrown)
@@ -287,6 +297,22 @@ fn teller(tell: &js_sys::Function) -> impl FnMut(u32, Vec<u8>) {
 
 fn environment() -> Environment {
     Environment { clock: Arc::new(JsClock), entropy: Arc::new(JsEntropy) }
+}
+
+/// Puts a database in the place of another, up to the next flush in memory.
+fn replace(storage: &dyn Storage, file: &js_sys::Uint8Array) -> Result<()> {
+    storage.set_len(FileId::Log, 0)?;
+    storage.set_len(FileId::Data, 0)?;
+    let mut piece = vec![0; 1 << 16];
+    for at in (0..file.length()).step_by(piece.len()) {
+        let part = file.subarray(at, (at + piece.len() as u32).min(file.length()));
+        let bytes = piece.get_mut(..part.length() as usize).unwrap_or_default();
+        part.copy_to(bytes);
+        storage.write_at(FileId::Data, at.into(), bytes)?;
+    }
+    // What is flushed is to survive a power loss.
+    let _ = storage.sync(FileId::Data)?;
+    Ok(())
 }
 
 /// Options as a map, `{"memoryBudgetBytes": 33554432, …}`; what is left out is as everywhere in browsers.

@@ -6,6 +6,7 @@
 //! Browsers compile a function as a whole when it is first called, and whoever opens a database waits for it. So each operation is
 //! a function of its own, `inline(never)`, and the one that chooses between them is short.
 
+mod backup;
 mod collections;
 mod held;
 mod kinds;
@@ -107,6 +108,8 @@ operations! {
     RemoveExpired = 0x54,
     Sync = 0x55,
     Outcome = 0x56,
+    Backup = 0x58,
+    NextBackup = 0x59,
 }
 
 impl Operation {
@@ -265,6 +268,8 @@ impl Session {
             Operation::Heard => self.heard(args, answer),
             Operation::Changes => self.changes(client, args, answer),
             Operation::NextChanges => self.next_changes(args, answer),
+            Operation::Backup => self.backup(client, answer),
+            Operation::NextBackup => self.next_backup(args, answer),
             _ => self.maintain(operation, args, answer),
         }
     }

@@ -6,6 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::auto_key::AutoKey;
 use super::schema::{INDEXES_MAX, Index, Schema};
 use crate::db::Snapshot;
 use crate::document::{Path, Value, cbor};
@@ -27,6 +28,8 @@ pub(crate) struct Definition {
     /// The version that its documents are being brought to, one after the other.
     pub migrating_to: Option<u32>,
     pub expires_after_ms: Option<u64>,
+    /// How documents that have no key get one.
+    pub auto_key: Option<AutoKey>,
     /// The table of when documents go.
     pub expiry_id: u64,
     pub indexes: Vec<Arc<IndexDefinition>>,
@@ -57,6 +60,7 @@ impl Definition {
             version: schema.version,
             migrating_to: None,
             expires_after_ms: schema.expires_after_ms,
+            auto_key: schema.auto_key,
             expiry_id,
             indexes: Vec::new(),
         })
@@ -110,6 +114,9 @@ impl Definition {
         if let Some(after_ms) = self.expires_after_ms {
             fields.push((String::from("expires_after_ms"), Value::Integer(after_ms.into())));
         }
+        if let Some(auto) = self.auto_key {
+            fields.push((String::from("auto_key"), Value::Text(String::from(auto.name()))));
+        }
         if let Some(version) = self.migrating_to {
             fields.push((String::from("migrating_to"), Value::Integer(version.into())));
         }
@@ -132,6 +139,11 @@ impl Definition {
             key: path(member(value, "key")?)?,
             version: number(member(value, "version")?)?.try_into().ok()?,
             expires_after_ms: optional(value, "expires_after_ms")?,
+            auto_key: match member(value, "auto_key") {
+                None => None,
+                Some(Value::Text(name)) => Some(AutoKey::of(name)?),
+                Some(_) => return None,
+            },
             migrating_to: optional(value, "migrating_to")?.map(u32::try_from).transpose().ok()?,
             expiry_id: number(member(value, "expiry_id")?)?,
             indexes: indexes.iter().map(|index| IndexDefinition::read(index).map(Arc::new)).collect::<Option<_>>()?,

@@ -214,6 +214,11 @@ impl<T: Document> Collection<T> {
         self.write(|documents| documents.insert(document))
     }
 
+    /// Writes a new document, and gives the key, where it was [made](Schema::auto_key).
+    pub fn add(&self, document: &T) -> Result<Option<Value>> {
+        self.write(|documents| documents.add(document))
+    }
+
     /// Writes over a document; a key that is missing is [`Error::Unexpected`].
     pub fn replace(&self, document: &T) -> Result<()> {
         self.write(|documents| documents.replace(document))

@@ -3,6 +3,7 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+use super::auto_key::AutoKey;
 use super::definition::IndexDefinition;
 use super::schema::Index;
 use crate::db::Snapshot;
@@ -20,6 +21,8 @@ pub struct CollectionInfo {
     pub version: u32,
     /// Documents go by themselves so long after they were written, unless they were given a time of their own.
     pub expires_after_ms: Option<u64>,
+    /// How documents that have no key get one.
+    pub auto_key: Option<AutoKey>,
     /// Records in its table, those that have expired and are not removed yet among them.
     pub documents: u64,
     /// Its indexes, in the order in which they were made.
@@ -64,6 +67,7 @@ impl Snapshot {
             key: definition.key.to_string(),
             version: definition.newest_version(),
             expires_after_ms: definition.expires_after_ms,
+            auto_key: definition.auto_key,
             documents: self.bytes_table(definition.id).len()?,
             indexes,
         }))

@@ -8,6 +8,7 @@
 //! transaction or snapshot sees.
 
 mod ahead;
+mod auto_key;
 mod build;
 mod changed;
 mod check;
@@ -41,6 +42,7 @@ mod transaction;
 mod walk;
 mod write;
 
+pub use auto_key::AutoKey;
 pub use build::IndexProgress;
 pub use changed::ChangedDocument;
 pub use document::Document;

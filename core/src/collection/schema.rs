@@ -5,6 +5,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::auto_key::AutoKey;
 use crate::document::Path;
 use crate::error::{Error, Result};
 use crate::table::validate_name;
@@ -29,6 +30,7 @@ pub struct Schema {
     pub(super) indexes: Vec<Index>,
     pub(super) version: u32,
     pub(super) expires_after_ms: Option<u64>,
+    pub(super) auto_key: Option<AutoKey>,
 }
 
 /// An index: the paths of what it holds, and how.
@@ -75,7 +77,7 @@ impl IndexPaths for Vec<String> {
 impl Schema {
     /// A collection whose documents have their key at this path.
     pub fn key(path: impl Into<String>) -> Self {
-        Self { key: path.into(), indexes: Vec::new(), version: 1, expires_after_ms: None }
+        Self { key: path.into(), indexes: Vec::new(), version: 1, expires_after_ms: None, auto_key: None }
     }
 
     /// With an index on a path, or on several together.
@@ -108,6 +110,13 @@ impl Schema {
     #[must_use]
     pub fn expires_after(mut self, after: Duration) -> Self {
         self.expires_after_ms = Some(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// Documents that are put or inserted without a key get one.
+    #[must_use]
+    pub fn auto_key(mut self, auto: AutoKey) -> Self {
+        self.auto_key = Some(auto);
         self
     }
 

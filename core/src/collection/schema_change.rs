@@ -20,9 +20,10 @@ pub(super) fn ensure(database: &Database, name: &str, schema: &Schema) -> Result
         let definition = Definition::of(name, &entry)?;
         let expires = schema.expires_after_ms.is_none_or(|after| definition.expires_after_ms == Some(after));
         let is_empty = || (&snapshot).cursor(definition.id, &Span::all())?.first().map(|first| first.is_none());
+        let keys = schema.auto_key.is_none() || definition.auto_key == schema.auto_key;
         // Where there is no document there is nothing to migrate.
         let migrated = definition.version == schema.version || !is_empty()?;
-        if missing(&definition, schema)?.is_none() && expires && migrated {
+        if missing(&definition, schema)?.is_none() && expires && keys && migrated {
             return Ok(definition.version);
         }
     }
@@ -53,6 +54,7 @@ fn change(tx: &mut WriteTransaction, name: &str, schema: &Schema) -> Result<u32>
         tx.set_note(&definition.migration_note(), None)?;
     }
     definition.expires_after_ms = schema.expires_after_ms.or(definition.expires_after_ms);
+    definition.auto_key = schema.auto_key.or(definition.auto_key);
     tx.set_definition(name, definition.entry(created_ms)?)?;
     Ok(definition.version)
 }
@@ -110,6 +112,7 @@ pub(super) fn drop_collection(tx: &mut WriteTransaction, name: &str) -> Result<b
         tx.set_note(&index.build_note(), None)?;
     }
     tx.set_note(&definition.migration_note(), None)?;
+    tx.set_note(&super::auto_key::note(&definition), None)?;
     tx.clear_table(definition.expiry_id)?;
     tx.forget_table(name)
 }

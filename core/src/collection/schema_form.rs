@@ -1,7 +1,7 @@
 //! Schemas as maps: the form in which other languages hand them over, and scripts hold them.
 //!
 //! ```text
-//! {"key": "id", "version": 1, "expiresAfterMs": 60000,
+//! {"key": "id", "version": 1, "expiresAfterMs": 60000, "autoKey": "increment",
 //!  "indexes": [{"paths": ["country", "city"], "name": "place", "unique": true, "sparse": true, "multi": true, "folded": true}]}
 //! ```
 //!
@@ -11,6 +11,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::auto_key::AutoKey;
 use super::schema::{Index, Schema};
 use crate::document::Value;
 use crate::error::{Error, Result};
@@ -18,7 +19,7 @@ use crate::error::{Error, Result};
 impl Schema {
     /// Reads a schema from a map.
     pub fn from_value(value: &Value) -> Result<Self> {
-        let members = members(value, "a schema", &["key", "version", "expiresAfterMs", "indexes"])?;
+        let members = members(value, "a schema", &["key", "version", "expiresAfterMs", "autoKey", "indexes"])?;
         let mut schema = Self::key("");
         for (name, value) in members {
             match (name.as_str(), value) {
@@ -28,6 +29,9 @@ impl Schema {
                 }
                 ("expiresAfterMs", Value::Integer(after)) => {
                     schema.expires_after_ms = Some(u64::try_from(*after).map_err(|_| wrong("expiresAfterMs", value))?);
+                }
+                ("autoKey", Value::Text(name)) => {
+                    schema.auto_key = Some(AutoKey::of(name).ok_or_else(|| wrong("autoKey", value))?);
                 }
                 ("indexes", Value::Array(indexes)) => {
                     schema.indexes = indexes.iter().map(Index::from_value).collect::<Result<_>>()?;

@@ -35,22 +35,37 @@ impl<'t, T: Document> WriteCollection<'t, T> {
 
     /// Writes a document that goes by itself.
     pub fn put_expiring(&mut self, document: &T, expiry: Expiry) -> Result<()> {
-        self.writer.put(&document.to_cbor()?, Mode::Put, expiry).map(drop)
+        self.writer.put_keyed(&document.to_cbor()?, Mode::Put, expiry).map(drop)
     }
 
     /// Writes a document that is CBOR already.
     pub fn put_cbor(&mut self, document: &[u8]) -> Result<()> {
-        self.writer.put(document, Mode::Put, Expiry::Default).map(drop)
+        self.put_cbor_expiring(document, Expiry::Default).map(drop)
+    }
+
+    /// Writes a document that is CBOR already and goes by itself. Gives the key, where it was [made](crate::Schema::auto_key).
+    pub fn put_cbor_expiring(&mut self, document: &[u8], expiry: Expiry) -> Result<Option<Value>> {
+        self.writer.put_keyed(document, Mode::Put, expiry)
+    }
+
+    /// Writes a new document that is CBOR already. Gives the key, where it was [made](crate::Schema::auto_key).
+    pub fn add_cbor(&mut self, document: &[u8]) -> Result<Option<Value>> {
+        self.writer.put_keyed(document, Mode::Insert, Expiry::Default)
+    }
+
+    /// Writes a new document, and gives the key, where it was [made](crate::Schema::auto_key).
+    pub fn add(&mut self, document: &T) -> Result<Option<Value>> {
+        self.add_cbor(&document.to_cbor()?)
     }
 
     /// Writes a new document; a key that exists is [`Error::Unexpected`].
     pub fn insert(&mut self, document: &T) -> Result<()> {
-        self.writer.put(&document.to_cbor()?, Mode::Insert, Expiry::Default).map(drop)
+        self.add(document).map(drop)
     }
 
     /// Writes over a document; a key that is missing is [`Error::Unexpected`].
     pub fn replace(&mut self, document: &T) -> Result<()> {
-        self.writer.put(&document.to_cbor()?, Mode::Replace, Expiry::Default).map(drop)
+        self.writer.put_keyed(&document.to_cbor()?, Mode::Replace, Expiry::Default).map(drop)
     }
 
     /// Deletes a document; tells whether it was there.
@@ -87,7 +102,7 @@ impl<'t, T: Document> WriteCollection<'t, T> {
         if found != expected {
             return Ok(false);
         }
-        self.writer.put(&new, Mode::Put, Expiry::Default)?;
+        self.writer.put_keyed(&new, Mode::Put, Expiry::Default)?;
         Ok(true)
     }
 

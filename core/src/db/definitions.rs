@@ -130,6 +130,18 @@ impl WriteTransaction {
         self.write(&note_key(name), value.map_or(Slot::Tombstone, Slot::Inline))
     }
 
+    /// As [`note`](Self::note), and what is noted on the strength of it is noted by nobody else meanwhile.
+    pub(crate) fn unique_note(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.constrain(&note_key(name))?;
+        self.note(name)
+    }
+
+    /// A UUID of version 7.
+    pub(crate) fn next_uuid(&self) -> [u8; 16] {
+        let env = &self.engine.env;
+        self.engine.uuids.next(&*env.clock, &*env.entropy)
+    }
+
     /// Whatever is under this key of the key space must be at the commit as it is seen now.
     pub(crate) fn constrain(&mut self, key: &[u8]) -> Result<()> {
         if self.reads.exclusive {

@@ -5,6 +5,7 @@
 mod alarm;
 #[cfg(feature = "std")]
 mod background;
+mod backup;
 mod catalogue;
 mod changes;
 mod check;
@@ -35,6 +36,7 @@ mod transaction;
 pub(crate) mod watched;
 pub(crate) mod watchers;
 
+pub use backup::{Backup, BackupProgress};
 pub use changes::{Change, ChangedValue, Changes};
 pub use database::{AutoTable, Database, Transaction};
 pub(crate) use definitions::Bytes;

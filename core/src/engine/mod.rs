@@ -4,6 +4,7 @@
 //! Data moves one way: commit → log (durable) → memtable (visible) → merge → tree (compact) → log space reused.
 
 mod activity;
+mod backup;
 #[cfg(feature = "std")]
 mod beside;
 mod changes;
@@ -50,6 +51,7 @@ pub use recovery_stage::RecoveryStage;
 pub use state::Environment;
 pub use stats::{Latency, Stats};
 
+pub(crate) use backup::BackupWork;
 pub(crate) use commit::Appended;
 pub(crate) use cursor::MergedCursor;
 pub(crate) use feed::FollowFrom;

@@ -445,6 +445,7 @@ impl State {
             is_damaged: AtomicBool::new(false),
             history,
             watchers: super::watchers::Watchers::default(),
+            uuids: crate::env::Uuids::default(),
             options,
         }
     }
@@ -567,7 +568,7 @@ fn log_config(superblock: &Superblock, options: &EngineOptions) -> LogConfig {
     }
 }
 
-fn random(env: &Environment) -> u64 {
+pub(super) fn random(env: &Environment) -> u64 {
     let mut bytes = [0; 8];
     env.entropy.fill(&mut bytes);
     u64::from_le_bytes(bytes)

@@ -25,7 +25,7 @@ use super::version::{Layers, MemtableValues, Version};
 use super::watchers::Watchers;
 use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::env::{Clock, Entropy, FileId, Storage, SyncTicket};
+use crate::env::{Clock, Entropy, FileId, Storage, SyncTicket, Uuids};
 use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::memtable::ChunkPool;
@@ -83,6 +83,7 @@ pub(crate) struct Engine {
     pub(super) history: History,
     /// Who is told of commits.
     pub(super) watchers: Watchers,
+    pub(crate) uuids: Uuids,
 }
 
 /// What commits change; one at a time.

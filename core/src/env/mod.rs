@@ -12,6 +12,7 @@ mod hand_set;
 mod memory;
 mod storage;
 pub(crate) mod sync;
+mod uuids;
 
 #[cfg(feature = "std")]
 pub use clock::SystemClock;
@@ -28,3 +29,4 @@ pub(crate) use hand_set::HandSet;
 pub use memory::MemoryStorage;
 pub use storage::{FileId, Storage, StorageError, StorageErrorKind, Sync, SyncTicket};
 pub use sync::MaybeSendSync;
+pub(crate) use uuids::Uuids;

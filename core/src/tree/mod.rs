@@ -29,7 +29,7 @@ mod tests;
 pub(crate) use cursor::TreeCursor;
 pub(crate) use get::{Found, count_range, get, key_after, leaf_range};
 pub(crate) use layout::{HEADER_LEN, Header};
-pub(crate) use merge::{Change, Changes, Merge, Mode as MergeMode, Progress as MergeProgress};
+pub(crate) use merge::{Bulk, Change, Changes, Merge, Mode as MergeMode, Progress as MergeProgress};
 pub(crate) use seal::{Seal, TreeKind};
 pub(crate) use walk::{Damage, Visitor, Walk};
 

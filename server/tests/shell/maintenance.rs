@@ -121,3 +121,21 @@ fn values_of_any_length_come_back() {
     shell.done("import b.ldb t out.jsonl");
     assert!(shell.done("get b.ldb t long --raw") == long);
 }
+
+#[test]
+fn a_backup_is_a_database_of_its_own() {
+    let shell = with_rows(5_000);
+    let ran = shell.run("backup a.ldb copy.ldb --progress");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.lines().any(|line| line.starts_with("found a place for everything")), "{}", ran.err);
+    assert!(ran.out.contains("5,002 records"), "{}", ran.out);
+    let report = json(&shell.done("check copy.ldb --json"));
+    assert_eq!((&report["clean"], &report["records"]), (&true.into(), &5_000.into()));
+    assert_eq!(shell.done("get copy.ldb t 77"), shell.done("get a.ldb t 77"));
+    shell.done("put copy.ldb t 5001 {}");
+    assert_eq!(json(&shell.done("check a.ldb --json"))["records"], 5_000);
+
+    let again = shell.run("backup a.ldb copy.ldb");
+    assert!(again.code != 0 && again.err.contains("exists"), "{}", again.err);
+    assert!(shell.run("backup none.ldb other.ldb").code != 0);
+}

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use lightning_db::query::Update;
-use lightning_db::{Collection, Error, Expiry, Query, Value, WriteCollection};
+use lightning_db::{AutoKey, Collection, Document, Error, Expiry, Query, Value, WriteCollection};
 use serde_json::{Value as Json, json};
 
 use super::script::text;
@@ -14,12 +14,12 @@ pub fn write_documents(documents: &mut WriteCollection<'_, Value>, step: &Json) 
     let document = || read(&step["document"]);
     let key = || read(&step["key"]);
     Ok(match text(step, "do")? {
-        "put" => match expiry(step)? {
-            Some(expiry) => done(documents.put_expiring(&document()?, expiry)),
-            None => done(documents.put(&document()?)),
-        },
+        "put" => {
+            let expiry = expiry(step)?.unwrap_or_default();
+            given(document()?.to_cbor().and_then(|cbor| documents.put_cbor_expiring(&cbor, expiry)))
+        }
         "putCbor" => done(documents.put_cbor(&from_hex(text(step, "cbor")?)?)),
-        "insert" => done(documents.insert(&document()?)),
+        "insert" => given(documents.add(&document()?)),
         "replace" => done(documents.replace(&document()?)),
         "get" => given(documents.get(key()?)),
         "delete" => documents.delete(key()?).map(Json::Bool),
@@ -52,7 +52,7 @@ pub fn describe(collection: &Collection<Value>) -> Result<Json, Error> {
     });
     Ok(json!({
         "key": info.key, "version": info.version, "expiresAfterMs": info.expires_after_ms,
-        "documents": info.documents, "indexes": indexes.collect::<Vec<_>>(),
+        "autoKey": info.auto_key.map(AutoKey::name), "documents": info.documents, "indexes": indexes.collect::<Vec<_>>(),
     }))
 }
 

@@ -1,8 +1,9 @@
 // Values as CBOR (RFC 8949), the part of it that documents use: see docs/file-format.md.
 //
-// A `Date` is a timestamp, a `Uint8Array` or `ArrayBuffer` bytes; integers beyond 2^53 are `bigint`. Members that are
+// A `Date` is a timestamp, a `Uint8Array` or `ArrayBuffer` bytes, a `Blob` a map of these and its type; integers beyond 2^53 are `bigint`. Members that are
 // undefined are left out, as JSON does.
 
+import { BLOB, blobForm, isBlob, readBlob } from './blobs.js'
 import { LightningError } from './errors.js'
 
 /** What a document, a field of it, or a key is made of. */
@@ -14,6 +15,7 @@ export type Value =
   | string
   | Date
   | Uint8Array
+  | Blob
   | Uuid
   | readonly Value[]
   | { readonly [name: string]: Value | undefined }
@@ -31,14 +33,17 @@ export class Uuid {
     return new Uuid(Uint8Array.from({ length: 16 }, (_, at) => parseInt(digits.slice(at * 2, at * 2 + 2), 16)))
   }
 
-  /** A new one that sorts behind those made before it (version 7). */
+  static #last = 0n
+
+  /** A new one that sorts behind those made before it here (version 7), also within a millisecond. */
   static v7(): Uuid {
-    const bytes = crypto.getRandomValues(new Uint8Array(16))
-    let ms = Date.now()
-    for (let at = 5; at >= 0; at--, ms = Math.floor(ms / 256)) bytes[at] = ms % 256
-    bytes[6] = (bytes[6]! & 0x0f) | 0x70
-    bytes[8] = (bytes[8]! & 0x3f) | 0x80
-    return new Uuid(bytes)
+    const [high, low] = crypto.getRandomValues(new BigUint64Array(2)) as unknown as [bigint, bigint]
+    // Time, and 73 random bits behind one that is clear, so that many can follow.
+    const fresh = (BigInt(Date.now()) << 74n) | (high & 0x1ffn) << 64n | low
+    const last = (Uuid.#last = fresh > Uuid.#last ? fresh : Uuid.#last + 1n)
+    // Between them what says version and variant.
+    const bits = ((last >> 74n) << 80n) | (7n << 76n) | (((last >> 62n) & 0xfffn) << 64n) | (2n << 62n) | (last & 0x3fffffffffffffffn)
+    return Uuid.parse(bits.toString(16).padStart(32, '0'))
   }
 
   toString(): string {
@@ -232,7 +237,10 @@ export class Writer {
     if (depth >= DEPTH_MAX) {
       throw new LightningError('LimitExceeded', ['how deep values lie within each other', depth + 1, DEPTH_MAX])
     }
-    if (Array.isArray(value)) {
+    const prototype = Object.getPrototypeOf(value)
+    if (prototype === Object.prototype || prototype === null) {
+      this.#map(value as Record<string, unknown>, depth)
+    } else if (Array.isArray(value)) {
       this.head(4, value.length)
       for (const element of value) this.value(element === undefined ? null : element, depth + 1)
     } else if (value instanceof Uint8Array) {
@@ -250,6 +258,8 @@ export class Writer {
     } else if (ArrayBuffer.isView(value)) {
       this.head(2, value.byteLength)
       this.raw(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
+    } else if (isBlob(value)) {
+      this.#map(blobForm(value), depth)
     } else if (value instanceof Map || value instanceof Set || value instanceof RegExp || value instanceof Promise) {
       throw refused(`a ${value.constructor.name}`)
     } else {
@@ -298,7 +308,7 @@ export class Writer {
 
 function refused(what: string): LightningError {
   return new LightningError('Invalid', [
-    `${what} cannot be stored; values are null, booleans, numbers, bigints, strings, dates, Uint8Arrays, UUIDs, arrays and plain objects`,
+    `${what} cannot be stored; values are null, booleans, numbers, bigints, strings, dates, Uint8Arrays, Blobs, UUIDs, arrays and plain objects`,
   ])
 }
 
@@ -408,14 +418,16 @@ export class Reader {
       case 5: {
         const length = this.#argument(short)
         const map: Record<string, unknown> = {}
+        let isBlob = false
         for (let at = 0; at < length; at++) {
           const name = this.value()
+          if (at === 0) isBlob = name === BLOB
           // The one name that would not become a member of its own.
           if (name === '__proto__') {
             Object.defineProperty(map, name, { value: this.value(), enumerable: true, configurable: true, writable: true })
           } else map[name] = this.value()
         }
-        return map
+        return isBlob ? readBlob(map) : map
       }
       case 6:
         return this.#tagged(this.#argument(short))

@@ -1,5 +1,6 @@
 // Collections: documents, each under the key that lies at a path in it, found by any field that has an index.
 
+import type { Abortable } from './abort.js'
 import { Reader, type Value, type Writer, decode } from './cbor.js'
 import { SERIALIZABLE, begin, now, scopeOf } from './cursor.js'
 import { LightningError } from './errors.js'
@@ -19,6 +20,11 @@ export interface Schema<T = unknown> {
   indexes?: { readonly [name: string]: Path<T> | readonly Path<T>[] | IndexOptions<T> }
   /** Documents go by themselves so long after they were written. */
   expiresAfterMs?: number
+  /**
+   * Documents that are put or inserted without a key get one: `'increment'` counts 1, 2, 3 … and never gives a number again,
+   * `'uuid'` makes a `Uuid` of version 7, which sorts behind those made before.
+   */
+  autoKey?: 'increment' | 'uuid'
   /** The version of documents that this program knows; 1 unless said otherwise. */
   version?: number
 }
@@ -157,17 +163,18 @@ export type Key = Value
 /** Reading and writing documents; each call is a transaction of its own, or part of the one it was asked of. */
 export class Documents<T, M extends Mode> extends Target<M> {
   /** The document of a key, or undefined. */
-  get(key: Key): Given<M, T | undefined> {
-    return this.ask(Operation.Get, false, writer => writer.value(key), readDocument<T>)
+  get(key: Key, options?: Abortable): Given<M, T | undefined> {
+    return this.ask(Operation.Get, false, writer => writer.value(key), readDocument<T>, options?.signal)
   }
 
   /** The documents of many keys, in their order. */
-  getMany(keys: readonly Key[]): Given<M, (T | undefined)[]> {
+  getMany(keys: readonly Key[], options?: Abortable): Given<M, (T | undefined)[]> {
     return this.ask(
       Operation.GetMany,
       false,
       writer => writer.value(keys),
       reader => Array.from({ length: reader.list() }, () => readDocument<T>(reader)),
+      options?.signal,
     )
   }
 
@@ -184,24 +191,24 @@ export class Documents<T, M extends Mode> extends Target<M> {
     )
   }
 
-  /** Writes a document, whatever was under its key. */
-  put(document: T, options?: PutOptions): Given<M, void> {
+  /** Writes a document, whatever was under its key. Gives the key, where it was made: see `autoKey`. */
+  put<K extends Key = Key>(document: T, options?: PutOptions): Given<M, K | undefined> {
     return this.#put(0, document, options?.expires)
   }
 
   /** Writes a document that is CBOR already. */
-  putCbor(document: Uint8Array, options?: PutOptions): Given<M, void> {
+  putCbor<K extends Key = Key>(document: Uint8Array, options?: PutOptions): Given<M, K | undefined> {
     return this.#put(3, document, options?.expires)
   }
 
-  /** Writes a new document; a key that exists is an error, `Unexpected`. */
-  insert(document: T): Given<M, void> {
+  /** Writes a new document; a key that exists is an error, `Unexpected`. Gives the key, where it was made: see `autoKey`. */
+  insert<K extends Key = Key>(document: T): Given<M, K | undefined> {
     return this.#put(1, document)
   }
 
   /** Writes over a document; a key that is missing is an error, `Unexpected`. */
   replace(document: T): Given<M, void> {
-    return this.#put(2, document)
+    return this.#put<never>(2, document) as Given<M, void>
   }
 
   /** Deletes a document; tells whether it was there. */
@@ -268,7 +275,7 @@ export class Documents<T, M extends Mode> extends Target<M> {
     }))
   }
 
-  #put(mode: number, document: T | Uint8Array, expires?: PutOptions['expires']): Given<M, void> {
+  #put<K>(mode: number, document: unknown, expires?: PutOptions['expires']): Given<M, K | undefined> {
     return this.ask(
       Operation.Put,
       true,
@@ -277,7 +284,7 @@ export class Documents<T, M extends Mode> extends Target<M> {
         writer.value(expires instanceof Date ? expires.getTime() : expires === 'kept' || (expires ?? null))
         writer.value(document)
       },
-      () => undefined,
+      readDocument<K>,
     )
   }
 }
@@ -286,8 +293,10 @@ export class Documents<T, M extends Mode> extends Target<M> {
 export class Collection<T = any, M extends Mode = 'async'> extends Documents<T, M> {
   /** Writes many documents in one transaction. */
   putMany(documents: Iterable<T>): Given<M, void> {
+    // Gone through again where something has to be read first.
+    const all = [...documents]
     return this.link.then(this.opened(), handle => batch(this.link, this.durable(), function* () {
-      for (const document of documents) {
+      for (const document of all) {
         yield [Operation.Put, (writer: Writer) => {
           writer.number(0)
           writer.number(handle)
@@ -333,6 +342,8 @@ export interface CollectionInfo {
   version: number
   /** Documents go by themselves so long after they were written; null when they stay. */
   expiresAfterMs: number | null
+  /** How documents that have no key get one; null when they do not. */
+  autoKey: 'increment' | 'uuid' | null
   /** Those that are there, and those that have gone and are not removed yet. */
   documents: number
   indexes: {
@@ -349,16 +360,17 @@ export interface CollectionInfo {
 }
 
 type IndexRow = [string, string[], boolean, boolean, boolean, boolean, boolean, number]
-type CollectionRow = [string, string, number, number | null, number, IndexRow[]]
+type CollectionRow = [string, string, number, number | null, CollectionInfo['autoKey'], number, IndexRow[]]
 
 /** All collections of the database. */
 export function collections<M extends Mode>(link: Link<M>): Given<M, CollectionInfo[]> {
   return link.ask(Operation.Collections, false, () => {}, reader =>
-    (reader.value() as CollectionRow[]).map(([name, key, version, expiresAfterMs, documents, indexes]) => ({
+    (reader.value() as CollectionRow[]).map(([name, key, version, expiresAfterMs, autoKey, documents, indexes]) => ({
       name,
       key,
       version,
       expiresAfterMs,
+      autoKey,
       documents,
       indexes: indexes.map(([name, paths, unique, sparse, multi, folded, ready, entries]) => ({
         name,

@@ -86,9 +86,10 @@ export class Cursor<T, M extends Mode> {
   }
 
   /** All rows from here on. */
-  rest(): Given<M, T[]> {
+  rest(signal?: AbortSignal): Given<M, T[]> {
     const rows: T[] = []
     const gather = (cursor: this): Given<M, T[]> => {
+      if (signal?.aborted) cursor.close()
       const { chunk } = cursor
       for (const row of chunk.rows) rows.push(cursor.read(chunk, row))
       return cursor.isOver ? this.link.given(rows) : this.link.then(cursor.more(), gather)

@@ -1,5 +1,7 @@
 // The database, as applications see it.
 
+import type { Abortable } from './abort.js'
+import { type BackupOptions, backupPieces, backupStream } from './backup.js'
 import type { Value } from './cbor.js'
 import { Collection, type CollectionInfo, type Migrations, type Schema, collections, migrate, schemaForm } from './collection.js'
 import type { AsyncDisposing, Disposing } from './disposing.js'
@@ -13,7 +15,7 @@ import { type Snapshot, type Transaction, type TransactionOptions, beginTransact
 /** Where a database lives. */
 export type StorageName = 'opfs' | 'indexeddb' | 'file' | 'memory'
 
-export interface OpenOptions {
+export interface OpenOptions extends Abortable {
   /**
    * Where it lives. In browsers the origin private file system, or IndexedDB where that is missing; in Node, Deno and Bun
    * files. Memory only when it is asked for: nothing survives it. A database stays where it was made.
@@ -34,6 +36,8 @@ export interface OpenOptions {
   readOnly?: boolean
   /** Make the database if there is none; true unless said otherwise. */
   create?: boolean
+  /** Ask the browser not to delete what this site keeps when space is short: see `persist()`. */
+  persist?: boolean
 }
 
 /** What the engine itself is told. */
@@ -71,8 +75,25 @@ export interface Verified {
   entries: number
   documents: number
   indexEntries: number
+  collections: number
+  /** Long values, each in a place of its own. */
+  values: number
+  /** Nodes of trees. */
+  nodes: number
+  /** Of nodes and long values. */
+  bytes: number
   /** In words; empty when the database is whole. */
   problems: string[]
+}
+
+/** What is kept here. */
+export interface Usage {
+  /** Bytes in use: in browsers by all that the site keeps, elsewhere by this database. */
+  usage: number
+  /** Bytes that the site may keep, in browsers that tell. */
+  quota: number | undefined
+  /** It is not deleted when space is short. */
+  persisted: boolean
 }
 
 export interface DatabaseOf<M extends Mode> extends Disposing<Given<M, void>>, AsyncDisposing {}
@@ -192,8 +213,8 @@ export class DatabaseOf<M extends Mode> {
   /** Reads everything and says what is wrong. */
   verify(): Given<M, Verified> {
     return this.link.ask(Operation.Check, false, () => {}, reader => {
-      const [entries, documents, indexEntries, problems] = reader.value()
-      return { entries, documents, indexEntries, problems }
+      const [entries, documents, indexEntries, collections, values, nodes, bytes, problems] = reader.value()
+      return { entries, documents, indexEntries, collections, values, nodes, bytes, problems }
     })
   }
 
@@ -204,6 +225,28 @@ export class DatabaseOf<M extends Mode> {
 
   stats(): Given<M, Stats> {
     return this.link.ask(Operation.Stats, false, () => {}, reader => reader.value() as Stats)
+  }
+
+  /**
+   * A copy of the database as it is now, as the bytes of a database file, made while they are read: `restore` makes a database of
+   * them. Whatever is written meanwhile is no part of it. `await new Response(db.backup()).blob()` is a `Blob` of it.
+   */
+  backup(options: BackupOptions = {}): M extends 'async' ? ReadableStream<Uint8Array<ArrayBuffer>> : Iterable<Uint8Array<ArrayBuffer>> {
+    const make = this.link.mode === 'async' ? backupStream : backupPieces
+    return make(this.link as never, options) as never
+  }
+
+  /** Asks the browser not to delete what this site keeps when space is short; tells whether it will not. It may ask the user. */
+  async persist(): Promise<boolean> {
+    return (await globalThis.navigator?.storage?.persist?.()) ?? this.storage === 'file'
+  }
+
+  /** How much is kept here, of how much. */
+  async usage(): Promise<Usage> {
+    const { fileBytes, logBytes } = await this.stats()
+    const { storage } = globalThis.navigator ?? {}
+    const { usage = fileBytes + logBytes, quota } = (await storage?.estimate?.()) ?? {}
+    return { usage, quota, persisted: (await storage?.persisted?.()) ?? this.storage === 'file' }
   }
 
   /** Makes everything durable and closes the database. What is asked afterwards is refused. */

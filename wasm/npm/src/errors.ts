@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'Unexpected'
   | 'Invalid'
   | 'DatabaseBusy'
+  | 'DatabaseExists'
   | 'StorageUnavailable'
   | 'WorkerFailed'
   | 'PolicyForbids'
@@ -63,7 +64,8 @@ const MESSAGES: Record<ErrorCode, (fields: readonly Field[]) => string> = {
   Locked: ([holder]) => `the database is open in ${holder}; close it there first`,
   TransactionTimeout: ([limit]) =>
     `the transaction ran longer than its limit of ${limit} ms and was ended; nothing was written`,
-  StorageFull: ([message]) => `${message}; free some space, then write again: nothing acknowledged was lost`,
+  StorageFull: ([message, , , usage, quota]) =>
+    `${message}${quota === undefined ? '' : ` (${usage} of the ${quota} bytes that this site may keep are in use)`}; free some space, then write again: nothing acknowledged was lost`,
   PermissionDenied: ([message]) => `${message}; check what this page or program may do`,
   StorageFailed: ([message, offset, length]) => `${message} (${length} bytes at ${offset})`,
   Poisoned: ([cause]) => `an earlier sync failed (${cause}), so writing has stopped; reopen the database to go on`,
@@ -89,6 +91,8 @@ const MESSAGES: Record<ErrorCode, (fields: readonly Field[]) => string> = {
   Invalid: ([what]) => String(what),
   DatabaseBusy: ([name]) =>
     `the database '${name}' is open elsewhere, and was not closed within 5 seconds; close it there, or try again`,
+  DatabaseExists: ([name]) =>
+    `there is a database '${name}' already; restore under another name, or with 'overwrite'`,
   StorageUnavailable: ([storage, why]) => `there is no storage '${storage}' here: ${why}`,
   WorkerFailed: ([url, why]) =>
     `the worker ${url} did not start: ${why}; let your bundler copy it, or give open() a 'worker'`,

@@ -3,6 +3,13 @@
 import type { Reader } from './cbor.js'
 import { LightningError } from './errors.js'
 
+/** An error that says how much is in use, where that is what it is about. */
+export async function withUsage(error: LightningError): Promise<LightningError> {
+  const estimate = await globalThis.navigator?.storage?.estimate?.().catch(() => undefined)
+  if (!estimate) return error
+  return new LightningError(error.code, [...error.fields, estimate.usage ?? 0, estimate.quota ?? 0])
+}
+
 /** The error that the frame of a failure holds. */
 export function readFailure(reader: Reader): LightningError {
   const [name, , ...fields] = reader.value()

@@ -4,6 +4,7 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { LightningError } from './errors.js'
 import { lock } from './lock.js'
+import { requireFree } from './restoring.js'
 
 /** An open file. */
 export class FileHandle {
@@ -39,6 +40,18 @@ export class FileHandle {
   }
 }
 
+/** A file that is not there, to whoever only reads. */
+const MISSING = { read: () => 0, getSize: () => 0, close: () => {} }
+
+function openLog(file: string, readOnly: boolean): FileHandle {
+  try {
+    return new FileHandle(file, true, readOnly)
+  } catch (error) {
+    if (readOnly && (error as NodeJS.ErrnoException).code === 'ENOENT') return MISSING as unknown as FileHandle
+    throw error
+  }
+}
+
 /** Both files of a database, which nobody else has open while they are. */
 export interface DatabaseFiles {
   name: string
@@ -53,16 +66,107 @@ export function openFiles(location: string, create: boolean, readOnly: boolean):
   const name = fileOf(location)
   try {
     if (create && !readOnly) fs.mkdirSync(path.dirname(name), { recursive: true })
-    const unlock = lock(name)
+    const unlock = lock(name, readOnly)
     try {
       const data = new FileHandle(name, create, readOnly)
-      return { name, data, log: new FileHandle(`${name}-log`, true, false), unlock }
+      return { name, data, log: openLog(`${name}-log`, readOnly), unlock }
     } catch (error) {
       unlock()
       throw error
     }
   } catch (error) {
     throw error instanceof LightningError ? error : failed(error as NodeJS.ErrnoException, name)
+  }
+}
+
+/**
+ * Makes the database at `location` of a backup, which `write` writes to the handle of a new file and `check` looks at. The file gets
+ * its name when that is done.
+ */
+export function restoreFile(location: string, overwrite: boolean): Restoring {
+  const name = fileOf(location)
+  const temporary = `${name}-restoring`
+  try {
+    fs.mkdirSync(path.dirname(name), { recursive: true })
+    const unlock = lock(name)
+    try {
+      requireFree(name, fs.existsSync(name), overwrite)
+      fs.rmSync(temporary, { force: true })
+      const file = new FileHandle(temporary, true, false)
+      let at = 0
+      return {
+        write: bytes => {
+          for (let from = 0; from < bytes.length; ) {
+            const written = guarded(name, () => file.write(bytes.subarray(from), { at }))
+            from += written
+            at += written
+          }
+        },
+        check: look => {
+          file.flush()
+          return look(temporary, new FileHandle(temporary, false, true), MISSING as unknown as FileHandle)
+        },
+        end: keep => {
+          try {
+            file.close()
+            if (!keep) return
+            guarded(name, () => fs.renameSync(temporary, name))
+            // Nothing of it belongs to what is there now, which says so itself.
+            fs.rmSync(`${name}-log`, { force: true })
+            syncFolder(path.dirname(name))
+          } finally {
+            fs.rmSync(temporary, { force: true })
+            unlock()
+          }
+        },
+      }
+    } catch (error) {
+      unlock()
+      throw error
+    }
+  } catch (error) {
+    throw error instanceof LightningError ? error : failed(error as NodeJS.ErrnoException, name)
+  }
+}
+
+/** A restore under way. */
+export interface Restoring {
+  write(bytes: Uint8Array): void
+  check<R>(look: (name: string, data: FileHandle, log: FileHandle) => R): R
+  /** With `keep` the database is there from now on; without, all is as it was. */
+  end(keep: boolean): void
+}
+
+function guarded<R>(name: string, run: () => R): R {
+  try {
+    return run()
+  } catch (error) {
+    throw failed(error as NodeJS.ErrnoException, name)
+  }
+}
+
+/** So that a new name survives a power loss. */
+function syncFolder(folder: string): void {
+  if (process.platform === 'win32') return
+  const descriptor = fs.openSync(folder, 'r')
+  try {
+    fs.fsyncSync(descriptor)
+  } finally {
+    fs.closeSync(descriptor)
+  }
+}
+
+/** The file of a database, whichever way leads there. */
+export function realFile(location: string): string {
+  const file = fileOf(location)
+  try {
+    return fs.realpathSync(file)
+  } catch {
+    try {
+      return path.join(fs.realpathSync(path.dirname(file)), path.basename(file))
+    } catch {
+      return file
+    }
   }
 }
 

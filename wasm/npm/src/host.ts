@@ -31,6 +31,14 @@ export interface Client {
   end(why: LightningError): void
 }
 
+/** What a client asks by. */
+export interface Connected {
+  receive(request: Uint8Array): void
+  /** Answers a request without its first byte at once; for storages that do. */
+  call(request: Uint8Array, durable: boolean): Uint8Array
+  disconnect(): void
+}
+
 /** Background work is done for so long at a time. */
 const SLICE_MS = 4
 /** It begins when nobody has asked for so long, so that it is in nobody's way, */
@@ -64,6 +72,7 @@ export class Host {
   #wasAsked = false
   #stepBy = 0
   #draining = false
+  #telling = false
   #ended: LightningError | undefined
   #wake: ReturnType<typeof setTimeout> | undefined
   readonly #expiry: ReturnType<typeof setInterval>
@@ -81,7 +90,7 @@ export class Host {
   }
 
   /** A new client; gives what takes its requests. */
-  connect(client: Client): { receive(request: Uint8Array): void; disconnect(): void } {
+  connect(client: Client): Connected {
     const number = ++this.#lastClient
     this.#clients.set(number, client)
     return {
@@ -93,6 +102,7 @@ export class Host {
         if (needed || this.#bringing) this.#receiveWith(needed, number, request)
         else this.#receive(number, request)
       },
+      call: (request, durable) => this.#call(number, request, durable),
       disconnect: () => {
         this.#clients.delete(number)
         const forget = () => this.#ended ?? this.#guard(() => this.#engine.disconnect(number))
@@ -124,21 +134,26 @@ export class Host {
     this.#bringing = bringing
   }
 
-  /** Answers a request at once; for storages that do. */
-  call(request: Uint8Array, durable: boolean): Uint8Array {
+  #call(number: number, request: Uint8Array, durable: boolean): Uint8Array {
     if (this.#ended) throw this.#ended
-    const response = this.#guard(() => this.#engine.call(OWN, request, durable))
+    const response = this.#guard(() => this.#engine.call(number, request, durable))
     this.#stepSoon()
     return response
   }
 
-  /** Events for whoever calls at once. */
-  tell(listener: (frames: Uint8Array) => void): void {
-    if (this.#ended) return
-    const told: Uint8Array[] = []
-    this.#engine.events((_, frames) => told.push(frames))
-    // Whoever hears may ask at once.
-    told.forEach(listener)
+  /** There is more than one client. */
+  get isShared(): boolean {
+    return this.#clients.size > 1
+  }
+
+  /** Tells whoever listens of what was done, after this turn. */
+  tellSoon(): void {
+    if (this.#telling) return
+    this.#telling = true
+    queueMicrotask(() => {
+      this.#telling = false
+      this.#tellAll()
+    })
   }
 
   /** Answers what was asked; what comes from now on is not begun. */
@@ -233,8 +248,8 @@ export class Host {
       try {
         await task()
       } catch (error) {
-        // The engine's own errors are in its answers.
-        throw this.#stopped(error)
+        // An error of its own, as of closing, is no end of the engine.
+        throw error instanceof Uint8Array ? error : this.#stopped(error)
       } finally {
         this.#waiting--
       }
@@ -261,7 +276,10 @@ export class Host {
     if (this.#later) {
       void this.#enqueue(() => this.#engine.eventsLater(tell)).then(() => this.#afterwards(), () => {})
     } else {
-      this.#guard(() => this.#engine.events(tell))
+      // Whoever hears may ask at once, which the engine cannot answer while it tells.
+      const told: [number, Uint8Array][] = []
+      this.#guard(() => this.#engine.events((client, frames) => told.push([client, frames])))
+      for (const [client, frames] of told) tell(client, frames)
       this.#afterwards()
     }
   }

@@ -1,12 +1,16 @@
 // Lightning DB in browsers. Importing it does nothing: `open` starts the worker that runs the engine.
 
+import { raced } from './abort.js'
 import { type Database, DatabaseOf, type OpenOptions } from './database.js'
 import { LightningError } from './errors.js'
 import * as idb from './idb.js'
 import { leased } from './lease.js'
 import { ownerLock } from './messages.js'
 import * as opfs from './opfs.js'
-import { Peer } from './peer.js'
+import { Own } from './own.js'
+import { Peer, type Plan } from './peer.js'
+import { type BackupSource, type RestoreOptions, read } from './restoring.js'
+import type { Starting } from './starting.js'
 
 export * from './interface.js'
 
@@ -25,16 +29,10 @@ const BUSY_MS = 5000
 
 /** Opens the database `name` of this origin. It is made where it is missing. Other tabs may have it open, too. */
 export async function open(name: string, options: BrowserOptions = {}): Promise<Database> {
-  const { worker, wasm, ...rest } = options
-  const shared = rest.storage !== 'memory' && hasLocks()
-  const plan = {
-    name,
-    options: rest,
-    ...engine(wasm),
-    spare: worker || wasm ? undefined : () => import('./inline.js'),
-    start: worker ?? (typeof Worker === 'undefined' ? undefined : startWorker),
-    shared,
-  }
+  const { signal } = options
+  signal?.throwIfAborted()
+  const plan = planOf(name, options)
+  const { shared } = plan
   const page = (shared && openHere.get(name)) || { peer: new Peer(plan), users: 0 }
   page.users++
   const leave = async (): Promise<void> => {
@@ -44,7 +42,8 @@ export async function open(name: string, options: BrowserOptions = {}): Promise<
   }
   if (shared) openHere.set(name, page)
   try {
-    const opened = await page.peer.opened
+    const opened = await raced(signal, () => page.peer.opened)
+    if (options.persist) void navigator.storage?.persist?.().catch(() => {})
     const { link, end } = leased(page.peer.link)
     return new DatabaseOf(opened.name, opened.storage, options.durability ?? 'sync', link, async () => {
       // What was asked in this turn goes before.
@@ -53,9 +52,50 @@ export async function open(name: string, options: BrowserOptions = {}): Promise<
       await leave()
     })
   } catch (error) {
-    if (openHere.get(name) === page) openHere.delete(name)
+    if (signal?.aborted) void leave().catch(() => {})
+    else if (openHere.get(name) === page) openHere.delete(name)
     throw error
   }
+}
+
+/** How this page opens a database. */
+function planOf(name: string, { worker, wasm, signal, ...options }: BrowserOptions): Plan {
+  const plan: Plan = {
+    name,
+    options,
+    ...engine(wasm),
+    start: worker ?? (typeof Worker === 'undefined' ? undefined : startWorker),
+    shared: options.storage !== 'memory' && hasLocks(),
+  }
+  if (!worker && !wasm) plan.spare = () => import('./inline.js')
+  return plan
+}
+
+/**
+ * Makes the database `name` of a backup. It is there when everything in the backup was found to be whole; before that, and after an
+ * error, all is as it was. Nobody may have the database open.
+ */
+export async function restore(name: string, source: BackupSource, options: RestoreOptions & BrowserOptions = {}): Promise<void> {
+  const { overwrite = false, signal, ...rest } = options
+  const plan = planOf(name, rest)
+  const { options: opening, shared } = plan
+  if (!plan.start) throw new LightningError('NoOwner', [name])
+  let blob = source as Blob
+  if (!(source instanceof Blob)) {
+    // Each piece on its own is the browser's to keep, on disk where there are many.
+    const pieces: Blob[] = []
+    await read(source, signal, piece => pieces.push(new Blob([piece])))
+    blob = new Blob(pieces)
+  }
+  await alone(name, async () => {
+    const message = { open: name, options: opening, shared, hidden: false, restore: { source: blob, overwrite } }
+    let starting: Starting | undefined
+    try {
+      await raced(signal, () => Own.open(plan, message, undefined, begun => (starting = begun)))
+    } finally {
+      starting?.terminate()
+    }
+  })
 }
 
 /** Whether tabs can agree on who owns the files. */
@@ -87,15 +127,24 @@ function startWorker(): Worker {
 
 /** Deletes the database `name`, which nobody may have open; false when there is none. */
 export async function destroy(name: string): Promise<boolean> {
-  const remove = async () => {
+  return alone(name, async () => {
     const removed = await Promise.all([(await opfs.unreachable()) ? false : opfs.removeFiles(name), idb.remove(name)])
     return removed.some(was => was)
-  }
-  if (!hasLocks()) return remove()
-  return navigator.locks.request(ownerLock(name), { signal: AbortSignal.timeout(BUSY_MS) }, remove).catch(error => {
-    if ((error as DOMException).name !== 'TimeoutError') throw error
-    throw new LightningError('DatabaseBusy', [name], { cause: error })
   })
+}
+
+/** Runs something while nobody has the database open. */
+async function alone<R>(name: string, run: () => Promise<R>): Promise<R> {
+  if (!hasLocks()) return run()
+  let begun = false
+  const owning = navigator.locks.request(ownerLock(name), { signal: AbortSignal.timeout(BUSY_MS) }, () => {
+    begun = true
+    return run()
+  })
+  return owning.catch(error => {
+    if (begun || (error as DOMException).name !== 'TimeoutError') throw error
+    throw new LightningError('DatabaseBusy', [name], { cause: error })
+  }) as Promise<R>
 }
 
 /** The names of the databases of this origin. */

@@ -1,5 +1,7 @@
 // What both entries of the package give beside `open`.
 
+export type { Abortable } from './abort.js'
+export type { BackupOptions, BackupProgress } from './backup.js'
 export { Timestamp, Uuid, type Value } from './cbor.js'
 export {
   Collection,
@@ -12,7 +14,7 @@ export {
   type Schema,
   type WholeMigration,
 } from './collection.js'
-export type { Database, DatabaseOf, OpenOptions, Stats, StorageName, SyncDatabase, Verified } from './database.js'
+export type { Database, DatabaseOf, OpenOptions, Stats, StorageName, SyncDatabase, Usage, Verified } from './database.js'
 export { type ErrorCode, LightningError } from './errors.js'
 export { type Change, type Commit, Feed, type Since, storedDocument, storedExpiry } from './feed.js'
 export type { Given, Mode } from './link.js'
@@ -35,5 +37,6 @@ export {
   not,
   remove,
 } from './query.js'
+export type { BackupSource, RestoreOptions } from './restoring.js'
 export { type Range, Scan, Table, type TableTypes } from './table.js'
 export { Snapshot, Transaction, type TransactionOptions } from './transaction.js'

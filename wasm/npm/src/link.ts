@@ -2,9 +2,10 @@
 // answers come in its order. Synchronously, each operation is answered at once.
 
 import { Reader, Writer } from './cbor.js'
+import { UnreadBlob } from './blobs.js'
 import { LightningError } from './errors.js'
 import { commits, fate } from './failover.js'
-import { readFailure } from './failure.js'
+import { readFailure, withUsage } from './failure.js'
 import { type Listener, Listeners } from './listeners.js'
 import { DURABLE, Operation, type OperationNumber, RELAXED, Status, eachFrame } from './protocol.js'
 import { Queue } from './queue.js'
@@ -181,6 +182,7 @@ export class AsyncLink implements Link<'async'> {
     try {
       writeOperation(this.#writer, operation, args)
     } catch (error) {
+      if (error instanceof UnreadBlob) return error.read(() => this.ask(operation, durable, args, answer))
       return Promise.reject(error)
     }
     this.#durable ||= durable
@@ -378,6 +380,7 @@ export class AsyncLink implements Link<'async'> {
     if (waiting.number) this.#heard = waiting.number
     if (status === Status.Failure) {
       const why = readFailure(body)
+      if (why.code === 'StorageFull') return void withUsage(why).then(waiting.reject)
       // That it was not done.
       return waiting.reject(waiting.isOutcome && why.code === 'Invalid' ? ownerGone() : why)
     }

@@ -122,10 +122,14 @@ export class Live<T, M extends Mode> {
     let rendered: unknown
     try {
       rendered = this.#render(rows)
-    } finally {
-      if (rendered instanceof Promise) rendered.then(heard, heard)
-      else heard()
+    } catch (error) {
+      // It is the application's, and in the way of nobody who hears of something else.
+      queueMicrotask(() => {
+        throw error
+      })
     }
+    if (rendered instanceof Promise) rendered.then(heard, heard)
+    else heard()
   }
 
   /** Takes over a difference: `[handle, rows now, sequence, removed, changed, added]`, of which the handle was read. */

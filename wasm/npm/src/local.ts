@@ -39,9 +39,30 @@ export function optionBytes(options: OpenOptions): Uint8Array {
   return encode(engineOptions(options))
 }
 
+/** An engine in this thread, and who uses it. */
+export class Local {
+  readonly host: Host
+  #users = 0
+
+  constructor(readonly opened: Opened) {
+    this.host = new Host(opened.engine, false)
+  }
+
+  /** One more user. */
+  join(): this {
+    this.#users++
+    return this
+  }
+
+  /** One user less; the last of them has it closed. */
+  leave<R>(close: () => R): R | undefined {
+    return --this.#users === 0 ? close() : undefined
+  }
+}
+
 /** Its calls give promises; what is asked in one turn is done together at its end. */
-export function asyncDatabase(opened: Opened, durability: 'sync' | 'relaxed', numbered = false): DatabaseOf<'async'> {
-  const host = new Host(opened.engine, false)
+export function asyncDatabase(local: Local, durability: 'sync' | 'relaxed', numbered = false): DatabaseOf<'async'> {
+  const { host, opened } = local.join()
   const channel: Channel = {
     send: request => client.receive(request),
     onresponse: () => {},
@@ -54,42 +75,45 @@ export function asyncDatabase(opened: Opened, durability: 'sync' | 'relaxed', nu
   return new DatabaseOf(opened.name, opened.storage, durability, link, async () => {
     // What was asked before is answered before.
     await Promise.resolve()
-    try {
-      await host.close()
-    } catch (error) {
-      throw failure(error)
-    } finally {
-      opened.closed()
-    }
+    await local.leave(async () => {
+      try {
+        await host.close()
+      } catch (error) {
+        throw failure(error)
+      } finally {
+        opened.closed()
+      }
+    })
+    link.end(new LightningError('Closed'))
+    client.disconnect()
   })
 }
 
 /** Its calls give what they give. */
-export function syncDatabase(opened: Opened, durability: 'sync' | 'relaxed'): DatabaseOf<'sync'> {
-  const host = new Host(opened.engine, false)
+export function syncDatabase(local: Local, durability: 'sync' | 'relaxed'): DatabaseOf<'sync'> {
+  const { host, opened } = local.join()
+  let closed = false
   const link: SyncLink = new SyncLink((request, durable) => {
-    const response = host.call(request, durable)
-    tellSoon()
+    if (closed) throw new LightningError('Closed')
+    const response = client.call(request, durable)
+    // Live results hear of a commit after it, not within it.
+    if (link.isListening || host.isShared) host.tellSoon()
     return response
   })
-  let isTelling = false
-  /** Live results hear of a commit after it, not within it. */
-  const tellSoon = (): void => {
-    if (isTelling || !link.isListening) return
-    isTelling = true
-    queueMicrotask(() => {
-      isTelling = false
-      host.tell(frames => link.receive(frames))
-    })
-  }
+  const client = host.connect({ send: frames => link.receive(frames), end: why => link.end(why) })
   return new DatabaseOf(opened.name, opened.storage, durability, link, () => {
-    try {
-      host.closeNow()
-    } catch (error) {
-      throw failure(error)
-    } finally {
-      link.end(new LightningError('Closed'))
-      opened.closed()
-    }
+    if (closed) return
+    closed = true
+    local.leave(() => {
+      try {
+        host.closeNow()
+      } catch (error) {
+        throw failure(error)
+      } finally {
+        opened.closed()
+      }
+    })
+    link.end(new LightningError('Closed'))
+    client.disconnect()
   })
 }

@@ -23,9 +23,21 @@ interface Holder {
   name: string
 }
 
-/** Takes the database in this file for this process alone; gives what lets it go. */
-export function lock(file: string): () => void {
-  return acquire(`${file}-lock`, TAKEOVER_DEPTH)
+/**
+ * Takes the database in this file for this process alone; gives what lets it go. Where no file can be made, whoever only reads looks
+ * whether somebody else has it, and leaves nothing.
+ */
+export function lock(file: string, readOnly = false): () => void {
+  const name = `${file}-lock`
+  try {
+    return acquire(name, TAKEOVER_DEPTH)
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (!readOnly || !['EACCES', 'EPERM', 'EROFS'].includes(code)) throw error
+    const found = read(name)
+    if (found !== undefined && !isStale(found)) throw new LightningError('Locked', [described(found, name)])
+    return () => {}
+  }
 }
 
 function acquire(file: string, depth: number): () => void {

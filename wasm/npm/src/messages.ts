@@ -15,6 +15,8 @@ export interface OpenMessage {
   shared: boolean
   /** Nobody looks at the page. */
   hidden: boolean
+  /** Not to be opened, but to be made of this. */
+  restore?: { source: Blob; overwrite: boolean }
 }
 
 /** The engine, from the page, which began to compile it before the worker ran; null when it may not or could not. */

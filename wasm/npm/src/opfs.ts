@@ -6,6 +6,9 @@ import { LightningError } from './errors.js'
 /** What workers have, and the types of pages do not know. */
 export interface SyncAccessHandle {
   getSize(): number
+  truncate(length: number): void
+  write(bytes: Uint8Array, options: { at: number }): number
+  flush(): void
   close(): void
 }
 
@@ -55,11 +58,16 @@ async function root(): Promise<FileSystemDirectoryHandle | string> {
   }
 }
 
-/** Opens both files, making them where missing. */
-export async function openHandles(name: string, { directory, data: found }: Place): Promise<Handles> {
+/** What the names of files end with that are being made of a backup. */
+const RESTORING = '-restoring'
+
+/** Opens both files, making them where missing; or those that are to take their place. */
+export async function openHandles(name: string, { directory, data: found }: Place, restoring = false): Promise<Handles> {
+  const ending = restoring ? RESTORING : ''
+  const made = (file: string) => directory.getFileHandle(file + ending, { create: true })
   const [data, log] = await Promise.allSettled([
-    openHandle(found ?? directory.getFileHandle(dataName(name), { create: true }), name),
-    openHandle(directory.getFileHandle(logName(name), { create: true }), name),
+    openHandle((!restoring && found) || made(dataName(name)), name),
+    openHandle(made(logName(name)), name),
   ])
   if (data.status === 'fulfilled' && log.status === 'fulfilled') return { data: data.value, log: log.value }
   if (data.status === 'fulfilled') data.value.close()
@@ -82,11 +90,24 @@ async function openHandle(file: FileSystemFileHandle | Promise<FileSystemFileHan
   }
 }
 
-/** Deletes both files; whether there were any. */
-export async function removeFiles(name: string): Promise<boolean> {
+/** The file that was made of a backup becomes the database's. */
+export async function replaceFiles(name: string): Promise<void> {
   const directory = await navigator.storage.getDirectory()
+  const restored = (await directory.getFileHandle(dataName(name) + RESTORING)) as unknown as { move?(name: string): Promise<void> }
+  if (!restored.move) throw new LightningError('StorageUnavailable', ['opfs', 'the browser does not rename files; restore into \'indexeddb\''])
+  await restored.move(dataName(name)).catch((error: DOMException) => {
+    throw error.name === 'NoModificationAllowedError' ? new LightningError('DatabaseBusy', [name], { cause: error }) : error
+  })
+  // Nothing of it belongs to what is there now, which says so itself.
+  await directory.removeEntry(logName(name)).catch(() => {})
+}
+
+/** Deletes both files; whether there were any. Or those that were to take their place. */
+export async function removeFiles(name: string, restoring = false): Promise<boolean> {
+  const directory = await navigator.storage.getDirectory()
+  const ending = restoring ? RESTORING : ''
   const removed = await Promise.all(
-    [dataName(name), logName(name)].map(file =>
+    [dataName(name) + ending, logName(name) + ending].map(file =>
       directory.removeEntry(file).then(
         () => true,
         (error: DOMException) => {

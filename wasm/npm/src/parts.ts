@@ -98,7 +98,7 @@ function* operations(request: Uint8Array): Generator<number> {
 
 function partOf(operation: number): number {
   if (operation >= DropTable && operation <= FinishMigration) return REST
-  if (operation >= Stats && operation <= Compact) return REST
+  if ((operation >= Stats && operation <= Compact) || operation >= Operation.Backup) return REST
   if (operation === DropCollection || operation === TableDeleteRange || operation === TableSwap) return REST
   const documents = operation === OpenCollection || (operation >= Collections && operation < Operation.Batch)
   return documents || (operation >= Watch && operation <= NextChanges) ? DOCUMENTS : 0

@@ -52,6 +52,8 @@ export const Operation = {
   RemoveExpired: 0x54,
   Sync: 0x55,
   Outcome: 0x56,
+  Backup: 0x58,
+  NextBackup: 0x59,
 } as const
 
 export type OperationNumber = (typeof Operation)[keyof typeof Operation]

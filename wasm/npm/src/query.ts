@@ -1,5 +1,6 @@
 // Queries: what is asked for, built step by step, in the form in which core reads it.
 
+import { abortable, raced } from './abort.js'
 import { Reader, Uuid, type Value } from './cbor.js'
 import { LightningError } from './errors.js'
 import { Live, type Rows, type Stop } from './live.js'
@@ -16,7 +17,7 @@ export type PathOf<T> = T extends readonly (infer E)[]
       ? Paths<T>
       : never
 
-type Leaf = Date | Uint8Array | ArrayBuffer | Uuid | readonly unknown[]
+type Leaf = Date | Uint8Array | ArrayBuffer | Blob | Uuid | readonly unknown[]
 type Paths<T, Depth extends readonly unknown[] = []> = Depth['length'] extends 4
   ? never
   : {
@@ -174,10 +175,11 @@ export class Query<T, M extends Mode = 'async', D = T> {
     protected readonly asked: () => Given<M, Asked<M>>,
     protected readonly link: Link<M>,
     protected readonly form: QueryForm = {},
+    protected readonly abort?: AbortSignal,
   ) {}
 
-  #with(more: QueryForm): this {
-    return new (this.constructor as typeof Query)(this.asked as never, this.link as never, { ...this.form, ...more }) as never
+  #with(more: QueryForm, signal = this.abort): this {
+    return new (this.constructor as typeof Query)(this.asked as never, this.link as never, { ...this.form, ...more }, signal) as never
   }
 
   #narrowed(filter: Filter, how: 'all' | 'any' = 'all'): this {
@@ -194,7 +196,7 @@ export class Query<T, M extends Mode = 'async', D = T> {
   asks(form: QueryForm): this {
     // What is no such form is the engine's to refuse.
     if (typeof form !== 'object' || Array.isArray(form)) {
-      return new (this.constructor as typeof Query)(this.asked as never, this.link as never, form) as never
+      return new (this.constructor as typeof Query)(this.asked as never, this.link as never, form, this.abort) as never
     }
     return this.#with(form)
   }
@@ -242,6 +244,11 @@ export class Query<T, M extends Mode = 'async', D = T> {
     return this.#with({ after: token })
   }
 
+  /** Given up when this signal is aborted: then its rows, and whatever else is asked of it, fail with the signal's reason. */
+  signal(signal: AbortSignal): this {
+    return this.#with({}, signal)
+  }
+
   /** Documents with these fields alone. */
   select<P extends Path<D>>(...paths: P[]): Query<Selected<T, P>, M, D> {
     return this.#with({ select: paths }) as never
@@ -249,7 +256,7 @@ export class Query<T, M extends Mode = 'async', D = T> {
 
   /** All rows. */
   toArray(): Given<M, T[]> {
-    return this.link.then(this.open(), cursor => cursor.rest())
+    return this.#cursor(cursor => cursor.rest(this.abort))
   }
 
   /** The first row, or undefined. */
@@ -265,12 +272,12 @@ export class Query<T, M extends Mode = 'async', D = T> {
         throw new LightningError('Invalid', ['a page needs a limit: query.limit(20).page()'])
       })
     }
-    return this.link.then(this.open(true), cursor =>
-      this.link.then(cursor.rest(), rows => ({
+    const asPage = (cursor: Cursor<T, M>): Given<M, Page<T>> =>
+      this.link.then(cursor.rest(this.abort), rows => ({
         rows,
         next: rows.length < this.form.limit! ? null : cursor.token,
-      })),
-    )
+      }))
+    return this.#cursor(asPage, true)
   }
 
   /** How many there are. */
@@ -311,12 +318,19 @@ export class Query<T, M extends Mode = 'async', D = T> {
    * is slow gets the newest state. `failed` hears why there will be no more.
    */
   watch(render: (rows: Rows<T>) => unknown, failed?: (error: LightningError) => void): Stop {
-    return new Live<T, M>(this.asked, this.link, this.form, render, failed).stop
+    const { stop } = new Live<T, M>(this.asked, this.link, this.form, render, failed)
+    if (this.abort?.aborted) stop()
+    else this.abort?.addEventListener('abort', stop, { once: true })
+    return stop
   }
 
   /** @internal The rows, chunk by chunk. */
   open(pages = false): Given<M, Cursor<T, M>> {
     return this.link.then(this.asked(), asked => Cursor.query<T, M>(asked, this.form, FIRST_CHUNK_BYTES, pages))
+  }
+
+  #cursor<R>(use: (cursor: Cursor<T, M>) => Given<M, R>, pages = false): Given<M, R> {
+    return abortable(this.link, this.abort, () => this.link.then(this.open(pages), use))
   }
 
   #extreme(path: string, highest: boolean): Given<M, Value> {
@@ -332,7 +346,7 @@ export class Query<T, M extends Mode = 'async', D = T> {
     answer: (reader: Reader) => R,
     more?: (writer: import('./cbor.js').Writer) => void,
   ): Given<M, R> {
-    return this.link.then(this.asked(), asked =>
+    const ask = () => this.link.then(this.asked(), asked =>
       asked.link.ask(
         operation,
         writes && asked.durable,
@@ -345,6 +359,7 @@ export class Query<T, M extends Mode = 'async', D = T> {
         answer,
       ),
     )
+    return abortable(this.link, this.abort, ask)
   }
 }
 
@@ -358,6 +373,8 @@ export interface AsyncQuery<T, D = T> {
 /** A query whose rows come with `for await`. */
 export class AsyncQuery<T, D = T> extends Query<T, 'async', D> implements AsyncIterable<T> {
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    const { abort } = this
+    abort?.throwIfAborted()
     const cursor = await this.open()
     try {
       for (;;) {
@@ -365,9 +382,12 @@ export class AsyncQuery<T, D = T> extends Query<T, 'async', D> implements AsyncI
         // The next chunk is on its way while this one is looked at.
         const next = cursor.isOver ? undefined : cursor.more()
         next?.catch(() => {})
-        for (const row of chunk.rows) yield cursor.read(chunk, row)
+        for (const row of chunk.rows) {
+          abort?.throwIfAborted()
+          yield cursor.read(chunk, row)
+        }
         if (!next) return
-        await next
+        await raced(abort, () => next)
       }
     } finally {
       cursor.close()
@@ -386,7 +406,10 @@ export class SyncQuery<T, D = T> extends Query<T, 'sync', D> implements Iterable
     try {
       for (;;) {
         const { chunk } = cursor
-        for (const row of chunk.rows) yield cursor.read(chunk, row)
+        for (const row of chunk.rows) {
+          this.abort?.throwIfAborted()
+          yield cursor.read(chunk, row)
+        }
         if (cursor.isOver) return
         cursor.more()
       }

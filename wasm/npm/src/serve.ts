@@ -9,6 +9,8 @@ import { type Engine, Host } from './host.js'
 import * as idb from './idb.js'
 import { type CompiledMessage, type OpenMessage, type OpenedMessage, filesLock, plain } from './messages.js'
 import * as opfs from './opfs.js'
+import { restoreFiles } from './restoring-opfs.js'
+import { requireFree, requireWhole } from './restoring.js'
 import { Owner, type Scope } from './owner.js'
 import { Parts, REST } from './parts.js'
 
@@ -26,6 +28,14 @@ export function serve(scope: Scope): void {
       const compiled = compile(data.wasm, module)
       const parts = new Parts(data.parts)
       compiled.catch(() => {})
+      if (data.restore) {
+        // Nothing of it is what applications usually do.
+        const whole = compiled.then(() => parts.bring(REST))
+        whole.catch(() => {})
+        const storage = await restore(data, data.restore, whole)
+        scope.postMessage({ opened: { name: data.open, storage } } satisfies OpenedMessage)
+        return scope.close()
+      }
       const { engine, storage, later } = await openEngine(data, compiled, parts)
       const opened = { name: data.open, storage }
       new Owner(scope, data, new Host(engine, later, parts), opened)
@@ -92,6 +102,41 @@ async function openEngine(
   await parts.bring(REST)
   const engine = await WasmEngine.openIndexedDb(idb.idbName(name), bytes)
   return { engine: engine as unknown as Engine, storage, later: true }
+}
+
+/** Makes the database of a backup; before that is whole, and where it is not, everything is as it was. */
+async function restore(
+  { open: name, options, wasm, shared }: OpenMessage,
+  { source, overwrite }: { source: Blob; overwrite: boolean },
+  compiled: Promise<void>,
+): Promise<StorageName> {
+  const [found, inIdb] = await Promise.all([opfs.find(name), idb.exists(name)])
+  requireFree(name, inIdb || (typeof found !== 'string' && found.data !== undefined), overwrite)
+  const { storage, place } = await choose(name, { ...options, create: true })
+  if (storage === 'memory') throw new LightningError('StorageUnavailable', [storage, 'a backup is restored to where it stays'])
+  await compiled.catch(error => {
+    throw failedToLoad(wasm, error)
+  })
+  const bytes = optionBytes({ ...options, readOnly: true, create: false })
+  if (!place) {
+    if (shared) await takeFiles(name)
+    try {
+      const file = new Uint8Array(await source.arrayBuffer())
+      const engine = (await WasmEngine.openIndexedDb(idb.idbName(name), bytes, file)) as unknown as Engine
+      try {
+        await requireWhole(engine, true)
+        await engine.closeLater()
+      } finally {
+        engine.free()
+      }
+    } catch (error) {
+      if (!inIdb) await idb.remove(name).catch(() => {})
+      throw error
+    }
+    return storage
+  }
+  await restoreFiles(name, place, source, bytes)
+  return storage
 }
 
 function failedToLoad(wasm: string | WebAssembly.Module, error: unknown): LightningError {

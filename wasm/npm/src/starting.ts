@@ -36,7 +36,9 @@ export class Starting {
 
   /** Has it open a database; gives what it opened. The worker is over where that fails. */
   async open(message: Omit<OpenMessage, 'wasm'>): Promise<Opened> {
-    const limit = setTimeout(() => this.#failed(notStarted(`it did not answer within ${START_MS / 1000} seconds`)), START_MS)
+    const late = () => this.#failed(notStarted(`it did not answer within ${START_MS / 1000} seconds`))
+    // To restore takes as long as it takes.
+    const limit = message.restore ? undefined : setTimeout(late, START_MS)
     try {
       return await Promise.race([this.#failure, this.#ask(message)])
     } catch (error) {

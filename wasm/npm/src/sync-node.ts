@@ -3,13 +3,14 @@
 import type { OpenOptions, SyncDatabase } from './database.js'
 import { listFiles, removeFiles } from './files.js'
 import { syncDatabase } from './local.js'
-import { openEngine } from './node.js'
+import { openLocal } from './node.js'
 
 export * from './interface.js'
+export { restore } from './node.js'
 
 /** Opens the database at `location`, a path; `.ldb` is added where it has no ending. It is made where it is missing. */
 export function open(location: string, options: OpenOptions = {}): SyncDatabase {
-  return syncDatabase(openEngine(location, options), options.durability ?? 'sync')
+  return syncDatabase(openLocal(location, options), options.durability ?? 'sync')
 }
 
 /** Deletes the database at `location`; false when there is none. */

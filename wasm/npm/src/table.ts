@@ -1,5 +1,6 @@
 // Tables: ordered keys to values of any kind.
 
+import { type Abortable, abortable, raced } from './abort.js'
 import { Reader, type Value, type Writer, decode } from './cbor.js'
 import { now } from './cursor.js'
 import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
@@ -20,7 +21,7 @@ export interface TableTypes {
 }
 
 /** A part of a table; without bounds all of it. `from` and `to` are included, `above` and `below` are not. */
-export interface Range<K> {
+export interface Range<K> extends Abortable {
   from?: K
   above?: K
   to?: K
@@ -104,13 +105,13 @@ export class Entries<K, V, M extends Mode> {
 /** Reading and writing a table; each call is a transaction of its own, or part of the one it was asked of. */
 export class TableRows<K, V, M extends Mode> extends Target<M> {
   /** The value of a key, or undefined. */
-  get(key: K): Given<M, V | undefined> {
-    return this.ask(Operation.TableGet, false, writer => writer.value(key), reader => reader.value() as V | undefined)
+  get(key: K, options?: Abortable): Given<M, V | undefined> {
+    return this.ask(Operation.TableGet, false, writer => writer.value(key), reader => reader.value() as V | undefined, options?.signal)
   }
 
   /** The values of many keys, in their order. */
-  getMany(keys: readonly K[]): Given<M, (V | undefined)[]> {
-    return this.ask(Operation.TableGetMany, false, writer => writer.value(keys), reader => reader.value() as (V | undefined)[])
+  getMany(keys: readonly K[], options?: Abortable): Given<M, (V | undefined)[]> {
+    return this.ask(Operation.TableGetMany, false, writer => writer.value(keys), reader => reader.value() as (V | undefined)[], options?.signal)
   }
 
   /** Writes a value, whatever was under the key. */
@@ -167,7 +168,7 @@ export class TableRows<K, V, M extends Mode> extends Target<M> {
 
   /** How many keys a range holds; it costs a few steps whatever the number. */
   count(range: Omit<Range<K>, 'reverse' | 'limit'> = {}): Given<M, number> {
-    return this.ask(Operation.TableCount, false, writer => writeRange(writer, range), reader => reader.value() as number)
+    return this.ask(Operation.TableCount, false, writer => writeRange(writer, range), reader => reader.value() as number, range.signal)
   }
 
   /** The entries of a range, in the order of the keys: `for await` (`for` where it is synchronous), or `toArray`. */
@@ -198,8 +199,10 @@ export class Table<K = Value, V = Value, M extends Mode = 'async'> extends Table
 
   /** Writes many entries in one transaction. */
   putMany(entries: Iterable<readonly [K, V]>): Given<M, void> {
+    // Gone through again where something has to be read first.
+    const all = [...entries]
     return this.link.then(this.opened(), handle => batch(this.link, this.durable(), function* () {
-      for (const [key, value] of entries) {
+      for (const [key, value] of all) {
         yield [Operation.TablePut, (writer: Writer) => {
           writer.number(0)
           writer.number(handle)
@@ -225,19 +228,25 @@ export class Scan<K, V, M extends Mode> {
     const rows: [K, V][] = []
     const { link } = this.table
     const gather = (entries: Entries<K, V, M>): Given<M, [K, V][]> => {
+      if (this.range.signal?.aborted) entries.close()
       while (entries.hasChunk) rows.push(entries.next())
       return entries.isOver ? link.given(rows) : link.then(entries.more(), gather)
     }
-    return link.then(Entries.scan(this.table, this.range), gather)
+    return abortable(link, this.range.signal, () => link.then(Entries.scan(this.table, this.range), gather))
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<[K, V], void, undefined> {
+    const { signal } = this.range
+    signal?.throwIfAborted()
     const entries = await Entries.scan(this.table, this.range)
     try {
       for (;;) {
-        while (entries.hasChunk) yield entries.next()
+        while (entries.hasChunk) {
+          signal?.throwIfAborted()
+          yield entries.next()
+        }
         if (entries.isOver) return
-        await entries.more()
+        await raced(signal, () => entries.more())
       }
     } finally {
       entries.close()
@@ -249,7 +258,10 @@ export class Scan<K, V, M extends Mode> {
     const entries = Entries.scan(this.table, this.range) as Entries<K, V, M>
     try {
       for (;;) {
-        while (entries.hasChunk) yield entries.next()
+        while (entries.hasChunk) {
+          this.range.signal?.throwIfAborted()
+          yield entries.next()
+        }
         if (entries.isOver) return
         entries.more()
       }

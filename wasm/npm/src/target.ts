@@ -1,5 +1,6 @@
 // What operations are asked of: a collection or a table, as it is now, in a snapshot or in a transaction.
 
+import { abortable } from './abort.js'
 import type { Reader, Writer } from './cbor.js'
 import type { Scope } from './cursor.js'
 import type { Given, Link, Mode } from './link.js'
@@ -26,8 +27,9 @@ export class Target<M extends Mode> {
     writes: boolean,
     args: (writer: Writer) => void,
     answer: (reader: Reader) => R,
+    signal?: AbortSignal,
   ): Given<M, R> {
-    return this.link.then(this.opened(), handle =>
+    const ask = () => this.link.then(this.opened(), handle =>
       this.link.ask(
         operation,
         writes && this.durable(),
@@ -39,5 +41,6 @@ export class Target<M extends Mode> {
         answer,
       ),
     )
+    return abortable(this.link, signal, ask)
   }
 }

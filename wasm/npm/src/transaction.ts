@@ -1,5 +1,6 @@
 // Transactions and snapshots: the same nouns as the database, at one moment.
 
+import { type Abortable, raced } from './abort.js'
 import { Collection, Documents } from './collection.js'
 import { SERIALIZABLE, type Scope, begin, scopeOf } from './cursor.js'
 import type { DatabaseOf } from './database.js'
@@ -9,7 +10,8 @@ import { type Given, type Held, type Link, type Mode, current, held, release } f
 import { Operation } from './protocol.js'
 import { type Table, TableRows } from './table.js'
 
-export interface TransactionOptions {
+/** A signal that is aborted undoes it, and fails it with its reason; not once it is being committed. */
+export interface TransactionOptions extends Abortable {
   /** What it is protected from; `serializable`, the default, from everything. */
   isolation?: 'readCommitted' | 'snapshot' | 'serializable'
   /** Run it again when it conflicts with another, at most 5 times; then the callback runs again, too. Default true. */
@@ -29,8 +31,9 @@ const TIMEOUT_MS = 30_000
 
 /** What is read and written together, or not at all. */
 export class Transaction<M extends Mode = 'async'> {
-  #ended: LightningError | undefined
+  #ended: { why: unknown } | undefined
   readonly #limit: ReturnType<typeof setTimeout>
+  readonly #abort = () => this.#end(this.signal!.reason)
 
   /** @internal */
   constructor(
@@ -38,7 +41,9 @@ export class Transaction<M extends Mode = 'async'> {
     private readonly held: Held,
     private readonly durable: boolean,
     timeoutMs: number,
+    private readonly signal?: AbortSignal,
   ) {
+    signal?.addEventListener('abort', this.#abort)
     this.#limit = setTimeout(() => this.#end(new LightningError('TransactionTimeout', [timeoutMs])), timeoutMs)
   }
 
@@ -56,8 +61,7 @@ export class Transaction<M extends Mode = 'async'> {
   commit(): Given<M, void> {
     return this.link.attempt(() => {
       this.#check()
-      this.#ended = new LightningError('Invalid', ['this transaction has ended'])
-      clearTimeout(this.#limit)
+      this.#stop(new LightningError('Invalid', ['this transaction has ended']))
       return this.link.finally(
         () =>
           this.link.ask(Operation.Commit, this.durable, writer => writer.number(current(this.link, this.held)), () => undefined),
@@ -71,15 +75,20 @@ export class Transaction<M extends Mode = 'async'> {
     this.#end(new LightningError('Invalid', ['this transaction has ended']))
   }
 
-  #end(why: LightningError): void {
+  #end(why: unknown): void {
     if (this.#ended) return
-    this.#ended = why
-    clearTimeout(this.#limit)
+    this.#stop(why)
     release(this.link, this.held)
   }
 
+  #stop(why: unknown): void {
+    this.#ended = { why }
+    clearTimeout(this.#limit)
+    this.signal?.removeEventListener('abort', this.#abort)
+  }
+
   #check(): void {
-    if (this.#ended) throw this.#ended
+    if (this.#ended) throw this.#ended.why
   }
 
   #scope(): Scope {
@@ -143,12 +152,15 @@ export function snapshot<M extends Mode>(link: Link<M>): Given<M, Snapshot<M>> {
 export function beginTransaction<M extends Mode>(
   database: DatabaseOf<M>,
   link: Link<M>,
-  { isolation = 'serializable', durability = database.durability, timeoutMs = TIMEOUT_MS }: TransactionOptions,
+  { isolation = 'serializable', durability = database.durability, timeoutMs = TIMEOUT_MS, signal }: TransactionOptions,
 ): Given<M, Transaction<M>> {
-  return link.then(
-    begin(link, ISOLATION[isolation]),
-    held => new Transaction(link, held, durability === 'sync', timeoutMs),
-  )
+  return link.then(begin(link, ISOLATION[isolation]), held => {
+    if (signal?.aborted) {
+      release(link, held)
+      throw signal.reason
+    }
+    return new Transaction(link, held, durability === 'sync', timeoutMs, signal)
+  })
 }
 
 /** Runs `body` in a transaction, which is committed when it comes back and undone when it throws. */
@@ -159,11 +171,13 @@ export function transact<R, M extends Mode>(
   options: TransactionOptions,
 ): Given<M, R> {
   let retries = (options.retry ?? true) ? RETRIES_MAX : 0
+  const run = (tx: Transaction<M>): Given<M, R> =>
+    (options.signal && link.mode === 'async' ? raced(options.signal, () => body(tx)) : body(tx)) as Given<M, R>
   const once = (): Given<M, R> =>
     link.then(beginTransaction(database, link, options), tx =>
       link.finally(
         () =>
-          link.then(body(tx) as Given<M, R>, result => {
+          link.then(run(tx), result => {
             if (link.mode === 'sync' && result instanceof Promise) {
               throw new LightningError('Invalid', ['a transaction without promises ends when its function comes back'])
             }

@@ -14,11 +14,11 @@ export function work(documents, step, kinds, tokens) {
   const done = given => then(given, () => null)
   switch (step.do) {
     case 'put':
-      return done(documents.put(document(), options(step)))
+      return orNull(documents.put(document(), options(step)))
     case 'putCbor':
       return done(documents.putCbor(readBytes(step.cbor)))
     case 'insert':
-      return done(documents.insert(document()))
+      return orNull(documents.insert(document()))
     case 'replace':
       return done(documents.replace(document()))
     case 'get':

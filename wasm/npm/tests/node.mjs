@@ -3,7 +3,7 @@
 import { run } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
-const files = ['conformance.mjs', 'errors.mjs', 'keys.mjs', 'bad-input.mjs', 'table-types.mjs', 'processes.mjs', 'readme.mjs', 'types.mjs', 'react.mjs', 'lengths.mjs', 'once.mjs'].map(name => fileURLToPath(new URL(name, import.meta.url)))
+const files = ['conformance.mjs', 'errors.mjs', 'keys.mjs', 'bad-input.mjs', 'table-types.mjs', 'processes.mjs', 'readme.mjs', 'types.mjs', 'react.mjs', 'lengths.mjs', 'backups.mjs', 'blobs.mjs', 'signals.mjs', 'sharing.mjs', 'once.mjs'].map(name => fileURLToPath(new URL(name, import.meta.url)))
 let passed = 0
 let failed = 0
 run({ files })

@@ -1,7 +1,7 @@
 //! Operations on collections.
 
 use lightning_db::{
-    Collection, Document, Expiry, PageToken, Query, ReadCollection, Result, Rows, Schema, Update, Value,
+    AutoKey, Collection, Document, Expiry, PageToken, Query, ReadCollection, Result, Rows, Schema, Update, Value,
     WriteCollection, WriteTransaction,
 };
 
@@ -94,18 +94,21 @@ impl Session {
         done(answer)
     }
 
-    /// Gives a list of `[name, key, version, expires after ms or null, documents, [[name, [paths], unique, sparse, multi, folded, ready, entries]…]]`.
+    /// Gives a list of `[name, key, version, expires after ms or null, how keys are made or null, documents, [[name, [paths], unique, sparse, multi, folded, ready, entries]…]]`.
     #[inline(never)]
     pub(super) fn collections(&mut self, answer: &mut Answer<'_>) -> Result<()> {
         let collections = self.database.snapshot().collections()?;
         put(answer.array(collections.len() as u64))?;
         for info in collections {
-            put(answer.array(6).str(&info.name).str(&info.key).u32(info.version))?;
+            put(answer.array(7).str(&info.name).str(&info.key).u32(info.version))?;
             match info.expires_after_ms {
                 Some(after) => put(answer.u64(after))?,
                 None => put(answer.null())?,
             }
-            put(answer.u64(info.documents).array(info.indexes.len() as u64))?;
+            put(answer
+                .optional_str(info.auto_key.map(AutoKey::name))
+                .u64(info.documents)
+                .array(info.indexes.len() as u64))?;
             for index in info.indexes {
                 put(answer.array(8).str(&index.index.name()).array(index.paths.len() as u64))?;
                 for path in &index.paths {
@@ -305,10 +308,13 @@ pub(super) fn write(
 ) -> Result<()> {
     let mut documents = tx.collection(collection)?;
     match operation {
-        Operation::Put => {
-            put_one(&mut documents, args)?;
-            done(answer)
-        }
+        Operation::Put => match put_one(&mut documents, args)? {
+            Some(key) => {
+                put_item(answer, &key.to_cbor()?);
+                Ok(())
+            }
+            None => done(answer),
+        },
         Operation::Delete => put(answer.bool(documents.delete(args.value()?)?)),
         Operation::Update => {
             let key = args.value()?;
@@ -332,8 +338,8 @@ pub(super) fn write(
 }
 
 /// `[mode, expiry, document]`: mode 0 puts, 1 inserts, 2 replaces, 3 puts CBOR that comes in a byte string; expiry null is the
-/// schema's, false never, true as it was, else milliseconds since 1970.
-fn put_one(documents: &mut WriteCollection<'_, Raw>, args: &mut Arguments<'_>) -> Result<()> {
+/// schema's, false never, true as it was, else milliseconds since 1970. Gives the key, if it was made.
+fn put_one(documents: &mut WriteCollection<'_, Raw>, args: &mut Arguments<'_>) -> Result<Option<Value>> {
     let mode = args.number()?;
     let expiry = match args.value()? {
         Value::Null => Expiry::Default,
@@ -346,10 +352,9 @@ fn put_one(documents: &mut WriteCollection<'_, Raw>, args: &mut Arguments<'_>) -
     };
     let document = if mode == 3 { args.bytes()? } else { args.item()? };
     match (mode, expiry) {
-        (0 | 3, Expiry::Default) => documents.put_cbor(document),
-        (0 | 3, expiry) => documents.put_expiring(&Raw(document.to_vec()), expiry),
-        (1, Expiry::Default) => documents.insert(&Raw(document.to_vec())),
-        (2, Expiry::Default) => documents.replace(&Raw(document.to_vec())),
+        (0 | 3, expiry) => documents.put_cbor_expiring(document, expiry),
+        (1, Expiry::Default) => documents.add_cbor(document),
+        (2, Expiry::Default) => documents.replace(&Raw(document.to_vec())).map(|()| None),
         _ => Err(invalid("only put takes a time when the document goes")),
     }
 }

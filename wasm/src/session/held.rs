@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use lightning_db::{ChangeFeed, Collection, Cursor, Error, MigrationStep, Result, Rows, Snapshot, Transaction};
+use lightning_db::{Backup, ChangeFeed, Collection, Cursor, Error, MigrationStep, Result, Rows, Snapshot, Transaction};
 
 use super::closed;
 use super::collections::Raw;
@@ -22,6 +22,7 @@ pub enum Held {
     Live(Box<Live>),
     Feed(Box<ChangeFeed>),
     Migration(Box<MigrationStep>),
+    Backup(Box<Backup>),
 }
 
 /// A range of a table that is being read.

@@ -39,8 +39,16 @@ impl Session {
             }
             Operation::Check => {
                 let report = self.database.check()?;
-                let numbers = [report.entries, report.documents, report.index_entries];
-                put(answer.array(4))?;
+                let numbers = [
+                    report.entries,
+                    report.documents,
+                    report.index_entries,
+                    report.collections,
+                    report.values,
+                    report.nodes,
+                    report.node_bytes + report.value_bytes,
+                ];
+                put(answer.array(8))?;
                 numbers.into_iter().try_for_each(|number| put(answer.u64(number)))?;
                 put(answer.array(report.problems.len() as u64))?;
                 report.problems.iter().try_for_each(|problem| put(answer.str(problem)))

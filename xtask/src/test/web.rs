@@ -54,6 +54,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
         |what: &str, name: &str| stage.tests(what, browser_script(name, consent)?.env("LIGHTNING_COMMAND", &lightning));
     in_chromium("the package in Chromium", "run.mjs")?;
     in_chromium("where a page's databases are", "places.mjs")?;
+    in_chromium("what a page keeps", "keeping.mjs")?;
     in_chromium("which parts of the engine a page fetches", "parts.mjs")
 }
 

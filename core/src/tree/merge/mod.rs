@@ -19,12 +19,14 @@ use super::node::Node;
 use super::{NodeSink, NodeSizes, NodeSource, Root, load};
 
 mod base;
+mod bulk;
 mod changes;
 mod dropping;
 mod inners;
 mod leaves;
 mod output;
 
+pub(crate) use bulk::Bulk;
 pub(crate) use changes::{Change, Changes};
 
 use base::{Base, Subtree, Untouched};

@@ -81,7 +81,7 @@ impl Output {
     }
 
     /// Writes leaves that are full and need not wait any longer.
-    pub(super) fn write_full_leaves(&mut self, sink: &mut impl NodeSink) -> Result<()> {
+    pub(super) fn write_full_leaves(&mut self, sink: &mut dyn NodeSink) -> Result<()> {
         while self.leaves.overflows() {
             self.write_first_leaf(sink)?;
         }
@@ -90,7 +90,7 @@ impl Output {
 
     /// Makes way for a whole subtree of `level` by writing all that waits below that level. Where that would make nodes
     /// too empty it answers `false`: then the subtree is to be opened and its parts put in instead.
-    pub(super) fn settle(&mut self, level: u8, sink: &mut impl NodeSink) -> Result<bool> {
+    pub(super) fn settle(&mut self, level: u8, sink: &mut dyn NodeSink) -> Result<bool> {
         if !self.leaves.is_empty() {
             if self.leaves_are_too_empty() {
                 return Ok(false);
@@ -132,7 +132,7 @@ impl Output {
         level: u8,
         child: Child,
         high: impl FnOnce(&mut Vec<u8>) -> bool,
-        sink: &mut impl NodeSink,
+        sink: &mut dyn NodeSink,
     ) -> Result<()> {
         if high(&mut self.left_key) {
             self.left = Left::Below;
@@ -153,7 +153,7 @@ impl Output {
         self.inners.get(usize::from(level)).map_or(0, |buffer| buffer.children().len())
     }
 
-    fn push_child(&mut self, level: u8, child: Child, sink: &mut impl NodeSink) -> Result<()> {
+    fn push_child(&mut self, level: u8, child: Child, sink: &mut dyn NodeSink) -> Result<()> {
         let at = usize::from(level);
         while self.inners.len() <= at {
             self.inners.push(InnerBuffer::new(self.sizes.inner_max));
@@ -165,7 +165,7 @@ impl Output {
         Ok(())
     }
 
-    fn write_all_leaves(&mut self, sink: &mut impl NodeSink) -> Result<()> {
+    fn write_all_leaves(&mut self, sink: &mut dyn NodeSink) -> Result<()> {
         while !self.leaves.is_empty() {
             self.write_first_leaf(sink)?;
         }
@@ -173,7 +173,7 @@ impl Output {
         Ok(())
     }
 
-    fn write_first_leaf(&mut self, sink: &mut impl NodeSink) -> Result<()> {
+    fn write_first_leaf(&mut self, sink: &mut dyn NodeSink) -> Result<()> {
         let leaf = self.leaves.first_leaf(self.compression);
         let node = sink.write(leaf.stored)?;
         self.writes += 1;
@@ -191,14 +191,14 @@ impl Output {
     }
 
     /// Makes nodes of all nodes of `level` that wait.
-    fn write_all_nodes(&mut self, level: u8, sink: &mut impl NodeSink) -> Result<()> {
+    fn write_all_nodes(&mut self, level: u8, sink: &mut dyn NodeSink) -> Result<()> {
         while !self.inners[usize::from(level)].is_empty() {
             self.write_first_node(level, sink)?;
         }
         Ok(())
     }
 
-    fn write_first_node(&mut self, level: u8, sink: &mut impl NodeSink) -> Result<()> {
+    fn write_first_node(&mut self, level: u8, sink: &mut dyn NodeSink) -> Result<()> {
         let parent_level = level + 1;
         if parent_level > LEVEL_MAX {
             return Err(Error::LimitExceeded {
@@ -218,11 +218,7 @@ impl Output {
 
     /// One step of making a single tree of all that waits, when nothing more will come. `None` while there is more to do,
     /// then the root, if there is a tree.
-    pub(super) fn finish(
-        &mut self,
-        source: &impl NodeSource,
-        sink: &mut impl NodeSink,
-    ) -> Result<Option<Option<Root>>> {
+    pub(super) fn finish(&mut self, source: &dyn NodeSource, sink: &mut dyn NodeSink) -> Result<Option<Option<Root>>> {
         if !self.leaves.is_empty() {
             self.write_all_leaves(sink)?;
             return Ok(None);
@@ -256,8 +252,8 @@ impl Output {
         &mut self,
         level: u8,
         even_fresh: bool,
-        source: &impl NodeSource,
-        sink: &mut impl NodeSink,
+        source: &dyn NodeSource,
+        sink: &mut dyn NodeSink,
     ) -> Result<bool> {
         let Some(above) = self.lowest_waiting(level + 1) else { return Ok(false) };
         let last = self.inners[usize::from(above)].children().last();

@@ -1,0 +1,408 @@
+//! Backups: a database file made from a snapshot, beside whatever else goes on.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::database::Database;
+use super::snapshot::Snapshot;
+use crate::engine::{BackupWork, Engine};
+use crate::error::Result;
+
+/// A copy of the database as it was at one commit: a database file, from its first byte to its last.
+///
+/// It is made in bounded steps from what a snapshot sees. Readers and writers go on meanwhile; what is to be copied keeps its
+/// space until the backup is dropped. All that is read is verified. Whatever takes the bytes in their order has a database:
+/// compact, closed properly, without a log.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use lightning_db::{env::*, Database, Environment, Options};
+/// # let env = Environment { clock: Arc::new(FixedClock(0)), entropy: Arc::new(SeededEntropy::new(1)) };
+/// # let db = Database::open_storage(Arc::new(MemoryStorage::new()), env, Options::default())?;
+/// let mut backup = db.backup();
+/// let mut file = Vec::new();
+/// while let Some(piece) = backup.next()? {
+///     file.extend(piece);
+/// }
+/// assert_eq!(backup.progress().bytes_all, Some(file.len() as u64));
+/// # Ok::<(), lightning_db::Error>(())
+/// ```
+pub struct Backup {
+    engine: Arc<Engine>,
+    work: BackupWork,
+}
+
+/// How far a backup is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackupProgress {
+    /// Records read. Each is read twice: to find a place for it, and to copy it.
+    pub entries: u64,
+    /// How many there are to read, about.
+    pub entries_all: u64,
+    /// Bytes that were given away.
+    pub bytes: u64,
+    /// Bytes of the file, once everything has its place.
+    pub bytes_all: Option<u64>,
+}
+
+impl Database {
+    /// Begins a copy of the database as it is now.
+    pub fn backup(&self) -> Backup {
+        self.snapshot().backup()
+    }
+}
+
+impl Snapshot {
+    /// Begins a copy of the database as this snapshot sees it.
+    pub fn backup(&self) -> Backup {
+        Backup { engine: Arc::clone(&self.engine), work: BackupWork::new(&self.engine, Arc::clone(&self.version)) }
+    }
+}
+
+impl Backup {
+    /// The bytes that come next, about 256 KiB at a time; `None` behind the last.
+    #[allow(clippy::should_implement_trait, reason = "it may fail, and be called again then")]
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        loop {
+            let more = self.step()?;
+            match self.take() {
+                bytes if !bytes.is_empty() => return Ok(Some(bytes)),
+                _ if more => {}
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// Goes on for a bounded while; tells whether there is more to do. [`take`](Self::take) gives what came of it. On an
+    /// asynchronous storage it is called again after what it lacked was fetched.
+    pub fn step(&mut self) -> Result<bool> {
+        self.work.step(&self.engine)
+    }
+
+    /// The bytes that were made since the last call, perhaps none.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.work.take()
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> BackupProgress {
+        let ((entries, entries_all), (bytes, bytes_all)) = (self.work.entries(), self.work.bytes());
+        BackupProgress { entries, entries_all, bytes, bytes_all }
+    }
+
+    /// The newest commit that the copy has.
+    pub fn sequence(&self) -> u64 {
+        self.work.sequence()
+    }
+}
+
+impl fmt::Debug for Backup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backup").field("sequence", &self.sequence()).field("progress", &self.progress()).finish()
+    }
+}
+
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod files {
+    use std::fs::{self, File};
+    use std::io::Write;
+    use std::path::{Path, PathBuf};
+
+    use super::{Backup, BackupProgress, Database};
+    use crate::env::{FileId, StorageError, StorageErrorKind};
+    use crate::error::{Error, Result};
+
+    impl Database {
+        /// Writes a copy of the database as it is now to a new file, `to`, which must not exist. It gets its name when it is
+        /// whole and on the medium; what is there after an error or a crash is called `to` with `-partial` behind it.
+        pub fn backup_to(
+            &self,
+            to: impl AsRef<Path>,
+            progress: &mut dyn FnMut(&BackupProgress),
+        ) -> Result<BackupProgress> {
+            let to = to.as_ref();
+            require_absent(to)?;
+            let mut name = to.as_os_str().to_owned();
+            name.push("-partial");
+            let partial = Partial(PathBuf::from(name));
+            let mut backup = self.backup();
+            partial.fill(&mut backup, progress)?;
+            // Somebody else may have made it meanwhile.
+            require_absent(to)?;
+            fs::rename(&partial.0, to).map_err(|error| failed(&error, to))?;
+            #[cfg(unix)]
+            if let Some(folder) = to.parent() {
+                let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed(&error, folder))?;
+            }
+            Ok(backup.progress())
+        }
+    }
+
+    /// A file that is removed unless it got another name.
+    struct Partial(PathBuf);
+
+    impl Partial {
+        fn fill(&self, backup: &mut Backup, progress: &mut dyn FnMut(&BackupProgress)) -> Result<()> {
+            let mut file = File::create(&self.0).map_err(|error| failed(&error, &self.0))?;
+            loop {
+                let more = backup.step()?;
+                file.write_all(&backup.take()).map_err(|error| failed(&error, &self.0))?;
+                progress(&backup.progress());
+                if !more {
+                    return file.sync_all().map_err(|error| failed(&error, &self.0));
+                }
+            }
+        }
+    }
+
+    impl Drop for Partial {
+        fn drop(&mut self) {
+            // After the renaming there is none.
+            _ = fs::remove_file(&self.0);
+        }
+    }
+
+    fn require_absent(path: &Path) -> Result<()> {
+        match fs::symlink_metadata(path) {
+            Ok(_) => Err(Error::invalid(std::format!("'{}' exists; name a file that does not", path.display()))),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn failed(error: &std::io::Error, path: &Path) -> Error {
+        let kind = match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StorageErrorKind::Full,
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                StorageErrorKind::PermissionDenied
+            }
+            _ => StorageErrorKind::Other,
+        };
+        let message = std::format!("'{}': {error}", path.display());
+        StorageError::new(kind, FileId::Data, 0, 0, message).into()
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engine::{Checksum, Environment};
+    use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
+    use crate::{Error, Options, Since, Table};
+
+    const T: Table<&[u8], &[u8]> = Table::new("t");
+
+    fn environment(seed: u64) -> Environment {
+        Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(seed)) }
+    }
+
+    fn options() -> Options {
+        Options { background_thread: false, memtable_bytes: Some(64 << 10), ..Options::default() }
+    }
+
+    fn open(storage: &Arc<MemoryStorage>, options: Options) -> Result<Database> {
+        Database::open_storage(storage.clone(), environment(2), options)
+    }
+
+    fn new_database(options: Options) -> Database {
+        open(&Arc::new(MemoryStorage::new()), options).unwrap()
+    }
+
+    fn bytes_of(mut backup: Backup) -> Vec<u8> {
+        let mut file = Vec::new();
+        while let Some(piece) = backup.next().unwrap() {
+            file.extend(piece);
+        }
+        let BackupProgress { entries, entries_all, bytes, bytes_all } = backup.progress();
+        assert_eq!((entries, Some(bytes)), (entries_all, bytes_all));
+        assert_eq!(bytes, file.len() as u64);
+        file
+    }
+
+    fn storage_with(file: &[u8]) -> Arc<MemoryStorage> {
+        let storage = MemoryStorage::new();
+        storage.write_at(FileId::Data, 0, file).unwrap();
+        Arc::new(storage)
+    }
+
+    fn rows(db: &Database) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let snapshot = db.snapshot();
+        match snapshot.table(T) {
+            Err(Error::NoSuchTable { .. }) => Vec::new(),
+            table => table.unwrap().range(..).unwrap().map(|row| row.unwrap()).collect(),
+        }
+    }
+
+    /// A copy that is whole, holds the same, and goes on as a database does.
+    fn require_copy(db: &Database, file: &[u8], expected: &[(Vec<u8>, Vec<u8>)]) {
+        let storage = storage_with(file);
+        let copy = open(&storage, Options { read_only: true, ..options() }).unwrap();
+        assert!(copy.recovery().clean);
+        assert_eq!(copy.check().unwrap().problems, Vec::<String>::new());
+        assert_eq!(rows(&copy), expected);
+        drop(copy);
+        let copy = open(&storage, options()).unwrap();
+        copy.table(T).unwrap().put(b"new", b"value").unwrap();
+        copy.checkpoint().unwrap();
+        assert_eq!(copy.check().unwrap().problems, Vec::<String>::new());
+        copy.compact().unwrap();
+        copy.close().unwrap();
+        let copy = open(&storage, options()).unwrap();
+        assert_eq!(copy.check().unwrap().problems, Vec::<String>::new());
+        let mut with_new = expected.to_vec();
+        with_new.retain(|(key, _)| key != b"new");
+        let at = with_new.partition_point(|(key, _)| key.as_slice() < b"new".as_slice());
+        with_new.insert(at, (b"new".to_vec(), b"value".to_vec()));
+        assert_eq!(rows(&copy), with_new);
+        assert_eq!(rows(db).is_empty(), expected.is_empty(), "the copy is another database");
+    }
+
+    #[test]
+    fn an_empty_database_has_a_backup() {
+        let db = new_database(options());
+        require_copy(&db, &bytes_of(db.backup()), &[]);
+    }
+
+    #[test]
+    fn what_is_committed_while_a_backup_is_made_is_no_part_of_it() {
+        let db = new_database(options());
+        let value = std::vec![7; 100];
+        db.transaction(|tx| (0..5000_u32).try_for_each(|n| tx.table(T)?.put(n.to_be_bytes(), &value))).unwrap();
+        let before = rows(&db);
+        let mut backup = db.backup();
+        let mut file = Vec::new();
+        let mut round = 0_u32;
+        while let Some(piece) = backup.next().unwrap() {
+            file.extend(piece);
+            round += 1;
+            db.transaction(|tx| {
+                tx.table(T)?.put((round * 3).to_be_bytes(), b"changed")?;
+                tx.table(T)?.delete_range((round * 50).to_be_bytes()..(round * 50 + 20).to_be_bytes())
+            })
+            .unwrap();
+            db.compact().unwrap();
+        }
+        assert!(round > 2);
+        require_copy(&db, &file, &before);
+    }
+
+    #[test]
+    fn a_feed_goes_on_in_the_copy_and_not_beyond_where_it_left() {
+        let db = new_database(Options { feed_retention_bytes: 1 << 20, ..options() });
+        db.table(T).unwrap().put(b"a", b"1").unwrap();
+        let common = db.snapshot().position();
+        let file = bytes_of(db.backup());
+        db.table(T).unwrap().put(b"b", b"2").unwrap();
+        let beyond = db.snapshot().position();
+        let copy = open(&storage_with(&file), options()).unwrap();
+        copy.table(T).unwrap().put(b"c", b"3").unwrap();
+        let mut feed = copy.changes(Since::Position(common)).unwrap();
+        assert_eq!(feed.next().unwrap().unwrap().sequence(), beyond.sequence());
+        assert_eq!(copy.changes(Since::Position(beyond)).unwrap_err().name(), "HistoryForked");
+    }
+
+    #[test]
+    fn damage_is_no_part_of_a_backup_but_an_error() {
+        let storage = Arc::new(MemoryStorage::new());
+        let db = open(&storage, options()).unwrap();
+        let value = std::vec![7; 100];
+        db.transaction(|tx| (0..5000_u32).try_for_each(|n| tx.table(T)?.put(n.to_be_bytes(), &value))).unwrap();
+        db.table(T).unwrap().put(b"long", std::vec![9; 100_000]).unwrap();
+        db.close().unwrap();
+        let len = storage.len(FileId::Data).unwrap();
+        let mut refused = 0;
+        for at in (8192..len).step_by(10_000) {
+            let mut byte = [0];
+            storage.read_at(FileId::Data, at, &mut byte).unwrap();
+            storage.write_at(FileId::Data, at, &[byte[0] ^ 0x55]).unwrap();
+            if let Ok(db) = open(&storage, Options { read_only: true, ..options() }) {
+                let mut backup = db.backup();
+                let outcome = loop {
+                    match backup.next() {
+                        Ok(Some(_)) => {}
+                        outcome => break outcome,
+                    }
+                };
+                match outcome {
+                    Err(error) => {
+                        assert_eq!(error.name(), "Corrupt");
+                        refused += 1;
+                    }
+                    Ok(_) => assert_eq!(bytes_of(db.backup()).len(), backup.progress().bytes as usize),
+                }
+            }
+            storage.write_at(FileId::Data, at, &byte).unwrap();
+        }
+        assert!(refused > 3, "{refused}");
+    }
+
+    #[test]
+    fn a_file_gets_its_name_when_it_is_whole_and_none_is_written_over() {
+        let folder = std::env::temp_dir().join(std::format!("lightning-backup-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let db = new_database(options());
+        db.table(T).unwrap().put(b"a", b"1").unwrap();
+        let to = folder.join("copy.ldb");
+        let mut told = 0;
+        let done = db.backup_to(&to, &mut |_| told += 1).unwrap();
+        assert!(told > 0);
+        assert_eq!(std::fs::metadata(&to).unwrap().len(), done.bytes);
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        require_copy(&db, &std::fs::read(&to).unwrap(), &rows(&db));
+        let again = db.backup_to(&to, &mut |_| {}).unwrap_err();
+        assert!(again.to_string().contains("exists"), "{again}");
+        assert!(db.backup_to(folder.join("none/copy.ldb"), &mut |_| {}).is_err());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Put(u16, usize),
+        DeleteRange(u16, u16),
+        Checkpoint,
+        Compact,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => (0..500_u16, prop_oneof![0..200_usize, 8_000..9_000_usize, 60_000..140_000_usize])
+                .prop_map(|(key, len)| Step::Put(key, len)),
+            2 => (0..500_u16, 0..60_u16).prop_map(|(from, len)| Step::DeleteRange(from, len)),
+            1 => Just(Step::Checkpoint),
+            1 => Just(Step::Compact),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+        #[test]
+        fn a_backup_holds_what_the_snapshot_sees_in_whichever_layers_it_lies(
+            steps in proptest::collection::vec(step(), 1..60),
+            checksum in proptest::sample::select(Checksum::ALL),
+        ) {
+            let db = new_database(Options { checksum, ..options() });
+            for (number, step) in steps.iter().enumerate() {
+                match *step {
+                    Step::Put(key, len) => {
+                        let value = std::vec![number as u8; len];
+                        db.table(T).unwrap().put(key.to_be_bytes(), &value).unwrap();
+                    }
+                    Step::DeleteRange(from, len) => {
+                        let to = from.saturating_add(len);
+                        db.table(T).unwrap().delete_range(from.to_be_bytes()..to.to_be_bytes()).unwrap();
+                    }
+                    Step::Checkpoint => db.checkpoint().unwrap(),
+                    Step::Compact => db.compact().unwrap(),
+                }
+            }
+            let file = bytes_of(db.backup());
+            require_copy(&db, &file, &rows(&db));
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! A copy of the database as one snapshot sees it: a data file as a clean close leaves it, made from its first byte to its
+//! last, so that it can go into a pipe.
+//!
+//! **Twice the same.** The superblocks stand at the beginning and name what lies at the end. So everything is laid out
+//! once without keeping a byte of it, and then made again and given away. A tree that is made in order depends on its
+//! entries alone, and a snapshot does not change: both times every node comes to the same place. What was laid out is
+//! compared with what was made.
+//!
+//! The copy has one tree, no runs, and needs no log. It begins an incarnation of its own, which left this one at the
+//! snapshot's commit. Every byte that is read is verified, and the copy is verified by whoever checks it: it is a database.
+
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::cursor::MergedCursor;
+use super::open::random;
+use super::record::{ANCESTORS_MAX, Ancestor, CheckpointRecord};
+use super::state::Engine;
+use super::values::{BLOCK_BYTES, ValueReader, extent_of};
+use super::version::Version;
+use crate::codec::slot::{Slot, ValueRef};
+use crate::error::{Error, Result};
+use crate::log::LogPosition;
+use crate::space::{
+    Extent, GRAIN_BYTES, GRAINS_PER_SECTOR, PendingFree, RESERVED_SECTORS, SECTOR_BYTES, SECTORS_PER_PAGE, Superblock,
+};
+use crate::tree::{Bulk, NodeRef, NodeSink, Root, Seal, TreeKind};
+
+/// Bytes that are given away at once, about.
+const PIECE_BYTES: usize = 256 << 10;
+/// The numbers of its two superblocks.
+const CHECKPOINTS: [u64; 2] = [1, 2];
+
+/// A backup under way.
+#[derive(Debug)]
+pub(crate) struct BackupWork {
+    version: Arc<Version>,
+    pass: Pass,
+    /// Of the copy: what is the same in both superblocks.
+    superblock: Superblock,
+    ancestors: Vec<Ancestor>,
+    layout: Option<Layout>,
+    phase: Phase,
+    entries_done: u64,
+    bytes_given: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    LayOut,
+    Make,
+    Done,
+}
+
+/// What is known once everything has its place.
+#[derive(Debug)]
+struct Layout {
+    root: Option<Root>,
+    /// Where the trees and values end.
+    end: u64,
+    file_bytes: u64,
+    /// The pages of the map and the records.
+    tail: Vec<u8>,
+}
+
+impl BackupWork {
+    /// Of what `version` holds.
+    pub(crate) fn new(engine: &Engine, version: Arc<Version>) -> Self {
+        let history = &engine.history;
+        let found = engine.work.lock().superblock.clone();
+        let mut ancestors = history.ancestors.clone();
+        ancestors.push(Ancestor { incarnation: history.incarnation, left_at: version.sequence });
+        ancestors.drain(..ancestors.len().saturating_sub(ANCESTORS_MAX));
+        let superblock = Superblock {
+            incarnation: random(&engine.env),
+            parent: (history.incarnation, version.sequence),
+            sequence: version.sequence,
+            clean: true,
+            ..found
+        };
+        Self {
+            pass: Pass::new(engine, &version, false),
+            version,
+            superblock,
+            ancestors,
+            layout: None,
+            phase: Phase::LayOut,
+            entries_done: 0,
+            bytes_given: 0,
+        }
+    }
+
+    /// Goes on for a bounded while; whether there is more to do. Restartable.
+    pub(crate) fn step(&mut self, engine: &Engine) -> Result<bool> {
+        if self.phase == Phase::Done {
+            return Ok(false);
+        }
+        let before = self.pass.entries;
+        let finished = self.pass.step(engine);
+        self.entries_done += self.pass.entries - before;
+        let Some(root) = finished? else { return Ok(true) };
+        match self.layout.take() {
+            None => {
+                let layout = self.lay_out(engine, root)?;
+                let mut next = Pass::new(engine, &self.version, true);
+                next.sink.out = vec![0; (RESERVED_SECTORS * SECTOR_BYTES) as usize];
+                for (number, superblock) in CHECKPOINTS.iter().zip(&layout.1) {
+                    let at = (number % 2 * SECTOR_BYTES) as usize;
+                    if let Some(sector) = next.sink.out.get_mut(at..at + Superblock::COPY_BYTES as usize) {
+                        sector.copy_from_slice(&superblock.encode_copy());
+                    }
+                }
+                self.layout = Some(layout.0);
+                self.pass = next;
+                self.phase = Phase::Make;
+                Ok(true)
+            }
+            Some(layout) if (layout.root, layout.end) == (root, self.pass.sink.position) => {
+                self.pass.sink.pad(layout.end.next_multiple_of(SECTOR_BYTES));
+                self.pass.sink.out.extend_from_slice(&layout.tail);
+                self.layout = Some(layout);
+                self.phase = Phase::Done;
+                Ok(false)
+            }
+            Some(_) => Err(Error::invalid("what was read for the backup changed while it was made; begin it again")),
+        }
+    }
+
+    /// What was made since the last call.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        let taken = core::mem::take(&mut self.pass.sink.out);
+        self.bytes_given += taken.len() as u64;
+        taken
+    }
+
+    /// Entries read, of how many about: each is read twice.
+    pub(crate) fn entries(&self) -> (u64, u64) {
+        let layers = &self.version.layers;
+        let trees = layers.base.map_or(0, |root| root.entries)
+            + layers.runs.iter().map(|layer| layer.run.entries()).sum::<u64>();
+        let memory =
+            self.version.memtable.len() + layers.frozen.iter().map(|frozen| frozen.memtable.len()).sum::<usize>();
+        let all = 2 * trees.saturating_add(memory as u64);
+        match self.phase {
+            Phase::Done => (self.entries_done, self.entries_done),
+            _ => (self.entries_done, all.max(self.entries_done)),
+        }
+    }
+
+    /// Bytes given away, of how many once that is known.
+    pub(crate) fn bytes(&self) -> (u64, Option<u64>) {
+        (self.bytes_given, self.layout.as_ref().map(|layout| layout.file_bytes))
+    }
+
+    /// The commit that the copy is of.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.version.sequence
+    }
+
+    /// Places for the map and for both records, behind everything else; and the superblocks that name them.
+    fn lay_out(&self, engine: &Engine, root: Option<Root>) -> Result<(Layout, Vec<Superblock>)> {
+        let sink = &self.pass.sink;
+        let checksum = sink.seal.checksum;
+        let first = sink.position.div_ceil(SECTOR_BYTES);
+        let log = {
+            let work = engine.work.lock();
+            let writer = engine.writer.lock();
+            // The log of a copy begins with a generation that no segment of this one has yet.
+            let newest = writer.log.as_ref().map_or(work.merged_log, |log| log.position()).generation;
+            LogPosition::fresh(newest.max(work.merged_log.generation).saturating_add(1), self.version.sequence)
+        };
+        let mut record = CheckpointRecord {
+            base: root,
+            runs: Vec::new(),
+            values: self.pass.values,
+            next_run_id: 0,
+            base_age: sink.age,
+            sealed: Vec::new(),
+            log,
+            kept: Vec::new(),
+            ancestors: self.ancestors.clone(),
+            time_ms: self.version.time_ms,
+            sectors: 0,
+            map_pages: Vec::new(),
+            pending: Vec::new(),
+        };
+        // As many pages as it takes to describe them, too.
+        let page = |index: u64| (first + index) * SECTOR_BYTES;
+        let mut pages = 1;
+        let record_sectors = loop {
+            let none = checksum.of(&[]);
+            record.map_pages = (0..pages).map(|index| (page(index), none)).collect();
+            record.pending =
+                Vec::from([PendingFree { extent: Extent { offset: 0, len: 0 }, checkpoint: 0, readable: 0..0 }]);
+            let need = Superblock::COPY_BYTES + record.encode().len() as u64;
+            let record_sectors = need.div_ceil(SECTOR_BYTES);
+            record.sectors = first + pages + 2 * record_sectors;
+            let wanted = record.sectors.div_ceil(SECTORS_PER_PAGE);
+            if wanted <= pages {
+                break record_sectors;
+            }
+            pages = wanted;
+        };
+        let file_bytes = record.sectors * SECTOR_BYTES;
+        let mut counts = sink.counts.clone();
+        counts.resize(first as usize, 0);
+        counts.resize(record.sectors as usize, GRAINS_PER_SECTOR as u8);
+        counts.resize((pages * SECTORS_PER_PAGE) as usize, 0);
+        record.map_pages = (0..pages)
+            .zip(counts.chunks(SECTORS_PER_PAGE as usize))
+            .map(|(index, image)| (page(index), checksum.of(&[image])))
+            .collect();
+        let mut tail = counts;
+        let extent = |slot: u64| Extent {
+            offset: (first + pages + slot * record_sectors) * SECTOR_BYTES,
+            len: record_sectors * SECTOR_BYTES,
+        };
+        let mut superblocks = Vec::new();
+        for (slot, number) in (0..).zip(CHECKPOINTS) {
+            // To each the other is one that waits to be reused.
+            record.pending = Vec::from([PendingFree { extent: extent(1 - slot), checkpoint: number, readable: 0..0 }]);
+            let whole = extent(slot);
+            let mut encoded = record.encode();
+            encoded.resize((whole.len - Superblock::COPY_BYTES) as usize, 0);
+            let place =
+                Extent { offset: whole.offset + Superblock::COPY_BYTES, len: whole.len - Superblock::COPY_BYTES };
+            let superblock = Superblock {
+                checkpoint: number,
+                record: (place, checksum.of(&[&encoded])),
+                file_bytes,
+                ..self.superblock.clone()
+            };
+            tail.extend_from_slice(&superblock.encode_copy());
+            tail.extend_from_slice(&encoded);
+            superblocks.push(superblock);
+        }
+        Ok((Layout { root, end: sink.position, file_bytes, tail }, superblocks))
+    }
+}
+
+/// One way through all entries.
+#[derive(Debug)]
+struct Pass {
+    cursor: MergedCursor,
+    bulk: Bulk,
+    sink: Sink,
+    started: bool,
+    /// The entry the cursor stands on is in the tree; only moving on has not succeeded yet.
+    advance_due: bool,
+    /// The value of the entry the cursor stands on, on its way or there.
+    value: Option<ValueCopy>,
+    entries: u64,
+    values: u64,
+}
+
+/// A value in an extent of its own.
+#[derive(Debug)]
+struct ValueCopy {
+    reader: ValueReader,
+    /// Where it is in the copy.
+    place: ValueRef,
+    /// Bytes of it that are there.
+    copied: u64,
+    table: Vec<u8>,
+    is_whole: bool,
+}
+
+impl Pass {
+    fn new(engine: &Engine, version: &Version, keeps: bool) -> Self {
+        let age = engine.space.lock().ages.base().max(version.sequence);
+        Self {
+            cursor: MergedCursor::new(version, &engine.nodes),
+            bulk: Bulk::new(engine.options.compression),
+            sink: Sink {
+                seal: *engine.nodes.seal(),
+                age,
+                position: RESERVED_SECTORS * SECTOR_BYTES,
+                counts: vec![GRAINS_PER_SECTOR as u8; RESERVED_SECTORS as usize],
+                keeps,
+                out: Vec::new(),
+            },
+            started: false,
+            advance_due: false,
+            value: None,
+            entries: 0,
+            values: 0,
+        }
+    }
+
+    /// Some entries, or a piece of a value; the tree when all are there.
+    fn step(&mut self, engine: &Engine) -> Result<Option<Option<Root>>> {
+        if !self.started {
+            self.cursor.seek(&[])?;
+            self.started = true;
+        }
+        for _ in 0..engine.options.step_entries.max(1) {
+            if self.sink.out.len() >= PIECE_BYTES {
+                break;
+            }
+            if self.advance_due {
+                self.cursor.next()?;
+                self.advance_due = false;
+            }
+            let Some((key, slot)) = self.cursor.entry() else { return self.bulk.finish(&mut self.sink).map(Some) };
+            match slot {
+                Slot::Extent(found) => {
+                    let value = self.value.get_or_insert_with(|| {
+                        self.values += 1;
+                        let place = self.sink.begin_value(&found);
+                        ValueCopy::new(ValueReader::new(&engine.nodes, found), place)
+                    });
+                    if !value.step(&mut self.sink)? {
+                        continue;
+                    }
+                    self.bulk.push(key, Slot::Extent(value.place), &mut self.sink)?;
+                    self.value = None;
+                }
+                slot => self.bulk.push(key, slot, &mut self.sink)?,
+            }
+            self.entries += 1;
+            self.advance_due = true;
+        }
+        Ok(None)
+    }
+}
+
+impl ValueCopy {
+    fn new(reader: ValueReader, place: ValueRef) -> Self {
+        Self { reader, place, copied: 0, table: Vec::new(), is_whole: false }
+    }
+
+    /// One block; whether that was the last.
+    fn step(&mut self, sink: &mut Sink) -> Result<bool> {
+        let len = self.place.len;
+        if !sink.keeps || self.is_whole {
+            return Ok(true);
+        }
+        if self.copied < len {
+            let mut block = vec![0; usize::try_from(len - self.copied).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES)];
+            let read = self.reader.read_at(self.copied, &mut block)?;
+            if read != block.len() {
+                return Err(Error::invalid("a value ends before its length"));
+            }
+            sink.seal.checksum.of(&[&block]).encode(&mut self.table);
+            sink.out.extend_from_slice(&block);
+            self.copied += read as u64;
+        }
+        if self.copied < len {
+            return Ok(false);
+        }
+        sink.out.extend_from_slice(&self.table);
+        let beyond = extent_of(&self.place).len.next_multiple_of(SECTOR_BYTES) - extent_of(&self.place).len;
+        sink.out.resize(sink.out.len() + beyond as usize, 0);
+        self.is_whole = true;
+        Ok(true)
+    }
+}
+
+/// Gives everything its place, one after the other.
+#[derive(Debug)]
+struct Sink {
+    seal: Seal,
+    age: u64,
+    /// What comes next comes here.
+    position: u64,
+    /// Grains in use, by sector.
+    counts: Vec<u8>,
+    /// What is written is kept, to be given away.
+    keeps: bool,
+    /// Ends at `position`, or before it by less than a grain.
+    out: Vec<u8>,
+}
+
+impl Sink {
+    /// Goes on at `position`, with zeros up to there.
+    fn pad(&mut self, position: u64) {
+        if self.keeps {
+            let zeros = position.saturating_sub(self.position) as usize;
+            self.out.resize(self.out.len() + zeros, 0);
+        }
+        self.position = position;
+    }
+
+    fn count(&mut self, extent: Extent) {
+        for grain in extent.grains() {
+            let sector = (grain / GRAINS_PER_SECTOR) as usize;
+            if self.counts.len() <= sector {
+                self.counts.resize(sector + 1, 0);
+            }
+            if let Some(count) = self.counts.get_mut(sector) {
+                *count += 1;
+            }
+        }
+    }
+
+    /// Whole sectors for a value, which follows.
+    fn begin_value(&mut self, value: &ValueRef) -> ValueRef {
+        self.pad(self.position.next_multiple_of(SECTOR_BYTES));
+        let place = ValueRef { offset: self.position, ..*value };
+        let extent = extent_of(&place);
+        self.count(extent);
+        self.position += extent.len.next_multiple_of(SECTOR_BYTES);
+        place
+    }
+}
+
+impl NodeSink for Sink {
+    fn write(&mut self, mut stored: Vec<u8>) -> Result<NodeRef> {
+        self.pad(self.position.next_multiple_of(GRAIN_BYTES));
+        let offset = self.position;
+        let checksum = self.seal.close(&mut stored, offset, TreeKind::Base, self.age);
+        let len = stored.len() as u64;
+        self.count(Extent { offset, len });
+        if self.keeps {
+            self.out.extend_from_slice(&stored);
+        }
+        self.position += len;
+        Ok(NodeRef { offset, len: len as u32, checksum })
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn free(&mut self, _: NodeRef) {}
+
+    fn free_value(&mut self, _: ValueRef) {}
+}

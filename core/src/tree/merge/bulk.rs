@@ -1,0 +1,45 @@
+//! A tree made of entries that come in order, over nothing.
+
+use crate::codec::compress::Compression;
+use crate::codec::slot::Slot;
+use crate::error::{Error, Result};
+use crate::tree::node::Node;
+use crate::tree::{NodeRef, NodeSink, NodeSizes, NodeSource, Root};
+
+use super::output::Output;
+
+/// A tree under way. Which nodes it writes, and in which order, depends on the entries alone.
+#[derive(Debug)]
+pub(crate) struct Bulk {
+    output: Output,
+}
+
+impl Bulk {
+    pub(crate) fn new(compression: Compression) -> Self {
+        Self { output: Output::new(NodeSizes::default(), compression) }
+    }
+
+    /// Adds an entry above all others.
+    pub(crate) fn push(&mut self, key: &[u8], slot: Slot<'_>, sink: &mut dyn NodeSink) -> Result<()> {
+        self.output.leaves.push(key, slot);
+        self.output.write_full_leaves(sink)
+    }
+
+    /// Writes what waits; the tree, if there were entries.
+    pub(crate) fn finish(&mut self, sink: &mut dyn NodeSink) -> Result<Option<Root>> {
+        loop {
+            if let Some(root) = self.output.finish(&Nothing, sink)? {
+                return Ok(root);
+            }
+        }
+    }
+}
+
+/// Over nothing, nothing is read: nodes are only opened again next to subtrees that were taken over.
+struct Nothing;
+
+impl NodeSource for Nothing {
+    fn node(&self, _: &NodeRef) -> Result<Node> {
+        Err(Error::invalid("a tree that is made in order reads none of its nodes"))
+    }
+}
