@@ -53,7 +53,7 @@ fn send_all(disk: &Arc<SimDisk>, durability: Durability, looks: bool, power_loss
                 }
             }
             db.sync()?;
-            if last % 10 == 0 {
+            if last.is_multiple_of(10) {
                 db.checkpoint()?;
             }
             Ok(last)
