@@ -8,6 +8,7 @@ import * as http from 'node:http'
 import * as path from 'node:path'
 import { spawn, spawnSync } from 'node:child_process'
 import { launch, newProfile } from './browser/chromium.mjs'
+import { conclude, test } from './tally.mjs'
 
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' }
 const HTML = script => `<!doctype html><title>app</title><link rel="icon" href="data:,"><script type="module" src="${script}"></script>`
@@ -105,18 +106,9 @@ const LINTS = {
   },
 }
 
-let passed = 0
-let failed = 0
 async function attempt(name, check) {
   if (only.length > 0 && !only.includes(name)) return
-  try {
-    await check()
-    passed++
-    console.log(`ok ${name}`)
-  } catch (error) {
-    failed++
-    console.log(`test ${name} ... FAILED\n${error.stack}`)
-  }
+  await test(name, check)
 }
 
 for (const [name, lint] of Object.entries(LINTS)) {
@@ -135,8 +127,8 @@ for (const [name, project] of Object.entries(PROJECTS)) {
 }
 await context.close()
 fs.rmSync(browserProfile, { recursive: true, force: true })
-console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
-process.exit(failed === 0 ? 0 : 1)
+conclude()
+process.exit()
 
 async function check(name, { with: packages, installs, files, build, serve, isInline = false, fails }) {
   const at = path.join(folder, name.replace(/\W+/g, '-'))

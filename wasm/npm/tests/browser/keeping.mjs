@@ -5,11 +5,10 @@ import * as assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { launch, newProfile, testPage } from './chromium.mjs'
 import { serve } from './server.mjs'
+import * as tally from '../tally.mjs'
 
 const { address, close } = await serve()
 let { profile, context, page } = await start()
-let passed = 0
-let failed = 0
 
 async function start() {
   const profile = newProfile()
@@ -23,15 +22,10 @@ async function end() {
 }
 
 /** What happens in the page is to give this. */
-async function test(what, expected, run, argument) {
-  try {
+function test(what, expected, run, argument) {
+  return tally.test(what, async () => {
     assert.deepEqual(await (run ? page.evaluate(run, argument) : argument()), expected)
-    passed++
-    console.log(`ok ${what}`)
-  } catch (error) {
-    failed++
-    console.log(`FAILED ${what}\n${error.stack}`)
-  }
+  })
 }
 
 try {
@@ -285,5 +279,4 @@ try {
   await end()
   close()
 }
-console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
-process.exitCode = failed === 0 ? 0 : 1
+tally.conclude()

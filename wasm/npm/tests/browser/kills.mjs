@@ -4,6 +4,7 @@
 import * as fs from 'node:fs'
 import { launchToBeKilled, newProfile, testPage } from './chromium.mjs'
 import { serve } from './server.mjs'
+import { conclude, fail, pass } from '../tally.mjs'
 
 const KILLS = Number(process.argv[2] ?? 1)
 const ENOUGH = 200
@@ -11,8 +12,6 @@ const TIME_MS = 60_000
 
 const profile = newProfile()
 const { address, close } = await serve()
-let failed = 0
-let passed = 0
 let running
 try {
   for (const storage of ['opfs', 'indexeddb']) {
@@ -37,24 +36,21 @@ try {
         const lost = [...acknowledged].filter(id => !there.has(id))
         begin = Math.max(...there) + 1
         const isWhole = lost.length === 0 && found.problems.length === 0 && found.storage === storage
-        if (isWhole) passed++
-        else failed++
-        const outcome = isWhole ? 'ok' : 'FAILED'
-        console.log(`${outcome} ${name}: ${acknowledged.size} acknowledged, ${there.size} there, ${lost.length} lost ${found.problems.join('; ')}`)
+        const what = `${name}: ${acknowledged.size} acknowledged, ${there.size} there, ${lost.length} lost`
+        if (isWhole) pass(what)
+        else fail(what, found.problems.join('; '))
         await reader.close()
       }
     }
   }
 } catch (error) {
-  failed++
-  console.log(`FAILED ${error.stack}`)
+  fail('kills', error)
 } finally {
   await running?.kill()
   close()
   fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
 }
-console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
-process.exitCode = failed === 0 ? 0 : 1
+conclude()
 
 /** Takes what is acknowledged; comes when there is enough of it. */
 function whenWritten(acknowledged, enough) {

@@ -5,6 +5,7 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { launch, newProfile, testPage } from './chromium.mjs'
 import { serve } from './server.mjs'
+import * as tally from '../tally.mjs'
 
 /** Parts in the order in which they were fetched. */
 let fetched = []
@@ -19,21 +20,14 @@ const { address, close } = await serve(undefined, file => {
 const profile = newProfile()
 const context = await launch(profile)
 const page = await testPage(context, address)
-let passed = 0
-let failed = 0
 
 /** What happens in the page is to give this, and to fetch these parts; null where that does not matter. */
 async function test(what, parts, expected, run) {
   fetched = []
-  try {
+  await tally.test(what, async () => {
     assert.deepEqual(await page.evaluate(run), expected)
     if (parts) assert.deepEqual(fetched, parts)
-    passed++
-    console.log(`ok ${what}`)
-  } catch (error) {
-    failed++
-    console.log(`FAILED ${what}\n${error.stack}`)
-  }
+  })
 }
 
 try {
@@ -120,5 +114,4 @@ try {
   close()
   fs.rmSync(profile, { recursive: true, force: true })
 }
-console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
-process.exitCode = failed === 0 ? 0 : 1
+tally.conclude()

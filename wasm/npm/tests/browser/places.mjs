@@ -7,26 +7,20 @@ import * as fs from 'node:fs'
 import * as path from 'node:path'
 import { launch, newProfile, testPage } from './chromium.mjs'
 import { serve } from './server.mjs'
+import * as tally from '../tally.mjs'
 
 const { address, close } = await serve()
 const profile = newProfile()
 const context = await launch(profile)
 const page = await testPage(context, address)
 const command = process.env.LIGHTNING_COMMAND
-let passed = 0
-let failed = 0
 
 /** What happens in the page is to give this. */
-async function test(what, expected, run, argument) {
-  try {
+function test(what, expected, run, argument) {
+  return tally.test(what, async () => {
     const given = typeof argument === 'function' ? await argument() : await page.evaluate(run, argument)
     assert.deepEqual(given, expected)
-    passed++
-    console.log(`ok ${what}`)
-  } catch (error) {
-    failed++
-    console.log(`FAILED ${what}\n${error.stack}`)
-  }
+  })
 }
 
 const STORAGES = ['opfs', 'indexeddb']
@@ -208,5 +202,4 @@ try {
   close()
   fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
 }
-console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
-process.exitCode = failed === 0 ? 0 : 1
+tally.conclude()

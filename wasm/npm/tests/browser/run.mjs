@@ -4,18 +4,13 @@ import * as fs from 'node:fs'
 import { Matrix } from '../matrix.mjs'
 import { launch, newProfile, testPage } from './chromium.mjs'
 import { serve } from './server.mjs'
+import { conclude, fail, pass } from '../tally.mjs'
 
 const table = JSON.parse(fs.readFileSync(new URL('../matrix.json', import.meta.url), 'utf8'))
 const matrix = new Matrix(table, 'chromium')
 const { address, close } = await serve()
 const profile = newProfile()
 const context = await launch(profile)
-let failed = 0
-let passed = 0
-const fail = (what, why) => {
-  failed++
-  console.log(`FAILED ${what}\n${why}`)
-}
 try {
   const page = await testPage(context, address)
   for (const place of matrix.places) {
@@ -28,7 +23,7 @@ try {
           [script, storage, how],
         )
         matrix.ran(place, script, ran)
-        passed++
+        pass()
       } catch (error) {
         fail(`${script}, ${place}`, error.message)
       }
@@ -42,6 +37,5 @@ try {
 console.log(matrix.lines().join('\n'))
 const differences = matrix.differences()
 if (differences.length > 0) fail('every script ran whole in every place', differences.join('\n'))
-else passed++
-console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
-process.exitCode = failed === 0 ? 0 : 1
+else pass()
+conclude()

@@ -6,6 +6,7 @@ import * as path from 'node:path'
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { serve } from './server.mjs'
+import { conclude, count, test as tally } from '../tally.mjs'
 
 const STORAGES = ['opfs', 'indexeddb']
 const LIMIT_MS = 60_000
@@ -470,29 +471,16 @@ const tests = {
 }
 
 const only = process.argv[2]
-let passed = 0
-let failed = 0
 try {
   for (const storage of STORAGES) {
     for (const [what, test] of Object.entries(tests)) {
       if (only && !`${storage} ${what}`.includes(only)) continue
-      const tabs = new Tabs(`${storage} ${passed + failed}`, storage)
-      const begin = performance.now()
+      const tabs = new Tabs(`${storage} ${count()}`, storage)
       let limit
-      try {
-        await Promise.race([
-          test(tabs),
-          new Promise((_, reject) => (limit = setTimeout(reject, LIMIT_MS, new Error('it takes too long')))),
-        ])
-        passed++
-        console.log(`ok ${storage}: ${what} (${Math.round(performance.now() - begin)} ms)`)
-      } catch (error) {
-        failed++
-        console.log(`FAILED ${storage}: ${what}\n${error.stack}`)
-      } finally {
-        clearTimeout(limit)
-        await tabs.end()
-      }
+      const late = new Promise((_, reject) => (limit = setTimeout(reject, LIMIT_MS, new Error('it takes too long'))))
+      await tally(`${storage}: ${what}`, () => Promise.race([test(tabs), late]))
+      clearTimeout(limit)
+      await tabs.end()
     }
   }
 } finally {
@@ -500,5 +488,5 @@ try {
   close()
   fs.rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
 }
-console.log(`test result: ${failed === 0 ? 'ok' : 'FAILED'}. ${passed} passed; ${failed} failed`)
-process.exit(failed === 0 ? 0 : 1)
+conclude()
+process.exit()
