@@ -17,6 +17,8 @@ const [packed, folder, ...only] = process.argv.slice(2)
 const app = fs.readFileSync(new URL('bundlers/app.mjs', import.meta.url), 'utf8')
 const react = fs.readFileSync(new URL('bundlers/react.mjs', import.meta.url), 'utf8')
 
+const PARTS = [1, 2, 3, 4].map(part => `lightning-${part}.wasm`)
+
 const VITE = { with: ['vite@8.3.8'], files: { 'index.html': HTML('/app.js'), 'app.js': app } }
 const WEBPACK = { with: ['webpack@5.112.2', 'webpack-cli@7.3.1'] }
 const NEXT = {
@@ -102,7 +104,7 @@ const LINTS = {
   // WebAssembly has no types.
   'are the types wrong': {
     with: ['@arethetypeswrong/cli@0.18.5'],
-    run: ['attw', packed, '--profile', 'esm-only', '--exclude-entrypoints', 'lightning.wasm'],
+    run: ['attw', packed, '--profile', 'esm-only', '--exclude-entrypoints', 'lightning.wasm', ...PARTS],
   },
 }
 
