@@ -69,6 +69,8 @@ impl Writer<'_> {
             put_at(&mut document, &definition.key, key.clone())?;
             made = Some((key, cbor::encode(&document)?));
         }
+        // Whatever is under a key that was made, it is not to be lost for it.
+        let mode = if made.is_some() { Mode::Insert } else { mode };
         let record = self.put(made.as_ref().map_or(document, |(_, document)| document), mode, expiry)?;
         if auto == AutoKey::Increment
             && let Some(number) = Value::decode_key(&record)?.as_integer()
@@ -88,14 +90,31 @@ fn lacks_key(definition: &Definition, document: &[u8]) -> bool {
             .is_ok_and(|found| !found.crossed && found.single().is_none_or(|item| item == NULL_ITEM))
 }
 
+/// Keys are counted up from now on, which were not counted for a while.
+pub(super) fn count_again(tx: &mut WriteTransaction, definition: &Definition) -> Result<()> {
+    if let Some(noted) = noted(tx, definition)? {
+        let highest = noted.max(highest_there(tx, definition)?);
+        tx.set_note(&note(definition), Some(&highest.to_le_bytes()))?;
+    }
+    Ok(())
+}
+
 /// The highest number that ever was a key.
 fn highest(tx: &mut WriteTransaction, definition: &Definition) -> Result<u64> {
-    if let Some(noted) = tx.unique_note(&note(definition))?
-        && let Ok(bytes) = noted.try_into()
-    {
-        return Ok(u64::from_le_bytes(bytes));
+    match noted(tx, definition)? {
+        Some(number) => Ok(number),
+        // Documents were there before keys were made for them.
+        None => highest_there(tx, definition),
     }
-    // Documents were there before keys were made for them.
+}
+
+fn noted(tx: &mut WriteTransaction, definition: &Definition) -> Result<Option<u64>> {
+    let noted = tx.unique_note(&note(definition))?;
+    Ok(noted.and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes))
+}
+
+/// The highest number that is a key now.
+fn highest_there(tx: &mut WriteTransaction, definition: &Definition) -> Result<u64> {
     let mut end = KeyBuffer::new();
     Value::Float(f64::INFINITY).encode_key(&mut end)?;
     let mut table = tx.bytes_table(definition.id);
@@ -175,6 +194,16 @@ mod tests {
         assert_eq!(info.auto_key, Some(AutoKey::Increment));
         assert!(matches!(notes(&db, AutoKey::Uuid).add(&note("b")).unwrap(), Some(Value::Uuid(_))));
         assert_eq!(documents.replace(&note("c")).unwrap_err().name(), "InvalidDocument", "of what?");
+    }
+
+    #[test]
+    fn what_was_put_while_nothing_was_counted_is_counted_later_and_never_overwritten() {
+        let db = open(&Arc::new(MemoryStorage::new()));
+        assert_eq!(notes(&db, AutoKey::Increment).add(&note("a")).unwrap(), Some(1.into()));
+        notes(&db, AutoKey::Uuid).put(&with_id(8)).unwrap();
+        let documents = notes(&db, AutoKey::Increment);
+        assert_eq!(documents.add(&note("b")).unwrap(), Some(9.into()));
+        assert_eq!(documents.count(Query::new()).unwrap(), 3);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use alloc::format;
 use alloc::string::String;
 
+use super::auto_key::{self, AutoKey};
 use super::definition::{Definition, IndexDefinition};
 use super::read::{Reader, Span};
 use super::schema::{INDEXES_MAX, Schema, too_many_indexes};
@@ -35,6 +36,9 @@ fn change(tx: &mut WriteTransaction, name: &str, schema: &Schema) -> Result<u32>
         Some(entry) => {
             let definition = Definition::of(name, &entry)?;
             let is_empty = tx.bytes_table(definition.id).is_empty()?;
+            if schema.auto_key == Some(AutoKey::Increment) && definition.auto_key != schema.auto_key {
+                auto_key::count_again(tx, &definition)?;
+            }
             (definition, entry.created_ms, is_empty)
         }
         None => {

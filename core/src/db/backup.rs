@@ -116,7 +116,8 @@ mod files {
 
     impl Database {
         /// Writes a copy of the database as it is now to a new file, `to`, which must not exist. It gets its name when it is
-        /// whole and on the medium; what is there after an error or a crash is called `to` with `-partial` behind it.
+        /// whole and on the medium. Until then it is called `to` with `-partial` behind it; a crash leaves that, and it is to be
+        /// deleted before the next one.
         pub fn backup_to(
             &self,
             to: impl AsRef<Path>,
@@ -126,12 +127,10 @@ mod files {
             require_absent(to)?;
             let mut name = to.as_os_str().to_owned();
             name.push("-partial");
-            let partial = Partial(PathBuf::from(name));
+            let (partial, file) = Partial::create(PathBuf::from(name))?;
             let mut backup = self.backup();
-            partial.fill(&mut backup, progress)?;
-            // Somebody else may have made it meanwhile.
-            require_absent(to)?;
-            fs::rename(&partial.0, to).map_err(|error| failed(&error, to))?;
+            partial.fill(file, &mut backup, progress)?;
+            partial.rename(to)?;
             #[cfg(unix)]
             if let Some(folder) = to.parent() {
                 let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
@@ -141,12 +140,36 @@ mod files {
         }
     }
 
-    /// A file that is removed unless it got another name.
+    /// A file of this backup's own; the name is removed in the end.
     struct Partial(PathBuf);
 
     impl Partial {
-        fn fill(&self, backup: &mut Backup, progress: &mut dyn FnMut(&BackupProgress)) -> Result<()> {
-            let mut file = File::create(&self.0).map_err(|error| failed(&error, &self.0))?;
+        /// A new file: what has the name already is another backup's that is under way, or a file of somebody's.
+        fn create(path: PathBuf) -> Result<(Self, File)> {
+            match File::options().write(true).create_new(true).open(&path) {
+                Ok(file) => Ok((Self(path), file)),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::invalid(std::format!(
+                    "'{}' exists: another backup is under way, or one was broken off; if there is none, delete it",
+                    path.display()
+                ))),
+                Err(error) => Err(failed(&error, &path)),
+            }
+        }
+
+        /// Gives it its name, in which nothing is that somebody else made meanwhile.
+        fn rename(&self, to: &Path) -> Result<()> {
+            match fs::hard_link(&self.0, to) {
+                Ok(()) => Ok(()),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => require_absent(to),
+                // A file system without links.
+                Err(_) => {
+                    require_absent(to)?;
+                    fs::rename(&self.0, to).map_err(|error| failed(&error, to))
+                }
+            }
+        }
+
+        fn fill(&self, mut file: File, backup: &mut Backup, progress: &mut dyn FnMut(&BackupProgress)) -> Result<()> {
             loop {
                 let more = backup.step()?;
                 file.write_all(&backup.take()).map_err(|error| failed(&error, &self.0))?;
@@ -160,7 +183,7 @@ mod files {
 
     impl Drop for Partial {
         fn drop(&mut self) {
-            // After the renaming there is none.
+            // Where it was renamed there is none.
             _ = fs::remove_file(&self.0);
         }
     }
@@ -270,16 +293,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_committed_while_a_backup_is_made_is_no_part_of_it() {
-        let db = new_database(options());
+    fn what_is_committed_and_merged_while_a_backup_is_made_is_no_part_of_it() {
+        let db = new_database(Options { step_entries: 500, ..options() });
         let value = std::vec![7; 100];
         db.transaction(|tx| (0..5000_u32).try_for_each(|n| tx.table(T)?.put(n.to_be_bytes(), &value))).unwrap();
         let before = rows(&db);
         let mut backup = db.backup();
         let mut file = Vec::new();
         let mut round = 0_u32;
-        while let Some(piece) = backup.next().unwrap() {
-            file.extend(piece);
+        // Between steps, so that it happens in both passes.
+        let mut more = true;
+        while more {
+            more = backup.step().unwrap();
+            file.extend(backup.take());
             round += 1;
             db.transaction(|tx| {
                 tx.table(T)?.put((round * 3).to_be_bytes(), b"changed")?;
@@ -288,7 +314,7 @@ mod tests {
             .unwrap();
             db.compact().unwrap();
         }
-        assert!(round > 2);
+        assert!(round > 20);
         require_copy(&db, &file, &before);
     }
 
@@ -358,6 +384,11 @@ mod tests {
         let again = db.backup_to(&to, &mut |_| {}).unwrap_err();
         assert!(again.to_string().contains("exists"), "{again}");
         assert!(db.backup_to(folder.join("none/copy.ldb"), &mut |_| {}).is_err());
+        let others = folder.join("other.ldb-partial");
+        std::fs::write(&others, "somebody's").unwrap();
+        let refused = db.backup_to(folder.join("other.ldb"), &mut |_| {}).unwrap_err();
+        assert!(refused.to_string().contains("exists"), "{refused}");
+        assert_eq!(std::fs::read(&others).unwrap(), b"somebody's");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

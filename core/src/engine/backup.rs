@@ -36,6 +36,8 @@ const CHECKPOINTS: [u64; 2] = [1, 2];
 #[derive(Debug)]
 pub(crate) struct BackupWork {
     version: Arc<Version>,
+    /// That the nodes of the copy carry.
+    age: u64,
     pass: Pass,
     /// Of the copy: what is the same in both superblocks.
     superblock: Superblock,
@@ -51,6 +53,8 @@ enum Phase {
     LayOut,
     Make,
     Done,
+    /// The second pass was not like the first; what was given away is no database.
+    Failed,
 }
 
 /// What is known once everything has its place.
@@ -79,9 +83,12 @@ impl BackupWork {
             clean: true,
             ..found
         };
+        // Of both passes, whatever becomes the base meanwhile: it is in every node, and so in what names them.
+        let age = engine.space.lock().ages.base().max(version.sequence);
         Self {
-            pass: Pass::new(engine, &version, false),
+            pass: Pass::new(engine, &version, age, false),
             version,
+            age,
             superblock,
             ancestors,
             layout: None,
@@ -93,8 +100,10 @@ impl BackupWork {
 
     /// Goes on for a bounded while; whether there is more to do. Restartable.
     pub(crate) fn step(&mut self, engine: &Engine) -> Result<bool> {
-        if self.phase == Phase::Done {
-            return Ok(false);
+        match self.phase {
+            Phase::Done => return Ok(false),
+            Phase::Failed => return Err(changed()),
+            Phase::LayOut | Phase::Make => {}
         }
         let before = self.pass.entries;
         let finished = self.pass.step(engine);
@@ -103,7 +112,7 @@ impl BackupWork {
         match self.layout.take() {
             None => {
                 let layout = self.lay_out(engine, root)?;
-                let mut next = Pass::new(engine, &self.version, true);
+                let mut next = Pass::new(engine, &self.version, self.age, true);
                 next.sink.out = vec![0; (RESERVED_SECTORS * SECTOR_BYTES) as usize];
                 for (number, superblock) in CHECKPOINTS.iter().zip(&layout.1) {
                     let at = (number % 2 * SECTOR_BYTES) as usize;
@@ -123,7 +132,10 @@ impl BackupWork {
                 self.phase = Phase::Done;
                 Ok(false)
             }
-            Some(_) => Err(Error::invalid("what was read for the backup changed while it was made; begin it again")),
+            Some(_) => {
+                self.phase = Phase::Failed;
+                Err(changed())
+            }
         }
     }
 
@@ -239,6 +251,11 @@ impl BackupWork {
     }
 }
 
+#[cold]
+fn changed() -> Error {
+    Error::invalid("what was read for the backup changed while it was made; begin it again")
+}
+
 /// One way through all entries.
 #[derive(Debug)]
 struct Pass {
@@ -267,8 +284,7 @@ struct ValueCopy {
 }
 
 impl Pass {
-    fn new(engine: &Engine, version: &Version, keeps: bool) -> Self {
-        let age = engine.space.lock().ages.base().max(version.sequence);
+    fn new(engine: &Engine, version: &Version, age: u64, keeps: bool) -> Self {
         Self {
             cursor: MergedCursor::new(version, &engine.nodes),
             bulk: Bulk::new(engine.options.compression),
@@ -305,6 +321,10 @@ impl Pass {
             let Some((key, slot)) = self.cursor.entry() else { return self.bulk.finish(&mut self.sink).map(Some) };
             match slot {
                 Slot::Extent(found) => {
+                    if self.value.is_none() {
+                        // Before a place is found for it, because that takes memory by its length.
+                        ValueReader::new(&engine.nodes, found).require_in_file()?;
+                    }
                     let value = self.value.get_or_insert_with(|| {
                         self.values += 1;
                         let place = self.sink.begin_value(&found);

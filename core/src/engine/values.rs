@@ -239,7 +239,7 @@ impl ValueReader {
     }
 
     /// Memory is taken only for what is there.
-    fn require_in_file(&self) -> Result<()> {
+    pub(super) fn require_in_file(&self) -> Result<()> {
         let extent = extent_of(&self.value);
         let end = extent.offset.checked_add(extent.len).filter(|_| self.value.len <= VALUE_BYTES_MAX);
         if end.is_none_or(|end| self.nodes.storage().len(FileId::Data).is_ok_and(|len| len < end)) {

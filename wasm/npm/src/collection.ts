@@ -101,14 +101,16 @@ export function migrate<M extends Mode>(
       release(link, step.held)
       return link.then(migrateWhole(link, durable, name, form, version, change as WholeMigration<M>), again)
     }
+    const isFunction = typeof change === 'function'
+    // Once, however often the request is written: it is written again when blobs in it have been read.
+    const changed = isFunction ? documents.map(document => change(decode(document))) : changeList(change)
     const written = link.ask(
       Operation.Migrate,
       durable,
       writer => {
         writer.number(current(link, step.held))
-        const isFunction = typeof change === 'function'
         writer.value(!isFunction)
-        writer.value(isFunction ? documents.map(document => change(decode(document))) : changeList(change))
+        writer.value(changed)
       },
       () => undefined,
     )

@@ -91,7 +91,12 @@ export async function restore(name: string, source: BackupSource, options: Resto
     const message = { open: name, options: opening, shared, hidden: false, restore: { source: blob, overwrite } }
     let starting: Starting | undefined
     try {
-      await raced(signal, () => Own.open(plan, message, undefined, begun => (starting = begun)))
+      const begun = (worker: Starting) => {
+        starting = worker
+        // Another one, begun after this was given up.
+        if (signal?.aborted) worker.terminate()
+      }
+      await raced(signal, () => Own.open(plan, message, undefined, begun))
     } finally {
       starting?.terminate()
     }
