@@ -18,7 +18,7 @@ use super::database::Database;
 use super::transaction::WriteTransaction;
 use crate::codec::bytes::{Reader, Writer};
 use crate::codec::slot::Slot;
-use crate::engine::{MergedCursor, Version};
+use crate::engine::{Engine, MergedCursor, Version};
 use crate::error::{Error, Result};
 use crate::log::OperationWriter;
 use crate::table::KeyBuffer;
@@ -63,7 +63,7 @@ pub struct Requests {
     /// The client has heard all answers up to this one.
     heard: u64,
     /// Clients that are forgotten with the first commit of this one.
-    forgotten: Vec<u64>,
+    forgotten: Vec<Silent>,
 }
 
 impl Database {
@@ -139,35 +139,23 @@ impl Database {
     }
 
     /// Clients of which nobody asks any more: silent for long, or before so many others.
-    fn clients_to_forget(&self, version: &Version, now_s: u64) -> Result<Vec<u64>> {
-        let mut clients = Vec::new();
+    fn clients_to_forget(&self, version: &Version, now_s: u64) -> Result<Vec<Silent>> {
+        let mut clients: Vec<Silent> = Vec::new();
         let mut rows = self.rows(version, &entry_key(OWN_NAME))?;
         while let Some(row) = rows.next()? {
             if row.last.is_none() {
-                clients.push((row.at_s, row.client));
+                clients.push(Silent { since_s: row.at_s, client: row.client });
             }
         }
-        let mut forgotten = Vec::new();
-        clients.retain(|(at_s, client)| {
-            let is_kept = at_s.saturating_add(FORGOTTEN_AFTER_S) >= now_s;
-            if !is_kept {
-                forgotten.push(*client);
-            }
-            is_kept
-        });
-        while clients.len() >= CLIENTS_MAX
-            && let Some(oldest) = (0..clients.len()).min_by_key(|at| clients.get(*at))
-        {
-            forgotten.push(clients.swap_remove(oldest).1);
-        }
-        Ok(forgotten)
+        clients.sort_unstable();
+        let silent = clients.partition_point(|client| client.since_s.saturating_add(FORGOTTEN_AFTER_S) < now_s);
+        // One more is about to come.
+        clients.truncate(silent.max((clients.len() + 1).saturating_sub(CLIENTS_MAX)));
+        Ok(clients)
     }
 
     fn rows(&self, version: &Version, from: &[u8]) -> Result<Rows> {
-        let engine = &self.shared.engine;
-        let mut cursor = MergedCursor::new(version, &engine.nodes);
-        cursor.seek(from)?;
-        Ok(Rows { cursor })
+        Rows::new(&self.shared.engine, version, from)
     }
 }
 
@@ -229,8 +217,16 @@ impl WriteTransaction {
         value.put_varint(number - first);
         value.extend_from_slice(answer);
         let mut remembered = Remembered { newest: (requests.key.clone(), value), ranges: Vec::new(), runs: Vec::new() };
-        for &forgotten in &requests.forgotten {
-            remembered.ranges.push((client_key(forgotten), end_of_client(forgotten)));
+        if !requests.forgotten.is_empty() {
+            let head = self.engine.head();
+            for silent in &requests.forgotten {
+                // One that has committed since they were looked for is not silent any more.
+                let key = client_key(silent.client);
+                let row = Rows::new(&self.engine, &head, &key)?.next()?;
+                if row.is_some_and(|row| (row.client, row.at_s) == (silent.client, silent.since_s)) {
+                    remembered.ranges.push((key, end_of_client(silent.client)));
+                }
+            }
         }
         if requests.written.first().is_some_and(|last| *last <= requests.heard) {
             remembered.ranges.push((run_key(client, 0), run_key(client, requests.heard.saturating_add(1))));
@@ -244,6 +240,13 @@ impl WriteTransaction {
         self.remembered = Some(remembered);
         Ok(!self.changes.memtable.is_empty())
     }
+}
+
+/// A client that has committed nothing since then; those that are silent for longest come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Silent {
+    since_s: u64,
+    client: u64,
 }
 
 /// What a commit writes of requests. It is no part of the transaction's changes: neither does it conflict with what the same
@@ -323,6 +326,12 @@ struct Rows {
 }
 
 impl Rows {
+    fn new(engine: &Engine, version: &Version, from: &[u8]) -> Result<Self> {
+        let mut cursor = MergedCursor::new(version, &engine.nodes);
+        cursor.seek(from)?;
+        Ok(Self { cursor })
+    }
+
     /// The next one; `None` after the last of all clients.
     fn next(&mut self) -> Result<Option<Row>> {
         let Some((key, slot)) = self.cursor.entry().filter(|(key, _)| key.starts_with(&entry_key(OWN_NAME))) else {

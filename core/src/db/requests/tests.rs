@@ -168,6 +168,19 @@ fn clients_that_are_silent_for_long_are_forgotten_when_another_comes_and_so_are_
 }
 
 #[test]
+fn who_commits_after_it_was_found_silent_is_remembered() {
+    let storage = Arc::new(MemoryStorage::new());
+    let db = open_at(&storage, 1_700_000_000_000);
+    add(&db, &mut db.requests(1).unwrap(), 1, b"done");
+    db.close().unwrap();
+    let db = open_at(&storage, 1_700_000_000_000 + 1000 * (FORGOTTEN_AFTER_S + 1));
+    let mut another = db.requests(2).unwrap();
+    add(&db, &mut db.requests(1).unwrap(), 2, b"done");
+    add(&db, &mut another, 1, b"done");
+    assert_eq!(answer(&db, 1, 2), Some(b"done".to_vec()));
+}
+
+#[test]
 fn a_malformed_row_is_an_error() {
     let db = open(&Arc::default());
     for (key, value) in [(&client_key(1)[..], &[][..]), (&client_key(1)[..5], &[1, 1, 0]), (&client_key(1), &[1, 1, 2])]
