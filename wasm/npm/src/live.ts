@@ -1,6 +1,6 @@
 // Live results: the rows of a query now, and after each commit that changes them.
 
-import { Reader, decode, encode } from './cbor.js'
+import { Reader, decode } from './cbor.js'
 import type { Disposing } from './disposing.js'
 import { LightningError } from './errors.js'
 import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
@@ -26,7 +26,7 @@ export interface Stop extends Disposing {
 
 /** A row, decoded when it is first looked at, and the same object until it changes. */
 class Row<T> {
-  #bytes: Uint8Array | undefined
+  readonly #bytes: Uint8Array
   #value: T | undefined
 
   constructor(bytes: Uint8Array) {
@@ -35,17 +35,13 @@ class Row<T> {
   }
 
   get value(): T {
-    if (this.#bytes) {
-      this.#value = decode(this.#bytes) as T
-      this.#bytes = undefined
-    }
-    return this.#value as T
+    return (this.#value ??= decode(this.#bytes) as T)
   }
 
-  /** The same for rows that are the same. */
+  /** The same for rows that are the same, whatever was done to the value since, and also where there are blobs in it. */
   get key(): string {
     let key = ''
-    for (const byte of this.#bytes ?? encode(this.#value)) key += String.fromCharCode(byte)
+    for (const byte of this.#bytes) key += String.fromCharCode(byte)
     return key
   }
 }

@@ -259,7 +259,8 @@ const tests = {
 
   async 'live results and feeds go on with what is different when the owner crashes'(tabs) {
     const [a, b] = [await tabs.open(), await tabs.open()]
-    await put(a, { id: 1 }, { id: 2 })
+    await a.evaluate(() => items.put({ id: 1, picture: new Blob(['a picture']) }))
+    await put(a, { id: 2 })
     await b.evaluate(() => {
       follow()
       window.fed = []
