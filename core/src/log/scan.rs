@@ -99,7 +99,9 @@ impl Search<'_> {
         }
         let mut retained = Vec::new();
         for region in 0..regions {
-            let found = self.segment_header(region, window.file_bytes())?;
+            // A segment that is not seen here is not retained: its region would be given to the next one, while the durable
+            // checkpoint still names it. One wrong bit in reading must not do that.
+            let found = self.segment_header_read_twice(region, window.file_bytes())?;
             let Some((header, _)) = found else { continue };
             let generation = header.generation;
             if generation <= newest {
