@@ -160,7 +160,7 @@ mod files {
         fn rename(&self, to: &Path) -> Result<()> {
             match fs::hard_link(&self.0, to) {
                 Ok(()) => Ok(()),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => require_absent(to),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(exists(to)),
                 // A file system without links.
                 Err(_) => {
                     require_absent(to)?;
@@ -190,9 +190,13 @@ mod files {
 
     fn require_absent(path: &Path) -> Result<()> {
         match fs::symlink_metadata(path) {
-            Ok(_) => Err(Error::invalid(std::format!("'{}' exists; name a file that does not", path.display()))),
+            Ok(_) => Err(exists(path)),
             Err(_) => Ok(()),
         }
+    }
+
+    fn exists(path: &Path) -> Error {
+        Error::invalid(std::format!("'{}' exists; name a file that does not", path.display()))
     }
 
     fn failed(error: &std::io::Error, path: &Path) -> Error {

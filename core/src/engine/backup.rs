@@ -321,15 +321,16 @@ impl Pass {
             let Some((key, slot)) = self.cursor.entry() else { return self.bulk.finish(&mut self.sink).map(Some) };
             match slot {
                 Slot::Extent(found) => {
-                    if self.value.is_none() {
-                        // Before a place is found for it, because that takes memory by its length.
-                        ValueReader::new(&engine.nodes, found).require_in_file()?;
-                    }
-                    let value = self.value.get_or_insert_with(|| {
-                        self.values += 1;
-                        let place = self.sink.begin_value(&found);
-                        ValueCopy::new(ValueReader::new(&engine.nodes, found), place)
-                    });
+                    let value = match &mut self.value {
+                        Some(value) => value,
+                        none => {
+                            let reader = ValueReader::new(&engine.nodes, found);
+                            // Before a place is found for it, because that takes memory by its length.
+                            reader.require_in_file()?;
+                            self.values += 1;
+                            none.insert(ValueCopy::new(reader, self.sink.begin_value(&found)))
+                        }
+                    };
                     if !value.step(&mut self.sink)? {
                         continue;
                     }

@@ -158,7 +158,7 @@ impl Follower {
 
     fn enter(&mut self, storage: &dyn Storage, segment: LiveSegment, previous: Option<u32>) -> Result<Step> {
         let search = Search { storage, database_id: &self.database_id, layout: self.layout };
-        let Some((header, chain)) = search.segment_header_read_twice(segment.region, self.window.file_bytes())? else {
+        let Some((header, chain)) = search.segment_header(segment.region, self.window.file_bytes())? else {
             return Ok(Step::Lost);
         };
         if header.generation != segment.generation || previous.is_some_and(|previous| previous != header.previous) {
@@ -274,7 +274,7 @@ pub(crate) fn intact(
     let mut first = kept.len();
     let mut newer = u64::MAX;
     for (at, segment) in kept.iter().enumerate().rev() {
-        let is_there = match search.segment_header_read_twice(segment.region, file_bytes) {
+        let is_there = match search.segment_header(segment.region, file_bytes) {
             Err(error @ Error::Storage(_)) if error.not_resident().is_none() => true,
             found => found?.is_some_and(|(header, _)| KnownSegment::of(&header) == *segment),
         };

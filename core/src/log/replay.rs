@@ -265,7 +265,7 @@ impl<'a> Replay<'a> {
 
     fn segment_header(&mut self, region: u32) -> Result<Option<(SegmentHeader, u32)>> {
         let file_bytes = self.window.file_bytes();
-        self.search().segment_header_read_twice(region, file_bytes)
+        self.search().segment_header(region, file_bytes)
     }
 
     fn search(&self) -> Search<'a> {

@@ -100,8 +100,8 @@ impl Search<'_> {
         let mut retained = Vec::new();
         for region in 0..regions {
             // A segment that is not seen here is not retained: its region would be given to the next one, while the durable
-            // checkpoint still names it. One wrong bit in reading must not do that.
-            let found = self.segment_header_read_twice(region, window.file_bytes())?;
+            // checkpoint still names it.
+            let found = self.segment_header(region, window.file_bytes())?;
             let Some((header, _)) = found else { continue };
             let generation = header.generation;
             if generation <= newest {
@@ -116,29 +116,25 @@ impl Search<'_> {
         Ok(retained)
     }
 
-    /// The header of the segment in `region` and its checksum, if it is whole and was written for this place.
+    /// The header of the segment in `region` and its checksum, if it is whole and was written for this place. Read again where
+    /// there is none, as frames are: one wrong bit in reading must not make a segment disappear.
     pub(super) fn segment_header(&self, region: u32, file_bytes: u64) -> Result<Option<(SegmentHeader, u32)>> {
         let start = self.layout.region_start(region);
         if start.saturating_add(SEGMENT_HEADER_BYTES) > file_bytes {
             return Ok(None);
         }
+        match self.segment_header_at(start, region)? {
+            None => self.segment_header_at(start, region),
+            found => Ok(found),
+        }
+    }
+
+    fn segment_header_at(&self, start: u64, region: u32) -> Result<Option<(SegmentHeader, u32)>> {
         let mut bytes = [0; SEGMENT_HEADER_BYTES as usize];
         self.storage.read_at(FileId::Log, start, &mut bytes)?;
         Ok(SegmentHeader::decode(self.database_id, &bytes).filter(|(header, _)| {
             header.region == region && u64::from(header.segment_bytes) == self.layout.segment_bytes
         }))
-    }
-
-    /// As [`segment_header`](Self::segment_header), read again where there is none, as frames are.
-    pub(super) fn segment_header_read_twice(
-        &self,
-        region: u32,
-        file_bytes: u64,
-    ) -> Result<Option<(SegmentHeader, u32)>> {
-        match self.segment_header(region, file_bytes)? {
-            None => self.segment_header(region, file_bytes),
-            found => Ok(found),
-        }
     }
 }
 

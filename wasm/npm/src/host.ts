@@ -3,6 +3,7 @@
 
 import { Writer } from './cbor.js'
 import { LightningError } from './errors.js'
+import { failure } from './failure.js'
 import { joined, writeOperation } from './link.js'
 import { MERGING, type Parts, refusal } from './parts.js'
 import { DURABLE, Operation } from './protocol.js'
@@ -171,7 +172,9 @@ export class Host {
     if (this.#later) {
       const closed = this.#enqueue(() => this.#engine.closeLater())
       this.#end(new LightningError('Closed'))
-      await closed
+      await closed.catch(error => {
+        throw failure(error)
+      })
       return
     }
     this.closeNow()
@@ -184,6 +187,8 @@ export class Host {
     this.#end(new LightningError('Closed'))
     try {
       engine.close()
+    } catch (error) {
+      throw failure(error)
     } finally {
       // Dropping the engine gives the files back.
       engine.free()

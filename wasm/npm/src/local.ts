@@ -6,8 +6,6 @@ import { type Engine, Host } from './host.js'
 import { AsyncLink, type Channel, SyncLink } from './link.js'
 import { encode } from './cbor.js'
 import { engineOptions } from './database.js'
-import { readFailure } from './failure.js'
-import { eachFrame } from './protocol.js'
 
 /** An engine and what is to be done when it is closed. */
 export interface Opened {
@@ -15,23 +13,6 @@ export interface Opened {
   name: string
   storage: StorageName
   closed(): void
-}
-
-/** Runs what opens an engine: what that throws is the frame of an error. */
-export function opening<T>(open: () => T): T {
-  try {
-    return open()
-  } catch (error) {
-    throw failure(error)
-  }
-}
-
-/** What the engine threw, as an error. */
-export function failure(thrown: unknown): unknown {
-  if (!(thrown instanceof Uint8Array)) return thrown
-  let error = new LightningError('Invalid', ['an error without a name'])
-  eachFrame(thrown, (_, body) => (error = readFailure(body)))
-  return error
 }
 
 /** The options of the engine as it reads them. */
@@ -78,8 +59,6 @@ export function asyncDatabase(local: Local, durability: 'sync' | 'relaxed', numb
     await local.leave(async () => {
       try {
         await host.close()
-      } catch (error) {
-        throw failure(error)
       } finally {
         opened.closed()
       }
@@ -107,8 +86,6 @@ export function syncDatabase(local: Local, durability: 'sync' | 'relaxed'): Data
     local.leave(() => {
       try {
         host.closeNow()
-      } catch (error) {
-        throw failure(error)
       } finally {
         opened.closed()
       }

@@ -1,7 +1,7 @@
 // The worker that has the files open, and the tabs that it serves: the page that started it by messages, others by channels.
 
 import type { Host } from './host.js'
-import { failure } from './local.js'
+import { failure } from './failure.js'
 import {
   type Announcement,
   type ClosedMessage,

@@ -3,7 +3,7 @@
 import { LightningError } from './errors.js'
 import { Engine as WasmEngine } from './generated/engine.js'
 import type { Engine } from './host.js'
-import { opening } from './local.js'
+import { opening } from './failure.js'
 import * as opfs from './opfs.js'
 import { requireWhole } from './restoring.js'
 

@@ -1,7 +1,8 @@
 // The dedicated worker that owns a database's files and runs the engine. It is started by `open`, and hears first what to
 // open; then requests, each a buffer, to which it answers with buffers.
 
-import { failure, opening, optionBytes } from './local.js'
+import { failure, opening } from './failure.js'
+import { optionBytes } from './local.js'
 import { Engine as WasmEngine, initSync, default as init } from './generated/engine.js'
 import type { OpenOptions, StorageName } from './database.js'
 import { LightningError } from './errors.js'
