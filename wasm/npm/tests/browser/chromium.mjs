@@ -6,6 +6,8 @@ import * as os from 'node:os'
 import * as path from 'node:path'
 import { createRequire } from 'node:module'
 
+export { testPage } from './test-page.mjs'
+
 const ARGUMENTS = [
   '--no-sandbox',
   '--disable-gpu',
@@ -71,14 +73,4 @@ export async function launchToBeKilled(profile) {
     await Promise.all([gone, silent])
   }
   return { context: browser.contexts()[0], kill }
-}
-
-/** The page of the tests, ready to be called. */
-export async function testPage(context, address) {
-  const page = await context.newPage()
-  page.on('console', message => console.log(`  page: ${message.text()}`))
-  page.on('pageerror', error => console.log(`  page: ${error}`))
-  await page.goto(`${address}/tests/browser/page.html`)
-  await page.waitForFunction(() => window.tests)
-  return page
 }

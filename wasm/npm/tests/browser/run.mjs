@@ -1,13 +1,13 @@
-// Runs the conformance scripts in Chromium, in each place that it has. A cell that did not run is a failure.
+// Runs the conformance scripts in a browser, in each place that it has. A cell that did not run is a failure.
 
 import * as fs from 'node:fs'
 import { Matrix } from '../matrix.mjs'
-import { launch, newProfile, testPage } from './chromium.mjs'
+import { browser, launch, newProfile, testPage } from './driver.mjs'
 import { serve } from './server.mjs'
 import { conclude, fail, pass } from '../tally.mjs'
 
 const table = JSON.parse(fs.readFileSync(new URL('../matrix.json', import.meta.url), 'utf8'))
-const matrix = new Matrix(table, 'chromium')
+const matrix = new Matrix(table, browser)
 const { address, close } = await serve()
 const profile = newProfile()
 const context = await launch(profile)
