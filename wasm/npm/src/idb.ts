@@ -3,6 +3,8 @@
 import { LightningError } from './errors.js'
 
 const PREFIX = 'lightning-db:'
+/** Whoever has it open is waited for so long. */
+const BUSY_MS = 5000
 
 /** The name in IndexedDB. */
 export function idbName(name: string): string {
@@ -47,7 +49,8 @@ export async function remove(name: string): Promise<boolean> {
     const request = indexedDB.deleteDatabase(idbName(name))
     request.onsuccess = () => resolve()
     request.onerror = () => reject(request.error)
-    request.onblocked = () => reject(new LightningError('DatabaseBusy', [name]))
+    // A worker that has ended may still be losing its connection.
+    request.onblocked = () => setTimeout(reject, BUSY_MS, new LightningError('DatabaseBusy', [name]))
   })
   return true
 }

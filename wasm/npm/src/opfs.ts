@@ -34,10 +34,31 @@ export async function find(name: string): Promise<Place | string> {
   const directory = await root()
   if (typeof directory === 'string') return directory
   if (!('createSyncAccessHandle' in (FileSystemFileHandle.prototype as object))) return 'the browser has no synchronous file handles'
+  let data = await entry(directory, dataName(name))
+  if (!data && isCareful()) {
+    // A restore ended between its two steps.
+    const replaced = await entry(directory, dataName(name) + REPLACED)
+    if (replaced) await move(replaced, directory, dataName(name))
+    data = replaced
+  }
+  if (!refused) return { directory, data }
+  if (data && (await data.getFile()).size > 0) throw new LightningError('StorageUnavailable', ['opfs', refused])
+  return refused
+}
+
+/** Why the browser gives no synchronous handles, though it knows the call. */
+let refused: string | undefined
+
+/** Whether it has refused them: what is new has to be elsewhere. */
+export function isRefused(): boolean {
+  return refused !== undefined
+}
+
+async function entry(directory: FileSystemDirectoryHandle, file: string): Promise<FileSystemFileHandle | undefined> {
   try {
-    return { directory, data: await directory.getFileHandle(dataName(name)) }
+    return await directory.getFileHandle(file)
   } catch (error) {
-    if ((error as DOMException).name === 'NotFoundError') return { directory, data: undefined }
+    if ((error as DOMException).name === 'NotFoundError') return undefined
     throw error
   }
 }
@@ -60,6 +81,8 @@ async function root(): Promise<FileSystemDirectoryHandle | string> {
 
 /** What the names of files end with that are being made of a backup. */
 const RESTORING = '-restoring'
+/** And with what is put aside for a moment, where nothing can be moved over it. */
+const REPLACED = '-replaced'
 
 /** Opens both files, making them where missing; or those that are to take their place. */
 export async function openHandles(name: string, { directory, data: found }: Place, restoring = false): Promise<Handles> {
@@ -72,6 +95,7 @@ export async function openHandles(name: string, { directory, data: found }: Plac
   if (data.status === 'fulfilled' && log.status === 'fulfilled') return { data: data.value, log: log.value }
   if (data.status === 'fulfilled') data.value.close()
   if (log.status === 'fulfilled') log.value.close()
+  if (refused && !found) await removeFiles(name).catch(() => {})
   throw data.status === 'rejected' ? data.reason : (log as PromiseRejectedResult).reason
 }
 
@@ -82,24 +106,54 @@ async function openHandle(file: FileSystemFileHandle | Promise<FileSystemFileHan
     try {
       return await (handle as unknown as { createSyncAccessHandle(): Promise<SyncAccessHandle> }).createSyncAccessHandle()
     } catch (error) {
+      if ((error as DOMException).name === 'NotSupportedError') {
+        refused = `the browser refuses synchronous file handles (${(error as Error).message})`
+        throw new LightningError('StorageUnavailable', ['opfs', refused], { cause: error })
+      }
       // Just after a reload the page before may still have it.
-      if ((error as DOMException).name !== 'NoModificationAllowedError') throw error
+      if (!isBusy(error)) throw error
       if (performance.now() > deadline) throw new LightningError('DatabaseBusy', [name], { cause: error })
       await new Promise(resolve => setTimeout(resolve, RETRY_MS))
     }
   }
 }
 
+/** Somebody has it open: WebKit has its own word for it. */
+function isBusy(error: unknown): boolean {
+  return /^(NoModificationAllowed|InvalidState)Error$/.test((error as DOMException).name)
+}
+
 /** The file that was made of a backup becomes the database's. */
 export async function replaceFiles(name: string): Promise<void> {
   const directory = await navigator.storage.getDirectory()
-  const restored = (await directory.getFileHandle(dataName(name) + RESTORING)) as unknown as { move?(name: string): Promise<void> }
-  if (!restored.move) throw new LightningError('StorageUnavailable', ['opfs', 'the browser does not rename files; restore into \'indexeddb\''])
-  await restored.move(dataName(name)).catch((error: DOMException) => {
-    throw error.name === 'NoModificationAllowedError' ? new LightningError('DatabaseBusy', [name], { cause: error }) : error
-  })
+  const to = dataName(name)
+  const restored = await directory.getFileHandle(to + RESTORING)
+  const before = await entry(directory, to)
+  // WebKit would move over what somebody has open.
+  if (before) (await openHandle(before, name)).close()
+  try {
+    if (before && isCareful()) await move(before, directory, to + REPLACED)
+    await move(restored, directory, to)
+  } catch (error) {
+    throw isBusy(error) ? new LightningError('DatabaseBusy', [name], { cause: error }) : error
+  }
   // Nothing of it belongs to what is there now, which says so itself.
-  await directory.removeEntry(logName(name)).catch(() => {})
+  for (const file of [logName(name), to + REPLACED]) await directory.removeEntry(file).catch(() => {})
+}
+
+interface Movable {
+  move?(directory: FileSystemDirectoryHandle, name: string): Promise<void>
+}
+
+async function move(file: FileSystemFileHandle, directory: FileSystemDirectoryHandle, name: string): Promise<void> {
+  const movable = file as Movable
+  if (!movable.move) throw new LightningError('StorageUnavailable', ['opfs', "the browser does not rename files; restore into 'indexeddb'"])
+  await movable.move(directory, name)
+}
+
+/** Whether it is WebKit, which until Safari 17 moved nothing over what was there: it alone asks for both arguments. */
+function isCareful(): boolean {
+  return (FileSystemFileHandle.prototype as Movable).move?.length === 2
 }
 
 /** Deletes both files; whether there were any. Or those that were to take their place. */
@@ -112,7 +166,7 @@ export async function removeFiles(name: string, restoring = false): Promise<bool
         () => true,
         (error: DOMException) => {
           if (error.name === 'NotFoundError') return false
-          if (error.name === 'NoModificationAllowedError') throw new LightningError('DatabaseBusy', [name], { cause: error })
+          if (isBusy(error)) throw new LightningError('DatabaseBusy', [name], { cause: error })
           throw error
         },
       ),

@@ -33,11 +33,12 @@ export function serve(scope: Scope): void {
         // Nothing of it is what applications usually do.
         const whole = compiled.then(() => parts.bring(REST))
         whole.catch(() => {})
-        const storage = await restore(data, data.restore, whole)
+        const { restore: from } = data
+        const storage = await elsewhere(() => restore(data, from, whole))
         scope.postMessage({ opened: { name: data.open, storage } } satisfies OpenedMessage)
         return scope.close()
       }
-      const { engine, storage, later } = await openEngine(data, compiled, parts)
+      const { engine, storage, later } = await elsewhere(() => openEngine(data, compiled, parts))
       const opened = { name: data.open, storage }
       new Owner(scope, data, new Host(engine, later, parts), opened)
       scope.postMessage({ opened } satisfies OpenedMessage)
@@ -45,6 +46,16 @@ export function serve(scope: Scope): void {
       scope.postMessage({ failed: plain(failure(error)) } satisfies OpenedMessage)
       scope.close()
     }
+  }
+}
+
+/** Again, where the browser refused the handles that it seemed to have: then what is new is elsewhere. */
+async function elsewhere<R>(run: () => Promise<R>): Promise<R> {
+  try {
+    return await run()
+  } catch (error) {
+    if (!opfs.isRefused()) throw error
+    return run()
   }
 }
 

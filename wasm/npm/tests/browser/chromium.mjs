@@ -72,5 +72,5 @@ export async function launchToBeKilled(profile) {
     process.removeListener('exit', end)
     await Promise.all([gone, silent])
   }
-  return { context: browser.contexts()[0], kill }
+  return { newPage: () => browser.contexts()[0].newPage(), kill }
 }

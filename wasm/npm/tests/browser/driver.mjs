@@ -10,5 +10,8 @@ if (!(browser in BROWSERS)) throw new Error(`there is no browser '${browser}'; t
 
 const { newProfile, launch, launchToBeKilled = launch } = await import(BROWSERS[browser])
 
+/** Where databases can be that stay. */
+export const storages = browser === 'webkit' ? ['indexeddb'] : ['opfs', 'indexeddb']
+
 export { newProfile, launch, launchToBeKilled }
 export { testPage } from './test-page.mjs'

@@ -19,6 +19,9 @@ const SETTINGS = {
   'datareporting.policy.dataSubmissionEnabled': false,
   'dom.ipc.processCount.webIsolated': 20,
   'dom.ipc.processPrelaunch.enabled': false,
+  // It would ask the user whether databases are to be kept.
+  'dom.storageManager.prompt.testing': true,
+  'dom.storageManager.prompt.testing.allow': true,
   'extensions.update.enabled': false,
   'network.captive-portal-service.enabled': false,
   'network.connectivity-service.enabled': false,

@@ -1,8 +1,8 @@
-// Kills Chromium while a page writes, opens its profile again, and looks for everything that was acknowledged: on each storage, durable
+// Kills a browser while a page writes, opens its profile again, and looks for everything that was acknowledged: on each storage, durable
 // and relaxed. The number of kills of each is the first argument.
 
 import * as fs from 'node:fs'
-import { launchToBeKilled, newProfile, testPage } from './chromium.mjs'
+import { launchToBeKilled, newProfile, storages, testPage } from './driver.mjs'
 import { serve } from './server.mjs'
 import { conclude, fail, pass } from '../tally.mjs'
 
@@ -14,7 +14,7 @@ const profile = newProfile()
 const { address, close } = await serve()
 let running
 try {
-  for (const storage of ['opfs', 'indexeddb']) {
+  for (const storage of storages) {
     for (const durability of ['sync', 'relaxed']) {
       const name = `killed ${storage} ${durability}`
       const acknowledged = new Set()
@@ -22,7 +22,7 @@ try {
       for (let kill = 0; kill < KILLS; kill++) {
         running ??= await launchToBeKilled(profile)
         const enough = acknowledged.size + ENOUGH * (kill + 1)
-        const page = await testPage(running.context, address)
+        const page = await testPage(running, address)
         const { written, told } = whenWritten(acknowledged, enough)
         await page.exposeFunction('acknowledged', told)
         await page.evaluate(args => window.tests.writeUntilKilled(...args), [name, { storage, durability }, begin])
@@ -30,7 +30,7 @@ try {
         await running.kill()
         running = undefined
         running = await launchToBeKilled(profile)
-        const reader = await testPage(running.context, address)
+        const reader = await testPage(running, address)
         const found = await reader.evaluate(name => window.tests.survivors(name), name)
         const there = new Set(found.ids)
         const lost = [...acknowledged].filter(id => !there.has(id))

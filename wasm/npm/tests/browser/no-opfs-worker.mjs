@@ -2,5 +2,5 @@
 
 import { serve } from '../../dist/serve.js'
 
-delete FileSystemFileHandle.prototype.createSyncAccessHandle
+delete globalThis.FileSystemFileHandle?.prototype.createSyncAccessHandle
 serve(self)

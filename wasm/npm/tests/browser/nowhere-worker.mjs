@@ -2,6 +2,6 @@
 
 import { serve } from '../../dist/serve.js'
 
-Object.defineProperty(navigator.storage, 'getDirectory', { value: undefined })
+if (navigator.storage) Object.defineProperty(navigator.storage, 'getDirectory', { value: undefined })
 Object.defineProperty(self, 'indexedDB', { value: undefined })
 serve(self)

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process'
 import * as assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import * as path from 'node:path'
-import { launch, newProfile, testPage } from './chromium.mjs'
+import { launch, newProfile, storages, testPage } from './driver.mjs'
 import { serve } from './server.mjs'
 import * as tally from '../tally.mjs'
 
@@ -23,18 +23,31 @@ function test(what, expected, run, argument) {
   })
 }
 
-const STORAGES = ['opfs', 'indexeddb']
+const hasOpfs = storages.includes('opfs')
+
 try {
-  await test('a new database is in the origin private file system, and stays there', ['opfs', 'opfs', 'StorageUnavailable', true, false], async () => {
-    const { open, destroy } = window.lightning
-    const first = await open('chosen')
-    await first.collection('people', { key: 'id' }).put({ id: 1 })
-    await first.close()
-    const again = await open('chosen', { storage: 'opfs' })
-    await again.close()
-    const other = await open('chosen', { storage: 'indexeddb' }).catch(error => error.code)
-    return [first.storage, again.storage, other, await destroy('chosen'), await destroy('chosen')]
-  })
+  if (hasOpfs) {
+    await test('a new database is in the origin private file system, and stays there', ['opfs', 'opfs', 'StorageUnavailable', true, false], async () => {
+      const { open, destroy } = window.lightning
+      const first = await open('chosen')
+      await first.collection('people', { key: 'id' }).put({ id: 1 })
+      await first.close()
+      const again = await open('chosen', { storage: 'opfs' })
+      await again.close()
+      const other = await open('chosen', { storage: 'indexeddb' }).catch(error => error.code)
+      return [first.storage, again.storage, other, await destroy('chosen'), await destroy('chosen')]
+    })
+  } else {
+    await test('a new database is in IndexedDB, where the browser has nothing else', ['indexeddb', 'StorageUnavailable', 'StorageUnavailable', true, []], async () => {
+      const { open, destroy, list } = window.lightning
+      const first = await open('chosen')
+      await first.close()
+      const other = await open('chosen', { storage: 'opfs' }).catch(error => error.code)
+      await destroy('chosen')
+      const { code, message } = await open('chosen', { storage: 'opfs' }).catch(error => error)
+      return [first.storage, other, code, message.includes('the browser has none'), await list()]
+    })
+  }
   await test('one that is in IndexedDB is opened there', ['indexeddb', { id: 1 }, 'StorageUnavailable'], async () => {
     const { open, destroy } = window.lightning
     const first = await open('in idb', { storage: 'indexeddb' })
@@ -79,7 +92,24 @@ try {
     await destroy('fallback')
     return [database.storage]
   })
-  await test('without promises, too, none is made a second time, or where none is to be', ['StorageUnavailable', 'NotADatabase', 'opfs', 'StorageUnavailable'], async () => {
+  if (hasOpfs) await test('where its handles are refused, too, and nothing is left there', ['indexeddb', 1, 'StorageUnavailable', ['refused'], []], async () => {
+    const { open, restore, destroy, list } = window.lightning
+    const worker = () => new Worker(new URL('./refused-worker.mjs', location.href), { type: 'module' })
+    const database = await open('refused', { worker })
+    await database.collection('people', { key: 'id' }).put({ id: 1 })
+    const backup = await new Response(database.backup()).blob()
+    await database.close()
+    await destroy('refused')
+    await restore('refused', backup, { worker })
+    const again = await open('refused')
+    const count = await again.collection('people').count()
+    await again.close()
+    const asked = await open('other', { worker, storage: 'opfs' }).catch(error => error.code)
+    const names = await list()
+    await destroy('refused')
+    return [again.storage, count, asked, names, await list()]
+  })
+  if (hasOpfs) await test('without promises, too, none is made a second time, or where none is to be', ['StorageUnavailable', 'NotADatabase', 'opfs', 'StorageUnavailable'], async () => {
     const { open, destroy } = window.lightning
     const inWorker = (name, options) =>
       new Promise((resolve, reject) => {
@@ -109,7 +139,7 @@ try {
     return [await refused({ durability: 'fast' }), await refused({ memoryBudgetBytes: -1 }), await refused({ storage: 'file' })]
   })
   await test('what could not be opened was not made', [], () => window.lightning.list())
-  for (const storage of STORAGES) {
+  for (const storage of storages) {
     await test(`${storage}: a live result hears of each commit, and the feed of all`, [[[1], [1, 2], [2]], [1, 2, 1], [1, 2, 3]], async storage => {
       const { open, destroy } = window.lightning
       await destroy('live')
@@ -172,7 +202,7 @@ try {
       return [error.code, error.retryable, count]
     }, storage)
   }
-  if (command) {
+  if (command && hasOpfs) {
     const lightning = (...args) => execFileSync(command, args, { encoding: 'utf8' })
     const file = path.join(profile, 'native.ldb')
     const lines = path.join(profile, 'cities.jsonl')

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Windows of WebKit for its WebDriver, which keep what their pages keep in the folder that is the first argument.
 
-Debian's own browser for WebDriver keeps everything in memory. `private` does so here, too; `plain` leaves the settings as they are.
+Debian's own browser for WebDriver keeps everything in memory. `private` does so here, too.
 """
 
 import sys
@@ -12,19 +12,7 @@ gi.require_version("Gtk", "3.0")
 gi.require_version("WebKit2", "4.1")
 from gi.repository import Gtk, WebKit2  # noqa: E402
 
-# What Safari has, and this WebKit only when it is asked to.
-FEATURES = {"AccessHandle", "FileSystem", "FileSystemWritableStream", "StorageAPI", "StorageAPIEstimate"}
-
 profile, *options = sys.argv[1:]
-
-
-def settings():
-    made = WebKit2.Settings()
-    every = WebKit2.Settings.get_all_features()
-    for feature in (every.get(index) for index in range(every.get_length())):
-        if feature.get_identifier() in FEATURES and "plain" not in options:
-            made.set_feature_enabled(feature, True)
-    return made
 
 
 def data():
@@ -39,7 +27,7 @@ def begun(_, session):
 
 
 def window(_):
-    view = WebKit2.WebView(web_context=context, settings=settings(), is_controlled_by_automation=True)
+    view = WebKit2.WebView(web_context=context, is_controlled_by_automation=True)
     around = Gtk.Window()
     around.add(view)
     around.set_default_size(800, 600)

@@ -1,5 +1,5 @@
-// WebKit, by its WebDriver, in windows of `webkit-window.py` on a screen that nobody sees. Debian's has no synchronous file handles:
-// databases are in IndexedDB.
+// WebKit, by its WebDriver, in windows of `webkit-window.py` on a screen that nobody sees. Debian's has no origin private file
+// system: databases are in IndexedDB.
 
 import * as net from 'node:net'
 import * as path from 'node:path'
@@ -15,7 +15,7 @@ export function newProfile() {
 }
 
 /** Starts it on a profile; `kill` of what is given ends all of it at once, whatever it does. */
-export async function launch(profile, { isPrivate = false, features = true } = {}) {
+export async function launch(profile, { isPrivate = false } = {}) {
   const screen = new Program('Xvfb', ['-displayfd', '1', '-screen', '0', '800x600x24', '-nolisten', 'tcp'])
   const [, display] = await screen.says(/(\d+)\n/)
   const port = await freePort()
@@ -23,7 +23,7 @@ export async function launch(profile, { isPrivate = false, features = true } = {
   const driver = new Program(process.env.LIGHTNING_WEBKIT ?? 'WebKitWebDriver', ['-p', String(port)], environment)
   await listening(port)
   const context = new Context(driver, screen, `http://127.0.0.1:${port}`)
-  await context.begin([profile, ...(isPrivate ? ['private'] : []), ...(features ? [] : ['plain'])])
+  await context.begin(isPrivate ? [profile, 'private'] : [profile])
   return context
 }
 
@@ -47,9 +47,9 @@ class Context {
   }
 
   async newPage() {
-    const page = this.#first ?? (await this.command('POST', '/window/new', { type: 'window' })).handle
-    this.#first = undefined
-    return new Page(this, page)
+    // The window that is there from the beginning stays: the last one that closes ends everything.
+    const { handle } = await this.command('POST', '/window/new', { type: 'window' }, this.#first)
+    return new Page(this, handle)
   }
 
   /** A command of WebDriver, in a window of its own. One is done after the other. */
