@@ -71,16 +71,11 @@ impl Engine {
         let open = async {
             let options = read_options(&options)?;
             let driver = Rc::new(IndexedDb::open(&name).await?);
-            if let Some(file) = &restored {
-                replace(&*driver.storage(), file)?;
+            let opened = Self::open_driver(driver.clone(), options, restored).await;
+            if opened.is_err() {
+                driver.rest().await;
             }
-            let open = || Database::open_storage(driver.storage(), environment(), options.clone());
-            let database = driver.run(open).await?;
-            let engine = Self { session: Session::new(database), place: Place::IndexedDb(driver) };
-            if restored.is_none() {
-                engine.flush().await?;
-            }
-            Ok(engine)
+            opened
         };
         open.await.map_err(thrown)
     }
@@ -213,11 +208,26 @@ impl Engine {
                 }
             }
         };
-        close.await.map_err(thrown)
+        let closed = close.await;
+        driver.rest().await;
+        closed.map_err(thrown)
     }
 }
 
 impl Engine {
+    async fn open_driver(driver: Rc<IndexedDb>, options: Options, restored: Option<js_sys::Uint8Array>) -> Result<Self> {
+        if let Some(file) = &restored {
+            replace(&*driver.storage(), file)?;
+        }
+        let open = || Database::open_storage(driver.storage(), environment(), options.clone());
+        let database = driver.run(open).await?;
+        let engine = Self { session: Session::new(database), place: Place::IndexedDb(driver) };
+        if restored.is_none() {
+            engine.flush().await?;
+        }
+        Ok(engine)
+    }
+
     /// Waits until all that was committed survives a power loss.
     async fn sync(&self) -> Result<()> {
         let Place::IndexedDb(driver) = &self.place else { return self.session.database().sync() };

@@ -106,7 +106,7 @@ const MESSAGES: Record<ErrorCode, (fields: readonly Field[]) => string> = {
   OwnerUnresponsive: ([name]) =>
     `another tab has the database '${name}' open and does not answer: it may be frozen or busy; close it, or try again`,
   NoOwner: ([name]) =>
-    `no tab has the database '${name}' open, and there are no workers here to open it; open it in a tab, or give open() a 'worker'`,
+    `no tab has the database '${name}' open, and it cannot be opened here; open it in a tab, or in a service worker, where it is in IndexedDB, by 'lightning-db/service-worker'`,
 }
 
 /** What went wrong: `code` is stable, the message says where and what to do. */

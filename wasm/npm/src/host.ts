@@ -172,9 +172,13 @@ export class Host {
     if (this.#later) {
       const closed = this.#enqueue(() => this.#engine.closeLater())
       this.#end(new LightningError('Closed'))
-      await closed.catch(error => {
+      try {
+        await closed
+      } catch (error) {
         throw failure(error)
-      })
+      } finally {
+        this.#engine.free()
+      }
       return
     }
     this.closeNow()

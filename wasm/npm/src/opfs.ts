@@ -46,6 +46,11 @@ export async function find(name: string): Promise<Place | string> {
   return refused
 }
 
+/** Whether there is such a database, for those who cannot open it. */
+export async function exists(name: string): Promise<boolean> {
+  return (await entry(await navigator.storage.getDirectory(), dataName(name))) !== undefined
+}
+
 /** Why the browser gives no synchronous handles, though it knows the call. */
 let refused: string | undefined
 

@@ -64,7 +64,8 @@ export class Own implements Channel {
 
   /** Begins before it is known whether this page is to open the database; undefined where that would be in vain. */
   static prepare({ start, spare, wasm }: Plan): Starting | undefined {
-    return start && !(spared && spare) ? new Starting(start, wasm) : undefined
+    // In a service worker it would be this very thread that begins.
+    return start && typeof Worker !== 'undefined' && !(spared && spare) ? new Starting(start, wasm) : undefined
   }
 
   send(request: Uint8Array<ArrayBuffer>): void {

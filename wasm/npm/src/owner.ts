@@ -20,6 +20,8 @@ export interface Scope {
   postMessage(message: unknown, transfer?: Transferable[]): void
   onmessage: ((event: MessageEvent) => void) | null
   close(): void
+  /** Where its thread goes on without it. */
+  readonly ended?: Promise<void>
 }
 
 /** Shorter responses are copied: handing a buffer over costs more than they do. */

@@ -303,5 +303,6 @@ export class Peer {
 }
 
 function isHidden(): boolean {
-  return typeof document !== 'undefined' && document.visibilityState === 'hidden'
+  // A service worker may be stopped at any time: any tab better has the files.
+  return typeof document === 'undefined' ? typeof Worker === 'undefined' : document.visibilityState === 'hidden'
 }

@@ -38,7 +38,7 @@ export function serve(scope: Scope): void {
         scope.postMessage({ opened: { name: data.open, storage } } satisfies OpenedMessage)
         return scope.close()
       }
-      const { engine, storage, later } = await elsewhere(() => openEngine(data, compiled, parts))
+      const { engine, storage, later } = await elsewhere(() => openEngine(data, compiled, parts, scope.ended))
       const opened = { name: data.open, storage }
       new Owner(scope, data, new Host(engine, later, parts), opened)
       scope.postMessage({ opened } satisfies OpenedMessage)
@@ -63,12 +63,12 @@ async function elsewhere<R>(run: () => Promise<R>): Promise<R> {
  * Waits until the owner before has closed its database. It is this worker's until that ends. Handles of files are exclusive by
  * themselves; IndexedDB lets everybody in.
  */
-function takeFiles(name: string): Promise<void> {
+function takeFiles(name: string, ended: Promise<void> = new Promise(() => {})): Promise<void> {
   return new Promise((resolve, reject) => {
     navigator.locks
       .request(filesLock(name), { signal: AbortSignal.timeout(FILES_MS) }, () => {
         resolve()
-        return new Promise(() => {})
+        return ended
       })
       .catch(error => reject(new LightningError('OwnerUnresponsive', [name], { cause: error })))
   })
@@ -84,6 +84,7 @@ async function openEngine(
   { open: name, options, wasm, shared }: OpenMessage,
   compiled: Promise<void>,
   parts: Parts,
+  ended?: Promise<void>,
 ): Promise<{ engine: Engine; storage: StorageName; later: boolean }> {
   const { storage, place } = await choose(name, options)
   const bytes = optionBytes(options)
@@ -107,7 +108,7 @@ async function openEngine(
   await compiled.catch(error => {
     throw failedToLoad(wasm, error)
   })
-  if (storage === 'indexeddb' && shared) await takeFiles(name)
+  if (storage === 'indexeddb' && shared) await takeFiles(name, ended)
   if (storage === 'memory') {
     return { engine: opening(() => WasmEngine.openMemory(bytes)) as unknown as Engine, storage, later: false }
   }

@@ -140,6 +140,13 @@ impl Connection {
         Ok(Written(transaction))
     }
 
+    /// Waits until every transaction has ended. WebKit keeps a connection that is closed within one when its worker ends,
+    /// and then nobody can delete the database.
+    pub(super) async fn rest(&self) -> Result<(), JsValue> {
+        let stores = [store_name(FileId::Data), store_name(FileId::Log), LENGTHS];
+        Written(self.begin(&stores, IdbTransactionMode::Readwrite, Promised::Relaxed)?).complete().await
+    }
+
     fn begin(&self, stores: &[&str], mode: IdbTransactionMode, promised: Promised) -> Result<IdbTransaction, JsValue> {
         let options = Object::new();
         let durability = if promised == Promised::Strict { "strict" } else { "relaxed" };

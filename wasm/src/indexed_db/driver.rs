@@ -118,6 +118,11 @@ impl IndexedDb {
         }
     }
 
+    /// Waits until nothing is under way, before it is dropped. Whether that went well matters to nobody.
+    pub async fn rest(&self) {
+        let _ = self.connection.rest().await;
+    }
+
     /// Bytes that the next flush will write.
     pub fn dirty_bytes(&self) -> usize {
         self.storage.dirty_bytes()

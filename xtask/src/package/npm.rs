@@ -56,6 +56,12 @@ pub fn build(consent: Consent) -> Result<()> {
         "--outdir=dist",
     ])?;
     bundle(&["src/worker.ts", "--platform=neutral", "--outfile=dist/worker.js"])?;
+    bundle(&[
+        "src/service-worker.ts",
+        "--platform=neutral",
+        "--external:./inline.js",
+        "--outfile=dist/service-worker.js",
+    ])?;
     fs::copy(npm.join("dist/worker.js"), npm.join("src/generated/worker.txt"))?;
     bundle(&["src/inline.ts", "--platform=neutral", "--loader:.wasm=binary", "--outfile=dist/inline.js"])?;
     // These find the package by its name, whichever of its entries that is.
