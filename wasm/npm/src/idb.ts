@@ -15,6 +15,11 @@ export function unavailable(): string | undefined {
   return typeof indexedDB === 'undefined' || indexedDB === null ? 'there is no IndexedDB' : undefined
 }
 
+/** Why no database is to be opened there: it lets everybody in, and what keeps tabs apart is their lock. */
+export function unusable(): string | undefined {
+  return unavailable() ?? (navigator.locks ? undefined : 'the browser has no Web Locks here, for the page is not from https or localhost, and nothing else keeps tabs apart')
+}
+
 /** Whether there is such a database. */
 export async function exists(name: string): Promise<boolean> {
   if (unavailable()) return false

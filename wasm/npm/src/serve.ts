@@ -179,6 +179,7 @@ async function choose(name: string, { storage, create = true }: OpenOptions): Pr
   const noOpfs = typeof place === 'string' ? place : undefined
   const inOpfs: Choice | undefined = typeof place === 'string' ? undefined : { storage: 'opfs', place }
   const found: Choice | undefined = inOpfs?.place?.data ? inOpfs : (await looking) ? { storage: 'indexeddb' } : undefined
+  const noIdb = idb.unusable()
   if (found) {
     if (storage && storage !== found.storage) {
       throw new LightningError('StorageUnavailable', [
@@ -186,10 +187,10 @@ async function choose(name: string, { storage, create = true }: OpenOptions): Pr
         `the database '${name}' is in '${found.storage}'; open it there, or delete it with destroy('${name}')`,
       ])
     }
+    if (!found.place && noIdb) throw new LightningError('StorageUnavailable', [found.storage, noIdb])
     return found
   }
   if (!create) throw new LightningError('NotADatabase', [`there is no database '${name}'`])
-  const noIdb = idb.unavailable()
   if (storage === 'opfs' && noOpfs) throw new LightningError('StorageUnavailable', [storage, noOpfs])
   if (storage === 'indexeddb' && noIdb) throw new LightningError('StorageUnavailable', [storage, noIdb])
   if (storage !== 'indexeddb' && inOpfs) return inOpfs

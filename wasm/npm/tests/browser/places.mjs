@@ -125,6 +125,21 @@ try {
     await destroy('without')
     return codes
   })
+  await test('without locks nothing is kept, for nobody would keep tabs apart', ['StorageUnavailable', true, 'StorageUnavailable', 'StorageUnavailable', 'memory', ['there']], async () => {
+    const { open, destroy, list } = window.lightning
+    await (await open('there', { storage: 'indexeddb' })).close()
+    const worker = () => new Worker(new URL('./lockless-worker.mjs', location.href), { type: 'module' })
+    Object.defineProperty(navigator, 'locks', { value: undefined, configurable: true })
+    const { code, message } = await open('new', { worker }).catch(error => error)
+    const codes = []
+    for (const name of ['new', 'there']) codes.push(await open(name, { worker, storage: 'indexeddb' }).catch(error => error.code))
+    const memory = await open('memory', { worker, storage: 'memory' })
+    await memory.close()
+    delete navigator.locks
+    const names = await list()
+    await destroy('there')
+    return [code, message.includes('https') && message.includes('Web Locks'), ...codes, memory.storage, names]
+  })
   await test('a worker that is none says which, and what to do', ['WorkerFailed', true], async () => {
     const worker = () => new Worker('/no/such/worker.js', { type: 'module' })
     const error = await window.lightning.open('broken', { worker }).catch(error => error)
