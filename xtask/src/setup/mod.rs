@@ -34,6 +34,8 @@ pub struct Arguments {
 enum Purpose {
     /// `cargo xtask test`
     Test,
+    /// What `cargo xtask test --all` wants beside: Firefox and WebKit
+    Browsers,
     /// `cargo xtask demo`
     Demo,
     /// `cargo xtask bench`
@@ -48,6 +50,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 rust::formatter_and_linter()?;
                 rust::bare_metal(consent)?;
                 browser(consent)?;
+            }
+            Purpose::Browsers => {
+                node::required()?;
+                browser(consent)?;
+                node::package(&node::WS)?;
+                browser::firefox(consent)?;
+                browser::webkit(consent)?;
             }
             Purpose::Demo => {
                 node::required()?;

@@ -20,6 +20,8 @@ pub struct Package {
 
 /// Steers Chromium. Brings no browser of its own.
 pub const PLAYWRIGHT: Package = Package { name: "playwright-core", version: "1.65.1", with: &[], installs: false };
+/// Speaks to Firefox.
+pub const WS: Package = Package { name: "ws", version: "8.23.0", with: &[], installs: false };
 /// `wasm-opt`.
 pub const BINARYEN: Package = Package { name: "binaryen", version: "132.0.0", with: &[], installs: false };
 /// The compiler of TypeScript, what bundles its output, and beside them what the npm package has adapters for.

@@ -5,6 +5,7 @@
 //! when it fails and as nothing when it passes.
 
 mod address;
+mod browsers;
 mod core;
 mod extended;
 mod fuzz;
@@ -28,8 +29,8 @@ pub struct Arguments {
     /// Only these stages
     #[arg(value_enum)]
     stages: Vec<Name>,
-    /// Add what takes too long for a build: schedules, Miri, sanitizers, valgrind, fuzzing, a long simulation, killed
-    /// processes and power losses, a quick benchmark, the demonstrations
+    /// Add what takes too long for a build: Firefox and WebKit, schedules, Miri, sanitizers, valgrind, fuzzing, a long
+    /// simulation, killed processes and power losses, a quick benchmark, the demonstrations
     #[arg(long)]
     all: bool,
 }
@@ -40,6 +41,8 @@ enum Name {
     Core,
     /// The WebAssembly build in Chromium
     Web,
+    /// The npm package in Firefox and WebKit (part of --all)
+    Browsers,
     /// The modules with unsafe code in an interpreter that notices undefined behaviour (part of --all)
     Miri,
     /// The engine and its simulation with every access to memory checked (part of --all)
@@ -61,6 +64,7 @@ impl Name {
         match self {
             Name::Core => Stage::run("core", |stage| core::run(stage, consent)),
             Name::Web => Stage::run("web", |stage| web::run(stage, consent)),
+            Name::Browsers => Stage::run("browsers", |stage| browsers::run(stage, consent)),
             Name::Miri => Stage::run("miri", miri::run),
             Name::Address => Stage::run("address", address::run),
             Name::Thread => Stage::run("thread", thread::run),
@@ -78,8 +82,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         names = vec![Name::Core, Name::Web];
     }
     if arguments.all {
-        use Name::{Address, Extended, Fuzz, Miri, Schedules, Thread, Valgrind};
-        names.extend([Schedules, Miri, Address, Thread, Valgrind, Fuzz, Extended]);
+        use Name::{Address, Browsers, Extended, Fuzz, Miri, Schedules, Thread, Valgrind};
+        names.extend([Browsers, Schedules, Miri, Address, Thread, Valgrind, Fuzz, Extended]);
     }
     let consent = Consent::from_environment();
     let stages: Vec<Stage> = names.into_iter().map(|name| name.run(consent)).collect();
