@@ -74,3 +74,27 @@ export async function launchToBeKilled(profile) {
   }
   return { newPage: () => browser.contexts()[0].newPage(), kill }
 }
+
+/** Crashes the process of a page. */
+export async function crash(context, page) {
+  const session = await context.newCDPSession(page)
+  const crashed = page.waitForEvent('crash')
+  session.send('Page.crash').catch(() => {})
+  await crashed
+}
+
+/** The process of a page: the one that computes while the page does. */
+export async function processOf(context, page) {
+  const system = await context.browser().newBrowserCDPSession()
+  const times = async () => {
+    const { processInfo } = await system.send('SystemInfo.getProcessInfo')
+    return new Map(processInfo.filter(({ type }) => type === 'renderer').map(({ id, cpuTime }) => [id, cpuTime]))
+  }
+  const before = await times()
+  await page.evaluate(() => {
+    for (const end = performance.now() + 400; performance.now() < end; );
+  })
+  const after = [...(await times())].map(([id, time]) => [time - (before.get(id) ?? 0), id])
+  await system.detach()
+  return after.sort(([a], [b]) => b - a)[0][1]
+}

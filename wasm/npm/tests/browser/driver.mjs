@@ -8,10 +8,10 @@ const BROWSERS = { chromium: './chromium.mjs', firefox: './firefox.mjs', webkit:
 export const browser = process.env.LIGHTNING_BROWSER ?? 'chromium'
 if (!(browser in BROWSERS)) throw new Error(`there is no browser '${browser}'; there are ${Object.keys(BROWSERS).join(', ')}`)
 
-const { newProfile, launch, launchToBeKilled = launch } = await import(BROWSERS[browser])
+const { newProfile, launch, launchToBeKilled = launch, crash, processOf } = await import(BROWSERS[browser])
 
 /** Where databases can be that stay. */
 export const storages = browser === 'webkit' ? ['indexeddb'] : ['opfs', 'indexeddb']
 
-export { newProfile, launch, launchToBeKilled }
+export { newProfile, launch, launchToBeKilled, crash, processOf }
 export { testPage } from './test-page.mjs'

@@ -6,6 +6,8 @@ import { Connection } from './bidi.mjs'
 import { RemotePage } from './remote-page.mjs'
 import { Program, temporaryProfile } from './program.mjs'
 
+export { crash, processOf } from './remote-page.mjs'
+
 const program = process.env.LIGHTNING_FIREFOX ?? '/usr/bin/firefox-esr'
 
 /** It asks nobody, and no two tabs share a process. */
@@ -56,7 +58,7 @@ class Context {
   }
 
   async newPage() {
-    const { context } = await this.connection.send('browsingContext.create', { type: 'tab' })
+    const { context } = await this.connection.send('browsingContext.create', { type: 'window' })
     return new Page(this, context)
   }
 

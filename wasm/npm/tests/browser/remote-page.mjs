@@ -17,20 +17,31 @@ export class RemotePage extends EventEmitter {
   }
 
   async evaluate(run, argument) {
+    return this.#evaluated(`await (${run})(given)`, argument)
+  }
+
+  async #evaluated(expression, argument) {
     const given = await this.call(
-      `async text => JSON.stringify([await (${run})(text === 'nothing' ? undefined : JSON.parse(text))])`,
+      `async text => {
+        const given = text === 'nothing' ? undefined : JSON.parse(text)
+        return JSON.stringify([${expression}])
+      }`,
       argument === undefined ? 'nothing' : JSON.stringify(argument),
     )
     return JSON.parse(given)[0] ?? undefined
   }
 
-  /** Waits until a function gives something that is true. */
+  /** Waits until a function gives something that is true, whichever document is there by then. */
   async waitForFunction(run, argument, { timeout = LIMIT_MS } = {}) {
-    for (const end = performance.now() + timeout; ; await pause(POLL_MS)) {
-      const given = await this.evaluate(run, argument)
-      if (given) return given
-      if (performance.now() > end) throw new Error(`it was not so within ${timeout / 1000} seconds: ${run}`)
+    let why = ''
+    for (const end = performance.now() + timeout; performance.now() < end; await pause(POLL_MS)) {
+      try {
+        if (await this.#evaluated(`!!(await (${run})(given))`, argument)) return
+      } catch (error) {
+        why = error.message
+      }
     }
+    throw new Error(`it was not so within ${timeout / 1000} seconds: ${run} ${why}`)
   }
 
   /** Pages call `window[name]`; this program hears of it a little later. */
@@ -50,13 +61,18 @@ export class RemotePage extends EventEmitter {
       }
     })()
   }
+}
 
-  /** Its process: the one that computes while the page does. */
-  process() {
-    return busiest(this.running.pid, () =>
-      this.evaluate(() => {
-        for (const end = performance.now() + 400; performance.now() < end; );
-      }),
-    )
-  }
+/** The process of a page: the one that computes while the page does. */
+export function processOf(context, page) {
+  return busiest(page.running.pid, () =>
+    page.evaluate(() => {
+      for (const end = performance.now() + 400; performance.now() < end; );
+    }),
+  )
+}
+
+/** Ends the process of a page at once. */
+export async function crash(context, page) {
+  process.kill(await processOf(context, page), 'SIGKILL')
 }

@@ -1,30 +1,16 @@
-// Several tabs on one database, in Chromium: real pages that come and go. Says in the end how many tests there were.
+// Several tabs on one database: real pages that come and go. Says in the end how many tests there were.
 
 import * as fs from 'node:fs'
-import * as os from 'node:os'
-import * as path from 'node:path'
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
+import { browser, crash, launch, newProfile, processOf, storages } from './driver.mjs'
 import { serve } from './server.mjs'
 import { conclude, count, test as tally } from '../tally.mjs'
 
-const STORAGES = ['opfs', 'indexeddb']
 const LIMIT_MS = 60_000
-const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage']
-
-const require = createRequire(path.join(process.env.LIGHTNING_PLAYWRIGHT, 'node_modules', 'from-here.js'))
-const { chromium } = require('playwright-core')
 
 const { address, close } = await serve()
-const profile = fs.mkdtempSync(path.join(os.tmpdir(), 'lightning-chromium-'))
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.LIGHTNING_CHROMIUM ?? '/usr/bin/chromium',
-  headless: true,
-  args: ARGUMENTS,
-  ignoreDefaultArgs: ['--disable-back-forward-cache'],
-})
-
-const system = await context.browser().newBrowserCDPSession()
+const profile = newProfile()
+const context = await launch(profile, { ignoreDefaultArgs: ['--disable-back-forward-cache'] })
 
 /** The tabs of one test on one database. */
 class Tabs {
@@ -48,9 +34,9 @@ class Tabs {
   async blank() {
     const page = await context.newPage()
     this.pages.push(page)
-    page.on('pageerror', error => console.log(`  page: ${error.stack}`))
+    page.on('pageerror', error => console.log(`  page: ${error.stack ?? error}`))
     await page.goto(`${address}/tests/browser/tabs.html`)
-    await page.waitForFunction(() => window.ready)
+    await page.waitForFunction(() => !!window.ready)
     return page
   }
 
@@ -64,7 +50,7 @@ class Tabs {
 
   /** Stops the process of a page; gives what lets it go on. */
   async stop(page) {
-    const id = await renderer(page)
+    const id = await processOf(context, page)
     process.kill(id, 'SIGSTOP')
     this.stopped.add(id)
     return () => this.goOn()
@@ -84,7 +70,9 @@ class Tabs {
 
   async end() {
     this.goOn()
-    await Promise.all(this.pages.map(page => page.close().catch(() => {})))
+    // Of one that has crashed some browsers say nothing more.
+    const closed = Promise.all(this.pages.map(page => page.close().catch(() => {})))
+    await Promise.race([closed, new Promise(resolve => setTimeout(resolve, 2000))])
   }
 }
 
@@ -93,33 +81,12 @@ const get = (page, id) => page.evaluate(id => items.get(id), id)
 const heard = (page, ids) =>
   page.waitForFunction(ids => JSON.stringify(told.at(-1)?.ids) === JSON.stringify(ids), ids, { timeout: 20_000 })
 
-/** The process of a page: the one that computes while the page does. */
-async function renderer(page) {
-  const times = async () => {
-    const { processInfo } = await system.send('SystemInfo.getProcessInfo')
-    return new Map(processInfo.filter(({ type }) => type === 'renderer').map(({ id, cpuTime }) => [id, cpuTime]))
-  }
-  const before = await times()
-  await page.evaluate(() => {
-    for (const end = performance.now() + 400; performance.now() < end; );
-  })
-  const after = [...(await times())].map(([id, time]) => [time - (before.get(id) ?? 0), id])
-  return after.sort(([a], [b]) => b - a)[0][1]
-}
-
-/** Crashes the renderer of a page. */
-async function crash(page) {
-  const session = await context.newCDPSession(page)
-  const crashed = page.waitForEvent('crash')
-  session.send('Page.crash').catch(() => {})
-  await crashed
-}
-
 /**
  * Reloads a page as it does itself. Asked of the browser in the moment in which it changes to the next document, which is when
  * the reload before has been committed, it refuses: 'Not attached to an active page'.
  */
 async function reload(page, until) {
+  if (browser !== 'chromium') return page.reload()
   const loaded = page.waitForNavigation({ waitUntil: until })
   await page.evaluate(() => void location.reload()).catch(error => {
     if (!error.message.includes('Execution context was destroyed')) throw error
@@ -148,7 +115,7 @@ async function increasedOnce(tabs, isNumberless) {
   const done = () => a.evaluate(async () => [(await items.get('counter')).count, Number(await db.table('sums', { value: 'i64' }).get('one'))])
   while (!(await done()).every(Boolean));
   assert.deepEqual(await done(), [1, 5])
-  await crash(a)
+  await crash(context, a)
   const answers = await b.evaluate(() => Promise.all(asked))
   return [...answers, (await get(b, 'counter')).count]
 }
@@ -225,7 +192,7 @@ const tests = {
     await put(owner, { id: 'counter', count: 0 })
     const others = [await tabs.open(), await tabs.open()]
     const counts = await counting(others, async () => {
-      await crash(owner)
+      await crash(context, owner)
       await tabs.owner(others)
     })
     await counted(others[1], counts)
@@ -250,7 +217,7 @@ const tests = {
         await tabs.owner([owner])
         const some = await Promise.all(others.map(page => page.evaluate(() => counted.sure)))
         await Promise.race(others.map((page, tab) => page.waitForFunction(n => counted.sure > n, some[tab] + ((at * 7) % 5))))
-        await (at % 3 === 2 ? owner.close() : crash(owner))
+        await (at % 3 === 2 ? owner.close() : crash(context, owner))
       }
       await tabs.owner(others)
     })
@@ -273,7 +240,7 @@ const tests = {
     await put(a, { id: 3 })
     await heard(b, [1, 2, 3])
     await b.waitForFunction(() => fed.length === 1)
-    await crash(a)
+    await crash(context, a)
     // What is written before anyone knows of the crash may be lost with it.
     await tabs.owner([b])
     await put(b, { id: 4 })
@@ -303,7 +270,7 @@ const tests = {
       })
     })
     await b.waitForFunction(() => window.go)
-    await crash(a)
+    await crash(context, a)
     await tabs.owner([b])
     assert.deepEqual(await get(b, 1), { id: 1, n: 1 })
     assert.equal(await b.evaluate(async () => (go(), await transaction, runs)), 2)
@@ -321,7 +288,7 @@ const tests = {
       await db.compact()
     })
     assert.equal(await a.evaluate(async () => (await db.stats()).snapshots), 1)
-    await crash(b)
+    await crash(context, b)
     await a.waitForFunction(async () => (await db.stats()).snapshots === 0)
   },
 
@@ -361,7 +328,7 @@ const tests = {
     await a.evaluate(() => addEventListener('pageshow', event => (window.persisted = event.persisted)))
     await put(a, { id: 1 })
     await a.goto(`${address}/tests/browser/tabs.html?away`)
-    await a.evaluate(() => history.back())
+    await a.evaluate(() => void setTimeout(() => history.back()))
     await a.waitForFunction(() => window.persisted === true)
     await put(a, { id: 2 })
     assert.deepEqual(await get(a, 1), { id: 1 })
@@ -383,7 +350,7 @@ const tests = {
     await a.goto(`${address}/tests/browser/tabs.html?away`)
     await tabs.owner([b])
     await put(b, { id: 2 })
-    await a.evaluate(() => history.back())
+    await a.evaluate(() => void setTimeout(() => history.back()))
     await heard(b, [1, 2, 'back'])
   },
 
@@ -471,12 +438,34 @@ const tests = {
   },
 }
 
+const noCrash = "WebKit's driver ends when a page crashes"
+/** What a browser, or its driver, does not do. */
+const UNLIKE = {
+  firefox: {
+    'a tab comes back from the back-forward cache': 'it keeps no page that has a database open; such a page is loaded again',
+  },
+  webkit: {
+    'a crash of the owning tab loses no commit and repeats none': noCrash,
+    'what was done before the owner crashed, and not answered, is answered by the next and not done again': noCrash,
+    'without numbers it would be done again': noCrash,
+    'owners that crash or close one after the other lose no commit and repeat none': noCrash,
+    'live results and feeds go on with what is different when the owner crashes': noCrash,
+    'a transaction runs again, and what a lost owner held fails as retryable': noCrash,
+    'what a tab held is released when it is gone': noCrash,
+  },
+}
+
 const only = process.argv[2]
 try {
-  for (const storage of STORAGES) {
+  for (const storage of storages) {
     for (const [what, test] of Object.entries(tests)) {
       if (only && !`${storage} ${what}`.includes(only)) continue
       const tabs = new Tabs(`${storage} ${count()}`, storage)
+      const passesOver = UNLIKE[browser]?.[what]
+      if (passesOver) {
+        console.log(`passed over: ${storage}: ${what}: ${passesOver}`)
+        continue
+      }
       let limit
       const late = new Promise((_, reject) => (limit = setTimeout(reject, LIMIT_MS, new Error('it takes too long'))))
       await tally(`${storage}: ${what}`, () => Promise.race([test(tabs), late]))

@@ -6,6 +6,8 @@ import * as path from 'node:path'
 import { RemotePage } from './remote-page.mjs'
 import { Program, temporaryProfile } from './program.mjs'
 
+export { crash, processOf } from './remote-page.mjs'
+
 const POLL_MS = 15
 const WINDOW = path.join(import.meta.dirname, 'webkit-window.py')
 
