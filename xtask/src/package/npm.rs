@@ -134,6 +134,22 @@ pub fn sizes() -> Command {
     sizes
 }
 
+/// Looks whether the WebAssembly that is shipped needs nothing newer than [`FEATURES`].
+pub fn validate() -> Result<Vec<Command>> {
+    let modules = node::package(&node::BINARYEN)?.join("node_modules");
+    let dist = folder().join("dist");
+    let files = fs::read_dir(&dist)?.flatten().map(|entry| entry.path());
+    let shipped = files.filter(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+    Ok(shipped
+        .map(|file| {
+            let mut validate = tool(&modules, "wasm-opt");
+            validate.args(["--mvp-features", "--quiet"]).args(FEATURES).arg(file);
+            validate.args(["-o", if cfg!(windows) { "NUL" } else { "/dev/null" }]);
+            validate
+        })
+        .collect())
+}
+
 /// The engine as it is shipped, but with the names of its functions.
 fn named() -> Result<PathBuf> {
     Ok(workspace::target()?.join("lightning-named.wasm"))

@@ -47,6 +47,9 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     if rust::has_small_std(toolchain)? {
         stage.check("what a page fetches is small", &mut npm::sizes())?;
     }
+    for mut validate in npm::validate()? {
+        stage.check("WebAssembly for the oldest browsers", &mut validate)?;
+    }
     let lightning = lightning()?;
     stage.tests("the package in Node", script("node.mjs").env("LIGHTNING_COMMAND", &lightning))?;
     stage.tests("abstract-level", &mut script("level.mjs"))?;

@@ -94,6 +94,12 @@ async function reload(page, until) {
   await loaded
 }
 
+/** Goes back as the user does. Asked of Chromium's driver it waits for a document to load, and one that was kept does not. */
+async function back(page) {
+  if (browser === 'chromium') await page.evaluate(() => history.back())
+  else await page.goBack()
+}
+
 /** The counter has every increment that was acknowledged, once, and no other. */
 async function counted(page, counts) {
   const { count } = await get(page, 'counter')
@@ -328,7 +334,7 @@ const tests = {
     await a.evaluate(() => addEventListener('pageshow', event => (window.persisted = event.persisted)))
     await put(a, { id: 1 })
     await a.goto(`${address}/tests/browser/tabs.html?away`)
-    await a.evaluate(() => void setTimeout(() => history.back()))
+    await back(a)
     await a.waitForFunction(() => window.persisted === true)
     await put(a, { id: 2 })
     assert.deepEqual(await get(a, 1), { id: 1 })
@@ -350,7 +356,7 @@ const tests = {
     await a.goto(`${address}/tests/browser/tabs.html?away`)
     await tabs.owner([b])
     await put(b, { id: 2 })
-    await a.evaluate(() => void setTimeout(() => history.back()))
+    await back(a)
     await heard(b, [1, 2, 'back'])
   },
 
