@@ -23,6 +23,15 @@ export function unusable(): string | undefined {
 /** Whether there is such a database. */
 export async function exists(name: string): Promise<boolean> {
   if (unavailable()) return false
+  try {
+    return await isThere(name)
+  } catch (error) {
+    const why = `the browser refuses it, as in some private windows (${(error as Error).message})`
+    throw new LightningError('StorageUnavailable', ['indexeddb', why], { cause: error })
+  }
+}
+
+async function isThere(name: string): Promise<boolean> {
   if ('databases' in indexedDB) {
     const all = await indexedDB.databases()
     return all.some(found => found.name === idbName(name))

@@ -10,11 +10,12 @@ use crate::setup::browser::{Other, pages_in};
 const KILLS: &str = "5";
 
 /// What runs in each, and with which arguments.
-const PROGRAMS: [(&str, &str, &[&str]); 6] = [
+const PROGRAMS: [(&str, &str, &[&str]); 7] = [
     ("the package", "run.mjs", &[]),
     ("where a page's databases are", "places.mjs", &[]),
     ("what a page keeps", "keeping.mjs", &[]),
     ("service workers", "service-workers.mjs", &[]),
+    ("private windows", "private-windows.mjs", &[]),
     ("tabs", "tabs.mjs", &[]),
     ("killed browsers lose nothing", "kills.mjs", &[KILLS]),
 ];

@@ -32,8 +32,14 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 
 const program = process.env.LIGHTNING_CHROMIUM ?? '/usr/bin/chromium'
 
-/** Starts it on a profile, with more of playwright's options; gives the browser's context. */
-export function launch(profile, options = {}) {
+/** Starts it on a profile, or as a private window, with more of playwright's options; gives the browser's context. */
+export async function launch(profile, { isPrivate = false, ...options } = {}) {
+  if (isPrivate) {
+    const browser = await chromium.launch({ executablePath: program, headless: true, args: ARGUMENTS })
+    const context = await browser.newContext()
+    context.once('close', () => browser.close())
+    return context
+  }
   return chromium.launchPersistentContext(profile, {
     executablePath: program,
     headless: true,

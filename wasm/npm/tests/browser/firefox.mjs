@@ -41,8 +41,8 @@ export function newProfile() {
 
 /** Starts it on a profile; `kill` of what is given ends all of it at once, whatever it does. */
 export async function launch(profile, { isPrivate = false } = {}) {
+  fs.appendFileSync(path.join(profile, 'user.js'), `user_pref("browser.privatebrowsing.autostart", ${isPrivate});\n`)
   const flags = ['--headless', '--no-remote', '--remote-debugging-port=0', '--profile', profile]
-  if (isPrivate) flags.push('-private')
   const running = new Program(program, [...flags, 'about:blank'])
   const [, socket] = await running.says(/WebDriver BiDi listening on (ws:\S+)/)
   const connection = await Connection.open(`${socket}/session`)

@@ -5,6 +5,8 @@ import { busiest } from './program.mjs'
 
 const POLL_MS = 20
 const LIMIT_MS = 30_000
+/** What a page has not answered by then it never will. */
+const CALL_MS = 180_000
 const pause = ms => new Promise(resolve => setTimeout(resolve, ms))
 
 /** Whoever extends it has `call(source, ...texts)`: runs a function of texts in the page, and gives the text that comes of it. */
@@ -21,14 +23,20 @@ export class RemotePage extends EventEmitter {
   }
 
   async #evaluated(expression, argument) {
-    const given = await this.call(
+    let late
+    const limit = new Promise((_, reject) => (late = setTimeout(reject, CALL_MS, new Error(`no answer to ${expression}`))))
+    const called = this.call(
       `async text => {
         const given = text === 'nothing' ? undefined : JSON.parse(text)
         return JSON.stringify([${expression}])
       }`,
       argument === undefined ? 'nothing' : JSON.stringify(argument),
     )
-    return JSON.parse(given)[0] ?? undefined
+    try {
+      return JSON.parse(await Promise.race([called, limit]))[0] ?? undefined
+    } finally {
+      clearTimeout(late)
+    }
   }
 
   /** Waits until a function gives something that is true, whichever document is there by then. */
