@@ -32,6 +32,7 @@ export class RemotePage extends EventEmitter {
       }`,
       argument === undefined ? 'nothing' : JSON.stringify(argument),
     )
+    called.catch(() => {})
     try {
       return JSON.parse(await Promise.race([called, limit]))[0] ?? undefined
     } finally {
