@@ -215,7 +215,11 @@ impl Engine {
 }
 
 impl Engine {
-    async fn open_driver(driver: Rc<IndexedDb>, options: Options, restored: Option<js_sys::Uint8Array>) -> Result<Self> {
+    async fn open_driver(
+        driver: Rc<IndexedDb>,
+        options: Options,
+        restored: Option<js_sys::Uint8Array>,
+    ) -> Result<Self> {
         if let Some(file) = &restored {
             replace(&*driver.storage(), file)?;
         }
