@@ -2,6 +2,7 @@
 
 import type { OpenOptions, StorageName } from './database.js'
 import { LightningError } from './errors.js'
+import type { Place } from './opfs.js'
 
 /** A page to its worker, first: what to open. */
 export interface OpenMessage {
@@ -11,6 +12,10 @@ export interface OpenMessage {
   wasm: string | WebAssembly.Module
   /** Where its later parts are; none where that is the whole of it. */
   parts: string[]
+  /** Where its files are, where the page has found them meanwhile. */
+  place?: Place | undefined
+  /** Parts that the page fetches: there comes a `CompiledMessage` for each. */
+  coming: readonly number[]
   /** Other tabs may take part. */
   shared: boolean
   /** Nobody looks at the page. */
@@ -22,6 +27,8 @@ export interface OpenMessage {
 /** The engine, from the page, which began to compile it before the worker ran; null when it may not or could not. */
 export interface CompiledMessage {
   compiled: WebAssembly.Module | null
+  /** 0 for the first. */
+  part: number
 }
 
 /** What is open. */

@@ -27,19 +27,31 @@ export interface Place {
   directory: FileSystemDirectoryHandle
   /** Undefined when there is no such database. */
   data: FileSystemFileHandle | undefined
+  log: FileSystemFileHandle | undefined
 }
 
 /** Looks for a database; why it cannot be opened there from here, where it cannot. */
 export async function find(name: string): Promise<Place | string> {
+  const place = await look(name)
+  return typeof place === 'string' || hasHandles() ? place : 'the browser has no synchronous file handles'
+}
+
+/** Whether files can be opened as this needs them. */
+export function hasHandles(): boolean {
+  return 'createSyncAccessHandle' in (FileSystemFileHandle.prototype as object)
+}
+
+/** Looks for a database, which pages can, too; why there is no such storage, where there is none. */
+export async function look(name: string): Promise<Place | string> {
   const directory = await root()
   if (typeof directory === 'string') return directory
-  if (!('createSyncAccessHandle' in (FileSystemFileHandle.prototype as object))) return 'the browser has no synchronous file handles'
-  try {
-    return { directory, data: await directory.getFileHandle(dataName(name)) }
-  } catch (error) {
-    if ((error as DOMException).name === 'NotFoundError') return { directory, data: undefined }
-    throw error
-  }
+  const file = (name: string) =>
+    directory.getFileHandle(name).catch((error: DOMException) => {
+      if (error.name !== 'NotFoundError') throw error
+      return undefined
+    })
+  const [data, log] = await Promise.all([file(dataName(name)), file(logName(name))])
+  return { directory, data, log }
 }
 
 /** Why there is no such storage; undefined when there is. Pages reach it, too, but have no synchronous handles. */
@@ -62,12 +74,12 @@ async function root(): Promise<FileSystemDirectoryHandle | string> {
 const RESTORING = '-restoring'
 
 /** Opens both files, making them where missing; or those that are to take their place. */
-export async function openHandles(name: string, { directory, data: found }: Place, restoring = false): Promise<Handles> {
+export async function openHandles(name: string, { directory, ...found }: Place, restoring = false): Promise<Handles> {
   const ending = restoring ? RESTORING : ''
   const made = (file: string) => directory.getFileHandle(file + ending, { create: true })
   const [data, log] = await Promise.allSettled([
-    openHandle((!restoring && found) || made(dataName(name)), name),
-    openHandle(made(logName(name)), name),
+    openHandle((!restoring && found.data) || made(dataName(name)), name),
+    openHandle((!restoring && found.log) || made(logName(name)), name),
   ])
   if (data.status === 'fulfilled' && log.status === 'fulfilled') return { data: data.value, log: log.value }
   if (data.status === 'fulfilled') data.value.close()

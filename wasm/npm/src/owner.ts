@@ -1,10 +1,12 @@
 // The worker that has the files open, and the tabs that it serves: the page that started it by messages, others by channels.
 
 import type { Host } from './host.js'
+import type { Parts } from './parts.js'
 import { failure } from './failure.js'
 import {
   type Announcement,
   type ClosedMessage,
+  type CompiledMessage,
   type Note,
   type Opened,
   type OpenMessage,
@@ -42,7 +44,7 @@ export class Owner {
   #leaving = false
 
   /** Begins to serve; the page has not heard yet that the database is open. */
-  constructor(scope: Scope, { shared, hidden }: OpenMessage, host: Host, opened: Opened) {
+  constructor(scope: Scope, { shared, hidden }: OpenMessage, host: Host, opened: Opened, parts: Parts) {
     this.#scope = scope
     this.#host = host
     this.#opened = opened
@@ -53,8 +55,9 @@ export class Owner {
         if (!this.#leaving) scope.postMessage({ closed: plain(why) } satisfies ClosedMessage)
       },
     })
-    scope.onmessage = ({ data }: MessageEvent<Uint8Array | Note>) => {
+    scope.onmessage = ({ data }: MessageEvent<Uint8Array | Note | CompiledMessage>) => {
       if (data instanceof Uint8Array) return page.receive(data)
+      if (typeof data === 'object') return parts.take(data.part, data.compiled)
       if (data === 'leave' || data === 'end') return void this.#leave(data === 'leave')
       this.#hidden = data === 'hidden'
       this.#reconsider()

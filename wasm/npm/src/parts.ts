@@ -19,10 +19,24 @@ const { OpenCollection, Collections, DropCollection, DropTable, FinishMigration,
 export class Parts {
   readonly #addresses: readonly string[]
   readonly #fetched = new Map<number, Promise<void>>()
+  /** What the page has fetched, until it is needed. */
+  readonly #given = new Map<number, WebAssembly.Module>()
+  readonly #coming: Set<number>
+  #arrived!: () => void
+  readonly #arrival = new Promise<void>(resolve => (this.#arrived = resolve))
 
-  constructor(addresses: readonly string[]) {
+  /** @param coming parts that the page fetches; it tells what became of each by `take` */
+  constructor(addresses: readonly string[], coming: readonly number[] = []) {
     this.#addresses = addresses
-    onMissingPart(part => addPart(part, new WebAssembly.Module(this.#now(part))))
+    this.#coming = new Set(coming)
+    onMissingPart(part => this.#add(part) || addPart(part, new WebAssembly.Module(this.#now(part))))
+  }
+
+  /** A part that was to come; null where it did not. */
+  take(part: number, module: WebAssembly.Module | null): void {
+    if (module) this.#given.set(part, module)
+    this.#coming.delete(part)
+    if (this.#coming.size === 0) this.#arrived()
   }
 
   /** Brings what the operations of a request need; undefined where that is there. */
@@ -31,7 +45,7 @@ export class Parts {
     const missing = new Set<number>()
     for (const operation of operations(request)) {
       const part = partOf(operation)
-      if (part > 0 && !hasPart(part)) missing.add(part)
+      if (part > 0 && !this.#add(part)) missing.add(part)
     }
     return missing.size > 0 ? Promise.all([...missing].map(part => this.bring(part))) : undefined
   }
@@ -52,7 +66,21 @@ export class Parts {
     return fetched
   }
 
+  /** Whether it is there, now that what was given of it is added. */
+  #add(part: number): boolean {
+    const module = this.#given.get(part)
+    this.#given.delete(part)
+    try {
+      if (module) addPart(part, module)
+    } catch {
+      // The browser had kept it of another build: it is fetched again.
+    }
+    return hasPart(part)
+  }
+
   async #later(part: number): Promise<void> {
+    if (this.#coming.has(part)) await this.#arrival
+    if (this.#add(part)) return
     const address = this.#addresses[part - 1]!
     try {
       const response = await fetch(address)

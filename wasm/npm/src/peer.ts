@@ -92,11 +92,11 @@ export class Peer {
     if (this.#isAway || this.#isOver) return
     const { name, shared, start } = this.#plan
     if (!shared) return void this.#serve()
+    // Most often nobody has it open: a worker is there by the time that this is known.
+    this.#starting ??= Own.prepare(this.#plan)
     this.#tabs ??= this.#announced()
     this.#watchOver(true)
     const turn = ++this.#turn
-    // Most often nobody has it open: a worker is there by the time that this is known.
-    this.#starting ??= Own.prepare(this.#plan)
     void navigator.locks.request(ownerLock(name), { ifAvailable: true }, lock => {
       if (turn !== this.#turn) return undefined
       if (lock && start) return (this.#owning = this.#serve())

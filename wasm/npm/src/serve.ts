@@ -21,13 +21,13 @@ const FILES_MS = 5000
 /** Begins to serve; called by the worker's own script. */
 export function serve(scope: Scope): void {
   scope.onmessage = async ({ data }: MessageEvent<OpenMessage>) => {
+    const parts = new Parts(data.parts, data.coming)
     const module = new Promise<WebAssembly.Module | null>(resolve => {
-      scope.onmessage = ({ data }: MessageEvent<CompiledMessage>) => resolve(data.compiled)
+      scope.onmessage = ({ data: { part, compiled } }: MessageEvent<CompiledMessage>) => (part ? parts.take(part, compiled) : resolve(compiled))
     })
     try {
       // Compiled while the files are looked for.
       const compiled = compile(data.wasm, module)
-      const parts = new Parts(data.parts)
       compiled.catch(() => {})
       if (data.restore) {
         // Nothing of it is what applications usually do.
@@ -39,7 +39,7 @@ export function serve(scope: Scope): void {
       }
       const { engine, storage, later } = await openEngine(data, compiled, parts)
       const opened = { name: data.open, storage }
-      new Owner(scope, data, new Host(engine, later, parts), opened)
+      new Owner(scope, data, new Host(engine, later, parts), opened, parts)
       scope.postMessage({ opened } satisfies OpenedMessage)
     } catch (error) {
       scope.postMessage({ failed: plain(failure(error)) } satisfies OpenedMessage)
@@ -70,14 +70,20 @@ async function compile(wasm: string | WebAssembly.Module, fromPage: Promise<WebA
 }
 
 async function openEngine(
-  { open: name, options, wasm, shared }: OpenMessage,
+  message: OpenMessage,
   compiled: Promise<void>,
   parts: Parts,
 ): Promise<{ engine: Engine; storage: StorageName; later: boolean }> {
-  const { storage, place } = await choose(name, options)
+  const { open: name, options, wasm, shared } = message
+  const { storage, place } = await choose(name, options, message.place)
   const bytes = optionBytes(options)
   if (place) {
-    const { data, log } = await opfs.openHandles(name, place)
+    const handles = await opfs.openHandles(name, place).catch(error => {
+      if (place !== message.place || (error as DOMException).name !== 'NotFoundError') throw error
+    })
+    // Deleted since the page has found it.
+    if (!handles) return openEngine({ ...message, place: undefined }, compiled, parts)
+    const { data, log } = handles
     const isNew = data.getSize() === 0
     try {
       await compiled.catch(error => {
@@ -157,9 +163,10 @@ interface Choice {
  * Where the database lives. One that exists is opened where it is, and never made a second time elsewhere; a new one is made
  * where it was asked for, else in the origin private file system, else in IndexedDB.
  */
-async function choose(name: string, { storage, create = true }: OpenOptions): Promise<Choice> {
+async function choose(name: string, { storage, create = true }: OpenOptions, given?: opfs.Place): Promise<Choice> {
   if (storage === 'memory') return { storage }
   if (storage === 'file') throw new LightningError('StorageUnavailable', [storage, 'files are for Node, Deno and Bun'])
+  if (given && opfs.hasHandles()) return { storage: 'opfs', place: given }
   // Asked at once, for a new database waits for both answers.
   const looking = idb.exists(name)
   looking.catch(() => {})
