@@ -124,7 +124,9 @@ export class DatabaseOf<M extends Mode> {
   collection<T = any>(name: string, schema?: Schema<T>, options: { migrate?: Migrations<M> } = {}): Collection<T, M> {
     const form = schema ? schemaForm(schema) : null
     const durable = this.durability === 'sync'
+    const known = this.link.numbers.size
     const number = numberOf(this.link, `collection ${name}`)
+    const isNew = this.link.numbers.size > known
     const open = () =>
       this.link.ask(
         Operation.OpenCollection,
@@ -137,10 +139,10 @@ export class DatabaseOf<M extends Mode> {
         () => number,
       )
     const migrations = options.migrate ?? {}
-    const opened = once<M>(() =>
-      (schema?.version ?? 1) > 1
-        ? this.link.then(migrate(this.link, durable, name, form!, migrations), open)
-        : open(),
+    const migrates = (schema?.version ?? 1) > 1
+    const opened = once<M>(
+      () => (migrates ? this.link.then(migrate(this.link, durable, name, form!, migrations), open) : open()),
+      isNew && !migrates ? number : undefined,
     )
     // Made at once, so that indexes are there before anyone asks, and a wrong schema is heard of at the first call.
     const first = opened()
@@ -151,18 +153,20 @@ export class DatabaseOf<M extends Mode> {
   /** A table of keys and values. It is made where it is missing, when it is first used. */
   table<K = Value, V = Value>(name: string, { key = 'key', value = 'value' }: TableTypes = {}): Table<K, V, M> {
     const number = numberOf(this.link, `table ${key} ${value} ${name}`)
-    const opened = once<M>(() =>
-      this.link.ask(
-        Operation.OpenTable,
-        this.durability === 'sync',
-        writer => {
-          writer.number(number)
-          writer.text(name)
-          writer.text(key)
-          writer.text(value)
-        },
-        () => number,
-      ),
+    const opened = once<M>(
+      () =>
+        this.link.ask(
+          Operation.OpenTable,
+          this.durability === 'sync',
+          writer => {
+            writer.number(number)
+            writer.text(name)
+            writer.text(key)
+            writer.text(value)
+          },
+          () => number,
+        ),
+      number,
     )
     return new Table<K, V, M>(name, this.link, opened, () => this.durability === 'sync')
   }
@@ -260,19 +264,24 @@ export class DatabaseOf<M extends Mode> {
   }
 }
 
-/** The handle, asked for once; again when that failed. */
-function once<M extends Mode>(open: () => Given<M, number>): () => Given<M, number> | number {
+/**
+ * The handle, asked for once; again when that failed.
+ * @param early the handle, where nothing else can be open under it: what is asked meanwhile goes along, and fails where opening does
+ */
+function once<M extends Mode>(open: () => Given<M, number>, early?: number): () => Given<M, number> | number {
   let handle: Given<M, number> | number | undefined
   return () => {
     if (handle !== undefined) return handle
-    const opening = (handle = open())
+    const opening = open()
+    handle = opening
     if (opening instanceof Promise) {
+      handle = early ?? opening
       opening.then(
         number => (handle = number),
         () => (handle = undefined),
       )
     }
-    return opening
+    return handle
   }
 }
 

@@ -4,6 +4,7 @@ import { DatabaseOf, type OpenOptions, type StorageName } from './database.js'
 import { LightningError } from './errors.js'
 import { type Engine, Host } from './host.js'
 import { AsyncLink, type Channel, SyncLink } from './link.js'
+import type { Parts } from './parts.js'
 import { encode } from './cbor.js'
 import { engineOptions } from './database.js'
 
@@ -13,6 +14,8 @@ export interface Opened {
   name: string
   storage: StorageName
   closed(): void
+  /** Where the engine comes in parts. */
+  parts?: Parts
 }
 
 /** The options of the engine as it reads them. */
@@ -26,7 +29,7 @@ export class Local {
   #users = 0
 
   constructor(readonly opened: Opened) {
-    this.host = new Host(opened.engine, false)
+    this.host = new Host(opened.engine, false, opened.parts, () => opened.parts && opened.closed())
   }
 
   /** One more user. */

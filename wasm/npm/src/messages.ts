@@ -2,7 +2,9 @@
 
 import type { OpenOptions, StorageName } from './database.js'
 import { LightningError } from './errors.js'
-import type { Place } from './opfs.js'
+
+/** What tabs ask each other, all operations included: one more wherever that changes. */
+export const VERSION = 1
 
 /** A page to its worker, first: what to open. */
 export interface OpenMessage {
@@ -12,10 +14,6 @@ export interface OpenMessage {
   wasm: string | WebAssembly.Module
   /** Where its later parts are; none where that is the whole of it. */
   parts: string[]
-  /** Where its files are, where the page has found them meanwhile. */
-  place?: Place | undefined
-  /** Parts that the page fetches: there comes a `CompiledMessage` for each. */
-  coming: readonly number[]
   /** Other tabs may take part. */
   shared: boolean
   /** Nobody looks at the page. */
@@ -37,8 +35,8 @@ export interface Opened {
   storage: StorageName
 }
 
-/** The answer to it. */
-export type OpenedMessage = { opened: Opened } | { failed: PlainError }
+/** The answer to it; before it, which parts of the engine the page may fetch meanwhile: there comes a `CompiledMessage` for each. */
+export type OpenedMessage = { opened: Opened } | { failed: PlainError } | { fetch: readonly number[] }
 
 /** The last message of a worker: null when everything that was asked is answered and the files are closed. */
 export type ClosedMessage = { closed: PlainError | null }
@@ -47,12 +45,13 @@ export type ClosedMessage = { closed: PlainError | null }
 export type Note = 'hidden' | 'visible' | 'ping' | 'leave' | 'end'
 
 /** In the channel of all tabs: a tab wants to be served, or someone owns the files now. */
-export type Announcement = { join: string; hidden: boolean } | { owner: string }
+export type Announcement = { join: string; hidden: boolean; version: number } | { owner: string }
 
-/** The owner to another tab, once: that it is served. */
+/** The owner to another tab, once: that it is served, where both have the same version. */
 export interface Welcome {
   opened: Opened
   owner: string
+  version: number
 }
 
 /** An error as it crosses between threads. */

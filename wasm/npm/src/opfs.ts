@@ -31,20 +31,10 @@ export interface Place {
 }
 
 /** Looks for a database; why it cannot be opened there from here, where it cannot. */
-export async function find(name: string): Promise<Place | string> {
-  const place = await look(name)
-  return typeof place === 'string' || hasHandles() ? place : 'the browser has no synchronous file handles'
-}
-
-/** Whether files can be opened as this needs them. */
-export function hasHandles(): boolean {
-  return 'createSyncAccessHandle' in (FileSystemFileHandle.prototype as object)
-}
-
-/** Looks for a database, which pages can, too; why there is no such storage, where there is none. */
-export async function look(name: string): Promise<Place | string> {
-  const directory = await root()
+export async function find(name: string, among = root()): Promise<Place | string> {
+  const directory = await among
   if (typeof directory === 'string') return directory
+  if (!('createSyncAccessHandle' in (FileSystemFileHandle.prototype as object))) return 'the browser has no synchronous file handles'
   const file = (name: string) =>
     directory.getFileHandle(name).catch((error: DOMException) => {
       if (error.name !== 'NotFoundError') throw error
@@ -60,7 +50,8 @@ export async function unreachable(): Promise<string | undefined> {
   return typeof directory === 'string' ? directory : undefined
 }
 
-async function root(): Promise<FileSystemDirectoryHandle | string> {
+/** Where the files of this origin are, or why there is no such storage. */
+export async function root(): Promise<FileSystemDirectoryHandle | string> {
   if (!globalThis.isSecureContext) return 'the page is not from https or localhost'
   if (!navigator.storage?.getDirectory || typeof FileSystemFileHandle === 'undefined') return 'the browser has none'
   try {

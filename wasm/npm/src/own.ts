@@ -3,9 +3,9 @@
 import { LightningError } from './errors.js'
 import type { Inline } from './inline.js'
 import type { Channel } from './link.js'
-import type { ClosedMessage, Note, Opened } from './messages.js'
+import type { ClosedMessage, Note, OpenMessage, Opened } from './messages.js'
 import type { Plan } from './peer.js'
-import { type Asked, Starting } from './starting.js'
+import { Starting } from './starting.js'
 
 /** A worker that has the files open. */
 export class Own implements Channel {
@@ -34,20 +34,19 @@ export class Own implements Channel {
    * they should be, the ones of `spare`, which are part of the script. `begun` hears of each worker before it has answered.
    */
   static async open(
-    plan: Plan,
-    message: Asked,
+    { start, spare, wasm, parts }: Plan,
+    message: Omit<OpenMessage, 'wasm' | 'parts'>,
     first: Starting | undefined,
     begun: (starting: Starting) => void,
   ): Promise<Own> {
-    const { spare } = plan
-    const open = async (starting: Starting): Promise<Own> => {
+    const open = async (starting: Starting, parts: string[]): Promise<Own> => {
       begun(starting)
-      const opened = await starting.open(message)
+      const opened = await starting.open({ ...message, parts })
       return new Own(starting.worker!, opened)
     }
     if (!spared || !spare) {
       try {
-        return await open(first ?? begin(plan, plan.start!, !message.restore))
+        return await open(first ?? new Starting(start!, wasm), parts)
       } catch (error) {
         if (!spare || (error as LightningError).code !== 'WorkerFailed') throw error
         try {
@@ -60,13 +59,12 @@ export class Own implements Channel {
       // Begun before another database of this page has learnt it.
       first?.terminate()
     }
-    return open(new Starting(spared.startWorker, await spared.compile(), []))
+    return open(new Starting(spared.startWorker, await spared.compile()), [])
   }
 
   /** Begins before it is known whether this page is to open the database; undefined where that would be in vain. */
-  static prepare(plan: Plan): Starting | undefined {
-    const { start, spare } = plan
-    return start && !(spared && spare) ? begin(plan, start, true) : undefined
+  static prepare({ start, spare, wasm }: Plan): Starting | undefined {
+    return start && !(spared && spare) ? new Starting(start, wasm) : undefined
   }
 
   send(request: Uint8Array<ArrayBuffer>): void {
@@ -80,10 +78,6 @@ export class Own implements Channel {
   terminate(): void {
     this.#worker.terminate()
   }
-}
-
-function begin({ name, wasm, parts, options: { storage = 'opfs' } }: Plan, start: () => Worker, looks: boolean): Starting {
-  return new Starting(start, wasm, parts, looks && storage === 'opfs' ? name : undefined)
 }
 
 /** Where the first had to be inline, the next is. */

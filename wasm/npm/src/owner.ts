@@ -11,11 +11,14 @@ import {
   type Opened,
   type OpenMessage,
   type PlainError,
+  VERSION,
   type Welcome,
   clientLock,
   plain,
   tabsChannel,
 } from './messages.js'
+
+type Joining = Extract<Announcement, { join: string }>
 
 /** What a dedicated worker is to its own script. */
 export interface Scope {
@@ -65,14 +68,20 @@ export class Owner {
     if (!shared) return
     this.#tabs = tabsChannel(opened.name)
     this.#tabs.onmessage = ({ data }: MessageEvent<Announcement>) => {
-      if ('join' in data) this.#admit(data.join, data.hidden)
+      if ('join' in data) this.#admit(data)
     }
     this.#tabs.postMessage({ owner: this.#id } satisfies Announcement)
   }
 
-  #admit(id: string, hidden: boolean): void {
+  #admit({ join: id, hidden, version }: Joining): void {
     if (this.#leaving || this.#clients.has(id)) return
     const channel = new BroadcastChannel(clientLock(id))
+    const welcome: Welcome = { opened: this.#opened, owner: this.#id, version: VERSION }
+    if (version !== VERSION) {
+      // It knows what to make of that.
+      channel.postMessage(welcome)
+      return channel.close()
+    }
     this.#clients.set(id, channel)
     const client = this.#host.connect({ send: response => channel.postMessage(response), end: () => {} })
     const looks = (does: boolean) => {
@@ -85,7 +94,7 @@ export class Owner {
       else if (data === 'ping') channel.postMessage('here')
       else looks(data === 'visible')
     }
-    channel.postMessage({ opened: this.#opened, owner: this.#id } satisfies Welcome)
+    channel.postMessage(welcome)
     looks(!hidden)
     // The tab holds this lock as long as it is there.
     navigator.locks

@@ -9,11 +9,13 @@ import { Operation, Status } from './protocol.js'
 /** Bringing what is in memory into the data file, which closing does, too. */
 export const MERGING = 1
 /** Collections, queries and what follows them. */
-const DOCUMENTS = 2
+export const DOCUMENTS = 2
 /** What is seldom asked. */
 export const REST = 3
+/** What whoever opens a database that is there asks next most often needs these. */
+export const USUAL: readonly number[] = [DOCUMENTS]
 
-const { OpenCollection, Collections, DropCollection, DropTable, FinishMigration, Watch, NextChanges, Stats, Compact, TableDeleteRange, TableSwap } = Operation
+const { OpenCollection, Collections, DropCollection, DropTable, FinishMigration, Watch, NextChanges, Stats, Compact, RemoveExpired, TableDeleteRange, TableSwap } = Operation
 
 /** Fetches parts of the engine, from these addresses; the first part is not among them. */
 export class Parts {
@@ -21,15 +23,20 @@ export class Parts {
   readonly #fetched = new Map<number, Promise<void>>()
   /** What the page has fetched, until it is needed. */
   readonly #given = new Map<number, WebAssembly.Module>()
-  readonly #coming: Set<number>
+  readonly #coming = new Set<number>()
   #arrived!: () => void
   readonly #arrival = new Promise<void>(resolve => (this.#arrived = resolve))
 
-  /** @param coming parts that the page fetches; it tells what became of each by `take` */
-  constructor(addresses: readonly string[], coming: readonly number[] = []) {
+  constructor(addresses: readonly string[]) {
     this.#addresses = addresses
-    this.#coming = new Set(coming)
-    onMissingPart(part => this.#add(part) || addPart(part, new WebAssembly.Module(this.#now(part))))
+    onMissingPart(part => this.bringNow(part))
+  }
+
+  /** The page fetches these parts, those that there are; it tells what became of each by `take`. */
+  expect(parts: readonly number[]): readonly number[] {
+    if (this.#addresses.length === 0) return []
+    for (const part of parts) this.#coming.add(part)
+    return parts
   }
 
   /** A part that was to come; null where it did not. */
@@ -50,6 +57,11 @@ export class Parts {
     return missing.size > 0 ? Promise.all([...missing].map(part => this.bring(part))) : undefined
   }
 
+  /** As `needed`, of a request without its first byte, while everything else waits. */
+  bringNeeded(request: Uint8Array): void {
+    for (const operation of operations(request, 0)) this.bringNow(partOf(operation))
+  }
+
   /** Whether it is there already. */
   has(part: number): boolean {
     return this.#addresses.length === 0 || hasPart(part)
@@ -64,6 +76,22 @@ export class Parts {
       fetched.catch(() => this.#fetched.delete(part))
     }
     return fetched
+  }
+
+  /** As `bring`, while everything else waits. */
+  bringNow(part: number): void {
+    if (part === 0 || this.#addresses.length === 0 || this.#add(part)) return
+    const address = this.#addresses[part - 1]!
+    try {
+      const request = new XMLHttpRequest()
+      request.open('GET', address, false)
+      request.responseType = 'arraybuffer'
+      request.send()
+      if (request.status !== 200) throw new Error(`${request.status} ${request.statusText}`)
+      addPart(part, new WebAssembly.Module(request.response))
+    } catch (error) {
+      throw missing(address, error)
+    }
   }
 
   /** Whether it is there, now that what was given of it is added. */
@@ -90,20 +118,6 @@ export class Parts {
       throw missing(address, error)
     }
   }
-
-  #now(part: number): ArrayBuffer {
-    const address = this.#addresses[part - 1]
-    const request = new XMLHttpRequest()
-    try {
-      request.open('GET', address!, false)
-      request.responseType = 'arraybuffer'
-      request.send()
-    } catch (error) {
-      throw missing(address!, error)
-    }
-    if (request.status !== 200) throw missing(address!, new Error(`${request.status} ${request.statusText}`))
-    return request.response
-  }
 }
 
 /** The answer to a request of which nothing was done. */
@@ -119,9 +133,9 @@ export function refusal(request: Uint8Array, why: LightningError): Uint8Array {
   return writer.take()
 }
 
-function* operations(request: Uint8Array): Generator<number> {
+function* operations(request: Uint8Array, begin = 1): Generator<number> {
   const view = new DataView(request.buffer, request.byteOffset, request.byteLength)
-  for (let at = 1; at < request.length; at += 4 + view.getUint32(at, true)) yield request[at + 4]!
+  for (let at = begin; at < request.length; at += 4 + view.getUint32(at, true)) yield request[at + 4]!
 }
 
 function partOf(operation: number): number {
@@ -129,7 +143,7 @@ function partOf(operation: number): number {
   if ((operation >= Stats && operation <= Compact) || operation >= Operation.Backup) return REST
   if (operation === DropCollection || operation === TableDeleteRange || operation === TableSwap) return REST
   const documents = operation === OpenCollection || (operation >= Collections && operation < Operation.Batch)
-  return documents || (operation >= Watch && operation <= NextChanges) ? DOCUMENTS : 0
+  return documents || (operation >= Watch && operation <= NextChanges) || operation === RemoveExpired ? DOCUMENTS : 0
 }
 
 function missing(address: string, error: unknown): LightningError {

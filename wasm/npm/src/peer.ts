@@ -179,6 +179,7 @@ export class Peer {
       this.link.resume(connection)
     }
     connection.onleft = () => this.link.lost(true)
+    connection.onother = isNewer => this.#end(new LightningError('OtherVersion', [this.#plan.name, isNewer ? 'newer' : 'older']))
   }
 
   /** The worker that was started in case it is needed is not. */

@@ -1,38 +1,24 @@
-// A worker that is being started, the WebAssembly that it will run, and the files that it will open. None waits for another, nor
-// until it is known what to open: a page begins with all at once.
+// A worker that is being started, and the WebAssembly that it will run. Neither waits for the other, nor until it is known what to
+// open: a page begins with both at once.
 
 import { LightningError } from './errors.js'
 import type { CompiledMessage, OpenMessage, Opened, OpenedMessage } from './messages.js'
-import { type Place, look } from './opfs.js'
 
 /** A worker that has not answered by then has not started. */
 const START_MS = 20_000
-/** What whoever opens a database that is there asks for next needs these parts. */
-const USUAL_PARTS: readonly number[] = [2]
-
-/** What is asked of a worker; the rest is known before. */
-export type Asked = Omit<OpenMessage, 'wasm' | 'parts' | 'place' | 'coming'>
 
 export class Starting {
   /** Undefined where it could not even be asked for. */
   readonly worker: Worker | undefined
   /** Null where the page could not: its worker tries again, and says why. */
   readonly #compiled: Promise<WebAssembly.Module | null>
-  /** Undefined where there is none, or nothing was looked for. */
-  readonly #place: Promise<Place | undefined>
-  /** Parts that are fetched already. */
-  #coming: readonly number[] = []
-  #later: Promise<WebAssembly.Module | null>[] = []
   #failed!: (why: unknown) => void
   readonly #failure = new Promise<never>((_, reject) => (this.#failed = reject))
   #isForbidden = false
 
-  /** @param name the database that is looked for meanwhile */
   constructor(
     start: () => Worker,
     private readonly wasm: string | WebAssembly.Module,
-    private readonly parts: string[],
-    name?: string,
   ) {
     this.#failure.catch(() => {})
     globalThis.addEventListener?.('securitypolicyviolation', this.#forbidden)
@@ -45,12 +31,11 @@ export class Starting {
     } catch (error) {
       this.#failed(error)
     }
-    this.#place = name === undefined ? Promise.resolve(undefined) : this.#look(name)
     this.#compiled = compiled(wasm)
   }
 
   /** Has it open a database; gives what it opened. The worker is over where that fails. */
-  async open(message: Asked): Promise<Opened> {
+  async open(message: Omit<OpenMessage, 'wasm'>): Promise<Opened> {
     const late = () => this.#failed(notStarted(`it did not answer within ${START_MS / 1000} seconds`))
     // To restore takes as long as it takes.
     const limit = message.restore ? undefined : setTimeout(late, START_MS)
@@ -74,37 +59,20 @@ export class Starting {
     this.#heard()
   }
 
-  async #ask(message: Asked): Promise<Opened> {
-    const place = await this.#place
+  #ask(message: Omit<OpenMessage, 'wasm'>): Promise<Opened> {
     return new Promise((resolve, reject) => {
       const { worker } = this
       if (!worker) return
+      const hand = async (part: number, compiling: Promise<WebAssembly.Module | null>) =>
+        worker.postMessage({ compiled: await compiling, part } satisfies CompiledMessage)
       worker.onmessage = ({ data }: MessageEvent<OpenedMessage>) => {
-        if ('opened' in data) resolve(data.opened)
+        if ('fetch' in data) for (const part of data.fetch) void hand(part, compiled(message.parts[part - 1]!))
+        else if ('opened' in data) resolve(data.opened)
         else reject(new LightningError(data.failed.code, data.failed.fields))
       }
-      const { wasm, parts } = this
-      const asked: OpenMessage = { ...message, wasm, parts, coming: this.#coming }
-      try {
-        worker.postMessage(place ? { ...asked, place } : asked)
-      } catch {
-        // Not every browser hands files over.
-        worker.postMessage(asked)
-      }
-      const hand = (part: number, compiling: Promise<WebAssembly.Module | null>) =>
-        void compiling.then(compiled => worker.postMessage({ compiled, part } satisfies CompiledMessage))
-      if (!(wasm instanceof WebAssembly.Module)) hand(0, this.#compiled)
-      this.#coming.forEach((part, at) => hand(part, this.#later[at]!))
+      worker.postMessage({ ...message, wasm: this.wasm } satisfies OpenMessage)
+      if (!(this.wasm instanceof WebAssembly.Module)) void hand(0, this.#compiled)
     })
-  }
-
-  /** Looks for the files. Where there are some, more of the engine will be needed. */
-  async #look(name: string): Promise<Place | undefined> {
-    const place = await look(name).catch(() => undefined)
-    if (typeof place !== 'object' || !place.data) return undefined
-    if (this.parts.length > 0) this.#coming = USUAL_PARTS
-    this.#later = this.#coming.map(part => compiled(this.parts[part - 1]!))
-    return place
   }
 
   #heard(): void {
