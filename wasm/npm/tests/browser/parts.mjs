@@ -153,6 +153,17 @@ try {
     await again.close()
     return [found, await window.lightning.open('not opened', { storage: 'indexeddb' }).catch(error => error.code)]
   })
+  instead = { 2: 'silent' }
+  await test('nor is it waited for for long', null, 1, async () => {
+    const database = await window.lightning.open('not waited for')
+    await database.table('notes').put('a', 1)
+    await database.close()
+    const again = await window.lightning.open('not waited for')
+    const found = await again.table('notes').get('a')
+    await again.close()
+    return found
+  })
+  instead = { 2: null }
   await tally.test('and another tab gets it', async () => {
     const other = await testPage(context, address)
     const open = async () => {
