@@ -137,6 +137,23 @@ try {
   })
   instead = {}
   await page.evaluate(() => window.database.close())
+  await test('what is first asked of a collection or a table goes along with opening it', null, [2, null, null], async () => {
+    let sent = 0
+    const start = () => {
+      const worker = new Worker('/dist/worker.js', { type: 'module' })
+      const post = worker.postMessage.bind(worker)
+      worker.postMessage = message => {
+        if (message instanceof Uint8Array) sent++
+        post(message)
+      }
+      return worker
+    }
+    const database = await window.lightning.open('along', { worker: start })
+    const found = [await database.collection('people', { key: 'id' }).get(1), await database.table('notes').get(1)]
+    const requests = sent
+    await database.close()
+    return [requests, ...found.map(value => value ?? null)]
+  })
   await test('without parts the whole engine is one file', [], 40, async () => {
     const database = await window.lightning.open('parts', { wasm: '/dist/lightning.wasm' })
     const { age } = await database.collection('people', { key: 'id' }).get(2)
