@@ -5,7 +5,7 @@ import { Writer } from './cbor.js'
 import { LightningError } from './errors.js'
 import { failure } from './failure.js'
 import { joined, writeOperation } from './link.js'
-import { MERGING, type Parts, refusal } from './parts.js'
+import { DOCUMENTS, MERGING, type Parts, refusal } from './parts.js'
 import { DURABLE, Operation } from './protocol.js'
 
 /** What `lightning-db-wasm` exports. Where storage answers later, what is called must end before the next is called. */
@@ -290,7 +290,8 @@ export class Host {
   }
 
   #removeExpired(): void {
-    if (this.#ended) return
+    // Without collections in use nothing goes by itself.
+    if (this.#ended || this.#parts?.has(DOCUMENTS) === false) return
     const writer = new Writer()
     writeOperation(writer, Operation.RemoveExpired, () => {})
     const request = writer.take()

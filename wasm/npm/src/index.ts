@@ -117,6 +117,7 @@ function engine(wasm: BrowserOptions['wasm']): { wasm: string | WebAssembly.Modu
       new URL('./lightning-2.wasm', import.meta.url),
       new URL('./lightning-3.wasm', import.meta.url),
       new URL('./lightning-4.wasm', import.meta.url),
+      new URL('./lightning-5.wasm', import.meta.url),
     ]
     return { wasm: String(first), parts: parts.map(String) }
   } catch {

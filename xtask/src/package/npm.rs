@@ -82,7 +82,7 @@ pub fn build(consent: Consent) -> Result<()> {
 /// `lightning-1.wasm` and those behind it.
 fn parts(npm: &Path, scratch: &Path) -> Result<()> {
     let dist = npm.join("dist");
-    let parts = split::split(&fs::read(named()?)?, npm, scratch)?;
+    let parts = split::split(&fs::read(named()?)?, &fs::read(linked()?)?, npm, scratch)?;
     for (number, part) in (1..).zip(parts) {
         let name = format!("lightning-{number}.wasm");
         fs::write(dist.join(&name), part.shipped)?;
@@ -123,9 +123,15 @@ pub fn sizes() -> Command {
         .arg(folder().join("sizes.mjs"))
         .args(["index.js", "worker.js", "lightning-1.wasm"])
         // When a page asks for what is in them; where a bundler left files behind, and in Node.
-        .args(["--", "lightning-2.wasm", "lightning-3.wasm", "lightning-4.wasm", "inline.js", "lightning.wasm"])
+        .args(["--", "lightning-2.wasm", "lightning-3.wasm", "lightning-4.wasm", "lightning-5.wasm"])
+        .args(["inline.js", "lightning.wasm"])
         .current_dir(folder().join("dist"));
     sizes
+}
+
+/// The engine as the linker made it.
+fn linked() -> Result<PathBuf> {
+    Ok(workspace::target()?.join("wasm32-unknown-unknown/web/lightning_db_wasm.wasm"))
 }
 
 /// The engine as it is shipped, but with the names of its functions.
@@ -167,15 +173,9 @@ fn engine(consent: Consent) -> Result<()> {
     fs::create_dir_all(&dist)?;
     let optimise = || tool(&binaryen.join("node_modules"), "wasm-opt");
     let named = named()?;
-    process::run(
-        optimise()
-            .args(OPTIMISATION)
-            .arg("-g")
-            .args(FEATURES)
-            .arg(generated.join("engine_bg.wasm"))
-            .arg("-o")
-            .arg(&named),
-    )?;
+    // What the linker wrote down for the splitter is in the way of others.
+    fs::write(&named, split::without_relocations(&fs::read(generated.join("engine_bg.wasm"))?)?)?;
+    process::run(optimise().args(OPTIMISATION).arg("-g").args(FEATURES).arg(&named).arg("-o").arg(&named))?;
     // Once more finds a little more.
     process::run(
         optimise()
