@@ -50,7 +50,7 @@ let memory
 const { Instance } = WebAssembly
 WebAssembly.Instance = function (module, imports) {
   const instance = new Instance(module, imports)
-  memory ??= instance.exports.memory
+  memory ??= Object.values(instance.exports).find(each => each instanceof WebAssembly.Memory)
   return instance
 }
 

@@ -61,6 +61,11 @@ export function plain(error: unknown): PlainError {
   return { code: 'StorageFailed', fields: [`${name}: ${message}`, 0, 0] }
 }
 
+/** Whether tabs can agree on who owns the files. */
+export function hasLocks(): boolean {
+  return typeof BroadcastChannel !== 'undefined' && navigator.locks !== undefined
+}
+
 /** Who holds it owns the database; others wait for it. */
 export function ownerLock(name: string): string {
   return `lightning-db:${name}`

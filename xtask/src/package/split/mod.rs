@@ -20,7 +20,7 @@ use anyhow::{Result, ensure};
 use crate::process;
 use crate::setup::node;
 use data::Symbols;
-use module::Module;
+pub use module::Module;
 use outline::Ranks;
 use points::Points;
 
@@ -65,11 +65,6 @@ pub fn without_names(bytes: &[u8]) -> Result<Vec<u8>> {
     let mut module = Module::read(bytes)?;
     module.names.clear();
     Ok(module.write())
-}
-
-/// The module without what the linker noted in it, which is true only until something is changed.
-pub fn without_relocations(bytes: &[u8]) -> Result<Vec<u8>> {
-    Ok(Module::read(bytes)?.write())
 }
 
 /// The marks of each part's stages, together.
