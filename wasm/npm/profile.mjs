@@ -290,6 +290,13 @@ try {
       }
       await stage('close', () => db.close())
     }
+    // Nothing is written before documents are read, whichever way they were kept.
+    await stage('documents', async () => {
+      db = await begin(name('documents'))
+      await db.collection('people', SCHEMA).get(3)
+      await plain(db)
+    })
+    await stage('close', () => db.close())
     // Killed again and again, before anything was written, and after.
     for (const what of ['small', 'documents']) {
       let last = `killed ${what}`

@@ -128,10 +128,12 @@ export class DatabaseOf<M extends Mode> {
    */
   collection<T = any>(name: string, schema?: Schema<T>, options: { migrate?: Migrations<M> } = {}): Collection<T, M> {
     // Whoever has one asks it soon.
-    void this.link.more()
+    void this.link.more(true)
     const form = schema ? schemaForm(schema) : null
     const durable = this.durability === 'sync'
+    const known = this.link.numbers.size
     const number = numberOf(this.link, `collection ${name}`)
+    const isNew = this.link.numbers.size > known
     const open = () =>
       this.link.ask(
         Operation.OpenCollection,
@@ -144,13 +146,11 @@ export class DatabaseOf<M extends Mode> {
         () => number,
       )
     const migrations = options.migrate ?? {}
-    const opened = once<M>(() =>
-      (schema?.version ?? 1) > 1
-        ? this.link.then(
-            this.link.then(this.link.more(), ({ migrate }) => migrate(this.link, durable, name, form!, migrations)),
-            open,
-          )
-        : open(),
+    const migrates = (schema?.version ?? 1) > 1
+    const migrated = () => this.link.then(this.link.more(), ({ migrate }) => migrate(this.link, durable, name, form!, migrations))
+    const opened = once<M>(
+      () => (migrates ? this.link.then(migrated(), open) : open()),
+      isNew && !migrates ? number : undefined,
     )
     // Made at once, so that indexes are there before anyone asks, and a wrong schema is heard of at the first call.
     const first = opened()
@@ -161,18 +161,20 @@ export class DatabaseOf<M extends Mode> {
   /** A table of keys and values. It is made where it is missing, when it is first used. */
   table<K = Value, V = Value>(name: string, { key = 'key', value = 'value' }: TableTypes = {}): Table<K, V, M> {
     const number = numberOf(this.link, `table ${key} ${value} ${name}`)
-    const opened = once<M>(() =>
-      this.link.ask(
-        Operation.OpenTable,
-        this.durability === 'sync',
-        writer => {
-          writer.number(number)
-          writer.text(name)
-          writer.text(key)
-          writer.text(value)
-        },
-        () => number,
-      ),
+    const opened = once<M>(
+      () =>
+        this.link.ask(
+          Operation.OpenTable,
+          this.durability === 'sync',
+          writer => {
+            writer.number(number)
+            writer.text(name)
+            writer.text(key)
+            writer.text(value)
+          },
+          () => number,
+        ),
+      number,
     )
     return new Table<K, V, M>(name, this.link, opened, () => this.durability === 'sync')
   }
@@ -292,19 +294,24 @@ export class DatabaseOf<M extends Mode> {
   }
 }
 
-/** The handle, asked for once; again when that failed. */
-function once<M extends Mode>(open: () => Given<M, number>): () => Given<M, number> | number {
+/**
+ * The handle, asked for once; again when that failed.
+ * @param early the handle, where nothing else can be open under it: what is asked meanwhile goes along, and fails where opening does
+ */
+function once<M extends Mode>(open: () => Given<M, number>, early?: number): () => Given<M, number> | number {
   let handle: Given<M, number> | number | undefined
   return () => {
     if (handle !== undefined) return handle
-    const opening = (handle = open())
+    const opening = open()
+    handle = opening
     if (opening instanceof Promise) {
+      handle = early ?? opening
       opening.then(
         number => (handle = number),
         () => (handle = undefined),
       )
     }
-    return opening
+    return handle
   }
 }
 

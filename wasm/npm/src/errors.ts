@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'CommitUnknown'
   | 'OwnerUnresponsive'
   | 'NoOwner'
+  | 'OtherVersion'
 
 type Field = string | number | bigint
 
@@ -105,6 +106,8 @@ const MESSAGES: Record<ErrorCode, (fields: readonly Field[]) => string> = {
     'the tab that had the files open did not answer, and nobody else can: look whether this was committed before you write it again',
   OwnerUnresponsive: ([name]) =>
     `another tab has the database '${name}' open and does not answer: it may be frozen or busy; close it, or try again`,
+  OtherVersion: ([name, which]) =>
+    `another tab has the database '${name}' open with ${which === 'older' ? 'an older version of this package; reload or close that tab' : 'a newer version of this package; reload this tab'}`,
   NoOwner: ([name]) =>
     `no tab has the database '${name}' open, and there are no workers here to open it; open it in a tab, or give open() a 'worker'`,
 }

@@ -41,7 +41,7 @@ export interface Link<M extends Mode> {
   listen(live: number, listener: Listener): void
   forget(live: number): void
   /** What is beyond opening, reading and writing; a page fetches it when it is first asked for. */
-  more(): Given<M, More> | More
+  more(forCollection?: boolean): Given<M, More> | More
   readonly mode: M
   /** Counts owners. */
   readonly generation: number
@@ -170,7 +170,7 @@ export class AsyncLink implements Link<'async'> {
 
   /** @param numbered what was begun by one owner is asked of the next, and so has numbers */
   constructor(
-    readonly more: () => Promise<More> | More,
+    readonly more: (forCollection?: boolean) => Promise<More> | More,
     channel?: Channel,
     numbered = false,
   ) {

@@ -5,6 +5,7 @@ import { LightningError } from './errors.js'
 import { type Engine, Host } from './host.js'
 import { AsyncLink, type Channel, SyncLink } from './link.js'
 import * as more from './more.js'
+import type { Parts } from './parts.js'
 import { encode } from './cbor.js'
 import { engineOptions } from './database.js'
 
@@ -14,6 +15,8 @@ export interface Opened {
   name: string
   storage: StorageName
   closed(): void
+  /** Where the engine comes in parts. */
+  parts?: Parts
 }
 
 /** The options of the engine as it reads them. */
@@ -27,7 +30,7 @@ export class Local {
   #users = 0
 
   constructor(readonly opened: Opened) {
-    this.host = new Host(opened.engine, false)
+    this.host = new Host(opened.engine, false, opened.parts, () => opened.parts && opened.closed())
   }
 
   /** One more user. */

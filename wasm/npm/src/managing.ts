@@ -25,7 +25,7 @@ export async function restore(plan: Plan, source: BackupSource, overwrite: boole
     blob = new Blob(pieces)
   }
   await alone(name, async () => {
-    const message = { open: name, options: opening, shared, hidden: false, restore: { source: blob, overwrite } }
+    const message = { open: name, options: opening, shared, hidden: false, usual: false, restore: { source: blob, overwrite } }
     let starting: Starting | undefined
     try {
       const begun = (worker: Starting) => {

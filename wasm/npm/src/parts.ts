@@ -16,6 +16,8 @@ export const DOCUMENTS = 3
 export const REST = 4
 /** By part: what it is fetched with. */
 const WITH: readonly (readonly number[])[] = [[], [TABLES], [TABLES, MERGING], [TABLES, DOCUMENTS], [TABLES, MERGING, DOCUMENTS, REST]]
+/** What whoever has used collections before asks next, when the database is open. */
+export const USUAL = WITH[DOCUMENTS]!
 
 const { OpenTable, TableGet, TablePut, TableDelete, Sync, Outcome, Stats, Compact, Begin, Next, DropTable, FinishMigration } = Operation
 
@@ -23,10 +25,29 @@ const { OpenTable, TableGet, TablePut, TableDelete, Sync, Outcome, Stats, Compac
 export class Parts {
   readonly #addresses: readonly string[]
   readonly #fetched = new Map<number, Promise<void>>()
+  /** What the page has fetched, until it is needed. */
+  readonly #given = new Map<number, WebAssembly.Module>()
+  readonly #coming = new Set<number>()
+  #arrived!: () => void
+  readonly #arrival = new Promise<void>(resolve => (this.#arrived = resolve))
 
   constructor(addresses: readonly string[]) {
     this.#addresses = addresses
-    onMissingPart(part => addPart(part, new WebAssembly.Module(this.#now(part))))
+    onMissingPart(part => this.#bringNow(part))
+  }
+
+  /** The page fetches these parts, those that there are; it tells what became of each by `take`. */
+  expect(parts: readonly number[]): readonly number[] {
+    if (this.#addresses.length === 0) return []
+    for (const part of parts) this.#coming.add(part)
+    return parts
+  }
+
+  /** A part that was to come; null where it did not. */
+  take(part: number, module: WebAssembly.Module | null): void {
+    if (module) this.#given.set(part, module)
+    this.#coming.delete(part)
+    if (this.#coming.size === 0) this.#arrived()
   }
 
   /** Brings what the operations of a request need; undefined where that is there. */
@@ -35,9 +56,14 @@ export class Parts {
     const missing = new Set<number>()
     for (const frame of operations(request)) {
       const part = partOf(frame)
-      if (!this.has(part)) missing.add(part)
+      if (!WITH[part]!.every(part => this.#add(part))) missing.add(part)
     }
     return missing.size > 0 ? Promise.all([...missing].map(part => this.bring(part))) : undefined
+  }
+
+  /** As `needed`, of a request without its first byte, while everything else waits. */
+  bringNeeded(request: Uint8Array): void {
+    for (const frame of operations(request, 0)) this.bringNow(partOf(frame))
   }
 
   /** Whether it is there already, with what it needs. */
@@ -52,7 +78,7 @@ export class Parts {
 
   /** Fetches a part, once; again when that failed. */
   async #bring(part: number): Promise<void> {
-    if (hasPart(part)) return
+    if (this.#add(part)) return
     let fetched = this.#fetched.get(part)
     if (!fetched) {
       this.#fetched.set(part, (fetched = this.#later(part)))
@@ -61,7 +87,41 @@ export class Parts {
     return fetched
   }
 
+  /** As `bring`, while everything else waits. */
+  bringNow(part: number): void {
+    if (this.#addresses.length > 0) for (const each of WITH[part]!) this.#bringNow(each)
+  }
+
+  #bringNow(part: number): void {
+    if (this.#add(part)) return
+    const address = this.#addresses[part - 1]!
+    try {
+      const request = new XMLHttpRequest()
+      request.open('GET', address, false)
+      request.responseType = 'arraybuffer'
+      request.send()
+      if (request.status !== 200) throw new Error(`${request.status} ${request.statusText}`)
+      addPart(part, new WebAssembly.Module(request.response))
+    } catch (error) {
+      throw missing(address, error)
+    }
+  }
+
+  /** Whether it is there, now that what was given of it is added. */
+  #add(part: number): boolean {
+    const module = this.#given.get(part)
+    this.#given.delete(part)
+    try {
+      if (module) addPart(part, module)
+    } catch {
+      // The browser had kept it of another build: it is fetched again.
+    }
+    return hasPart(part)
+  }
+
   async #later(part: number): Promise<void> {
+    if (this.#coming.has(part)) await this.#arrival
+    if (this.#add(part)) return
     const address = this.#addresses[part - 1]!
     try {
       const response = await fetch(address)
@@ -70,20 +130,6 @@ export class Parts {
     } catch (error) {
       throw missing(address, error)
     }
-  }
-
-  #now(part: number): ArrayBuffer {
-    const address = this.#addresses[part - 1]
-    const request = new XMLHttpRequest()
-    try {
-      request.open('GET', address!, false)
-      request.responseType = 'arraybuffer'
-      request.send()
-    } catch (error) {
-      throw missing(address!, error)
-    }
-    if (request.status !== 200) throw missing(address!, new Error(`${request.status} ${request.statusText}`))
-    return request.response
   }
 }
 
@@ -101,9 +147,9 @@ export function refusal(request: Uint8Array, why: LightningError): Uint8Array {
 }
 
 /** The frames of a request: an operation and its arguments. */
-function* operations(request: Uint8Array): Generator<Uint8Array> {
+function* operations(request: Uint8Array, from = 1): Generator<Uint8Array> {
   const view = new DataView(request.buffer, request.byteOffset, request.byteLength)
-  for (let at = 1; at < request.length; ) {
+  for (let at = from; at < request.length; ) {
     const begin = at + 4
     at = begin + view.getUint32(at, true)
     yield request.subarray(begin, at)
