@@ -289,7 +289,7 @@ export class DatabaseOf<M extends Mode> {
     return this.link.then(more, next)
   }
 
-  #drop(operation: typeof Operation.DropCollection | typeof Operation.DropTable, name: string): Given<M, boolean> {
+  #drop(operation: Operation.DropCollection | Operation.DropTable, name: string): Given<M, boolean> {
     return this.link.ask(operation, this.durability === 'sync', writer => writer.text(name), reader => reader.value() as boolean)
   }
 }

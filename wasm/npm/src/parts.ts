@@ -19,8 +19,6 @@ const WITH: readonly (readonly number[])[] = [[], [TABLES], [TABLES, MERGING], [
 /** What whoever has used collections before asks next, when the database is open. */
 export const USUAL = WITH[DOCUMENTS]!
 
-const { OpenTable, TableGet, TablePut, TableDelete, Sync, Outcome, Stats, Compact, Begin, Next, DropTable, FinishMigration } = Operation
-
 /** Fetches parts of the engine, from these addresses; the first part is not among them. */
 export class Parts {
   readonly #addresses: readonly string[]
@@ -162,30 +160,30 @@ const EVERY_KIND = 'ckeyevalue'
 function partOf(frame: Uint8Array): number {
   const operation = frame[0]!
   switch (operation) {
-    case OpenTable:
+    case Operation.OpenTable:
       return String.fromCharCode(...frame.subarray(-EVERY_KIND.length)) === EVERY_KIND ? 0 : TABLES
-    case TablePut:
+    case Operation.TablePut:
       return isPlainPut(frame) ? 0 : TABLES
-    case TableGet:
-    case TableDelete:
+    case Operation.TableGet:
+    case Operation.TableDelete:
     case Operation.Number:
     case Operation.Release:
-    case Outcome:
-    case Sync:
+    case Operation.Outcome:
+    case Operation.Sync:
       return 0
     case Operation.DropCollection:
     case Operation.Check:
     case Operation.Checkpoint:
-    case Compact:
+    case Operation.Compact:
       return REST
-    case Begin:
+    case Operation.Begin:
     case Operation.Commit:
-    case Next:
+    case Operation.Next:
     case Operation.Batch:
-    case Stats:
+    case Operation.Stats:
       return TABLES
   }
-  if ((operation >= DropTable && operation <= FinishMigration) || operation >= Operation.Backup) return REST
+  if ((operation >= Operation.DropTable && operation <= Operation.FinishMigration) || operation >= Operation.Backup) return REST
   return operation > Operation.Batch && operation < Operation.Watch ? TABLES : DOCUMENTS
 }
 

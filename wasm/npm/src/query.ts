@@ -355,7 +355,7 @@ export class Query<T, M extends Mode = 'async', D = T> {
   }
 
   #ask<R>(
-    operation: (typeof Operation)[keyof typeof Operation],
+    operation: Operation,
     writes: boolean,
     answer: (reader: Reader) => R,
     more?: (writer: import('./cbor.js').Writer) => void,

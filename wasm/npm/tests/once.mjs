@@ -24,6 +24,7 @@ buildSync({
     resolveDir: npm,
   },
   bundle: true,
+  define: { IN_WORKER: 'false' },
   format: 'esm',
   platform: 'node',
   target: 'es2022',

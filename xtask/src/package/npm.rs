@@ -33,7 +33,9 @@ pub fn folder() -> PathBuf {
 
 /// Builds `dist`; a release is as small as it can be, which takes longer.
 pub fn build(consent: Consent) -> Result<()> {
-    engine(consent)?;
+    if std::env::var_os("SPLIT_ONLY").is_none() {
+        engine(consent)?;
+    }
     let npm = folder();
     let tools = node::package(&node::TYPESCRIPT)?;
     let modules = tools.join("node_modules");
@@ -43,6 +45,7 @@ pub fn build(consent: Consent) -> Result<()> {
         process::run(
             tool(&modules, "esbuild")
                 .args(["--bundle", "--format=esm", "--minify", "--target=es2022", "--log-level=warning"])
+                .arg("--define:IN_WORKER=false")
                 .args(arguments)
                 .current_dir(&npm),
         )
@@ -57,7 +60,7 @@ pub fn build(consent: Consent) -> Result<()> {
         "--outdir=dist",
     ])?;
     later(&npm, bundle)?;
-    bundle(&["src/worker.ts", "--platform=neutral", "--outfile=dist/worker.js"])?;
+    bundle(&["src/worker.ts", "--platform=neutral", "--define:IN_WORKER=true", "--outfile=dist/worker.js"])?;
     fs::copy(npm.join("dist/worker.js"), npm.join("src/generated/worker.txt"))?;
     bundle(&["src/inline.ts", "--platform=neutral", "--loader:.wasm=binary", "--outfile=dist/inline.js"])?;
     // These find the package by its name, whichever of its entries that is.
