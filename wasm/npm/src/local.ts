@@ -4,6 +4,7 @@ import { DatabaseOf, type OpenOptions, type StorageName } from './database.js'
 import { LightningError } from './errors.js'
 import { type Engine, Host } from './host.js'
 import { AsyncLink, type Channel, SyncLink } from './link.js'
+import * as more from './more.js'
 import type { Parts } from './parts.js'
 import { encode } from './cbor.js'
 import { engineOptions } from './database.js'
@@ -51,7 +52,7 @@ export function asyncDatabase(local: Local, durability: 'sync' | 'relaxed', numb
     send: request => client.receive(request),
     onresponse: () => {},
   }
-  const link = new AsyncLink(channel, numbered)
+  const link = new AsyncLink(() => more, channel, numbered)
   const client = host.connect({
     send: response => channel.onresponse(response),
     end: why => link.end(why),
@@ -75,7 +76,7 @@ export function asyncDatabase(local: Local, durability: 'sync' | 'relaxed', numb
 export function syncDatabase(local: Local, durability: 'sync' | 'relaxed'): DatabaseOf<'sync'> {
   const { host, opened } = local.join()
   let closed = false
-  const link: SyncLink = new SyncLink((request, durable) => {
+  const link: SyncLink = new SyncLink(() => more, (request, durable) => {
     if (closed) throw new LightningError('Closed')
     const response = client.call(request, durable)
     // Live results hear of a commit after it, not within it.

@@ -18,6 +18,8 @@ export interface OpenMessage {
   shared: boolean
   /** Nobody looks at the page. */
   hidden: boolean
+  /** Collections were used here before. */
+  usual: boolean
   /** Not to be opened, but to be made of this. */
   restore?: { source: Blob; overwrite: boolean }
 }
@@ -65,6 +67,11 @@ export function plain(error: unknown): PlainError {
   const { name = 'Error', message = String(error) } = (error ?? {}) as Error
   if (name === 'QuotaExceededError') return { code: 'StorageFull', fields: [message, 0, 0] }
   return { code: 'StorageFailed', fields: [`${name}: ${message}`, 0, 0] }
+}
+
+/** Whether tabs can agree on who owns the files. */
+export function hasLocks(): boolean {
+  return typeof BroadcastChannel !== 'undefined' && navigator.locks !== undefined
 }
 
 /** Who holds it owns the database; others wait for it. */

@@ -6,6 +6,7 @@ import { LightningError } from './errors.js'
 import type { Inline } from './inline.js'
 import { Connection } from './connection.js'
 import { AsyncLink } from './link.js'
+import { hadCollections, laterScript } from './fetching.js'
 import { type Announcement, type Note, type Opened, ownerLock, tabsChannel } from './messages.js'
 import { Own } from './own.js'
 import type { Starting } from './starting.js'
@@ -64,7 +65,7 @@ export class Peer {
 
   constructor(plan: Plan) {
     this.#plan = plan
-    this.link = new AsyncLink(undefined, plan.options.storage !== 'memory')
+    this.link = new AsyncLink(laterScript, undefined, plan.options.storage !== 'memory')
     this.opened = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -130,7 +131,7 @@ export class Peer {
     const letGo = new Promise<void>(resolve => (this.#letGo = resolve))
     while (!this.#isAway && !this.#isOver) {
       const { name, options, shared } = this.#plan
-      const message = { open: name, options, shared, hidden: isHidden() }
+      const message = { open: name, options, shared, hidden: isHidden(), usual: hadCollections() }
       const first = this.#starting
       this.#starting = undefined
       let starting: Starting | undefined

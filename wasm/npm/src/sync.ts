@@ -93,6 +93,7 @@ async function compile(wasm: SyncOptions['wasm']): Promise<Parts | undefined> {
     new URL('./lightning-2.wasm', import.meta.url),
     new URL('./lightning-3.wasm', import.meta.url),
     new URL('./lightning-4.wasm', import.meta.url),
+    new URL('./lightning-5.wasm', import.meta.url),
   ]
   // Nothing waits here but the first call of what is in them.
   return new Parts(parts.map(String))

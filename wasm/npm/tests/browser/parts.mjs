@@ -42,22 +42,34 @@ async function requested(count, without) {
  * What happens in the page is to give this, and to fetch these parts; null where that does not matter. The one that merges is fetched
  * when a page has been idle, so it is passed over where it does not matter.
  */
-async function test(what, parts, expected, run, merging = 2) {
+async function test(what, parts, expected, run, merging = 3) {
   fetched = []
   await tally.test(what, async () => {
     assert.deepEqual(await page.evaluate(run), expected)
     if (!parts) return
     const without = parts.includes(merging) ? undefined : merging
     await requested(parts.length, without)
-    assert.deepEqual(fetched.filter(part => part !== without), parts)
+    assert.deepEqual(fetched.filter(part => part !== without).sort(), parts)
   })
 }
 
 try {
-  await test('tables need the first part', [1], [1, [1, null], 3, 2, true], async () => {
+  await test('records need the first part', [1], [1, true, null, 30_000, [1, 'a']], async () => {
     const database = (window.database = await window.lightning.open('parts'))
     const table = (window.table = database.table('notes'))
     await table.put('a', 1)
+    await Promise.all([table.put('large', new Uint8Array(30_000)), table.put([1, 'a'], [1, 'a'])])
+    const found = [await table.get('a'), await table.delete('a'), (await table.get('a')) ?? null]
+    const large = (await table.get('large')).length
+    await table.delete('large')
+    await database.sync()
+    const list = await table.get([1, 'a'])
+    await table.delete([1, 'a'])
+    await table.put('a', 1)
+    return [...found, large, list]
+  })
+  await test('ranges and transactions need one more', [2], [1, [1, null], 3, 2, true], async () => {
+    const { database, table } = window
     await table.putMany([['b', 2], ['c', 3]])
     const found = [await table.get('a'), (await table.getMany(['a', 'none'])).map(value => value ?? null), await table.count()]
     await database.transaction(async tx => {
@@ -66,7 +78,7 @@ try {
     })
     return [...found, (await table.scan({ limit: 2 }).toArray()).length, await table.delete('d')]
   })
-  await test('collections need one more', [3], [[2], 1], async () => {
+  await test('collections need another', [4], [[2], 1], async () => {
     const people = window.database.collection('people', { key: 'id', indexes: { age: 'age' } })
     await people.put({ id: 1, age: 30 })
     await people.put({ id: 2, age: 40 })
@@ -78,21 +90,21 @@ try {
     await window.database.close()
     return null
   })
-  await test('it was fetched before, or is then', [1, 2], null, async () => {
+  await test('it was fetched before, or is then', [1, 2, 3], null, async () => {
     await (await window.lightning.open('closed at once')).close()
     return null
   })
-  await test('and so is where nothing else is to be done', [1, 2], null, async () => {
+  await test('and so is where nothing else is to be done', [1, 2, 3], null, async () => {
     window.idle = await window.lightning.open('idle')
     return null
   })
   await page.evaluate(() => window.idle.close())
-  await test('a database that is there is opened by the first part; meanwhile comes what collections need', [1, 3], 2, async () => {
+  await test('a database that is there is opened by the first part; meanwhile comes what collections need', [1, 2, 4], 2, async () => {
     window.database = await window.lightning.open('parts')
     window.table = window.database.table('notes')
     return window.table.get('b')
   })
-  await test('what nobody foresaw waits for its part', [4], ['TableTypeMismatch', 2], async () => {
+  await test('what nobody foresaw waits for its part', [5], ['TableTypeMismatch', 2], async () => {
     const { code } = await window.database.table('notes', { key: 'string' }).get('b').catch(error => error)
     return [code, await window.table.get('b')]
   })
@@ -106,34 +118,34 @@ try {
     await window.database.close()
     return count
   })
-  instead = { 3: null }
-  await test('a part that does not come is an error, and the rest goes on', [1, 3, 3], ['PartMissing', true, true, 5], async () => {
+  instead = { 4: null }
+  await test('a part that does not come is an error, and the rest goes on', [1, 2, 4, 4], ['PartMissing', true, true, 5], async () => {
     window.database = await window.lightning.open('parts')
     window.table = window.database.table('notes')
     const error = await window.database.collection('people', { key: 'id' }).get(2).catch(error => error)
     await window.table.put('e', 5)
-    return [error.code, error.message.includes('/dist/lightning-3.wasm: 404'), error.retryable, await window.table.get('e')]
+    return [error.code, error.message.includes('/dist/lightning-4.wasm: 404'), error.retryable, await window.table.get('e')]
   })
   instead = {}
-  await test('it is fetched again when it is asked for again', [3], 40, async () => {
+  await test('it is fetched again when it is asked for again', [4], 40, async () => {
     return (await window.database.collection('people', { key: 'id' }).get(2)).age
   })
-  instead = { 4: null }
+  instead = { 5: null }
   await test('where a call waits for it, the engine stops and says why', null, ['Restarted', true, 5], async () => {
     const error = await window.database.table('notes', { key: 'string' }).get('e').catch(error => error)
     await window.database.close().catch(() => {})
     window.database = await window.lightning.open('parts')
-    return [error.code, error.message.includes('/dist/lightning-4.wasm: 404'), await window.database.table('notes').get('e')]
+    return [error.code, error.message.includes('/dist/lightning-5.wasm: 404'), await window.database.table('notes').get('e')]
   })
-  const other = fs.readFileSync(path.join(import.meta.dirname, '../../dist/lightning-3.wasm'))
+  const other = fs.readFileSync(path.join(import.meta.dirname, '../../dist/lightning-4.wasm'))
   const name = /b[0-9a-f]{8}/.exec(other.toString('latin1'))
   other[name.index + 1] ^= 1
-  instead = { 3: new Uint8Array(other) }
-  await test('a part of another build is refused', [1, 3, 3], ['PartMissing', true], async () => {
+  instead = { 4: new Uint8Array(other) }
+  await test('a part of another build is refused', [1, 2, 4, 4], ['PartMissing', true], async () => {
     await window.database.close()
     window.database = await window.lightning.open('parts')
     const error = await window.database.collection('people', { key: 'id' }).get(2).catch(error => error)
-    return [error.code, error.message.includes('lightning-3.wasm')]
+    return [error.code, error.message.includes('lightning-4.wasm')]
   })
   instead = {}
   await page.evaluate(() => window.database.close())
@@ -160,7 +172,7 @@ try {
     await database.close()
     return age
   })
-  instead = { 2: null }
+  instead = { 3: null }
   await test('without what merges it is closed, and nothing is lost; in IndexedDB it is not even opened', null, [1, 'PartMissing'], async () => {
     const database = await window.lightning.open('not merged')
     await database.table('notes').put('a', 1)
@@ -170,7 +182,7 @@ try {
     await again.close()
     return [found, await window.lightning.open('not opened', { storage: 'indexeddb' }).catch(error => error.code)]
   })
-  instead = { 2: 'silent' }
+  instead = { 3: 'silent' }
   await test('nor is it waited for for long', null, 1, async () => {
     const database = await window.lightning.open('not waited for')
     await database.table('notes').put('a', 1)
@@ -180,7 +192,7 @@ try {
     await again.close()
     return found
   })
-  instead = { 2: null }
+  instead = { 3: null }
   await tally.test('and another tab gets it', async () => {
     const other = await testPage(context, address)
     const open = async () => {
@@ -207,9 +219,9 @@ try {
         const code = await window.database.collection('people', { key: 'id' }).put({ id: 1 }).then(() => 'done', error => error.code)
         return [code, await window.table.get('a')]
       })
-    instead = { 2: 'lost', 3: 'lost', 4: 'lost' }
+    instead = { 2: 'lost', 3: 'lost', 4: 'lost', 5: 'lost' }
     assert.deepEqual(await documents(), ['PartMissing', 1])
-    instead = { 2: 'lost', 4: 'lost' }
+    instead = { 3: 'lost', 5: 'lost' }
     assert.deepEqual(await documents(), ['done', 1])
     const found = await page.evaluate(async () => {
       await window.database.close()
@@ -231,7 +243,7 @@ try {
         })
     })
     const asked = (...step) => page.evaluate(step => window.asked(...step), step)
-    instead = { 2: null, 3: null, 4: null }
+    instead = { 2: null, 3: null, 4: null, 5: null }
     assert.equal(await asked('open'), 'open')
     assert.equal(await asked('put', 1), 'put')
     assert.equal(await asked('document'), 'PartMissing')
@@ -239,6 +251,8 @@ try {
     assert.equal(await asked('close'), 'closed')
     assert.equal(await asked('open'), 'open')
     assert.equal(await asked('get'), 1)
+    assert.equal(await asked('unforeseen'), 'PartMissing')
+    instead = { 3: null, 5: null }
     assert.equal(await asked('unforeseen'), 'Restarted')
     assert.equal(await asked('open'), 'open')
     instead = {}
