@@ -50,7 +50,7 @@ let memory
 const { Instance } = WebAssembly
 WebAssembly.Instance = function (module, imports) {
   const instance = new Instance(module, imports)
-  memory ??= instance.exports.memory
+  memory ??= Object.values(instance.exports).find(each => each instanceof WebAssembly.Memory)
   return instance
 }
 
@@ -95,6 +95,14 @@ async function firstSteps(db) {
   for (const key of ['a', text(5), 'none']) await table.get(key)
   await table.delete(text(6))
   await table.delete('none')
+  for (const key of [1, -2.5, true, null, [1, 'a'], new Date(1e12), new Uint8Array(2)]) {
+    await table.put(key, key)
+    await table.get(key)
+  }
+  await table.put('large', new Uint8Array(100_000))
+  await table.get('large')
+  await table.put('large', 1)
+  await db.sync()
 }
 
 /** Within `transact`, which runs steps one after the other in a transaction. */
@@ -104,7 +112,7 @@ async function tables(db, transact) {
   await table.delete('inserted')
   await table.insert('inserted', 1)
   await table.replace('inserted', 2)
-  for (const refused of [() => table.insert(text(10), 1), () => table.replace('none', 1)]) {
+  for (const refused of [() => table.insert(text(10), 1), () => table.replace('missing', 1)]) {
     try {
       await refused()
     } catch {}
@@ -115,6 +123,9 @@ async function tables(db, transact) {
   }
   for await (const _ of table.scan({ limit: 3 })) break
   await table.count()
+  await table.deleteRange({ from: text(20), to: text(21) })
+  await table.compareAndSwap('swapped', undefined, 1)
+  await table.compareAndSwap('swapped', 2, 3)
   await transact(db, tx => {
     const notes = tx.table(table)
     return [
@@ -140,14 +151,11 @@ async function tables(db, transact) {
     await typed.delete(keyOf(2))
   }
   await db.table('of u64', { key: 'u64', value: 'i64' }).increment(1)
-  const any = db.table('any')
-  for (const key of [1, -2.5, true, null, [1, 'a'], new Date(1e12), new Uint8Array(2)]) await any.put(key, key)
-  await any.scan().toArray()
   const snapshot = await db.snapshot()
   await snapshot.table(table).get(text(1))
   await snapshot.table(table).scan({ limit: 5 }).toArray()
   snapshot.close()
-  await db.sync()
+  await db.stats()
 }
 
 async function documents(db, transact) {
@@ -187,6 +195,36 @@ async function plain(db) {
   await notes.get(1)
   await notes.query().toArray()
   await db.collection('people').get(2)
+}
+
+const PAGES = { key: 'id', indexes: { number: 'number' } }
+
+/** Documents of every length, many of them in one transaction, and such as go by themselves. */
+async function pages(db) {
+  const pages = db.collection('pages', PAGES)
+  const page = (index, length) => ({ id: text(index * 31), number: (index * 7919) % 5000, text: 'x'.repeat(length) })
+  await pages.putMany(Array.from({ length: 5000 }, (_, index) => page(index, 90 + (index % 100))))
+  for (const [at, length] of LENGTHS.entries()) await pages.put(page(at, length))
+  await pages.put(page(20, 200))
+  await db.table('many').putMany(Array.from({ length: 5000 }, (_, index) => [text(index * 17), { index }]))
+  const sessions = db.collection('sessions', { key: 'id', expiresAfterMs: 1000 })
+  await sessions.putMany([{ id: 1 }, { id: 2 }])
+  await sessions.get(1)
+  now += 60_000
+  await sessions.get(1)
+  intervals()
+}
+
+const LENGTHS = [150, 300, 1000, 3000, 10_000, 100_000]
+
+async function readPages(db) {
+  const pages = db.collection('pages', PAGES)
+  const keys = LENGTHS.map((_, at) => text(at * 31))
+  for (const key of [...keys, text(310), 'none']) await pages.get(key)
+  await pages.getMany([...keys, text(620), 'none'])
+  for (const from of [1, 2500]) await pages.where('number').from(from).orderBy('number').limit(20).toArray()
+  await pages.query().toArray()
+  await pages.count()
 }
 
 async function live(db) {
@@ -249,7 +287,6 @@ try {
     kill(`small ${way}`, `killed ${way}`)
     await stage('close', async () => {
       idle()
-      intervals()
       await db.close()
       db = await begin(name('small'))
       await db.table('notes').put('b', 1)
@@ -261,6 +298,8 @@ try {
       await documents(db, transact)
       await plain(db)
       await firstSteps(db)
+      await pages(db)
+      await readPages(db)
     })
     kill(`documents ${way}`, `killed documents ${way}`)
     await stage('close', () => db.close())
@@ -270,18 +309,29 @@ try {
         db = await begin(name(what))
         await firstSteps(db)
       })
-      await stage('idle', () => {
-        idle()
-        intervals()
-      })
+      await stage('idle', () => idle())
       await stage('tables', () => tables(db, transact))
       if (what.endsWith('documents')) {
         await stage('documents', async () => {
           await plain(db)
+          intervals()
           await documents(db, transact)
+          intervals()
         })
         await stage('live', () => live(db))
       }
+      await stage('close', () => db.close())
+    }
+    // Nothing is written before documents are read, whichever way they were kept.
+    for (const what of ['documents', 'killed documents']) {
+      await stage('documents', async () => {
+        db = await begin(name(what))
+        await db.collection('people', SCHEMA).get(3)
+        await readPages(db)
+        await plain(db)
+        await pages(db)
+        await readPages(db)
+      })
       await stage('close', () => db.close())
     }
     // Killed again and again, before anything was written, and after.

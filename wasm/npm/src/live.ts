@@ -56,7 +56,7 @@ export class Live<T, M extends Mode> {
   readonly #render: (rows: Rows<T>) => unknown
   readonly #failed: ((error: LightningError) => void) | undefined
   readonly #again: () => void
-  readonly stop: Stop
+  readonly stop: () => void
 
   constructor(
     asked: () => Given<M, Asked<M>>,
@@ -68,7 +68,7 @@ export class Live<T, M extends Mode> {
     this.#link = link
     this.#render = render
     this.#failed = failed
-    this.stop = Object.assign(() => this.#stop(), { [Symbol.dispose ?? Symbol.for('Symbol.dispose')]: () => this.#stop() }) as Stop
+    this.stop = () => this.#stop()
     this.#again = () => {
       const begun = link.attempt(() => link.then(asked(), asked => this.#begin(asked, form)))
       if (begun instanceof Promise) begun.catch((error: LightningError) => this.#fail(error))

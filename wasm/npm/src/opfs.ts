@@ -27,21 +27,23 @@ export interface Place {
   directory: FileSystemDirectoryHandle
   /** Undefined when there is no such database. */
   data: FileSystemFileHandle | undefined
+  log: FileSystemFileHandle | undefined
 }
 
 /** Looks for a database; why it cannot be opened there from here, where it cannot. */
-export async function find(name: string): Promise<Place | string> {
-  const directory = await root()
+export async function find(name: string, among = root()): Promise<Place | string> {
+  const directory = await among
   if (typeof directory === 'string') return directory
   if (!('createSyncAccessHandle' in (FileSystemFileHandle.prototype as object))) return 'the browser has no synchronous file handles'
-  let data = await entry(directory, dataName(name))
+  const [found, log] = await Promise.all([dataName(name), logName(name)].map(file => entry(directory, file)))
+  let data = found
   if (!data && isCareful()) {
     // A restore ended between its two steps.
     const replaced = await entry(directory, dataName(name) + REPLACED)
     if (replaced) await move(replaced, directory, dataName(name))
     data = replaced
   }
-  if (!refused) return { directory, data }
+  if (!refused) return { directory, data, log }
   if (data && (await data.getFile()).size > 0) throw new LightningError('StorageUnavailable', ['opfs', refused])
   return refused
 }
@@ -74,7 +76,8 @@ export async function unreachable(): Promise<string | undefined> {
   return typeof directory === 'string' ? directory : undefined
 }
 
-async function root(): Promise<FileSystemDirectoryHandle | string> {
+/** Where the files of this origin are, or why there is no such storage. */
+export async function root(): Promise<FileSystemDirectoryHandle | string> {
   if (!globalThis.isSecureContext) return 'the page is not from https or localhost'
   if (!navigator.storage?.getDirectory || typeof FileSystemFileHandle === 'undefined') return 'the browser has none'
   try {
@@ -90,17 +93,17 @@ const RESTORING = '-restoring'
 const REPLACED = '-replaced'
 
 /** Opens both files, making them where missing; or those that are to take their place. */
-export async function openHandles(name: string, { directory, data: found }: Place, restoring = false): Promise<Handles> {
+export async function openHandles(name: string, { directory, ...found }: Place, restoring = false): Promise<Handles> {
   const ending = restoring ? RESTORING : ''
   const made = (file: string) => directory.getFileHandle(file + ending, { create: true })
   const [data, log] = await Promise.allSettled([
-    openHandle((!restoring && found) || made(dataName(name)), name),
-    openHandle(made(logName(name)), name),
+    openHandle((!restoring && found.data) || made(dataName(name)), name),
+    openHandle((!restoring && found.log) || made(logName(name)), name),
   ])
   if (data.status === 'fulfilled' && log.status === 'fulfilled') return { data: data.value, log: log.value }
   if (data.status === 'fulfilled') data.value.close()
   if (log.status === 'fulfilled') log.value.close()
-  if (refused && !found) await removeFiles(name).catch(() => {})
+  if (refused && !found.data) await removeFiles(name).catch(() => {})
   throw data.status === 'rejected' ? data.reason : (log as PromiseRejectedResult).reason
 }
 

@@ -1,12 +1,13 @@
 // Queries: what is asked for, built step by step, in the form in which core reads it.
 
 import { abortable, raced } from './abort.js'
-import { Reader, Uuid, type Value } from './cbor.js'
+import type { Reader, Uuid, Value } from './cbor.js'
 import { LightningError } from './errors.js'
-import { Live, type Rows, type Stop } from './live.js'
+import type { Rows, Stop } from './live.js'
 import type { Given, Link, Mode } from './link.js'
 import { Operation } from './protocol.js'
-import { Cursor, type Scope } from './cursor.js'
+import type { Cursor } from './cursor.js'
+import type { Scope } from './scope.js'
 
 /** A path into a document: the name of a field, or several joined by points. */
 export type PathOf<T> = T extends readonly (infer E)[]
@@ -318,7 +319,17 @@ export class Query<T, M extends Mode = 'async', D = T> {
    * is slow gets the newest state. `failed` hears why there will be no more.
    */
   watch(render: (rows: Rows<T>) => unknown, failed?: (error: LightningError) => void): Stop {
-    const { stop } = new Live<T, M>(this.asked, this.link, this.form, render, failed)
+    let stopped = false
+    let live: (() => void) | undefined
+    const end = (): void => {
+      stopped = true
+      live?.()
+    }
+    const stop = Object.assign(end, { [Symbol.dispose ?? Symbol.for('Symbol.dispose')]: end }) as Stop
+    const begun = this.link.then(this.link.more(), ({ Live }) => {
+      if (!stopped) live = new Live<T, M>(this.asked, this.link, this.form, render, failed).stop
+    })
+    if (begun instanceof Promise && failed) begun.catch(failed)
     if (this.abort?.aborted) stop()
     else this.abort?.addEventListener('abort', stop, { once: true })
     return stop
@@ -326,7 +337,10 @@ export class Query<T, M extends Mode = 'async', D = T> {
 
   /** @internal The rows, chunk by chunk. */
   open(pages = false): Given<M, Cursor<T, M>> {
-    return this.link.then(this.asked(), asked => Cursor.query<T, M>(asked, this.form, FIRST_CHUNK_BYTES, pages))
+    const more = this.link.more()
+    return this.link.then(this.asked(), asked =>
+      this.link.then(more, ({ Cursor }) => Cursor.query<T, M>(asked, this.form, FIRST_CHUNK_BYTES, pages)),
+    )
   }
 
   #cursor<R>(use: (cursor: Cursor<T, M>) => Given<M, R>, pages = false): Given<M, R> {
@@ -341,7 +355,7 @@ export class Query<T, M extends Mode = 'async', D = T> {
   }
 
   #ask<R>(
-    operation: (typeof Operation)[keyof typeof Operation],
+    operation: Operation,
     writes: boolean,
     answer: (reader: Reader) => R,
     more?: (writer: import('./cbor.js').Writer) => void,

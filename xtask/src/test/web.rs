@@ -60,6 +60,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     in_chromium("what a page keeps", "keeping.mjs")?;
     in_chromium("service workers", "service-workers.mjs")?;
     in_chromium("private windows", "private-windows.mjs")?;
+    in_chromium("tabs of different versions", "versions.mjs")?;
     in_chromium("which parts of the engine a page fetches", "parts.mjs")
 }
 
