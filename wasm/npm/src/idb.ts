@@ -56,6 +56,18 @@ async function isThere(name: string): Promise<boolean> {
   })
 }
 
+/** Waits until nothing is under way in it: see `connection.rs`, whose connection may have been closed meanwhile. */
+export async function rest(name: string): Promise<void> {
+  const database = await new Promise<IDBDatabase>((resolve, reject) => {
+    const request = indexedDB.open(idbName(name))
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
+  const transaction = database.transaction(database.objectStoreNames, 'readwrite')
+  await new Promise(resolve => (transaction.oncomplete = transaction.onabort = resolve))
+  database.close()
+}
+
 /** Deletes a database; whether there was one. */
 export async function remove(name: string): Promise<boolean> {
   if (!(await exists(name))) return false

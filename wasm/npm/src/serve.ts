@@ -152,7 +152,8 @@ async function restore(
         engine.free()
       }
     } catch (error) {
-      if (!inIdb) await idb.remove(name).catch(() => {})
+      if (inIdb) await idb.rest(name).catch(() => {})
+      else await idb.remove(name).catch(() => {})
       throw error
     }
     return storage
