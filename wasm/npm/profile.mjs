@@ -198,6 +198,36 @@ async function plain(db) {
   await db.collection('people').get(2)
 }
 
+const PAGES = { key: 'id', indexes: { number: 'number' } }
+
+/** Documents of every length, many of them in one transaction, and such as go by themselves. */
+async function pages(db) {
+  const pages = db.collection('pages', PAGES)
+  const page = (index, length) => ({ id: text(index * 31), number: (index * 7919) % 5000, text: 'x'.repeat(length) })
+  await pages.putMany(Array.from({ length: 5000 }, (_, index) => page(index, 90 + (index % 100))))
+  for (const [at, length] of LENGTHS.entries()) await pages.put(page(at, length))
+  await pages.put(page(20, 200))
+  await db.table('many').putMany(Array.from({ length: 5000 }, (_, index) => [text(index * 17), { index }]))
+  const sessions = db.collection('sessions', { key: 'id', expiresAfterMs: 1000 })
+  await sessions.putMany([{ id: 1 }, { id: 2 }])
+  await sessions.get(1)
+  now += 60_000
+  await sessions.get(1)
+  intervals()
+}
+
+const LENGTHS = [150, 300, 1000, 3000, 10_000, 100_000]
+
+async function readPages(db) {
+  const pages = db.collection('pages', PAGES)
+  const keys = LENGTHS.map((_, at) => text(at * 31))
+  for (const key of [...keys, text(310), 'none']) await pages.get(key)
+  await pages.getMany([...keys, text(620), 'none'])
+  for (const from of [1, 2500]) await pages.where('number').from(from).orderBy('number').limit(20).toArray()
+  await pages.query().toArray()
+  await pages.count()
+}
+
 async function live(db) {
   const people = db.collection('people', SCHEMA)
   await people.get(5)
@@ -269,6 +299,8 @@ try {
       await documents(db, transact)
       await plain(db)
       await firstSteps(db)
+      await pages(db)
+      await readPages(db)
     })
     kill(`documents ${way}`, `killed documents ${way}`)
     await stage('close', () => db.close())
@@ -292,12 +324,17 @@ try {
       await stage('close', () => db.close())
     }
     // Nothing is written before documents are read, whichever way they were kept.
-    await stage('documents', async () => {
-      db = await begin(name('documents'))
-      await db.collection('people', SCHEMA).get(3)
-      await plain(db)
-    })
-    await stage('close', () => db.close())
+    for (const what of ['documents', 'killed documents']) {
+      await stage('documents', async () => {
+        db = await begin(name(what))
+        await db.collection('people', SCHEMA).get(3)
+        await readPages(db)
+        await plain(db)
+        await pages(db)
+        await readPages(db)
+      })
+      await stage('close', () => db.close())
+    }
     // Killed again and again, before anything was written, and after.
     for (const what of ['small', 'documents']) {
       let last = `killed ${what}`

@@ -180,7 +180,7 @@ export class Documents<T, M extends Mode> extends Target<M> {
   readonly #source = (): Given<M, Asked<M>> => this.#asked()
 
   #asked(): Given<M, Asked<M>> {
-    return this.link.then(this.opened(), handle => ({
+    return this.link.then(this.opened(true), handle => ({
       link: this.link,
       scope: this.scope(),
       handle,
@@ -209,7 +209,7 @@ export class Collection<T = any, M extends Mode = 'async'> extends Documents<T, 
   putMany(documents: Iterable<T>): Given<M, void> {
     // Gone through again where something has to be read first.
     const all = [...documents]
-    return this.link.then(this.opened(), handle => batch(this.link, this.durable(), function* () {
+    return this.link.then(this.opened(true), handle => batch(this.link, this.durable(), function* () {
       for (const document of all) {
         yield [Operation.Put, (writer: Writer) => {
           writer.number(0)
@@ -243,7 +243,7 @@ export class Collection<T = any, M extends Mode = 'async'> extends Documents<T, 
   }
 
   /** @internal */
-  constructor(name: string, link: Link<M>, opened: () => Given<M, number> | number, durable: () => boolean) {
+  constructor(name: string, link: Link<M>, opened: (isEarly?: boolean) => Given<M, number> | number, durable: () => boolean) {
     super(name, link, opened, () => now, durable)
   }
 }

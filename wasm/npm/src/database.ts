@@ -298,20 +298,19 @@ export class DatabaseOf<M extends Mode> {
  * The handle, asked for once; again when that failed.
  * @param early the handle, where nothing else can be open under it: what is asked meanwhile goes along, and fails where opening does
  */
-function once<M extends Mode>(open: () => Given<M, number>, early?: number): () => Given<M, number> | number {
+function once<M extends Mode>(open: () => Given<M, number>, early?: number): (isEarly?: boolean) => Given<M, number> | number {
   let handle: Given<M, number> | number | undefined
-  return () => {
-    if (handle !== undefined) return handle
-    const opening = open()
-    handle = opening
-    if (opening instanceof Promise) {
-      handle = early ?? opening
-      opening.then(
-        number => (handle = number),
-        () => (handle = undefined),
-      )
+  return isEarly => {
+    if (handle === undefined) {
+      const opening = (handle = open())
+      if (opening instanceof Promise) {
+        opening.then(
+          number => (handle = number),
+          () => (handle = undefined),
+        )
+      }
     }
-    return handle
+    return (isEarly && early) || handle
   }
 }
 

@@ -111,7 +111,7 @@ function words(): Record<ErrorCode, (fields: readonly Field[]) => string> {
     OwnerUnresponsive: ([name]) =>
       `another tab has the database '${name}' open and does not answer: it may be frozen or busy; close it, or try again`,
     OtherVersion: ([name, which]) =>
-      `another tab has the database '${name}' open with ${which === 'older' ? 'an older version of this package; reload or close that tab' : 'a newer version of this package; reload this tab'}`,
+      `another tab has the database '${name}' open with another version of this package; reload ${which === 'older' ? 'or close that' : 'this'} tab`,
     NoOwner: ([name]) =>
       `no tab has the database '${name}' open, and there are no workers here to open it; open it in a tab, or give open() a 'worker'`,
   }

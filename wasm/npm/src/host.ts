@@ -52,6 +52,8 @@ const UNMERGED_BYTES_MAX = 64 << 10
 const EXPIRY_MS = 10_000
 /** What merges, and closing needs, is fetched so long after opening, when pages have most of what they begin with. */
 const FETCH_MS = 1000
+/** Closing does without it when it has not come by then. */
+const CLOSE_MS = 2000
 /** The longest that `setTimeout` waits. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
@@ -175,13 +177,14 @@ export class Host {
   /** Answers what was asked, makes everything durable, and closes. */
   async close(): Promise<void> {
     if (this.#ended) return
-    await this.#parts?.bring(MERGING).catch(() => {})
-    if (!this.#later) return this.#closeNow()
-    if (this.#ended) return
-    const closed = this.#enqueue(async () => {
-      if (this.#mayMerge()) await this.#engine.closeLater()
-      else required(await this.#engine.callLater(OWN, request(Operation.Sync), true))
-    })
+    if (!this.#later) {
+      if (!this.#mayMerge()) {
+        const late = new Promise(resolve => setTimeout(resolve, CLOSE_MS))
+        await Promise.race([this.#parts!.bring(MERGING).catch(() => {}), late])
+      }
+      return this.#closeNow()
+    }
+    const closed = this.#enqueue(() => this.#engine.closeLater())
     this.#end(new LightningError('Closed'))
     await closed.catch(error => {
       throw failure(error)

@@ -430,8 +430,12 @@ export class SyncLink implements Link<'sync'> {
 
   ask<T>(operation: OperationNumber, durable: boolean, args: Arguments, answer: Answer<T>): T {
     writeOperation(this.#writer, operation, args)
-    const response = this.#call(this.#writer.view(), durable)
-    this.#writer.truncate(0)
+    let response: Uint8Array
+    try {
+      response = this.#call(this.#writer.view(), durable)
+    } finally {
+      this.#writer.truncate(0)
+    }
     const status = response[4]
     const body = new Reader(response, 5)
     if (status === Status.Failure) throw readFailure(body)

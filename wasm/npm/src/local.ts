@@ -16,7 +16,7 @@ export interface Opened {
   storage: StorageName
   closed(): void
   /** Where the engine comes in parts. */
-  parts?: Parts
+  parts?: Parts | undefined
 }
 
 /** The options of the engine as it reads them. */

@@ -60,7 +60,7 @@ export class Owner {
     })
     scope.onmessage = ({ data }: MessageEvent<Uint8Array | Note | CompiledMessage>) => {
       if (data instanceof Uint8Array) return page.receive(data)
-      if (typeof data === 'object') return parts.take(data.part, data.compiled)
+      if (typeof data === 'object') return parts.take(data.part, data.compiled, true)
       if (data === 'leave' || data === 'end') return void this.#leave(data === 'leave')
       this.#hidden = data === 'hidden'
       this.#reconsider()

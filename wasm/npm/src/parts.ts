@@ -41,9 +41,10 @@ export class Parts {
     return parts
   }
 
-  /** A part that was to come; null where it did not. */
-  take(part: number, module: WebAssembly.Module | null): void {
+  /** A part that was to come; null where it did not. It is added at once where the engine `runs`, for then nobody asks anything yet. */
+  take(part: number, module: WebAssembly.Module | null, runs = false): void {
     if (module) this.#given.set(part, module)
+    if (runs) this.#add(part)
     this.#coming.delete(part)
     if (this.#coming.size === 0) this.#arrived()
   }

@@ -13,7 +13,7 @@ import * as opfs from './opfs.js'
 import { restoreFiles } from './restoring-opfs.js'
 import { requireFree, requireWhole } from './restoring.js'
 import { Owner, type Scope } from './owner.js'
-import { Parts, REST, USUAL } from './parts.js'
+import { MERGING, Parts, REST, USUAL } from './parts.js'
 
 /** The files are waited for so long. */
 const FILES_MS = 5000
@@ -106,7 +106,8 @@ async function openEngine(
   if (storage === 'memory') {
     return { engine: opening(() => WasmEngine.openMemory(bytes)) as unknown as Engine, later: false }
   }
-  await parts.bring(REST)
+  // Nothing of it is what applications usually do.
+  await Promise.all([parts.bring(MERGING), parts.bring(REST)])
   const engine = await WasmEngine.openIndexedDb(idb.idbName(name), bytes)
   return { engine: engine as unknown as Engine, later: true }
 }

@@ -85,10 +85,10 @@ async function requireNotInIdb(name: string): Promise<void> {
   throw new LightningError('StorageUnavailable', ['opfs', why])
 }
 
-async function compile(wasm: SyncOptions['wasm']): Promise<Parts> {
+async function compile(wasm: SyncOptions['wasm']): Promise<Parts | undefined> {
   if (wasm instanceof WebAssembly.Module) initSync({ module: wasm })
   else await init({ module_or_path: String(wasm ?? new URL('./lightning-1.wasm', import.meta.url)) })
-  if (wasm !== undefined) return new Parts([])
+  if (wasm !== undefined) return undefined
   const parts = [
     new URL('./lightning-2.wasm', import.meta.url),
     new URL('./lightning-3.wasm', import.meta.url),

@@ -132,7 +132,7 @@ export class Table<K = Value, V = Value, M extends Mode = 'async'> extends Table
   putMany(entries: Iterable<readonly [K, V]>): Given<M, void> {
     // Gone through again where something has to be read first.
     const all = [...entries]
-    return this.link.then(this.opened(), handle => batch(this.link, this.durable(), function* () {
+    return this.link.then(this.opened(true), handle => batch(this.link, this.durable(), function* () {
       for (const [key, value] of all) {
         yield [Operation.TablePut, (writer: Writer) => {
           writer.number(0)

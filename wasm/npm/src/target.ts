@@ -13,8 +13,8 @@ export class Target<M extends Mode> {
     readonly name: string,
     /** @internal */
     readonly link: Link<M>,
-    /** @internal Its handle, once it is open. */
-    readonly opened: () => Given<M, number> | number,
+    /** @internal Its handle, once it is open; or early, for what may go along with opening it. */
+    readonly opened: (isEarly?: boolean) => Given<M, number> | number,
     /** @internal */
     protected readonly scope: () => Scope,
     /** @internal Whether what is written is to survive a power loss. */
@@ -29,7 +29,7 @@ export class Target<M extends Mode> {
     answer: (reader: Reader) => R,
     signal?: AbortSignal,
   ): Given<M, R> {
-    const ask = () => this.link.then(this.opened(), handle =>
+    const ask = () => this.link.then(this.opened(true), handle =>
       this.link.ask(
         operation,
         writes && this.durable(),

@@ -119,3 +119,25 @@ test('how much is kept here', async () => {
   assert.deepEqual([quota, persisted, await database.persist()], [undefined, true, true])
   await database.close()
 })
+
+test('what is asked along with opening a collection or table fails for the reason that opening does', async () => {
+  const first = await open(place('reason'))
+  await first.collection('documents', { key: 'id' }).put({ id: 1 })
+  await first.table('notes').put('a', 1)
+  await first.close()
+  const database = await open(place('reason'))
+  const wrong = database.collection('documents', { key: 'other' })
+  const asked = [wrong.get(1), wrong.put({ other: 1 }), wrong.query().toArray()]
+  for (const each of asked) await assert.rejects(each, { code: 'SchemaMismatch' })
+  await assert.rejects(wrong.get(1), { code: 'SchemaMismatch' })
+  const typed = database.table('notes', { key: 'string' })
+  await assert.rejects(typed.get('a'), { code: 'TableTypeMismatch' })
+  await assert.rejects(typed.put('a', 2), { code: 'TableTypeMismatch' })
+  // Under the number of the one that failed.
+  assert.deepEqual(await database.collection('documents').get(1), { id: 1 })
+  const other = database.collection('documents', { key: 'other' })
+  await assert.rejects(other.get(1), { code: 'SchemaMismatch' })
+  assert.deepEqual(await database.collection('documents').get(1), { id: 1 })
+  assert.equal(await database.table('notes').get('a'), 1)
+  await database.close()
+})

@@ -55,6 +55,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     in_chromium("the package in Chromium", "run.mjs")?;
     in_chromium("where a page's databases are", "places.mjs")?;
     in_chromium("what a page keeps", "keeping.mjs")?;
+    in_chromium("tabs of different versions", "versions.mjs")?;
     in_chromium("which parts of the engine a page fetches", "parts.mjs")
 }
 

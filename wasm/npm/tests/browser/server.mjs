@@ -14,7 +14,7 @@ const TESTS = {
 
 /**
  * Begins to serve; gives the address and what ends it. `onserve` is called with each file; what it gives is served in its
- * place, null being nothing. `headers` go with all.
+ * place, null being nothing, 'lost' an end of the connection, and 'silent' no answer. `headers` go with all.
  */
 export async function serve(folders = TESTS, onserve = () => {}, headers = {}) {
   const server = http.createServer((request, response) => {
@@ -30,6 +30,8 @@ export async function serve(folders = TESTS, onserve = () => {}, headers = {}) {
       response.writeHead(404).end()
       return
     }
+    if (instead === 'lost') return void response.destroy()
+    if (instead === 'silent') return
     response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream', ...headers })
     response.end(instead instanceof Uint8Array ? instead : fs.readFileSync(file))
   })
