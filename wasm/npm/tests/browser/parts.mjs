@@ -54,11 +54,11 @@ async function test(what, parts, expected, run, merging = 3) {
 }
 
 try {
-  await test('records need the first part', [1], [1, true, null, 30_000, [1, 'a']], async () => {
+  await test('records need the first part', [1], [1, true, null, 8000, [1, 'a']], async () => {
     const database = (window.database = await window.lightning.open('parts'))
     const table = (window.table = database.table('notes'))
     await table.put('a', 1)
-    await Promise.all([table.put('large', new Uint8Array(30_000)), table.put([1, 'a'], [1, 'a'])])
+    await Promise.all([table.put('large', new Uint8Array(8000)), table.put([1, 'a'], [1, 'a'])])
     const found = [await table.get('a'), await table.delete('a'), (await table.get('a')) ?? null]
     const large = (await table.get('large')).length
     await table.delete('large')
