@@ -99,9 +99,7 @@ async function firstSteps(db) {
     await table.put(key, key)
     await table.get(key)
   }
-  await table.put('large', new Uint8Array(100_000))
   await table.get('large')
-  await table.put('large', 1)
   await db.sync()
 }
 
@@ -117,6 +115,9 @@ async function tables(db, transact) {
       await refused()
     } catch {}
   }
+  await table.put('large', new Uint8Array(100_000))
+  await table.put('large', new Uint8Array(3000))
+  await table.put('large', new Uint8Array(100_000))
   await table.getMany([text(1), text(2), 'none'])
   for (const range of [{}, { from: text(5), limit: 10 }, { above: text(5), below: text(9), reverse: true }]) {
     await table.scan(range).toArray()

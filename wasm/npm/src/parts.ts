@@ -155,6 +155,9 @@ function* operations(request: Uint8Array, from = 1): Generator<Uint8Array> {
   }
 }
 
+/** Longer values are stored in places of their own. */
+const LONG_BYTES = 8 << 10
+
 /** What a table that holds keys and values of every kind is opened with at last, as CBOR: two short texts. */
 const EVERY_KIND = 'ckeyevalue'
 
@@ -164,7 +167,7 @@ function partOf(frame: Uint8Array): number {
     case Operation.OpenTable:
       return String.fromCharCode(...frame.subarray(-EVERY_KIND.length)) === EVERY_KIND ? 0 : TABLES
     case Operation.TablePut:
-      return isPlainPut(frame) ? 0 : TABLES
+      return frame.length < LONG_BYTES && isPlainPut(frame) ? 0 : TABLES
     case Operation.TableGet:
     case Operation.TableDelete:
     case Operation.Number:

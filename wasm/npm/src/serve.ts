@@ -44,7 +44,7 @@ export function serve(scope: Scope): void {
       const { engine, storage, later } = await elsewhere(async () => {
         const choice = await choose(data.open, data.options, root)
         // This thread opens the database meanwhile.
-        if (choice.place?.data && data.usual) scope.postMessage({ fetch: parts.expect(USUAL) } satisfies OpenedMessage)
+        if (choice.place && data.usual) scope.postMessage({ fetch: parts.expect(USUAL) } satisfies OpenedMessage)
         return { ...(await openEngine(data, choice, compiled, parts, scope.ended)), storage: choice.storage }
       })
       const opened = { name: data.open, storage }

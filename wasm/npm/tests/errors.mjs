@@ -12,7 +12,7 @@ const page = fs.readFileSync(new URL('../../../docs/errors.md', import.meta.url)
 const documented = [...page.matchAll(/^\| `(\w+)` \| (.+) \| (yes|no|–) \| (.+) \|$/gm)].map(([, name, , again, remedy]) => ({ name, again, remedy }))
 const source = fs.readFileSync(new URL('../src/errors.ts', import.meta.url), 'utf8')
 const messages = source.slice(source.indexOf('const MESSAGES'), source.indexOf('/** What went wrong'))
-const known = [...messages.matchAll(/^  (\w+): \(/gm)].map(([, name]) => name)
+const known = [...messages.matchAll(/^    (\w+): \(/gm)].map(([, name]) => name)
 
 test('there are errors to look at', () => {
   assert.ok(documented.length >= 30)

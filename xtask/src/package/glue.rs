@@ -22,9 +22,11 @@ export function onMissingPart(listener) {
 export function hasPart(part) {
     return parts.has(part);
 }
+// Functions that parts have from the first are called by their places in its table.
+const shared = new Proxy({}, { get: (_, name) => wasm[name] ?? wasm.t0.get(+name) });
 export function addPart(part, module) {
     if (parts.has(part)) return;
-    new WebAssembly.Instance(module, { ...__wbg_own_imports(), p: wasm });
+    new WebAssembly.Instance(module, { ...__wbg_own_imports(), p: shared });
     parts.add(part);
 }
 ";

@@ -33,9 +33,7 @@ pub fn folder() -> PathBuf {
 
 /// Builds `dist`; a release is as small as it can be, which takes longer.
 pub fn build(consent: Consent) -> Result<()> {
-    if std::env::var_os("SPLIT_ONLY").is_none() {
-        engine(consent)?;
-    }
+    engine(consent)?;
     let npm = folder();
     let tools = node::package(&node::TYPESCRIPT)?;
     let modules = tools.join("node_modules");

@@ -287,3 +287,77 @@ fn number_in(instruction: &Instruction<'_>) -> Option<u32> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::package::split::module::Function;
+
+    const BYTES: &[u8] = b"aaaaaaaabbbbbbbbccccccccddddddddeeeeeeee";
+
+    /// Symbols of 8 bytes each from 1000 on; the first refers to the fourth, and the last may be written to.
+    fn symbols() -> Symbols {
+        let symbol = |at: u32| Symbol {
+            span: 1000 + at * 8..1008 + at * 8,
+            refers: if at == 0 { vec![3] } else { Vec::new() },
+            is_first: at == 4,
+        };
+        Symbols { all: (0..5).map(symbol).collect(), numbers: (0..5).map(|at| 1000 + at * 8).collect() }
+    }
+
+    /// What of the bytes is in each part, where the functions of parts 0, 1, … name these numbers.
+    fn divided(numbers: &[&[u32]]) -> Vec<Vec<(u32, String)>> {
+        let function = |numbers: &&[u32]| Function {
+            kind: 0,
+            locals: Vec::new(),
+            code: numbers.iter().map(|number| Instruction::I32Const(number.cast_signed())).collect(),
+        };
+        let module = Module {
+            functions: numbers.iter().map(function).collect(),
+            data: vec![Data { offset: 1000, bytes: BYTES }],
+            ..Module::default()
+        };
+        let of: Vec<usize> = (0..numbers.len()).collect();
+        let text = |data: &Data<'_>| (data.offset, String::from_utf8_lossy(data.bytes).into_owned());
+        let parts = symbols().divide(&module, &of, numbers.len());
+        parts.iter().map(|part| part.iter().map(text).collect()).collect()
+    }
+
+    fn stretch(offset: u32, text: &str) -> (u32, String) {
+        (offset, text.to_owned())
+    }
+
+    #[test]
+    fn data_is_where_it_is_read_and_what_it_refers_to_with_it() {
+        let parts = divided(&[&[1008], &[1000], &[1016]]);
+        assert_eq!(parts[0], [stretch(1008, "bbbbbbbb"), stretch(1032, "eeeeeeee")]);
+        assert_eq!(parts[1], [stretch(1000, "aaaaaaaa"), stretch(1024, "dddddddd")]);
+        assert_eq!(parts[2], [stretch(1016, "cccccccc")]);
+    }
+
+    #[test]
+    fn what_two_later_parts_read_stands_in_both_and_what_the_first_reads_in_it_alone() {
+        let parts = divided(&[&[1024], &[1008, 1000], &[1008, 1032]]);
+        assert_eq!(parts[0], [stretch(1016, "ccccccccddddddddeeeeeeee")]);
+        assert_eq!(parts[1], [stretch(1000, "aaaaaaaabbbbbbbb")]);
+        assert_eq!(parts[2], [stretch(1008, "bbbbbbbb")]);
+    }
+
+    #[test]
+    fn a_number_that_an_optimiser_made_keeps_what_lies_around_in_the_first_part() {
+        let parts = divided(&[&[], &[1008, 1016, 1012]]);
+        assert_eq!(parts[0], [stretch(1000, "aaaaaaaabbbbbbbbccccccccddddddddeeeeeeee")]);
+        assert_eq!(parts[1], []);
+    }
+
+    #[test]
+    fn without_what_the_linker_knew_all_is_in_the_first_part() -> Result<()> {
+        let none = Symbols::read(&Module::default().write())?;
+        let module = Module { data: vec![Data { offset: 1000, bytes: BYTES }], ..Module::default() };
+        let parts = none.divide(&module, &[], 2);
+        assert_eq!(parts[0].len(), 1);
+        assert_eq!(parts[0][0].bytes, BYTES);
+        assert!(parts[1].is_empty());
+        Ok(())
+    }
+}

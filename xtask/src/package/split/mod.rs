@@ -11,6 +11,8 @@ mod outline;
 mod parts;
 mod points;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 use std::fs;
 use std::path::Path;

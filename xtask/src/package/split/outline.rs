@@ -20,8 +20,8 @@ const GAIN_MIN: usize = 6;
 /// A call beyond the module's own functions: loading, a number, a type.
 const CALL_BYTES: usize = 8;
 /// Locals that it gives.
-const WRITTEN_MAX: usize = 4;
-const PARAMETERS_MAX: usize = 16;
+const WRITTEN_MAX: usize = 24;
+const PARAMETERS_MAX: usize = 40;
 
 /// Takes out of each function that runs in `rank` or before what of it runs later only.
 pub fn outline(module: &mut Module<'_>, ranks: &mut Ranks, rank: u8) -> Result<()> {

@@ -38,14 +38,17 @@ struct Plan<'m, 'a> {
     imported: u32,
     /// Functions of the later parts that others call, and their places in the table.
     slots: BTreeMap<u32, u32>,
-    /// Functions of the first part that others call.
-    shared: BTreeSet<u32>,
+    /// Functions of the first part that others call, and their places in the table, from where they are imported: a list of
+    /// numbers is shorter than exports with names.
+    shared: BTreeMap<u32, u32>,
     /// Functions of later parts that the first has a small one for.
     proxied: BTreeSet<u32>,
     /// Of the table, with the new places.
     table: u32,
     /// Parts but the first that are called by each.
     loads: Vec<BTreeSet<usize>>,
+    /// Functions of each part.
+    own: Vec<Vec<u32>>,
 }
 
 impl<'m, 'a> Plan<'m, 'a> {
@@ -106,8 +109,28 @@ impl<'m, 'a> Plan<'m, 'a> {
             slots.insert(function, table);
             table += 1;
         }
-        // What brings a part is the first's.
-        Ok(Self { module, of, imported, slots, shared, proxied, table, loads })
+        let mut known = BTreeMap::new();
+        for element in &module.elements {
+            known.extend(element.functions.iter().copied().zip(element.offset..));
+        }
+        let shared = shared
+            .into_iter()
+            .map(|function| {
+                let slot = known.get(&function).copied().unwrap_or_else(|| {
+                    table += 1;
+                    table - 1
+                });
+                (function, slot)
+            })
+            .collect();
+        let mut own = vec![Vec::new(); count];
+        for (function, part) in (imported..).zip(of) {
+            own[*part].push(function);
+        }
+        for functions in &mut own {
+            functions.sort_by_key(|function| module.kind_of(*function));
+        }
+        Ok(Self { module, of, imported, slots, shared, proxied, table, loads, own })
     }
 
     fn part_of(&self, function: u32) -> usize {
@@ -128,9 +151,9 @@ impl<'m, 'a> Plan<'m, 'a> {
             load_import = building.import(SHARED, LOAD, EntityType::Function(load_kind));
         }
         if !first {
-            for function in self.shared.iter().filter(|function| self.calls(part, **function)) {
+            for (function, slot) in self.shared.iter().filter(|(function, _)| self.calls(part, **function)) {
                 let kind = building.kind(self.module.kind_of(*function));
-                let number = building.import(SHARED, &name_of(*function), EntityType::Function(kind));
+                let number = building.import(SHARED, &slot.to_string(), EntityType::Function(kind));
                 building.numbers.insert(*function, number);
             }
             for target in loads.iter().filter(|target| **target != part) {
@@ -183,9 +206,9 @@ impl<'m, 'a> Plan<'m, 'a> {
         Ok(building.out)
     }
 
-    /// Functions of a part, by their numbers in the whole.
+    /// Functions of a part, by their numbers in the whole: those of one type beside each other, for they are alike.
     fn own(&self, part: usize) -> impl Iterator<Item = u32> + '_ {
-        (self.imported..).zip(self.of).filter(move |(_, of)| **of == part).map(|(index, _)| index)
+        self.own[part].iter().copied()
     }
 
     fn calls(&self, part: usize, function: u32) -> bool {
@@ -335,13 +358,6 @@ impl<'a> Building<'_, '_, 'a> {
             let index = if export.kind == ExportKind::Func { self.numbers[&export.index] } else { export.index };
             self.out.exports.push(Export { name: export.name.clone(), kind: export.kind, index });
         }
-        for function in &self.plan.shared {
-            self.out.exports.push(Export {
-                name: name_of(*function),
-                kind: ExportKind::Func,
-                index: self.numbers[function],
-            });
-        }
         for (target, number) in &self.loaders {
             if self.plan.loads.iter().skip(1).any(|loads| loads.contains(target)) {
                 self.out.exports.push(Export { name: loader_name(*target), kind: ExportKind::Func, index: *number });
@@ -367,6 +383,13 @@ impl<'a> Building<'_, '_, 'a> {
             for element in &plan.module.elements {
                 let functions = element.functions.iter().map(|function| self.numbers[function]).collect();
                 self.out.elements.push(Element { offset: element.offset, functions });
+            }
+            let added = plan.module.tables.first().map_or(0, |table| table.minimum as u32);
+            let mut shared: Vec<_> = plan.shared.iter().filter(|(_, slot)| **slot >= added).collect();
+            shared.sort_by_key(|(_, slot)| **slot);
+            if let Some((_, offset)) = shared.first() {
+                let functions = shared.iter().map(|(function, _)| self.numbers[*function]).collect();
+                self.out.elements.push(Element { offset: **offset, functions });
             }
             return;
         }
@@ -408,10 +431,6 @@ fn loader<'a>(part: usize, flag: u32, load: u32) -> Vec<Instruction<'a>> {
     ]
 }
 
-fn name_of(function: u32) -> String {
-    letters(function)
-}
-
 fn loader_name(part: usize) -> String {
     format!("l{part}")
 }
@@ -419,16 +438,4 @@ fn loader_name(part: usize) -> String {
 /// The first global is the stack pointer.
 fn global_name(index: u32, build: &str) -> String {
     if index == 0 { build.to_owned() } else { format!("g{index}") }
-}
-
-/// A short name that holds no digit, and so is none of the others.
-fn letters(mut number: u32) -> String {
-    let mut name = String::from("_");
-    loop {
-        name.push(char::from(b'a' + (number % 26) as u8));
-        number /= 26;
-        if number == 0 {
-            return name;
-        }
-    }
 }
