@@ -42,7 +42,7 @@ export function serve(scope: Scope): void {
       }
       const { storage, place } = await choose(data.open, data.options, root)
       // This thread opens the database meanwhile.
-      if (place?.data && data.usual) scope.postMessage({ fetch: parts.expect(USUAL) } satisfies OpenedMessage)
+      if (place && data.usual) scope.postMessage({ fetch: parts.expect(USUAL) } satisfies OpenedMessage)
       const { engine, later } = await openEngine(data, { storage, place }, compiled, parts)
       const opened = { name: data.open, storage }
       new Owner(scope, data, new Host(engine, later, parts), opened, parts)
