@@ -1,5 +1,6 @@
 // Prints how long files are as they are, and compressed as servers compress them, and fails where those that every page
-// fetches have grown together: `node sizes.mjs FILE… -- FILE…`, those behind the dashes being fetched apart from them.
+// fetches have grown together: `node sizes.mjs FILE… -- FILE…`, those behind the dashes being fetched apart from them. What each use
+// of the package fetches in all is printed, too.
 
 import * as fs from 'node:fs'
 import * as zlib from 'node:zlib'
@@ -19,8 +20,23 @@ function measured(name) {
 
 const rows = first.map(measured)
 const together = ['together', ...[1, 2, 3].map(column => rows.reduce((sum, row) => sum + row[column], 0))]
+const others = apart.map(measured)
 console.log(`${''.padEnd(20)}${'bytes'.padStart(10)}${'gzip'.padStart(10)}${'brotli'.padStart(10)}`)
-for (const [name, ...sizes] of [...rows, together, ...apart.map(measured)]) console.log(name.padEnd(20) + sizes.map(size => String(size).padStart(10)).join(''))
+for (const [name, ...sizes] of [...rows, together, ...others]) console.log(name.padEnd(20) + sizes.map(size => String(size).padStart(10)).join(''))
+/** What is fetched for a use, beside what the uses before it have fetched. */
+const USES = [
+  ['opening, putting, getting', first],
+  ['a second later', ['lightning-2.wasm', 'lightning-3.wasm']],
+  ['ranges, transactions', ['later.js']],
+  ['collections', ['lightning-4.wasm']],
+  ['what is rare, IndexedDB', ['lightning-5.wasm']],
+]
+let all = 0
+console.log('\ntogether by brotli, for')
+for (const [use, files] of USES) {
+  for (const [name, , , brotli] of [...rows, ...others]) if (files.includes(name)) all += brotli
+  console.log(use.padEnd(40) + String(all).padStart(10))
+}
 if (together[3] > BROTLI_MAX) {
   console.error(`a page fetches ${together[3]} bytes, ${together[3] - BROTLI_MAX} more than sizes.mjs allows; 'cargo xtask package npm --sizes' shows what they are`)
   process.exitCode = 1

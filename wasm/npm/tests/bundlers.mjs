@@ -17,7 +17,7 @@ const [packed, folder, ...only] = process.argv.slice(2)
 const app = fs.readFileSync(new URL('bundlers/app.mjs', import.meta.url), 'utf8')
 const react = fs.readFileSync(new URL('bundlers/react.mjs', import.meta.url), 'utf8')
 
-const PARTS = [1, 2, 3, 4].map(part => `lightning-${part}.wasm`)
+const PARTS = [1, 2, 3, 4, 5].map(part => `lightning-${part}.wasm`)
 
 const VITE = { with: ['vite@8.3.8'], files: { 'index.html': HTML('/app.js'), 'app.js': app } }
 const WEBPACK = { with: ['webpack@5.112.2', 'webpack-cli@7.3.1'] }
