@@ -219,7 +219,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::{Checksum, Environment};
+    use crate::codec::slot::Slot;
+    use crate::engine::{Checksum, Environment, FoundValue};
     use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
     use crate::{Error, Options, Since, Table};
 
@@ -370,6 +371,32 @@ mod tests {
             storage.write_at(FileId::Data, at, &byte).unwrap();
         }
         assert!(refused > 3, "{refused}");
+    }
+
+    #[test]
+    fn a_value_that_many_keys_lead_to_is_refused_and_not_copied_for_each() {
+        let db = new_database(options());
+        // Of the only table there is.
+        let key = |n: u8| [1, n];
+        db.table(T).unwrap().put(&[0], &[9; 100_000]).unwrap();
+        db.transaction(|tx| {
+            let Some(FoundValue::Extent(value)) = tx.get_raw(&key(0))? else { panic!("it is short") };
+            (1..100).try_for_each(|n| tx.write(&key(n), Slot::Extent(value)))
+        })
+        .unwrap();
+        assert_eq!(rows(&db).len(), 100, "each is read as what it is");
+        let file_bytes = db.stats().file_bytes;
+        let mut backup = db.backup();
+        let error = loop {
+            match backup.next() {
+                Ok(Some(bytes)) => assert!(bytes.len() as u64 <= file_bytes),
+                Ok(None) => panic!("{} bytes out of {file_bytes}", backup.progress().bytes),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.name(), "Corrupt");
+        // What was made up cannot be taken apart again.
+        core::mem::forget(db);
     }
 
     #[test]
