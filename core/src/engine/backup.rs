@@ -33,6 +33,11 @@ const PIECE_BYTES: usize = 256 << 10;
 /// The numbers of its two superblocks.
 const CHECKPOINTS: [u64; 2] = [1, 2];
 
+/// Whether this is a copy that nobody has written to: no other database that goes on from another has so low a number.
+pub(super) fn is_new_copy(superblock: &Superblock) -> bool {
+    superblock.parent != (0, 0) && superblock.clean && CHECKPOINTS.contains(&superblock.checkpoint)
+}
+
 /// A backup under way.
 #[derive(Debug)]
 pub(crate) struct BackupWork {
