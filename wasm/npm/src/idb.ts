@@ -3,6 +3,10 @@
 import { LightningError } from './errors.js'
 
 const PREFIX = 'lightning-db:'
+/** A database of this name, empty, says that the one of the other name is being made of a backup. */
+const RESTORING = 'lightning-db-restoring:'
+/** The lengths of the engine's files; none before its first commit. */
+const LENGTHS = 'lengths'
 
 /** The name in IndexedDB. */
 export function idbName(name: string): string {
@@ -43,18 +47,75 @@ export async function exists(name: string): Promise<boolean> {
 /** Deletes a database; whether there was one. */
 export async function remove(name: string): Promise<boolean> {
   if (!(await exists(name))) return false
-  await new Promise<void>((resolve, reject) => {
-    const request = indexedDB.deleteDatabase(idbName(name))
+  await deleted(idbName(name), name)
+  return true
+}
+
+function deleted(stored: string, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(stored)
     request.onsuccess = () => resolve()
     request.onerror = () => reject(request.error)
     request.onblocked = () => reject(new LightningError('DatabaseBusy', [name]))
   })
-  return true
+}
+
+/** Runs what makes a new database of a backup. Where that fails, or its tab goes, there is no such database. */
+export async function making<R>(name: string, run: () => Promise<R>): Promise<R> {
+  ;(await opened(RESTORING + name)).close()
+  try {
+    return await run()
+  } catch (error) {
+    await remove(name).catch(() => {})
+    throw error
+  } finally {
+    await deleted(RESTORING + name, name).catch(() => {})
+  }
+}
+
+/** Takes away what such a function left that came to no end; nobody may run one meanwhile. Whether there was a database. */
+export async function sweep(name: string): Promise<boolean> {
+  if (!(await listMarked()).includes(name)) return false
+  const removed = (await isEmpty(name)) && (await remove(name))
+  await deleted(RESTORING + name, name)
+  return removed
+}
+
+async function isEmpty(name: string): Promise<boolean> {
+  if (!(await exists(name))) return false
+  const database = await opened(idbName(name))
+  try {
+    if (!database.objectStoreNames.contains(LENGTHS)) return true
+    const count = database.transaction(LENGTHS).objectStore(LENGTHS).count()
+    return (await answer(count)) === 0
+  } finally {
+    database.close()
+  }
+}
+
+function opened(stored: string): Promise<IDBDatabase> {
+  return answer(indexedDB.open(stored))
+}
+
+function answer<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
 }
 
 /** The names of all databases here. */
-export async function listNames(): Promise<string[]> {
+export function listNames(): Promise<string[]> {
+  return namesBehind(PREFIX)
+}
+
+/** Those that are being made of a backup, or were when that was broken off. */
+export function listMarked(): Promise<string[]> {
+  return namesBehind(RESTORING)
+}
+
+async function namesBehind(prefix: string): Promise<string[]> {
   if (unavailable() || !('databases' in indexedDB)) return []
   const all = await indexedDB.databases()
-  return all.flatMap(({ name }) => (name?.startsWith(PREFIX) ? [name.slice(PREFIX.length)] : []))
+  return all.flatMap(({ name }) => (name?.startsWith(prefix) ? [name.slice(prefix.length)] : []))
 }

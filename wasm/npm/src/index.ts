@@ -5,6 +5,7 @@ import { type Database, DatabaseOf, type OpenOptions } from './database.js'
 import { LightningError } from './errors.js'
 import * as idb from './idb.js'
 import { leased } from './lease.js'
+import { sweep, sweepAll } from './leftovers.js'
 import { ownerLock } from './messages.js'
 import * as opfs from './opfs.js'
 import { Own } from './own.js'
@@ -133,6 +134,7 @@ function startWorker(): Worker {
 /** Deletes the database `name`, which nobody may have open; false when there is none. */
 export async function destroy(name: string): Promise<boolean> {
   return alone(name, async () => {
+    await sweep(name)
     const removed = await Promise.all([(await opfs.unreachable()) ? false : opfs.removeFiles(name), idb.remove(name)])
     return removed.some(was => was)
   })
@@ -154,6 +156,7 @@ async function alone<R>(name: string, run: () => Promise<R>): Promise<R> {
 
 /** The names of the databases of this origin. */
 export async function list(): Promise<string[]> {
+  await sweepAll()
   const [files, stores] = await Promise.all([(await opfs.unreachable()) ? [] : opfs.listNames(), idb.listNames()])
   return [...new Set([...files, ...stores])].sort()
 }

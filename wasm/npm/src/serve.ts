@@ -8,6 +8,7 @@ import type { OpenOptions, StorageName } from './database.js'
 import { LightningError } from './errors.js'
 import { type Engine, Host } from './host.js'
 import * as idb from './idb.js'
+import { sweep } from './leftovers.js'
 import { type CompiledMessage, type OpenMessage, type OpenedMessage, filesLock, plain } from './messages.js'
 import * as opfs from './opfs.js'
 import { restoreFiles } from './restoring-opfs.js'
@@ -74,7 +75,9 @@ async function openEngine(
   compiled: Promise<void>,
   parts: Parts,
 ): Promise<{ engine: Engine; storage: StorageName; later: boolean }> {
-  const { storage, place } = await choose(name, options)
+  // Only with locks nobody restores meanwhile. What cannot be taken away now is another time.
+  const swept = shared && sweep(name).catch(() => false)
+  const { storage, place } = await choose(name, options, swept)
   const bytes = optionBytes(options)
   if (place) {
     const { data, log } = await opfs.openHandles(name, place)
@@ -86,6 +89,7 @@ async function openEngine(
         throw failedToLoad(wasm, error)
       })
       const engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, bytes))
+      await swept
       return { engine: engine as unknown as Engine, storage, later: false }
     } catch (error) {
       // What could not be opened was not made.
@@ -111,6 +115,7 @@ async function restore(
   { source, overwrite }: { source: Blob; overwrite: boolean },
   compiled: Promise<void>,
 ): Promise<StorageName> {
+  await sweep(name)
   const [found, inIdb] = await Promise.all([opfs.find(name), idb.exists(name)])
   requireFree(name, inIdb || (typeof found !== 'string' && found.data !== undefined), overwrite)
   const { storage, place } = await choose(name, { ...options, create: true })
@@ -121,7 +126,7 @@ async function restore(
   const bytes = optionBytes({ ...options, readOnly: true, create: false })
   if (!place) {
     if (shared) await takeFiles(name)
-    try {
+    const make = async () => {
       const file = new Uint8Array(await source.arrayBuffer())
       const engine = (await WasmEngine.openIndexedDb(idb.idbName(name), bytes, file)) as unknown as Engine
       try {
@@ -130,10 +135,8 @@ async function restore(
       } finally {
         engine.free()
       }
-    } catch (error) {
-      if (!inIdb) await idb.remove(name).catch(() => {})
-      throw error
     }
+    await (inIdb ? make() : idb.making(name, make))
     return storage
   }
   await restoreFiles(name, place, source, bytes)
@@ -157,7 +160,7 @@ interface Choice {
  * Where the database lives. One that exists is opened where it is, and never made a second time elsewhere; a new one is made
  * where it was asked for, else in the origin private file system, else in IndexedDB.
  */
-async function choose(name: string, { storage, create = true }: OpenOptions): Promise<Choice> {
+async function choose(name: string, { storage, create = true }: OpenOptions, swept: Promise<boolean> | false = false): Promise<Choice> {
   if (storage === 'memory') return { storage }
   if (storage === 'file') throw new LightningError('StorageUnavailable', [storage, 'files are for Node, Deno and Bun'])
   // Asked at once, for a new database waits for both answers.
@@ -166,7 +169,9 @@ async function choose(name: string, { storage, create = true }: OpenOptions): Pr
   const place = await opfs.find(name)
   const noOpfs = typeof place === 'string' ? place : undefined
   const inOpfs: Choice | undefined = typeof place === 'string' ? undefined : { storage: 'opfs', place }
-  const found: Choice | undefined = inOpfs?.place?.data ? inOpfs : (await looking) ? { storage: 'indexeddb' } : undefined
+  // An empty one that a restore has left is none.
+  const isInIdb = async () => (await looking) && !(await swept)
+  const found: Choice | undefined = inOpfs?.place?.data ? inOpfs : (await isInIdb()) ? { storage: 'indexeddb' } : undefined
   if (found) {
     if (storage && storage !== found.storage) {
       throw new LightningError('StorageUnavailable', [
