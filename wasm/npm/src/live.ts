@@ -1,5 +1,6 @@
 // Live results: the rows of a query now, and after each commit that changes them.
 
+import { onAbort } from './abort.js'
 import { Reader, decode } from './cbor.js'
 import type { Disposing } from './disposing.js'
 import { LightningError } from './errors.js'
@@ -56,6 +57,8 @@ export class Live<T, M extends Mode> {
   readonly #render: (rows: Rows<T>) => unknown
   readonly #failed: ((error: LightningError) => void) | undefined
   readonly #again: () => void
+  /** The signal is not heard any more. */
+  readonly #ignore: () => void
   readonly stop: Stop
 
   constructor(
@@ -64,6 +67,7 @@ export class Live<T, M extends Mode> {
     form: QueryForm,
     render: (rows: Rows<T>) => unknown,
     failed: ((error: LightningError) => void) | undefined,
+    signal?: AbortSignal,
   ) {
     this.#link = link
     this.#render = render
@@ -73,7 +77,9 @@ export class Live<T, M extends Mode> {
       const begun = link.attempt(() => link.then(asked(), asked => this.#begin(asked, form)))
       if (begun instanceof Promise) begun.catch((error: LightningError) => this.#fail(error))
     }
+    this.#ignore = onAbort(signal, () => this.#stop())
     this.#again()
+    if (signal?.aborted) this.#stop()
   }
 
   #begin(asked: Asked<M>, form: QueryForm): Given<M, void> {
@@ -195,6 +201,7 @@ export class Live<T, M extends Mode> {
   #fail(error: LightningError): void {
     if (this.#stopped) return
     this.#stopped = true
+    this.#ignore()
     if (this.#failed) this.#failed(error)
     // Without anyone to hear it, it is an unhandled rejection, and not silence; but whoever closes the database knows.
     else if (error.code !== 'Closed') void Promise.reject(error)
@@ -203,6 +210,7 @@ export class Live<T, M extends Mode> {
   #stop(): void {
     if (this.#stopped) return
     this.#stopped = true
+    this.#ignore()
     this.#rows = []
     if (this.#held) {
       this.#link.forget(this.#held.number)

@@ -318,10 +318,7 @@ export class Query<T, M extends Mode = 'async', D = T> {
    * is slow gets the newest state. `failed` hears why there will be no more.
    */
   watch(render: (rows: Rows<T>) => unknown, failed?: (error: LightningError) => void): Stop {
-    const { stop } = new Live<T, M>(this.asked, this.link, this.form, render, failed)
-    if (this.abort?.aborted) stop()
-    else this.abort?.addEventListener('abort', stop, { once: true })
-    return stop
+    return new Live<T, M>(this.asked, this.link, this.form, render, failed, this.abort).stop
   }
 
   /** @internal The rows, chunk by chunk. */
@@ -374,8 +371,7 @@ export interface AsyncQuery<T, D = T> {
 export class AsyncQuery<T, D = T> extends Query<T, 'async', D> implements AsyncIterable<T> {
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     const { abort } = this
-    abort?.throwIfAborted()
-    const cursor = await this.open()
+    const cursor = await raced(abort, () => this.open(), cursor => cursor.close())
     try {
       for (;;) {
         const chunk = cursor.chunk

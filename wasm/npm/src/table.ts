@@ -237,8 +237,7 @@ export class Scan<K, V, M extends Mode> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<[K, V], void, undefined> {
     const { signal } = this.range
-    signal?.throwIfAborted()
-    const entries = await Entries.scan(this.table, this.range)
+    const entries = await raced(signal, () => Entries.scan(this.table, this.range), entries => entries.close())
     try {
       for (;;) {
         while (entries.hasChunk) {

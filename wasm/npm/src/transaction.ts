@@ -1,6 +1,6 @@
 // Transactions and snapshots: the same nouns as the database, at one moment.
 
-import { type Abortable, raced } from './abort.js'
+import { type Abortable, abortable, raced } from './abort.js'
 import { Collection, Documents } from './collection.js'
 import { SERIALIZABLE, type Scope, begin, scopeOf } from './cursor.js'
 import type { DatabaseOf } from './database.js'
@@ -154,7 +154,8 @@ export function beginTransaction<M extends Mode>(
   link: Link<M>,
   { isolation = 'serializable', durability = database.durability, timeoutMs = TIMEOUT_MS, signal }: TransactionOptions,
 ): Given<M, Transaction<M>> {
-  return link.then(begin(link, ISOLATION[isolation]), held => {
+  const begun = abortable(link, signal, () => begin(link, ISOLATION[isolation]), held => release(link, held))
+  return link.then(begun, held => {
     if (signal?.aborted) {
       release(link, held)
       throw signal.reason
