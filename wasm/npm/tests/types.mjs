@@ -34,5 +34,7 @@ test('types refuse what is wrong, and nothing else', () => {
 })
 
 test('in Node the types are those of what runs there', () => {
-  compile(fs.readFileSync(new URL('types-node.ts', import.meta.url), 'utf8'), { module: 'NodeNext' })
+  const source = fs.readFileSync(new URL('types-node.ts', import.meta.url), 'utf8')
+  compile(source, { module: 'NodeNext' })
+  compile(source, { module: 'ESNext', moduleResolution: 'bundler', customConditions: ['node'] })
 })
