@@ -378,7 +378,7 @@ mod tests {
         let db = new_database(options());
         // Of the only table there is.
         let key = |n: u8| [1, n];
-        db.table(T).unwrap().put(&[0], &[9; 100_000]).unwrap();
+        db.table(T).unwrap().put([0], [9; 100_000]).unwrap();
         db.transaction(|tx| {
             let Some(FoundValue::Extent(value)) = tx.get_raw(&key(0))? else { panic!("it is short") };
             (1..100).try_for_each(|n| tx.write(&key(n), Slot::Extent(value)))
@@ -450,7 +450,7 @@ mod tests {
         let storage = storage_with(&file);
         for n in 0..6_u8 {
             let copy = open(&storage, options()).unwrap();
-            copy.table(T).unwrap().put(&[b'k', n], b"1").unwrap();
+            copy.table(T).unwrap().put([b'k', n], b"1").unwrap();
             assert_eq!(rows(&copy).len(), 2 + usize::from(n));
             if n % 3 == 1 {
                 copy.close().unwrap();
