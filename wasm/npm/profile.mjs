@@ -50,7 +50,7 @@ let memory
 const { Instance } = WebAssembly
 WebAssembly.Instance = function (module, imports) {
   const instance = new Instance(module, imports)
-  memory ??= instance.exports.memory
+  memory ??= Object.values(instance.exports).find(each => each instanceof WebAssembly.Memory)
   return instance
 }
 
@@ -95,6 +95,14 @@ async function firstSteps(db) {
   for (const key of ['a', text(5), 'none']) await table.get(key)
   await table.delete(text(6))
   await table.delete('none')
+  for (const key of [1, -2.5, true, null, [1, 'a'], new Date(1e12), new Uint8Array(2)]) {
+    await table.put(key, key)
+    await table.get(key)
+  }
+  await table.put('large', new Uint8Array(100_000))
+  await table.get('large')
+  await table.put('large', 1)
+  await db.sync()
 }
 
 /** Within `transact`, which runs steps one after the other in a transaction. */
@@ -104,7 +112,7 @@ async function tables(db, transact) {
   await table.delete('inserted')
   await table.insert('inserted', 1)
   await table.replace('inserted', 2)
-  for (const refused of [() => table.insert(text(10), 1), () => table.replace('none', 1)]) {
+  for (const refused of [() => table.insert(text(10), 1), () => table.replace('missing', 1)]) {
     try {
       await refused()
     } catch {}
@@ -115,6 +123,9 @@ async function tables(db, transact) {
   }
   for await (const _ of table.scan({ limit: 3 })) break
   await table.count()
+  await table.deleteRange({ from: text(20), to: text(21) })
+  await table.compareAndSwap('swapped', undefined, 1)
+  await table.compareAndSwap('swapped', 2, 3)
   await transact(db, tx => {
     const notes = tx.table(table)
     return [
@@ -140,14 +151,11 @@ async function tables(db, transact) {
     await typed.delete(keyOf(2))
   }
   await db.table('of u64', { key: 'u64', value: 'i64' }).increment(1)
-  const any = db.table('any')
-  for (const key of [1, -2.5, true, null, [1, 'a'], new Date(1e12), new Uint8Array(2)]) await any.put(key, key)
-  await any.scan().toArray()
   const snapshot = await db.snapshot()
   await snapshot.table(table).get(text(1))
   await snapshot.table(table).scan({ limit: 5 }).toArray()
   snapshot.close()
-  await db.sync()
+  await db.stats()
 }
 
 async function documents(db, transact) {
@@ -249,7 +257,6 @@ try {
     kill(`small ${way}`, `killed ${way}`)
     await stage('close', async () => {
       idle()
-      intervals()
       await db.close()
       db = await begin(name('small'))
       await db.table('notes').put('b', 1)
@@ -270,20 +277,26 @@ try {
         db = await begin(name(what))
         await firstSteps(db)
       })
-      await stage('idle', () => {
-        idle()
-        intervals()
-      })
+      await stage('idle', () => idle())
       await stage('tables', () => tables(db, transact))
       if (what.endsWith('documents')) {
         await stage('documents', async () => {
           await plain(db)
+          intervals()
           await documents(db, transact)
+          intervals()
         })
         await stage('live', () => live(db))
       }
       await stage('close', () => db.close())
     }
+    // Nothing is written before documents are read, whichever way they were kept.
+    await stage('documents', async () => {
+      db = await begin(name('documents'))
+      await db.collection('people', SCHEMA).get(3)
+      await plain(db)
+    })
+    await stage('close', () => db.close())
     // Killed again and again, before anything was written, and after.
     for (const what of ['small', 'documents']) {
       let last = `killed ${what}`

@@ -218,8 +218,15 @@ impl Session {
                 .write_in(scope, answer, &mut |held, tx, answer| perform_write(held, tx, operation, args, answer));
         }
         match operation {
-            Operation::OpenCollection => self.open_collection(args, answer),
-            Operation::OpenTable => self.open_table(args, answer),
+            Operation::OpenCollection | Operation::OpenTable => {
+                let number = args.handle()?;
+                let opened = if operation == Operation::OpenTable {
+                    self.open_table(number, args, answer)
+                } else {
+                    self.open_collection(number, args, answer)
+                };
+                opened.inspect_err(|why| self.held.failed(number, why))
+            }
             Operation::Begin => self.begin(client, args, answer),
             Operation::Commit => {
                 let transaction = self.held.transaction(args.handle()?)?;

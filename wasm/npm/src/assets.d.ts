@@ -1,3 +1,8 @@
+// What the bundler puts in.
+
+/** A worker's own script: its values are those of options and errors, and words are its page's to make. */
+declare const IN_WORKER: boolean
+
 // Files that become part of `inline.js`.
 
 declare module '*.txt' {

@@ -239,35 +239,19 @@ export class Writer {
     }
     const prototype = Object.getPrototypeOf(value)
     if (prototype === Object.prototype || prototype === null) {
-      this.#map(value as Record<string, unknown>, depth)
+      this.map(value as Record<string, unknown>, depth)
     } else if (Array.isArray(value)) {
       this.head(4, value.length)
       for (const element of value) this.value(element === undefined ? null : element, depth + 1)
     } else if (value instanceof Uint8Array) {
       this.head(2, value.length)
       this.raw(value)
-    } else if (value instanceof Date) {
-      this.#moment(value)
-    } else if (value instanceof Uuid) {
-      this.head(6, UUID)
-      this.head(2, 16)
-      this.raw(value.bytes)
-    } else if (value instanceof ArrayBuffer) {
-      this.head(2, value.byteLength)
-      this.raw(new Uint8Array(value))
-    } else if (ArrayBuffer.isView(value)) {
-      this.head(2, value.byteLength)
-      this.raw(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
-    } else if (isBlob(value)) {
-      this.#map(blobForm(value), depth)
-    } else if (value instanceof Map || value instanceof Set || value instanceof RegExp || value instanceof Promise) {
-      throw refused(`a ${value.constructor.name}`)
-    } else {
-      this.#map(value as Record<string, unknown>, depth)
+    } else if (IN_WORKER || !special(this, value, depth)) {
+      this.map(value as Record<string, unknown>, depth)
     }
   }
 
-  #map(value: Record<string, unknown>, depth: number): void {
+  map(value: Record<string, unknown>, depth: number): void {
     const names = Object.keys(value)
     let count = names.length
     for (const name of names) if (value[name] === undefined) count--
@@ -279,31 +263,53 @@ export class Writer {
       this.value(member, depth + 1)
     }
   }
+}
 
-  #moment(date: Date): void {
-    const ms = date.getTime()
-    // A timestamp may lie beyond what a Date can say.
-    if (Number.isNaN(ms) && !(date instanceof Timestamp)) {
-      throw new LightningError('Invalid', ['an invalid Date cannot be stored'])
-    }
-    const micros = date instanceof Timestamp ? date.micros : BigInt(ms) * 1000n
-    let seconds = micros / 1_000_000n
-    let rest = micros % 1_000_000n
-    if (rest < 0n) {
-      seconds -= 1n
-      rest += 1_000_000n
-    }
-    if (rest === 0n) {
-      this.head(6, SECONDS)
-      return this.bigint(seconds)
-    }
-    this.head(6, EXTENDED_TIME)
-    this.head(5, 2)
-    this.number(1)
-    this.bigint(seconds)
-    this.number(-6)
-    this.bigint(rest)
+/** Writes what is neither a plain object nor of another frequent kind; false where it is like one. */
+function special(writer: Writer, value: object, depth: number): boolean {
+  if (value instanceof Date) {
+    writeMoment(writer, value)
+  } else if (value instanceof Uuid) {
+    writer.head(6, UUID)
+    writer.head(2, 16)
+    writer.raw(value.bytes)
+  } else if (value instanceof ArrayBuffer) {
+    writer.head(2, value.byteLength)
+    writer.raw(new Uint8Array(value))
+  } else if (ArrayBuffer.isView(value)) {
+    writer.head(2, value.byteLength)
+    writer.raw(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
+  } else if (isBlob(value)) {
+    writer.map(blobForm(value), depth)
+  } else if (value instanceof Map || value instanceof Set || value instanceof RegExp || value instanceof Promise) {
+    throw refused(`a ${value.constructor.name}`)
+  } else return false
+  return true
+}
+
+function writeMoment(writer: Writer, date: Date): void {
+  const ms = date.getTime()
+  // A timestamp may lie beyond what a Date can say.
+  if (Number.isNaN(ms) && !(date instanceof Timestamp)) {
+    throw new LightningError('Invalid', ['an invalid Date cannot be stored'])
   }
+  const micros = date instanceof Timestamp ? date.micros : BigInt(ms) * 1000n
+  let seconds = micros / 1_000_000n
+  let rest = micros % 1_000_000n
+  if (rest < 0n) {
+    seconds -= 1n
+    rest += 1_000_000n
+  }
+  if (rest === 0n) {
+    writer.head(6, SECONDS)
+    return writer.bigint(seconds)
+  }
+  writer.head(6, EXTENDED_TIME)
+  writer.head(5, 2)
+  writer.number(1)
+  writer.bigint(seconds)
+  writer.number(-6)
+  writer.bigint(rest)
 }
 
 function refused(what: string): LightningError {
@@ -427,10 +433,10 @@ export class Reader {
             Object.defineProperty(map, name, { value: this.value(), enumerable: true, configurable: true, writable: true })
           } else map[name] = this.value()
         }
-        return isBlob ? readBlob(map) : map
+        return !IN_WORKER && isBlob ? readBlob(map) : map
       }
       case 6:
-        return this.#tagged(this.#argument(short))
+        return IN_WORKER ? this.value() : tagged(this.#argument(short), this.value())
       default:
         return this.#simple(short)
     }
@@ -454,13 +460,6 @@ export class Reader {
     return decoder.decode(bytes.subarray(begin, end))
   }
 
-  #tagged(tag: number): unknown {
-    if (tag === UUID) return new Uuid(this.value())
-    if (tag === SECONDS) return moment(BigInt(this.value()) * 1_000_000n)
-    const parts: Record<string, number | bigint> = this.value()
-    return moment(BigInt(parts['1'] ?? 0) * 1_000_000n + BigInt(parts['-6'] ?? 0))
-  }
-
   #simple(short: number): unknown {
     switch (short) {
       case 20:
@@ -471,7 +470,7 @@ export class Reader {
         return null
       case 25: {
         this.at += 2
-        return half(this.#view.getUint16(this.at - 2))
+        return IN_WORKER ? undefined : half(this.#view.getUint16(this.at - 2))
       }
       case 26:
         this.at += 4
@@ -483,6 +482,13 @@ export class Reader {
         return undefined
     }
   }
+}
+
+/** A value that was written as another one, with a tag. */
+function tagged(tag: number, value: any): unknown {
+  if (tag === UUID) return new Uuid(value)
+  if (tag === SECONDS) return moment(BigInt(value) * 1_000_000n)
+  return moment(BigInt(value['1'] ?? 0) * 1_000_000n + BigInt(value['-6'] ?? 0))
 }
 
 function moment(micros: bigint): Date {

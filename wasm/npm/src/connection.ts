@@ -1,11 +1,13 @@
 // The way to an owner in another tab: a channel that only the two know, and a lock that the owner gets when this tab is gone.
 
 import type { Channel } from './link.js'
-import { type Announcement, type Note, type Opened, type Welcome, clientLock } from './messages.js'
+import { type Announcement, type Note, type Opened, VERSION, type Welcome, clientLock } from './messages.js'
 
 export class Connection implements Channel {
   onresponse: (response: Uint8Array) => void = () => {}
   onwelcome: (opened: Opened) => void = () => {}
+  /** The owner is of a newer version of this package, or an older one; it serves nobody else. */
+  onother: (isNewer: boolean) => void = () => {}
   /** The owner has answered everything that it will. */
   onleft: () => void = () => {}
   /** Who serves it, when somebody does. */
@@ -26,6 +28,7 @@ export class Connection implements Channel {
       if (data instanceof Uint8Array) this.onresponse(data)
       else if (data === 'left') this.onleft()
       else if (data !== 'here') {
+        if (data.version !== VERSION) return this.onother(data.version > VERSION)
         this.owner = data.owner
         this.onwelcome(data.opened)
       }
@@ -41,7 +44,7 @@ export class Connection implements Channel {
 
   /** Asks to be served. An owner waits for the lock, so it has to be held before. */
   join(): void {
-    if (this.#free && !this.owner) this.tabs.postMessage({ join: this.#id, hidden: this.isHidden() } satisfies Announcement)
+    if (this.#free && !this.owner) this.tabs.postMessage({ join: this.#id, hidden: this.isHidden(), version: VERSION } satisfies Announcement)
   }
 
   send(request: Uint8Array<ArrayBuffer>): void {

@@ -2,24 +2,8 @@
 
 import { Reader } from './cbor.js'
 import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
-import { NOW, Operation } from './protocol.js'
+import { Operation } from './protocol.js'
 import type { Asked, QueryForm } from './query.js'
-
-/** Where something is read: now, in a snapshot, or in a transaction. */
-export interface Scope {
-  readonly number: number
-}
-
-export const now: Scope = { number: NOW }
-
-/** The scope that an owner holds, as long as it does. */
-export function scopeOf<M extends Mode>(link: Link<M>, held: Held): Scope {
-  return {
-    get number() {
-      return current(link, held)
-    },
-  }
-}
 
 /** Each chunk is twice the one before, up to this. */
 const CHUNK_BYTES_MAX = 1 << 20
@@ -113,12 +97,4 @@ export class Cursor<T, M extends Mode> {
     this.chunk = { bytes: reader.bytes, rows }
     return this
   }
-}
-
-/** What `begin` is asked for. */
-export const SERIALIZABLE = 3
-
-/** Begins a transaction. */
-export function begin<M extends Mode>(link: Link<M>, isolation: number): Given<M, Held> {
-  return link.ask(Operation.Begin, false, writer => writer.number(isolation), reader => held(link, reader.number()))
 }

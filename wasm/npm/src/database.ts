@@ -3,14 +3,16 @@
 import type { Abortable } from './abort.js'
 import { type BackupOptions, backupPieces, backupStream } from './backup.js'
 import type { Value } from './cbor.js'
-import { Collection, type CollectionInfo, type Migrations, type Schema, collections, migrate, schemaForm } from './collection.js'
+import { Collection, type CollectionInfo, type Migrations, type Schema, collections, schemaForm } from './collection.js'
 import type { AsyncDisposing, Disposing } from './disposing.js'
 import { LightningError } from './errors.js'
 import { type Commit, Feed, type Since } from './feed.js'
-import { type Given, type Link, type Mode, numberOf } from './link.js'
+import { type Given, type Held, type Link, type Mode, held, numberOf, release } from './link.js'
+import type { More } from './more.js'
 import { Operation } from './protocol.js'
 import { Table, type TableTypes } from './table.js'
-import { type Snapshot, type Transaction, type TransactionOptions, beginTransaction, snapshot, transact } from './transaction.js'
+import { ISOLATION, begin } from './scope.js'
+import type { Snapshot, Transaction, TransactionOptions } from './transaction.js'
 
 /** Where a database lives. */
 export type StorageName = 'opfs' | 'indexeddb' | 'file' | 'memory'
@@ -70,6 +72,9 @@ export type Stats = Record<
   number
 >
 
+/** What is asked for as other scopes are, with what transactions are protected from. */
+const SNAPSHOT = 0
+
 /** What `verify` found. */
 export interface Verified {
   entries: number
@@ -122,9 +127,13 @@ export class DatabaseOf<M extends Mode> {
    * the documents that are there; without one it is taken as it is. Documents of older versions are migrated first.
    */
   collection<T = any>(name: string, schema?: Schema<T>, options: { migrate?: Migrations<M> } = {}): Collection<T, M> {
+    // Whoever has one asks it soon.
+    void this.link.more(true)
     const form = schema ? schemaForm(schema) : null
     const durable = this.durability === 'sync'
+    const known = this.link.numbers.size
     const number = numberOf(this.link, `collection ${name}`)
+    const isNew = this.link.numbers.size > known
     const open = () =>
       this.link.ask(
         Operation.OpenCollection,
@@ -137,10 +146,11 @@ export class DatabaseOf<M extends Mode> {
         () => number,
       )
     const migrations = options.migrate ?? {}
-    const opened = once<M>(() =>
-      (schema?.version ?? 1) > 1
-        ? this.link.then(migrate(this.link, durable, name, form!, migrations), open)
-        : open(),
+    const migrates = (schema?.version ?? 1) > 1
+    const migrated = () => this.link.then(this.link.more(), ({ migrate }) => migrate(this.link, durable, name, form!, migrations))
+    const opened = once<M>(
+      () => (migrates ? this.link.then(migrated(), open) : open()),
+      isNew && !migrates ? number : undefined,
     )
     // Made at once, so that indexes are there before anyone asks, and a wrong schema is heard of at the first call.
     const first = opened()
@@ -151,18 +161,20 @@ export class DatabaseOf<M extends Mode> {
   /** A table of keys and values. It is made where it is missing, when it is first used. */
   table<K = Value, V = Value>(name: string, { key = 'key', value = 'value' }: TableTypes = {}): Table<K, V, M> {
     const number = numberOf(this.link, `table ${key} ${value} ${name}`)
-    const opened = once<M>(() =>
-      this.link.ask(
-        Operation.OpenTable,
-        this.durability === 'sync',
-        writer => {
-          writer.number(number)
-          writer.text(name)
-          writer.text(key)
-          writer.text(value)
-        },
-        () => number,
-      ),
+    const opened = once<M>(
+      () =>
+        this.link.ask(
+          Operation.OpenTable,
+          this.durability === 'sync',
+          writer => {
+            writer.number(number)
+            writer.text(name)
+            writer.text(key)
+            writer.text(value)
+          },
+          () => number,
+        ),
+      number,
     )
     return new Table<K, V, M>(name, this.link, opened, () => this.durability === 'sync')
   }
@@ -172,17 +184,28 @@ export class DatabaseOf<M extends Mode> {
    * again when the transaction conflicts with another.
    */
   transaction<R>(body: (tx: Transaction<M>) => Given<M, R> | R, options: TransactionOptions = {}): Given<M, R> {
-    return transact(this, this.link, body, options)
+    const first = begin(this.link, ISOLATION[options.isolation ?? 'serializable'], options.signal)
+    return this.#goOn(first, ({ transact }) => transact(this, this.link, body, options, first))
   }
 
   /** A transaction that is ended by its own `commit()` or `rollback()`. Where it can be, use `transaction`. */
   begin(options: Omit<TransactionOptions, 'retry'> = {}): Given<M, Transaction<M>> {
-    return beginTransaction(this, this.link, options)
+    const first = begin(this.link, ISOLATION[options.isolation ?? 'serializable'], options.signal)
+    return this.#goOn(first, ({ begun }) => this.link.then(first, held => begun(this, this.link, options, held)))
   }
 
   /** The database as it is now, to be read several times. */
   snapshot(): Given<M, Snapshot<M>> {
-    return snapshot(this.link)
+    const taken = this.link.ask(
+      Operation.Begin,
+      false,
+      writer => writer.number(SNAPSHOT),
+      reader => {
+        const [number, position] = reader.value() as [number, Uint8Array]
+        return { ...held(this.link, number), position }
+      },
+    )
+    return this.#goOn(taken, ({ snapshotOf }) => this.link.then(taken, taken => snapshotOf(this.link, taken, taken.position)))
   }
 
   /** Every commit in order, from now on, from the oldest that is kept (`'oldest'`), or on from a position. */
@@ -255,24 +278,40 @@ export class DatabaseOf<M extends Mode> {
     return this.#closed
   }
 
-  #drop(operation: typeof Operation.DropCollection | typeof Operation.DropTable, name: string): Given<M, boolean> {
+  /** What was begun in its turn goes on when what it needs has come. */
+  #goOn<R>(begun: Given<M, Held>, next: (more: More) => Given<M, R>): Given<M, R> {
+    const more = this.link.more()
+    if (begun instanceof Promise && more instanceof Promise) {
+      more.catch(() => begun.then(held => release(this.link, held))).catch(() => {})
+      // Heard of when it goes on.
+      begun.catch(() => {})
+    }
+    return this.link.then(more, next)
+  }
+
+  #drop(operation: Operation.DropCollection | Operation.DropTable, name: string): Given<M, boolean> {
     return this.link.ask(operation, this.durability === 'sync', writer => writer.text(name), reader => reader.value() as boolean)
   }
 }
 
-/** The handle, asked for once; again when that failed. */
-function once<M extends Mode>(open: () => Given<M, number>): () => Given<M, number> | number {
+/**
+ * The handle, asked for once; again when that failed.
+ * @param early the handle, where nothing else can be open under it: what is asked meanwhile goes along, and fails where opening does
+ */
+function once<M extends Mode>(open: () => Given<M, number>, early?: number): () => Given<M, number> | number {
   let handle: Given<M, number> | number | undefined
   return () => {
     if (handle !== undefined) return handle
-    const opening = (handle = open())
+    const opening = open()
+    handle = opening
     if (opening instanceof Promise) {
+      handle = early ?? opening
       opening.then(
         number => (handle = number),
         () => (handle = undefined),
       )
     }
-    return opening
+    return handle
   }
 }
 

@@ -1,12 +1,12 @@
 // The owner of an engine: it answers the requests of clients in their order, tells them of live results, and does
 // background work while nobody asks.
 
-import { Writer } from './cbor.js'
+import { Reader, Writer } from './cbor.js'
 import { LightningError } from './errors.js'
-import { failure } from './failure.js'
+import { failure, readFailure } from './failure.js'
 import { joined, writeOperation } from './link.js'
-import { MERGING, type Parts, refusal } from './parts.js'
-import { DURABLE, Operation } from './protocol.js'
+import { DOCUMENTS, MERGING, type Parts, refusal } from './parts.js'
+import { DURABLE, Operation, Status } from './protocol.js'
 
 /** What `lightning-db-wasm` exports. Where storage answers later, what is called must end before the next is called. */
 export interface Engine {
@@ -50,6 +50,8 @@ const PUT_OFF_MS_MAX = 50
 const UNMERGED_BYTES_MAX = 64 << 10
 /** Documents that are gone are removed so often. */
 const EXPIRY_MS = 10_000
+/** What merges, and closing needs, is fetched so long after opening, when pages have most of what they begin with. */
+const FETCH_MS = 1000
 /** The longest that `setTimeout` waits. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
@@ -76,10 +78,15 @@ export class Host {
   #telling = false
   #ended: LightningError | undefined
   #wake: ReturnType<typeof setTimeout> | undefined
+  readonly #fetch: ReturnType<typeof setTimeout> | undefined
+  /** Gives the files back where the engine cannot any more. */
+  readonly #stoppedWith: () => void
   readonly #expiry: ReturnType<typeof setInterval>
 
-  constructor(engine: Engine, later: boolean, parts?: Parts) {
+  constructor(engine: Engine, later: boolean, parts?: Parts, stopped = () => {}) {
     this.#parts = parts
+    this.#stoppedWith = stopped
+    if (parts) this.#fetch = setTimeout(() => parts.bring(MERGING).catch(() => {}), FETCH_MS)
     this.#engine = engine
     this.#later = later
     this.#expiry = setInterval(() => this.#removeExpired(), EXPIRY_MS)
@@ -137,6 +144,7 @@ export class Host {
 
   #call(number: number, request: Uint8Array, durable: boolean): Uint8Array {
     if (this.#ended) throw this.#ended
+    this.#parts?.bringNeeded(request)
     const response = this.#guard(() => this.#engine.call(number, request, durable))
     this.#stepSoon()
     return response
@@ -167,38 +175,58 @@ export class Host {
   /** Answers what was asked, makes everything durable, and closes. */
   async close(): Promise<void> {
     if (this.#ended) return
-    await this.#parts?.bring(MERGING)
+    await this.#parts?.bring(MERGING).catch(() => {})
+    if (!this.#later) return this.#closeNow()
     if (this.#ended) return
-    if (this.#later) {
-      const closed = this.#enqueue(() => this.#engine.closeLater())
-      this.#end(new LightningError('Closed'))
-      await closed.catch(error => {
-        throw failure(error)
-      })
-      return
-    }
-    this.closeNow()
+    const closed = this.#enqueue(async () => {
+      if (this.#mayMerge()) await this.#engine.closeLater()
+      else required(await this.#engine.callLater(OWN, request(Operation.Sync), true))
+    })
+    this.#end(new LightningError('Closed'))
+    await closed.catch(error => {
+      throw failure(error)
+    })
   }
 
   /** As `close`, for storages that answer at once. */
   closeNow(): void {
+    try {
+      if (!this.#ended) this.#parts?.bringNow(MERGING)
+    } catch {
+      // It is closed without.
+    }
+    this.#closeNow()
+  }
+
+  #closeNow(): void {
     if (this.#ended) return
     const engine = this.#engine
     this.#end(new LightningError('Closed'))
+    let isStopped = true
     try {
-      engine.close()
+      if (this.#mayMerge()) engine.close()
+      // The log has all of it, for whoever opens the database next.
+      else return required(engine.call(OWN, request(Operation.Sync), true))
+      isStopped = false
     } catch (error) {
+      isStopped = !(error instanceof Uint8Array)
       throw failure(error)
     } finally {
-      // Dropping the engine gives the files back.
-      engine.free()
+      // Dropping the engine gives the files back; it merges, too.
+      if (isStopped) this.#stoppedWith()
+      else engine.free()
     }
+  }
+
+  #mayMerge(): boolean {
+    return !this.#parts || this.#parts.has(MERGING)
   }
 
   /** Nothing is answered any more; clients hear why. */
   #end(why: LightningError): void {
     this.#ended = why
     clearInterval(this.#expiry)
+    clearTimeout(this.#fetch)
     clearTimeout(this.#wake)
     for (const client of this.#clients.values()) client.end(why)
     this.#clients.clear()
@@ -216,6 +244,7 @@ export class Host {
   #stopped(error: unknown): LightningError {
     const why = new LightningError('Restarted', [String((error as Error)?.message ?? error)], { cause: error })
     if (!this.#ended) this.#end(why)
+    this.#stoppedWith()
     return why
   }
 
@@ -290,12 +319,11 @@ export class Host {
   }
 
   #removeExpired(): void {
-    if (this.#ended) return
-    const writer = new Writer()
-    writeOperation(writer, Operation.RemoveExpired, () => {})
-    const request = writer.take()
-    if (this.#later) void this.#enqueue(async () => void (await this.#engine.callLater(OWN, request, false))).catch(() => {})
-    else this.#guard(() => this.#engine.call(OWN, request, false))
+    // Without collections in use nothing goes by itself.
+    if (this.#ended || this.#parts?.has(DOCUMENTS) === false) return
+    const expired = request(Operation.RemoveExpired)
+    if (this.#later) void this.#enqueue(async () => void (await this.#engine.callLater(OWN, expired, false))).catch(() => {})
+    else this.#guard(() => this.#engine.call(OWN, expired, false))
   }
 
   /** Background work is to be done when nobody asks. */
@@ -338,8 +366,8 @@ export class Host {
 
   /** Whether what background work runs is there. It is fetched when there may be some. */
   #canMerge(): boolean {
-    if (!this.#parts || this.#parts.has(MERGING)) return true
-    if (this.#receivedBytes >= UNMERGED_BYTES_MAX) this.#parts.bring(MERGING).then(() => this.#stepSoon(), () => {})
+    if (this.#mayMerge()) return true
+    if (this.#receivedBytes >= UNMERGED_BYTES_MAX) this.#parts!.bring(MERGING).then(() => this.#stepSoon(), () => {})
     return false
   }
 
@@ -348,6 +376,18 @@ export class Host {
     this.#stepBy = performance.now() + PUT_OFF_MS_MAX
     if (this.#stepping === undefined) this.#stepIn(0)
   }
+}
+
+/** A request of the host itself: one operation without arguments. */
+function request(operation: number): Uint8Array {
+  const writer = new Writer()
+  writeOperation(writer, operation, () => {})
+  return writer.take()
+}
+
+/** Throws where the answer is a failure. */
+function required(response: Uint8Array): void {
+  if (response[4] === Status.Failure) throw readFailure(new Reader(response, 5))
 }
 
 /** A timer keeps no process alive. */

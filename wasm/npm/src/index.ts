@@ -2,16 +2,11 @@
 
 import { raced } from './abort.js'
 import { type Database, DatabaseOf, type OpenOptions } from './database.js'
-import { LightningError } from './errors.js'
-import * as idb from './idb.js'
+import { laterScript } from './fetching.js'
 import { leased } from './lease.js'
-import { sweep, sweepAll } from './leftovers.js'
-import { ownerLock } from './messages.js'
-import * as opfs from './opfs.js'
-import { Own } from './own.js'
+import { hasLocks } from './messages.js'
 import { Peer, type Plan } from './peer.js'
-import { type BackupSource, type RestoreOptions, read } from './restoring.js'
-import type { Starting } from './starting.js'
+import type { BackupSource, RestoreOptions } from './restoring.js'
 
 export * from './interface.js'
 
@@ -25,8 +20,6 @@ export interface BrowserOptions extends OpenOptions {
 
 /** The databases that this page has open, and how often. */
 const openHere = new Map<string, { peer: Peer; users: number }>()
-/** A database that is being closed is waited for so long before it is deleted. */
-const BUSY_MS = 5000
 
 /** Opens the database `name` of this origin. It is made where it is missing. Other tabs may have it open, too. */
 export async function open(name: string, options: BrowserOptions = {}): Promise<Database> {
@@ -79,34 +72,7 @@ function planOf(name: string, { worker, wasm, signal, ...options }: BrowserOptio
 export async function restore(name: string, source: BackupSource, options: RestoreOptions & BrowserOptions = {}): Promise<void> {
   const { overwrite = false, signal, ...rest } = options
   const plan = planOf(name, rest)
-  const { options: opening, shared } = plan
-  if (!plan.start) throw new LightningError('NoOwner', [name])
-  let blob = source as Blob
-  if (!(source instanceof Blob)) {
-    // Each piece on its own is the browser's to keep, on disk where there are many.
-    const pieces: Blob[] = []
-    await read(source, signal, piece => pieces.push(new Blob([piece])))
-    blob = new Blob(pieces)
-  }
-  await alone(name, async () => {
-    const message = { open: name, options: opening, shared, hidden: false, restore: { source: blob, overwrite } }
-    let starting: Starting | undefined
-    try {
-      const begun = (worker: Starting) => {
-        starting = worker
-        // Another one, begun after this was given up.
-        if (signal?.aborted) worker.terminate()
-      }
-      await raced(signal, () => Own.open(plan, message, undefined, begun))
-    } finally {
-      starting?.terminate()
-    }
-  })
-}
-
-/** Whether tabs can agree on who owns the files. */
-function hasLocks(): boolean {
-  return typeof BroadcastChannel !== 'undefined' && navigator.locks !== undefined
+  return (await laterScript()).restore(plan, source, overwrite, signal)
 }
 
 /** Where the engine is: what is given is the whole of it, else it comes in parts. */
@@ -118,6 +84,7 @@ function engine(wasm: BrowserOptions['wasm']): { wasm: string | WebAssembly.Modu
       new URL('./lightning-2.wasm', import.meta.url),
       new URL('./lightning-3.wasm', import.meta.url),
       new URL('./lightning-4.wasm', import.meta.url),
+      new URL('./lightning-5.wasm', import.meta.url),
     ]
     return { wasm: String(first), parts: parts.map(String) }
   } catch {
@@ -133,30 +100,10 @@ function startWorker(): Worker {
 
 /** Deletes the database `name`, which nobody may have open; false when there is none. */
 export async function destroy(name: string): Promise<boolean> {
-  return alone(name, async () => {
-    await sweep(name)
-    const removed = await Promise.all([(await opfs.unreachable()) ? false : opfs.removeFiles(name), idb.remove(name)])
-    return removed.some(was => was)
-  })
-}
-
-/** Runs something while nobody has the database open. */
-async function alone<R>(name: string, run: () => Promise<R>): Promise<R> {
-  if (!hasLocks()) return run()
-  let begun = false
-  const owning = navigator.locks.request(ownerLock(name), { signal: AbortSignal.timeout(BUSY_MS) }, () => {
-    begun = true
-    return run()
-  })
-  return owning.catch(error => {
-    if (begun || (error as DOMException).name !== 'TimeoutError') throw error
-    throw new LightningError('DatabaseBusy', [name], { cause: error })
-  }) as Promise<R>
+  return (await laterScript()).destroy(name)
 }
 
 /** The names of the databases of this origin. */
 export async function list(): Promise<string[]> {
-  await sweepAll()
-  const [files, stores] = await Promise.all([(await opfs.unreachable()) ? [] : opfs.listNames(), idb.listNames()])
-  return [...new Set([...files, ...stores])].sort()
+  return (await laterScript()).list()
 }

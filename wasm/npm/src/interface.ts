@@ -39,4 +39,4 @@ export {
 } from './query.js'
 export type { BackupSource, RestoreOptions } from './restoring.js'
 export { type Range, Scan, Table, type TableTypes } from './table.js'
-export { Snapshot, Transaction, type TransactionOptions } from './transaction.js'
+export type { Snapshot, Transaction, TransactionOptions } from './transaction.js'

@@ -21,6 +21,7 @@ export function leased(link: AsyncLink): { link: Link<'async'>; end(): void } {
       attempt: run => link.attempt(run),
       listen: (live, listener) => link.listen(live, listener),
       forget: live => link.forget(live),
+      more: forCollection => link.more(forCollection),
     },
     end: () => {
       ended = true

@@ -7,6 +7,7 @@ import { LightningError } from './errors.js'
 import { commits, fate } from './failover.js'
 import { readFailure, withUsage } from './failure.js'
 import { type Listener, Listeners } from './listeners.js'
+import type { More } from './more.js'
 import { DURABLE, Operation, type OperationNumber, RELAXED, Status, eachFrame } from './protocol.js'
 import { Queue } from './queue.js'
 
@@ -39,6 +40,8 @@ export interface Link<M extends Mode> {
   /** Calls `listener` with the events of a live result until it is called with an error or is forgotten. */
   listen(live: number, listener: Listener): void
   forget(live: number): void
+  /** What is beyond opening, reading and writing; a page fetches it when it is first asked for. */
+  more(forCollection?: boolean): Given<M, More> | More
   readonly mode: M
   /** Counts owners. */
   readonly generation: number
@@ -166,7 +169,11 @@ export class AsyncLink implements Link<'async'> {
   #isNumbered = false
 
   /** @param numbered what was begun by one owner is asked of the next, and so has numbers */
-  constructor(channel?: Channel, numbered = false) {
+  constructor(
+    readonly more: (forCollection?: boolean) => Promise<More> | More,
+    channel?: Channel,
+    numbered = false,
+  ) {
     if (numbered) this.#client = crypto.getRandomValues(new Uint8Array(8))
     if (channel) this.resume(channel)
   }
@@ -419,7 +426,10 @@ export class SyncLink implements Link<'sync'> {
   readonly #listeners = new Listeners()
 
   /** @param call answers a request without its first byte */
-  constructor(call: (request: Uint8Array, durable: boolean) => Uint8Array) {
+  constructor(
+    readonly more: () => More,
+    call: (request: Uint8Array, durable: boolean) => Uint8Array,
+  ) {
     this.#call = call
     keepBytes()
   }

@@ -1,6 +1,5 @@
 // Live results: the rows of a query now, and after each commit that changes them.
 
-import { onAbort } from './abort.js'
 import { Reader, decode } from './cbor.js'
 import type { Disposing } from './disposing.js'
 import { LightningError } from './errors.js'
@@ -57,9 +56,8 @@ export class Live<T, M extends Mode> {
   readonly #render: (rows: Rows<T>) => unknown
   readonly #failed: ((error: LightningError) => void) | undefined
   readonly #again: () => void
-  /** The signal is not heard any more. */
-  readonly #ignore: () => void
-  readonly stop: Stop
+  readonly #ended: () => void
+  readonly stop: () => void
 
   constructor(
     asked: () => Given<M, Asked<M>>,
@@ -67,19 +65,18 @@ export class Live<T, M extends Mode> {
     form: QueryForm,
     render: (rows: Rows<T>) => unknown,
     failed: ((error: LightningError) => void) | undefined,
-    signal?: AbortSignal,
+    ended: () => void,
   ) {
     this.#link = link
     this.#render = render
     this.#failed = failed
-    this.stop = Object.assign(() => this.#stop(), { [Symbol.dispose ?? Symbol.for('Symbol.dispose')]: () => this.#stop() }) as Stop
+    this.stop = () => this.#stop()
     this.#again = () => {
       const begun = link.attempt(() => link.then(asked(), asked => this.#begin(asked, form)))
       if (begun instanceof Promise) begun.catch((error: LightningError) => this.#fail(error))
     }
-    this.#ignore = onAbort(signal, () => this.#stop())
+    this.#ended = ended
     this.#again()
-    if (signal?.aborted) this.#stop()
   }
 
   #begin(asked: Asked<M>, form: QueryForm): Given<M, void> {
@@ -201,7 +198,7 @@ export class Live<T, M extends Mode> {
   #fail(error: LightningError): void {
     if (this.#stopped) return
     this.#stopped = true
-    this.#ignore()
+    this.#ended()
     if (this.#failed) this.#failed(error)
     // Without anyone to hear it, it is an unhandled rejection, and not silence; but whoever closes the database knows.
     else if (error.code !== 'Closed') void Promise.reject(error)
@@ -210,7 +207,7 @@ export class Live<T, M extends Mode> {
   #stop(): void {
     if (this.#stopped) return
     this.#stopped = true
-    this.#ignore()
+    this.#ended()
     this.#rows = []
     if (this.#held) {
       this.#link.forget(this.#held.number)

@@ -4,6 +4,8 @@ import { DatabaseOf, type OpenOptions, type StorageName } from './database.js'
 import { LightningError } from './errors.js'
 import { type Engine, Host } from './host.js'
 import { AsyncLink, type Channel, SyncLink } from './link.js'
+import * as more from './more.js'
+import type { Parts } from './parts.js'
 import { encode } from './cbor.js'
 import { engineOptions } from './database.js'
 
@@ -13,6 +15,8 @@ export interface Opened {
   name: string
   storage: StorageName
   closed(): void
+  /** Where the engine comes in parts. */
+  parts?: Parts
 }
 
 /** The options of the engine as it reads them. */
@@ -27,7 +31,7 @@ export class Local {
   #closed = false
 
   constructor(readonly opened: Opened) {
-    this.host = new Host(opened.engine, false)
+    this.host = new Host(opened.engine, false, opened.parts, () => opened.parts && opened.closed())
   }
 
   /** One more user. */
@@ -60,7 +64,7 @@ export function asyncDatabase(local: Local, durability: 'sync' | 'relaxed', numb
     send: request => client.receive(request),
     onresponse: () => {},
   }
-  const link = new AsyncLink(channel, numbered)
+  const link = new AsyncLink(() => more, channel, numbered)
   const client = host.connect({
     send: response => channel.onresponse(response),
     end: why => {
@@ -84,7 +88,7 @@ export function asyncDatabase(local: Local, durability: 'sync' | 'relaxed', numb
 export function syncDatabase(local: Local, durability: 'sync' | 'relaxed'): DatabaseOf<'sync'> {
   const { host, opened } = local.join()
   let closed = false
-  const link: SyncLink = new SyncLink((request, durable) => {
+  const link: SyncLink = new SyncLink(() => more, (request, durable) => {
     if (closed) throw new LightningError('Closed')
     const response = client.call(request, durable)
     // Live results hear of a commit after it, not within it.

@@ -3,6 +3,9 @@
 import type { OpenOptions, StorageName } from './database.js'
 import { LightningError } from './errors.js'
 
+/** What tabs ask each other, all operations included: one more wherever that changes. */
+export const VERSION = 1
+
 /** A page to its worker, first: what to open. */
 export interface OpenMessage {
   open: string
@@ -15,6 +18,8 @@ export interface OpenMessage {
   shared: boolean
   /** Nobody looks at the page. */
   hidden: boolean
+  /** Collections were used here before. */
+  usual: boolean
   /** Not to be opened, but to be made of this. */
   restore?: { source: Blob; overwrite: boolean }
 }
@@ -22,6 +27,8 @@ export interface OpenMessage {
 /** The engine, from the page, which began to compile it before the worker ran; null when it may not or could not. */
 export interface CompiledMessage {
   compiled: WebAssembly.Module | null
+  /** 0 for the first. */
+  part: number
 }
 
 /** What is open. */
@@ -30,8 +37,8 @@ export interface Opened {
   storage: StorageName
 }
 
-/** The answer to it. */
-export type OpenedMessage = { opened: Opened } | { failed: PlainError }
+/** The answer to it; before it, which parts of the engine the page may fetch meanwhile: there comes a `CompiledMessage` for each. */
+export type OpenedMessage = { opened: Opened } | { failed: PlainError } | { fetch: readonly number[] }
 
 /** The last message of a worker: null when everything that was asked is answered and the files are closed. */
 export type ClosedMessage = { closed: PlainError | null }
@@ -40,12 +47,13 @@ export type ClosedMessage = { closed: PlainError | null }
 export type Note = 'hidden' | 'visible' | 'ping' | 'leave' | 'end'
 
 /** In the channel of all tabs: a tab wants to be served, or someone owns the files now. */
-export type Announcement = { join: string; hidden: boolean } | { owner: string }
+export type Announcement = { join: string; hidden: boolean; version: number } | { owner: string }
 
-/** The owner to another tab, once: that it is served. */
+/** The owner to another tab, once: that it is served, where both have the same version. */
 export interface Welcome {
   opened: Opened
   owner: string
+  version: number
 }
 
 /** An error as it crosses between threads. */
@@ -59,6 +67,11 @@ export function plain(error: unknown): PlainError {
   const { name = 'Error', message = String(error) } = (error ?? {}) as Error
   if (name === 'QuotaExceededError') return { code: 'StorageFull', fields: [message, 0, 0] }
   return { code: 'StorageFailed', fields: [`${name}: ${message}`, 0, 0] }
+}
+
+/** Whether tabs can agree on who owns the files. */
+export function hasLocks(): boolean {
+  return typeof BroadcastChannel !== 'undefined' && navigator.locks !== undefined
 }
 
 /** Who holds it owns the database; others wait for it. */

@@ -27,19 +27,21 @@ export interface Place {
   directory: FileSystemDirectoryHandle
   /** Undefined when there is no such database. */
   data: FileSystemFileHandle | undefined
+  log: FileSystemFileHandle | undefined
 }
 
 /** Looks for a database; why it cannot be opened there from here, where it cannot. */
-export async function find(name: string): Promise<Place | string> {
-  const directory = await root()
+export async function find(name: string, among = root()): Promise<Place | string> {
+  const directory = await among
   if (typeof directory === 'string') return directory
   if (!('createSyncAccessHandle' in (FileSystemFileHandle.prototype as object))) return 'the browser has no synchronous file handles'
-  try {
-    return { directory, data: await directory.getFileHandle(dataName(name)) }
-  } catch (error) {
-    if ((error as DOMException).name === 'NotFoundError') return { directory, data: undefined }
-    throw error
-  }
+  const file = (name: string) =>
+    directory.getFileHandle(name).catch((error: DOMException) => {
+      if (error.name !== 'NotFoundError') throw error
+      return undefined
+    })
+  const [data, log] = await Promise.all([file(dataName(name)), file(logName(name))])
+  return { directory, data, log }
 }
 
 /** Why there is no such storage; undefined when there is. Pages reach it, too, but have no synchronous handles. */
@@ -48,7 +50,8 @@ export async function unreachable(): Promise<string | undefined> {
   return typeof directory === 'string' ? directory : undefined
 }
 
-async function root(): Promise<FileSystemDirectoryHandle | string> {
+/** Where the files of this origin are, or why there is no such storage. */
+export async function root(): Promise<FileSystemDirectoryHandle | string> {
   if (!globalThis.isSecureContext) return 'the page is not from https or localhost'
   if (!navigator.storage?.getDirectory || typeof FileSystemFileHandle === 'undefined') return 'the browser has none'
   try {
@@ -62,12 +65,12 @@ async function root(): Promise<FileSystemDirectoryHandle | string> {
 const RESTORING = '-restoring'
 
 /** Opens both files, making them where missing; or those that are to take their place. */
-export async function openHandles(name: string, { directory, data: found }: Place, restoring = false): Promise<Handles> {
+export async function openHandles(name: string, { directory, ...found }: Place, restoring = false): Promise<Handles> {
   const ending = restoring ? RESTORING : ''
   const made = (file: string) => directory.getFileHandle(file + ending, { create: true })
   const [data, log] = await Promise.allSettled([
-    openHandle((!restoring && found) || made(dataName(name)), name),
-    openHandle(made(logName(name)), name),
+    openHandle((!restoring && found.data) || made(dataName(name)), name),
+    openHandle((!restoring && found.log) || made(logName(name)), name),
   ])
   if (data.status === 'fulfilled' && log.status === 'fulfilled') return { data: data.value, log: log.value }
   if (data.status === 'fulfilled') data.value.close()

@@ -1,19 +1,24 @@
 // The worker that has the files open, and the tabs that it serves: the page that started it by messages, others by channels.
 
 import type { Host } from './host.js'
+import type { Parts } from './parts.js'
 import { failure } from './failure.js'
 import {
   type Announcement,
   type ClosedMessage,
+  type CompiledMessage,
   type Note,
   type Opened,
   type OpenMessage,
   type PlainError,
+  VERSION,
   type Welcome,
   clientLock,
   plain,
   tabsChannel,
 } from './messages.js'
+
+type Joining = Extract<Announcement, { join: string }>
 
 /** What a dedicated worker is to its own script. */
 export interface Scope {
@@ -42,7 +47,7 @@ export class Owner {
   #leaving = false
 
   /** Begins to serve; the page has not heard yet that the database is open. */
-  constructor(scope: Scope, { shared, hidden }: OpenMessage, host: Host, opened: Opened) {
+  constructor(scope: Scope, { shared, hidden }: OpenMessage, host: Host, opened: Opened, parts: Parts) {
     this.#scope = scope
     this.#host = host
     this.#opened = opened
@@ -53,8 +58,9 @@ export class Owner {
         if (!this.#leaving) scope.postMessage({ closed: plain(why) } satisfies ClosedMessage)
       },
     })
-    scope.onmessage = ({ data }: MessageEvent<Uint8Array | Note>) => {
+    scope.onmessage = ({ data }: MessageEvent<Uint8Array | Note | CompiledMessage>) => {
       if (data instanceof Uint8Array) return page.receive(data)
+      if (typeof data === 'object') return parts.take(data.part, data.compiled)
       if (data === 'leave' || data === 'end') return void this.#leave(data === 'leave')
       this.#hidden = data === 'hidden'
       this.#reconsider()
@@ -62,14 +68,20 @@ export class Owner {
     if (!shared) return
     this.#tabs = tabsChannel(opened.name)
     this.#tabs.onmessage = ({ data }: MessageEvent<Announcement>) => {
-      if ('join' in data) this.#admit(data.join, data.hidden)
+      if ('join' in data) this.#admit(data)
     }
     this.#tabs.postMessage({ owner: this.#id } satisfies Announcement)
   }
 
-  #admit(id: string, hidden: boolean): void {
+  #admit({ join: id, hidden, version }: Joining): void {
     if (this.#leaving || this.#clients.has(id)) return
     const channel = new BroadcastChannel(clientLock(id))
+    const welcome: Welcome = { opened: this.#opened, owner: this.#id, version: VERSION }
+    if (version !== VERSION) {
+      // It knows what to make of that.
+      channel.postMessage(welcome)
+      return channel.close()
+    }
     this.#clients.set(id, channel)
     const client = this.#host.connect({ send: response => channel.postMessage(response), end: () => {} })
     const looks = (does: boolean) => {
@@ -82,7 +94,7 @@ export class Owner {
       else if (data === 'ping') channel.postMessage('here')
       else looks(data === 'visible')
     }
-    channel.postMessage({ opened: this.#opened, owner: this.#id } satisfies Welcome)
+    channel.postMessage(welcome)
     looks(!hidden)
     // The tab holds this lock as long as it is there.
     navigator.locks

@@ -6,6 +6,7 @@ import { LightningError } from './errors.js'
 import type { Inline } from './inline.js'
 import { Connection } from './connection.js'
 import { AsyncLink } from './link.js'
+import { hadCollections, laterScript } from './fetching.js'
 import { type Announcement, type Note, type Opened, ownerLock, tabsChannel } from './messages.js'
 import { Own } from './own.js'
 import type { Starting } from './starting.js'
@@ -64,7 +65,7 @@ export class Peer {
 
   constructor(plan: Plan) {
     this.#plan = plan
-    this.link = new AsyncLink(undefined, plan.options.storage !== 'memory')
+    this.link = new AsyncLink(laterScript, undefined, plan.options.storage !== 'memory')
     this.opened = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -92,11 +93,11 @@ export class Peer {
     if (this.#isAway || this.#isOver) return
     const { name, shared, start } = this.#plan
     if (!shared) return void this.#serve()
+    // Most often nobody has it open: a worker is there by the time that this is known.
+    this.#starting ??= Own.prepare(this.#plan)
     this.#tabs ??= this.#announced()
     this.#watchOver(true)
     const turn = ++this.#turn
-    // Most often nobody has it open: a worker is there by the time that this is known.
-    this.#starting ??= Own.prepare(this.#plan)
     void navigator.locks.request(ownerLock(name), { ifAvailable: true }, lock => {
       if (turn !== this.#turn) return undefined
       if (lock && start) return (this.#owning = this.#serve())
@@ -130,7 +131,7 @@ export class Peer {
     const letGo = new Promise<void>(resolve => (this.#letGo = resolve))
     while (!this.#isAway && !this.#isOver) {
       const { name, options, shared } = this.#plan
-      const message = { open: name, options, shared, hidden: isHidden() }
+      const message = { open: name, options, shared, hidden: isHidden(), usual: hadCollections() }
       const first = this.#starting
       this.#starting = undefined
       let starting: Starting | undefined
@@ -179,6 +180,7 @@ export class Peer {
       this.link.resume(connection)
     }
     connection.onleft = () => this.link.lost(true)
+    connection.onother = isNewer => this.#end(new LightningError('OtherVersion', [this.#plan.name, isNewer ? 'newer' : 'older']))
   }
 
   /** The worker that was started in case it is needed is not. */

@@ -1,12 +1,13 @@
 // Queries: what is asked for, built step by step, in the form in which core reads it.
 
-import { abortable, raced } from './abort.js'
-import { Reader, Uuid, type Value } from './cbor.js'
+import { abortable, onAbort, raced } from './abort.js'
+import type { Reader, Uuid, Value } from './cbor.js'
 import { LightningError } from './errors.js'
-import { Live, type Rows, type Stop } from './live.js'
+import type { Rows, Stop } from './live.js'
 import type { Given, Link, Mode } from './link.js'
 import { Operation } from './protocol.js'
-import { Cursor, type Scope } from './cursor.js'
+import type { Cursor } from './cursor.js'
+import type { Scope } from './scope.js'
 
 /** A path into a document: the name of a field, or several joined by points. */
 export type PathOf<T> = T extends readonly (infer E)[]
@@ -318,12 +319,36 @@ export class Query<T, M extends Mode = 'async', D = T> {
    * is slow gets the newest state. `failed` hears why there will be no more.
    */
   watch(render: (rows: Rows<T>) => unknown, failed?: (error: LightningError) => void): Stop {
-    return new Live<T, M>(this.asked, this.link, this.form, render, failed, this.abort).stop
+    let stopped = false
+    let live: (() => void) | undefined
+    let ignore = () => {}
+    const end = (): void => {
+      stopped = true
+      ignore()
+      live?.()
+    }
+    const stop = Object.assign(end, { [Symbol.dispose ?? Symbol.for('Symbol.dispose')]: end }) as Stop
+    if (this.abort?.aborted) end()
+    else ignore = onAbort(this.abort, end)
+    const begun = this.link.then(this.link.more(), ({ Live }) => {
+      if (!stopped) live = new Live<T, M>(this.asked, this.link, this.form, render, failed, () => ignore()).stop
+    })
+    if (begun instanceof Promise) {
+      begun.catch(error => {
+        ignore()
+        if (!failed) throw error
+        failed(error)
+      })
+    }
+    return stop
   }
 
   /** @internal The rows, chunk by chunk. */
   open(pages = false): Given<M, Cursor<T, M>> {
-    return this.link.then(this.asked(), asked => Cursor.query<T, M>(asked, this.form, FIRST_CHUNK_BYTES, pages))
+    const more = this.link.more()
+    return this.link.then(this.asked(), asked =>
+      this.link.then(more, ({ Cursor }) => Cursor.query<T, M>(asked, this.form, FIRST_CHUNK_BYTES, pages)),
+    )
   }
 
   #cursor<R>(use: (cursor: Cursor<T, M>) => Given<M, R>, pages = false): Given<M, R> {
@@ -338,7 +363,7 @@ export class Query<T, M extends Mode = 'async', D = T> {
   }
 
   #ask<R>(
-    operation: (typeof Operation)[keyof typeof Operation],
+    operation: Operation,
     writes: boolean,
     answer: (reader: Reader) => R,
     more?: (writer: import('./cbor.js').Writer) => void,

@@ -14,21 +14,24 @@ import * as opfs from './opfs.js'
 import { restoreFiles } from './restoring-opfs.js'
 import { requireFree, requireWhole } from './restoring.js'
 import { Owner, type Scope } from './owner.js'
-import { Parts, REST } from './parts.js'
+import { Parts, REST, USUAL } from './parts.js'
 
 /** The files are waited for so long. */
 const FILES_MS = 5000
 
 /** Begins to serve; called by the worker's own script. */
 export function serve(scope: Scope): void {
+  // Asked before it is known what for.
+  const root = opfs.root()
   scope.onmessage = async ({ data }: MessageEvent<OpenMessage>) => {
+    const parts = new Parts(data.parts)
     const module = new Promise<WebAssembly.Module | null>(resolve => {
-      scope.onmessage = ({ data }: MessageEvent<CompiledMessage>) => resolve(data.compiled)
+      scope.onmessage = ({ data: { part, compiled } }: MessageEvent<CompiledMessage>) =>
+        part ? parts.take(part, compiled) : resolve(compiled)
     })
     try {
       // Compiled while the files are looked for.
       const compiled = compile(data.wasm, module)
-      const parts = new Parts(data.parts)
       compiled.catch(() => {})
       if (data.restore) {
         // Nothing of it is what applications usually do.
@@ -38,9 +41,15 @@ export function serve(scope: Scope): void {
         scope.postMessage({ opened: { name: data.open, storage } } satisfies OpenedMessage)
         return scope.close()
       }
-      const { engine, storage, later } = await openEngine(data, compiled, parts)
+      // Only with locks nobody restores meanwhile. What cannot be taken away now is another time.
+      const swept = data.shared && sweep(data.open).catch(() => false)
+      const { storage, place } = await choose(data.open, data.options, root, swept)
+      // This thread opens the database meanwhile.
+      if (place?.data && data.usual) scope.postMessage({ fetch: parts.expect(USUAL) } satisfies OpenedMessage)
+      const { engine, later } = await openEngine(data, { storage, place }, compiled, parts)
+      await swept
       const opened = { name: data.open, storage }
-      new Owner(scope, data, new Host(engine, later, parts), opened)
+      new Owner(scope, data, new Host(engine, later, parts), opened, parts)
       scope.postMessage({ opened } satisfies OpenedMessage)
     } catch (error) {
       scope.postMessage({ failed: plain(failure(error)) } satisfies OpenedMessage)
@@ -72,12 +81,10 @@ async function compile(wasm: string | WebAssembly.Module, fromPage: Promise<WebA
 
 async function openEngine(
   { open: name, options, wasm, shared }: OpenMessage,
+  { storage, place }: Choice,
   compiled: Promise<void>,
   parts: Parts,
-): Promise<{ engine: Engine; storage: StorageName; later: boolean }> {
-  // Only with locks nobody restores meanwhile. What cannot be taken away now is another time.
-  const swept = shared && sweep(name).catch(() => false)
-  const { storage, place } = await choose(name, options, swept)
+): Promise<{ engine: Engine; later: boolean }> {
   const bytes = optionBytes(options)
   if (place) {
     const { data, log } = await opfs.openHandles(name, place)
@@ -89,8 +96,7 @@ async function openEngine(
         throw failedToLoad(wasm, error)
       })
       const engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, bytes))
-      await swept
-      return { engine: engine as unknown as Engine, storage, later: false }
+      return { engine: engine as unknown as Engine, later: false }
     } catch (error) {
       // What could not be opened was not made.
       if (isNew) await opfs.removeFiles(name).catch(() => {})
@@ -102,11 +108,11 @@ async function openEngine(
   })
   if (storage === 'indexeddb' && shared) await takeFiles(name)
   if (storage === 'memory') {
-    return { engine: opening(() => WasmEngine.openMemory(bytes)) as unknown as Engine, storage, later: false }
+    return { engine: opening(() => WasmEngine.openMemory(bytes)) as unknown as Engine, later: false }
   }
   await parts.bring(REST)
   const engine = await WasmEngine.openIndexedDb(idb.idbName(name), bytes)
-  return { engine: engine as unknown as Engine, storage, later: true }
+  return { engine: engine as unknown as Engine, later: true }
 }
 
 /** Makes the database of a backup; before that is whole, and where it is not, everything is as it was. */
@@ -160,13 +166,18 @@ interface Choice {
  * Where the database lives. One that exists is opened where it is, and never made a second time elsewhere; a new one is made
  * where it was asked for, else in the origin private file system, else in IndexedDB.
  */
-async function choose(name: string, { storage, create = true }: OpenOptions, swept: Promise<boolean> | false = false): Promise<Choice> {
+async function choose(
+  name: string,
+  { storage, create = true }: OpenOptions,
+  root?: ReturnType<typeof opfs.root>,
+  swept: Promise<boolean> | false = false,
+): Promise<Choice> {
   if (storage === 'memory') return { storage }
   if (storage === 'file') throw new LightningError('StorageUnavailable', [storage, 'files are for Node, Deno and Bun'])
   // Asked at once, for a new database waits for both answers.
   const looking = idb.exists(name)
   looking.catch(() => {})
-  const place = await opfs.find(name)
+  const place = await opfs.find(name, root)
   const noOpfs = typeof place === 'string' ? place : undefined
   const inOpfs: Choice | undefined = typeof place === 'string' ? undefined : { storage: 'opfs', place }
   // An empty one that a restore has left is none.

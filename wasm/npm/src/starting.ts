@@ -63,13 +63,15 @@ export class Starting {
     return new Promise((resolve, reject) => {
       const { worker } = this
       if (!worker) return
+      const hand = async (part: number, compiling: Promise<WebAssembly.Module | null>) =>
+        worker.postMessage({ compiled: await compiling, part } satisfies CompiledMessage)
       worker.onmessage = ({ data }: MessageEvent<OpenedMessage>) => {
-        if ('opened' in data) resolve(data.opened)
+        if ('fetch' in data) for (const part of data.fetch) void hand(part, compiled(message.parts[part - 1]!))
+        else if ('opened' in data) resolve(data.opened)
         else reject(new LightningError(data.failed.code, data.failed.fields))
       }
       worker.postMessage({ ...message, wasm: this.wasm } satisfies OpenMessage)
-      if (this.wasm instanceof WebAssembly.Module) return
-      void this.#compiled.then(compiled => worker.postMessage({ compiled } satisfies CompiledMessage))
+      if (!(this.wasm instanceof WebAssembly.Module)) void hand(0, this.#compiled)
     })
   }
 

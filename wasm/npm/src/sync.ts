@@ -35,15 +35,25 @@ export async function open(name: string, options: SyncOptions = {}): Promise<Syn
     await requireNotInIdb(name)
     if (options.create === false) throw new LightningError('NotADatabase', [`there is no database '${name}'`])
   }
-  await compile(wasm)
+  const parts = await compile(wasm)
   const bytes = optionBytes(options)
-  let engine: WasmEngine
-  if (!place) engine = opening(() => WasmEngine.openMemory(bytes))
-  else {
-    const { data, log } = await opfs.openHandles(name, place)
-    engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, bytes))
+  const handles = place && (await opfs.openHandles(name, place))
+  const closed = () => {
+    handles?.data.close()
+    handles?.log.close()
   }
-  return syncDatabase(new Local({ engine: engine as unknown as Engine, name, storage, closed: () => {} }), options.durability ?? 'sync')
+  let engine: WasmEngine
+  try {
+    engine = opening(() =>
+      handles
+        ? WasmEngine.openFiles(name, handles.data as never, handles.log as never, bytes)
+        : WasmEngine.openMemory(bytes),
+    )
+  } catch (error) {
+    closed()
+    throw error
+  }
+  return syncDatabase(new Local({ engine: engine as unknown as Engine, name, storage, closed, parts }), options.durability ?? 'sync')
 }
 
 /** Makes the database `name` of a backup, in the origin private file system; nothing of what was there is touched before it is whole. */
@@ -75,15 +85,16 @@ async function requireNotInIdb(name: string): Promise<void> {
   throw new LightningError('StorageUnavailable', ['opfs', why])
 }
 
-async function compile(wasm: SyncOptions['wasm']): Promise<void> {
+async function compile(wasm: SyncOptions['wasm']): Promise<Parts> {
   if (wasm instanceof WebAssembly.Module) initSync({ module: wasm })
   else await init({ module_or_path: String(wasm ?? new URL('./lightning-1.wasm', import.meta.url)) })
-  if (wasm !== undefined) return
+  if (wasm !== undefined) return new Parts([])
   const parts = [
     new URL('./lightning-2.wasm', import.meta.url),
     new URL('./lightning-3.wasm', import.meta.url),
     new URL('./lightning-4.wasm', import.meta.url),
+    new URL('./lightning-5.wasm', import.meta.url),
   ]
   // Nothing waits here but the first call of what is in them.
-  new Parts(parts.map(String))
+  return new Parts(parts.map(String))
 }

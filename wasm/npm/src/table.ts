@@ -1,11 +1,12 @@
 // Tables: ordered keys to values of any kind.
 
 import { type Abortable, abortable, raced } from './abort.js'
-import { Reader, type Value, type Writer, decode } from './cbor.js'
-import { now } from './cursor.js'
-import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
+import type { Value, Writer } from './cbor.js'
+import type { Entries } from './entries.js'
+import type { Given, Link, Mode } from './link.js'
 import { Operation } from './protocol.js'
 import { batch } from './collection.js'
+import { now } from './scope.js'
 import { Target } from './target.js'
 
 type Width = 8 | 16 | 32 | 64
@@ -30,77 +31,7 @@ export interface Range<K> extends Abortable {
   limit?: number
 }
 
-/** Entries that come in chunks. */
-export class Entries<K, V, M extends Mode> {
-  #chunk: Reader | undefined
-  #left = 0
-  #cursor: Held | undefined
-  #bytes = 32 << 10
-
-  private constructor(private readonly link: Link<M>) {}
-
-  static scan<K, V, M extends Mode>(
-    table: TableRows<K, V, M>,
-    range: Range<K>,
-  ): Given<M, Entries<K, V, M>> {
-    const entries = new Entries<K, V, M>(table.link)
-    return table.ask(
-      Operation.TableScan,
-      false,
-      writer => {
-        writeRange(writer, range)
-        writer.value(range.reverse ?? false)
-        writer.number(range.limit ?? Number.MAX_SAFE_INTEGER)
-        writer.number(entries.#bytes)
-      },
-      reader => entries.#take(reader),
-    )
-  }
-
-  get hasChunk(): boolean {
-    return this.#left > 0
-  }
-
-  get isOver(): boolean {
-    return this.#cursor === undefined
-  }
-
-  /** The next entry of this chunk. */
-  next(): [K, V] {
-    this.#left--
-    const reader = this.#chunk!
-    const key = reader.value() as K
-    return [key, decode(reader.slice()) as V]
-  }
-
-  more(): Given<M, this> {
-    this.#bytes = Math.min(this.#bytes * 2, 1 << 20)
-    return this.link.ask(
-      Operation.Next,
-      false,
-      writer => {
-        writer.number(current(this.link, this.#cursor!))
-        writer.number(this.#bytes)
-      },
-      reader => this.#take(reader),
-    )
-  }
-
-  close(): void {
-    if (this.#cursor) release(this.link, this.#cursor)
-    this.#cursor = undefined
-  }
-
-  #take(reader: Reader): this {
-    reader.list()
-    const number = reader.number()
-    this.#cursor = number === 0 ? undefined : held(this.link, number)
-    this.#left = reader.list() / 2
-    this.#chunk = reader
-    return this
-  }
-}
-
+const FIRST_CHUNK_BYTES = 32 << 10
 
 /** Reading and writing a table; each call is a transaction of its own, or part of the one it was asked of. */
 export class TableRows<K, V, M extends Mode> extends Target<M> {
@@ -232,40 +163,40 @@ export class Scan<K, V, M extends Mode> {
       while (entries.hasChunk) rows.push(entries.next())
       return entries.isOver ? link.given(rows) : link.then(entries.more(), gather)
     }
-    return abortable(link, this.range.signal, () => link.then(Entries.scan(this.table, this.range), gather))
+    return abortable(link, this.range.signal, () => link.then(entries(this.table, this.range), gather))
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<[K, V], void, undefined> {
     const { signal } = this.range
-    const entries = await raced(signal, () => Entries.scan(this.table, this.range), entries => entries.close())
+    const rows = await raced(signal, () => entries(this.table, this.range), rows => rows.close())
     try {
       for (;;) {
-        while (entries.hasChunk) {
+        while (rows.hasChunk) {
           signal?.throwIfAborted()
-          yield entries.next()
+          yield rows.next()
         }
-        if (entries.isOver) return
-        await raced(signal, () => entries.more())
+        if (rows.isOver) return
+        await raced(signal, () => rows.more())
       }
     } finally {
-      entries.close()
+      rows.close()
     }
   }
 
   *[Symbol.iterator](): Generator<[K, V], void, undefined> {
     if (this.table.link.mode !== 'sync') throw new TypeError("entries come one after the other: use 'for await'")
-    const entries = Entries.scan(this.table, this.range) as Entries<K, V, M>
+    const rows = entries(this.table, this.range) as Entries<K, V, M>
     try {
       for (;;) {
-        while (entries.hasChunk) {
+        while (rows.hasChunk) {
           this.range.signal?.throwIfAborted()
-          yield entries.next()
+          yield rows.next()
         }
-        if (entries.isOver) return
-        entries.more()
+        if (rows.isOver) return
+        rows.more()
       }
     } finally {
-      entries.close()
+      rows.close()
     }
   }
 }
@@ -275,4 +206,24 @@ function writeRange<K>(writer: Writer, { from, above, to, below }: Range<K>): vo
   writer.value(from !== undefined)
   writer.value(to !== undefined ? to : below)
   writer.value(to !== undefined)
+}
+
+/** The first of them are asked for at once, in their turn, whatever has to come to read them. */
+function entries<K, V, M extends Mode>(table: TableRows<K, V, M>, range: Range<K>): Given<M, Entries<K, V, M>> {
+  const { link } = table
+  const more = link.more()
+  const asked = table.ask(
+    Operation.TableScan,
+    false,
+    writer => {
+      writeRange(writer, range)
+      writer.value(range.reverse ?? false)
+      writer.number(range.limit ?? Number.MAX_SAFE_INTEGER)
+      writer.number(FIRST_CHUNK_BYTES)
+    },
+    reader => ({ reader, generation: link.generation }),
+  )
+  return link.then(asked, ({ reader, generation }) =>
+    link.then(more, ({ Entries }) => new Entries<K, V, M>(link, FIRST_CHUNK_BYTES, reader, generation)),
+  )
 }

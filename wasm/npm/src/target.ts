@@ -2,7 +2,7 @@
 
 import { abortable } from './abort.js'
 import type { Reader, Writer } from './cbor.js'
-import type { Scope } from './cursor.js'
+import type { Scope } from './scope.js'
 import type { Given, Link, Mode } from './link.js'
 import type { OperationNumber } from './protocol.js'
 

@@ -1,13 +1,13 @@
 // Transactions and snapshots: the same nouns as the database, at one moment.
 
-import { type Abortable, abortable, raced } from './abort.js'
-import { Collection, Documents } from './collection.js'
-import { SERIALIZABLE, type Scope, begin, scopeOf } from './cursor.js'
+import { type Abortable, raced } from './abort.js'
+import { type Collection, Documents } from './collection.js'
 import type { DatabaseOf } from './database.js'
 import type { Disposing } from './disposing.js'
 import { LightningError } from './errors.js'
-import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
+import { type Given, type Held, type Link, type Mode, current, release } from './link.js'
 import { Operation } from './protocol.js'
+import { ISOLATION, type Scope, begin, scopeOf } from './scope.js'
 import { type Table, TableRows } from './table.js'
 
 /** A signal that is aborted undoes it, and fails it with its reason; not once it is being committed. */
@@ -22,8 +22,6 @@ export interface TransactionOptions extends Abortable {
   durability?: 'sync' | 'relaxed'
 }
 
-const ISOLATION = { readCommitted: 1, snapshot: 2, serializable: SERIALIZABLE } as const
-const SNAPSHOT = 0
 const RETRIES_MAX = 5
 /** Nothing was committed. */
 const AGAIN: ReadonlySet<string> = new Set(['Conflict', 'TransactionTooOld', 'Restarted'])
@@ -137,46 +135,42 @@ export class Snapshot<M extends Mode = 'async'> {
   }
 }
 
-export function snapshot<M extends Mode>(link: Link<M>): Given<M, Snapshot<M>> {
-  return link.ask(
-    Operation.Begin,
-    false,
-    writer => writer.number(SNAPSHOT),
-    reader => {
-      const [number, position] = reader.value() as [number, Uint8Array]
-      return new Snapshot(link, held(link, number), position)
-    },
-  )
+export function snapshotOf<M extends Mode>(link: Link<M>, held: Held, position: Uint8Array): Snapshot<M> {
+  return new Snapshot(link, held, position)
 }
 
-export function beginTransaction<M extends Mode>(
+/** The transaction that was begun. */
+export function begun<M extends Mode>(
   database: DatabaseOf<M>,
   link: Link<M>,
-  { isolation = 'serializable', durability = database.durability, timeoutMs = TIMEOUT_MS, signal }: TransactionOptions,
-): Given<M, Transaction<M>> {
-  const begun = abortable(link, signal, () => begin(link, ISOLATION[isolation]), held => release(link, held))
-  return link.then(begun, held => {
-    if (signal?.aborted) {
-      release(link, held)
-      throw signal.reason
-    }
-    return new Transaction(link, held, durability === 'sync', timeoutMs, signal)
-  })
+  { durability = database.durability, timeoutMs = TIMEOUT_MS, signal }: TransactionOptions,
+  held: Held,
+): Transaction<M> {
+  if (signal?.aborted) {
+    release(link, held)
+    throw signal.reason
+  }
+  return new Transaction(link, held, durability === 'sync', timeoutMs, signal)
 }
 
-/** Runs `body` in a transaction, which is committed when it comes back and undone when it throws. */
+/** Runs `body` in a transaction, the `first` at first, which is committed when it comes back and undone when it throws. */
 export function transact<R, M extends Mode>(
   database: DatabaseOf<M>,
   link: Link<M>,
   body: (tx: Transaction<M>) => Given<M, R> | R,
   options: TransactionOptions,
+  first: Given<M, Held>,
 ): Given<M, R> {
+  let next: Given<M, Held> | undefined = first
   let retries = (options.retry ?? true) ? RETRIES_MAX : 0
   const run = (tx: Transaction<M>): Given<M, R> =>
     (options.signal && link.mode === 'async' ? raced(options.signal, () => body(tx)) : body(tx)) as Given<M, R>
-  const once = (): Given<M, R> =>
-    link.then(beginTransaction(database, link, options), tx =>
-      link.finally(
+  const once = (): Given<M, R> => {
+    const held = next ?? begin(link, ISOLATION[options.isolation ?? 'serializable'], options.signal)
+    next = undefined
+    return link.then(held, held => {
+      const tx = begun(database, link, options, held)
+      return link.finally(
         () =>
           link.then(run(tx), result => {
             if (link.mode === 'sync' && result instanceof Promise) {
@@ -185,8 +179,9 @@ export function transact<R, M extends Mode>(
             return link.then(tx.commit(), () => result)
           }),
         () => tx.rollback(),
-      ),
-    )
+      )
+    })
+  }
   const again = (error: unknown): boolean =>
     error instanceof LightningError && AGAIN.has(error.code) && retries-- > 0
 

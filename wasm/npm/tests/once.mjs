@@ -18,18 +18,20 @@ buildSync({
   stdin: {
     contents: ['link', 'host', 'database', 'errors', 'query', 'protocol', 'generated/engine']
       .map(module => `export * from './src/${module}.js'`)
+      .concat("export * as more from './src/more.js'")
       .concat("export { optionBytes } from './src/local.js'")
       .join('\n'),
     resolveDir: npm,
   },
   bundle: true,
+  define: { IN_WORKER: 'false' },
   format: 'esm',
   platform: 'node',
   target: 'es2022',
   outfile: inner,
   logLevel: 'error',
 })
-const { AsyncLink, DatabaseOf, Engine, Host, LightningError, Operation, increment, initSync, optionBytes } = await import(pathToFileURL(inner))
+const { AsyncLink, DatabaseOf, Engine, Host, LightningError, Operation, increment, initSync, more, optionBytes } = await import(pathToFileURL(inner))
 initSync({ module: fs.readFileSync(path.join(npm, 'dist/lightning.wasm')) })
 
 /** The files of a database, as they are when their owner is gone. */
@@ -187,7 +189,7 @@ async function work({ db, items, counts }) {
  * does is all it does: it `stops`, or its thread is gone.
  */
 async function whileOwnersGo(work, kills, { part = 1, forgets = false, stops = false } = {}) {
-  const link = new AsyncLink(undefined, true)
+  const link = new AsyncLink(() => more, undefined, true)
   let owner = new Owner(new Files())
   const [first, ...later] = kills
   const start = owner.files.writes
@@ -282,7 +284,7 @@ test('what was asked so long ago that it may have been forgotten is not known', 
   for (const minutes of [9, 11]) {
     const files = new Files()
     const owner = new Owner(files)
-    const link = new AsyncLink(owner.connect(), true)
+    const link = new AsyncLink(() => more, owner.connect(), true)
     const { counts } = openOn(link)
     await counts.put('n', 1)
     files.left = 1
@@ -304,7 +306,7 @@ test('what was asked so long ago that it may have been forgotten is not known', 
 test('what nobody can be asked about any more is not known, if it was begun', async () => {
   const files = new Files()
   const owner = new Owner(files)
-  const link = new AsyncLink(owner.connect(), true)
+  const link = new AsyncLink(() => more, owner.connect(), true)
   const { items, counts } = openOn(link)
   await Promise.all([counts.put('n', 1), items.put({ id: 1 })])
   files.left = 1

@@ -25,8 +25,13 @@ impl Document for Raw {
 impl Session {
     /// `[handle, name, schema or null]`: opens it under the handle that the client chose.
     #[inline(never)]
-    pub(super) fn open_collection(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
-        let (number, name) = (args.handle()?, args.text()?);
+    pub(super) fn open_collection(
+        &mut self,
+        number: u32,
+        args: &mut Arguments<'_>,
+        answer: &mut Answer<'_>,
+    ) -> Result<()> {
+        let name = args.text()?;
         let collection = match args.optional_item()? {
             Some(schema) => {
                 let schema = Schema::from_value(&Value::from_cbor(schema)?)?;

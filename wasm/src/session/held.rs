@@ -13,6 +13,8 @@ use crate::wire::{Answer, put};
 pub enum Held {
     Collection(Collection<Raw>),
     Table(Rc<OpenTable>),
+    /// A collection or table that could not be opened, and why.
+    Failed(Error),
     Snapshot(Snapshot),
     Transaction(Box<Transaction>),
     /// A transaction that an operation is using.
@@ -100,6 +102,17 @@ impl HeldMap {
         Ok(())
     }
 
+    /// What is under this number could not be opened: who asks something of it before having heard that hears the same.
+    pub fn failed(&mut self, number: u32, why: &Error) {
+        let is_over = why.not_resident().is_none() && !matches!(why, Error::Pending(_));
+        if let Err(at) = self.place_of(number)
+            && is_over
+            && self.opened.len() < self.max
+        {
+            self.opened.insert(at, ((self.client, number), Held::Failed(why.clone())));
+        }
+    }
+
     /// Where what the client has open under this number is, or would be.
     fn place_of(&self, number: u32) -> std::result::Result<usize, usize> {
         self.opened.binary_search_by_key(&(self.client, number), |(key, _)| *key)
@@ -146,6 +159,7 @@ impl HeldMap {
     pub fn collection(&self, number: u32) -> Result<&Collection<Raw>> {
         match self.opened(number) {
             Some(Held::Collection(collection)) => Ok(collection),
+            Some(Held::Failed(why)) => Err(why.clone()),
             _ => Err(closed("collection")),
         }
     }
@@ -153,6 +167,7 @@ impl HeldMap {
     pub fn table(&self, number: u32) -> Result<&Rc<OpenTable>> {
         match self.opened(number) {
             Some(Held::Table(table)) => Ok(table),
+            Some(Held::Failed(why)) => Err(why.clone()),
             _ => Err(closed("table")),
         }
     }

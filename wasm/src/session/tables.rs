@@ -26,8 +26,7 @@ pub struct OpenTable {
 impl Session {
     /// `[handle, name, key type, value type]`: opens it under the handle that the client chose. The table is made if there is none.
     #[inline(never)]
-    pub(super) fn open_table(&mut self, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
-        let number = args.handle()?;
+    pub(super) fn open_table(&mut self, number: u32, args: &mut Arguments<'_>, answer: &mut Answer<'_>) -> Result<()> {
         let (name, key_type, value_type) = (args.text()?, args.text()?, args.text()?);
         let table = OpenTable {
             name: name.to_owned(),

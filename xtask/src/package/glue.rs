@@ -1,9 +1,12 @@
-//! What wasm-bindgen's JavaScript lacks: parts of the engine that come later.
+//! What wasm-bindgen's JavaScript lacks: parts of the engine that come later, and short names.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+
+use super::split::Module;
 
 const IMPORTS: &str = "function __wbg_get_imports() {";
 
@@ -44,5 +47,45 @@ pub fn add_parts(generated: &Path) -> Result<()> {
     let types = generated.join("engine.d.ts");
     let own = fs::read_to_string(&types)?;
     fs::write(&types, format!("{own}{TYPES}"))?;
+    Ok(())
+}
+
+/// From where the engine imports what wasm-bindgen's JavaScript gives it.
+const GIVEN: &str = "./engine_bg.js";
+
+/// How a value is shown where a program stops, which nobody sees here; what makes such a text is longer than all else.
+const DEBUG_TEXT: &str = "debugString(arg1)";
+const TEXT: &str = "String(arg1)";
+
+/// Gives short names to what engine and JavaScript have of each other: their own hold a hash each, and whole types.
+pub fn shorten(generated: &Path) -> Result<()> {
+    let (script, engine) = (generated.join("engine.js"), generated.join("engine_bg.wasm"));
+    let bytes = fs::read(&engine)?;
+    let mut module = Module::read(&bytes)?;
+    let mut short = BTreeMap::new();
+    for import in module.imports.iter_mut().filter(|import| import.module == GIVEN) {
+        let name = format!("i{}", short.len());
+        short.insert(std::mem::replace(&mut import.name, name.clone()), name);
+        import.module = "e".to_owned();
+    }
+    for export in &mut module.exports {
+        let name = format!("w{}", short.len());
+        short.insert(std::mem::replace(&mut export.name, name.clone()), name);
+    }
+    let text = fs::read_to_string(&script)?.replace(&format!("{GIVEN:?}: "), "e: ").replace(DEBUG_TEXT, TEXT);
+    let mut rest = text.as_str();
+    let mut renamed = String::with_capacity(text.len());
+    while !rest.is_empty() {
+        let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        let (word, behind) = rest.split_at(rest.find(|letter| !is_part(letter)).unwrap_or(rest.len()));
+        let (between, next) = behind.split_at(behind.find(is_part).unwrap_or(behind.len()));
+        // What is the engine's, or given to it.
+        let is_member = renamed.ends_with("wasm.") || behind.starts_with(": function");
+        renamed += short.get(word).filter(|_| is_member).map_or(word, String::as_str);
+        renamed += between;
+        rest = next;
+    }
+    fs::write(&script, renamed)?;
+    fs::write(&engine, module.write())?;
     Ok(())
 }

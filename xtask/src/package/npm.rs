@@ -33,7 +33,9 @@ pub fn folder() -> PathBuf {
 
 /// Builds `dist`; a release is as small as it can be, which takes longer.
 pub fn build(consent: Consent) -> Result<()> {
-    engine(consent)?;
+    if std::env::var_os("SPLIT_ONLY").is_none() {
+        engine(consent)?;
+    }
     let npm = folder();
     let tools = node::package(&node::TYPESCRIPT)?;
     let modules = tools.join("node_modules");
@@ -43,19 +45,22 @@ pub fn build(consent: Consent) -> Result<()> {
         process::run(
             tool(&modules, "esbuild")
                 .args(["--bundle", "--format=esm", "--minify", "--target=es2022", "--log-level=warning"])
+                .arg("--define:IN_WORKER=false")
                 .args(arguments)
                 .current_dir(&npm),
         )
     };
     bundle(&[
-        "src/index.ts",
+        "index=src/page.ts",
         "src/sync.ts",
         "src/serve.ts",
         "--platform=neutral",
         "--external:./inline.js",
+        "--external:./later.js",
         "--outdir=dist",
     ])?;
-    bundle(&["src/worker.ts", "--platform=neutral", "--outfile=dist/worker.js"])?;
+    later(&npm, bundle)?;
+    bundle(&["src/worker.ts", "--platform=neutral", "--define:IN_WORKER=true", "--outfile=dist/worker.js"])?;
     fs::copy(npm.join("dist/worker.js"), npm.join("src/generated/worker.txt"))?;
     bundle(&["src/inline.ts", "--platform=neutral", "--loader:.wasm=binary", "--outfile=dist/inline.js"])?;
     // These find the package by its name, whichever of its entries that is.
@@ -79,10 +84,31 @@ pub fn build(consent: Consent) -> Result<()> {
     parts(&npm, &scratch)
 }
 
+/// `later.js`, which has from `index.js` what that has: the modules that `page.ts` exports from.
+fn later(npm: &Path, bundle: impl Fn(&[&str]) -> Result<()>) -> Result<()> {
+    let page = fs::read_to_string(npm.join("src/page.ts"))?;
+    let shared: Vec<&str> = page
+        .lines()
+        .filter(|line| line.starts_with("export {"))
+        .filter_map(|line| line.split_once(" from '")?.1.strip_suffix('\''))
+        .collect();
+    let external: Vec<String> = shared.iter().map(|module| format!("--external:{module}")).collect();
+    let mut arguments = vec!["src/later.ts", "--platform=neutral", "--outfile=dist/later.js"];
+    arguments.extend(external.iter().map(String::as_str));
+    bundle(&arguments)?;
+    let script = npm.join("dist/later.js");
+    let mut text = fs::read_to_string(&script)?;
+    for module in shared {
+        text = text.replace(&format!("from\"{module}\""), "from\"./index.js\"");
+    }
+    fs::write(script, text)?;
+    Ok(())
+}
+
 /// `lightning-1.wasm` and those behind it.
 fn parts(npm: &Path, scratch: &Path) -> Result<()> {
     let dist = npm.join("dist");
-    let parts = split::split(&fs::read(named()?)?, npm, scratch)?;
+    let parts = split::split(&fs::read(named()?)?, &fs::read(linked()?)?, npm, scratch)?;
     for (number, part) in (1..).zip(parts) {
         let name = format!("lightning-{number}.wasm");
         fs::write(dist.join(&name), part.shipped)?;
@@ -123,9 +149,15 @@ pub fn sizes() -> Command {
         .arg(folder().join("sizes.mjs"))
         .args(["index.js", "worker.js", "lightning-1.wasm"])
         // When a page asks for what is in them; where a bundler left files behind, and in Node.
-        .args(["--", "lightning-2.wasm", "lightning-3.wasm", "lightning-4.wasm", "inline.js", "lightning.wasm"])
+        .args(["--", "later.js", "lightning-2.wasm", "lightning-3.wasm", "lightning-4.wasm", "lightning-5.wasm"])
+        .args(["inline.js", "lightning.wasm"])
         .current_dir(folder().join("dist"));
     sizes
+}
+
+/// The engine as the linker made it.
+fn linked() -> Result<PathBuf> {
+    Ok(workspace::target()?.join("wasm32-unknown-unknown/web/lightning_db_wasm.wasm"))
 }
 
 /// The engine as it is shipped, but with the names of its functions.
@@ -159,33 +191,20 @@ fn engine(consent: Consent) -> Result<()> {
     rust::build_small_std(toolchain, &mut pack)?;
     process::run(&mut pack)?;
     glue::add_parts(&generated)?;
+    glue::shorten(&generated)?;
     let dist = npm.join("dist");
     // Nothing of an earlier build is packed.
     if dist.is_dir() {
         fs::remove_dir_all(&dist)?;
     }
     fs::create_dir_all(&dist)?;
-    let optimise = || tool(&binaryen.join("node_modules"), "wasm-opt");
     let named = named()?;
-    process::run(
-        optimise()
-            .args(OPTIMISATION)
-            .arg("-g")
-            .args(FEATURES)
-            .arg(generated.join("engine_bg.wasm"))
-            .arg("-o")
-            .arg(&named),
-    )?;
+    let made = generated.join("engine_bg.wasm");
     // Once more finds a little more.
-    process::run(
-        optimise()
-            .args(OPTIMISATION)
-            .args(["-g", "--strip-producers"])
-            .args(FEATURES)
-            .arg(&named)
-            .arg("-o")
-            .arg(&named),
-    )?;
+    for from in [&made, &named] {
+        let mut optimise = tool(&binaryen.join("node_modules"), "wasm-opt");
+        process::run(optimise.args(OPTIMISATION).args(FEATURES).arg("-g").arg(from).arg("-o").arg(&named))?;
+    }
     fs::write(dist.join("lightning.wasm"), split::without_names(&fs::read(&named)?)?)?;
     Ok(())
 }

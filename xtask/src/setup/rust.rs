@@ -62,7 +62,8 @@ pub fn use_debian(command: &mut Command) -> Result<()> {
 
 /// Has `command`, which calls cargo with what is added to its arguments, build the standard library too: for size, and so that
 /// a panic stops the program without first making a text of why, which nobody would see. That takes a fifth off an engine for
-/// browsers. The options are not stable, and what they do stays in this build.
+/// browsers. The options are not stable, and what they do stays in this build. The linker keeps what it knows of addresses, for
+/// `package::split`.
 pub fn build_small_std(toolchain: Toolchain, command: &mut Command) -> Result<()> {
     // Debian's toolchain was installed with the sources.
     if !has_small_std(toolchain)? {
@@ -72,7 +73,7 @@ pub fn build_small_std(toolchain: Toolchain, command: &mut Command) -> Result<()
     command
         .args(["--", "-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"])
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTFLAGS", "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none");
+        .env("RUSTFLAGS", "-Zunstable-options -Cpanic=immediate-abort -Zlocation-detail=none -Clink-arg=--emit-relocs");
     Ok(())
 }
 

@@ -2,8 +2,10 @@
 //!
 //! What is needed is found by a profile: a copy of the engine marks the stretches of code that it runs ([`points`]), and
 //! `wasm/npm/profile.mjs` does with it what applications usually do. Functions go to the part of the stage that first ran
-//! them, and so do stretches of functions ([`outline`]); the parts are tied together by [`parts`].
+//! them, and so do stretches of functions ([`outline`]); data goes where it is read ([`data`]); the parts are tied together by
+//! [`parts`].
 
+mod data;
 mod module;
 mod outline;
 mod parts;
@@ -17,12 +19,15 @@ use anyhow::{Result, ensure};
 
 use crate::process;
 use crate::setup::node;
-use module::Module;
+use data::Symbols;
+pub use module::Module;
 use outline::Ranks;
 use points::Points;
 
 /// The stages of the profile that make up each part; the last part is what no stage ran.
-const PARTS: [&[&str]; 3] = [&["open", "idle", "tables"], &["close", "growth"], &["documents", "live"]];
+const PARTS: [&[&str]; 4] = [&["open", "idle"], &["tables"], &["close", "growth"], &["documents", "live"]];
+/// The part of what several of the later ones ran: each of them needs it.
+const SHARED: usize = 1;
 
 /// A part as a page fetches it, and with the names of its functions.
 pub struct Part {
@@ -30,9 +35,9 @@ pub struct Part {
     pub named: Vec<u8>,
 }
 
-/// Splits the engine `whole`, which has its names, of the package in the folder `npm`; `scratch` is a folder for the
-/// profile, which holds `profiled.js`. Gives the parts.
-pub fn split(whole: &[u8], npm: &Path, scratch: &Path) -> Result<Vec<Part>> {
+/// Splits the engine `whole`, which has its names and was `linked` before, of the package in the folder `npm`; `scratch` is a
+/// folder for the profile, which holds `profiled.js`. Gives the parts.
+pub fn split(whole: &[u8], linked: &[u8], npm: &Path, scratch: &Path) -> Result<Vec<Part>> {
     let mut module = Module::read(whole)?;
     let points = Points::find(&module);
     let stages = profile(&module, &points, npm, scratch)?;
@@ -42,7 +47,7 @@ pub fn split(whole: &[u8], npm: &Path, scratch: &Path) -> Result<Vec<Part>> {
     }
     let of: Vec<usize> =
         ranks.iter().map(|ranks| ranks.first().map_or(PARTS.len(), |rank| usize::from(*rank))).collect();
-    let parts = parts::take_apart(&module, &of, &build_name(whole))?;
+    let parts = parts::take_apart(&module, &of, &Symbols::read(linked)?, &build_name(whole))?;
     parts
         .into_iter()
         .map(|mut part| {
@@ -85,12 +90,12 @@ fn profile(module: &Module<'_>, points: &Points, npm: &Path, scratch: &Path) -> 
         .collect()
 }
 
-/// The part in which each instruction ran; the first where it ran in several.
+/// The part in which each instruction ran: the first, or [`SHARED`] where it ran in several others.
 fn rank(points: &Points, parts: &[Vec<u8>]) -> Ranks {
     let part_of = |point: u32| {
         let ran = |marks: &Vec<u8>| marks.get(point as usize).is_some_and(|mark| *mark != 0);
         let mut of = (0..parts.len()).filter(|part| ran(&parts[*part]));
-        of.next().map(|part| if of.next().is_some() { 0 } else { part })
+        of.next().map(|part| if part > SHARED && of.next().is_some() { SHARED } else { part })
     };
     let rank = |point: &Option<u32>| point.and_then(part_of).unwrap_or(parts.len()) as u8;
     points.of.iter().map(|function| function.iter().map(rank).collect()).collect()

@@ -279,7 +279,7 @@ fn read_function<'a>(kind: u32, body: &wasmparser::FunctionBody<'a>) -> Result<F
     }
     let mut code = Vec::new();
     for operator in body.get_operators_reader()? {
-        code.push(same.instruction(operator?)?);
+        code.push(instruction(operator?)?);
     }
     Ok(Function { kind, locals, code })
 }
@@ -295,7 +295,11 @@ fn read_element(element: wasmparser::Element<'_>) -> Result<Element> {
     Ok(Element { offset: constant(&offset_expr)?, functions })
 }
 
-fn constant(expression: &wasmparser::ConstExpr<'_>) -> Result<u32> {
+pub fn instruction(operator: wasmparser::Operator<'_>) -> Result<Instruction<'_>> {
+    Ok(RoundtripReencoder.instruction(operator)?)
+}
+
+pub fn constant(expression: &wasmparser::ConstExpr<'_>) -> Result<u32> {
     match expression.get_operators_reader().read()? {
         wasmparser::Operator::I32Const { value } => Ok(value.cast_unsigned()),
         _ => bail!("an offset that is no number"),

@@ -14,7 +14,8 @@ use wasm_encoder::{
     BlockType, ConstExpr, EntityType, ExportKind, FuncType, GlobalType, Instruction, TableType, ValType,
 };
 
-use super::module::{Element, Export, Function, Import, Module};
+use super::data::Symbols;
+use super::module::{Data, Element, Export, Function, Import, Module};
 
 /// From where the later parts import what the first has, and the first what brings them.
 pub const SHARED: &str = "p";
@@ -24,10 +25,11 @@ pub const LOAD: &str = "l";
 const DIRECT_CALLS_MAX: usize = 2;
 
 /// The parts of `module`, by the part of each of its functions, counted from 0. `build` tells it from other builds.
-pub fn take_apart<'a>(module: &Module<'a>, of: &[usize], build: &str) -> Result<Vec<Module<'a>>> {
+pub fn take_apart<'a>(module: &Module<'a>, of: &[usize], symbols: &Symbols, build: &str) -> Result<Vec<Module<'a>>> {
     let count = of.iter().copied().max().unwrap_or_default() + 1;
     let plan = Plan::new(module, of, count)?;
-    (0..count).map(|part| plan.part(part, build)).collect()
+    let data = symbols.divide(module, of, count);
+    data.into_iter().enumerate().map(|(part, data)| plan.part(part, data, build)).collect()
 }
 
 struct Plan<'m, 'a> {
@@ -112,7 +114,7 @@ impl<'m, 'a> Plan<'m, 'a> {
         function.checked_sub(self.imported).map_or(0, |index| self.of[index as usize])
     }
 
-    fn part(&self, part: usize, build: &str) -> Result<Module<'a>> {
+    fn part(&self, part: usize, data: Vec<Data<'a>>, build: &str) -> Result<Module<'a>> {
         let mut building =
             Building { plan: self, part, out: Module::default(), numbers: BTreeMap::new(), loaders: BTreeMap::new() };
         let first = part == 0;
@@ -173,9 +175,9 @@ impl<'m, 'a> Plan<'m, 'a> {
                 let function = building.proxy(*function);
                 building.out.functions.push(function);
             }
-            building.out.data = self.module.data.clone();
             building.export();
         }
+        building.out.data = data;
         building.elements();
         building.names();
         Ok(building.out)
