@@ -194,7 +194,8 @@ test('a signal is heard before there is an answer', async () => {
     delete link.ask
     answer()
   }
-  // What came too late was given back.
+  // What came too late is given back, in a turn of its own.
+  await new Promise(resolve => setTimeout(resolve))
   await nothingIsHeld(all)
   await database.close()
 })
