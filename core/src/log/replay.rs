@@ -570,9 +570,8 @@ fn body_of<'w>(window: &'w mut Window, storage: &dyn Storage, header: &FrameHead
 
 #[cold]
 fn foreign(offset: u64) -> Error {
-    let what = "this log is of another course of the database, as if one of the two files had been restored from a backup without \
-                the other; restore the backup again if that was broken off, or put back the data file that belongs to the \
-                log; if the log's commits are not wanted, delete it";
+    let what = "this is not the data file's own log, as after a file was restored from a backup beside another's log: restore it \
+                again, put the log's own file back, or delete the log";
     Error::corrupt(FileId::Log, offset, what)
 }
 

@@ -23,7 +23,6 @@ export function raced<T>(signal: AbortSignal | undefined, run: () => T | Promise
     if (signal.aborted) return reject(signal.reason)
     const running = Promise.resolve(run())
     const end = onAbort(signal, () => {
-      end()
       reject(signal.reason)
       if (late) running.then(late, () => {})
     })

@@ -71,7 +71,7 @@ export function isBlob(value: object): value is Blob {
 export function blobForm(blob: Blob): Record<string, unknown> {
   const bytes = contents?.get(blob) ?? kept?.get(blob)
   if (!bytes) {
-    if (contents) throw new LightningError('Invalid', ['it has another Blob each time it is looked at'])
+    if (contents) throw new LightningError('Invalid', ['it has another Blob at each look'])
     if (!unread) throw new UnreadBlob()
     unread.add(blob)
     return {}

@@ -47,54 +47,45 @@ export async function exists(name: string): Promise<boolean> {
 /** Deletes a database; whether there was one. */
 export async function remove(name: string): Promise<boolean> {
   if (!(await exists(name))) return false
-  await deleted(idbName(name), name)
+  await deleted(PREFIX, name)
   return true
 }
 
-function deleted(stored: string, name: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const request = indexedDB.deleteDatabase(stored)
-    request.onsuccess = () => resolve()
-    request.onerror = () => reject(request.error)
-    request.onblocked = () => reject(new LightningError('DatabaseBusy', [name]))
-  })
+function deleted(prefix: string, name: string): Promise<unknown> {
+  const request = indexedDB.deleteDatabase(prefix + name)
+  const blocked = new Promise((_, reject) => (request.onblocked = () => reject(new LightningError('DatabaseBusy', [name]))))
+  return Promise.race([answer(request), blocked])
 }
 
 /** Runs what makes a new database of a backup. Where that fails, or its tab goes, there is no such database. */
 export async function making<R>(name: string, run: () => Promise<R>): Promise<R> {
-  ;(await opened(RESTORING + name)).close()
+  ;(await answer(indexedDB.open(RESTORING + name))).close()
   try {
     return await run()
   } catch (error) {
     await remove(name).catch(() => {})
     throw error
   } finally {
-    await deleted(RESTORING + name, name).catch(() => {})
+    await deleted(RESTORING, name).catch(() => {})
   }
 }
 
 /** Takes away what such a function left that came to no end; nobody may run one meanwhile. Whether there was a database. */
 export async function sweep(name: string): Promise<boolean> {
   if (!(await listMarked()).includes(name)) return false
-  const removed = (await isEmpty(name)) && (await remove(name))
-  await deleted(RESTORING + name, name)
-  return removed
+  const wasEmpty = await isEmpty(name)
+  if (wasEmpty) await deleted(PREFIX, name)
+  await deleted(RESTORING, name)
+  return wasEmpty
 }
 
+/** Whether the engine has written nothing to it; one that is not there is made. */
 async function isEmpty(name: string): Promise<boolean> {
-  if (!(await exists(name))) return false
-  const database = await opened(idbName(name))
-  try {
-    if (!database.objectStoreNames.contains(LENGTHS)) return true
-    const count = database.transaction(LENGTHS).objectStore(LENGTHS).count()
-    return (await answer(count)) === 0
-  } finally {
-    database.close()
-  }
-}
-
-function opened(stored: string): Promise<IDBDatabase> {
-  return answer(indexedDB.open(stored))
+  const database = await answer(indexedDB.open(idbName(name)))
+  const hasAny = database.objectStoreNames.contains(LENGTHS)
+  const count = hasAny ? await answer(database.transaction(LENGTHS).objectStore(LENGTHS).count()) : 0
+  database.close()
+  return count === 0
 }
 
 function answer<T>(request: IDBRequest<T>): Promise<T> {

@@ -6,21 +6,17 @@ import * as opfs from './opfs.js'
 
 /** Takes it away, of a database that nobody else has or restores meanwhile. Whether one in IndexedDB is no more. */
 export async function sweep(name: string): Promise<boolean> {
-  const files = opfs.unreachable().then(why => why === undefined && opfs.removeFiles(name, true))
-  const [, removed] = await Promise.all([files, idb.sweep(name)])
-  return removed
+  if (!(await opfs.unreachable())) await opfs.removeFiles(name, true)
+  return idb.sweep(name)
 }
 
 /** Takes it away of all databases that nobody has or restores. */
 export async function sweepAll(): Promise<void> {
   // Without locks nobody knows.
-  if (!globalThis.navigator?.locks) return
-  const [files, stores] = await Promise.all([
-    opfs.unreachable().then(why => (why === undefined ? opfs.listNames(true) : [])),
-    idb.listMarked(),
-  ])
-  const free = { ifAvailable: true }
-  const swept = [...new Set([...files, ...stores])].map(name => navigator.locks.request(ownerLock(name), free, lock => lock && sweep(name)))
-  // What cannot be taken away now is another time.
-  await Promise.allSettled(swept)
+  if (!navigator.locks) return
+  const [files, stores] = await Promise.all([(await opfs.unreachable()) ? [] : opfs.listNames(true), idb.listMarked()])
+  for (const name of [...files, ...stores]) {
+    // What cannot be taken away now is another time.
+    await navigator.locks.request(ownerLock(name), { ifAvailable: true }, lock => lock && sweep(name)).catch(() => {})
+  }
 }
