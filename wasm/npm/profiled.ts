@@ -2,7 +2,7 @@
 
 import type { Database } from './src/database.js'
 import { asyncDatabase } from './src/local.js'
-import { openLocal } from './src/node.js'
+import { openLocal } from './src/here.js'
 
 export { open as openNow } from './src/sync-node.js'
 

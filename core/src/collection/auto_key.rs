@@ -6,8 +6,8 @@ use alloc::sync::Arc;
 
 use super::definition::Definition;
 use super::entries::NULL_ITEM;
-use super::write::{Expiry, Mode, Writer};
-use crate::db::WriteTransaction;
+use super::write::{Expiry, Mode, Writer, record_key_of};
+use crate::db::{WriteTransaction, note_name};
 use crate::document::{Value, cbor, put_at};
 use crate::error::{Error, Result};
 use crate::table::KeyBuffer;
@@ -50,37 +50,57 @@ impl Writer<'_> {
     pub(crate) fn put_keyed(&mut self, document: &[u8], mode: Mode, expiry: Expiry) -> Result<Option<Value>> {
         let definition = Arc::clone(&self.definition);
         let Some(auto) = definition.auto_key else { return self.put(document, mode, expiry).map(|_| None) };
-        // All that is read is read before anything is written: where bytes are fetched first, the whole call is made again.
-        let highest = match auto {
-            AutoKey::Increment => highest(self.tx, &definition)?,
-            AutoKey::Uuid => 0,
+        let record = match record_key_of(&definition, document) {
+            Err(_) if mode != Mode::Replace && lacks_key(&definition, document) => {
+                return self.put_made(auto, document, expiry).map(Some);
+            }
+            record => record?,
         };
-        let mut made = None;
-        if mode != Mode::Replace && lacks_key(&definition, document) {
-            let key = match auto {
-                AutoKey::Uuid => Value::Uuid(self.tx.next_uuid()),
-                AutoKey::Increment if highest < NUMBER_MAX => Value::Integer((highest + 1).into()),
-                AutoKey::Increment => {
-                    let (value, limit) = (highest, NUMBER_MAX);
-                    return Err(Error::LimitExceeded { what: "a key that is counted up", value, limit });
-                }
-            };
-            let mut document = cbor::decode(document)?;
-            put_at(&mut document, &definition.key, key.clone())?;
-            made = Some((key, cbor::encode(&document)?));
-        }
-        // Whatever is under a key that was made, it is not to be lost for it.
-        let mode = if made.is_some() { Mode::Insert } else { mode };
-        let record = self.put(made.as_ref().map_or(document, |(_, document)| document), mode, expiry)?;
-        if auto == AutoKey::Increment
-            && let Some(number) = Value::decode_key(&record)?.as_integer()
-            && number > highest.into()
-        {
-            let number = u64::try_from(number).unwrap_or(u64::MAX);
+        // What is there already was counted when it came.
+        let number = if auto == AutoKey::Increment && mode != Mode::Replace { number_of(&record) } else { None };
+        let number = number.filter(|number| *number > self.tx.risen(definition.id));
+        // All that is read is read before anything is written: where bytes are fetched first, the whole call is made again.
+        let higher = match number {
+            Some(number) if number > highest(self.tx, &definition)? => Some(number),
+            _ => None,
+        };
+        self.put_at(&record, document, mode, expiry)?;
+        if let Some(number) = higher {
             self.tx.set_note(&note(&definition), Some(&number.to_le_bytes()))?;
         }
-        Ok(made.map(|(key, _)| key))
+        Ok(None)
     }
+
+    /// Writes a new document under a key that is made for it.
+    fn put_made(&mut self, auto: AutoKey, document: &[u8], expiry: Expiry) -> Result<Value> {
+        let definition = Arc::clone(&self.definition);
+        let next = match auto {
+            AutoKey::Increment => Some(next_number(highest(self.tx, &definition)?)?),
+            AutoKey::Uuid => None,
+        };
+        let key = next.map_or_else(|| Value::Uuid(self.tx.next_uuid()), Value::from);
+        let mut document = cbor::decode(document)?;
+        put_at(&mut document, &definition.key, key.clone())?;
+        // Whatever is under a key that was made, it is not to be lost for it.
+        self.put(&cbor::encode(&document)?, Mode::Insert, expiry)?;
+        if let Some(number) = next {
+            self.tx.set_note(&note(&definition), Some(&number.to_le_bytes()))?;
+        }
+        Ok(key)
+    }
+}
+
+fn next_number(highest: u64) -> Result<u64> {
+    if highest >= NUMBER_MAX {
+        return Err(Error::LimitExceeded { what: "a key that is counted up", value: highest, limit: NUMBER_MAX });
+    }
+    Ok(highest + 1)
+}
+
+/// The number that a key is, of those that are counted.
+fn number_of(record: &[u8]) -> Option<u64> {
+    let number = Value::decode_key(record).ok()?.as_integer()?;
+    (number > 0).then(|| u64::try_from(number).unwrap_or(u64::MAX))
 }
 
 /// Whether there is nothing, or null, where a document of the collection has its key. Of what is no document, too, nothing is said.
@@ -90,10 +110,17 @@ fn lacks_key(definition: &Definition, document: &[u8]) -> bool {
             .is_ok_and(|found| !found.crossed && found.single().is_none_or(|item| item == NULL_ITEM))
 }
 
-/// Keys are counted up from now on, which were not counted for a while.
+/// Whether a record of the catalogue notes which number was the highest key of a collection.
+pub(crate) fn is_counter(key: &[u8], value: &[u8]) -> bool {
+    let id = note_name(key).and_then(|name| name.strip_prefix("key-"));
+    id.is_some_and(|id| id.parse::<u64>().is_ok()) && value.len() == 8
+}
+
+/// Keys are counted up from now on which were not counted for a while, or of which not everything is known.
 pub(super) fn count_again(tx: &mut WriteTransaction, definition: &Definition) -> Result<()> {
-    if let Some(noted) = noted(tx, definition)? {
-        let highest = noted.max(highest_there(tx, definition)?);
+    let noted = noted(tx, definition)?;
+    if noted.is_some() || definition.auto_key == Some(AutoKey::Increment) {
+        let highest = noted.unwrap_or(0).max(highest_there(tx, definition)?);
         tx.set_note(&note(definition), Some(&highest.to_le_bytes()))?;
     }
     Ok(())
@@ -109,8 +136,7 @@ fn highest(tx: &mut WriteTransaction, definition: &Definition) -> Result<u64> {
 }
 
 fn noted(tx: &mut WriteTransaction, definition: &Definition) -> Result<Option<u64>> {
-    let noted = tx.unique_note(&note(definition))?;
-    Ok(noted.and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes))
+    tx.rising_note(definition.id, &note(definition))
 }
 
 /// The highest number that is a key now.
@@ -219,6 +245,35 @@ mod tests {
             assert_eq!(other.commit().unwrap_err().name(), "Conflict", "{isolation:?}");
         }
         assert_eq!(documents.len().unwrap(), 3);
+    }
+
+    #[test]
+    fn a_document_that_is_not_counted_is_in_nobody_s_way() {
+        let db = open(&Arc::new(MemoryStorage::new()));
+        let documents = notes(&db, AutoKey::Increment);
+        (0..5).for_each(|_| drop(documents.add(&note("a")).unwrap()));
+        // What is read must be at the commit as it was, so whoever reads the note cannot commit after this one.
+        let written = |write: &dyn Fn(&mut crate::WriteCollection<'_, Value>)| {
+            let mut transaction = db.begin(Isolation::Snapshot);
+            write(&mut transaction.collection(&documents).unwrap());
+            documents.add(&note("meanwhile")).unwrap();
+            transaction.commit().map_err(|error| error.name())
+        };
+        for key in [Value::from("text"), Value::from(-3), Value::from(1.5), Value::from(0), Value::from(3)] {
+            assert_eq!(written(&|documents| documents.put(&with_id(key.clone())).unwrap()), Ok(()), "{key}");
+        }
+        assert_eq!(written(&|documents| documents.replace(&with_id(2)).unwrap()), Ok(()));
+        assert_eq!(written(&|documents| documents.put(&with_id(1000)).unwrap()), Err("Conflict"));
+        assert_eq!(written(&|documents| drop(documents.add(&note("b")).unwrap())), Err("Conflict"));
+        documents.put(&with_id(1000)).unwrap();
+        let undone = documents.write(|documents| {
+            documents.put(&with_id(5000))?;
+            documents.put(&with_id(4000))?;
+            Err::<(), _>(Error::invalid("undone"))
+        });
+        assert!(undone.is_err());
+        documents.put(&with_id(3000)).unwrap();
+        assert_eq!(documents.add(&note("c")).unwrap(), Some(3001.into()), "what was undone is not counted");
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod walk;
 mod write;
 
 pub use auto_key::AutoKey;
+pub(crate) use auto_key::is_counter;
 pub use build::IndexProgress;
 pub use changed::ChangedDocument;
 pub use document::Document;

@@ -1,10 +1,12 @@
 //! Collections in a database that was brought back from a damaged one. What is lost of the documents is not what is lost of the
-//! indexes' entries, so every index is made again over the documents that came back, and so are the notes of when they go.
+//! indexes' entries, so every index is made again over the documents that came back, and so are the notes of when they go. No key
+//! that was made is made again: what was noted of them stays, and is not below what came back.
 
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::auto_key;
 use super::build::{self, batch};
 use super::definition::Definition;
 use super::stored::Stored;
@@ -93,6 +95,8 @@ fn begin_again(tx: &mut WriteTransaction, name: &str, taken: &mut BTreeSet<u64>)
     } else {
         definition.expiry_id = tx.take_table_id()?;
     }
+    // The note of the highest key may be lost, or older than what came back.
+    auto_key::count_again(tx, &definition)?;
     tx.set_definition(name, definition.entry(entry.created_ms)?)?;
     Ok(())
 }

@@ -219,7 +219,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::engine::{Checksum, Environment};
+    use crate::codec::slot::Slot;
+    use crate::engine::{Checksum, Environment, FoundValue};
     use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
     use crate::{Error, Options, Since, Table};
 
@@ -370,6 +371,94 @@ mod tests {
             storage.write_at(FileId::Data, at, &byte).unwrap();
         }
         assert!(refused > 3, "{refused}");
+    }
+
+    #[test]
+    fn a_value_that_many_keys_lead_to_is_refused_and_not_copied_for_each() {
+        let db = new_database(options());
+        // Of the only table there is.
+        let key = |n: u8| [1, n];
+        db.table(T).unwrap().put([0], [9; 100_000]).unwrap();
+        db.transaction(|tx| {
+            let Some(FoundValue::Extent(value)) = tx.get_raw(&key(0))? else { panic!("it is short") };
+            (1..100).try_for_each(|n| tx.write(&key(n), Slot::Extent(value)))
+        })
+        .unwrap();
+        assert_eq!(rows(&db).len(), 100, "each is read as what it is");
+        let file_bytes = db.stats().file_bytes;
+        let mut backup = db.backup();
+        let error = loop {
+            match backup.next() {
+                Ok(Some(bytes)) => assert!(bytes.len() as u64 <= file_bytes),
+                Ok(None) => panic!("{} bytes out of {file_bytes}", backup.progress().bytes),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.name(), "Corrupt");
+        // What was made up cannot be taken apart again.
+        core::mem::forget(db);
+    }
+
+    /// The files of a database that goes on after its backup was made, and the backup.
+    fn left_behind(goes_on: impl FnOnce(Database, &Arc<MemoryStorage>)) -> (Vec<u8>, Vec<u8>) {
+        let storage = Arc::new(MemoryStorage::new());
+        let db = open(&storage, options()).unwrap();
+        db.table(T).unwrap().put(b"a", b"1").unwrap();
+        let file = bytes_of(db.backup());
+        db.table(T).unwrap().put(b"b", b"not in the backup").unwrap();
+        goes_on(db, &storage);
+        let log = storage.contents(FileId::Log);
+        assert!(!log.is_empty());
+        (file, log)
+    }
+
+    #[test]
+    fn a_log_that_was_left_beside_a_restored_file_is_neither_replayed_nor_written_over() {
+        let killed = left_behind(|db, _| core::mem::forget(db));
+        let opened_again = left_behind(|db, storage| {
+            db.close().unwrap();
+            let db = open(storage, options()).unwrap();
+            db.table(T).unwrap().put(b"c", b"not in the backup").unwrap();
+            core::mem::forget(db);
+        });
+        for (file, log) in [killed, opened_again] {
+            // With one superblock lost whatever the log holds seems to be needed.
+            for lost in [None, Some(0), Some(4096)] {
+                let mut file = file.clone();
+                if let Some(lost) = lost {
+                    file[lost..lost + 512].fill(0);
+                }
+                let storage = Arc::new(MemoryStorage::with_contents(file.clone(), log.clone()));
+                let opened = open(&storage, options());
+                let error = opened.map(|copy| panic!("{lost:?}: {:?}", rows(&copy))).unwrap_err();
+                assert!(error.to_string().contains("restored from a backup"), "{lost:?}: {error}");
+                assert!(storage.contents(FileId::Log) == log && storage.contents(FileId::Data) == file);
+                require_copy_of_one(&Arc::new(MemoryStorage::with_contents(file, Vec::new())));
+            }
+        }
+    }
+
+    /// Without the log it opens.
+    fn require_copy_of_one(storage: &Arc<MemoryStorage>) {
+        let copy = open(storage, options()).unwrap();
+        assert_eq!(rows(&copy), [(b"a".to_vec(), b"1".to_vec())]);
+    }
+
+    #[test]
+    fn a_copy_that_was_written_to_opens_beside_its_own_log_however_it_ends() {
+        let (file, _) = left_behind(|db, _| core::mem::forget(db));
+        let storage = storage_with(&file);
+        for n in 0..6_u8 {
+            let copy = open(&storage, options()).unwrap();
+            copy.table(T).unwrap().put([b'k', n], b"1").unwrap();
+            assert_eq!(rows(&copy).len(), 2 + usize::from(n));
+            if n % 3 == 1 {
+                copy.close().unwrap();
+            }
+            if n % 3 != 2 {
+                core::mem::forget(copy);
+            }
+        }
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct Catalogue {
 struct Remembered {
     tables: HashMap<String, Known>,
     changed_at: u64,
+    /// By table, a number noted in a commit that only rises.
+    risen: HashMap<u64, u64>,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,20 @@ impl Catalogue {
             known.opened_as = Some(types);
         }
         Ok(Some(entry.id))
+    }
+
+    /// A commit notes this number of table `id`, which only rises. Numbers of tables are not given again.
+    pub(super) fn has_risen(&self, id: u64, number: u64) {
+        let mut state = self.state.lock();
+        if state.risen.len() < REMEMBERED_MAX || state.risen.contains_key(&id) {
+            let risen = state.risen.entry(id).or_insert(number);
+            *risen = number.max(*risen);
+        }
+    }
+
+    /// The highest such number that is known of; 0 when none is.
+    pub(super) fn risen(&self, id: u64) -> u64 {
+        self.state.lock().risen.get(&id).copied().unwrap_or(0)
     }
 
     /// Whether a commit after `sequence` changed the catalogue.

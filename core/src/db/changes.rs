@@ -3,6 +3,7 @@
 use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, btree_map};
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
 use super::snapshot::Snapshot;
@@ -136,6 +137,8 @@ pub struct Changes<'c> {
     engine: &'c Engine,
     /// The tables that a deleted range has yet to be looked at in.
     range: Option<DeletedRange<'c>>,
+    /// Tables of which was told that all is gone.
+    emptied: Vec<&'c str>,
 }
 
 #[derive(Clone)]
@@ -147,7 +150,7 @@ struct DeletedRange<'c> {
 
 impl<'c> Changes<'c> {
     pub(super) fn new(operations: Operations<'c>, names: &'c TableNames, engine: &'c Engine) -> Self {
-        Self { operations, names, engine, range: None }
+        Self { operations, names, engine, range: None, emptied: Vec::new() }
     }
 
     /// The table and key of a point, unless they are not the application's.
@@ -169,6 +172,9 @@ impl<'c> Iterator for Changes<'c> {
         loop {
             if let Some(range) = &mut self.range {
                 if let Some(change) = range.next() {
+                    if let Change::DeleteRange { table, from: [], to: None } = change {
+                        self.emptied.push(table);
+                    }
                     return Some(change);
                 }
                 self.range = None;
@@ -178,7 +184,8 @@ impl<'c> Iterator for Changes<'c> {
                 Operation::Put { key, value } => self.put(key, Source::Inline(value)),
                 Operation::PutExtent { key, value } => self.put(key, Source::Extent(value)),
                 Operation::Delete { key } => match entry_name(key) {
-                    // Its number may be known to nobody any more.
+                    // With the range of its keys, unless its number is known to nobody any more.
+                    Some(table) if self.emptied.contains(&table) => None,
                     Some(table) => Some(Change::DeleteRange { table, from: &[], to: None }),
                     None => self.place(key).map(|(table, key)| Change::Delete { table, key }),
                 },

@@ -130,10 +130,22 @@ impl WriteTransaction {
         self.write(&note_key(name), value.map_or(Slot::Tombstone, Slot::Inline))
     }
 
-    /// As [`note`](Self::note), and what is noted on the strength of it is noted by nobody else meanwhile.
-    pub(crate) fn unique_note(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
-        self.constrain(&note_key(name))?;
-        self.note(name)
+    /// A [`note`](Self::note) of a number that only rises, of table `id`: what is noted on the strength of it is noted by nobody
+    /// else meanwhile.
+    pub(crate) fn rising_note(&mut self, id: u64, name: &str) -> Result<Option<u64>> {
+        let key = note_key(name);
+        self.constrain(&key)?;
+        let noted = self.note(name)?.and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
+        if let Some(number) = noted.filter(|_| engine::get_in_memtable(&self.changes.memtable, &key).is_none()) {
+            self.catalogue.has_risen(id, number);
+        }
+        Ok(noted)
+    }
+
+    /// The [number noted](Self::rising_note) of table `id` is this or higher in the newest commit, and so in what this transaction
+    /// goes on from when it commits. Reads nothing, and counts as reading nothing.
+    pub(crate) fn risen(&self, id: u64) -> u64 {
+        self.catalogue.risen(id)
     }
 
     /// A UUID of version 7.
@@ -191,6 +203,11 @@ fn span_of(id: u64, from: &[u8], to: Option<&[u8]>) -> (KeyBuffer, KeyBuffer) {
     }
     start.extend(from);
     (start, end)
+}
+
+/// The name of a note, from its key.
+pub(crate) fn note_name(key: &[u8]) -> Option<&str> {
+    str::from_utf8(key.strip_prefix(&*note_key(""))?).ok()
 }
 
 fn note_key(name: &str) -> KeyBuffer {

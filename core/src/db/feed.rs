@@ -180,7 +180,8 @@ impl ChangeFeed {
         FeedPosition::of(&self.engine, self.sequence)
     }
 
-    /// The next commit; `None` at the end, until there is another. On an asynchronous storage fetch what it lacked and call
+    /// The next commit; `None` at the end, until there is another. [`Error::Closed`] and [`Error::Poisoned`] at the end when there
+    /// will not be any. On an asynchronous storage fetch what it lacked and call
     /// it again: nothing is left out and nothing comes twice.
     #[allow(clippy::should_implement_trait, reason = "it can fail, and goes on after its end")]
     pub fn next(&mut self) -> Result<Option<Commit>> {
@@ -210,7 +211,15 @@ impl ChangeFeed {
             }
             match follower.next(engine.storage(), self.until) {
                 Ok(Followed::Commit { sequence, payload, offset }) => return Ok(Some((sequence, payload, offset))),
-                Ok(Followed::End) => return Ok(None),
+                Ok(Followed::End) => {
+                    let Some(why) = engine.why_stopped() else { return Ok(None) };
+                    // Before it stopped more may have become visible.
+                    let newest = engine.followable();
+                    if newest <= self.until {
+                        return Err(why);
+                    }
+                    self.until = newest;
+                }
                 Ok(Followed::Lost { generation, offset }) => {
                     *follower = engine.follow_again(generation, offset, self.sequence)?;
                 }

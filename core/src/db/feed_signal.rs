@@ -25,6 +25,8 @@ struct Told {
 #[derive(Default)]
 struct State {
     published: u64,
+    /// Feeds that wait now.
+    waiting: usize,
     stopped: Option<Error>,
 }
 
@@ -34,8 +36,12 @@ impl Watcher for Told {
     fn published(&self, sequence: u64) {
         let mut state = self.state.lock();
         state.published = state.published.max(sequence);
+        let anybody = state.waiting > 0;
         drop(state);
-        self.changed.notify_all();
+        // Each commit comes here, and waking asks the system.
+        if anybody {
+            self.changed.notify_all();
+        }
     }
 
     fn stopped(&self, why: &Error) {
@@ -64,8 +70,10 @@ impl FeedSignal {
             }
             let passed = Duration::from_nanos(self.clock.monotonic_ns().saturating_sub(start_ns));
             let Some(left) = timeout.checked_sub(passed).filter(|left| !left.is_zero()) else { return Ok(false) };
+            state.waiting += 1;
             let (again, timed_out) = self.told.changed.wait_timeout(state, left);
             state = again;
+            state.waiting -= 1;
             if timed_out {
                 // The clock of the system has moved on, that of the environment may stand still.
                 return if state.published > sequence {

@@ -39,7 +39,7 @@ pub(crate) mod watchers;
 pub use backup::{Backup, BackupProgress};
 pub use changes::{Change, ChangedValue, Changes};
 pub use database::{AutoTable, Database, Transaction};
-pub(crate) use definitions::Bytes;
+pub(crate) use definitions::{Bytes, note_name};
 pub use feed::{ChangeFeed, Commit, FeedPosition, Since};
 pub use found::Found;
 pub use isolation::Isolation;

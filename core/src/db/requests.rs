@@ -19,6 +19,7 @@ use super::transaction::WriteTransaction;
 use crate::codec::bytes::{Reader, Writer};
 use crate::codec::slot::Slot;
 use crate::engine::{Engine, MergedCursor, Version};
+use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::OperationWriter;
 use crate::table::KeyBuffer;
@@ -341,7 +342,8 @@ impl Rows {
             Slot::Inline(value) => Row::read(key, value),
             _ => None,
         };
-        let row = row.ok_or_else(|| Error::invalid("what is remembered of a client's requests is malformed"))?;
+        let malformed = "what is remembered of a client's requests is malformed";
+        let row = row.ok_or_else(|| Error::corrupt(FileId::Data, 0, malformed))?;
         self.cursor.next()?;
         Ok(Some(row))
     }

@@ -8,9 +8,11 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use super::database::{Database, Shared};
+use super::catalogue::Catalogue;
+use super::database::Database;
 use super::snapshot::Snapshot;
 use super::watchers::{WatchHandle, Watcher};
+use crate::engine::Engine;
 use crate::env::sync::atomic::{AtomicBool, Ordering};
 use crate::env::sync::{MaybeSendSync, Mutex};
 use crate::error::Error;
@@ -92,18 +94,41 @@ pub(crate) struct TableWatch {
     id: u64,
 }
 
-/// A handle that does not keep the database open.
-pub(crate) struct WeakDatabase(Weak<Shared>);
+/// What there is of a database for those who do not keep it open.
+pub(crate) struct WeakDatabase {
+    engine: Weak<Engine>,
+    catalogue: Arc<Catalogue>,
+    watched: Arc<WatchedTables>,
+}
 
 impl WeakDatabase {
-    pub(crate) fn upgrade(&self) -> Option<Database> {
-        self.0.upgrade().map(|shared| Database { shared })
+    /// The database as it is now, with every commit in it told to those who watch; `None` when nothing of it is there any more.
+    ///
+    /// It is no handle: whoever drops the last one meanwhile closes the database, and not who asks for this.
+    pub(crate) fn snapshot_told(&self) -> Option<Snapshot> {
+        let engine = self.engine.upgrade()?;
+        let snapshot = Snapshot {
+            version: engine.version(),
+            catalogue: Arc::clone(&self.catalogue),
+            now_ms: Mutex::new(None),
+            engine,
+        };
+        let told = self.watched.state.lock().told;
+        if told < snapshot.sequence() {
+            // It is told before the writer lock is given back.
+            drop(snapshot.engine.head());
+        }
+        Some(snapshot)
     }
 }
 
 impl Database {
     pub(crate) fn downgrade(&self) -> WeakDatabase {
-        WeakDatabase(Arc::downgrade(&self.shared))
+        WeakDatabase {
+            engine: Arc::downgrade(&self.shared.engine),
+            catalogue: Arc::clone(&self.shared.catalogue),
+            watched: Arc::clone(&self.shared.watched),
+        }
     }
 
     /// Tells `watcher` of every commit from now on that touches table `table`, of this name. It is told first that the whole
@@ -136,17 +161,6 @@ impl Database {
         }
         watched.expect();
         TableWatch { watched: Arc::clone(watched), table, id }
-    }
-
-    /// The database as it is now, with every commit in it told to those who watch.
-    pub(crate) fn snapshot_told(&self) -> Snapshot {
-        let snapshot = self.snapshot();
-        let told = self.shared.watched.state.lock().told;
-        if told < snapshot.sequence() {
-            // It is told before the writer lock is given back.
-            drop(self.shared.engine.head());
-        }
-        snapshot
     }
 }
 
@@ -412,6 +426,17 @@ mod tests {
         assert_eq!(a.take(), ["Closed"]);
         drop(of_a);
         assert!(watched.state.lock().commits.is_none(), "nobody watches any more");
+    }
+
+    #[test]
+    fn who_asks_does_not_keep_the_database_open() {
+        let database = database();
+        let weak = database.downgrade();
+        let asking = weak.snapshot_told().unwrap();
+        drop(database);
+        assert!(matches!(asking.engine.why_stopped(), Some(Error::Closed)), "by whoever dropped the last handle");
+        drop(asking);
+        assert!(weak.snapshot_told().is_none());
     }
 
     #[test]

@@ -20,6 +20,7 @@ use super::state::Engine;
 use super::values::{BLOCK_BYTES, ValueReader, extent_of};
 use super::version::Version;
 use crate::codec::slot::{Slot, ValueRef};
+use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::LogPosition;
 use crate::space::{
@@ -31,6 +32,11 @@ use crate::tree::{Bulk, NodeRef, NodeSink, Root, Seal, TreeKind};
 const PIECE_BYTES: usize = 256 << 10;
 /// The numbers of its two superblocks.
 const CHECKPOINTS: [u64; 2] = [1, 2];
+
+/// Whether this is a copy that nobody has written to: no other database that goes on from another has so low a number.
+pub(super) fn is_new_copy(superblock: &Superblock) -> bool {
+    superblock.parent != (0, 0) && superblock.clean && CHECKPOINTS.contains(&superblock.checkpoint)
+}
 
 /// A backup under way.
 #[derive(Debug)]
@@ -269,6 +275,8 @@ struct Pass {
     value: Option<ValueCopy>,
     entries: u64,
     values: u64,
+    /// What the values take in the copy, and so at least what they take in the file.
+    value_bytes: u64,
 }
 
 /// A value in an extent of its own.
@@ -301,6 +309,7 @@ impl Pass {
             value: None,
             entries: 0,
             values: 0,
+            value_bytes: 0,
         }
     }
 
@@ -328,6 +337,7 @@ impl Pass {
                             // Before a place is found for it, because that takes memory by its length.
                             reader.require_in_file()?;
                             self.values += 1;
+                            self.value_bytes = require_room(self.value_bytes, engine, &found)?;
                             none.insert(ValueCopy::new(reader, self.sink.begin_value(&found)))
                         }
                     };
@@ -344,6 +354,17 @@ impl Pass {
         }
         Ok(None)
     }
+}
+
+/// What the values take with one more. Each lies in sectors of its own, so all of them together are no longer than the file:
+/// unless that was made up, with one value that many keys lead to, and its copy would have no end.
+fn require_room(bytes: u64, engine: &Engine, value: &ValueRef) -> Result<u64> {
+    let bytes = bytes.saturating_add(extent_of(value).len.next_multiple_of(SECTOR_BYTES));
+    if bytes > engine.storage().len(FileId::Data)? {
+        let what = "the values together are longer than the file: several keys lead to the same one";
+        return Err(Error::corrupt(FileId::Data, value.offset, what));
+    }
+    Ok(bytes)
 }
 
 impl ValueCopy {

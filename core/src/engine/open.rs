@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::backup::is_new_copy;
 use super::commit::{Durable, apply_operations};
 use super::feed::History;
 use super::first_write::FirstWrite;
@@ -29,7 +30,7 @@ use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::log::{
-    Log, LogConfig, LogPosition, Operation, Operations, Verdict, holds_commits, intact, replay, was_begun,
+    Log, LogConfig, LogPosition, Operation, Operations, Verdict, holds_commits, intact, replay, require_own, was_begun,
 };
 use crate::memtable::{ChunkPool, Memtable};
 use crate::space::{
@@ -198,6 +199,10 @@ fn recover(
                     || !was_begun(&*storage, &superblock.database_id, record.log.generation)?
             }
         };
+    if clean && !options.read_only {
+        let own = (superblock.incarnation, record.log.generation);
+        require_own(&*storage, &superblock.database_id, own, is_new_copy(&superblock))?;
+    }
     let mut report = RecoveryReport { clean, ..RecoveryReport::default() };
     let mut time_ms = record.time_ms;
     let mut sequence = superblock.sequence;
@@ -211,7 +216,8 @@ fn recover(
             let what = "the file is empty or missing, but the database was not closed";
             return Err(Error::corrupt(FileId::Log, 0, what));
         }
-        let end = replay(&*storage, superblock.database_id, &record.sealed, record.log, &mut |commit| {
+        let own = Some(superblock.incarnation);
+        let end = replay(&*storage, superblock.database_id, own, &record.sealed, record.log, &mut |commit| {
             if commit.sequence > sequence {
                 if commit.values_unsynced && !values_are_there(&*storage, commit.operations(), &mut unsynced_values)? {
                     return Ok(Verdict::Torn);

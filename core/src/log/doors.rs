@@ -80,7 +80,7 @@ fn replay_and_go_on(bytes: Vec<u8>) {
     let storage = MemoryStorage::with_contents(Vec::new(), bytes);
     let _ = was_begun(&storage, &ID, 1);
     let mut payloads = 0;
-    let replayed = replay(&storage, ID, &[], from(), &mut |commit| {
+    let replayed = replay(&storage, ID, None, &[], from(), &mut |commit| {
         payloads += commit.payload.len();
         for operation in commit.operations() {
             operation?;
@@ -108,7 +108,7 @@ fn replay_and_go_on(bytes: Vec<u8>) {
         return;
     }
     let mut found = Vec::new();
-    replay(&storage, ID, &end.segments, start, &mut |commit| {
+    replay(&storage, ID, None, &end.segments, start, &mut |commit| {
         found.push(commit.sequence);
         Ok(Verdict::Whole)
     })

@@ -44,5 +44,5 @@ pub(crate) use gather::{Gather, database_of_log};
 pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble};
 pub(crate) use outcome::{ReplayEnd, Verdict};
 pub(crate) use position::{KnownSegment, LogPosition, SealedSegment};
-pub(crate) use replay::{holds_commits, replay, was_begun};
+pub(crate) use replay::{holds_commits, is_foreign, replay, require_own, was_begun};
 pub(crate) use writer::{Log, LogConfig};

@@ -24,9 +24,12 @@ use crate::testing::Mutant;
 /// - From `from` on, the first invalid frame ends the log, unless a later frame shows that a commit after it was durable
 ///   ([`Error::Corrupt`]). A commit without its last frame is cut off whole, and one that the visitor finds torn, likewise.
 /// - An empty file is an empty log if `from` is [fresh](LogPosition::fresh), else [`Error::Corrupt`].
+/// - A log that begins at a fresh `from` is the one of `incarnation`, where that is known, else [`Error::Corrupt`]: no checksum
+///   tells it from one that was left beside a restored file.
 pub(crate) fn replay(
     storage: &dyn Storage,
     database_id: [u8; 16],
+    incarnation: Option<u64>,
     sealed: &[SealedSegment],
     from: LogPosition,
     visit: &mut dyn FnMut(Commit<'_>) -> Result<Verdict>,
@@ -51,6 +54,7 @@ pub(crate) fn replay(
         database_id: &database_id,
         layout,
         window: Window::new(file_bytes),
+        begins_as: incarnation.filter(|_| sealed.is_empty() && from.is_fresh()),
         incarnation: 0,
         sequence: sealed.first().map_or(from.sequence, |segment| segment.start.sequence),
         pending: None,
@@ -75,16 +79,58 @@ pub(crate) fn replay(
 
 /// Whether the file holds a segment of this database that is as new as `generation`, or newer.
 pub(crate) fn was_begun(storage: &dyn Storage, database_id: &[u8; 16], generation: u64) -> Result<bool> {
+    match any_segment(storage, database_id, &|header| header.generation >= generation) {
+        Err(Error::Corrupt(_)) => Ok(false),
+        found => found,
+    }
+}
+
+/// Refuses a log that cannot be the one of a database that was closed properly as `incarnation`, and whose next segment would be
+/// of `generation`: one that was left beside a file that was restored, or put in the other's place. What that log holds would
+/// be lost with the first commit, and what is left of it be taken for this one's after a crash.
+///
+/// What this database may have left itself, when it was killed while it closed or before its first commit: segments of
+/// generations before, and the beginning of the next. Where `is_new`, this incarnation has not written any.
+pub(crate) fn require_own(
+    storage: &dyn Storage,
+    database_id: &[u8; 16],
+    (incarnation, generation): (u64, u64),
+    is_new: bool,
+) -> Result<()> {
+    let is_foreign =
+        |header: &SegmentHeader| header.incarnation != incarnation && (is_new || header.generation >= generation);
+    match any_segment(storage, database_id, &is_foreign)? {
+        true => Err(foreign(0)),
+        false => Ok(()),
+    }
+}
+
+/// Whether the log that a fresh position names was begun as another incarnation than this.
+pub(crate) fn is_foreign(
+    storage: &dyn Storage,
+    database_id: &[u8; 16],
+    from: &LogPosition,
+    incarnation: u64,
+) -> Result<bool> {
+    let is_foreign = |header: &SegmentHeader| header.generation == from.generation && header.incarnation != incarnation;
+    Ok(from.is_fresh() && any_segment(storage, database_id, &is_foreign)?)
+}
+
+/// Whether the file holds a segment of this database that is as asked for. The log of another database is [`Error::Corrupt`].
+fn any_segment(
+    storage: &dyn Storage,
+    database_id: &[u8; 16],
+    is_asked_for: &dyn Fn(&SegmentHeader) -> bool,
+) -> Result<bool> {
     let file_bytes = storage.len(FileId::Log)?;
-    let layout = match FileHeader::read(storage, database_id, file_bytes) {
-        Ok(FileState::Valid(layout)) => layout,
-        Ok(FileState::Damaged) => guess_layout(&mut Window::new(file_bytes), storage, database_id)?,
-        Ok(FileState::Empty) | Err(Error::Corrupt(_)) => return Ok(false),
-        Err(error) => return Err(error),
+    let layout = match FileHeader::read(storage, database_id, file_bytes)? {
+        FileState::Valid(layout) => layout,
+        FileState::Damaged => guess_layout(&mut Window::new(file_bytes), storage, database_id)?,
+        FileState::Empty => return Ok(false),
     };
     let search = Search { storage, database_id, layout };
     for region in 0..layout.regions(file_bytes) {
-        if search.segment_header(region, file_bytes)?.is_some_and(|(header, _)| header.generation >= generation) {
+        if search.segment_header(region, file_bytes)?.is_some_and(|(header, _)| is_asked_for(&header)) {
             return Ok(true);
         }
     }
@@ -99,7 +145,7 @@ pub(crate) fn holds_commits(storage: &dyn Storage) -> Result<bool> {
         return Ok(true);
     }
     let mut any = false;
-    let replayed = replay(storage, database_id, &[], LogPosition::fresh(1, 0), &mut |_| {
+    let replayed = replay(storage, database_id, None, &[], LogPosition::fresh(1, 0), &mut |_| {
         any = true;
         Ok(Verdict::Whole)
     });
@@ -140,6 +186,9 @@ struct Replay<'a> {
     database_id: &'a [u8; 16],
     layout: Layout,
     window: Window,
+    /// Of the log that begins at a fresh position.
+    begins_as: Option<u64>,
+    /// Of the segment that is read.
     incarnation: u64,
     /// Sequence of the last whole commit.
     sequence: u64,
@@ -251,6 +300,9 @@ impl<'a> Replay<'a> {
         let Some((header, chain)) = self.segment_header(segment.region)? else { return Ok(None) };
         if header.generation != segment.generation || header.previous != previous {
             return Ok(None);
+        }
+        if self.begins_as.take().is_some_and(|incarnation| incarnation != header.incarnation) {
+            return Err(foreign(self.layout.region_start(segment.region)));
         }
         self.incarnation = header.incarnation;
         self.entered.push(KnownSegment::of(&header));
@@ -514,6 +566,13 @@ fn body_of<'w>(window: &'w mut Window, storage: &dyn Storage, header: &FrameHead
     let whole = FRAME_HEADER_BYTES + header.body_len as usize;
     let bytes = window.get(storage, offset, whole, u64::MAX)?;
     Ok(bytes.and_then(|bytes| bytes.get(FRAME_HEADER_BYTES..)).unwrap_or_default())
+}
+
+#[cold]
+fn foreign(offset: u64) -> Error {
+    let what = "this is not the data file's own log, as after a file was restored from a backup beside another's log: restore it \
+                again, put the log's own file back, or delete the log";
+    Error::corrupt(FileId::Log, offset, what)
 }
 
 fn damaged_file_header() -> Error {

@@ -3,7 +3,7 @@
 use super::Salvage;
 use super::report::LogEnd;
 use crate::error::{Error, Result};
-use crate::log::{Gather, Operation, Operations, Verdict, replay, was_begun};
+use crate::log::{Gather, Operation, Operations, Verdict, is_foreign, replay, was_begun};
 
 impl Salvage<'_> {
     pub(super) fn replay_log(&mut self) -> Result<()> {
@@ -27,10 +27,22 @@ impl Salvage<'_> {
                 self.report.log_end = self.beginning.alone.then_some(in_trees);
                 return Ok(());
             }
+            let foreign = match is_foreign(&*storage, &id, &newest.log, superblock.incarnation) {
+                Err(error) if error.not_resident().is_some() => return Err(error),
+                // Of another database, or unreadable: what of it can be used is found below.
+                foreign => foreign.unwrap_or(false),
+            };
+            if foreign {
+                // Its commits go on from another state than this one.
+                self.report.log_end = Some(in_trees);
+                self.report.lost_commits.push(superblock.sequence.saturating_add(1)..=u64::MAX);
+                return Ok(());
+            }
             // A log that is whole from the checkpoint before on says all that came after it, so it is right to apply it again.
             for (from, record) in self.beginning.older.iter().chain(&self.beginning.checkpoint) {
                 // The first time only to see whether the log is as it should be.
-                let whole = match replay(&*storage, id, &record.sealed, record.log, &mut |_| Ok(Verdict::Whole)) {
+                let own = Some(from.incarnation);
+                let whole = match replay(&*storage, id, own, &record.sealed, record.log, &mut |_| Ok(Verdict::Whole)) {
                     Err(error) if error.not_resident().is_some() => return Err(error),
                     Err(_) => continue,
                     Ok(end) => {
@@ -44,7 +56,7 @@ impl Salvage<'_> {
                 }
                 let mut commits = 0;
                 let mut last = in_trees;
-                replay(&*storage, id, &record.sealed, record.log, &mut |commit| {
+                replay(&*storage, id, own, &record.sealed, record.log, &mut |commit| {
                     if commit.sequence > from.sequence {
                         commits += 1;
                         last = LogEnd { commit: commit.sequence, time_ms: commit.time_ms };

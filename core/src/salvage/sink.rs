@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::codec::slot::ValueRef;
+use crate::collection::is_counter;
 use crate::db::{Database, WriteTransaction, is_remembered};
 use crate::engine::{Durability, KEY_BYTES_MAX, ValueReader};
 use crate::error::Result;
@@ -130,7 +131,7 @@ fn is_possible(key: &[u8], value: Option<&[u8]>) -> bool {
         None => false,
         Some(_) if key.len() > KEY_BYTES_MAX => false,
         Some((prefix::CATALOGUE, _)) => {
-            value.is_some_and(|value| is_definition(key, value) || is_remembered(key, value))
+            value.is_some_and(|value| is_definition(key, value) || is_remembered(key, value) || is_counter(key, value))
         }
         Some(_) => true,
     }

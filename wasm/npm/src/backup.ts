@@ -1,6 +1,6 @@
 // Copies of a database, as the bytes of a file.
 
-import { type Abortable } from './abort.js'
+import { type Abortable, onAbort } from './abort.js'
 import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { Operation } from './protocol.js'
 
@@ -59,19 +59,25 @@ export function backupStream(link: Link<'async'>, options: BackupOptions): Reada
   const backup = new Backup(link, options)
   const { signal } = options
   let over = false
+  let ignore = () => {}
   const end = () => {
     over = true
+    ignore()
     backup.end()
   }
   return new ReadableStream({
     async start(controller) {
-      signal?.addEventListener('abort', () => {
-        if (over) return
-        end()
-        controller.error(signal.reason)
-      })
       signal?.throwIfAborted()
-      await backup.begin()
+      ignore = onAbort(signal, () => {
+        end()
+        controller.error(signal!.reason)
+      })
+      try {
+        await backup.begin()
+      } catch (error) {
+        if (!over) end()
+        throw error
+      }
       if (over) backup.end()
     },
     async pull(controller) {

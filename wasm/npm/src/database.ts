@@ -184,13 +184,13 @@ export class DatabaseOf<M extends Mode> {
    * again when the transaction conflicts with another.
    */
   transaction<R>(body: (tx: Transaction<M>) => Given<M, R> | R, options: TransactionOptions = {}): Given<M, R> {
-    const first = begin(this.link, ISOLATION[options.isolation ?? 'serializable'])
+    const first = begin(this.link, ISOLATION[options.isolation ?? 'serializable'], options.signal)
     return this.#goOn(first, ({ transact }) => transact(this, this.link, body, options, first))
   }
 
   /** A transaction that is ended by its own `commit()` or `rollback()`. Where it can be, use `transaction`. */
   begin(options: Omit<TransactionOptions, 'retry'> = {}): Given<M, Transaction<M>> {
-    const first = begin(this.link, ISOLATION[options.isolation ?? 'serializable'])
+    const first = begin(this.link, ISOLATION[options.isolation ?? 'serializable'], options.signal)
     return this.#goOn(first, ({ begun }) => this.link.then(first, held => begun(this, this.link, options, held)))
   }
 

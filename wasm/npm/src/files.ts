@@ -68,6 +68,7 @@ export function openFiles(location: string, create: boolean, readOnly: boolean):
     if (create && !readOnly) fs.mkdirSync(path.dirname(name), { recursive: true })
     const unlock = lock(name, readOnly)
     try {
+      if (!readOnly) fs.rmSync(restoringName(name), { force: true })
       const data = new FileHandle(name, create, readOnly)
       return { name, data, log: openLog(`${name}-log`, readOnly), unlock }
     } catch (error) {
@@ -85,7 +86,7 @@ export function openFiles(location: string, create: boolean, readOnly: boolean):
  */
 export function restoreFile(location: string, overwrite: boolean): Restoring {
   const name = fileOf(location)
-  const temporary = `${name}-restoring`
+  const temporary = restoringName(name)
   try {
     fs.mkdirSync(path.dirname(name), { recursive: true })
     const unlock = lock(name)
@@ -178,6 +179,7 @@ export function removeFiles(location: string): boolean {
     const was = fs.existsSync(name)
     fs.rmSync(name, { force: true })
     fs.rmSync(`${name}-log`, { force: true })
+    fs.rmSync(restoringName(name), { force: true })
     return was
   } finally {
     unlock()
@@ -186,7 +188,30 @@ export function removeFiles(location: string): boolean {
 
 /** The databases in a folder, by the names of their files. */
 export function listFiles(folder: string): string[] {
-  return fs.readdirSync(folder).filter(name => name.endsWith('.ldb')).sort()
+  const names = fs.readdirSync(folder)
+  for (const name of names.filter(name => name.endsWith(RESTORING))) sweep(path.join(folder, name.slice(0, -RESTORING.length)))
+  return names.filter(name => name.endsWith('.ldb')).sort()
+}
+
+/** Takes away what a restore left whose process ended, unless another one goes on. */
+function sweep(name: string): void {
+  try {
+    const unlock = lock(name)
+    try {
+      fs.rmSync(restoringName(name), { force: true })
+    } finally {
+      unlock()
+    }
+  } catch {
+    // It is in nobody's way.
+  }
+}
+
+/** What the name of a file ends with that is being made of a backup. */
+const RESTORING = '-restoring'
+
+function restoringName(name: string): string {
+  return name + RESTORING
 }
 
 function fileOf(location: string): string {

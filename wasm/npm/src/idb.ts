@@ -5,6 +5,10 @@ import { LightningError } from './errors.js'
 const PREFIX = 'lightning-db:'
 /** Whoever has it open is waited for so long. */
 const BUSY_MS = 5000
+/** A database of this name, empty, says that the one of the other name is being made of a backup. */
+const RESTORING = 'lightning-db-restoring:'
+/** The lengths of the engine's files; none before its first commit. */
+const LENGTHS = 'lengths'
 
 /** The name in IndexedDB. */
 export function idbName(name: string): string {
@@ -71,19 +75,68 @@ export async function rest(name: string): Promise<void> {
 /** Deletes a database; whether there was one. */
 export async function remove(name: string): Promise<boolean> {
   if (!(await exists(name))) return false
-  await new Promise<void>((resolve, reject) => {
-    const request = indexedDB.deleteDatabase(idbName(name))
-    request.onsuccess = () => resolve()
-    request.onerror = () => reject(request.error)
-    // A worker that has ended may still be losing its connection.
-    request.onblocked = () => setTimeout(reject, BUSY_MS, new LightningError('DatabaseBusy', [name]))
-  })
+  await deleted(PREFIX, name)
   return true
 }
 
+function deleted(prefix: string, name: string): Promise<unknown> {
+  const request = indexedDB.deleteDatabase(prefix + name)
+  // A worker that has ended may still be losing its connection.
+  const blocked = new Promise((_, reject) => (request.onblocked = () => setTimeout(reject, BUSY_MS, new LightningError('DatabaseBusy', [name]))))
+  return Promise.race([answer(request), blocked])
+}
+
+/** Runs what makes a new database of a backup. Where that fails, or its tab goes, there is no such database. */
+export async function making<R>(name: string, run: () => Promise<R>): Promise<R> {
+  ;(await answer(indexedDB.open(RESTORING + name))).close()
+  try {
+    return await run()
+  } catch (error) {
+    await remove(name).catch(() => {})
+    throw error
+  } finally {
+    await deleted(RESTORING, name).catch(() => {})
+  }
+}
+
+/** Takes away what such a function left that came to no end; nobody may run one meanwhile. Whether there was a database. */
+export async function sweep(name: string): Promise<boolean> {
+  if (!(await listMarked()).includes(name)) return false
+  const wasEmpty = await isEmpty(name)
+  if (wasEmpty) await deleted(PREFIX, name)
+  else await rest(name)
+  await deleted(RESTORING, name)
+  return wasEmpty
+}
+
+/** Whether the engine has written nothing to it; one that is not there is made. */
+async function isEmpty(name: string): Promise<boolean> {
+  const database = await answer(indexedDB.open(idbName(name)))
+  const hasAny = database.objectStoreNames.contains(LENGTHS)
+  const count = hasAny ? await answer(database.transaction(LENGTHS).objectStore(LENGTHS).count()) : 0
+  database.close()
+  return count === 0
+}
+
+function answer<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
+}
+
 /** The names of all databases here. */
-export async function listNames(): Promise<string[]> {
+export function listNames(): Promise<string[]> {
+  return namesBehind(PREFIX)
+}
+
+/** Those that are being made of a backup, or were when that was broken off. */
+export function listMarked(): Promise<string[]> {
+  return namesBehind(RESTORING)
+}
+
+async function namesBehind(prefix: string): Promise<string[]> {
   if (unavailable() || !('databases' in indexedDB)) return []
   const all = await indexedDB.databases()
-  return all.flatMap(({ name }) => (name?.startsWith(PREFIX) ? [name.slice(PREFIX.length)] : []))
+  return all.flatMap(({ name }) => (name?.startsWith(prefix) ? [name.slice(prefix.length)] : []))
 }

@@ -2,7 +2,7 @@
 // answers come in its order. Synchronously, each operation is answered at once.
 
 import { Reader, Writer } from './cbor.js'
-import { UnreadBlob } from './blobs.js'
+import { UnreadBlob, keepBytes, readAll, readAllNow, withBytes } from './blobs.js'
 import { LightningError } from './errors.js'
 import { commits, fate } from './failover.js'
 import { readFailure, withUsage } from './failure.js'
@@ -189,8 +189,7 @@ export class AsyncLink implements Link<'async'> {
     try {
       writeOperation(this.#writer, operation, args)
     } catch (error) {
-      if (error instanceof UnreadBlob) return error.read(() => this.ask(operation, durable, args, answer))
-      return Promise.reject(error)
+      return error instanceof UnreadBlob ? this.#askReading(operation, durable, args, answer) : Promise.reject(error)
     }
     this.#durable ||= durable
     this.#operations++
@@ -202,6 +201,12 @@ export class AsyncLink implements Link<'async'> {
       if (opens) waiting.opens = this.#writer.view().slice(begin)
       this.#waiting.push(waiting)
     })
+  }
+
+  /** Asks when all blobs among the arguments are read. */
+  async #askReading<T>(operation: OperationNumber, durable: boolean, args: Arguments, answer: Answer<T>): Promise<T> {
+    const bytes = await readAll(() => writeOperation(new Writer(), operation, args))
+    return withBytes(bytes, () => this.ask(operation, durable, args, answer))
   }
 
   /** Waits until everything that was asked has been answered, and survives a power loss. */
@@ -426,12 +431,13 @@ export class SyncLink implements Link<'sync'> {
     call: (request: Uint8Array, durable: boolean) => Uint8Array,
   ) {
     this.#call = call
+    keepBytes()
   }
 
   ask<T>(operation: OperationNumber, durable: boolean, args: Arguments, answer: Answer<T>): T {
-    writeOperation(this.#writer, operation, args)
     let response: Uint8Array
     try {
+      this.#write(operation, args)
       response = this.#call(this.#writer.view(), durable)
     } finally {
       this.#writer.truncate(0)
@@ -440,6 +446,16 @@ export class SyncLink implements Link<'sync'> {
     const body = new Reader(response, 5)
     if (status === Status.Failure) throw readFailure(body)
     return answer(body)
+  }
+
+  #write(operation: OperationNumber, args: Arguments): void {
+    try {
+      writeOperation(this.#writer, operation, args)
+    } catch (error) {
+      if (!(error instanceof UnreadBlob)) throw error
+      const bytes = readAllNow(() => writeOperation(new Writer(), operation, args))
+      withBytes(bytes, () => writeOperation(this.#writer, operation, args))
+    }
   }
 
   then<T, R>(given: T, next: (value: T) => R): R {

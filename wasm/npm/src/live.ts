@@ -56,6 +56,7 @@ export class Live<T, M extends Mode> {
   readonly #render: (rows: Rows<T>) => unknown
   readonly #failed: ((error: LightningError) => void) | undefined
   readonly #again: () => void
+  readonly #ended: () => void
   readonly stop: () => void
 
   constructor(
@@ -64,6 +65,7 @@ export class Live<T, M extends Mode> {
     form: QueryForm,
     render: (rows: Rows<T>) => unknown,
     failed: ((error: LightningError) => void) | undefined,
+    ended: () => void,
   ) {
     this.#link = link
     this.#render = render
@@ -73,6 +75,7 @@ export class Live<T, M extends Mode> {
       const begun = link.attempt(() => link.then(asked(), asked => this.#begin(asked, form)))
       if (begun instanceof Promise) begun.catch((error: LightningError) => this.#fail(error))
     }
+    this.#ended = ended
     this.#again()
   }
 
@@ -195,6 +198,7 @@ export class Live<T, M extends Mode> {
   #fail(error: LightningError): void {
     if (this.#stopped) return
     this.#stopped = true
+    this.#ended()
     if (this.#failed) this.#failed(error)
     // Without anyone to hear it, it is an unhandled rejection, and not silence; but whoever closes the database knows.
     else if (error.code !== 'Closed') void Promise.reject(error)
@@ -203,6 +207,7 @@ export class Live<T, M extends Mode> {
   #stop(): void {
     if (this.#stopped) return
     this.#stopped = true
+    this.#ended()
     this.#rows = []
     if (this.#held) {
       this.#link.forget(this.#held.number)

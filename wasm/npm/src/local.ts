@@ -28,6 +28,7 @@ export function optionBytes(options: OpenOptions): Uint8Array {
 export class Local {
   readonly host: Host
   #users = 0
+  #closed = false
 
   constructor(readonly opened: Opened) {
     this.host = new Host(opened.engine, false, opened.parts, () => opened.parts && opened.closed())
@@ -39,9 +40,20 @@ export class Local {
     return this
   }
 
-  /** One user less; the last of them has it closed. */
-  leave<R>(close: () => R): R | undefined {
-    return --this.#users === 0 ? close() : undefined
+  /** One user less; with the last it is closed, in this turn: whoever opens it in the next opens it anew. */
+  leave(): void {
+    if (--this.#users === 0) this.close()
+  }
+
+  /** Closes it. Where the engine has stopped by itself its files are given up: nothing is written to them any more. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    try {
+      this.host.closeNow()
+    } finally {
+      this.opened.closed()
+    }
   }
 }
 
@@ -55,20 +67,20 @@ export function asyncDatabase(local: Local, durability: 'sync' | 'relaxed', numb
   const link = new AsyncLink(() => more, channel, numbered)
   const client = host.connect({
     send: response => channel.onresponse(response),
-    end: why => link.end(why),
+    end: why => {
+      link.end(why)
+      local.close()
+    },
   })
   return new DatabaseOf(opened.name, opened.storage, durability, link, async () => {
     // What was asked before is answered before.
     await Promise.resolve()
-    await local.leave(async () => {
-      try {
-        await host.close()
-      } finally {
-        opened.closed()
-      }
-    })
-    link.end(new LightningError('Closed'))
-    client.disconnect()
+    try {
+      local.leave()
+    } finally {
+      link.end(new LightningError('Closed'))
+      client.disconnect()
+    }
   })
 }
 
@@ -83,18 +95,21 @@ export function syncDatabase(local: Local, durability: 'sync' | 'relaxed'): Data
     if (link.isListening || host.isShared) host.tellSoon()
     return response
   })
-  const client = host.connect({ send: frames => link.receive(frames), end: why => link.end(why) })
+  const client = host.connect({
+    send: frames => link.receive(frames),
+    end: why => {
+      link.end(why)
+      local.close()
+    },
+  })
   return new DatabaseOf(opened.name, opened.storage, durability, link, () => {
     if (closed) return
     closed = true
-    local.leave(() => {
-      try {
-        host.closeNow()
-      } finally {
-        opened.closed()
-      }
-    })
-    link.end(new LightningError('Closed'))
-    client.disconnect()
+    try {
+      local.leave()
+    } finally {
+      link.end(new LightningError('Closed'))
+      client.disconnect()
+    }
   })
 }

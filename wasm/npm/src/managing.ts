@@ -3,6 +3,7 @@
 import { raced } from './abort.js'
 import { LightningError } from './errors.js'
 import * as idb from './idb.js'
+import { sweep, sweepAll } from './leftovers.js'
 import { hasLocks, ownerLock } from './messages.js'
 import * as opfs from './opfs.js'
 import { Own } from './own.js'
@@ -43,6 +44,7 @@ export async function restore(plan: Plan, source: BackupSource, overwrite: boole
 /** Deletes a database; false when there is none. */
 export async function destroy(name: string): Promise<boolean> {
   return alone(name, async () => {
+    await sweep(name)
     const removed = await Promise.all([(await opfs.unreachable()) ? false : opfs.removeFiles(name), idb.remove(name)])
     return removed.some(was => was)
   })
@@ -64,6 +66,7 @@ async function alone<R>(name: string, run: () => Promise<R>): Promise<R> {
 
 /** The names of the databases of this origin. */
 export async function list(): Promise<string[]> {
+  await sweepAll()
   const [files, stores] = await Promise.all([(await opfs.unreachable()) ? [] : opfs.listNames(), idb.listNames()])
   return [...new Set([...files, ...stores])].sort()
 }

@@ -183,12 +183,13 @@ export async function removeFiles(name: string, restoring = false): Promise<bool
   return removed[0]!
 }
 
-/** The names of all databases here. */
-export async function listNames(): Promise<string[]> {
+/** The names of all databases here; or of those of which files are there that were to take their place. */
+export async function listNames(restoring = false): Promise<string[]> {
+  const ending = restoring ? `.ldb${RESTORING}` : '.ldb'
   const directory = await navigator.storage.getDirectory()
   const names: string[] = []
   for await (const name of (directory as unknown as { keys(): AsyncIterable<string> }).keys()) {
-    if (name.endsWith('.ldb')) names.push(decodeURIComponent(name.slice(0, -4)))
+    if (name.endsWith(ending)) names.push(decodeURIComponent(name.slice(0, -ending.length)))
   }
   return names
 }

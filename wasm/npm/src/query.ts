@@ -1,6 +1,6 @@
 // Queries: what is asked for, built step by step, in the form in which core reads it.
 
-import { abortable, raced } from './abort.js'
+import { abortable, onAbort, raced } from './abort.js'
 import type { Reader, Uuid, Value } from './cbor.js'
 import { LightningError } from './errors.js'
 import type { Rows, Stop } from './live.js'
@@ -321,17 +321,25 @@ export class Query<T, M extends Mode = 'async', D = T> {
   watch(render: (rows: Rows<T>) => unknown, failed?: (error: LightningError) => void): Stop {
     let stopped = false
     let live: (() => void) | undefined
+    let ignore = () => {}
     const end = (): void => {
       stopped = true
+      ignore()
       live?.()
     }
     const stop = Object.assign(end, { [Symbol.dispose ?? Symbol.for('Symbol.dispose')]: end }) as Stop
+    if (this.abort?.aborted) end()
+    else ignore = onAbort(this.abort, end)
     const begun = this.link.then(this.link.more(), ({ Live }) => {
-      if (!stopped) live = new Live<T, M>(this.asked, this.link, this.form, render, failed).stop
+      if (!stopped) live = new Live<T, M>(this.asked, this.link, this.form, render, failed, () => ignore()).stop
     })
-    if (begun instanceof Promise && failed) begun.catch(failed)
-    if (this.abort?.aborted) stop()
-    else this.abort?.addEventListener('abort', stop, { once: true })
+    if (begun instanceof Promise) {
+      begun.catch(error => {
+        ignore()
+        if (!failed) throw error
+        failed(error)
+      })
+    }
     return stop
   }
 
@@ -388,8 +396,7 @@ export interface AsyncQuery<T, D = T> {
 export class AsyncQuery<T, D = T> extends Query<T, 'async', D> implements AsyncIterable<T> {
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     const { abort } = this
-    abort?.throwIfAborted()
-    const cursor = await this.open()
+    const cursor = await raced(abort, () => this.open(), cursor => cursor.close())
     try {
       for (;;) {
         const chunk = cursor.chunk

@@ -1,6 +1,7 @@
 // Where something is read and written: now, in a snapshot, or in a transaction.
 
-import { type Given, type Held, type Link, type Mode, current, held } from './link.js'
+import { abortable } from './abort.js'
+import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
 import { NOW, Operation } from './protocol.js'
 
 /** Where something is read: now, in a snapshot, or in a transaction. */
@@ -22,7 +23,8 @@ export function scopeOf<M extends Mode>(link: Link<M>, held: Held): Scope {
 /** What a transaction is protected from, as `begin` is asked for it. */
 export const ISOLATION = { readCommitted: 1, snapshot: 2, serializable: 3 } as const
 
-/** Begins a transaction. */
-export function begin<M extends Mode>(link: Link<M>, isolation: number): Given<M, Held> {
-  return link.ask(Operation.Begin, false, writer => writer.number(isolation), reader => held(link, reader.number()))
+/** Begins a transaction. What comes when the signal was aborted is given back. */
+export function begin<M extends Mode>(link: Link<M>, isolation: number, signal?: AbortSignal): Given<M, Held> {
+  const begun = () => link.ask(Operation.Begin, false, writer => writer.number(isolation), reader => held(link, reader.number()))
+  return abortable(link, signal, begun, late => release(link, late))
 }

@@ -8,6 +8,7 @@ import type { OpenOptions, StorageName } from './database.js'
 import { LightningError } from './errors.js'
 import { type Engine, Host } from './host.js'
 import * as idb from './idb.js'
+import { sweep } from './leftovers.js'
 import { type CompiledMessage, type OpenMessage, type OpenedMessage, filesLock, plain } from './messages.js'
 import * as opfs from './opfs.js'
 import { restoreFiles } from './restoring-opfs.js'
@@ -42,10 +43,14 @@ export function serve(scope: Scope): void {
         return scope.close()
       }
       const { engine, storage, later } = await elsewhere(async () => {
-        const choice = await choose(data.open, data.options, root)
+        // Only with locks nobody restores meanwhile. What cannot be taken away now is another time.
+        const swept = data.shared && sweep(data.open).catch(() => false)
+        const choice = await choose(data.open, data.options, root, swept)
         // This thread opens the database meanwhile.
         if (choice.place && data.usual) scope.postMessage({ fetch: parts.expect(USUAL) } satisfies OpenedMessage)
-        return { ...(await openEngine(data, choice, compiled, parts, scope.ended)), storage: choice.storage }
+        const opened = await openEngine(data, choice, compiled, parts, scope.ended)
+        await swept
+        return { ...opened, storage: choice.storage }
       })
       const opened = { name: data.open, storage }
       new Owner(scope, data, new Host(engine, later, parts), opened, parts)
@@ -132,6 +137,7 @@ async function restore(
   { source, overwrite }: { source: Blob; overwrite: boolean },
   compiled: Promise<void>,
 ): Promise<StorageName> {
+  await sweep(name)
   const [found, inIdb] = await Promise.all([opfs.find(name), idb.exists(name)])
   requireFree(name, inIdb || (typeof found !== 'string' && found.data !== undefined), overwrite)
   const { storage, place } = await choose(name, { ...options, create: true })
@@ -142,7 +148,7 @@ async function restore(
   const bytes = optionBytes({ ...options, readOnly: true, create: false })
   if (!place) {
     if (shared) await takeFiles(name)
-    try {
+    const make = async () => {
       const file = new Uint8Array(await source.arrayBuffer())
       const engine = (await WasmEngine.openIndexedDb(idb.idbName(name), bytes, file)) as unknown as Engine
       try {
@@ -151,10 +157,14 @@ async function restore(
       } finally {
         engine.free()
       }
-    } catch (error) {
-      if (inIdb) await idb.rest(name).catch(() => {})
-      else await idb.remove(name).catch(() => {})
-      throw error
+    }
+    if (inIdb) {
+      await make().catch(async error => {
+        await idb.rest(name).catch(() => {})
+        throw error
+      })
+    } else {
+      await idb.making(name, make)
     }
     return storage
   }
@@ -179,7 +189,12 @@ interface Choice {
  * Where the database lives. One that exists is opened where it is, and never made a second time elsewhere; a new one is made
  * where it was asked for, else in the origin private file system, else in IndexedDB.
  */
-async function choose(name: string, { storage, create = true }: OpenOptions, root?: ReturnType<typeof opfs.root>): Promise<Choice> {
+async function choose(
+  name: string,
+  { storage, create = true }: OpenOptions,
+  root?: ReturnType<typeof opfs.root>,
+  swept: Promise<boolean> | false = false,
+): Promise<Choice> {
   if (storage === 'memory') return { storage }
   if (storage === 'file') throw new LightningError('StorageUnavailable', [storage, 'files are for Node, Deno and Bun'])
   // Asked at once, for a new database waits for both answers.
@@ -188,7 +203,9 @@ async function choose(name: string, { storage, create = true }: OpenOptions, roo
   const place = await opfs.find(name, root)
   const noOpfs = typeof place === 'string' ? place : undefined
   const inOpfs: Choice | undefined = typeof place === 'string' ? undefined : { storage: 'opfs', place }
-  const found: Choice | undefined = inOpfs?.place?.data ? inOpfs : (await looking) ? { storage: 'indexeddb' } : undefined
+  // An empty one that a restore has left is none.
+  const isInIdb = async () => (await looking) && !(await swept)
+  const found: Choice | undefined = inOpfs?.place?.data ? inOpfs : (await isInIdb()) ? { storage: 'indexeddb' } : undefined
   const noIdb = idb.unusable()
   if (found) {
     if (storage && storage !== found.storage) {

@@ -3,7 +3,7 @@
 import type { OpenOptions, SyncDatabase } from './database.js'
 import { listFiles, removeFiles } from './files.js'
 import { syncDatabase } from './local.js'
-import { openLocal } from './node.js'
+import { openLocal } from './here.js'
 
 export * from './interface.js'
 export { restore } from './node.js'

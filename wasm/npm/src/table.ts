@@ -168,8 +168,7 @@ export class Scan<K, V, M extends Mode> {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<[K, V], void, undefined> {
     const { signal } = this.range
-    signal?.throwIfAborted()
-    const rows = await entries(this.table, this.range)
+    const rows = await raced(signal, () => entries(this.table, this.range), rows => rows.close())
     try {
       for (;;) {
         while (rows.hasChunk) {

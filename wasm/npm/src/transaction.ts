@@ -166,7 +166,7 @@ export function transact<R, M extends Mode>(
   const run = (tx: Transaction<M>): Given<M, R> =>
     (options.signal && link.mode === 'async' ? raced(options.signal, () => body(tx)) : body(tx)) as Given<M, R>
   const once = (): Given<M, R> => {
-    const held = next ?? begin(link, ISOLATION[options.isolation ?? 'serializable'])
+    const held = next ?? begin(link, ISOLATION[options.isolation ?? 'serializable'], options.signal)
     next = undefined
     return link.then(held, held => {
       const tx = begun(database, link, options, held)

@@ -6,7 +6,7 @@ import * as fs from 'node:fs'
 import * as os from 'node:os'
 import * as path from 'node:path'
 import { after, test } from 'node:test'
-import { LightningError, list, open, restore } from '../dist/node.js'
+import { LightningError, destroy, list, open, restore } from '../dist/node.js'
 import * as sync from '../dist/sync-node.js'
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'lightning-backups-'))
@@ -39,6 +39,28 @@ async function failing(code, run) {
   assert.equal(error.code, code, error.message)
   return error
 }
+
+test('what a restore left whose process ended goes with whatever comes next', async () => {
+  const left = name => path.join(folder, `${name}.ldb-restoring`)
+  const leave = name => fs.writeFileSync(left(name), 'half of it')
+  const gone = name => !fs.existsSync(left(name))
+  leave('left')
+  assert.ok(!(await list(folder)).some(name => name.includes('left')))
+  assert.ok(gone('left'), 'list')
+  leave('left')
+  assert.equal(await destroy(path.join(folder, 'left')), false)
+  assert.ok(gone('left'), 'destroy')
+  leave('left')
+  const database = await open(path.join(folder, 'left'))
+  assert.ok(gone('left'), 'open')
+  // As one that another process is at.
+  leave('left')
+  await list(folder)
+  assert.ok(!gone('left'))
+  await database.close()
+  assert.equal(await destroy(path.join(folder, 'left')), true)
+  assert.ok(gone('left'))
+})
 
 test('a backup holds what was there when it was begun, whatever is written meanwhile', async () => {
   const database = await withRows('busy', 20_000)

@@ -72,6 +72,50 @@ test('a blob that is too large, cannot be read, or comes without promises is ref
   local.close()
 })
 
+test('however many blobs are to be read, what holds them is gone through a few times', async () => {
+  const database = await inMemory()
+  const documents = database.collection('documents', { key: 'id' })
+  let looks = 0
+  const counted = Array.from({ length: 100 }, (_, id) => ({
+    id,
+    get blob() {
+      looks++
+      return this.same
+    },
+    same: new Blob([`text ${id}`]),
+  }))
+  await documents.putMany(counted)
+  assert.ok(looks <= 500, `${looks} looks at 100 blobs`)
+  assert.equal(await (await documents.get(99)).blob.text(), 'text 99')
+  // A blob that is another one whenever it is looked at is never read.
+  const always = documents.put({ id: 1, get blob() { return new Blob(['text']) } })
+  await assert.rejects(always, { code: 'Invalid', message: /another Blob/ })
+  // The same blob in two that are written at once.
+  const both = new Blob(['both'])
+  await Promise.all([1, 2, 3].map(id => documents.put({ id, both })))
+  for (const id of [1, 2, 3]) assert.equal(await (await documents.get(id)).both.text(), 'both')
+  await database.close()
+})
+
+test('without promises a blob that was read is put back as it was', async () => {
+  const database = await inMemory()
+  const local = sync.open('memory', { storage: 'memory' })
+  const documents = local.collection('documents', { key: 'id' })
+  const file = new File(['text'], 'notes.txt', { type: 'text/plain', lastModified: 1234 })
+  const remote = database.collection('documents', { key: 'id' })
+  await remote.put({ id: 1, file, photo: new Blob([Uint8Array.of(1, 2)], { type: 'image/png' }) })
+  const found = await remote.get(1)
+  documents.put(found)
+  const again = documents.get(1)
+  documents.put({ ...again, id: 2, more: [again.photo] })
+  const last = documents.get(2)
+  assert.deepEqual([last.file.name, last.file.type, last.file.lastModified, await last.file.text()], ['notes.txt', 'text/plain', 1234, 'text'])
+  assert.deepEqual(new Uint8Array(await last.more[0].arrayBuffer()), Uint8Array.of(1, 2))
+  assert.throws(() => documents.put({ id: 3, blob: last.photo.slice(0, 1) }), { code: 'Invalid' })
+  local.close()
+  await database.close()
+})
+
 test('keys are made where there are none', async () => {
   const database = await inMemory()
   const notes = database.collection('notes', { key: 'id', autoKey: 'increment' })

@@ -47,6 +47,47 @@ test('opened again it is the same database, until the last has closed it', async
   assert.ok(await destroy(place('twice')))
 })
 
+test('opened again while the last is closing it, it is open', async () => {
+  for (let turns = 0; turns < 12; turns++) {
+    const first = await open(place('closing'))
+    await first.collection('documents', { key: 'id' }).put({ id: turns })
+    const closing = first.close()
+    for (let turn = 0; turn < turns; turn++) await null
+    const second = await open(place('closing'))
+    const documents = second.collection('documents')
+    assert.equal(await documents.count(), turns + 1, `${turns} turns later`)
+    await closing
+    assert.equal(await documents.count(), turns + 1)
+    await second.close()
+  }
+  assert.ok(!fs.existsSync(place('closing.ldb-lock')))
+})
+
+test('an engine that has stopped is in nobody\'s way', async () => {
+  const other = await open(place('stopped'))
+  const first = sync.open(place('stopped'))
+  const documents = first.collection('documents', { key: 'id' })
+  documents.put({ id: 1 })
+  const { now } = Date
+  // What the engine calls fails as nothing of its own does.
+  Date.now = () => {
+    throw new Error('there is no time')
+  }
+  try {
+    assert.throws(() => documents.put({ id: 2 }), { code: 'Restarted' })
+  } finally {
+    Date.now = now
+  }
+  await assert.rejects(other.collection('documents').count(), { code: 'Restarted' })
+  const again = await open(place('stopped'))
+  assert.equal(await again.collection('documents').count(), 1)
+  first.close()
+  await other.close()
+  assert.equal(await again.collection('documents').count(), 1)
+  assert.ok(fs.existsSync(place('stopped.ldb-lock')))
+  await again.close()
+})
+
 test('what one holds is gone with it, and not with the other', async () => {
   const [one, other] = [await open(place('held')), await open(place('held'))]
   const documents = one.collection('documents', { key: 'id' })

@@ -1,6 +1,7 @@
 // Calls that are given up by a signal.
 
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import * as fs from 'node:fs'
 import * as os from 'node:os'
 import * as path from 'node:path'
@@ -130,6 +131,72 @@ test('a transaction that is aborted leaves nothing, however long its function go
   late.abort(reason)
   await committed
   assert.deepEqual(await documents.get('kept'), { id: 'kept' })
+  await database.close()
+})
+
+test('what is over hears its signal no more', async () => {
+  const all = await withRows()
+  const { database, documents } = all
+  const { signal } = new AbortController()
+  const heard = () => getEventListeners(signal, 'abort').length
+  for (const [name, call] of Object.entries(calls(all, signal))) {
+    await call()
+    assert.equal(heard(), 0, name)
+  }
+  let told = 0
+  const stop = documents.query().signal(signal).watch(() => told++)
+  while (told === 0) await new Promise(resolve => setTimeout(resolve, 1))
+  assert.equal(heard(), 1)
+  stop()
+  assert.equal(heard(), 0)
+  for (const end of [
+    async stream => void (await new Response(stream).blob()),
+    stream => stream.cancel(),
+  ]) {
+    const stream = database.backup({ signal })
+    assert.equal(heard(), 1)
+    await end(stream)
+    assert.equal(heard(), 0)
+  }
+  const failed = new Promise(resolve => documents.query().signal(signal).watch(() => {}, resolve))
+  const reader = database.backup({ signal }).getReader()
+  await reader.read()
+  assert.equal(heard(), 2)
+  await database.close()
+  assert.equal((await failed).code, 'Closed')
+  await assert.rejects(async () => {
+    while (!(await reader.read()).done);
+  }, { code: 'Closed' })
+  assert.equal(heard(), 0)
+  await assert.rejects(database.backup({ signal }).getReader().read(), { code: 'Closed' })
+  assert.equal(heard(), 0)
+})
+
+test('a signal is heard before there is an answer', async () => {
+  const all = await withRows()
+  const { database, documents, table } = all
+  const { link } = database
+  await documents.opened()
+  await table.opened()
+  for (const begun of [
+    signal => database.begin({ signal }),
+    signal => documents.query().signal(signal)[Symbol.asyncIterator]().next(),
+    signal => table.scan({ signal })[Symbol.asyncIterator]().next(),
+  ]) {
+    let answer
+    const held = new Promise(resolve => (answer = resolve))
+    link.ask = (...asked) => held.then(() => Object.getPrototypeOf(link).ask.apply(link, asked))
+    const controller = new AbortController()
+    const waiting = begun(controller.signal)
+    controller.abort(reason)
+    const silent = new Promise(resolve => setTimeout(resolve, 50, 'nothing was heard'))
+    assert.equal(await Promise.race([waiting.catch(error => error), silent]), reason)
+    delete link.ask
+    answer()
+  }
+  // What came too late is given back, in a turn of its own.
+  await new Promise(resolve => setTimeout(resolve))
+  await nothingIsHeld(all)
   await database.close()
 })
 

@@ -10,18 +10,31 @@ import { fileURLToPath } from 'node:url'
 
 const npm = fileURLToPath(new URL('..', import.meta.url))
 
-test('types refuse what is wrong, and nothing else', () => {
+// Neither the types of Node nor newer ones of the language are needed.
+const COMMON = { target: 'ES2022', strict: true, noEmit: true, types: [], lib: ['ES2022', 'DOM'] }
+
+/** Compiles this in a project that has the package. */
+function compile(source, compilerOptions) {
   const app = fs.mkdtempSync(path.join(os.tmpdir(), 'lightning-types-'))
   try {
     fs.mkdirSync(path.join(app, 'node_modules'))
     fs.symlinkSync(npm, path.join(app, 'node_modules/lightning-db'), 'junction')
-    fs.copyFileSync(new URL('types.ts', import.meta.url), path.join(app, 'types.ts'))
-    // Neither those of Node nor newer ones are needed.
-    const compilerOptions = { target: 'ES2022', module: 'ESNext', moduleResolution: 'bundler', strict: true, noEmit: true, types: [], lib: ['ES2022', 'DOM'] }
-    fs.writeFileSync(path.join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['types.ts'] }))
+    fs.writeFileSync(path.join(app, 'package.json'), '{ "type": "module" }')
+    fs.writeFileSync(path.join(app, 'types.ts'), source)
+    fs.writeFileSync(path.join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...COMMON, ...compilerOptions }, files: ['types.ts'] }))
     const { status, stdout, stderr } = spawnSync(path.join(npm, 'node_modules/.bin/tsc'), ['-p', app], { encoding: 'utf8', shell: process.platform === 'win32' })
     assert.equal(status, 0, stdout + stderr)
   } finally {
     fs.rmSync(app, { recursive: true, force: true })
   }
+}
+
+test('types refuse what is wrong, and nothing else', () => {
+  compile(fs.readFileSync(new URL('types.ts', import.meta.url), 'utf8'), { module: 'ESNext', moduleResolution: 'bundler' })
+})
+
+test('in Node the types are those of what runs there', () => {
+  const source = fs.readFileSync(new URL('types-node.ts', import.meta.url), 'utf8')
+  compile(source, { module: 'NodeNext' })
+  compile(source, { module: 'ESNext', moduleResolution: 'bundler', customConditions: ['node'] })
 })

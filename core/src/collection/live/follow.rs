@@ -148,12 +148,11 @@ impl Follower {
         if let Some(Error::Closed) = stopped {
             return Err(Error::Closed);
         }
-        let Some(database) = self.database.upgrade() else { return Err(Error::Closed) };
         let was_running = self.running.is_some();
-        let mut difference = self.follow(&database, is_noted)?;
+        let mut difference = self.follow(is_noted)?;
         if was_running && difference.is_none() {
             // To where it ran nothing has changed, but perhaps since.
-            difference = self.follow(&database, true)?;
+            difference = self.follow(true)?;
         }
         match (difference, stopped) {
             (Some(difference), _) => Ok(Some(difference)),
@@ -162,7 +161,7 @@ impl Follower {
         }
     }
 
-    fn follow(&mut self, database: &Database, is_noted: bool) -> Result<Option<Difference<SharedRow>>> {
+    fn follow(&mut self, is_noted: bool) -> Result<Option<Difference<SharedRow>>> {
         let mut difference = None;
         let mut sequence = None;
         if self.running.is_none() {
@@ -175,7 +174,7 @@ impl Follower {
                 self.rows.take_back(held);
             }
             let snapshot = loop {
-                let snapshot = database.snapshot_told();
+                let Some(snapshot) = self.database.snapshot_told() else { return Err(Error::Closed) };
                 let noted = self.feed.take(self.rows.len(), snapshot.sequence());
                 self.dirty.add(noted, noted_max(self.rows.len()));
                 let definition = self.definition(&snapshot)?;

@@ -14,7 +14,7 @@ const FEW_NAMES: usize = 12;
 /// Whether `bytes` are one document: a map and nothing after it, with all that the [module](super) promises.
 pub(crate) fn validate(bytes: &[u8]) -> Result<()> {
     if bytes.first().is_some_and(|first| first >> 5 != 5) {
-        return Err(Error::invalid("a document is a CBOR map, and these bytes begin otherwise"));
+        return Err(Error::invalid("a document is an object with fields (in CBOR a map)"));
     }
     validate_item(bytes)
 }

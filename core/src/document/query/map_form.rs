@@ -191,8 +191,8 @@ impl<'v> Members<'v> {
     #[cold]
     fn wrong(&self, name: &str, expected: &str) -> Error {
         self.error(&match self.get(name) {
-            Some(found) => format!("has {found} as '{name}', which is {expected}"),
-            None => format!("has no member '{name}', which is {expected}"),
+            Some(found) => format!("has {found} as '{name}'; that is to be {expected}"),
+            None => format!("has no member '{name}'; that is to be {expected}"),
         })
     }
 
@@ -417,13 +417,13 @@ mod tests {
             &map([("limt", 3.into())]),
             "the query {\"limt\":3} has an unknown member 'limt'; there are where, orderBy",
         );
-        check(&map([("limit", (-3).into())]), "has -3 as 'limit', which is a whole number, at least 0");
+        check(&map([("limit", (-3).into())]), "has -3 as 'limit'; that is to be a whole number, at least 0");
         check(&map([("offset", 0.5.into())]), "has 0.5 as 'offset'");
-        check(&map([("after", "x".into())]), "has \"x\" as 'after', which is bytes");
-        check(&map([("select", list([3.into()]))]), "as 'select', which is texts");
+        check(&map([("after", "x".into())]), "has \"x\" as 'after'; that is to be bytes");
+        check(&map([("select", list([3.into()]))]), "as 'select'; that is to be texts");
         check(&map([("select", list(["a..b".into()]))]), "\"a..b\" is no path");
         check(&map([("orderBy", list([map([("path", "a".into()), ("desc", true.into())])]))]), "unknown member 'desc'");
-        check(&map([("orderBy", list([map([])]))]), "an order {} has no member 'path', which is a text");
+        check(&map([("orderBy", list([map([])]))]), "an order {} has no member 'path'; that is to be a text");
         check(&condition(&[("path", "a".into()), ("frm", 3.into())]), "has an unknown member 'frm'");
         check(&condition(&[("path", "a".into())]), "{\"path\":\"a\"} has no test");
         check(&condition(&[("path", "a".into()), ("equals", 1.into()), ("from", 1.into())]), "has several tests");
@@ -431,12 +431,18 @@ mod tests {
             &condition(&[("path", "a".into()), ("above", 1.into()), ("from", 1.into())]),
             "has both 'from' and 'above'",
         );
-        check(&condition(&[("path", "a".into()), ("in", 1.into())]), "has 1 as 'in', which is a list of values");
-        check(&condition(&[("path", "a".into()), ("startsWith", 1.into())]), "has 1 as 'startsWith', which is a text");
-        check(&condition(&[("path", "a".into()), ("exists", 1.into())]), "has 1 as 'exists', which is true or false");
+        check(&condition(&[("path", "a".into()), ("in", 1.into())]), "has 1 as 'in'; that is to be a list of values");
+        check(
+            &condition(&[("path", "a".into()), ("startsWith", 1.into())]),
+            "has 1 as 'startsWith'; that is to be a text",
+        );
+        check(
+            &condition(&[("path", "a".into()), ("exists", 1.into())]),
+            "has 1 as 'exists'; that is to be true or false",
+        );
         check(&condition(&[("equals", 1.into())]), "has no member 'path'");
         check(&condition(&[("all", list([])), ("any", list([]))]), "has an unknown member 'any'");
-        check(&condition(&[("all", 3.into())]), "has 3 as 'all', which is a list of filters");
+        check(&condition(&[("all", 3.into())]), "has 3 as 'all'; that is to be a list of filters");
         let deep =
             (0..100).fold(map([("path", "a".into()), ("exists", true.into())]), |filter, _| map([("not", filter)]));
         check(&map([("where", deep)]), "the depth of the filter is 65, more than the limit of 64");

@@ -92,7 +92,7 @@ fn a_frame_that_survives_a_torn_predecessor_is_dropped_with_it() {
     let (storage, log, commits) = written(&[100, 2000, 100, 100]);
     let mut bytes = log_bytes(&storage);
     let mut ends = Vec::new();
-    replay(&storage, ID, &[], start(), &mut |commit| {
+    replay(&storage, ID, None, &[], start(), &mut |commit| {
         ends.push(commit.end.offset as usize);
         Ok(Verdict::Whole)
     })

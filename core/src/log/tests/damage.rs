@@ -180,7 +180,7 @@ fn log_bytes_inside_a_value_are_never_a_record() {
     assert!(read(&storage).unwrap().0 == commits);
     // Torn headers in front of such values: the bytes in them are searched, and prove nothing.
     let mut ends = Vec::new();
-    replay(&storage, ID, &[], start(), &mut |commit| {
+    replay(&storage, ID, None, &[], start(), &mut |commit| {
         ends.push((commit.sequence, commit.offset as usize));
         Ok(Verdict::Whole)
     })

@@ -22,8 +22,8 @@ struct State {
     writes: usize,
     /// Writes until one fails, having written a part.
     fail_after: Option<usize>,
-    /// The byte that is read wrong, once.
-    misread: Option<u64>,
+    /// The byte that is read wrong, once, after so many readings of it.
+    misread: Option<(u64, usize)>,
     /// The byte that cannot be read.
     unreadable: Option<u64>,
 }
@@ -41,7 +41,17 @@ impl Disk {
 
     /// The next reading of the byte at `offset` gives another.
     pub(super) fn misread(&self, offset: u64) {
-        self.state.lock().misread = Some(offset);
+        self.misread_after(0, offset);
+    }
+
+    /// The byte at `offset` is read right so many times, and then once wrong.
+    pub(super) fn misread_after(&self, readings: usize, offset: u64) {
+        self.state.lock().misread = Some((offset, readings));
+    }
+
+    /// Whether a reading gave another byte since that was asked for.
+    pub(super) fn has_misread(&self) -> bool {
+        self.state.lock().misread.is_none()
     }
 
     /// From now on the byte at `offset` cannot be read.
@@ -122,11 +132,16 @@ impl Storage for Disk {
             return Err(StorageError::new(kind, file, offset, buf.len() as u64, "made to fail"));
         }
         buf.copy_from_slice(from);
-        if let Some(wrong) =
-            state.misread.and_then(|wrong| buf.get_mut(usize::try_from(wrong.checked_sub(offset)?).ok()?))
+        if let Some((wrong, readings)) = &mut state.misread
+            && let Some(byte) = wrong.checked_sub(offset).and_then(|at| buf.get_mut(usize::try_from(at).ok()?))
         {
-            *wrong ^= 0x5a;
-            state.misread = None;
+            match readings.checked_sub(1) {
+                Some(left) => *readings = left,
+                None => {
+                    *byte ^= 0x5a;
+                    state.misread = None;
+                }
+            }
         }
         Ok(())
     }

@@ -230,6 +230,31 @@ fn segments_of_an_earlier_life_stay_in_use_until_released() {
 }
 
 #[test]
+fn a_region_that_the_checkpoint_names_is_not_given_away_for_a_header_read_wrong_once() {
+    // The checkpoint goes on behind the last commit, so that nothing but its header tells that the segment is needed.
+    let (storage, log, _) = written(&[100, 200]);
+    let (bytes, checkpoint) = (log_bytes(&storage), log.position());
+    let mut misread = 0;
+    for readings in 0..6 {
+        for at in 0..64 {
+            let disk = Disk::with_log(&bytes);
+            disk.misread_after(readings, 4096 + at);
+            let Ok((_, end)) = read_from(&disk, &[], checkpoint) else { continue };
+            misread += usize::from(disk.has_misread());
+            let mut next = Log::resume(&disk, LogConfig { incarnation: 8, ..config() }, &end).unwrap();
+            next.append(&disk, 3, &payload(3, 100)).unwrap();
+            let _ = disk.sync(FileId::Log).unwrap();
+            // Before a checkpoint names the new segment.
+            disk.lose_power(at);
+            let (found, _) = read_from(&disk, &[], checkpoint)
+                .unwrap_or_else(|error| panic!("byte {at} after {readings} readings: {error}"));
+            assert!(found.is_empty());
+        }
+    }
+    assert!(misread >= 2 * 64, "{misread}");
+}
+
+#[test]
 fn the_model_disk_does_tear() {
     let mut different = 0;
     for seed in 0..50 {

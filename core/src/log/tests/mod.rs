@@ -52,7 +52,7 @@ type Commits = Vec<(u64, Vec<u8>)>;
 
 fn read_from(storage: &dyn Storage, sealed: &[SealedSegment], from: LogPosition) -> Result<(Commits, ReplayEnd)> {
     let mut commits = Vec::new();
-    let end = replay(storage, ID, sealed, from, &mut |commit| {
+    let end = replay(storage, ID, None, sealed, from, &mut |commit| {
         commits.push((commit.sequence, commit.payload.to_vec()));
         Ok(Verdict::Whole)
     })?;

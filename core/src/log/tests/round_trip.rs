@@ -63,7 +63,7 @@ fn a_commit_says_when_it_was_made_and_what_it_does() {
     log.mark(&storage).unwrap();
 
     let mut seen = 0;
-    let end = replay(&storage, ID, &[], start(), &mut |commit| {
+    let end = replay(&storage, ID, None, &[], start(), &mut |commit| {
         seen += 1;
         assert_eq!((commit.sequence, commit.time_ms, commit.incarnation), (10, 1_234_567, 7));
         let operations: Vec<_> = commit.operations().map(Result::unwrap).collect();
@@ -90,7 +90,7 @@ fn a_small_commit_is_one_write() {
 fn replay_goes_on_from_the_end_of_every_commit() {
     let (storage, _, expected) = written(&[10, 70_000, 0, 200_000, 5, 4000, 61_000, 3]);
     let mut ends = Vec::new();
-    replay(&storage, ID, &[], start(), &mut |commit| {
+    replay(&storage, ID, None, &[], start(), &mut |commit| {
         ends.push(commit.end);
         Ok(Verdict::Whole)
     })
@@ -159,7 +159,7 @@ fn an_empty_log_is_an_error_when_the_checkpoint_needs_it() {
 #[test]
 fn the_log_of_another_database_is_refused() {
     let (storage, ..) = written(&[100]);
-    let error = replay(&storage, [9; 16], &[], start(), &mut |_| Ok(Verdict::Whole)).err().unwrap();
+    let error = replay(&storage, [9; 16], None, &[], start(), &mut |_| Ok(Verdict::Whole)).err().unwrap();
     assert!(is_corrupt(&error), "{error}");
     assert!(error.to_string().contains("another") || error.to_string().contains("not of"), "{error}");
 }
@@ -182,7 +182,7 @@ fn the_log_ends_before_a_commit_that_the_visitor_finds_torn_unless_it_was_durabl
         let (storage, mut log, expected) = written(&sizes);
         let replayed = |storage: &MemoryStorage| {
             let mut seen = Vec::new();
-            let end = replay(storage, ID, &[], start(), &mut |commit| {
+            let end = replay(storage, ID, None, &[], start(), &mut |commit| {
                 if commit.sequence == torn {
                     return Ok(Verdict::Torn);
                 }
@@ -206,7 +206,7 @@ fn the_log_ends_before_a_commit_that_the_visitor_finds_torn_unless_it_was_durabl
 fn an_error_of_the_visitor_ends_the_replay() {
     let (storage, ..) = written(&[1, 2, 3]);
     let mut seen = 0;
-    let result = replay(&storage, ID, &[], start(), &mut |_| {
+    let result = replay(&storage, ID, None, &[], start(), &mut |_| {
         seen += 1;
         if seen == 2 { Err(Error::Closed) } else { Ok(Verdict::Whole) }
     });

@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 
 use super::damage::{salvage, same};
 use super::workload::{Made, environment, options, raw};
-use crate::Table;
 use crate::db::Database;
 use crate::env::{FileId, MemoryStorage, Storage};
 use crate::salvage::begin;
@@ -14,6 +13,7 @@ use crate::salvage::source::Source;
 use crate::salvage::trees::trees_of;
 use crate::salvage::{LossKind, SalvageBasis};
 use crate::table::catalogue::{TableEntry, entry_key};
+use crate::{AutoKey, Schema, Table, Value};
 
 #[test]
 fn without_superblocks_everything_comes_back() {
@@ -194,4 +194,35 @@ fn a_table_that_a_made_up_file_names_twice_keeps_one_name() {
     assert_eq!((report.tables, report.records), (1, 1));
     let names: Vec<_> = into.tables().unwrap().into_iter().map(|table| table.name).collect();
     assert_eq!(names, ["one"]);
+}
+
+#[test]
+fn a_key_that_was_made_is_not_made_again() {
+    let document = || [("text", Value::from("a"))].into_iter().collect::<Value>();
+    let collection = |db: &Database| {
+        db.collection::<Value>("notes", Schema::key("id").auto_key(AutoKey::Increment).index("text")).unwrap()
+    };
+    for is_note_lost in [false, true] {
+        let storage = Arc::new(MemoryStorage::new());
+        let made = Database::open_storage(Arc::clone(&storage) as Arc<dyn Storage>, environment(1), options()).unwrap();
+        let documents = collection(&made);
+        (0..5).for_each(|_| drop(documents.add(&document()).unwrap()));
+        documents.delete(5).unwrap();
+        if is_note_lost {
+            let id = made.snapshot().definition("notes").unwrap().unwrap().id;
+            let note = entry_key(&alloc::format!("\0key-{id}"));
+            assert!(made.snapshot().get_raw(&note).unwrap().is_some());
+            made.transaction(|tx| tx.delete_raw(&note)).unwrap();
+        }
+        made.close().unwrap();
+        let files =
+            Made { data: storage.contents(FileId::Data), log: storage.contents(FileId::Log), history: BTreeMap::new() };
+        let (into, report) = salvage(&files).unwrap();
+        assert_eq!((report.losses.len(), report.records), (0, 4));
+        let documents = collection(&into);
+        // From here on none is given again, whatever was known of those before.
+        documents.delete(4).unwrap();
+        let next = if is_note_lost { 5 } else { 6 };
+        assert_eq!(documents.add(&document()).unwrap(), Some(next.into()));
+    }
 }

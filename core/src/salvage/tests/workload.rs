@@ -252,7 +252,7 @@ impl Map {
                     commits.push((sequence, parts, payload));
                 }
             };
-            replay(&*source.storage, seal.database_id, &record.sealed, record.log, &mut |commit| {
+            replay(&*source.storage, seal.database_id, None, &record.sealed, record.log, &mut |commit| {
                 let said = commit.operations().map(|operation| match operation.unwrap() {
                     Operation::Put { key, .. } | Operation::Delete { key } => Said::Point(key.to_vec(), None),
                     Operation::PutExtent { key, value } => Said::Point(key.to_vec(), value_part(Slot::Extent(value))),

@@ -244,6 +244,63 @@ try {
     await destroy('careful')
     return [counts, names]
   })
+  for (const [storage, missing] of hasOpfs ? [['opfs', 'indexeddb'], ['indexeddb', 'opfs']] : []) {
+    await test(
+      `${storage}: what a restore left whose tab is gone is taken away by whatever comes next, and never while one goes on`,
+      [[], [true, []], [false, []], [missing, []], ['restored', []], ['kept'], true, []],
+      async ([storage, missing]) => {
+        const { open, restore, destroy, list } = window.lightning
+        const directory = await navigator.storage.getDirectory()
+        const opened = name => new Promise(resolve => (indexedDB.open(name).onsuccess = ({ target }) => resolve(target.result.close())))
+        const leave = async name => {
+          if (storage === 'opfs') {
+            for (const ending of ['.ldb-restoring', '.ldb-log-restoring']) await directory.getFileHandle(name + ending, { create: true })
+          } else {
+            await opened(`lightning-db-restoring:${name}`)
+            await opened(`lightning-db:${name}`)
+          }
+        }
+        const left = async () => {
+          const names = []
+          for await (const name of directory.keys()) if (name.endsWith('-restoring')) names.push(name)
+          for (const { name } of await indexedDB.databases()) if (name.startsWith('lightning-db-restoring:')) names.push(name)
+          return names
+        }
+        const given = []
+        await leave('left')
+        given.push(await list())
+        given.push([(await left()).length === 0, await list()])
+        await leave('left')
+        given.push([await destroy('left'), await left()])
+        await leave('left')
+        const database = await open('left', { storage: missing })
+        await database.collection('documents', { key: 'id' }).put({ id: 1 })
+        given.push([database.storage, await left()])
+        const backup = await new Response(database.backup()).blob()
+        await database.close()
+        await destroy('left')
+        await leave('left')
+        await restore('left', backup, { storage })
+        const restored = await open('left', { create: false })
+        given.push([(await restored.collection('documents').count()) === 1 && restored.storage === storage ? 'restored' : 'lost', await left()])
+        await restored.close()
+        // A database that is there is none that was left.
+        await leave('left')
+        const kept = (await list()).map(name => (name === 'left' ? 'kept' : name))
+        given.push(kept)
+        // While another tab holds the name, as one does that restores.
+        await leave('other')
+        await navigator.locks.request('lightning-db:other', async () => {
+          await list()
+          given.push((await left()).some(name => name.includes('other')))
+        })
+        for (const name of ['left', 'other']) await destroy(name)
+        given.push([...(await left()), ...(await list())])
+        return given
+      },
+      [storage, missing],
+    )
+  }
   await test('a database is opened for whoever waits for it', ['enough', 'enough', 'opened'], async () => {
     const { open, destroy } = window.lightning
     const before = await open('waited', { signal: AbortSignal.abort('enough') }).catch(error => error)
