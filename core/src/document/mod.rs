@@ -15,6 +15,7 @@ pub(crate) mod cbor;
 pub(crate) mod doors;
 mod fold;
 pub(crate) mod key;
+mod named_type;
 mod patch;
 mod path;
 pub mod query;
@@ -30,6 +31,7 @@ mod strategies;
 
 pub(crate) use fold::fold;
 pub(crate) use patch::merge_patch;
+pub use named_type::NamedType;
 pub use path::Path;
 pub(crate) use table_key::TYPE_NAME as KEY_TYPE;
 #[cfg(feature = "serde")]
