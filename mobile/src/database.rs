@@ -385,13 +385,13 @@ impl Database {
 
     /// Gives it up. The last one who does so brings everything into the data file and closes it: whatever is called afterwards is
     /// `Closed`.
-    pub async fn close(&self) -> Result<(), Failure> {
+    pub async fn end(&self) -> Result<(), Failure> {
         let handle = self.handle;
         Ok(blocking::unblock(move || close(handle)).await?)
     }
 
-    /// As `close`, on the calling thread.
-    pub fn close_blocking(&self) -> Result<(), Failure> {
+    /// As `end`, on the calling thread.
+    pub fn end_blocking(&self) -> Result<(), Failure> {
         Ok(close(self.handle)?)
     }
 }

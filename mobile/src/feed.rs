@@ -87,14 +87,14 @@ impl Feed {
     }
 
     /// Ends it.
-    pub fn close(&self) {
+    pub fn end(&self) {
         objects::remove(self.handle);
     }
 }
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        self.close();
+        self.end();
     }
 }
 

@@ -33,13 +33,13 @@ impl Snapshot {
     }
 
     /// Gives up what it holds.
-    pub fn close(&self) {
+    pub fn end(&self) {
         objects::remove(self.handle);
     }
 }
 
 impl Drop for Snapshot {
     fn drop(&mut self) {
-        self.close();
+        self.end();
     }
 }

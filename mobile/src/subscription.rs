@@ -108,14 +108,14 @@ impl Live {
     }
 
     /// Ends it.
-    pub fn close(&self) {
+    pub fn end(&self) {
         objects::remove(self.handle);
     }
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.close();
+        self.end();
     }
 }
 

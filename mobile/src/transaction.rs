@@ -65,14 +65,14 @@ impl Transaction {
     }
 
     /// Ends it; nothing of it is kept, unless it was committed.
-    pub fn close(&self) {
+    pub fn end(&self) {
         objects::remove(self.handle);
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        self.close();
+        self.end();
     }
 }
 

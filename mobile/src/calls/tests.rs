@@ -171,13 +171,13 @@ fn whoever_opened_it_first_is_not_closed_by_whoever_closes_first() {
     let first = Database::open_blocking(path.clone(), OpenOptions::default()).unwrap();
     let second = Database::open_blocking(path.clone(), OpenOptions::default()).unwrap();
     let people = people(&first);
-    first.close_blocking().unwrap();
-    first.close_blocking().unwrap();
+    first.end_blocking().unwrap();
+    first.end_blocking().unwrap();
     put(NOW, people.handle(), WriteMode::Put, &[], &person(1, 1)).unwrap();
-    second.close_blocking().unwrap();
+    second.end_blocking().unwrap();
     assert_eq!(put(NOW, people.handle(), WriteMode::Put, &[], &person(2, 1)).unwrap_err(), Error::Closed);
     let third = Database::open_blocking(path, OpenOptions::default()).unwrap();
     assert_eq!(third.collections().unwrap()[0].documents, 1);
-    third.close_blocking().unwrap();
+    third.end_blocking().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
 }
