@@ -94,7 +94,7 @@ impl Collection {
 #[uniffi::export]
 impl Collection {
     /// The number by which the other calls know it.
-    pub fn handle(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.handle
     }
 

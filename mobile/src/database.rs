@@ -201,7 +201,7 @@ impl Database {
     }
 
     /// The number by which the other calls know it.
-    pub fn handle(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.handle
     }
 

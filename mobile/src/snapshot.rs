@@ -23,7 +23,7 @@ impl Snapshot {
 #[uniffi::export]
 impl Snapshot {
     /// The number by which the other calls know it.
-    pub fn handle(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.handle
     }
 

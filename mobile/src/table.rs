@@ -233,7 +233,7 @@ impl Table {
 #[uniffi::export]
 impl Table {
     /// The number by which the other calls know it.
-    pub fn handle(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.handle
     }
 

@@ -49,7 +49,7 @@ impl Transaction {
 #[uniffi::export]
 impl Transaction {
     /// The number by which the other calls know it.
-    pub fn handle(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.handle
     }
 

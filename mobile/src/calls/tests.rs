@@ -43,17 +43,17 @@ fn write(kind: u64, target: u64, key: &[u8], value: &[u8]) -> Vec<u8> {
 fn documents_are_written_found_and_deleted() {
     let database = Database::in_memory(OpenOptions::default()).unwrap();
     let people = people(&database);
-    put(NOW, people.handle(), WriteMode::Insert, &[], &person(1, 36)).unwrap();
+    put(NOW, people.number(), WriteMode::Insert, &[], &person(1, 36)).unwrap();
     assert_eq!(
-        put(NOW, people.handle(), WriteMode::Insert, &[], &person(1, 37)).unwrap_err().name(),
+        put(NOW, people.number(), WriteMode::Insert, &[], &person(1, 37)).unwrap_err().name(),
         "Unexpected",
         "there is one"
     );
-    let found = get(NOW, people.handle(), &cbor(1), |found| found.map(<[u8]>::to_vec)).unwrap();
+    let found = get(NOW, people.number(), &cbor(1), |found| found.map(<[u8]>::to_vec)).unwrap();
     assert_eq!(found, Some(person(1, 36)));
-    assert!(delete(NOW, people.handle(), &cbor(1)).unwrap());
-    assert!(!delete(NOW, people.handle(), &cbor(1)).unwrap());
-    assert!(get(NOW, people.handle(), &cbor(1), |found| found.is_none()).unwrap());
+    assert!(delete(NOW, people.number(), &cbor(1)).unwrap());
+    assert!(!delete(NOW, people.number(), &cbor(1)).unwrap());
+    assert!(get(NOW, people.number(), &cbor(1), |found| found.is_none()).unwrap());
 }
 
 #[test]
@@ -62,13 +62,13 @@ fn a_batch_is_done_whole_or_not_at_all() {
     let people = people(&database);
     let table = database.table("notes".into(), "string".into(), "bytes".into()).unwrap();
     let good = [
-        write(0, people.handle(), &[], &person(1, 1)),
-        write(0, table.handle(), b"a", b"one"),
-        write(1, people.handle(), &[], &person(2, 2)),
+        write(0, people.number(), &[], &person(1, 1)),
+        write(0, table.number(), b"a", b"one"),
+        write(1, people.number(), &[], &person(2, 2)),
     ]
     .concat();
     batch(NOW, packed_writes(&good)).unwrap();
-    let bad = [write(3, table.handle(), b"a", b""), write(1, people.handle(), &[], &person(2, 3))].concat();
+    let bad = [write(3, table.number(), b"a", b""), write(1, people.number(), &[], &person(2, 3))].concat();
     assert_eq!(batch(NOW, packed_writes(&bad)).unwrap_err().name(), "Unexpected");
     for cut in 1..good.len() {
         let cut = &good[..cut];
@@ -79,7 +79,7 @@ fn a_batch_is_done_whole_or_not_at_all() {
     }
     let mut keys = Vec::new();
     [&b"a"[..], b"b"].iter().for_each(|key| packed::push(&mut keys, key).unwrap());
-    assert_eq!(unpack(&get_many(NOW, table.handle(), &keys).unwrap()), [Some(b"one".to_vec()), None]);
+    assert_eq!(unpack(&get_many(NOW, table.number(), &keys).unwrap()), [Some(b"one".to_vec()), None]);
 }
 
 #[test]
@@ -87,10 +87,10 @@ fn a_cursor_gives_what_it_saw_in_chunks_and_is_gone_behind_the_last() {
     let database = Database::in_memory(OpenOptions::default()).unwrap();
     let people = people(&database);
     for id in 0..100 {
-        put(NOW, people.handle(), WriteMode::Put, &[], &person(id, id % 7)).unwrap();
+        put(NOW, people.number(), WriteMode::Put, &[], &person(id, id % 7)).unwrap();
     }
-    let first = query(NOW, people.handle(), &[], 64).unwrap();
-    put(NOW, people.handle(), WriteMode::Put, &[], &person(1000, 1)).unwrap();
+    let first = query(NOW, people.number(), &[], 64).unwrap();
+    put(NOW, people.number(), WriteMode::Put, &[], &person(1000, 1)).unwrap();
     let mut rows = unpack(&first.rows);
     loop {
         let (chunk, is_over) = next(first.cursor, 64).unwrap();
@@ -101,7 +101,7 @@ fn a_cursor_gives_what_it_saw_in_chunks_and_is_gone_behind_the_last() {
     }
     assert_eq!(rows, (0..100).map(|id| Some(person(id, id % 7))).collect::<Vec<_>>());
     assert_eq!(next(first.cursor, 64).unwrap_err(), Error::Closed);
-    assert_eq!(query(NOW, people.handle(), &[], 1 << 20).unwrap().cursor, 0, "nothing is left open");
+    assert_eq!(query(NOW, people.number(), &[], 1 << 20).unwrap().cursor, 0, "nothing is left open");
 }
 
 #[test]
@@ -110,12 +110,12 @@ fn entries_of_tables_cross_as_their_types_say() {
     let table = database.table("pairs".into(), "(string, u64)".into(), "i64".into()).unwrap();
     let key = |number: u64| cbor(Value::Array(vec!["ada".into(), number.into()]));
     for number in 0..5 {
-        put(NOW, table.handle(), WriteMode::Put, &key(number), &cbor(-(number as i64))).unwrap();
+        put(NOW, table.number(), WriteMode::Put, &key(number), &cbor(-(number as i64))).unwrap();
     }
     let range = KeyRange { lower: Some(key(1)), includes_lower: false, ..KeyRange::default() };
-    let backwards = scan(NOW, table.handle(), &range, true, 2, 1 << 20).unwrap();
+    let backwards = scan(NOW, table.number(), &range, true, 2, 1 << 20).unwrap();
     assert_eq!(unpack(&backwards.rows), [key(4), cbor(-4), key(3), cbor(-3)].map(Some));
-    assert_eq!(put(NOW, table.handle(), WriteMode::Put, &cbor("x"), &cbor(1)).unwrap_err().name(), "Invalid");
+    assert_eq!(put(NOW, table.number(), WriteMode::Put, &cbor("x"), &cbor(1)).unwrap_err().name(), "Invalid");
     assert_eq!(table.increment(NOW, key(4), 10).unwrap(), 6);
 }
 
@@ -124,20 +124,20 @@ fn a_transaction_is_a_scope_until_it_is_committed() {
     let database = Database::in_memory(OpenOptions::default()).unwrap();
     let people = people(&database);
     let transaction = database.begin(Isolation::Serializable).unwrap();
-    let scope = transaction.handle();
-    put(scope, people.handle(), WriteMode::Put, &[], &person(1, 1)).unwrap();
-    assert!(put(scope, people.handle(), WriteMode::Insert, &[], &person(1, 2)).is_err(), "and it goes on");
-    assert!(get(scope, people.handle(), &cbor(1), |found| found.is_some()).unwrap());
-    assert!(get(NOW, people.handle(), &cbor(1), |found| found.is_none()).unwrap());
+    let scope = transaction.number();
+    put(scope, people.number(), WriteMode::Put, &[], &person(1, 1)).unwrap();
+    assert!(put(scope, people.number(), WriteMode::Insert, &[], &person(1, 2)).is_err(), "and it goes on");
+    assert!(get(scope, people.number(), &cbor(1), |found| found.is_some()).unwrap());
+    assert!(get(NOW, people.number(), &cbor(1), |found| found.is_none()).unwrap());
     transaction.commit_blocking().unwrap();
-    assert!(get(NOW, people.handle(), &cbor(1), |found| found.is_some()).unwrap());
-    assert_eq!(get(scope, people.handle(), &cbor(1), |_| ()).unwrap_err(), Error::Closed);
+    assert!(get(NOW, people.number(), &cbor(1), |found| found.is_some()).unwrap());
+    assert_eq!(get(scope, people.number(), &cbor(1), |_| ()).unwrap_err(), Error::Closed);
     assert_eq!(transaction.commit_blocking().unwrap_err().number(), Error::Closed.number());
 
     let (first, second) = (database.begin(Isolation::Serializable).unwrap(), database.begin(Isolation::Serializable).unwrap());
     for transaction in [&first, &second] {
-        get(transaction.handle(), people.handle(), &cbor(1), |_| ()).unwrap();
-        put(transaction.handle(), people.handle(), WriteMode::Put, &[], &person(1, 9)).unwrap();
+        get(transaction.number(), people.number(), &cbor(1), |_| ()).unwrap();
+        put(transaction.number(), people.number(), WriteMode::Put, &[], &person(1, 9)).unwrap();
     }
     first.commit_blocking().unwrap();
     let crate::Failure::Engine { name, is_retryable, .. } = second.commit_blocking().unwrap_err();
@@ -147,7 +147,7 @@ fn a_transaction_is_a_scope_until_it_is_committed() {
 #[test]
 fn handles_of_the_wrong_kind_are_refused_everywhere() {
     let database = Database::in_memory(OpenOptions::default()).unwrap();
-    let (handle, key) = (database.handle(), cbor(1));
+    let (handle, key) = (database.number(), cbor(1));
     let errors = [
         get(NOW, handle, &key, |_| ()).unwrap_err(),
         get_many(NOW, handle, &[]).unwrap_err(),
@@ -160,7 +160,7 @@ fn handles_of_the_wrong_kind_are_refused_everywhere() {
         assert_eq!(error.name(), "Invalid");
     }
     let people = people(&database);
-    assert_eq!(get(handle, people.handle(), &key, |_| ()).unwrap_err().name(), "Invalid", "as a scope");
+    assert_eq!(get(handle, people.number(), &key, |_| ()).unwrap_err().name(), "Invalid", "as a scope");
 }
 
 #[test]
@@ -173,9 +173,9 @@ fn whoever_opened_it_first_is_not_closed_by_whoever_closes_first() {
     let people = people(&first);
     first.end_blocking().unwrap();
     first.end_blocking().unwrap();
-    put(NOW, people.handle(), WriteMode::Put, &[], &person(1, 1)).unwrap();
+    put(NOW, people.number(), WriteMode::Put, &[], &person(1, 1)).unwrap();
     second.end_blocking().unwrap();
-    assert_eq!(put(NOW, people.handle(), WriteMode::Put, &[], &person(2, 1)).unwrap_err(), Error::Closed);
+    assert_eq!(put(NOW, people.number(), WriteMode::Put, &[], &person(2, 1)).unwrap_err(), Error::Closed);
     let third = Database::open_blocking(path, OpenOptions::default()).unwrap();
     assert_eq!(third.collections().unwrap()[0].documents, 1);
     third.end_blocking().unwrap();

@@ -1,6 +1,7 @@
 //! `cargo xtask package`: what people install, built from the sources.
 
 mod glue;
+pub mod header;
 pub mod npm;
 mod split;
 
@@ -24,6 +25,8 @@ pub struct Arguments {
 enum Package {
     /// The npm package `lightning-db`, for browsers, Node, Deno and Bun
     Npm,
+    /// The header of the interface for C
+    Header,
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -31,6 +34,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Package::Npm => {
             npm::pack(arguments.sizes, Consent::from_environment())?;
         }
+        Package::Header => header::write()?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -26,7 +26,7 @@ public class Collection<T : Any> internal constructor(
     internal val serializer: KSerializer<T>,
     private val scope: Long = NOW,
 ) {
-    internal val handle: Long = native.handle().toLong()
+    internal val handle: Long = native.number().toLong()
 
     /** The same calls on the calling thread. */
     public val blocking: BlockingCollection<T> = BlockingCollection(this, scope)

@@ -76,7 +76,7 @@ public data class Options(
  * ```
  */
 public class Database private constructor(@PublishedApi internal val native: NativeDatabase) : AutoCloseable {
-    internal val handle: Long = native.handle().toLong()
+    internal val handle: Long = native.number().toLong()
 
     /** Opens a collection of documents of type [T], and makes it and its indexes where they are not there. */
     public suspend inline fun <reified T : Any> collection(

@@ -118,7 +118,7 @@ public class Table<K : Any, V : Any> internal constructor(
     internal val values: ValueType<V>,
     private val scope: Long = 0,
 ) {
-    internal val handle: Long = native.handle().toLong()
+    internal val handle: Long = native.number().toLong()
 
     /** The same calls on the calling thread. */
     public val blocking: BlockingTable<K, V> = BlockingTable(this, scope)
