@@ -541,4 +541,3 @@ pub unsafe extern "C" fn lightning_next(
         Ok(LIGHTNING_OK)
     })
 }
-

@@ -69,7 +69,13 @@ pub(crate) fn open(path: &str, options: &OpenOptions) -> Result<u64> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| Path::new(path).to_owned());
     let opened = match open.get(&path).and_then(Weak::upgrade) {
         Some(opened) => opened,
-        None => Arc::new(Opened { database, owner: Owner::new(), handles: AtomicU64::new(0), path: Some(path.clone()), clock: None }),
+        None => Arc::new(Opened {
+            database,
+            owner: Owner::new(),
+            handles: AtomicU64::new(0),
+            path: Some(path.clone()),
+            clock: None,
+        }),
     };
     let handle = objects::insert(opened.owner, Object::Database(Arc::clone(&opened)))?;
     opened.handles.fetch_add(1, Ordering::Relaxed);
@@ -196,7 +202,8 @@ impl Database {
         let clock = Arc::new(HandClock { system: SystemClock::default(), set_ms: AtomicU64::new(u64::MAX) });
         let environment = Environment { clock: Arc::clone(&clock) as _, entropy: Arc::new(SystemEntropy) };
         let database = Core::open_storage(Arc::new(MemoryStorage::new()), environment, options.to_core())?;
-        let opened = Opened { database, owner: Owner::new(), handles: AtomicU64::new(1), path: None, clock: Some(clock) };
+        let opened =
+            Opened { database, owner: Owner::new(), handles: AtomicU64::new(1), path: None, clock: Some(clock) };
         Ok(Arc::new(Self { handle: objects::insert(opened.owner, Object::Database(Arc::new(opened)))? }))
     }
 

@@ -38,7 +38,8 @@ const INTERNAL: u16 = 100;
 impl Failure {
     /// A panic, which is a fault of this library: nothing is known of what it broke off.
     pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Self {
-        let message = payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let message =
+            payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str));
         let text = format!(
             "the database has a fault of its own ({}); close it, open it again, and please report this",
             message.unwrap_or("no message")
@@ -81,13 +82,15 @@ fn fields_of(error: &Error) -> Vec<(&'static str, String)> {
     let text = |text: &str| text.to_owned();
     match error {
         Error::Storage(error) => {
-            vec![("message", text(&error.message)), ("offset", error.offset.to_string()), ("length", error.len.to_string())]
+            vec![
+                ("message", text(&error.message)),
+                ("offset", error.offset.to_string()),
+                ("length", error.len.to_string()),
+            ]
         }
-        Error::Corrupt(damage) => vec![
-            ("file", damage.file.to_string()),
-            ("offset", damage.offset.to_string()),
-            ("what", text(&damage.what)),
-        ],
+        Error::Corrupt(damage) => {
+            vec![("file", damage.file.to_string()), ("offset", damage.offset.to_string()), ("what", text(&damage.what))]
+        }
         Error::Unsupported { what, remedy } => vec![("what", text(what)), ("remedy", text(remedy))],
         Error::NotADatabase { found } => vec![("found", text(found))],
         Error::Locked { holder } => vec![("holder", text(holder))],

@@ -102,9 +102,11 @@ fn crossing(commit: &lightning_db::Commit) -> lightning_db::Result<Commit> {
     let mut changes = Vec::new();
     for change in commit.changes() {
         changes.push(match change {
-            CoreChange::Put { table, key, value } => {
-                Change::Put { table: table.to_owned(), key: key.to_vec(), value: value.read()?.map(std::borrow::Cow::into_owned) }
-            }
+            CoreChange::Put { table, key, value } => Change::Put {
+                table: table.to_owned(),
+                key: key.to_vec(),
+                value: value.read()?.map(std::borrow::Cow::into_owned),
+            },
             CoreChange::Delete { table, key } => Change::Delete { table: table.to_owned(), key: key.to_vec() },
             CoreChange::DeleteRange { table, from, to } => {
                 Change::DeleteRange { table: table.to_owned(), from: from.to_vec(), to: to.map(<[u8]>::to_vec) }

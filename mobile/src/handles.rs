@@ -18,9 +18,11 @@ const PLACES_MAX: usize = FIRST_CHUNK * ((1 << CHUNKS) - 1);
 /// What is open, by number.
 pub struct Handles<T> {
     /// Places do not move: they are found without a lock.
-    chunks: [OnceLock<Box<[RwLock<Place<T>>]>>; CHUNKS],
+    chunks: [OnceLock<Chunk<T>>; CHUNKS],
     free: Mutex<Free>,
 }
+
+type Chunk<T> = Box<[RwLock<Place<T>>]>;
 
 struct Place<T> {
     generation: u32,
@@ -36,10 +38,7 @@ struct Free {
 
 impl<T: Clone> Handles<T> {
     pub const fn new() -> Self {
-        Self {
-            chunks: [const { OnceLock::new() }; CHUNKS],
-            free: Mutex::new(Free { returned: Vec::new(), unused: 0 }),
-        }
+        Self { chunks: [const { OnceLock::new() }; CHUNKS], free: Mutex::new(Free { returned: Vec::new(), unused: 0 }) }
     }
 
     /// A handle of `object`, never 0.

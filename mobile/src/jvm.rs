@@ -98,7 +98,8 @@ fn size(bytes: jint) -> usize {
 
 /// Rows behind the handle of their cursor, which is 0 where they are the last.
 fn chunk(env: &JNIEnv<'_>, cursor: u64, rows: &[u8]) -> Result<jbyteArray, Failed> {
-    let len = i32::try_from(rows.len() + 8).map_err(|_| invalid("the rows are more than an array holds; ask for fewer"))?;
+    let len =
+        i32::try_from(rows.len() + 8).map_err(|_| invalid("the rows are more than an array holds; ask for fewer"))?;
     let array = env.new_byte_array(len)?;
     env.set_byte_array_region(&array, 0, &cursor.to_le_bytes().map(u8::cast_signed))?;
     // SAFETY: bytes with a sign are laid out as those without.

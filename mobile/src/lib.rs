@@ -11,6 +11,8 @@
 //! **Architecture invariant:** nothing of the engine is built here. A function finds the objects that its handles name, calls the
 //! core, and packs what comes back. No foreign code runs while a lock of this crate is held.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod backup;
 mod calls;
 mod collection;

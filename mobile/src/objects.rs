@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lightning_db::{ChangeFeed, Collection, Database, Error, MigrationStep, Result, Snapshot, Subscription, Transaction};
+use lightning_db::{
+    ChangeFeed, Collection, Database, Error, MigrationStep, Result, Snapshot, Subscription, Transaction,
+};
 
 use crate::database::Opened;
 use crate::handles::Handles;

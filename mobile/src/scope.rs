@@ -1,6 +1,8 @@
 //! Where something is read or written: in the database as it is now, in a snapshot, or in a transaction.
 
-use lightning_db::{Database, Error, Query, ReadCollection, Result, Snapshot, Value, WriteCollection, WriteTransaction};
+use lightning_db::{
+    Database, Error, Query, ReadCollection, Result, Snapshot, Value, WriteCollection, WriteTransaction,
+};
 
 use crate::objects::{self, Object, locked, wrong};
 use crate::raw::Raw;

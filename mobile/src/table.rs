@@ -4,9 +4,7 @@ use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use lightning_db::{
-    Database, Document, Error, NamedType, Result, Value, WriteTable, WriteTransaction,
-};
+use lightning_db::{Database, Document, Error, NamedType, Result, Value, WriteTable, WriteTransaction};
 
 use crate::failure::Failure;
 use crate::objects::{self, Object, invalid, locked};
@@ -113,9 +111,10 @@ impl OpenTable {
             value: Crossing::of_values(value_type)?,
             value_type: value_type.to_owned(),
         };
-        let is_there = database.tables()?.iter().any(|found| {
-            found.name == name && found.key_type == key_type && found.value_type == value_type
-        });
+        let is_there = database
+            .tables()?
+            .iter()
+            .any(|found| found.name == name && found.key_type == key_type && found.value_type == value_type);
         if !is_there {
             // It is made, or the types that it has are told.
             database.transaction(|tx| table.writing(tx).map(drop))?;
@@ -123,10 +122,7 @@ impl OpenTable {
         Ok(table)
     }
 
-    pub fn writing<'t>(
-        &self,
-        tx: &'t mut WriteTransaction,
-    ) -> Result<WriteTable<'t, &'static [u8], &'static [u8]>> {
+    pub fn writing<'t>(&self, tx: &'t mut WriteTransaction) -> Result<WriteTable<'t, &'static [u8], &'static [u8]>> {
         tx.untyped_table(&self.name, &self.key_type, &self.value_type)
     }
 
@@ -259,8 +255,10 @@ impl Table {
     ) -> Result<bool, Failure> {
         let table = objects::table(self.handle)?;
         let key = table.key.key_in(&key)?;
-        let (expected, value) =
-            (expected.as_deref().map(|expected| table.value.value_in(expected)).transpose()?, table.value.value_in(&value)?);
+        let (expected, value) = (
+            expected.as_deref().map(|expected| table.value.value_in(expected)).transpose()?,
+            table.value.value_in(&value)?,
+        );
         Ok(scope::write(scope, &table.database, |tx| {
             table.writing(tx)?.compare_and_swap(&*key, expected.as_deref(), &*value)
         })?)

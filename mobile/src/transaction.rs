@@ -42,7 +42,9 @@ impl Transaction {
             Isolation::Snapshot => CoreIsolation::Snapshot,
             Isolation::Serializable => CoreIsolation::Serializable,
         });
-        Ok(Arc::new(Self { handle: objects::insert_beside(database, Object::Transaction(Arc::new(Mutex::new(Some(transaction)))))? }))
+        Ok(Arc::new(Self {
+            handle: objects::insert_beside(database, Object::Transaction(Arc::new(Mutex::new(Some(transaction)))))?,
+        }))
     }
 }
 

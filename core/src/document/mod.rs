@@ -30,8 +30,8 @@ mod value;
 mod strategies;
 
 pub(crate) use fold::fold;
-pub(crate) use patch::merge_patch;
 pub use named_type::NamedType;
+pub(crate) use patch::merge_patch;
 pub use path::Path;
 pub(crate) use table_key::TYPE_NAME as KEY_TYPE;
 #[cfg(feature = "serde")]

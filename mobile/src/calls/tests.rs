@@ -134,7 +134,8 @@ fn a_transaction_is_a_scope_until_it_is_committed() {
     assert_eq!(get(scope, people.number(), &cbor(1), |_| ()).unwrap_err(), Error::Closed);
     assert_eq!(transaction.commit_blocking().unwrap_err().number(), Error::Closed.number());
 
-    let (first, second) = (database.begin(Isolation::Serializable).unwrap(), database.begin(Isolation::Serializable).unwrap());
+    let (first, second) =
+        (database.begin(Isolation::Serializable).unwrap(), database.begin(Isolation::Serializable).unwrap());
     for transaction in [&first, &second] {
         get(transaction.number(), people.number(), &cbor(1), |_| ()).unwrap();
         put(transaction.number(), people.number(), WriteMode::Put, &[], &person(1, 9)).unwrap();
