@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
-use lightning_db::env::{Clock, MemoryStorage, SystemClock, SystemEntropy};
-use lightning_db::{AutoKey, Database as Core, Document, Environment, FeedPosition, Result, Schema, Since, Value};
+use lightning_db::env::{Clock, FileStorage, MemoryStorage, OpenMode, Storage, SystemClock, SystemEntropy};
+use lightning_db::{
+    AutoKey, Database as Core, Document, Environment, FeedPosition, MigrationStep, Result, Schema, Since, Update, Value,
+};
 
 use crate::backup;
 use crate::collection::Collection;
@@ -40,11 +42,12 @@ pub struct Database {
     handle: u64,
 }
 
-/// The time of a database in memory, which its owner may set: for tests of documents that go by themselves.
+/// The time of a database for tests.
 #[derive(Debug)]
 struct HandClock {
+    /// How long something takes is as everywhere.
     system: SystemClock,
-    /// Milliseconds since 1970; `u64::MAX` while nobody has set it.
+    /// Milliseconds since 1970.
     set_ms: AtomicU64,
 }
 
@@ -54,10 +57,7 @@ impl Clock for HandClock {
     }
 
     fn wall_ms(&self) -> u64 {
-        match self.set_ms.load(Ordering::Relaxed) {
-            u64::MAX => self.system.wall_ms(),
-            set => set,
-        }
+        self.set_ms.load(Ordering::Relaxed)
     }
 }
 
@@ -100,6 +100,25 @@ pub(crate) fn close(handle: u64) -> Result<()> {
 }
 
 impl Database {
+    /// One that nobody shares.
+    fn apart(database: Core, clock: Option<Arc<HandClock>>) -> Result<Arc<Self>, Failure> {
+        let opened = Opened { database, owner: Owner::new(), handles: AtomicU64::new(1), path: None, clock };
+        Ok(Arc::new(Self { handle: objects::insert(opened.owner, Object::Database(Arc::new(opened)))? }))
+    }
+
+    fn finish_step(
+        &self,
+        step: u64,
+        changed: impl FnOnce(&MigrationStep) -> Result<Vec<Value>>,
+    ) -> Result<(), Failure> {
+        let Object::Migration(migration) = objects::get(step)? else {
+            return Err(objects::wrong("a step of a migration").into());
+        };
+        drop(objects::remove(step));
+        let step = locked(&migration).take().ok_or(lightning_db::Error::Closed)?;
+        Ok(self.core()?.migrate_documents(&step, &changed(&step)?)?)
+    }
+
     fn core(&self) -> Result<Core, Failure> {
         Ok(objects::database(self.handle)?)
     }
@@ -199,12 +218,24 @@ impl Database {
     /// A new database in memory, gone when it is closed.
     #[uniffi::constructor]
     pub fn in_memory(options: OpenOptions) -> Result<Arc<Self>, Failure> {
-        let clock = Arc::new(HandClock { system: SystemClock::default(), set_ms: AtomicU64::new(u64::MAX) });
-        let environment = Environment { clock: Arc::clone(&clock) as _, entropy: Arc::new(SystemEntropy) };
+        let environment = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
         let database = Core::open_storage(Arc::new(MemoryStorage::new()), environment, options.to_core())?;
-        let opened =
-            Opened { database, owner: Owner::new(), handles: AtomicU64::new(1), path: None, clock: Some(clock) };
-        Ok(Arc::new(Self { handle: objects::insert(opened.owner, Object::Database(Arc::new(opened)))? }))
+        Self::apart(database, None)
+    }
+
+    /// A database for tests, in a file or in memory: its time is what `set_clock` says, 1970 at first, and it does nothing by itself.
+    #[uniffi::constructor]
+    pub fn for_tests(path: Option<String>, options: OpenOptions) -> Result<Arc<Self>, Failure> {
+        let clock = Arc::new(HandClock { system: SystemClock::default(), set_ms: AtomicU64::new(0) });
+        let environment = Environment { clock: Arc::clone(&clock) as _, entropy: Arc::new(SystemEntropy) };
+        let mode = OpenMode { read_only: options.read_only, create: options.create && !options.read_only };
+        let storage: Arc<dyn Storage> = match path {
+            Some(path) => Arc::new(FileStorage::open(path, mode)?),
+            None => Arc::new(MemoryStorage::new()),
+        };
+        let mut options = options.to_core();
+        options.background_thread = false;
+        Self::apart(Core::open_storage(storage, environment, options)?, Some(clock))
     }
 
     /// The number by which the other calls know it.
@@ -212,7 +243,7 @@ impl Database {
         self.handle
     }
 
-    /// Sets the time of a database in memory: for tests of documents that go by themselves.
+    /// Sets the time of a database for tests, in milliseconds since 1970.
     pub fn set_clock(&self, ms: u64) -> Result<(), Failure> {
         match objects::get(self.handle)? {
             Object::Database(opened) => match &opened.clock {
@@ -220,7 +251,7 @@ impl Database {
                     clock.set_ms.store(ms, Ordering::Relaxed);
                     Ok(())
                 }
-                None => Err(objects::invalid("only a database in memory has a clock that can be set").into()),
+                None => Err(objects::invalid("only a database for tests has a clock that can be set").into()),
             },
             _ => Err(objects::wrong("a database").into()),
         }
@@ -253,14 +284,22 @@ impl Database {
 
     /// What became of the documents of a step, packed, in their order.
     pub fn migrate(&self, step: u64, documents: Vec<u8>) -> Result<(), Failure> {
-        let Some(Object::Migration(step)) = objects::remove(step) else {
-            return Err(objects::wrong("a step of a migration").into());
-        };
-        let step = locked(&step).take().ok_or(lightning_db::Error::Closed)?;
         let documents = crate::packed::Unpacked::new(&documents)
             .map(|document| Value::from_cbor(document?.unwrap_or_default()))
-            .collect::<Result<Vec<_>>>()?;
-        Ok(self.core()?.migrate_documents(&step, &documents)?)
+            .collect::<Result<Vec<_>>>();
+        self.finish_step(step, |_| documents)
+    }
+
+    /// The same changes, CBOR, of each document of a step.
+    pub fn migrate_by(&self, step: u64, changes: Vec<u8>) -> Result<(), Failure> {
+        self.finish_step(step, |step| {
+            let changes = Update::from_cbor(&changes)?;
+            let change = |document: Result<&[u8]>| {
+                let mut document = Value::from_cbor(document?)?;
+                changes.apply(&mut document).map(|()| document)
+            };
+            step.documents().map(change).collect()
+        })
     }
 
     /// The collection whose documents are of an older version, to be changed in one transaction.

@@ -3,15 +3,20 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lightning_db::{Change as CoreChange, ChangeFeed};
+use lightning_db::{Change as CoreChange, ChangeFeed, Database, Document, Value};
 
 use crate::failure::Failure;
 use crate::objects::{self, Object, locked, wrong};
+use crate::raw::Raw;
+
+/// The type of the values of collections.
+const DOCUMENTS: &str = "document";
 
 /// A change feed.
 #[derive(uniffi::Object)]
 pub struct Feed {
     handle: u64,
+    database: u64,
 }
 
 /// One commit.
@@ -27,24 +32,42 @@ pub struct Commit {
     pub changes: Vec<Change>,
 }
 
-/// One of its changes; keys and values as they are stored.
+/// One of its changes; keys and values of tables are as they are stored.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Enum)]
 pub enum Change {
-    /// A value was written.
+    /// A value was written to a table.
     Put {
-        /// The table, or collection.
+        /// The table.
         table: String,
         /// The key.
         key: Vec<u8>,
         /// The value; null where a long one is no longer there.
         value: Option<Vec<u8>>,
     },
-    /// A value was deleted.
+    /// A document was written.
+    PutDocument {
+        /// The collection.
+        collection: String,
+        /// Its key, CBOR.
+        id: Vec<u8>,
+        /// CBOR; null where a long one is no longer there.
+        document: Option<Vec<u8>>,
+        /// When it goes by itself, in milliseconds since 1970.
+        expires_ms: Option<u64>,
+    },
+    /// A value was deleted from a table.
     Delete {
-        /// The table, or collection.
+        /// The table.
         table: String,
         /// The key.
         key: Vec<u8>,
+    },
+    /// A document was deleted.
+    DeleteDocument {
+        /// The collection.
+        collection: String,
+        /// Its key, CBOR.
+        id: Vec<u8>,
     },
     /// All values of a range were deleted.
     DeleteRange {
@@ -59,7 +82,10 @@ pub enum Change {
 
 impl Feed {
     pub(crate) fn new(database: u64, feed: ChangeFeed) -> Result<Arc<Self>, Failure> {
-        Ok(Arc::new(Self { handle: objects::insert_beside(database, Object::Feed(Arc::new(Mutex::new(feed))))? }))
+        Ok(Arc::new(Self {
+            handle: objects::insert_beside(database, Object::Feed(Arc::new(Mutex::new(feed))))?,
+            database,
+        }))
     }
 
     fn with<R>(&self, body: impl FnOnce(&mut ChangeFeed) -> lightning_db::Result<R>) -> Result<R, Failure> {
@@ -73,7 +99,8 @@ impl Feed {
 impl Feed {
     /// The next commit, if there is one yet. Does not wait.
     pub fn next(&self) -> Result<Option<Commit>, Failure> {
-        self.with(|feed| feed.next()?.map(|commit| crossing(&commit)).transpose())
+        let database = objects::database(self.database)?;
+        self.with(|feed| feed.next()?.map(|commit| crossing(&database, &commit)).transpose())
     }
 
     /// Waits for a commit, so many milliseconds at most; whether there is one.
@@ -98,16 +125,34 @@ impl Drop for Feed {
     }
 }
 
-fn crossing(commit: &lightning_db::Commit) -> lightning_db::Result<Commit> {
+fn crossing(database: &Database, commit: &lightning_db::Commit) -> lightning_db::Result<Commit> {
+    let collections: Vec<_> =
+        database.tables()?.into_iter().filter(|table| table.value_type == DOCUMENTS).map(|table| table.name).collect();
+    let id = |table: &str, key: &[u8]| -> lightning_db::Result<Option<Vec<u8>>> {
+        let is_collection = collections.iter().any(|name| name == table);
+        is_collection.then(|| Value::decode_key(key)?.to_cbor()).transpose()
+    };
     let mut changes = Vec::new();
     for change in commit.changes() {
         changes.push(match change {
-            CoreChange::Put { table, key, value } => Change::Put {
-                table: table.to_owned(),
-                key: key.to_vec(),
-                value: value.read()?.map(std::borrow::Cow::into_owned),
+            CoreChange::Put { table, key, value } => match id(table, key)? {
+                Some(id) => {
+                    let (document, expires_ms) = match value.read_document::<Raw>()? {
+                        Some(written) => (Some(written.document.0), written.expires_ms),
+                        None => (None, None),
+                    };
+                    Change::PutDocument { collection: table.to_owned(), id, document, expires_ms }
+                }
+                None => Change::Put {
+                    table: table.to_owned(),
+                    key: key.to_vec(),
+                    value: value.read()?.map(std::borrow::Cow::into_owned),
+                },
             },
-            CoreChange::Delete { table, key } => Change::Delete { table: table.to_owned(), key: key.to_vec() },
+            CoreChange::Delete { table, key } => match id(table, key)? {
+                Some(id) => Change::DeleteDocument { collection: table.to_owned(), id },
+                None => Change::Delete { table: table.to_owned(), key: key.to_vec() },
+            },
             CoreChange::DeleteRange { table, from, to } => {
                 Change::DeleteRange { table: table.to_owned(), from: from.to_vec(), to: to.map(<[u8]>::to_vec) }
             }

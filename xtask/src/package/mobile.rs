@@ -43,8 +43,6 @@ fn build(profile: Profile) -> Result<PathBuf> {
     header::check()?;
     let mut cargo = process::cargo()?;
     // The symbols tell what the interface is; they are stripped from what is given away.
-    cargo.args(["build", "--quiet", "-p", CRATE, "--lib", "--features", "jvm", "--profile", profile.name()]);
-    process::run(cargo.env("CARGO_PROFILE_DIST_STRIP", "false"))?;
     Ok(workspace::target()?.join(profile.folder()))
 }
 
@@ -52,19 +50,7 @@ fn build(profile: Profile) -> Result<PathBuf> {
 fn generate(library: &Path, language: &str, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     let mut bindgen = process::cargo()?;
-    bindgen.args([
-        "run",
-        "--quiet",
-        "--profile",
-        "test",
-        "-p",
-        CRATE,
-        "--features",
-        "bindgen",
-        "--bin",
-        "uniffi-bindgen",
-        "--",
-    ]);
+    bindgen.args(["run", "--quiet", "-p", CRATE, "--features", "bindgen", "--bin", "uniffi-bindgen", "--"]);
     bindgen.args(["generate", "--no-format", "--language", language, "--config", "mobile/bindgen.toml", "--library"]);
     process::run(bindgen.arg(library).arg("--out-dir").arg(to))
 }

@@ -1,5 +1,6 @@
 package dev.lightningdb
 
+import dev.lightningdb.internal.CborReader
 import dev.lightningdb.internal.Change as NativeChange
 import dev.lightningdb.internal.FeedStart as NativeStart
 import kotlinx.coroutines.Dispatchers
@@ -40,13 +41,25 @@ public class Commit internal constructor(
     public val changes: List<Change>,
 )
 
-/** One change of a commit; keys and values as they are stored. */
+/** One change of a commit; keys and values of tables as they are stored. */
 public sealed class Change {
     /** The table, or collection. */
     public abstract val table: String
 
     /** A value was written; null where a long one is no longer there. */
     public class Put internal constructor(override val table: String, public val key: ByteArray, public val value: ByteArray?) : Change()
+
+    /** A document was written; null where a long one is no longer there. Its fields are as [AnySerializer] gives them. */
+    public class PutDocument internal constructor(
+        override val table: String,
+        public val id: Any?,
+        public val document: Any?,
+        /** When it goes by itself, in milliseconds since 1970. */
+        public val expiresMs: Long?,
+    ) : Change()
+
+    /** A document was deleted. */
+    public class DeleteDocument internal constructor(override val table: String, public val id: Any?) : Change()
 
     /** A value was deleted. */
     public class Delete internal constructor(override val table: String, public val key: ByteArray) : Change()
@@ -72,19 +85,23 @@ public class ChangeFeed internal constructor(private val database: NativeDatabas
         }
     }.flowOn(Dispatchers.IO)
 
-    private fun dev.lightningdb.internal.Commit.toCommit() = Commit(
-        sequence.toLong(), timeMs.toLong(), position,
-        changes.map {
-            when (it) {
-                is NativeChange.Put -> Change.Put(it.table, it.key, it.value)
-                is NativeChange.Delete -> Change.Delete(it.table, it.key)
-                is NativeChange.DeleteRange -> Change.DeleteRange(it.table, it.from, it.to)
-            }
-        },
-    )
-
     private companion object {
         /** How long a cancelled collector may take to notice. */
         const val WAIT_MS: ULong = 100u
     }
 }
+
+internal fun dev.lightningdb.internal.Commit.toCommit() = Commit(
+    sequence.toLong(), timeMs.toLong(), position,
+    changes.map {
+        when (it) {
+            is NativeChange.Put -> Change.Put(it.table, it.key, it.value)
+            is NativeChange.PutDocument -> Change.PutDocument(
+                it.collection, CborReader.value(it.id), it.document?.let(CborReader::value), it.expiresMs?.toLong(),
+            )
+            is NativeChange.DeleteDocument -> Change.DeleteDocument(it.collection, CborReader.value(it.id))
+            is NativeChange.Delete -> Change.Delete(it.table, it.key)
+            is NativeChange.DeleteRange -> Change.DeleteRange(it.table, it.from, it.to)
+        }
+    },
+)

@@ -3,6 +3,7 @@ package dev.lightningdb
 import dev.lightningdb.internal.CborReader
 import dev.lightningdb.internal.CborWriter
 import dev.lightningdb.internal.DocumentFormat
+import dev.lightningdb.internal.Expires as NativeExpires
 import dev.lightningdb.internal.Explanation as NativeExplanation
 import dev.lightningdb.internal.Native
 import dev.lightningdb.internal.PackedReader
@@ -52,8 +53,8 @@ public class Collection<T : Any> internal constructor(
     /** Writes over a document; one that is missing is [LightningException.Unexpected]. */
     public suspend fun replace(document: T): Unit = io { blocking.replace(document) }
 
-    /** Writes a document that goes by itself at a time, in milliseconds since 1970. */
-    public suspend fun putExpiring(document: T, atMs: Long): Any? = io { blocking.putExpiring(document, atMs) }
+    /** Writes a document that goes by itself as [expires] says. */
+    public suspend fun put(document: T, expires: Expires): Any? = io { blocking.put(document, expires) }
 
     /** Deletes a document; whether it was there. */
     public suspend fun delete(key: Any): Boolean = io { blocking.delete(key) }
@@ -94,7 +95,7 @@ public class Collection<T : Any> internal constructor(
 }
 
 /** The calls of a [Collection] on the calling thread. */
-public class BlockingCollection<T : Any> internal constructor(private val collection: Collection<T>, private val scope: Long) {
+public class BlockingCollection<T : Any> internal constructor(internal val collection: Collection<T>, internal val scope: Long) {
     private val handle = collection.handle
     private val native = collection.native
 
@@ -135,11 +136,9 @@ public class BlockingCollection<T : Any> internal constructor(private val collec
         calling { Native.batch(scope, writes.toByteArray()) }
     }
 
-    /** As [Collection.putExpiring]. */
-    public fun putExpiring(document: T, atMs: Long): Any? {
-        val expires = dev.lightningdb.internal.Expires.At(atMs.toULong())
-        return calling { native.putExpiring(scope.toULong(), collection.encode(document), expires) }?.let(CborReader::value)
-    }
+    /** As [Collection.put]. */
+    public fun put(document: T, expires: Expires): Any? =
+        calling { native.putExpiring(scope.toULong(), collection.encode(document), expires.toNative()) }?.let(CborReader::value)
 
     /** As [Collection.delete]. */
     public fun delete(key: Any): Boolean = calling { Native.delete(scope, handle, CborWriter.of(key)) }
@@ -158,6 +157,24 @@ public class BlockingCollection<T : Any> internal constructor(private val collec
         const val REPLACE = 2
         const val DELETE = 3
         val NOTHING = ByteArray(0)
+    }
+}
+
+/** When a document goes by itself. */
+public sealed class Expires {
+    /** It does not. */
+    public object Never : Expires()
+
+    /** As the document that is written over. */
+    public object Kept : Expires()
+
+    /** At a time, in milliseconds since 1970. */
+    public class At(public val ms: Long) : Expires()
+
+    internal fun toNative(): NativeExpires = when (this) {
+        Never -> NativeExpires.Never
+        Kept -> NativeExpires.Kept
+        is At -> NativeExpires.At(ms.toULong())
     }
 }
 

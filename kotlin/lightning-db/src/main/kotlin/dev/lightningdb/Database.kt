@@ -6,6 +6,7 @@ import dev.lightningdb.internal.CborWriter
 import dev.lightningdb.internal.CompactionListener
 import dev.lightningdb.internal.Isolation as NativeIsolation
 import dev.lightningdb.internal.Library
+import dev.lightningdb.internal.Native
 import dev.lightningdb.internal.OpenOptions
 import dev.lightningdb.internal.PackedReader
 import dev.lightningdb.internal.PackedWriter
@@ -100,9 +101,17 @@ public class Database private constructor(@PublishedApi internal val native: Nat
         schema: SchemaBuilder<T>.() -> Unit = {},
     ): Collection<T> = io {
         val built = SchemaBuilder<T>(key, serializer.descriptor).apply(schema)
-        val cbor = built.toCbor()
-        migrate(name, cbor, built.migrations)
-        Collection(name, calling { native.collectionBlocking(name, cbor) }, serializer)
+        open(name, built.toCbor(), built.migrations, serializer)
+    }
+
+    internal fun <T : Any> open(
+        name: String,
+        schema: ByteArray,
+        migrations: Map<Int, Migration<T>>,
+        serializer: KSerializer<T>,
+    ): Collection<T> {
+        migrate(name, schema, migrations, serializer)
+        return Collection(name, calling { native.collectionBlocking(name, schema) }, serializer)
     }
 
     /** Opens a collection as it is: its schema is in the database. */
@@ -112,24 +121,43 @@ public class Database private constructor(@PublishedApi internal val native: Nat
     public suspend fun <T : Any> existingCollection(name: String, serializer: KSerializer<T>): Collection<T> =
         io { Collection(name, calling { native.collectionBlocking(name, null) }, serializer) }
 
-    private fun migrate(name: String, schema: ByteArray, migrations: Map<Int, (MutableMap<String, Any?>) -> Unit>) {
+    private fun <T : Any> migrate(name: String, schema: ByteArray, migrations: Map<Int, Migration<T>>, serializer: KSerializer<T>) {
         while (true) {
             val step = calling { native.nextMigration(name, schema) } ?: return
-            val change = migrations[step.version.toInt()]
-            if (change == null) {
-                dev.lightningdb.internal.Native.release(step.handle.toLong())
-                // Opening it says what is missing.
-                return
+            val version = step.version.toInt()
+            when (val migration = migrations[version]) {
+                is Migration.Each -> {
+                    val changed = PackedWriter()
+                    val documents = PackedReader(step.documents)
+                    while (!documents.isAtEnd) {
+                        @Suppress("UNCHECKED_CAST")
+                        val document = (CborReader.value(documents.nextOf()) as Map<String, Any?>).toMutableMap()
+                        migration.change(document)
+                        changed.bytes(CborWriter.of(document))
+                    }
+                    calling { native.migrate(step.handle, changed.toByteArray()) }
+                }
+                is Migration.By -> calling { native.migrateBy(step.handle, migration.changes) }
+                is Migration.Together -> {
+                    Native.release(step.handle.toLong())
+                    val older = calling { native.olderCollection(name, schema) }
+                    val transaction = calling { native.begin(NativeIsolation.SERIALIZABLE) }
+                    try {
+                        val scope = transaction.number()
+                        migration.change(Collection(name, older, serializer, scope.toLong()).blocking)
+                        calling { native.finishMigration(scope, older.number(), step.version) }
+                        calling { transaction.commitBlocking() }
+                    } finally {
+                        transaction.end()
+                        older.destroy()
+                    }
+                }
+                null -> {
+                    Native.release(step.handle.toLong())
+                    // Opening it says what is missing.
+                    return
+                }
             }
-            val changed = PackedWriter()
-            val documents = PackedReader(step.documents)
-            while (!documents.isAtEnd) {
-                @Suppress("UNCHECKED_CAST")
-                val document = (CborReader.value(documents.nextOf()) as Map<String, Any?>).toMutableMap()
-                change(document)
-                changed.bytes(CborWriter.of(document))
-            }
-            calling { native.migrate(step.handle, changed.toByteArray()) }
         }
     }
 
@@ -218,7 +246,7 @@ public class Database private constructor(@PublishedApi internal val native: Nat
         return BackupProgress(calling { native.backup(to.toString(), listener) })
     }
 
-    /** Sets the time of a database in memory: for tests of documents that go by themselves. */
+    /** Sets the time of a [database for tests][forTests], in milliseconds since 1970. */
     public fun setClock(ms: Long): Unit = calling { native.setClock(ms.toULong()) }
 
     /** Removes documents that have gone by themselves; the database does so about once a second. */
@@ -245,6 +273,12 @@ public class Database private constructor(@PublishedApi internal val native: Nat
         /** Opens the database at [path], on the calling thread. */
         public fun openBlocking(path: Path, options: Options = Options()): Database =
             Database(calling { NativeDatabase.openBlocking(path.toString(), options.toNative()) })
+
+        /**
+         * A database for tests, in a file or in memory: its time is what [setClock] says, 1970 at first, and it does nothing by itself.
+         */
+        public fun forTests(path: Path? = null, options: Options = Options()): Database =
+            Database(calling { NativeDatabase.forTests(path?.toString(), options.toNative()) })
 
         /** A new database in memory, gone when it is closed. */
         public fun inMemory(options: Options = Options()): Database = Database(calling { NativeDatabase.inMemory(options.toNative()) })

@@ -23,9 +23,12 @@ internal data class QuerySpec(
     val limit: Long? = null,
     val offset: Long? = null,
     val after: ByteArray? = null,
+    /** What it begins with, as it crosses. */
+    val given: Map<String, Any?> = emptyMap(),
 ) {
     fun toCbor(): ByteArray = CborWriter.of(
         buildMap {
+            putAll(given)
             when (filters.size) {
                 0 -> {}
                 1 -> put("where", filters[0].map)
@@ -55,6 +58,8 @@ public class Query<T : Any> internal constructor(
     private val spec: QuerySpec,
 ) {
     private fun with(spec: QuerySpec) = Query(collection, scope, spec)
+
+    internal fun toCbor(): ByteArray = spec.toCbor()
 
     /** Also as this says. */
     public fun where(filter: Filter): Query<T> = with(spec.copy(filters = spec.filters + filter))

@@ -18,7 +18,7 @@ public enum class AutoKey(internal val text: String) {
 
 /** What an application says of a collection: its indexes, and how its documents come and go. */
 @LightningDsl
-public class SchemaBuilder<T> internal constructor(private val key: String, private val type: SerialDescriptor?) {
+public class SchemaBuilder<T : Any> internal constructor(private val key: String, private val type: SerialDescriptor?) {
     private val indexes = mutableListOf<Map<String, Any?>>()
 
     /** The version of the documents; where it grows, [migrate] says how they become those of the next. */
@@ -30,7 +30,7 @@ public class SchemaBuilder<T> internal constructor(private val key: String, priv
     /** How keys are made. */
     public var autoKey: AutoKey? = null
 
-    internal val migrations = mutableMapOf<Int, (MutableMap<String, Any?>) -> Unit>()
+    internal val migrations = mutableMapOf<Int, Migration<T>>()
 
     init {
         check(key)
@@ -64,7 +64,17 @@ public class SchemaBuilder<T> internal constructor(private val key: String, priv
 
     /** How a document of version [from] becomes one of the next: its fields are changed in place. */
     public fun migrate(from: Int, change: (MutableMap<String, Any?>) -> Unit) {
-        migrations[from] = change
+        migrations[from] = Migration.Each(change)
+    }
+
+    /** The same changes make documents of version [from] those of the next. */
+    public fun migrateBy(from: Int, changes: UpdateBuilder.() -> Unit) {
+        migrations[from] = Migration.By(UpdateBuilder().apply(changes).toCbor())
+    }
+
+    /** All documents of version [from] become those of the next in one transaction, in which [change] reads and writes them. */
+    public fun migrateTogether(from: Int, change: (BlockingCollection<T>) -> Unit) {
+        migrations[from] = Migration.Together(change)
     }
 
     @Suppress("LongParameterList")
@@ -93,6 +103,15 @@ public class SchemaBuilder<T> internal constructor(private val key: String, priv
             autoKey?.let { put("autoKey", it.text) }
         },
     )
+}
+
+/** How documents of a version become those of the next. */
+internal sealed class Migration<T : Any> {
+    class Each<T : Any>(val change: (MutableMap<String, Any?>) -> Unit) : Migration<T>()
+
+    class By<T : Any>(val changes: ByteArray) : Migration<T>()
+
+    class Together<T : Any>(val change: (BlockingCollection<T>) -> Unit) : Migration<T>()
 }
 
 /** Keeps what builders offer from being called in each other. */

@@ -39,7 +39,12 @@ public class KeyType<K : Any> private constructor(
         public val Any: KeyType<kotlin.Any> = cbor("key")
 
         /** Of the name that the file has for it, as `(string, u64)`; a tuple is a list. */
-        public fun <K : kotlin.Any> named(name: String): KeyType<K> = cbor(name)
+        @Suppress("UNCHECKED_CAST")
+        public fun <K : kotlin.Any> named(name: String): KeyType<K> = when (name) {
+            Text.name -> Text as KeyType<K>
+            Bytes.name -> Bytes as KeyType<K>
+            else -> cbor(name)
+        }
 
         @Suppress("UNCHECKED_CAST")
         private fun <K : kotlin.Any> cbor(name: String): KeyType<K> =
@@ -73,7 +78,12 @@ public class ValueType<V : Any> private constructor(
         public val Any: ValueType<kotlin.Any> = cbor("value")
 
         /** Of the name that the file has for it. */
-        public fun <V : kotlin.Any> named(name: String): ValueType<V> = cbor(name)
+        @Suppress("UNCHECKED_CAST")
+        public fun <V : kotlin.Any> named(name: String): ValueType<V> = when (name) {
+            Text.name -> Text as ValueType<V>
+            Bytes.name -> Bytes as ValueType<V>
+            else -> cbor(name)
+        }
 
         @Suppress("UNCHECKED_CAST")
         private fun <V : kotlin.Any> cbor(name: String): ValueType<V> =
@@ -116,7 +126,7 @@ public class Table<K : Any, V : Any> internal constructor(
     internal val native: NativeTable,
     internal val keys: KeyType<K>,
     internal val values: ValueType<V>,
-    private val scope: Long = 0,
+    internal val scope: Long = 0,
 ) {
     internal val handle: Long = native.number().toLong()
 

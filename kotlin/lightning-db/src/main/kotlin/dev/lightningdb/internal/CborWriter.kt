@@ -99,7 +99,7 @@ internal class CborWriter(capacity: Int = 128) {
     /** Any value that a document or key may hold. */
     fun value(value: Any?) {
         when (value) {
-            null -> nothing()
+            null, CborNull -> nothing()
             is Boolean -> bool(value)
             is Byte -> integer(value.toLong())
             is Short -> integer(value.toLong())
@@ -138,6 +138,9 @@ internal class CborWriter(capacity: Int = 128) {
         fun of(value: Any?): ByteArray = CborWriter(32).apply { value(value) }.toByteArray()
     }
 }
+
+/** Null where Kotlin asks for something: as a key of a table, or a part of one. */
+internal object CborNull
 
 /** The 16 bits that are this number exactly, or -1. */
 private fun halfOf(number: Float): Int {
