@@ -50,7 +50,7 @@ fn build(profile: Profile) -> Result<PathBuf> {
 fn generate(library: &Path, language: &str, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     let mut bindgen = process::cargo()?;
-    bindgen.args(["run", "--quiet", "-p", CRATE, "--features", "bindgen", "--bin", "uniffi-bindgen", "--"]);
+    bindgen.args(["run", "--quiet", "-p", "uniffi-bindgen", "--"]);
     bindgen.args(["generate", "--no-format", "--language", language, "--config", "mobile/bindgen.toml", "--library"]);
     process::run(bindgen.arg(library).arg("--out-dir").arg(to))
 }

@@ -19,6 +19,6 @@ pub fn maven(folder: &str, consent: Consent) -> Result<Command> {
         bail!("Maven is installed, yet 'mvn' is not in PATH");
     }
     let mut maven = Command::new("mvn");
-    maven.current_dir(workspace::root().join(folder)).args(["--batch-mode", "--quiet", "--no-transfer-progress"]);
+    maven.current_dir(workspace::root().join(folder)).args(["--batch-mode", "--quiet"]);
     Ok(maven)
 }
