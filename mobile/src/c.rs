@@ -306,7 +306,8 @@ pub unsafe extern "C" fn lightning_collection(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lightning_snapshot(database: u64, snapshot: *mut u64) -> i32 {
     call(|| {
-        let handle = objects::insert_beside(database, Object::Snapshot(objects::database(database)?.snapshot()))?;
+        let handle =
+            objects::insert_beside(database, Object::Snapshot(Arc::new(objects::database(database)?.snapshot())))?;
         // SAFETY: the caller's promise.
         unsafe { give(snapshot, handle) };
         Ok(LIGHTNING_OK)

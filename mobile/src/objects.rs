@@ -71,7 +71,8 @@ pub enum Object {
     Database(Arc<Opened>),
     Collection(Collection<Raw>),
     Table(Arc<OpenTable>),
-    Snapshot(Snapshot),
+    /// The same one for all: whatever is read of it is gone by the same time.
+    Snapshot(Arc<Snapshot>),
     Transaction(Arc<Mutex<Option<Transaction>>>),
     Rows(Arc<Mutex<Rows>>),
     Live(Arc<Mutex<Subscription<Raw>>>),

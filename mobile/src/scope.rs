@@ -1,5 +1,7 @@
 //! Where something is read or written: in the database as it is now, in a snapshot, or in a transaction.
 
+use std::sync::{Arc, Mutex};
+
 use lightning_db::{
     Database, Error, Query, ReadCollection, Result, Snapshot, Value, WriteCollection, WriteTransaction,
 };
@@ -13,14 +15,14 @@ pub const NOW: u64 = 0;
 
 /// What a scope reads.
 pub enum Reading {
-    Rest(Snapshot),
-    Transaction(std::sync::Arc<std::sync::Mutex<Option<lightning_db::Transaction>>>),
+    Rest(Arc<Snapshot>),
+    Transaction(Arc<Mutex<Option<lightning_db::Transaction>>>),
 }
 
 /// What `scope` reads of `database`.
 pub fn reading(scope: u64, database: &Database) -> Result<Reading> {
     if scope == NOW {
-        return Ok(Reading::Rest(database.snapshot()));
+        return Ok(Reading::Rest(Arc::new(database.snapshot())));
     }
     match objects::get(scope)? {
         Object::Snapshot(snapshot) => Ok(Reading::Rest(snapshot)),

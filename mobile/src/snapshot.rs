@@ -16,7 +16,7 @@ impl Snapshot {
     pub(crate) fn new(database: u64) -> Result<Arc<Self>, Failure> {
         let snapshot = objects::database(database)?.snapshot();
         let sequence = snapshot.sequence();
-        Ok(Arc::new(Self { handle: objects::insert_beside(database, Object::Snapshot(snapshot))?, sequence }))
+        Ok(Arc::new(Self { handle: objects::insert_beside(database, Object::Snapshot(Arc::new(snapshot)))?, sequence }))
     }
 }
 

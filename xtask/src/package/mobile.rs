@@ -43,6 +43,8 @@ fn build(profile: Profile) -> Result<PathBuf> {
     header::check()?;
     let mut cargo = process::cargo()?;
     // The symbols tell what the interface is; they are stripped from what is given away.
+    cargo.args(["build", "--quiet", "-p", CRATE, "--lib", "--features", "jvm", "--profile", profile.name()]);
+    process::run(cargo.env("CARGO_PROFILE_DIST_STRIP", "false"))?;
     Ok(workspace::target()?.join(profile.folder()))
 }
 

@@ -168,7 +168,7 @@ public class Database private constructor(@PublishedApi internal val native: Nat
     public suspend fun table(name: String): Table<ByteArray, ByteArray> = table(name, KeyType.Bytes, ValueType.Bytes)
 
     /** Opens a table, and makes it if there is none. */
-    public suspend fun <K : Any, V : Any> table(name: String, keys: KeyType<K>, values: ValueType<V>): Table<K, V> =
+    public suspend fun <K, V : Any> table(name: String, keys: KeyType<K>, values: ValueType<V>): Table<K, V> =
         io { Table(name, calling { native.table(name, keys.name, values.name) }, keys, values) }
 
     /** Deletes a table with everything in it; false when there is none. */

@@ -14,7 +14,7 @@ import kotlinx.coroutines.flow.flowOn
 import dev.lightningdb.internal.Table as NativeTable
 
 /** A type of keys: how it is named in the file, and how it crosses. */
-public class KeyType<K : Any> private constructor(
+public class KeyType<K> private constructor(
     internal val name: String,
     internal val encode: (K) -> ByteArray,
     internal val decode: (ByteArray) -> K,
@@ -40,14 +40,14 @@ public class KeyType<K : Any> private constructor(
 
         /** Of the name that the file has for it, as `(string, u64)`; a tuple is a list. */
         @Suppress("UNCHECKED_CAST")
-        public fun <K : kotlin.Any> named(name: String): KeyType<K> = when (name) {
+        public fun <K> named(name: String): KeyType<K> = when (name) {
             Text.name -> Text as KeyType<K>
             Bytes.name -> Bytes as KeyType<K>
             else -> cbor(name)
         }
 
         @Suppress("UNCHECKED_CAST")
-        private fun <K : kotlin.Any> cbor(name: String): KeyType<K> =
+        private fun <K> cbor(name: String): KeyType<K> =
             KeyType(name, { CborWriter.of(it) }, { CborReader.value(it) as K })
     }
 }
@@ -120,7 +120,7 @@ public class Keys<K> internal constructor(
 }
 
 /** A table of ordered keys and their values. */
-public class Table<K : Any, V : Any> internal constructor(
+public class Table<K, V : Any> internal constructor(
     /** Its name. */
     public val name: String,
     internal val native: NativeTable,
@@ -199,7 +199,7 @@ public class Table<K : Any, V : Any> internal constructor(
 }
 
 /** The calls of a [Table] on the calling thread. */
-public class BlockingTable<K : Any, V : Any> internal constructor(private val table: Table<K, V>, private val scope: Long) {
+public class BlockingTable<K, V : Any> internal constructor(private val table: Table<K, V>, private val scope: Long) {
     private val handle = table.handle
 
     /** As [Table.get]. */

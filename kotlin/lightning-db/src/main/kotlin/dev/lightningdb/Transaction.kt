@@ -11,7 +11,7 @@ public class Transaction internal constructor(native: NativeTransaction) {
     public fun <T : Any> collection(collection: Collection<T>): Collection<T> = collection.inScope(handle)
 
     /** A table inside this transaction. */
-    public fun <K : Any, V : Any> table(table: Table<K, V>): Table<K, V> = table.inScope(handle)
+    public fun <K, V : Any> table(table: Table<K, V>): Table<K, V> = table.inScope(handle)
 }
 
 /** The database as it was at one moment, until this is closed. */
@@ -25,7 +25,7 @@ public class Snapshot internal constructor(private val native: NativeSnapshot) :
     public fun <T : Any> collection(collection: Collection<T>): Collection<T> = collection.inScope(handle)
 
     /** A table as this snapshot sees it. */
-    public fun <K : Any, V : Any> table(table: Table<K, V>): Table<K, V> = table.inScope(handle)
+    public fun <K, V : Any> table(table: Table<K, V>): Table<K, V> = table.inScope(handle)
 
     override fun close(): Unit = native.end()
 }

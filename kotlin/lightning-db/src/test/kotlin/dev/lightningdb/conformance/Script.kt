@@ -61,7 +61,7 @@ class Script(private val folder: Path) {
     private lateinit var database: Database
     private val collections = HashMap<String, Collection<Any>>()
     private val known = HashSet<String>()
-    private val tables = HashMap<String, Table<Any, Any>>()
+    private val tables = HashMap<String, Table<Any?, Any>>()
     private val named = HashMap<String, Named>()
 
     /** Page tokens and positions. */
@@ -115,6 +115,7 @@ class Script(private val folder: Path) {
         } catch (error: LightningException) {
             val expected = step["fails"]?.jsonPrimitive?.content
             if (error.name == expected) return
+            if (expected == null) throw error
             throw AssertionError("it failed with ${error.name}: ${error.message}", error)
         }
         step["fails"]?.let { throw AssertionError("it did not fail with $it") }
@@ -313,8 +314,8 @@ class Script(private val folder: Path) {
 
     private fun update(step: Step): ByteArray = CborWriter.of(read(step.getValue("update")))
 
-    private suspend fun workOnTable(table: Table<Any, Any>, step: Step): Any? {
-        fun key() = read(step.getValue("key")) ?: NULL
+    private suspend fun workOnTable(table: Table<Any?, Any>, step: Step): Any? {
+        fun key() = read(step.getValue("key"))
         fun value() = read(step.getValue("value")) ?: NULL
         return when (val what = step.text("do")) {
             "put" -> table.put(key(), value()).let { null }
@@ -334,7 +335,7 @@ class Script(private val folder: Path) {
         }
     }
 
-    private fun range(step: Step): Keys<Any> {
+    private fun range(step: Step): Keys<Any?> {
         val (from, above, to, below) = listOf("from", "above", "to", "below").map { name -> step[name]?.let { read(it) ?: NULL } }
         return Keys(from ?: above, from != null, to ?: below, to != null)
     }
