@@ -205,6 +205,42 @@ impl Error {
         )
     }
 
+    /// A stable number, the same in every binding. Numbers are not used again.
+    pub fn number(&self) -> u16 {
+        match self {
+            Error::Storage(error) => match error.kind {
+                StorageErrorKind::Full => 1,
+                StorageErrorKind::PermissionDenied => 2,
+                StorageErrorKind::UnexpectedEnd | StorageErrorKind::Other => 3,
+                StorageErrorKind::NotResident => 4,
+            },
+            Error::Pending(_) => 5,
+            Error::Corrupt(_) => 6,
+            Error::NotADatabase { .. } => 7,
+            Error::Unsupported { .. } => 8,
+            Error::Locked { .. } => 9,
+            Error::Poisoned { .. } => 10,
+            Error::OutcomeUnknown { .. } => 11,
+            Error::Closed => 12,
+            Error::ReadOnly => 13,
+            Error::Conflict { .. } => 14,
+            Error::TransactionTooOld => 15,
+            Error::NoLongerKept { .. } => 16,
+            Error::HistoryForked { .. } => 17,
+            Error::TransactionTimeout { .. } => 18,
+            Error::Deadlock { .. } => 19,
+            Error::LimitExceeded { .. } => 20,
+            Error::TableTypeMismatch { .. } => 21,
+            Error::NoSuchTable { .. } => 22,
+            Error::SchemaMismatch { .. } => 23,
+            Error::SchemaTooNew { .. } => 24,
+            Error::DuplicateKey { .. } => 25,
+            Error::InvalidDocument { .. } => 26,
+            Error::Unexpected { .. } => 27,
+            Error::Invalid { .. } => 28,
+        }
+    }
+
     /// A stable name, the same in every binding.
     pub fn name(&self) -> &'static str {
         match self {

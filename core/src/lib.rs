@@ -47,7 +47,7 @@ pub use db::{
     Transaction, WriteTable, WriteTransaction,
 };
 pub use document::query::{self, PageToken, Query, Update, field};
-pub use document::{Path, Value};
+pub use document::{NamedType, Path, Value};
 pub use engine::{
     Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,
     Latency, Progress, RecoveryReport, RecoveryStage, Stats,

@@ -15,6 +15,7 @@ pub(crate) mod cbor;
 pub(crate) mod doors;
 mod fold;
 pub(crate) mod key;
+mod named_type;
 mod patch;
 mod path;
 pub mod query;
@@ -29,6 +30,7 @@ mod value;
 mod strategies;
 
 pub(crate) use fold::fold;
+pub use named_type::NamedType;
 pub(crate) use patch::merge_patch;
 pub use path::Path;
 pub(crate) use table_key::TYPE_NAME as KEY_TYPE;

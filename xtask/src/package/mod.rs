@@ -1,6 +1,8 @@
 //! `cargo xtask package`: what people install, built from the sources.
 
 mod glue;
+pub mod header;
+pub mod mobile;
 pub mod npm;
 mod split;
 
@@ -24,6 +26,12 @@ pub struct Arguments {
 enum Package {
     /// The npm package `lightning-db`, for browsers, Node, Deno and Bun
     Npm,
+    /// The JAR for Kotlin, with the library for this machine
+    Jvm,
+    /// The package for Swift, with the library for this machine
+    Swift,
+    /// The header of the interface for C
+    Header,
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -31,6 +39,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Package::Npm => {
             npm::pack(arguments.sizes, Consent::from_environment())?;
         }
+        Package::Jvm => mobile::pack_kotlin(Consent::from_environment())?,
+        Package::Swift => println!("{}", mobile::stage_swift(mobile::Profile::Dist)?.display()),
+        Package::Header => header::write()?,
     }
     Ok(ExitCode::SUCCESS)
 }

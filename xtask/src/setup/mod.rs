@@ -6,8 +6,10 @@
 pub mod browser;
 pub mod cargo_fuzz;
 pub mod debian;
+pub mod jvm;
 pub mod node;
 pub mod rust;
+pub mod swift;
 pub mod wasm_bindgen;
 pub mod wasm_pack;
 
@@ -50,6 +52,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 rust::formatter_and_linter()?;
                 rust::bare_metal(consent)?;
                 browser(consent)?;
+                jvm::maven("kotlin", consent)?;
+                swift::find(consent)?;
             }
             Purpose::Browsers => {
                 node::required()?;

@@ -9,10 +9,12 @@ mod browsers;
 mod core;
 mod extended;
 mod fuzz;
+mod jvm;
 mod miri;
 mod sanitizer;
 mod schedules;
 mod stage;
+mod swift;
 mod thread;
 mod valgrind;
 mod web;
@@ -43,6 +45,10 @@ enum Name {
     Web,
     /// The npm package in Firefox and WebKit (part of --all)
     Browsers,
+    /// The package for Kotlin on Java
+    Jvm,
+    /// The package for Swift
+    Swift,
     /// The modules with unsafe code in an interpreter that notices undefined behaviour (part of --all)
     Miri,
     /// The engine and its simulation with every access to memory checked (part of --all)
@@ -65,6 +71,8 @@ impl Name {
             Name::Core => Stage::run("core", |stage| core::run(stage, consent)),
             Name::Web => Stage::run("web", |stage| web::run(stage, consent)),
             Name::Browsers => Stage::run("browsers", |stage| browsers::run(stage, consent)),
+            Name::Jvm => Stage::run("jvm", |stage| jvm::run(stage, consent)),
+            Name::Swift => Stage::run("swift", |stage| swift::run(stage, consent)),
             Name::Miri => Stage::run("miri", miri::run),
             Name::Address => Stage::run("address", address::run),
             Name::Thread => Stage::run("thread", thread::run),
@@ -79,7 +87,7 @@ impl Name {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut names = arguments.stages.clone();
     if names.is_empty() {
-        names = vec![Name::Core, Name::Web];
+        names = vec![Name::Core, Name::Web, Name::Jvm, Name::Swift];
     }
     if arguments.all {
         use Name::{Address, Browsers, Extended, Fuzz, Miri, Schedules, Thread, Valgrind};

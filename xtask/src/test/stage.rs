@@ -1,5 +1,6 @@
 //! One stage of the tests: runs commands, counts what their test runners report, remembers the runners' own lines.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -66,14 +67,46 @@ impl Stage {
                 results.push(line.to_owned());
             }
         })?;
+        self.count(what, command, succeeded, counted);
+        Ok(())
+    }
+
+    /// Runs tests by Maven, and counts what the reports say that it leaves in `reports`.
+    pub fn junit(&mut self, what: &str, command: &mut Command, reports: &Path) -> Result<()> {
+        let succeeded = process::watch(command, |_| {})?;
+        let mut counted = Counts::default();
+        for file in std::fs::read_dir(reports).into_iter().flatten().flatten() {
+            let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+            if let Some(counts) = Counts::parse_junit(&text) {
+                counted.passed += counts.passed;
+                counted.failed += counts.failed;
+            }
+        }
+        self.count(what, command, succeeded, counted);
+        Ok(())
+    }
+
+    /// Runs tests by Swift Testing, and counts what it says of each.
+    pub fn swift_tests(&mut self, what: &str, command: &mut Command) -> Result<()> {
+        let mut counted = Counts::default();
+        let succeeded = process::watch(command, |line| match Counts::of_swift(line) {
+            Some(true) => counted.passed += 1,
+            Some(false) => counted.failed += 1,
+            None => {}
+        })?;
+        self.count(what, command, succeeded, counted);
+        Ok(())
+    }
+
+    fn count(&mut self, what: &str, command: &Command, succeeded: bool, counted: Counts) {
         self.passed += counted.passed;
         self.failed += counted.failed;
+        self.results.push(format!("{what}: {} passed; {} failed", counted.passed, counted.failed));
         if !succeeded && counted.failed == 0 {
             self.fail(format!("{what}: '{}' failed outside a test", process::line_of(command)));
         } else if counted == Counts::default() {
             self.fail(format!("{what}: '{}' ran no tests", process::line_of(command)));
         }
-        Ok(())
     }
 
     pub fn print_results(&self) {
@@ -111,6 +144,27 @@ impl Counts {
     }
 }
 
+impl Counts {
+    /// Reads the first line of a report: `<testsuite … tests="8" errors="1" skipped="0" failures="0">`.
+    fn parse_junit(report: &str) -> Option<Self> {
+        let suite = report.split_once("<testsuite ")?.1.split_once('>')?.0;
+        let of =
+            |name: &str| -> Option<u64> { suite.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0.parse().ok() };
+        let failed = of("errors")? + of("failures")?;
+        Some(Self { passed: of("tests")?.checked_sub(failed + of("skipped")?)?, failed })
+    }
+
+    /// Reads `✔ Test name() passed after 0.1 seconds.`; whether it passed.
+    fn of_swift(line: &str) -> Option<bool> {
+        let rest =
+            line.trim().trim_start_matches(|letter: char| !letter.is_ascii_alphabetic()).strip_prefix("Test ")?;
+        if rest.starts_with("run ") {
+            return None;
+        }
+        if rest.contains(" passed after ") { Some(true) } else { rest.contains(" failed after ").then_some(false) }
+    }
+}
+
 fn names_a_program(line: &str) -> bool {
     line.starts_with("Running ") || line.starts_with("Doc-tests ")
 }
@@ -122,6 +176,18 @@ fn is_a_failure(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Counts;
+
+    #[test]
+    fn reports_of_other_runners_are_counted() {
+        let report = "<?xml version=\"1.0\"?>\n<testsuite xsi:x=\"y\" name=\"dev.A\" time=\"1.1\" tests=\"8\" errors=\"1\" skipped=\"1\" failures=\"2\">\n";
+        assert_eq!(Counts::parse_junit(report), Some(Counts { passed: 4, failed: 3 }));
+        assert_eq!(Counts::parse_junit("tests=\"8\""), None);
+        assert_eq!(Counts::of_swift("✔ Test tablesAreOrdered() passed after 0.130 seconds."), Some(true));
+        assert_eq!(Counts::of_swift("✘ Test tablesAreOrdered() failed after 0.130 seconds with 1 issue."), Some(false));
+        assert_eq!(Counts::of_swift("✔ Test run with 8 tests passed after 0.143 seconds."), None);
+        assert_eq!(Counts::of_swift("◇ Test tablesAreOrdered() started."), None);
+        assert_eq!(Counts::of_swift("✔ Suite PeopleTests passed after 0.143 seconds."), None);
+    }
 
     #[test]
     fn result_lines_are_counted_and_others_are_not() {

@@ -1,0 +1,230 @@
+package dev.lightningdb
+
+import dev.lightningdb.internal.CborReader
+import dev.lightningdb.internal.CborWriter
+import dev.lightningdb.internal.DocumentFormat
+import dev.lightningdb.internal.Expires as NativeExpires
+import dev.lightningdb.internal.Explanation as NativeExplanation
+import dev.lightningdb.internal.Native
+import dev.lightningdb.internal.PackedReader
+import dev.lightningdb.internal.PackedWriter
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.withContext
+import kotlinx.serialization.KSerializer
+import kotlin.reflect.KProperty1
+import dev.lightningdb.internal.Collection as NativeCollection
+
+/**
+ * A collection of documents of one type.
+ *
+ * Suspending calls run on [Dispatchers.IO]; [blocking] has the same ones for whoever is on a thread that may wait. Reads that are answered
+ * from memory take a few microseconds either way.
+ */
+public class Collection<T : Any> internal constructor(
+    /** Its name. */
+    public val name: String,
+    internal val native: NativeCollection,
+    internal val serializer: KSerializer<T>,
+    private val scope: Long = NOW,
+) {
+    internal val handle: Long = native.number().toLong()
+
+    /** The same calls on the calling thread. */
+    public val blocking: BlockingCollection<T> = BlockingCollection(this, scope)
+
+    /** The document of a key. */
+    public suspend fun get(key: Any): T? = io { blocking.get(key) }
+
+    /** The documents of many keys, in their order. */
+    public suspend fun getMany(keys: Iterable<Any>): List<T?> = io { blocking.getMany(keys) }
+
+    /** The document that has these values in a unique index, one for each of its paths. */
+    public suspend fun getBy(index: String, vararg values: Any?): T? = io { blocking.getBy(index, *values) }
+
+    /** Writes a document, whatever was under its key; gives the key where it was made. */
+    public suspend fun put(document: T): Any? = io { blocking.put(document) }
+
+    /** Writes many documents in one transaction. */
+    public suspend fun putMany(documents: Iterable<T>): Unit = io { blocking.putMany(documents) }
+
+    /** Writes a new document, and gives its key where it was made; one that exists is [LightningException.Unexpected]. */
+    public suspend fun insert(document: T): Any? = io { blocking.insert(document) }
+
+    /** Writes over a document; one that is missing is [LightningException.Unexpected]. */
+    public suspend fun replace(document: T): Unit = io { blocking.replace(document) }
+
+    /** Writes a document that goes by itself as [expires] says. */
+    public suspend fun put(document: T, expires: Expires): Any? = io { blocking.put(document, expires) }
+
+    /** Deletes a document; whether it was there. */
+    public suspend fun delete(key: Any): Boolean = io { blocking.delete(key) }
+
+    /** Changes fields of a document; false when there is none. */
+    public suspend fun update(key: Any, changes: UpdateBuilder.() -> Unit): Boolean = io { blocking.update(key, changes) }
+
+    /** Writes [document] if the one under its key is [expected] (null: there is none); whether it was. */
+    public suspend fun compareAndSwap(expected: T?, document: T): Boolean = io { blocking.compareAndSwap(expected, document) }
+
+    /** How many documents there are. */
+    public suspend fun count(): Long = query().count()
+
+    /** Deletes an index; false when there is none of this name. */
+    public suspend fun dropIndex(index: String): Boolean = io { calling { native.dropIndex(index) } }
+
+    /** All documents, of which more can be asked. */
+    public fun query(): Query<T> = Query(this, scope, QuerySpec())
+
+    /** The documents that are as [filter] says. */
+    public fun where(filter: Filter): Query<T> = query().where(filter)
+
+    /** The documents of which something is to be said about a field. */
+    public fun where(property: KProperty1<T, *>): Condition<T> = Condition(query(), property.name)
+
+    /** The documents of which something is to be said about a field. */
+    public fun where(path: String): Condition<T> = Condition(query(), path)
+
+    internal fun inScope(scope: Long): Collection<T> = Collection(name, native, serializer, scope)
+
+    internal fun encode(document: T): ByteArray = DocumentFormat.encode(serializer, document)
+
+    internal fun decode(cbor: ByteArray, from: Int = 0): T = DocumentFormat.decode(serializer, cbor, from)
+
+    internal companion object {
+        const val NOW = 0L
+    }
+}
+
+/** The calls of a [Collection] on the calling thread. */
+public class BlockingCollection<T : Any> internal constructor(internal val collection: Collection<T>, internal val scope: Long) {
+    private val handle = collection.handle
+    private val native = collection.native
+
+    /** As [Collection.get]. */
+    public fun get(key: Any): T? =
+        calling { Native.get(scope, handle, CborWriter.of(key)) }?.let { collection.decode(it) }
+
+    /** As [Collection.getMany]. */
+    public fun getMany(keys: Iterable<Any>): List<T?> {
+        val packed = PackedWriter()
+        for (key in keys) packed.bytes(CborWriter.of(key))
+        val found = calling { Native.getMany(scope, handle, packed.toByteArray()) }
+        return unpack(found, 0) { bytes, at -> collection.decode(bytes, at) }
+    }
+
+    /** As [Collection.getBy]. */
+    public fun getBy(index: String, vararg values: Any?): T? =
+        calling { native.getBy(scope.toULong(), index, values.map(CborWriter::of)) }?.let { collection.decode(it) }
+
+    /** As [Collection.put]. */
+    public fun put(document: T): Any? = write(PUT, document)
+
+    /** As [Collection.insert]. */
+    public fun insert(document: T): Any? = write(INSERT, document)
+
+    /** As [Collection.replace]. */
+    public fun replace(document: T) {
+        write(REPLACE, document)
+    }
+
+    private fun write(mode: Int, document: T): Any? =
+        calling { Native.put(scope, handle, mode, NOTHING, collection.encode(document)) }?.let(CborReader::value)
+
+    /** As [Collection.putMany]. */
+    public fun putMany(documents: Iterable<T>) {
+        val writes = PackedWriter()
+        for (document in documents) writes.write(PUT, handle, NOTHING, collection.encode(document))
+        calling { Native.batch(scope, writes.toByteArray()) }
+    }
+
+    /** As [Collection.put]. */
+    public fun put(document: T, expires: Expires): Any? =
+        calling { native.putExpiring(scope.toULong(), collection.encode(document), expires.toNative()) }?.let(CborReader::value)
+
+    /** As [Collection.delete]. */
+    public fun delete(key: Any): Boolean = calling { Native.delete(scope, handle, CborWriter.of(key)) }
+
+    /** As [Collection.update]. */
+    public fun update(key: Any, changes: UpdateBuilder.() -> Unit): Boolean =
+        calling { native.update(scope.toULong(), CborWriter.of(key), UpdateBuilder().apply(changes).toCbor()) }
+
+    /** As [Collection.compareAndSwap]. */
+    public fun compareAndSwap(expected: T?, document: T): Boolean =
+        calling { native.compareAndSwap(scope.toULong(), expected?.let(collection::encode), collection.encode(document)) }
+
+    internal companion object {
+        const val PUT = 0
+        const val INSERT = 1
+        const val REPLACE = 2
+        const val DELETE = 3
+        val NOTHING = ByteArray(0)
+    }
+}
+
+/** When a document goes by itself. */
+public sealed class Expires {
+    /** It does not. */
+    public object Never : Expires()
+
+    /** As the document that is written over. */
+    public object Kept : Expires()
+
+    /** At a time, in milliseconds since 1970. */
+    public class At(public val ms: Long) : Expires()
+
+    internal fun toNative(): NativeExpires = when (this) {
+        Never -> NativeExpires.Never
+        Kept -> NativeExpires.Kept
+        is At -> NativeExpires.At(ms.toULong())
+    }
+}
+
+/** How a query is answered. */
+public data class Explanation(
+    /** In words. */
+    val plan: String,
+    /** The index that is read, if one is. */
+    val index: String?,
+    /** Whether rows are gathered and sorted. */
+    val isSorted: Boolean,
+    /** Whether documents are asked if they are found. */
+    val looksAtDocuments: Boolean,
+    /** How many rows were expected. */
+    val estimatedRows: Long,
+    /** How many there are. */
+    val rows: Long,
+    /** Entries of indexes that were read. */
+    val entriesRead: Long,
+    /** Documents that were read. */
+    val documentsRead: Long,
+) {
+    internal constructor(native: NativeExplanation) : this(
+        native.plan, native.index, native.isSorted, native.looksAtDocuments, native.estimatedRows.toLong(),
+        native.rows.toLong(), native.entriesRead.toLong(), native.documentsRead.toLong(),
+    )
+}
+
+internal fun PackedWriter.write(kind: Int, target: Long, key: ByteArray, value: ByteArray) {
+    number(kind.toLong())
+    number(target)
+    bytes(key)
+    bytes(value)
+}
+
+/** Runs what may wait where that is no harm. */
+internal suspend fun <R> io(body: () -> R): R = withContext(Dispatchers.IO) { body() }
+
+/** What packed bytes are, from [from] on. */
+internal inline fun <R> unpack(packed: ByteArray, from: Int, read: (ByteArray, Int) -> R): List<R?> {
+    val reader = PackedReader(packed, from)
+    val all = ArrayList<R?>()
+    while (!reader.isAtEnd) {
+        val length = reader.length()
+        if (length < 0) {
+            all += null
+        } else {
+            all += read(packed, reader.position)
+            reader.skip(length)
+        }
+    }
+    return all
+}

@@ -1,0 +1,256 @@
+package dev.lightningdb
+
+import dev.lightningdb.internal.AddedRow
+import dev.lightningdb.internal.CborReader
+import dev.lightningdb.internal.CborWriter
+import dev.lightningdb.internal.LiveChange
+import dev.lightningdb.internal.Native
+import dev.lightningdb.internal.Ready
+import dev.lightningdb.internal.handleBefore
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.channels.Channel
+import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.flow
+import kotlinx.coroutines.flow.flowOn
+import kotlinx.coroutines.withTimeoutOrNull
+import kotlin.reflect.KProperty1
+
+/** What is asked of a collection, apart from what documents must be like. */
+internal data class QuerySpec(
+    val filters: List<Filter> = emptyList(),
+    val order: List<Pair<String, Boolean>> = emptyList(),
+    val isReversed: Boolean = false,
+    val limit: Long? = null,
+    val offset: Long? = null,
+    val after: ByteArray? = null,
+    /** What it begins with, as it crosses. */
+    val given: Map<String, Any?> = emptyMap(),
+) {
+    fun toCbor(): ByteArray = CborWriter.of(
+        buildMap {
+            putAll(given)
+            when (filters.size) {
+                0 -> {}
+                1 -> put("where", filters[0].map)
+                else -> put("where", mapOf("all" to filters.map(Filter::map)))
+            }
+            if (order.isNotEmpty()) {
+                put("orderBy", order.map { (path, descending) -> if (descending) mapOf("path" to path, "descending" to true) else mapOf("path" to path) })
+            }
+            if (isReversed) put("reverse", true)
+            limit?.let { put("limit", it) }
+            offset?.let { put("offset", it) }
+            after?.let { put("after", it) }
+        },
+    )
+}
+
+/**
+ * A query of a collection. It does nothing before it is asked for its rows; each call that says more of it gives another one.
+ *
+ * ```
+ * people.where(Person::age).between(30, 40).orderBy(Person::age).limit(10).asFlow().collect { println(it.name) }
+ * ```
+ */
+public class Query<T : Any> internal constructor(
+    private val collection: Collection<T>,
+    private val scope: Long,
+    private val spec: QuerySpec,
+) {
+    private fun with(spec: QuerySpec) = Query(collection, scope, spec)
+
+    internal fun toCbor(): ByteArray = spec.toCbor()
+
+    /** Also as this says. */
+    public fun where(filter: Filter): Query<T> = with(spec.copy(filters = spec.filters + filter))
+
+    /** Also as is said next of this field. */
+    public fun and(property: KProperty1<T, *>): Condition<T> = Condition(this, property.name)
+
+    /** Also as is said next of this field. */
+    public fun and(path: String): Condition<T> = Condition(this, path)
+
+    /** In this order; asked again, where that leaves documents alike. */
+    public fun orderBy(property: KProperty1<T, *>, descending: Boolean = false): Query<T> = orderBy(property.name, descending)
+
+    /** In this order. */
+    public fun orderBy(path: String, descending: Boolean = false): Query<T> {
+        checkPath(collection.serializer.descriptor, path)
+        return with(spec.copy(order = spec.order + (path to descending)))
+    }
+
+    /** Last ones first. */
+    public fun reversed(): Query<T> = with(spec.copy(isReversed = !spec.isReversed))
+
+    /** At most so many. */
+    public fun limit(count: Long): Query<T> = with(spec.copy(limit = count))
+
+    /** At most so many. */
+    public fun limit(count: Int): Query<T> = limit(count.toLong())
+
+    /** Without the first so many. */
+    public fun offset(count: Long): Query<T> = with(spec.copy(offset = count))
+
+    /** Those that follow a page: see [page]. */
+    public fun after(token: ByteArray): Query<T> = with(spec.copy(after = token))
+
+    /** All rows. */
+    public suspend fun toList(): List<T> = io { toListBlocking() }
+
+    /** All rows, on the calling thread. */
+    public fun toListBlocking(): List<T> {
+        val rows = ArrayList<T>()
+        chunks { rows += it }
+        return rows
+    }
+
+    /** The first row. */
+    public suspend fun firstOrNull(): T? = limit(1).toList().firstOrNull()
+
+    /** The rows, some at a time, read as they are collected: a collector that is slow, or ends, asks for no more. */
+    public fun asFlow(): Flow<T> = flow {
+        val query = spec.toCbor()
+        var chunk = calling { Native.query(scope, collection.handle, query, CHUNK_BYTES) }
+        var cursor = handleBefore(chunk)
+        try {
+            while (true) {
+                for (row in rows(chunk)) emit(row)
+                if (cursor == 0L) break
+                chunk = calling { Native.next(cursor, CHUNK_BYTES) }
+                cursor = handleBefore(chunk)
+            }
+        } finally {
+            if (cursor != 0L) Native.release(cursor)
+        }
+    }.flowOn(Dispatchers.IO)
+
+    private inline fun chunks(each: (List<T>) -> Unit) {
+        var chunk = calling { Native.query(scope, collection.handle, spec.toCbor(), CHUNK_BYTES) }
+        while (true) {
+            each(rows(chunk))
+            val cursor = handleBefore(chunk)
+            if (cursor == 0L) return
+            chunk = calling { Native.next(cursor, CHUNK_BYTES) }
+        }
+    }
+
+    private fun rows(chunk: ByteArray): List<T> =
+        unpack(chunk, HANDLE_BYTES) { bytes, at -> collection.decode(bytes, at) }.filterNotNull()
+
+    /** How many documents it finds. */
+    public suspend fun count(): Long = io { calling { collection.native.count(scope.toULong(), spec.toCbor()).toLong() } }
+
+    /** The lowest value under a path. */
+    public suspend fun min(path: String): Any? =
+        io { calling { collection.native.min(scope.toULong(), path, spec.toCbor()) }?.let(CborReader::value) }
+
+    /** The highest value under a path. */
+    public suspend fun max(path: String): Any? =
+        io { calling { collection.native.max(scope.toULong(), path, spec.toCbor()) }?.let(CborReader::value) }
+
+    /** Deletes every document that it finds; how many. */
+    public suspend fun delete(): Long = io { calling { collection.native.deleteWhere(scope.toULong(), spec.toCbor()).toLong() } }
+
+    /** Changes fields of every document that it finds; how many. */
+    public suspend fun update(changes: UpdateBuilder.() -> Unit): Long = io {
+        val update = UpdateBuilder().apply(changes).toCbor()
+        calling { collection.native.updateWhere(scope.toULong(), spec.toCbor(), update).toLong() }
+    }
+
+    /** How it is answered. */
+    public suspend fun explain(): Explanation = io { Explanation(calling { collection.native.explain(scope.toULong(), spec.toCbor()) }) }
+
+    /** One page, for a query with a [limit], and where it ends: the token for [after]. */
+    public suspend fun page(): Page<T> = io {
+        val page = calling { collection.native.page(scope.toULong(), spec.toCbor()) }
+        Page(unpack(page.rows, 0) { bytes, at -> collection.decode(bytes, at) }.filterNotNull(), page.token)
+    }
+
+    /**
+     * The rows now, and after each commit that changes them: the newest state, so whoever is slow misses those in between. The flow ends
+     * with an exception when the database is closed or the query can no longer be answered, and with its collector.
+     */
+    public fun watch(): Flow<List<T>> = flow {
+        val live = calling { collection.native.watch(spec.toCbor()) }
+        try {
+            val ready = Channel<Unit>(Channel.CONFLATED)
+            calling {
+                live.onReady(object : Ready {
+                    override fun ready() {
+                        ready.trySend(Unit)
+                    }
+                })
+            }
+            val rows = ArrayList<T>()
+            while (true) {
+                val change = calling { live.tryNext() }
+                if (change != null) {
+                    apply(change, rows)
+                    emit(rows.toList())
+                    continue
+                }
+                val wakeAt = calling { live.wakeAtMs() }
+                if (wakeAt == null) {
+                    ready.receive()
+                } else {
+                    withTimeoutOrNull((wakeAt.toLong() - System.currentTimeMillis()).coerceAtLeast(1)) { ready.receive() }
+                }
+            }
+        } finally {
+            live.end()
+            live.destroy()
+        }
+    }.flowOn(Dispatchers.IO)
+
+    private fun apply(change: LiveChange, rows: MutableList<T>) {
+        val gone = (change.removed.map { it.at } + change.changed.map { it.from }).map(ULong::toInt).sortedDescending()
+        gone.forEach(rows::removeAt)
+        val placed = change.added + change.changed.map { AddedRow(it.at, it.row) }
+        placed.sortedBy(AddedRow::at).forEach { rows.add(it.at.toInt(), collection.decode(it.row)) }
+    }
+
+    private companion object {
+        const val CHUNK_BYTES = 64 * 1024
+        const val HANDLE_BYTES = 8
+    }
+}
+
+/** Rows of a page, and the token for the one that follows; null behind the last. */
+public class Page<T>(
+    /** Its rows. */
+    public val rows: List<T>,
+    /** For [Query.after]. */
+    public val token: ByteArray?,
+)
+
+/** A field of which something is to be said. */
+public class Condition<T : Any> internal constructor(private val query: Query<T>, path: String) {
+    private val field = Field(path)
+
+    /** It is [value]. */
+    public fun eq(value: Any?): Query<T> = query.where(field eq value)
+
+    /** It is one of these. */
+    public fun isIn(values: kotlin.collections.Collection<Any?>): Query<T> = query.where(field isIn values)
+
+    /** From [from] to [to], both included. */
+    public fun between(from: Any?, to: Any?): Query<T> = query.where(field.between(from, to))
+
+    /** More than [value]. */
+    public fun above(value: Any?): Query<T> = query.where(field above value)
+
+    /** Less than [value]. */
+    public fun below(value: Any?): Query<T> = query.where(field below value)
+
+    /** [value] or more. */
+    public fun from(value: Any?): Query<T> = query.where(field from value)
+
+    /** [value] or less. */
+    public fun to(value: Any?): Query<T> = query.where(field to value)
+
+    /** Text that begins so; where [fold] is true, whatever the case and the accents. */
+    public fun startsWith(prefix: String, fold: Boolean = false): Query<T> = query.where(field.startsWith(prefix, fold))
+
+    /** There is one. */
+    public fun exists(): Query<T> = query.where(field.exists())
+}

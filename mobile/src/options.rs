@@ -1,0 +1,74 @@
+//! How a database is opened.
+
+use lightning_db::Durability as CoreDurability;
+
+use crate::transaction::Durability;
+
+/// What an application chooses. The defaults suit a phone.
+#[derive(Clone, Debug, PartialEq, Eq, uniffi::Record)]
+pub struct OpenOptions {
+    /// Make the database if there is none.
+    #[uniffi(default = true)]
+    pub create: bool,
+    /// Refuse every write, and write nothing to the files.
+    #[uniffi(default = false)]
+    pub read_only: bool,
+    /// When commits are acknowledged.
+    #[uniffi(default)]
+    pub durability: Option<Durability>,
+    /// Memory for everything together, in bytes; at least 2 MiB. Without it 10 MB.
+    #[uniffi(default)]
+    pub memory_budget_bytes: Option<u64>,
+    /// The data file never grows beyond this.
+    #[uniffi(default)]
+    pub file_bytes_max: Option<u64>,
+    /// The log keeps the newest commits up to so many bytes for the change feed, also after a clean close.
+    #[uniffi(default = 0)]
+    pub feed_retention_bytes: u64,
+    /// Verify everything stored in the background, each time this many seconds after the last time ended.
+    #[uniffi(default)]
+    pub scrub_interval_s: Option<u32>,
+}
+
+/// Memory that a database on a phone takes.
+const MEMORY_BUDGET_BYTES: usize = 10_000_000;
+
+/// The longest time between a periodic commit and its sync.
+const PERIODIC_MS: u32 = 1000;
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            create: true,
+            read_only: false,
+            durability: None,
+            memory_budget_bytes: None,
+            file_bytes_max: None,
+            feed_retention_bytes: 0,
+            scrub_interval_s: None,
+        }
+    }
+}
+
+impl OpenOptions {
+    pub(crate) fn to_core(&self) -> lightning_db::Options {
+        let mut options = lightning_db::Options::default();
+        options.create = self.create;
+        options.read_only = self.read_only;
+        options.memory_budget_bytes = match self.memory_budget_bytes {
+            Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
+            None => MEMORY_BUDGET_BYTES,
+        };
+        options.durability = match self.durability {
+            None | Some(Durability::Sync) => CoreDurability::Sync,
+            Some(Durability::Periodic) => CoreDurability::Periodic { interval_ms: PERIODIC_MS },
+            Some(Durability::Relaxed) => CoreDurability::Relaxed,
+        };
+        if let Some(bytes) = self.file_bytes_max {
+            options.file_bytes_max = bytes;
+        }
+        options.feed_retention_bytes = self.feed_retention_bytes;
+        options.scrub_interval_s = self.scrub_interval_s;
+        options
+    }
+}

@@ -1,0 +1,102 @@
+//! Where something is read or written: in the database as it is now, in a snapshot, or in a transaction.
+
+use std::sync::{Arc, Mutex};
+
+use lightning_db::{
+    Database, Error, Query, ReadCollection, Result, Snapshot, Value, WriteCollection, WriteTransaction,
+};
+
+use crate::objects::{self, Object, locked, wrong};
+use crate::raw::Raw;
+use crate::rows::Rows;
+
+/// The scope of a call that is a transaction, or a snapshot, of its own.
+pub const NOW: u64 = 0;
+
+/// What a scope reads.
+pub enum Reading {
+    Rest(Arc<Snapshot>),
+    Transaction(Arc<Mutex<Option<lightning_db::Transaction>>>),
+}
+
+/// What `scope` reads of `database`.
+pub fn reading(scope: u64, database: &Database) -> Result<Reading> {
+    if scope == NOW {
+        return Ok(Reading::Rest(Arc::new(database.snapshot())));
+    }
+    match objects::get(scope)? {
+        Object::Snapshot(snapshot) => Ok(Reading::Rest(snapshot)),
+        Object::Transaction(transaction) => Ok(Reading::Transaction(transaction)),
+        _ => Err(wrong("a snapshot or transaction")),
+    }
+}
+
+/// Runs `body` in a transaction: that of `scope`, where what failed is undone and the transaction goes on, or one of its own.
+pub fn write<R>(scope: u64, database: &Database, body: impl FnOnce(&mut WriteTransaction) -> Result<R>) -> Result<R> {
+    if scope == NOW {
+        return database.transaction(body);
+    }
+    let Object::Transaction(transaction) = objects::get(scope)? else { return Err(wrong("a transaction")) };
+    let mut transaction = locked(&transaction);
+    let transaction = transaction.as_mut().ok_or(Error::Closed)?;
+    let before = transaction.savepoint();
+    let result = body(transaction);
+    if result.is_err() {
+        transaction.rollback_to(&before);
+    }
+    result
+}
+
+/// A collection at rest, or in a transaction: what is read of both alike.
+pub trait Reads {
+    fn get(&mut self, key: Value) -> Result<Option<Vec<u8>>>;
+    fn get_by(&mut self, index: &str, values: Vec<Value>) -> Result<Option<Vec<u8>>>;
+    fn count(&mut self, query: Query) -> Result<u64>;
+    fn extreme(&mut self, path: &str, query: Query, highest: bool) -> Result<Option<Value>>;
+    fn rows(&mut self, query: Query) -> Result<Rows>;
+}
+
+macro_rules! reads {
+    ($collection:ty, $self:ident, $query:ident, $rows:expr) => {
+        impl Reads for $collection {
+            fn get(&mut self, key: Value) -> Result<Option<Vec<u8>>> {
+                self.get_cbor(key)
+            }
+
+            fn get_by(&mut self, index: &str, values: Vec<Value>) -> Result<Option<Vec<u8>>> {
+                self.get_cbor_by(index, values)
+            }
+
+            fn count(&mut self, query: Query) -> Result<u64> {
+                <$collection>::count(self, query)
+            }
+
+            fn extreme(&mut self, path: &str, query: Query, highest: bool) -> Result<Option<Value>> {
+                if highest { self.max(path, query) } else { self.min(path, query) }
+            }
+
+            fn rows(&mut $self, $query: Query) -> Result<Rows> {
+                $rows
+            }
+        }
+    };
+}
+
+reads!(ReadCollection<Raw>, self, query, Ok(Rows::Documents(Box::new(self.query(query)?))));
+reads!(WriteCollection<'_, Raw>, self, query, Ok(Rows::Gathered(self.query(query)?.into_iter())));
+
+/// Runs `body` on a collection as `scope` sees it.
+pub fn read<R>(
+    scope: u64,
+    collection: &lightning_db::Collection<Raw>,
+    body: impl FnOnce(&mut dyn Reads) -> Result<R>,
+) -> Result<R> {
+    match reading(scope, collection.database())? {
+        Reading::Rest(snapshot) => body(&mut snapshot.collection(collection)?),
+        Reading::Transaction(transaction) => {
+            let mut transaction = locked(&transaction);
+            let transaction = transaction.as_mut().ok_or(Error::Closed)?;
+            body(&mut transaction.collection(collection)?)
+        }
+    }
+}

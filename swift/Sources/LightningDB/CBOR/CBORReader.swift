@@ -1,0 +1,217 @@
+import Foundation
+
+/// Reads CBOR (RFC 8949) of any form that a document may have. The bytes are the caller's, and outlive it.
+struct CBORReader {
+    let bytes: UnsafeRawBufferPointer
+    var at: Int
+
+    init(_ bytes: UnsafeRawBufferPointer, at: Int = 0) {
+        self.bytes = bytes
+        self.at = at
+    }
+
+    static func decode(_ bytes: [UInt8]) throws -> Value {
+        try bytes.withUnsafeBytes { buffer in
+            var reader = CBORReader(buffer)
+            return try reader.value()
+        }
+    }
+
+    func failure(_ what: String) -> LightningError {
+        .invalid("\(what), at byte \(at) of a document")
+    }
+
+    private mutating func byte() throws -> UInt8 {
+        guard at < bytes.count else { throw failure("it ends within an item") }
+        defer { at += 1 }
+        return bytes[at]
+    }
+
+    private mutating func number<T: FixedWidthInteger>(_: T.Type) throws -> T {
+        guard bytes.count - at >= MemoryLayout<T>.size else { throw failure("it ends within an item") }
+        defer { at += MemoryLayout<T>.size }
+        return T(bigEndian: bytes.loadUnaligned(fromByteOffset: at, as: T.self))
+    }
+
+    var nextMajor: UInt8 { at < bytes.count ? bytes[at] >> 5 : 0xff }
+
+    var isAtNull: Bool { at < bytes.count && (bytes[at] == 0xf6 || bytes[at] == 0xf7) }
+
+    mutating func argument() throws -> UInt64 {
+        let low = try byte() & 0x1f
+        switch low {
+        case 0...23: return UInt64(low)
+        case 24: return UInt64(try byte())
+        case 25: return UInt64(try number(UInt16.self))
+        case 26: return UInt64(try number(UInt32.self))
+        case 27: return try number(UInt64.self)
+        default: throw failure("a length is not said")
+        }
+    }
+
+    private mutating func expect(_ major: UInt8, _ what: String) throws -> UInt64 {
+        guard nextMajor == major else { throw failure("\(what) was expected") }
+        return try argument()
+    }
+
+    private func size(_ length: UInt64) throws -> Int {
+        guard length <= UInt64(bytes.count - at) else { throw failure("more is said to follow than there is") }
+        return Int(length)
+    }
+
+    mutating func array() throws -> Int { try size(try expect(4, "an array")) }
+
+    mutating func map() throws -> Int { try size(try expect(5, "a map")) }
+
+    mutating func null() throws {
+        guard isAtNull else { throw failure("null was expected") }
+        at += 1
+    }
+
+    mutating func bool() throws -> Bool {
+        switch try byte() {
+        case 0xf5: return true
+        case 0xf4: return false
+        default:
+            at -= 1
+            throw failure("true or false was expected")
+        }
+    }
+
+    mutating func text() throws -> String {
+        let length = try size(try expect(3, "text"))
+        defer { at += length }
+        return String(decoding: bytes[at..<at + length], as: UTF8.self)
+    }
+
+    /// Whether the next item is this name, as CBOR; then it is read.
+    mutating func takes(_ name: [UInt8]) -> Bool {
+        guard bytes.count - at >= name.count else { return false }
+        for index in 0..<name.count where bytes[at + index] != name[index] { return false }
+        at += name.count
+        return true
+    }
+
+    mutating func data() throws -> Data {
+        let length = try size(try expect(2, "bytes"))
+        defer { at += length }
+        return Data(bytes[at..<at + length])
+    }
+
+    /// An integer, or a float that is one: other languages write 3.0 for 3.
+    mutating func integer<T: FixedWidthInteger>(_: T.Type) throws -> T {
+        let number: T?
+        switch nextMajor {
+        case 0: number = T(exactly: try argument())
+        case 1: number = Int64(exactly: try argument()).flatMap { T(exactly: ~$0) }
+        default: number = T(exactly: try double())
+        }
+        guard let number else { throw failure("a number does not fit \(T.self)") }
+        return number
+    }
+
+    mutating func double() throws -> Double {
+        switch nextMajor {
+        case 0: return Double(try argument())
+        case 1: return -1 - Double(try argument())
+        default:
+            switch try byte() {
+            case 0xf9: return half(try number(UInt16.self))
+            case 0xfa: return Double(Float(bitPattern: try number(UInt32.self)))
+            case 0xfb: return Double(bitPattern: try number(UInt64.self))
+            default:
+                at -= 1
+                throw failure("a number was expected")
+            }
+        }
+    }
+
+    mutating func date() throws -> Date {
+        if nextMajor == 6 {
+            guard case .date(let date) = try value() else { throw failure("a time was expected") }
+            return date
+        }
+        return Date(timeIntervalSince1970: Double(try integer(Int64.self)) / 1_000_000)
+    }
+
+    mutating func uuid() throws -> UUID {
+        guard case .uuid(let uuid) = try value() else { throw failure("a UUID was expected") }
+        return uuid
+    }
+
+    /// Whatever comes next.
+    mutating func value() throws -> Value {
+        switch nextMajor {
+        case 0:
+            let number = try argument()
+            return Int64(exactly: number).map(Value.int) ?? .unsigned(number)
+        case 1:
+            let number = try argument()
+            return Int64(exactly: number).map { .int(~$0) } ?? .double(-1 - Double(number))
+        case 2: return .data(try data())
+        case 3: return .text(try text())
+        case 4:
+            let count = try array()
+            return .array(try (0..<count).map { _ in try value() })
+        case 5:
+            var fields: [String: Value] = [:]
+            for _ in 0..<(try map()) { fields[try text()] = try value() }
+            return .map(fields)
+        case 6: return try tagged(try argument())
+        default:
+            if isAtNull {
+                at += 1
+                return .null
+            }
+            if at < bytes.count, bytes[at] & 0xfe == 0xf4 { return .bool(try bool()) }
+            return .double(try double())
+        }
+    }
+
+    private mutating func tagged(_ tag: UInt64) throws -> Value {
+        switch tag {
+        case 1: return .date(Date(timeIntervalSince1970: try double()))
+        case 1001:
+            var (seconds, micros): (Int64, Int64) = (0, 0)
+            for _ in 0..<(try map()) {
+                switch try integer(Int64.self) {
+                case 1: seconds = try integer(Int64.self)
+                case -6: micros = try integer(Int64.self)
+                default: try skip()
+                }
+            }
+            return .date(Date(timeIntervalSince1970: Double(seconds) + Double(micros) / 1_000_000))
+        case 37:
+            let bytes = try data()
+            guard bytes.count == 16 else { throw failure("a UUID has 16 bytes") }
+            return .uuid(bytes.withUnsafeBytes { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) })
+        default: return try value()
+        }
+    }
+
+    mutating func skip() throws {
+        switch nextMajor {
+        case 2, 3: at += try size(try argument())
+        case 4: for _ in 0..<(try size(try argument())) { try skip() }
+        case 5:
+            for _ in 0..<(try size(try argument())) {
+                try skip()
+                try skip()
+            }
+        case 6:
+            _ = try argument()
+            try skip()
+        default: _ = try argument()
+        }
+    }
+}
+
+private func half(_ bits: UInt16) -> Double {
+    let sign: Double = bits & 0x8000 == 0 ? 1 : -1
+    let fraction = Double(bits & 0x3ff)
+    switch bits >> 10 & 0x1f {
+    case 0: return sign * fraction * 0x1p-24
+    case 31: return fraction == 0 ? sign * .infinity : .nan
+    case let exponent: return sign * Double(sign: .plus, exponent: Int(exponent) - 25, significand: fraction + 1024)
+    }
+}

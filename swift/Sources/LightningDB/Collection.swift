@@ -1,0 +1,184 @@
+import Foundation
+@preconcurrency import LightningDBGenerated
+
+/// A collection of documents of one type.
+///
+/// Calls that wait for the disk are `async`; reads that are answered from memory have a twin in `blocking`, for whoever is on a thread
+/// that may wait a few microseconds.
+public struct DocumentCollection<Document: Codable & Sendable>: Sendable {
+    /// Its name.
+    public let name: String
+    let native: LightningDBGenerated.Collection
+    let handle: UInt64
+    let scope: UInt64
+
+    init(name: String, native: LightningDBGenerated.Collection, scope: UInt64 = Calls.now) {
+        (self.name, self.native, self.scope) = (name, native, scope)
+        handle = native.number()
+    }
+
+    func inScope(_ scope: UInt64) -> DocumentCollection { DocumentCollection(name: name, native: native, scope: scope) }
+
+    /// The same calls on the calling thread.
+    public var blocking: BlockingCollection<Document> { BlockingCollection(collection: self) }
+
+    /// The document of a key.
+    public func get(_ key: some ValueConvertible) async throws -> Document? { try await background { try blocking.get(key) } }
+
+    /// The documents of many keys, in their order.
+    public func getMany(_ keys: [some ValueConvertible]) async throws -> [Document?] {
+        try await background { try blocking.getMany(keys) }
+    }
+
+    /// The document that has this value in a unique index.
+    public func get<V: ValueConvertible>(by field: Field<Document, V>, _ value: V) async throws -> Document? {
+        try await get(by: field.path, [value.lightningValue])
+    }
+
+    /// The document that has these values in a unique index, one for each of its paths.
+    public func get(by index: String, _ values: [Value]) async throws -> Document? {
+        try await background {
+            let found = try calling { try native.getBy(scope: scope, index: index, values: values.map { Data(CBORWriter.encode($0)) }) }
+            return try found.map { try DocumentDecoder.decode(Document.self, from: [UInt8]($0)) }
+        }
+    }
+
+    /// Writes a document, whatever was under its key; the key where it was made.
+    @discardableResult
+    public func put(_ document: Document) async throws -> Value? { try await background { try blocking.put(document) } }
+
+    /// Writes many documents in one transaction.
+    public func putMany(_ documents: some Sequence<Document> & Sendable) async throws {
+        try await background { try blocking.putMany(documents) }
+    }
+
+    /// Writes a new document, and gives its key where it was made; one that exists is `unexpected`.
+    @discardableResult
+    public func insert(_ document: Document) async throws -> Value? { try await background { try blocking.insert(document) } }
+
+    /// Writes over a document; one that is missing is `unexpected`.
+    public func replace(_ document: Document) async throws { try await background { try blocking.replace(document) } }
+
+    /// Writes a document that goes by itself.
+    @discardableResult
+    public func put(_ document: Document, expiring date: Date) async throws -> Value? {
+        let cbor = Data(try DocumentEncoder.encode(document))
+        let expires = Expires.at(ms: UInt64(max(0, date.timeIntervalSince1970 * 1000)))
+        return try await background {
+            let made = try calling { try native.putExpiring(scope: scope, document: cbor, expires: expires) }
+            return try made.map { try CBORReader.decode([UInt8]($0)) }
+        }
+    }
+
+    /// Deletes a document; whether it was there.
+    @discardableResult
+    public func delete(_ key: some ValueConvertible) async throws -> Bool { try await background { try blocking.delete(key) } }
+
+    /// Changes fields of a document; false when there is none.
+    @discardableResult
+    public func update(_ key: some ValueConvertible, _ update: Update) async throws -> Bool {
+        let key = Data(CBORWriter.encode(key.lightningValue))
+        return try await background { try calling { try native.update(scope: scope, key: key, changes: Data(update.cbor)) } }
+    }
+
+    /// Writes `document` if the one under its key is `expected` (nil: there is none); whether it was.
+    public func compareAndSwap(expected: Document?, _ document: Document) async throws -> Bool {
+        let expected = try expected.map { Data(try DocumentEncoder.encode($0)) }
+        let document = Data(try DocumentEncoder.encode(document))
+        return try await background {
+            try calling { try native.compareAndSwap(scope: scope, expected: expected, document: document) }
+        }
+    }
+
+    /// How many documents there are.
+    public func count() async throws -> Int { try await query().count() }
+
+    /// Deletes an index; false when there is none of this name.
+    @discardableResult
+    public func dropIndex(_ name: String) async throws -> Bool {
+        try await background { try calling { try native.dropIndex(index: name) } }
+    }
+
+    /// All documents, of which more can be asked.
+    public func query() -> Query<Document> { Query(collection: self) }
+
+    /// The documents that are as this says.
+    public func query(_ filter: Filter) -> Query<Document> { query().filter(filter) }
+
+    /// The documents whose field lies in a range.
+    public func query<R: ValueRange>(_ field: Field<Document, R.Bound>, in range: R) -> Query<Document> {
+        query(.condition(field.path, range.lightningBounds))
+    }
+}
+
+/// The calls of a collection on the calling thread.
+public struct BlockingCollection<Document: Codable & Sendable>: Sendable {
+    private let native: LightningDBGenerated.Collection
+    private let handle: UInt64
+    private let scope: UInt64
+
+    init(collection: DocumentCollection<Document>) {
+        (native, handle, scope) = (collection.native, collection.handle, collection.scope)
+    }
+
+    /// The document of a key.
+    public func get(_ key: some ValueConvertible) throws -> Document? {
+        try Calls.get(scope, handle, CBORWriter.encode(key.lightningValue)) { try DocumentDecoder.decode(Document.self, from: $0) }
+    }
+
+    /// The documents of many keys, in their order.
+    public func getMany(_ keys: [some ValueConvertible]) throws -> [Document?] {
+        var packed: [UInt8] = []
+        packed.reserveCapacity(keys.count * 10)
+        for key in keys { packed.pack(CBORWriter.encode(key.lightningValue)) }
+        var documents: [Document?] = []
+        documents.reserveCapacity(keys.count)
+        try Calls.getMany(scope, handle, packed).forEach { row in
+            documents.append(try row.map { try DocumentDecoder.decode(Document.self, from: $0) })
+        }
+        return documents
+    }
+
+    /// Writes a document, whatever was under its key; the key where it was made.
+    @discardableResult
+    public func put(_ document: Document) throws -> Value? { try write(0, document) }
+
+    /// Writes a new document, and gives its key where it was made; one that exists is `unexpected`.
+    @discardableResult
+    public func insert(_ document: Document) throws -> Value? { try write(1, document) }
+
+    /// Writes over a document; one that is missing is `unexpected`.
+    public func replace(_ document: Document) throws { _ = try write(2, document) }
+
+    private func write(_ mode: UInt8, _ document: Document) throws -> Value? {
+        try Calls.put(scope, handle, mode, [], DocumentEncoder.encode(document)).map(CBORReader.decode)
+    }
+
+    /// Writes many documents in one transaction.
+    public func putMany(_ documents: some Sequence<Document>) throws {
+        var writes: [UInt8] = []
+        for document in documents {
+            writes.pack(UInt64(0))
+            writes.pack(handle)
+            writes.pack([UInt8]())
+            writes.pack(try DocumentEncoder.encode(document))
+        }
+        try Calls.batch(scope, writes)
+    }
+
+    /// Deletes a document; whether it was there.
+    @discardableResult
+    public func delete(_ key: some ValueConvertible) throws -> Bool {
+        try Calls.delete(scope, handle, CBORWriter.encode(key.lightningValue))
+    }
+}
+
+/// Runs what may wait on a thread of its own, so that no thread of Swift's pool does.
+func background<R: Sendable>(_ body: @Sendable @escaping () throws -> R) async throws -> R {
+    try Task.checkCancellation()
+    return try await withCheckedThrowingContinuation { continuation in
+        waiting.async { continuation.resume(with: Result(catching: body)) }
+    }
+}
+
+private let waiting = DispatchQueue(label: "dev.lightningdb", qos: .userInitiated, attributes: .concurrent)

@@ -1,0 +1,260 @@
+import Foundation
+@preconcurrency import LightningDBGenerated
+
+/// When a commit is acknowledged.
+public enum Durability: Sendable {
+    /// When it is on the medium: it survives a power loss.
+    case sync
+    /// At once; it is on the medium within a second.
+    case periodic
+    /// At once; it survives the end of the process, and perhaps no power loss.
+    case relaxed
+
+    var native: LightningDBGenerated.Durability {
+        switch self {
+        case .sync: .sync
+        case .periodic: .periodic
+        case .relaxed: .relaxed
+        }
+    }
+}
+
+/// How a database is opened. The defaults suit a phone.
+public struct Options: Sendable {
+    /// Make the database if there is none.
+    public var create = true
+    /// Refuse every write, and write nothing to the files.
+    public var readOnly = false
+    /// When commits are acknowledged.
+    public var durability = Durability.sync
+    /// Memory for everything together, in bytes; at least 2 MiB.
+    public var memoryBudgetBytes = 10_000_000
+    /// The data file never grows beyond this.
+    public var fileBytesMax: Int?
+    /// The log keeps the newest commits up to so many bytes for the change feed, also after a clean close.
+    public var feedRetentionBytes = 0
+    /// Verify everything stored in the background, each time so long after the last time ended.
+    public var scrubInterval: TimeInterval?
+
+    /// The defaults.
+    public init() {}
+
+    var native: OpenOptions {
+        OpenOptions(
+            create: create, readOnly: readOnly, durability: durability.native, memoryBudgetBytes: UInt64(memoryBudgetBytes),
+            fileBytesMax: fileBytesMax.map(UInt64.init), feedRetentionBytes: UInt64(feedRetentionBytes),
+            scrubIntervalS: scrubInterval.map { UInt32(max(1, $0)) }
+        )
+    }
+}
+
+/// A database. Opened more than once in a process it is the same one, closed when everybody has closed it.
+///
+/// ```swift
+/// let db = try await Database.open(url)
+/// let people = try await db.collection(Person.self, key: Person.id, indexes: [.index(Person.age), .unique(Person.email)])
+/// try await people.put(Person(id: 1, name: "Ada", age: 36, email: "ada@example.org"))
+/// ```
+public final class Database: Sendable {
+    let native: LightningDBGenerated.Database
+
+    private init(_ native: LightningDBGenerated.Database) {
+        self.native = native
+    }
+
+    /// Opens the database in a file.
+    public static func open(_ url: URL, options: Options = Options()) async throws -> Database {
+        try await background { try openBlocking(url, options: options) }
+    }
+
+    /// Opens the database in a file, on the calling thread.
+    public static func openBlocking(_ url: URL, options: Options = Options()) throws -> Database {
+        Database(try calling { try LightningDBGenerated.Database.openBlocking(path: url.path, options: options.native) })
+    }
+
+    /// A new database in memory, gone when it is closed.
+    public static func inMemory(options: Options = Options()) throws -> Database {
+        Database(try calling { try LightningDBGenerated.Database.inMemory(options: options.native) })
+    }
+
+    /// Opens a collection of documents of a type, named as the type unless `name` says otherwise, and makes it and its indexes where they
+    /// are not there.
+    ///
+    /// `migrations` say how documents of an older version become those of the next.
+    public func collection<Document: Codable & Sendable, Key>(
+        _: Document.Type,
+        name: String? = nil,
+        key: Field<Document, Key>,
+        indexes: [Index<Document>] = [],
+        version: Int = 1,
+        expiresAfter: TimeInterval? = nil,
+        autoKey: AutoKey? = nil,
+        migrations: [Int: Migration] = [:]
+    ) async throws -> DocumentCollection<Document> {
+        let name = name ?? String(describing: Document.self)
+        let paths = [key.path] + indexes.flatMap(\.paths)
+        try FieldNames.check(paths, of: Document.self)
+        let schema = schema(key: key.path, indexes: indexes.map(\.value), version: version, expiresAfter: expiresAfter, autoKey: autoKey)
+        return try await background { [self] in
+            try migrate(name, schema, migrations)
+            return DocumentCollection(name: name, native: try calling { try native.collectionBlocking(name: name, schema: Data(schema)) })
+        }
+    }
+
+    /// Opens a collection as it is: its schema is in the database.
+    public func existingCollection<Document: Codable & Sendable>(_: Document.Type, name: String? = nil) async throws -> DocumentCollection<Document> {
+        let name = name ?? String(describing: Document.self)
+        return try await background { [native] in
+            DocumentCollection(name: name, native: try calling { try native.collectionBlocking(name: name, schema: nil) })
+        }
+    }
+
+    private func migrate(_ name: String, _ schema: [UInt8], _ migrations: [Int: Migration]) throws {
+        while let step = try calling({ try native.nextMigration(name: name, schema: Data(schema)) }) {
+            guard let change = migrations[Int(step.version)] else {
+                // Opening it says what is missing.
+                return
+            }
+            var (changed, at): ([UInt8], Int) = ([], 0)
+            try step.documents.withUnsafeBytes { bytes in
+                while at < bytes.count {
+                    let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+                    var reader = CBORReader(UnsafeRawBufferPointer(rebasing: bytes[at + 4..<at + 4 + length]))
+                    guard case .map(var fields) = try reader.value() else { throw reader.failure("a map was expected") }
+                    try change(&fields)
+                    changed.pack(CBORWriter.encode(.map(fields)))
+                    at += 4 + length
+                }
+            }
+            try calling { try native.migrate(step: step.handle, documents: Data(changed)) }
+        }
+    }
+
+    /// Deletes a collection with everything in it; false when there is none.
+    @discardableResult
+    public func dropCollection(_ name: String) async throws -> Bool {
+        try await background { [native] in try calling { try native.dropCollection(name: name) } }
+    }
+
+    /// Opens a table, and makes it if there is none.
+    public func table<Key: TableKey, Value: TableValue>(
+        _ name: String, keys _: Key.Type, values _: Value.Type
+    ) async throws -> Table<Key, Value> {
+        try await background { [native] in
+            let opened = try calling { try native.table(name: name, keys: Key.lightningKeyType, values: Value.lightningValueType) }
+            return Table(name: name, native: opened)
+        }
+    }
+
+    /// Deletes a table with everything in it; false when there is none.
+    @discardableResult
+    public func dropTable(_ name: String) async throws -> Bool {
+        try await background { [native] in try calling { try native.dropTable(name: name) } }
+    }
+
+    /// Runs `body` in a transaction: what it writes is committed together when it ends, and undone when it throws. It may run again, up to
+    /// five times, when another transaction has changed what it read; so it does nothing else that counts.
+    ///
+    /// Only what `tx` gives is in the transaction: `tx.collection(people)`.
+    public func transaction<R: Sendable>(
+        isolation: Isolation = .serializable, _ body: @Sendable (Transaction) async throws -> R
+    ) async throws -> R {
+        var tries = 0
+        while true {
+            let native = try calling { try self.native.begin(isolation: isolation.native) }
+            defer { native.end() }
+            do {
+                let result = try await body(Transaction(scope: native.number()))
+                try Task.checkCancellation()
+                try await background { try calling { try native.commitBlocking() } }
+                return result
+            } catch let error as LightningError where error.isRetryable && tries < 4 {
+                tries += 1
+            }
+        }
+    }
+
+    /// The database as it is now, for several reads that belong together. It keeps what it sees from being given back until it is gone.
+    public func snapshot() throws -> Snapshot { Snapshot(try calling { try native.snapshot() }) }
+
+    /// Follows all commits: those to come, or those since a position.
+    public func changes(since: FeedStart = .now) -> AsyncThrowingStream<Commit, any Error> {
+        AsyncThrowingStream(bufferingPolicy: .unbounded) { continuation in
+            let task = Task { [native] in
+                do {
+                    let feed = try calling { try native.changes(since: since) }
+                    defer { feed.end() }
+                    while !Task.isCancelled {
+                        let commit = try await background {
+                            try calling { try feed.wait(limitMs: 100) ? try feed.next() : nil }
+                        }
+                        if let commit { continuation.yield(commit) }
+                    }
+                    continuation.finish()
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+            continuation.onTermination = { _ in task.cancel() }
+        }
+    }
+
+    /// All tables, by name; a collection has its own.
+    public func tables() throws -> [TableInfo] { try calling { try native.tables() } }
+
+    /// All collections, by name.
+    public func collections() throws -> [CollectionInfo] { try calling { try native.collections() } }
+
+    /// Makes every commit so far durable, whatever durability it was made with.
+    public func sync() async throws { try await calling { [native] in try await native.sync() } }
+
+    /// Merges what is in memory, so that reopening has nothing to replay.
+    public func checkpoint() async throws { try await calling { [native] in try await native.checkpoint() } }
+
+    /// Makes the file as small as it can be.
+    public func compact() async throws { try await calling { [native] in try await native.compact(listener: nil) } }
+
+    /// Reads and verifies everything.
+    public func verify() async throws -> CheckReport { try await calling { [native] in try await native.verify() } }
+
+    /// Counters and sizes.
+    public func stats() throws -> Stats { try calling { try native.stats() } }
+
+    /// Writes a copy of the database as it is now to a new file, beside whatever else goes on.
+    @discardableResult
+    public func backup(to url: URL, onProgress: (@Sendable (BackupProgress) -> Void)? = nil) async throws -> BackupProgress {
+        let listener = onProgress.map(Listener.init)
+        return try await calling { [native] in try await native.backup(to: url.path, listener: listener) }
+    }
+
+    /// Sets the time of a database in memory: for tests of documents that go by themselves.
+    public func setClock(_ date: Date) throws {
+        try calling { try native.setClock(ms: UInt64(max(0, date.timeIntervalSince1970 * 1000))) }
+    }
+
+    /// Removes documents that have gone by themselves; the database does so about once a second.
+    public func removeExpired() async throws { try await background { [native] in try calling { try native.removeExpired() } } }
+
+    /// Brings everything into the data file and closes it; whatever is called afterwards is `closed`.
+    public func close() async throws { try await background { [native] in try calling { try native.endBlocking() } } }
+}
+
+private final class Listener: BackupListener {
+    private let tell: @Sendable (BackupProgress) -> Void
+
+    init(_ tell: @escaping @Sendable (BackupProgress) -> Void) {
+        self.tell = tell
+    }
+
+    func onProgress(progress: BackupProgress) { tell(progress) }
+}
+
+public typealias TableInfo = LightningDBGenerated.TableInfo
+public typealias CollectionInfo = LightningDBGenerated.CollectionInfo
+public typealias IndexInfo = LightningDBGenerated.IndexInfo
+public typealias CheckReport = LightningDBGenerated.CheckReport
+public typealias Stats = LightningDBGenerated.Stats
+public typealias BackupProgress = LightningDBGenerated.BackupProgress
+public typealias Commit = LightningDBGenerated.Commit
+public typealias Change = LightningDBGenerated.Change
+public typealias FeedStart = LightningDBGenerated.FeedStart

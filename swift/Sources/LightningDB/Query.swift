@@ -1,0 +1,200 @@
+import Foundation
+@preconcurrency import LightningDBGenerated
+
+/// A query of a collection: an asynchronous sequence of the documents that it finds. It does nothing before it is asked for them; each call
+/// that says more of it gives another one.
+///
+/// ```swift
+/// for try await p in people.query(Person.age, in: 30...40) { print(p.name) }
+/// for try await rows in people.query(Person.age, in: 30...).updates { render(rows) }
+/// ```
+public struct Query<Document: Codable & Sendable>: Sendable {
+    let collection: DocumentCollection<Document>
+    private var filters: [Filter] = []
+    private var order: [Value] = []
+    private var isReversed = false
+    private var limit: Int?
+    private var offset: Int?
+    private var token: Data?
+
+    init(collection: DocumentCollection<Document>) {
+        self.collection = collection
+    }
+
+    private func with(_ change: (inout Query) -> Void) -> Query {
+        var copy = self
+        change(&copy)
+        return copy
+    }
+
+    /// Also as this says.
+    public func filter(_ filter: Filter) -> Query { with { $0.filters.append(filter) } }
+
+    /// In this order; asked again, where that leaves documents alike.
+    public func order<V>(by field: Field<Document, V>, descending: Bool = false) -> Query {
+        with { $0.order.append(descending ? ["path": .text(field.path), "descending": true] : ["path": .text(field.path)]) }
+    }
+
+    /// Last ones first.
+    public func reversed() -> Query { with { $0.isReversed.toggle() } }
+
+    /// At most so many.
+    public func limit(_ count: Int) -> Query { with { $0.limit = count } }
+
+    /// Without the first so many.
+    public func offset(_ count: Int) -> Query { with { $0.offset = count } }
+
+    /// Those that follow a page.
+    public func after(_ token: Data) -> Query { with { $0.token = token } }
+
+    var cbor: [UInt8] {
+        var map: [String: Value] = [:]
+        if !filters.isEmpty { map["where"] = Filter.all(filters) }
+        if !order.isEmpty { map["orderBy"] = .array(order) }
+        if isReversed { map["reverse"] = true }
+        if let limit { map["limit"] = .int(Int64(limit)) }
+        if let offset { map["offset"] = .int(Int64(offset)) }
+        if let token { map["after"] = .data(token) }
+        return CBORWriter.encode(.map(map))
+    }
+
+    /// All documents.
+    public func all() async throws -> [Document] { try await background { try allBlocking() } }
+
+    /// All documents, on the calling thread.
+    public func allBlocking() throws -> [Document] {
+        var documents: [Document] = []
+        var chunk: Chunk? = try Calls.query(collection.scope, collection.handle, cbor)
+        while let rows = chunk {
+            try rows.forEach { row in
+                if let row { documents.append(try DocumentDecoder.decode(Document.self, from: row)) }
+            }
+            chunk = try rows.next()
+        }
+        return documents
+    }
+
+    /// The first document.
+    public func first() async throws -> Document? { try await limit(1).all().first }
+
+    /// How many documents it finds.
+    public func count() async throws -> Int {
+        let query = Data(cbor)
+        return try await background { Int(try calling { try collection.native.count(scope: collection.scope, query: query) }) }
+    }
+
+    /// The lowest value of a field.
+    public func min<V>(_ field: Field<Document, V>) async throws -> Value? {
+        let query = Data(cbor)
+        return try await background {
+            try calling { try collection.native.min(scope: collection.scope, path: field.path, query: query) }
+                .map { try CBORReader.decode([UInt8]($0)) }
+        }
+    }
+
+    /// The highest value of a field.
+    public func max<V>(_ field: Field<Document, V>) async throws -> Value? {
+        let query = Data(cbor)
+        return try await background {
+            try calling { try collection.native.max(scope: collection.scope, path: field.path, query: query) }
+                .map { try CBORReader.decode([UInt8]($0)) }
+        }
+    }
+
+    /// Deletes every document that it finds; how many.
+    @discardableResult
+    public func delete() async throws -> Int {
+        let query = Data(cbor)
+        return try await background { Int(try calling { try collection.native.deleteWhere(scope: collection.scope, query: query) }) }
+    }
+
+    /// Changes fields of every document that it finds; how many.
+    @discardableResult
+    public func update(_ update: Update) async throws -> Int {
+        let query = Data(cbor)
+        return try await background {
+            Int(try calling { try collection.native.updateWhere(scope: collection.scope, query: query, changes: Data(update.cbor)) })
+        }
+    }
+
+    /// How it is answered.
+    public func explain() async throws -> Explanation {
+        let query = Data(cbor)
+        return try await background { try calling { try collection.native.explain(scope: collection.scope, query: query) } }
+    }
+
+    /// One page, for a query with a limit, and the token for `after`.
+    public func page() async throws -> (rows: [Document], token: Data?) {
+        let query = Data(cbor)
+        return try await background {
+            let page = try calling { try collection.native.page(scope: collection.scope, query: query) }
+            var (rows, at): ([Document], Int) = ([], 0)
+            try page.rows.withUnsafeBytes { bytes in
+                while at < bytes.count {
+                    let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+                    let row = UnsafeRawBufferPointer(rebasing: bytes[at + 4..<at + 4 + length])
+                    rows.append(try DocumentDecoder.decode(Document.self, from: row))
+                    at += 4 + length
+                }
+            }
+            return (rows, page.token)
+        }
+    }
+}
+
+/// How a query is answered.
+public typealias Explanation = LightningDBGenerated.Explanation
+
+extension Query: AsyncSequence {
+    public typealias Element = Document
+
+    public func makeAsyncIterator() -> AsyncIterator { AsyncIterator(query: self) }
+
+    /// The documents, some at a time: who is slow, or ends, asks for no more.
+    public struct AsyncIterator: AsyncIteratorProtocol {
+        private let query: Query
+        private var state: State = .before
+        private var rows: IndexingIterator<[Document]> = [].makeIterator()
+
+        private enum State {
+            case before
+            case at(Handed)
+            case over
+        }
+
+        init(query: Query) {
+            self.query = query
+        }
+
+        public mutating func next() async throws -> Document? {
+            while true {
+                if let row = rows.next() { return row }
+                let before = state
+                let query = query
+                let step: (rows: [Document], after: Handed?)
+                switch before {
+                case .over: return nil
+                case .before:
+                    step = try await background { try Self.read(Calls.query(query.collection.scope, query.collection.handle, query.cbor)) }
+                case .at(let chunk):
+                    step = try await background { try chunk.chunk.next().map(Self.read) ?? ([], nil) }
+                }
+                rows = step.rows.makeIterator()
+                state = step.after.map(State.at) ?? .over
+            }
+        }
+
+        private static func read(_ chunk: Chunk) throws -> (rows: [Document], after: Handed?) {
+            var rows: [Document] = []
+            try chunk.forEach { row in
+                if let row { rows.append(try DocumentDecoder.decode(Document.self, from: row)) }
+            }
+            return (rows, chunk.cursor == 0 ? nil : Handed(chunk: chunk))
+        }
+    }
+}
+
+/// A chunk that goes from one thread to another, which uses it alone.
+struct Handed: @unchecked Sendable {
+    let chunk: Chunk
+}

@@ -1,0 +1,139 @@
+//! The library for Swift, Kotlin and C, and what is made of it.
+
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::path::{Path, PathBuf};
+use std::{fs, process::Command};
+
+use anyhow::{Context, Result};
+
+use super::header;
+use crate::setup::{Consent, jvm};
+use crate::{process, workspace};
+
+const CRATE: &str = "lightning-db-mobile";
+const LIBRARY: &str = "lightning_db_mobile";
+
+/// How the library is built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// As the tests of the workspace are.
+    Test,
+    /// As it is given to people, and measured.
+    Dist,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Dist => "dist",
+        }
+    }
+
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Test => "debug",
+            Self::Dist => "dist",
+        }
+    }
+}
+
+/// Builds the library for this machine; the folder it is in.
+fn build(profile: Profile) -> Result<PathBuf> {
+    header::check()?;
+    let mut cargo = process::cargo()?;
+    // The symbols tell what the interface is; they are stripped from what is given away.
+    cargo.args(["build", "--quiet", "-p", CRATE, "--lib", "--features", "jvm", "--profile", profile.name()]);
+    process::run(cargo.env("CARGO_PROFILE_DIST_STRIP", "false"))?;
+    Ok(workspace::target()?.join(profile.folder()))
+}
+
+/// Writes what UniFFI makes of the library's interface for `language`.
+fn generate(library: &Path, language: &str, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    let mut bindgen = process::cargo()?;
+    bindgen.args(["run", "--quiet", "-p", "uniffi-bindgen", "--"]);
+    bindgen.args(["generate", "--no-format", "--language", language, "--config", "mobile/bindgen.toml", "--library"]);
+    process::run(bindgen.arg(library).arg("--out-dir").arg(to))
+}
+
+/// Builds what Maven needs beside the sources: the generated Kotlin and the library for this machine. Gives the folder that
+/// `-Dlightning.build` is.
+pub fn stage_kotlin(profile: Profile) -> Result<PathBuf> {
+    let library = build(profile)?.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}"));
+    let build = workspace::target()?.join("kotlin");
+    let generated = build.join("generated");
+    if generated.exists() {
+        fs::remove_dir_all(&generated)?;
+    }
+    generate(&library, "kotlin", &generated)?;
+    let system = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
+    let native = build.join("native/dev/lightningdb/native").join(system);
+    fs::create_dir_all(&native)?;
+    let to = native.join(library.file_name().context("a library has a name")?);
+    fs::copy(&library, &to)?;
+    if process::find(&["strip"]).is_some() {
+        let flag = if cfg!(target_os = "macos") { "-x" } else { "--strip-unneeded" };
+        process::run(Command::new("strip").arg(flag).arg(&to))?;
+    }
+    Ok(build)
+}
+
+/// Builds the JAR, and says where it is.
+pub fn pack_kotlin(consent: Consent) -> Result<()> {
+    let build = stage_kotlin(Profile::Dist)?;
+    let mut maven = jvm::maven("kotlin", consent)?;
+    process::run(maven.args(["package", "-DskipTests"]).arg(format!("-Dlightning.build={}", build.display())))?;
+    println!("{}", build.join("lightning-db").display());
+    Ok(())
+}
+
+/// Puts the Swift package together: its sources, the generated ones, the headers and the library. Gives its folder.
+pub fn stage_swift(profile: Profile) -> Result<PathBuf> {
+    let built = build(profile)?;
+    let package = workspace::target()?.join("swift");
+    copy_changed(&workspace::root().join("swift"), &package)?;
+    let generated = workspace::target()?.join("swift-generated");
+    generate(&built.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}")), "swift", &generated)?;
+
+    let put = |from: &Path, to: &str| copy_file(from, &package.join(to));
+    put(&generated.join("LightningDBGenerated.swift"), "Sources/LightningDBGenerated/LightningDBGenerated.swift")?;
+    put(&generated.join("LightningDBFFI.h"), "Sources/LightningDBFFI/LightningDBFFI.h")?;
+    put(&header::path(), "Sources/LightningDBFFI/lightning.h")?;
+    put(&workspace::root().join("mobile/module.modulemap"), "Sources/LightningDBFFI/module.modulemap")?;
+    put(&built.join(format!("lib{LIBRARY}.a")), &format!("lib/lib{LIBRARY}.a"))?;
+    Ok(package)
+}
+
+/// Copies what has changed, so that what was built of the rest stays; what is no longer there is deleted from sources and tests.
+fn copy_changed(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    let is_built = |name: &str| matches!(name, ".build" | "lib" | "LightningDBFFI" | "LightningDBGenerated");
+    for entry in fs::read_dir(to)?.flatten() {
+        let name = entry.file_name();
+        if !is_built(&name.to_string_lossy()) && !from.join(&name).exists() {
+            let path = entry.path();
+            if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+        }
+    }
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        let (path, name) = (entry.path(), entry.file_name());
+        if is_built(&name.to_string_lossy()) {
+            continue;
+        }
+        if path.is_dir() { copy_changed(&path, &to.join(name))? } else { copy_file(&path, &to.join(name))? }
+    }
+    Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    let bytes = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
+    if fs::read(to).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(to, bytes).with_context(|| format!("cannot write {}", to.display()))
+}

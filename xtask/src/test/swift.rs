@@ -1,0 +1,13 @@
+//! The package for Swift, on this machine.
+
+use anyhow::Result;
+
+use super::stage::Stage;
+use crate::package::mobile::{self, Profile};
+use crate::setup::{Consent, swift};
+
+pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
+    let swift = swift::find(consent)?;
+    let package = mobile::stage_swift(Profile::Test)?;
+    stage.swift_tests("the package for Swift", &mut swift.command(&package, "test --disable-xctest"))
+}
