@@ -30,12 +30,6 @@ public sealed class LightningException(
     public class StorageFailed internal constructor(message: String, fields: Map<String, String>) :
         LightningException("StorageFailed", message, fields)
 
-    /** The device is locked, and its data protection keeps the files from being read until it is unlocked. */
-    public class ProtectedDataUnavailable internal constructor(message: String, fields: Map<String, String>) :
-        LightningException("ProtectedDataUnavailable", message, fields) {
-        override val isRetryable: Boolean get() = true
-    }
-
     /** A file does not hold what its checksums promise. Nothing damaged is ever given as data. */
     public class Corrupt internal constructor(message: String, fields: Map<String, String>) :
         LightningException("Corrupt", message, fields)
@@ -145,7 +139,6 @@ public sealed class LightningException(
             "StorageFull" -> StorageFull(text, fields)
             "PermissionDenied" -> PermissionDenied(text, fields)
             "StorageFailed" -> StorageFailed(text, fields)
-            "ProtectedDataUnavailable" -> ProtectedDataUnavailable(text, fields)
             "Corrupt" -> Corrupt(text, fields)
             "NotADatabase" -> NotADatabase(text, fields)
             "Unsupported" -> Unsupported(text, fields)
