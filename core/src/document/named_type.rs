@@ -351,7 +351,7 @@ mod tests {
         assert_eq!(key("string", "ada".into()), b"ada");
         assert_eq!(
             key("(string, u64)", Value::Array(vec!["a\0b".into(), 7.into()])),
-            typed::<(&str, u64)>(("a\0b", 7))
+            typed::<(&str, u64)>((Cow::Borrowed("a\0b"), 7))
         );
         assert_eq!(key("u64?", Value::Null), typed::<Option<u64>>(None));
         assert_eq!(key("key", "ada".into()), typed::<Value>("ada".into()));
