@@ -115,6 +115,20 @@ extension lightning_bytes {
     }
 }
 
+extension Data {
+    /// Gives `body` each of the packed byte strings.
+    func forEachPacked(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        try withUnsafeBytes { bytes in
+            var at = 0
+            while at < bytes.count {
+                let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+                try body(UnsafeRawBufferPointer(rebasing: bytes[at + 4..<at + 4 + length]))
+                at += 4 + length
+            }
+        }
+    }
+}
+
 /// Packed rows, and the cursor that has more, or 0. Frees the rows; a cursor that was not read to its end is released with it, unless it
 /// was handed on.
 final class Chunk {

@@ -75,6 +75,36 @@ extension Value: TableKey, TableValue {
     }
 }
 
+/// A key that may be missing; it comes before all others.
+extension Optional: TableKey where Wrapped: TableKey {
+    public static var lightningKeyType: String { Wrapped.lightningKeyType + "?" }
+
+    public var lightningBytes: [UInt8] {
+        guard let key = self else { return CBORWriter.encode(.null) }
+        // Text and bytes cross as they are, but not where they may be missing.
+        var writer = CBORWriter(capacity: 32)
+        switch Wrapped.lightningKeyType {
+        case String.lightningKeyType: writer.text(String(decoding: key.lightningBytes, as: UTF8.self))
+        case Data.lightningKeyType: writer.data(key.lightningBytes)
+        default: writer.raw(key.lightningBytes)
+        }
+        return writer.bytes
+    }
+
+    public init(lightningBytes: UnsafeRawBufferPointer) throws {
+        var reader = CBORReader(lightningBytes)
+        guard !reader.isAtNull else {
+            self = nil
+            return
+        }
+        switch Wrapped.lightningKeyType {
+        case String.lightningKeyType: self = try Array(reader.text().utf8).withUnsafeBytes(Wrapped.init(lightningBytes:))
+        case Data.lightningKeyType: self = try Array(reader.data()).withUnsafeBytes(Wrapped.init(lightningBytes:))
+        default: self = try Wrapped(lightningBytes: lightningBytes)
+        }
+    }
+}
+
 /// Keys from one to another.
 public struct Keys<Key: TableKey>: Sendable {
     var lower: ([UInt8], Bool)?
