@@ -49,9 +49,9 @@ enum Calls {
         try check(writes.withBytes { lightning_batch(scope, $0) })
     }
 
-    static func query(_ scope: UInt64, _ collection: UInt64, _ query: [UInt8]) throws -> Chunk {
+    static func query(_ scope: UInt64, _ collection: UInt64, _ query: [UInt8], bytes: Int = chunkBytes) throws -> Chunk {
         var (rows, cursor) = (lightning_buffer(), UInt64(0))
-        try check(query.withBytes { lightning_query(scope, collection, $0, chunkBytes, &rows, &cursor) })
+        try check(query.withBytes { lightning_query(scope, collection, $0, bytes, &rows, &cursor) })
         return Chunk(rows, cursor: cursor)
     }
 
@@ -76,9 +76,9 @@ enum Calls {
         return Chunk(rows, cursor: cursor)
     }
 
-    static func next(_ cursor: UInt64) throws -> Chunk {
+    static func next(_ cursor: UInt64, bytes: Int = chunkBytes) throws -> Chunk {
         var (rows, isOver) = (lightning_buffer(), false)
-        try check(lightning_next(cursor, chunkBytes, &rows, &isOver))
+        try check(lightning_next(cursor, bytes, &rows, &isOver))
         return Chunk(rows, cursor: isOver ? 0 : cursor)
     }
 
@@ -140,9 +140,9 @@ final class Chunk {
     }
 
     /// The chunk that follows; nil behind the last.
-    func next() throws -> Chunk? {
+    func next(bytes: Int = Calls.chunkBytes) throws -> Chunk? {
         guard cursor != 0 else { return nil }
-        let following = try Calls.next(cursor)
+        let following = try Calls.next(cursor, bytes: bytes)
         cursor = 0
         return following
     }

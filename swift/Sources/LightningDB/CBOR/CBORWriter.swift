@@ -124,7 +124,8 @@ struct CBORWriter {
             values.forEach { self.value($0) }
         case .map(let fields):
             map(fields.count)
-            for (name, field) in fields {
+            // In one order, whatever the dictionary's: what is equal is written alike, which nothing then takes for a change.
+            for (name, field) in fields.sorted(by: { $0.key < $1.key }) {
                 text(name)
                 self.value(field)
             }
