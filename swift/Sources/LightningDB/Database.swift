@@ -159,10 +159,10 @@ public final class Database: Sendable {
     public func snapshot() throws -> Snapshot { Snapshot(try calling { try native.snapshot() }) }
 
     /// All tables, by name; a collection has its own.
-    public func tables() throws -> [TableInfo] { try calling { try native.tables() } }
+    public func tables() throws -> [TableInfo] { try calling { try native.tables() }.map(TableInfo.init) }
 
     /// All collections, by name.
-    public func collections() throws -> [CollectionInfo] { try calling { try native.collections() } }
+    public func collections() throws -> [CollectionInfo] { try calling { try native.collections() }.map(CollectionInfo.init) }
 
     /// Makes every commit so far durable, whatever durability it was made with.
     public func sync() async throws { try await calling { [native] in try await native.sync() } }
@@ -177,16 +177,18 @@ public final class Database: Sendable {
     }
 
     /// Reads and verifies everything.
-    public func verify() async throws -> CheckReport { try await calling { [native] in try await native.verify() } }
+    public func verify() async throws -> CheckReport {
+        CheckReport(try await calling { [native] in try await native.verify() })
+    }
 
     /// Counters and sizes.
-    public func stats() throws -> Stats { try calling { try native.stats() } }
+    public func stats() throws -> Stats { Stats(try calling { try native.stats() }) }
 
     /// Writes a copy of the database as it is now to a new file, beside whatever else goes on.
     @discardableResult
     public func backup(to url: URL, onProgress: (@Sendable (BackupProgress) -> Void)? = nil) async throws -> BackupProgress {
         let listener = onProgress.map(BackupTold.init)
-        return try await calling { [native] in try await native.backup(to: url.path, listener: listener) }
+        return BackupProgress(try await calling { [native] in try await native.backup(to: url.path, listener: listener) })
     }
 
     /// Sets the time of a database for tests: see `forTests`.
@@ -198,48 +200,3 @@ public final class Database: Sendable {
     /// Brings everything into the data file and closes it; whatever is called afterwards is `closed`.
     public func close() async throws { try await background { [native] in try calling { try native.endBlocking() } } }
 }
-
-/// How far a compaction is.
-public struct CompactionProgress: Sendable, Hashable {
-    /// Changes that are still to be merged.
-    public let changesLeft: Int
-    /// Bytes of the file.
-    public let fileBytes: Int
-    /// Those of them that are free.
-    public let freeBytes: Int
-}
-
-private final class CompactionTold: CompactionListener {
-    private let tell: @Sendable (CompactionProgress) -> Void
-
-    init(_ tell: @escaping @Sendable (CompactionProgress) -> Void) {
-        self.tell = tell
-    }
-
-    func onProgress(changesLeft: UInt64, fileBytes: UInt64, freeBytes: UInt64) {
-        tell(CompactionProgress(changesLeft: Int(changesLeft), fileBytes: Int(fileBytes), freeBytes: Int(freeBytes)))
-    }
-}
-
-private final class BackupTold: BackupListener {
-    private let tell: @Sendable (BackupProgress) -> Void
-
-    init(_ tell: @escaping @Sendable (BackupProgress) -> Void) {
-        self.tell = tell
-    }
-
-    func onProgress(progress: BackupProgress) { tell(progress) }
-}
-
-/// A table that there is.
-public typealias TableInfo = LightningDBGenerated.TableInfo
-/// A collection that there is.
-public typealias CollectionInfo = LightningDBGenerated.CollectionInfo
-/// An index of a collection.
-public typealias IndexInfo = LightningDBGenerated.IndexInfo
-/// What was verified; `problems` is empty when the database is whole.
-public typealias CheckReport = LightningDBGenerated.CheckReport
-/// Counters and sizes.
-public typealias Stats = LightningDBGenerated.Stats
-/// How far a backup is. Each record is read twice: to find a place for it, and to copy it.
-public typealias BackupProgress = LightningDBGenerated.BackupProgress

@@ -80,9 +80,6 @@ public struct Query<Document: Codable & Sendable>: Sendable {
     public func first() async throws -> Document? { try await limit(1).all().first }
 }
 
-/// How a query is answered.
-public typealias Explanation = LightningDBGenerated.Explanation
-
 extension Query: AsyncSequence {
     public typealias Element = Document
 

@@ -50,7 +50,9 @@ extension Query {
     public func explain() async throws -> Explanation { try await background { try explainBlocking() } }
 
     /// How it is answered, on the calling thread.
-    public func explainBlocking() throws -> Explanation { try calling { try native.explain(scope: scope, query: bytes) } }
+    public func explainBlocking() throws -> Explanation {
+        Explanation(try calling { try native.explain(scope: scope, query: bytes) })
+    }
 
     /// One page, for a query with a limit, and the token for `after`; nil behind the last.
     public func page() async throws -> (rows: [Document], token: Data?) { try await background { try pageBlocking() } }

@@ -195,14 +195,14 @@ final class Script: @unchecked Sendable {
         guard let info = try database.collections().first(where: { $0.name == name }) else { throw Mistake("there is no such collection") }
         let indexes = info.indexes.map { index -> Value in
             [
-                "name": .text(index.name), "paths": .array(index.paths.map(Value.text)), "unique": .bool(index.unique),
-                "sparse": .bool(index.sparse), "multi": .bool(index.multi), "folded": .bool(index.folded),
-                "ready": .bool(index.ready), "entries": .int(Int64(index.entries)),
+                "name": .text(index.name), "paths": .array(index.paths.map(Value.text)), "unique": .bool(index.isUnique),
+                "sparse": .bool(index.isSparse), "multi": .bool(index.isMulti), "folded": .bool(index.isFolded),
+                "ready": .bool(index.isReady), "entries": .int(Int64(index.entries)),
             ]
         }
         return [
             "key": .text(info.key), "version": .int(Int64(info.version)), "documents": .int(Int64(info.documents)),
-            "expiresAfterMs": info.expiresAfterMs.map { .int(Int64($0)) } ?? .null, "autoKey": info.autoKey.map(Value.text) ?? .null,
+            "expiresAfterMs": info.expiresAfter.map { .int(Int64($0 * 1000)) } ?? .null, "autoKey": info.autoKey.map { .text($0.rawValue) } ?? .null,
             "indexes": .array(indexes),
         ]
     }
