@@ -7,6 +7,7 @@ public protocol TableKey: Sendable {
     static var lightningKeyType: String { get }
     /// As it crosses.
     var lightningBytes: [UInt8] { get }
+    /// From what has crossed.
     init(lightningBytes: UnsafeRawBufferPointer) throws
 }
 
@@ -16,6 +17,7 @@ public protocol TableValue: Sendable {
     static var lightningValueType: String { get }
     /// As it crosses.
     var lightningBytes: [UInt8] { get }
+    /// From what has crossed.
     init(lightningBytes: UnsafeRawBufferPointer) throws
 }
 
@@ -40,6 +42,26 @@ extension Int64: TableKey, TableValue {
     public init(lightningBytes: UnsafeRawBufferPointer) throws {
         var reader = CBORReader(lightningBytes)
         self = try reader.integer(Int64.self)
+    }
+}
+
+extension Int: TableKey, TableValue {
+    public static var lightningKeyType: String { Int64.lightningKeyType }
+    public static var lightningValueType: String { Int64.lightningValueType }
+    public var lightningBytes: [UInt8] { CBORWriter.encode(.int(Int64(self))) }
+    public init(lightningBytes: UnsafeRawBufferPointer) throws {
+        var reader = CBORReader(lightningBytes)
+        self = try reader.integer(Int.self)
+    }
+}
+
+extension Bool: TableKey, TableValue {
+    public static var lightningKeyType: String { "bool" }
+    public static var lightningValueType: String { "bool" }
+    public var lightningBytes: [UInt8] { CBORWriter.encode(.bool(self)) }
+    public init(lightningBytes: UnsafeRawBufferPointer) throws {
+        var reader = CBORReader(lightningBytes)
+        self = try reader.bool()
     }
 }
 
@@ -71,36 +93,6 @@ extension Value: TableKey, TableValue {
     public init(lightningBytes: UnsafeRawBufferPointer) throws {
         var reader = CBORReader(lightningBytes)
         self = try reader.value()
-    }
-}
-
-/// A key that may be missing; it comes before all others.
-extension Optional: TableKey where Wrapped: TableKey {
-    public static var lightningKeyType: String { Wrapped.lightningKeyType + "?" }
-
-    public var lightningBytes: [UInt8] {
-        guard let key = self else { return CBORWriter.encode(.null) }
-        // Text and bytes cross as they are, but not where they may be missing.
-        var writer = CBORWriter(capacity: 32)
-        switch Wrapped.lightningKeyType {
-        case String.lightningKeyType: writer.text(String(decoding: key.lightningBytes, as: UTF8.self))
-        case Data.lightningKeyType: writer.data(key.lightningBytes)
-        default: writer.raw(key.lightningBytes)
-        }
-        return writer.bytes
-    }
-
-    public init(lightningBytes: UnsafeRawBufferPointer) throws {
-        var reader = CBORReader(lightningBytes)
-        guard !reader.isAtNull else {
-            self = nil
-            return
-        }
-        switch Wrapped.lightningKeyType {
-        case String.lightningKeyType: self = try Array(reader.text().utf8).withUnsafeBytes(Wrapped.init(lightningBytes:))
-        case Data.lightningKeyType: self = try Array(reader.data()).withUnsafeBytes(Wrapped.init(lightningBytes:))
-        default: self = try Wrapped(lightningBytes: lightningBytes)
-        }
     }
 }
 

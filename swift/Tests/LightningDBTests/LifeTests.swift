@@ -34,7 +34,7 @@ private struct Session: Codable, Sendable, Equatable {
 
     @Test func documentsOfOlderVersionsBecomeNewOnesInThreeWays() async throws {
         let db = try Database.forTests()
-        let first = try await db.collection(Value.self, name: "sessions", key: Field(\Value.self, "id"))
+        let first = try await db.collection(Value.self, name: "sessions", key: Field("id"))
         for id in 1...3 { try await first.put(["id": .int(Int64(id)), "name": .text("user \(id)")]) }
         let sessions = try await db.collection(
             Session.self, name: "sessions", key: Session.id, indexes: [.unique(Session.user)], version: 4,
@@ -111,6 +111,19 @@ private struct Session: Codable, Sendable, Equatable {
         try await numbers.put(nil, 2)
         #expect(try await numbers.scan().map(\.key) == [nil, .max])
         #expect(try db.tables().first { $0.name == "texts" }?.keys == "string?")
+    }
+
+    @Test func keysOfTablesMayBePairs() async throws {
+        let db = try Database.forTests()
+        let visits = try await db.table("visits", keys: Pair<String, UInt64>.self, values: Bool.self)
+        for (page, time) in [("b", 1), ("a", 20), ("a", 3), ("é", 2)] as [(String, UInt64)] { try await visits.put(Pair(page, time), time > 2) }
+        #expect(try await visits.scan().map(\.key) == [Pair("a", 3), Pair("a", 20), Pair("b", 1), Pair("é", 2)])
+        #expect(try await visits.scan(.between(Pair("a", 4), Pair("b", 0))).map(\.value) == [true])
+        #expect(try await visits.get(Pair("é", 2)) == false)
+        let nested = try await db.table("nested", keys: Pair<Data, Pair<Int?, String?>>.self, values: Int.self)
+        try await nested.put(Pair(Data([1]), Pair(nil, "x")), -7)
+        #expect(try await nested.scan().map(\.key) == [Pair(Data([1]), Pair(nil, "x"))])
+        #expect(try db.tables().map(\.keys).sorted() == ["(bytes, (i64?, string?))", "(string, u64)"])
     }
 
     @Test func compactionTellsHowFarItIs() async throws {

@@ -13,13 +13,14 @@ import Testing
             .timestamp(microseconds: 1_700_000_000_123_456), .timestamp(microseconds: .max), .timestamp(microseconds: .min),
         ]
         let db = try Database.inMemory()
-        let documents = try await db.collection(Value.self, name: "values", key: Field(\Value.self, "id"))
+        let documents = try await db.collection(Value.self, name: "values", key: Field("id"))
         for (id, value) in values.enumerated() {
             let document: Value = ["id": .int(Int64(id)), "value": value]
             try await documents.put(document)
             let found = try #require(try await documents.get(id))
             #expect(found.isSame(as: document), "\(found)")
         }
+        #expect(try await documents.query(Field<Value, Value>("id") == 1).all() == [["id": 1, "value": true]])
         #expect(try await documents.compareAndSwap(expected: nil, ["id": 1000]))
         #expect(try await !documents.compareAndSwap(expected: nil, ["id": 1000]))
     }
