@@ -49,9 +49,9 @@ enum Calls {
         try check(writes.withBytes { lightning_batch(scope, $0) })
     }
 
-    static func query(_ scope: UInt64, _ collection: UInt64, _ query: [UInt8]) throws -> Chunk {
+    static func query(_ scope: UInt64, _ collection: UInt64, _ query: [UInt8], bytes: Int = chunkBytes) throws -> Chunk {
         var (rows, cursor) = (lightning_buffer(), UInt64(0))
-        try check(query.withBytes { lightning_query(scope, collection, $0, chunkBytes, &rows, &cursor) })
+        try check(query.withBytes { lightning_query(scope, collection, $0, bytes, &rows, &cursor) })
         return Chunk(rows, cursor: cursor)
     }
 
@@ -76,9 +76,9 @@ enum Calls {
         return Chunk(rows, cursor: cursor)
     }
 
-    static func next(_ cursor: UInt64) throws -> Chunk {
+    static func next(_ cursor: UInt64, bytes: Int = chunkBytes) throws -> Chunk {
         var (rows, isOver) = (lightning_buffer(), false)
-        try check(lightning_next(cursor, chunkBytes, &rows, &isOver))
+        try check(lightning_next(cursor, bytes, &rows, &isOver))
         return Chunk(rows, cursor: isOver ? 0 : cursor)
     }
 
@@ -115,6 +115,20 @@ extension lightning_bytes {
     }
 }
 
+extension Data {
+    /// Gives `body` each of the packed byte strings.
+    func forEachPacked(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
+        try withUnsafeBytes { bytes in
+            var at = 0
+            while at < bytes.count {
+                let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+                try body(UnsafeRawBufferPointer(rebasing: bytes[at + 4..<at + 4 + length]))
+                at += 4 + length
+            }
+        }
+    }
+}
+
 /// Packed rows, and the cursor that has more, or 0. Frees the rows; a cursor that was not read to its end is released with it, unless it
 /// was handed on.
 final class Chunk {
@@ -126,9 +140,9 @@ final class Chunk {
     }
 
     /// The chunk that follows; nil behind the last.
-    func next() throws -> Chunk? {
+    func next(bytes: Int = Calls.chunkBytes) throws -> Chunk? {
         guard cursor != 0 else { return nil }
-        let following = try Calls.next(cursor)
+        let following = try Calls.next(cursor, bytes: bytes)
         cursor = 0
         return following
     }

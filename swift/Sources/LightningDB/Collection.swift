@@ -37,10 +37,7 @@ public struct DocumentCollection<Document: Codable & Sendable>: Sendable {
 
     /// The document that has these values in a unique index, one for each of its paths.
     public func get(by index: String, _ values: [Value]) async throws -> Document? {
-        try await background {
-            let found = try calling { try native.getBy(scope: scope, index: index, values: values.map { Data(CBORWriter.encode($0)) }) }
-            return try found.map { try DocumentDecoder.decode(Document.self, from: [UInt8]($0)) }
-        }
+        try await background { try blocking.get(by: index, values) }
     }
 
     /// Writes a document, whatever was under its key; the key where it was made.
@@ -59,15 +56,10 @@ public struct DocumentCollection<Document: Codable & Sendable>: Sendable {
     /// Writes over a document; one that is missing is `unexpected`.
     public func replace(_ document: Document) async throws { try await background { try blocking.replace(document) } }
 
-    /// Writes a document that goes by itself.
+    /// Writes a document that goes by itself as `expires` says, whatever the schema says.
     @discardableResult
-    public func put(_ document: Document, expiring date: Date) async throws -> Value? {
-        let cbor = Data(try DocumentEncoder.encode(document))
-        let expires = Expires.at(ms: UInt64(max(0, date.timeIntervalSince1970 * 1000)))
-        return try await background {
-            let made = try calling { try native.putExpiring(scope: scope, document: cbor, expires: expires) }
-            return try made.map { try CBORReader.decode([UInt8]($0)) }
-        }
+    public func put(_ document: Document, expires: Expires) async throws -> Value? {
+        try await background { try blocking.put(document, expires: expires) }
     }
 
     /// Deletes a document; whether it was there.
@@ -77,17 +69,12 @@ public struct DocumentCollection<Document: Codable & Sendable>: Sendable {
     /// Changes fields of a document; false when there is none.
     @discardableResult
     public func update(_ key: some ValueConvertible, _ update: Update) async throws -> Bool {
-        let key = Data(CBORWriter.encode(key.lightningValue))
-        return try await background { try calling { try native.update(scope: scope, key: key, changes: Data(update.cbor)) } }
+        try await background { try blocking.update(key, update) }
     }
 
     /// Writes `document` if the one under its key is `expected` (nil: there is none); whether it was.
     public func compareAndSwap(expected: Document?, _ document: Document) async throws -> Bool {
-        let expected = try expected.map { Data(try DocumentEncoder.encode($0)) }
-        let document = Data(try DocumentEncoder.encode(document))
-        return try await background {
-            try calling { try native.compareAndSwap(scope: scope, expected: expected, document: document) }
-        }
+        try await background { try blocking.compareAndSwap(expected: expected, document) }
     }
 
     /// How many documents there are.
@@ -111,65 +98,21 @@ public struct DocumentCollection<Document: Codable & Sendable>: Sendable {
     }
 }
 
-/// The calls of a collection on the calling thread.
-public struct BlockingCollection<Document: Codable & Sendable>: Sendable {
-    private let native: LightningDBGenerated.Collection
-    private let handle: UInt64
-    private let scope: UInt64
+/// When a document goes by itself.
+public enum Expires: Sendable, Hashable {
+    /// It does not.
+    case never
+    /// As the document that is written over.
+    case kept
+    /// At a time.
+    case at(Date)
 
-    init(collection: DocumentCollection<Document>) {
-        (native, handle, scope) = (collection.native, collection.handle, collection.scope)
-    }
-
-    /// The document of a key.
-    public func get(_ key: some ValueConvertible) throws -> Document? {
-        try Calls.get(scope, handle, CBORWriter.encode(key.lightningValue)) { try DocumentDecoder.decode(Document.self, from: $0) }
-    }
-
-    /// The documents of many keys, in their order.
-    public func getMany(_ keys: [some ValueConvertible]) throws -> [Document?] {
-        var packed: [UInt8] = []
-        packed.reserveCapacity(keys.count * 10)
-        for key in keys { packed.pack(CBORWriter.encode(key.lightningValue)) }
-        var documents: [Document?] = []
-        documents.reserveCapacity(keys.count)
-        try Calls.getMany(scope, handle, packed).forEach { row in
-            documents.append(try row.map { try DocumentDecoder.decode(Document.self, from: $0) })
+    var native: LightningDBGenerated.Expires {
+        switch self {
+        case .never: .never
+        case .kept: .kept
+        case .at(let date): .at(ms: date.lightningMilliseconds)
         }
-        return documents
-    }
-
-    /// Writes a document, whatever was under its key; the key where it was made.
-    @discardableResult
-    public func put(_ document: Document) throws -> Value? { try write(0, document) }
-
-    /// Writes a new document, and gives its key where it was made; one that exists is `unexpected`.
-    @discardableResult
-    public func insert(_ document: Document) throws -> Value? { try write(1, document) }
-
-    /// Writes over a document; one that is missing is `unexpected`.
-    public func replace(_ document: Document) throws { _ = try write(2, document) }
-
-    private func write(_ mode: UInt8, _ document: Document) throws -> Value? {
-        try Calls.put(scope, handle, mode, [], DocumentEncoder.encode(document)).map(CBORReader.decode)
-    }
-
-    /// Writes many documents in one transaction.
-    public func putMany(_ documents: some Sequence<Document>) throws {
-        var writes: [UInt8] = []
-        for document in documents {
-            writes.pack(UInt64(0))
-            writes.pack(handle)
-            writes.pack([UInt8]())
-            writes.pack(try DocumentEncoder.encode(document))
-        }
-        try Calls.batch(scope, writes)
-    }
-
-    /// Deletes a document; whether it was there.
-    @discardableResult
-    public func delete(_ key: some ValueConvertible) throws -> Bool {
-        try Calls.delete(scope, handle, CBORWriter.encode(key.lightningValue))
     }
 }
 

@@ -77,6 +77,11 @@ public final class Database: Sendable {
         Database(try calling { try LightningDBGenerated.Database.inMemory(options: options.native) })
     }
 
+    /// A database for tests, in a file or in memory: its time is what `setClock` says, 1970 at first, and it does nothing by itself.
+    public static func forTests(_ url: URL? = nil, options: Options = Options()) throws -> Database {
+        Database(try calling { try LightningDBGenerated.Database.forTests(path: url?.path, options: options.native) })
+    }
+
     /// Opens a collection of documents of a type, named as the type unless `name` says otherwise, and makes it and its indexes where they
     /// are not there.
     ///
@@ -95,10 +100,7 @@ public final class Database: Sendable {
         let paths = [key.path] + indexes.flatMap(\.paths)
         try FieldNames.check(paths, of: Document.self)
         let schema = schema(key: key.path, indexes: indexes.map(\.value), version: version, expiresAfter: expiresAfter, autoKey: autoKey)
-        return try await background { [self] in
-            try migrate(name, schema, migrations)
-            return DocumentCollection(name: name, native: try calling { try native.collectionBlocking(name: name, schema: Data(schema)) })
-        }
+        return try await background { [self] in try open(name, schema: schema, migrations) }
     }
 
     /// Opens a collection as it is: its schema is in the database.
@@ -106,27 +108,6 @@ public final class Database: Sendable {
         let name = name ?? String(describing: Document.self)
         return try await background { [native] in
             DocumentCollection(name: name, native: try calling { try native.collectionBlocking(name: name, schema: nil) })
-        }
-    }
-
-    private func migrate(_ name: String, _ schema: [UInt8], _ migrations: [Int: Migration]) throws {
-        while let step = try calling({ try native.nextMigration(name: name, schema: Data(schema)) }) {
-            guard let change = migrations[Int(step.version)] else {
-                // Opening it says what is missing.
-                return
-            }
-            var (changed, at): ([UInt8], Int) = ([], 0)
-            try step.documents.withUnsafeBytes { bytes in
-                while at < bytes.count {
-                    let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
-                    var reader = CBORReader(UnsafeRawBufferPointer(rebasing: bytes[at + 4..<at + 4 + length]))
-                    guard case .map(var fields) = try reader.value() else { throw reader.failure("a map was expected") }
-                    try change(&fields)
-                    changed.pack(CBORWriter.encode(.map(fields)))
-                    at += 4 + length
-                }
-            }
-            try calling { try native.migrate(step: step.handle, documents: Data(changed)) }
         }
     }
 
@@ -177,33 +158,11 @@ public final class Database: Sendable {
     /// The database as it is now, for several reads that belong together. It keeps what it sees from being given back until it is gone.
     public func snapshot() throws -> Snapshot { Snapshot(try calling { try native.snapshot() }) }
 
-    /// Follows all commits: those to come, or those since a position.
-    public func changes(since: FeedStart = .now) -> AsyncThrowingStream<Commit, any Error> {
-        AsyncThrowingStream(bufferingPolicy: .unbounded) { continuation in
-            let task = Task { [native] in
-                do {
-                    let feed = try calling { try native.changes(since: since) }
-                    defer { feed.end() }
-                    while !Task.isCancelled {
-                        let commit = try await background {
-                            try calling { try feed.wait(limitMs: 100) ? try feed.next() : nil }
-                        }
-                        if let commit { continuation.yield(commit) }
-                    }
-                    continuation.finish()
-                } catch {
-                    continuation.finish(throwing: error)
-                }
-            }
-            continuation.onTermination = { _ in task.cancel() }
-        }
-    }
-
     /// All tables, by name; a collection has its own.
-    public func tables() throws -> [TableInfo] { try calling { try native.tables() } }
+    public func tables() throws -> [TableInfo] { try calling { try native.tables() }.map(TableInfo.init) }
 
     /// All collections, by name.
-    public func collections() throws -> [CollectionInfo] { try calling { try native.collections() } }
+    public func collections() throws -> [CollectionInfo] { try calling { try native.collections() }.map(CollectionInfo.init) }
 
     /// Makes every commit so far durable, whatever durability it was made with.
     public func sync() async throws { try await calling { [native] in try await native.sync() } }
@@ -211,26 +170,29 @@ public final class Database: Sendable {
     /// Merges what is in memory, so that reopening has nothing to replay.
     public func checkpoint() async throws { try await calling { [native] in try await native.checkpoint() } }
 
-    /// Makes the file as small as it can be.
-    public func compact() async throws { try await calling { [native] in try await native.compact(listener: nil) } }
+    /// Makes the file as small as it can be. `onProgress` is called by the thread that does it.
+    public func compact(onProgress: (@Sendable (CompactionProgress) -> Void)? = nil) async throws {
+        let listener = onProgress.map(CompactionTold.init)
+        try await calling { [native] in try await native.compact(listener: listener) }
+    }
 
     /// Reads and verifies everything.
-    public func verify() async throws -> CheckReport { try await calling { [native] in try await native.verify() } }
+    public func verify() async throws -> CheckReport {
+        CheckReport(try await calling { [native] in try await native.verify() })
+    }
 
     /// Counters and sizes.
-    public func stats() throws -> Stats { try calling { try native.stats() } }
+    public func stats() throws -> Stats { Stats(try calling { try native.stats() }) }
 
     /// Writes a copy of the database as it is now to a new file, beside whatever else goes on.
     @discardableResult
     public func backup(to url: URL, onProgress: (@Sendable (BackupProgress) -> Void)? = nil) async throws -> BackupProgress {
-        let listener = onProgress.map(Listener.init)
-        return try await calling { [native] in try await native.backup(to: url.path, listener: listener) }
+        let listener = onProgress.map(BackupTold.init)
+        return BackupProgress(try await calling { [native] in try await native.backup(to: url.path, listener: listener) })
     }
 
-    /// Sets the time of a database in memory: for tests of documents that go by themselves.
-    public func setClock(_ date: Date) throws {
-        try calling { try native.setClock(ms: UInt64(max(0, date.timeIntervalSince1970 * 1000))) }
-    }
+    /// Sets the time of a database for tests: see `forTests`.
+    public func setClock(_ date: Date) throws { try calling { try native.setClock(ms: date.lightningMilliseconds) } }
 
     /// Removes documents that have gone by themselves; the database does so about once a second.
     public func removeExpired() async throws { try await background { [native] in try calling { try native.removeExpired() } } }
@@ -238,23 +200,3 @@ public final class Database: Sendable {
     /// Brings everything into the data file and closes it; whatever is called afterwards is `closed`.
     public func close() async throws { try await background { [native] in try calling { try native.endBlocking() } } }
 }
-
-private final class Listener: BackupListener {
-    private let tell: @Sendable (BackupProgress) -> Void
-
-    init(_ tell: @escaping @Sendable (BackupProgress) -> Void) {
-        self.tell = tell
-    }
-
-    func onProgress(progress: BackupProgress) { tell(progress) }
-}
-
-public typealias TableInfo = LightningDBGenerated.TableInfo
-public typealias CollectionInfo = LightningDBGenerated.CollectionInfo
-public typealias IndexInfo = LightningDBGenerated.IndexInfo
-public typealias CheckReport = LightningDBGenerated.CheckReport
-public typealias Stats = LightningDBGenerated.Stats
-public typealias BackupProgress = LightningDBGenerated.BackupProgress
-public typealias Commit = LightningDBGenerated.Commit
-public typealias Change = LightningDBGenerated.Change
-public typealias FeedStart = LightningDBGenerated.FeedStart

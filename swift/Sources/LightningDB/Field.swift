@@ -16,6 +16,13 @@ public struct Field<Root, Value>: Sendable {
     }
 }
 
+extension Field where Root == LightningDB.Value, Value == LightningDB.Value {
+    /// The field under a path, of documents whose fields are not known before: those of `db.collection(Value.self, …)`.
+    public init(_ path: String) {
+        self.path = path
+    }
+}
+
 /// What documents must be like.
 public struct Filter: Sendable, Hashable {
     let value: LightningDB.Value

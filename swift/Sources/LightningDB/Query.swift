@@ -16,9 +16,11 @@ public struct Query<Document: Codable & Sendable>: Sendable {
     private var limit: Int?
     private var offset: Int?
     private var token: Data?
+    /// What it begins with, as it crosses.
+    private let given: [String: Value]
 
-    init(collection: DocumentCollection<Document>) {
-        self.collection = collection
+    init(collection: DocumentCollection<Document>, given: [String: Value] = [:]) {
+        (self.collection, self.given) = (collection, given)
     }
 
     private func with(_ change: (inout Query) -> Void) -> Query {
@@ -48,7 +50,7 @@ public struct Query<Document: Codable & Sendable>: Sendable {
     public func after(_ token: Data) -> Query { with { $0.token = token } }
 
     var cbor: [UInt8] {
-        var map: [String: Value] = [:]
+        var map = given
         if !filters.isEmpty { map["where"] = Filter.all(filters) }
         if !order.isEmpty { map["orderBy"] = .array(order) }
         if isReversed { map["reverse"] = true }
@@ -76,74 +78,7 @@ public struct Query<Document: Codable & Sendable>: Sendable {
 
     /// The first document.
     public func first() async throws -> Document? { try await limit(1).all().first }
-
-    /// How many documents it finds.
-    public func count() async throws -> Int {
-        let query = Data(cbor)
-        return try await background { Int(try calling { try collection.native.count(scope: collection.scope, query: query) }) }
-    }
-
-    /// The lowest value of a field.
-    public func min<V>(_ field: Field<Document, V>) async throws -> Value? {
-        let query = Data(cbor)
-        return try await background {
-            try calling { try collection.native.min(scope: collection.scope, path: field.path, query: query) }
-                .map { try CBORReader.decode([UInt8]($0)) }
-        }
-    }
-
-    /// The highest value of a field.
-    public func max<V>(_ field: Field<Document, V>) async throws -> Value? {
-        let query = Data(cbor)
-        return try await background {
-            try calling { try collection.native.max(scope: collection.scope, path: field.path, query: query) }
-                .map { try CBORReader.decode([UInt8]($0)) }
-        }
-    }
-
-    /// Deletes every document that it finds; how many.
-    @discardableResult
-    public func delete() async throws -> Int {
-        let query = Data(cbor)
-        return try await background { Int(try calling { try collection.native.deleteWhere(scope: collection.scope, query: query) }) }
-    }
-
-    /// Changes fields of every document that it finds; how many.
-    @discardableResult
-    public func update(_ update: Update) async throws -> Int {
-        let query = Data(cbor)
-        return try await background {
-            Int(try calling { try collection.native.updateWhere(scope: collection.scope, query: query, changes: Data(update.cbor)) })
-        }
-    }
-
-    /// How it is answered.
-    public func explain() async throws -> Explanation {
-        let query = Data(cbor)
-        return try await background { try calling { try collection.native.explain(scope: collection.scope, query: query) } }
-    }
-
-    /// One page, for a query with a limit, and the token for `after`.
-    public func page() async throws -> (rows: [Document], token: Data?) {
-        let query = Data(cbor)
-        return try await background {
-            let page = try calling { try collection.native.page(scope: collection.scope, query: query) }
-            var (rows, at): ([Document], Int) = ([], 0)
-            try page.rows.withUnsafeBytes { bytes in
-                while at < bytes.count {
-                    let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
-                    let row = UnsafeRawBufferPointer(rebasing: bytes[at + 4..<at + 4 + length])
-                    rows.append(try DocumentDecoder.decode(Document.self, from: row))
-                    at += 4 + length
-                }
-            }
-            return (rows, page.token)
-        }
-    }
 }
-
-/// How a query is answered.
-public typealias Explanation = LightningDBGenerated.Explanation
 
 extension Query: AsyncSequence {
     public typealias Element = Document

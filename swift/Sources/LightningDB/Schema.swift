@@ -67,8 +67,33 @@ public enum AutoKey: String, Sendable {
     case uuid
 }
 
-/// How documents of an older version become those of the next: their fields are changed in place.
-public typealias Migration = @Sendable (inout [String: Value]) throws -> Void
+/// How documents of an older version become those of the next.
+public struct Migration: Sendable {
+    enum Kind: Sendable {
+        case each(@Sendable (inout [String: Value]) throws -> Void)
+        case changes([UInt8])
+        case together(@Sendable (BlockingCollection<Value>) throws -> Void)
+    }
+
+    let kind: Kind
+
+    init(_ kind: Kind) {
+        self.kind = kind
+    }
+
+    /// The fields of each document are changed in place.
+    public static func each(_ change: @escaping @Sendable (inout [String: Value]) throws -> Void) -> Migration {
+        Migration(.each(change))
+    }
+
+    /// The same changes are made to each document.
+    public static func by(_ update: Update) -> Migration { Migration(.changes(update.cbor)) }
+
+    /// All documents are changed in one transaction, in which `change` reads and writes them.
+    public static func together(_ change: @escaping @Sendable (BlockingCollection<Value>) throws -> Void) -> Migration {
+        Migration(.together(change))
+    }
+}
 
 func schema(key: String, indexes: [Value], version: Int, expiresAfter: TimeInterval?, autoKey: AutoKey?) -> [UInt8] {
     var map: [String: Value] = ["key": .text(key), "version": .int(Int64(version)), "indexes": .array(indexes)]

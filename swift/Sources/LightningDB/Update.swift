@@ -3,9 +3,15 @@ import Foundation
 /// What an update does with documents, one change after the other.
 public struct Update: Sendable, Hashable {
     private var changes: [Value] = []
+    /// Changes as they cross, right or wrong.
+    private var given: Value?
 
     /// Nothing yet.
     public init() {}
+
+    init(given: Value) {
+        self.given = given
+    }
 
     /// Also gives a field a value.
     public func set<Root, V: ValueConvertible>(_ field: Field<Root, V>, to value: V) -> Update {
@@ -34,5 +40,5 @@ public struct Update: Sendable, Hashable {
         return copy
     }
 
-    var cbor: [UInt8] { CBORWriter.encode(.array(changes)) }
+    var cbor: [UInt8] { CBORWriter.encode(given ?? .array(changes)) }
 }

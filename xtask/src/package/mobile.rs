@@ -13,6 +13,9 @@ use crate::{process, workspace};
 const CRATE: &str = "lightning-db-mobile";
 const LIBRARY: &str = "lightning_db_mobile";
 
+/// The folder of a staged package that has the scripts of `tests/conformance`.
+const CONFORMANCE: &str = "conformance";
+
 /// How the library is built.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -93,6 +96,8 @@ pub fn stage_swift(profile: Profile) -> Result<PathBuf> {
     let built = build(profile)?;
     let package = workspace::target()?.join("swift");
     copy_changed(&workspace::root().join("swift"), &package)?;
+    // Its tests see nothing of the machine but the package.
+    copy_changed(&workspace::root().join("tests/conformance"), &package.join(CONFORMANCE))?;
     let generated = workspace::target()?.join("swift-generated");
     generate(&built.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}")), "swift", &generated)?;
 
@@ -108,7 +113,8 @@ pub fn stage_swift(profile: Profile) -> Result<PathBuf> {
 /// Copies what has changed, so that what was built of the rest stays; what is no longer there is deleted from sources and tests.
 fn copy_changed(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
-    let is_built = |name: &str| matches!(name, ".build" | "lib" | "LightningDBFFI" | "LightningDBGenerated");
+    let is_built =
+        |name: &str| matches!(name, ".build" | "lib" | "LightningDBFFI" | "LightningDBGenerated" | CONFORMANCE);
     for entry in fs::read_dir(to)?.flatten() {
         let name = entry.file_name();
         if !is_built(&name.to_string_lossy()) && !from.join(&name).exists() {

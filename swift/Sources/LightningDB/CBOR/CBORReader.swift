@@ -128,10 +128,10 @@ struct CBORReader {
 
     mutating func date() throws -> Date {
         if nextMajor == 6 {
-            guard case .date(let date) = try value() else { throw failure("a time was expected") }
+            guard let date = try value().date else { throw failure("a time was expected") }
             return date
         }
-        return Date(timeIntervalSince1970: Double(try integer(Int64.self)) / 1_000_000)
+        return Date(lightningMicroseconds: try integer(Int64.self))
     }
 
     mutating func uuid() throws -> UUID {
@@ -147,7 +147,7 @@ struct CBORReader {
             return Int64(exactly: number).map(Value.int) ?? .unsigned(number)
         case 1:
             let number = try argument()
-            return Int64(exactly: number).map { .int(~$0) } ?? .double(-1 - Double(number))
+            return Int64(exactly: number).map { .int(~$0) } ?? .negative(number)
         case 2: return .data(try data())
         case 3: return .text(try text())
         case 4:
@@ -170,7 +170,7 @@ struct CBORReader {
 
     private mutating func tagged(_ tag: UInt64) throws -> Value {
         switch tag {
-        case 1: return .date(Date(timeIntervalSince1970: try double()))
+        case 1: return try timestamp(seconds: try integer(Int64.self), microseconds: 0)
         case 1001:
             var (seconds, micros): (Int64, Int64) = (0, 0)
             for _ in 0..<(try map()) {
@@ -180,13 +180,22 @@ struct CBORReader {
                 default: try skip()
                 }
             }
-            return .date(Date(timeIntervalSince1970: Double(seconds) + Double(micros) / 1_000_000))
+            return try timestamp(seconds: seconds, microseconds: micros)
         case 37:
             let bytes = try data()
             guard bytes.count == 16 else { throw failure("a UUID has 16 bytes") }
             return .uuid(bytes.withUnsafeBytes { UUID(uuid: $0.loadUnaligned(as: uuid_t.self)) })
         default: return try value()
         }
+    }
+
+    private func timestamp(seconds: Int64, microseconds: Int64) throws -> Value {
+        // The first of all times has more seconds below 0 than there are microseconds for.
+        let (whole, rest) = seconds < 0 ? (seconds + 1, microseconds - 1_000_000) : (seconds, microseconds)
+        let (product, isAbove) = whole.multipliedReportingOverflow(by: 1_000_000)
+        let (sum, isBeyond) = product.addingReportingOverflow(rest)
+        guard !isAbove, !isBeyond, (0..<1_000_000).contains(microseconds) else { throw failure("a time is too far away") }
+        return .timestamp(microseconds: sum)
     }
 
     mutating func skip() throws {

@@ -84,11 +84,9 @@ struct CBORWriter {
     /// What is CBOR already.
     mutating func raw(_ cbor: some Collection<UInt8>) { bytes.append(contentsOf: cbor) }
 
-    mutating func timestamp(_ date: Date) {
-        timestamp(microseconds: Int64((date.timeIntervalSince1970 * 1_000_000).rounded()))
-    }
+    mutating func timestamp(_ date: Date) { timestamp(microseconds: date.lightningMicroseconds) }
 
-    private mutating func timestamp(microseconds: Int64) {
+    mutating func timestamp(microseconds: Int64) {
         var (seconds, rest) = microseconds.quotientAndRemainder(dividingBy: 1_000_000)
         if rest < 0 { (seconds, rest) = (seconds - 1, rest + 1_000_000) }
         if rest == 0 {
@@ -115,17 +113,19 @@ struct CBORWriter {
         case .bool(let bool): self.bool(bool)
         case .int(let number): integer(number)
         case .unsigned(let number): unsigned(number)
+        case .negative(let number): head(1, number)
         case .double(let number): float(number)
         case .text(let text): self.text(text)
         case .data(let data): self.data(data)
-        case .date(let date): timestamp(date)
+        case .timestamp(let microseconds): timestamp(microseconds: microseconds)
         case .uuid(let uuid): self.uuid(uuid)
         case .array(let values):
             array(values.count)
             values.forEach { self.value($0) }
         case .map(let fields):
             map(fields.count)
-            for (name, field) in fields {
+            // In one order, whatever the dictionary's: what is equal is written alike, which nothing then takes for a change.
+            for (name, field) in fields.sorted(by: { $0.key < $1.key }) {
                 text(name)
                 self.value(field)
             }

@@ -9,6 +9,21 @@ enum DocumentEncoder {
     }
 }
 
+/// A dictionary by names. Its fields are written in one order: what is equal is written alike, which nothing then takes for a change.
+private protocol FieldsOfText {
+    func encode(to output: Output, path: [any CodingKey]) throws
+}
+
+extension Dictionary: FieldsOfText where Key == String, Value: Encodable {
+    fileprivate func encode(to output: Output, path: [any CodingKey]) throws {
+        output.writer.map(count)
+        for (name, value) in sorted(by: { $0.key < $1.key }) {
+            output.writer.text(name)
+            try output.encode(value, path: path)
+        }
+    }
+}
+
 /// Where everything is written, one item after the other.
 ///
 /// How many fields or elements a container has is known at its end: its head is put in then. `Codable` types write their containers one
@@ -32,6 +47,7 @@ private final class Output {
         case let value as Value: writer.value(value)
         case let value as String: writer.text(value)
         case let value as Int: writer.integer(Int64(value))
+        case let value as any FieldsOfText: try value.encode(to: self, path: path)
         default:
             let depth = open.count
             let before = writer.count

@@ -8,22 +8,62 @@ public enum Value: Sendable, Hashable {
     case bool(Bool)
     /// An integer.
     case int(Int64)
-    /// An integer beyond those with a sign.
+    /// An integer above those of 64 bits with a sign; one that is not is given back as `int`.
     case unsigned(UInt64)
+    /// An integer below those of 64 bits with a sign, down to −2⁶⁴: it is −1 − n. One that is not is given back as `int`.
+    case negative(UInt64)
     /// A number with a fraction.
     case double(Double)
     /// Text.
     case text(String)
     /// Bytes.
     case data(Data)
-    /// A time, to the microsecond.
-    case date(Date)
+    /// A time, in microseconds since the beginning of 1970.
+    case timestamp(microseconds: Int64)
     /// A UUID.
     case uuid(UUID)
     /// Values in order.
     case array([Value])
     /// Fields by name.
     case map([String: Value])
+
+    /// A time, to the nearest microsecond.
+    public static func date(_ date: Date) -> Value { .timestamp(microseconds: date.lightningMicroseconds) }
+
+    /// The time that it is, if it is one.
+    public var date: Date? {
+        guard case .timestamp(let microseconds) = self else { return nil }
+        return Date(lightningMicroseconds: microseconds)
+    }
+
+    /// The field of a map; nil also where it is no map.
+    public subscript(field: String) -> Value? {
+        guard case .map(let fields) = self else { return nil }
+        return fields[field]
+    }
+}
+
+extension Date {
+    /// Since the beginning of 1970; what is beyond 64 bits is the last of them.
+    var lightningMicroseconds: Int64 { Int64(clamping: (timeIntervalSince1970 * 1_000_000).rounded()) }
+
+    /// Since the beginning of 1970; before that 0.
+    var lightningMilliseconds: UInt64 { UInt64(max(0, Int64(clamping: (timeIntervalSince1970 * 1000).rounded()))) }
+
+    init(lightningMicroseconds microseconds: Int64) {
+        self.init(timeIntervalSince1970: Double(microseconds) / 1_000_000)
+    }
+
+    init(lightningMilliseconds milliseconds: UInt64) {
+        self.init(timeIntervalSince1970: Double(milliseconds) / 1000)
+    }
+}
+
+extension Int64 {
+    /// The nearest that there is; 0 for what is no number.
+    init(clamping number: Double) {
+        self = Int64(exactly: number) ?? (number.isNaN ? 0 : number < 0 ? .min : .max)
+    }
 }
 
 /// What can be a key, a bound of a query, or the new value of a field.
@@ -84,10 +124,10 @@ extension Array: ValueConvertible where Element: ValueConvertible {
     public var lightningValue: Value { .array(map(\.lightningValue)) }
 }
 
-extension Value: ExpressibleByNilLiteral, ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
+// Not by nil: where a value is optional, that would mean two things.
+extension Value: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
     ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
-    public init(nilLiteral: ()) { self = .null }
     public init(booleanLiteral value: Bool) { self = .bool(value) }
     public init(integerLiteral value: Int64) { self = .int(value) }
     public init(floatLiteral value: Double) { self = .double(value) }
