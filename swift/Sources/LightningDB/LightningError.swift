@@ -12,8 +12,6 @@ public struct LightningError: Error, Sendable, Equatable, CustomStringConvertibl
         case permissionDenied = "PermissionDenied"
         /// Any other failure of the storage.
         case storageFailed = "StorageFailed"
-        /// The device is locked, and data protection keeps the files from being read until it is unlocked.
-        case protectedDataUnavailable = "ProtectedDataUnavailable"
         /// A file does not hold what its checksums promise. Nothing damaged is ever given as data.
         case corrupt = "Corrupt"
         /// The file is something else.
