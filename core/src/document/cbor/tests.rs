@@ -110,12 +110,12 @@ fn what_is_no_document_is_refused_and_told_why() {
         let bytes = bytes_of(hex);
         let told = validate(&bytes).unwrap_err().to_string();
         assert!(told.contains(why), "{hex}: {told}");
-        if !why.contains("is a CBOR map") {
+        if !why.contains("in CBOR a map") {
             assert_eq!(decode(&bytes).unwrap_err().to_string(), told);
         }
     };
     check("", "the bytes end");
-    check("80", "is a CBOR map");
+    check("80", "in CBOR a map");
     check("a0 00", "at byte 1: more follows");
     check("a1 6161", "the bytes end");
     check("a1 6161 1b00", "the bytes end");

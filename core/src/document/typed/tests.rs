@@ -131,7 +131,7 @@ fn what_other_languages_write_is_read() {
 #[test]
 fn what_is_no_document_is_refused() {
     let told = |outcome: Result<Vec<u8>>| outcome.unwrap_err().to_string();
-    assert!(told(stored(&5)).contains("a document is a CBOR map"));
+    assert!(told(stored(&5)).contains("in CBOR a map"));
     assert!(told(to_document(&Holder { it: u128::MAX })).contains("integer"));
     assert!(told(to_document(&BTreeMap::from([((1, 2), 3)]))).contains("keys of a map"));
     let mut twice = person();
