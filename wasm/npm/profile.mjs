@@ -294,6 +294,13 @@ try {
       idle()
       await db.close()
     })
+    // Closed at once, new and again.
+    for (let time = 0; time < 2; time++) {
+      await stage('open', async () => {
+        db = await begin(name('untouched'))
+      })
+      await stage('close', () => db.close())
+    }
     await stage('documents', async () => {
       db = await begin(name('documents'))
       await documents(db, transact)

@@ -400,7 +400,7 @@ mod tests {
     fn a_schema_that_cannot_be_read_is_named() {
         let people = people();
         let mut entry = definition(&people).entry(1000).unwrap();
-        entry.options.insert(String::from("schema"), Vec::from(*b"\xa1"));
+        entry.options = Vec::from([(String::from("schema"), Vec::from(*b"\xa1"))]);
         people.database().transaction(|tx| tx.set_definition("people", entry)).unwrap();
         let problems = people.database().check().unwrap().problems;
         assert_eq!(problems.len(), 1);

@@ -1,6 +1,5 @@
 //! A collection's schema as the catalogue keeps it, with the numbers of its tables.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -68,7 +67,7 @@ impl Definition {
 
     /// Reads the definition of `name`. A table that is no collection is an error.
     pub(crate) fn of(name: &str, entry: &TableEntry) -> Result<Self> {
-        let Some(schema) = entry.options.get(SCHEMA_OPTION).filter(|_| entry.value_type == VALUE_TYPE) else {
+        let Some(schema) = entry.option(SCHEMA_OPTION).filter(|_| entry.value_type == VALUE_TYPE) else {
             return Err(Error::TableTypeMismatch {
                 table: String::from(name),
                 recorded: format!("{} to {}", entry.key_type, entry.value_type),
@@ -85,7 +84,7 @@ impl Definition {
 
     /// What the catalogue is to hold.
     pub(super) fn entry(&self, created_ms: u64) -> Result<TableEntry> {
-        let options = BTreeMap::from([(String::from(SCHEMA_OPTION), cbor::encode(&self.to_value())?)]);
+        let options = Vec::from([(String::from(SCHEMA_OPTION), cbor::encode(&self.to_value())?)]);
         Ok(TableEntry {
             id: self.id,
             key_type: String::from(KEY_TYPE),

@@ -162,7 +162,7 @@ impl WriteTransaction {
     pub fn drop_table(&mut self, name: &str) -> Result<bool> {
         self.see_catalogue()?;
         let found = self.find_table(name)?;
-        if found.is_some_and(|entry| entry.options.contains_key(SCHEMA_OPTION)) {
+        if found.is_some_and(|entry| entry.option(SCHEMA_OPTION).is_some()) {
             return Err(Error::invalid(alloc::format!("'{name}' is a collection; delete it with drop_collection")));
         }
         self.forget_table(name)
@@ -246,7 +246,7 @@ impl WriteTransaction {
             key_type: String::from(key_type),
             value_type: String::from(value_type),
             created_ms: self.engine.env.clock.wall_ms(),
-            options: alloc::collections::BTreeMap::new(),
+            options: Vec::new(),
         };
         self.define(name, entry)
     }

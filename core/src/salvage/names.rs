@@ -43,7 +43,7 @@ impl Salvage<'_> {
                     key_type: String::from("bytes"),
                     value_type: String::from("bytes"),
                     created_ms,
-                    options: BTreeMap::new(),
+                    options: Vec::new(),
                 };
                 self.sink.put(&entry_key(&name), &entry.encode())?;
                 self.report.renamed.push((name, found));

@@ -52,8 +52,8 @@ pub(crate) struct SpaceMap {
     by_len: BTreeSet<(u64, u64)>,
     /// Sectors set aside for the checkpoint being written, filled from the front: `position` to `end`, in grains.
     window: core::ops::Range<u64>,
-    /// Pages whose counts changed since they were last persisted.
-    dirty_pages: BTreeSet<u64>,
+    /// Pages whose counts changed since they were last persisted, in their order. They are few, and a list is less code.
+    dirty_pages: Vec<u64>,
     /// Largest file length allowed, in sectors.
     limit_sectors: u64,
     /// What was given back though it was not in use.
@@ -68,12 +68,12 @@ impl SpaceMap {
             free: BTreeMap::new(),
             by_len: BTreeSet::new(),
             window: 0..0,
-            dirty_pages: BTreeSet::new(),
+            dirty_pages: Vec::new(),
             limit_sectors: limit_bytes / SECTOR_BYTES,
             released_twice: None,
         };
         map.used.resize(RESERVED_SECTORS as usize, FULL);
-        map.dirty_pages.insert(0);
+        map.dirty_pages.push(0);
         map
     }
 
@@ -135,19 +135,19 @@ impl SpaceMap {
     }
 
     /// Pages changed since [`take_dirty`](Self::take_dirty).
-    pub(crate) fn dirty_pages(&self) -> &BTreeSet<u64> {
+    pub(crate) fn dirty_pages(&self) -> &[u64] {
         &self.dirty_pages
     }
 
     /// The dirty pages, which are about to be persisted as they are now.
     pub(crate) fn take_dirty(&mut self) -> Vec<u64> {
-        core::mem::take(&mut self.dirty_pages).into_iter().collect()
+        core::mem::take(&mut self.dirty_pages)
     }
 
     /// These pages were not persisted after all.
     pub(crate) fn mark_dirty(&mut self, pages: &[u64]) {
         let count = self.page_count();
-        self.dirty_pages.extend(pages.iter().filter(|&&page| page < count));
+        pages.iter().filter(|&&page| page < count).for_each(|&page| self.change_page(page));
     }
 
     /// The page that describes the sector at byte `offset` must be persisted again.
@@ -330,7 +330,7 @@ impl SpaceMap {
         let from = self.sectors();
         self.used.resize(sectors as usize, 0);
         self.insert_run(from, sectors - from);
-        self.dirty_pages.extend(from / SECTORS_PER_PAGE..sectors.div_ceil(SECTORS_PER_PAGE));
+        (from / SECTORS_PER_PAGE..sectors.div_ceil(SECTORS_PER_PAGE)).for_each(|page| self.change_page(page));
     }
 
     /// Applies `change` to the count of each sector the extent touches; false (and unchanged there) where it refuses.
@@ -348,10 +348,16 @@ impl SpaceMap {
                 },
                 None => all = false,
             }
-            self.dirty_pages.insert(sector / SECTORS_PER_PAGE);
+            self.change_page(sector / SECTORS_PER_PAGE);
             at = until;
         }
         all
+    }
+
+    fn change_page(&mut self, page: u64) {
+        if let Err(at) = self.dirty_pages.binary_search(&page) {
+            self.dirty_pages.insert(at, page);
+        }
     }
 
     fn take_sector(&mut self, sector: u64) {
@@ -399,8 +405,8 @@ impl SpaceMap {
             self.remove_run(start, len);
             self.used.truncate(start as usize);
             let pages = self.page_count();
-            self.dirty_pages.retain(|&page| page < pages);
-            self.dirty_pages.insert(pages.saturating_sub(1));
+            self.dirty_pages.truncate(self.dirty_pages.partition_point(|&page| page < pages));
+            self.change_page(pages.saturating_sub(1));
         }
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! Names that begin with a NUL are the engine's own: they hold no definitions.
 
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -30,8 +29,8 @@ pub(crate) struct TableEntry {
     pub value_type: String,
     /// When the table was made, in milliseconds since 1970.
     pub created_ms: u64,
-    /// Whatever else is known of the table, by name. Options this version does not know are kept as they are.
-    pub options: BTreeMap<String, Vec<u8>>,
+    /// Whatever else is known of the table, in the order of its names. Options this version does not know are kept as they are.
+    pub options: Vec<(String, Vec<u8>)>,
 }
 
 impl TableEntry {
@@ -71,17 +70,22 @@ impl TableEntry {
             key_type: text(reader)?,
             value_type: text(reader)?,
             created_ms: reader.u64()?,
-            options: BTreeMap::new(),
+            options: Vec::new(),
         };
         while !reader.is_empty() {
             let name = text(reader)?;
             // In order and each once, so that a definition has one form.
-            if entry.options.last_key_value().is_some_and(|(last, _)| *last >= name) {
+            if entry.options.last().is_some_and(|(last, _)| *last >= name) {
                 return None;
             }
-            entry.options.insert(name, reader.prefixed()?.to_vec());
+            entry.options.push((name, reader.prefixed()?.to_vec()));
         }
         Some(entry)
+    }
+
+    /// What is known under `name`.
+    pub(crate) fn option(&self, name: &str) -> Option<&[u8]> {
+        self.options.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
     }
 }
 
@@ -135,7 +139,7 @@ mod tests {
                 key_type,
                 value_type,
                 created_ms,
-                options,
+                options: options.into_iter().collect(),
             },
         )
     }

@@ -2,6 +2,8 @@
 //
 // A `Date` is a timestamp, a `Uint8Array` or `ArrayBuffer` bytes, a `Blob` a map of these and its type; integers beyond 2^53 are `bigint`. Members that are
 // undefined are left out, as JSON does.
+//
+// The worker writes options and refusals, and reads errors and counts: what these never hold is not in its script.
 
 import { BLOB, blobForm, isBlob, readBlob } from './blobs.js'
 import { LightningError } from './errors.js'
@@ -133,23 +135,24 @@ export class Writer {
     this.#view.setUint32(at + 1, argument)
   }
 
-  head(major: number, argument: number): void {
+  /** What needs more than four bytes may be a `bigint`. */
+  head(major: number, argument: number | bigint): void {
     this.#room(9)
     const at = this.length
     if (argument < 24) {
-      this.#bytes[at] = (major << 5) | argument
+      this.#bytes[at] = (major << 5) | (argument as number)
       this.length = at + 1
     } else if (argument < 0x100) {
       this.#bytes[at] = (major << 5) | 24
-      this.#bytes[at + 1] = argument
+      this.#bytes[at + 1] = argument as number
       this.length = at + 2
     } else if (argument < 0x10000) {
       this.#bytes[at] = (major << 5) | 25
-      this.#view.setUint16(at + 1, argument)
+      this.#view.setUint16(at + 1, argument as number)
       this.length = at + 3
     } else if (argument < 0x100000000) {
       this.#bytes[at] = (major << 5) | 26
-      this.#view.setUint32(at + 1, argument)
+      this.#view.setUint32(at + 1, argument as number)
       this.length = at + 5
     } else {
       this.#bytes[at] = (major << 5) | 27
@@ -160,7 +163,7 @@ export class Writer {
 
   text(text: string): void {
     const { length } = text
-    if (length < 48) {
+    if (!IN_WORKER && length < 48) {
       // Short texts are mostly ASCII, and a call of the encoder costs more than they do.
       // As much as `head` asks for below, which else would move what was written ahead of the end.
       this.#room(length + 9)
@@ -188,27 +191,14 @@ export class Writer {
   }
 
   number(number: number): void {
-    if (Number.isInteger(number) && Number.isSafeInteger(number) && !Object.is(number, -0)) {
-      if (number < 0) this.head(1, -1 - number)
+    if (IN_WORKER || (Number.isInteger(number) && Number.isSafeInteger(number) && !Object.is(number, -0))) {
+      if (!IN_WORKER && number < 0) this.head(1, -1 - number)
       else this.head(0, number)
       return
     }
     this.#room(9)
     this.#bytes[this.length] = 0xfb
     this.#view.setFloat64(this.length + 1, number)
-    this.length += 9
-  }
-
-  bigint(integer: bigint): void {
-    const argument = integer < 0n ? -1n - integer : integer
-    if (argument >= 1n << 64n) {
-      throw new LightningError('Invalid', [`${integer} is beyond the integers that are stored, -2^64 to 2^64 - 1`])
-    }
-    const major = integer < 0n ? 1 : 0
-    if (argument <= 0xffffffffn) return this.head(major, Number(argument))
-    this.#room(9)
-    this.#bytes[this.length] = (major << 5) | 27
-    this.#view.setBigUint64(this.length + 1, argument)
     this.length += 9
   }
 
@@ -224,17 +214,18 @@ export class Writer {
       case 'undefined':
         return this.byte(0xf7)
       case 'bigint':
-        return this.bigint(value)
+        if (!IN_WORKER) writeInteger(this, value)
+        return
       case 'object':
         return this.#object(value, depth)
       default:
-        throw refused(`a ${typeof value}`)
+        if (!IN_WORKER) throw refused(`a ${typeof value}`)
     }
   }
 
   #object(value: object | null, depth: number): void {
     if (value === null) return this.byte(0xf6)
-    if (depth >= DEPTH_MAX) {
+    if (!IN_WORKER && depth >= DEPTH_MAX) {
       throw new LightningError('LimitExceeded', ['how deep values lie within each other', depth + 1, DEPTH_MAX])
     }
     const prototype = Object.getPrototypeOf(value)
@@ -287,6 +278,14 @@ function special(writer: Writer, value: object, depth: number): boolean {
   return true
 }
 
+function writeInteger(writer: Writer, integer: bigint): void {
+  const argument = integer < 0n ? -1n - integer : integer
+  if (argument >= 1n << 64n) {
+    throw new LightningError('Invalid', [`${integer} is beyond the integers that are stored, -2^64 to 2^64 - 1`])
+  }
+  writer.head(integer < 0n ? 1 : 0, argument <= 0xffffffffn ? Number(argument) : argument)
+}
+
 function writeMoment(writer: Writer, date: Date): void {
   const ms = date.getTime()
   // A timestamp may lie beyond what a Date can say.
@@ -302,14 +301,14 @@ function writeMoment(writer: Writer, date: Date): void {
   }
   if (rest === 0n) {
     writer.head(6, SECONDS)
-    return writer.bigint(seconds)
+    return writeInteger(writer, seconds)
   }
   writer.head(6, EXTENDED_TIME)
   writer.head(5, 2)
   writer.number(1)
-  writer.bigint(seconds)
+  writeInteger(writer, seconds)
   writer.number(-6)
-  writer.bigint(rest)
+  writeInteger(writer, rest)
 }
 
 function refused(what: string): LightningError {
@@ -372,7 +371,7 @@ export class Reader {
   #integer(short: number, negative: boolean): number | bigint {
     const begin = this.at
     const argument = this.#argument(short)
-    if (argument < Number.MAX_SAFE_INTEGER) return negative ? -1 - argument : argument
+    if (IN_WORKER || argument < Number.MAX_SAFE_INTEGER) return negative ? -1 - argument : argument
     const exact = this.#view.getBigUint64(begin)
     const integer = negative ? -1n - exact : exact
     const number = Number(integer)
@@ -407,7 +406,7 @@ export class Reader {
       case 0:
         return short < 24 ? short : this.#integer(short, false)
       case 1:
-        return this.#integer(short, true)
+        return IN_WORKER ? undefined : this.#integer(short, true)
       case 2: {
         const length = this.#argument(short)
         this.at += length
@@ -429,7 +428,7 @@ export class Reader {
           const name = this.value()
           if (at === 0) isBlob = name === BLOB
           // The one name that would not become a member of its own.
-          if (name === '__proto__') {
+          if (!IN_WORKER && name === '__proto__') {
             Object.defineProperty(map, name, { value: this.value(), enumerable: true, configurable: true, writable: true })
           } else map[name] = this.value()
         }
@@ -447,7 +446,7 @@ export class Reader {
     const begin = this.at
     const end = begin + length
     this.at = end
-    if (length < 32) {
+    if (!IN_WORKER && length < 32) {
       let text = ''
       let at = begin
       for (; at < end; at++) {
@@ -474,10 +473,10 @@ export class Reader {
       }
       case 26:
         this.at += 4
-        return this.#view.getFloat32(this.at - 4)
+        return IN_WORKER ? undefined : this.#view.getFloat32(this.at - 4)
       case 27:
         this.at += 8
-        return this.#view.getFloat64(this.at - 8)
+        return IN_WORKER ? undefined : this.#view.getFloat64(this.at - 8)
       default:
         return undefined
     }

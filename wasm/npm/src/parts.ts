@@ -123,13 +123,18 @@ export class Parts {
     if (this.#add(part)) return
     const address = this.#addresses[part - 1]!
     try {
-      const response = await fetch(address)
-      if (!response.ok) throw new Error(`${response.status} ${response.statusText}`)
-      addPart(part, await WebAssembly.compile(await response.arrayBuffer()))
+      addPart(part, await fetchedModule(address))
     } catch (error) {
       throw missing(address, error)
     }
   }
+}
+
+/** Whatever type the server gives it. */
+export async function fetchedModule(address: string): Promise<WebAssembly.Module> {
+  const response = await fetch(address)
+  if (!response.ok) throw new Error(`${response.status} ${response.statusText}`)
+  return WebAssembly.compile(await response.arrayBuffer())
 }
 
 /** The answer to a request of which nothing was done. */

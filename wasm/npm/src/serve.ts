@@ -3,7 +3,7 @@
 
 import { failure, opening } from './failure.js'
 import { optionBytes } from './local.js'
-import { Engine as WasmEngine, initSync, default as init } from './generated/engine.js'
+import { Engine as WasmEngine, start } from './generated/engine.js'
 import type { OpenOptions, StorageName } from './database.js'
 import { LightningError } from './errors.js'
 import { type Engine, Host } from './host.js'
@@ -14,7 +14,7 @@ import * as opfs from './opfs.js'
 import { restoreFiles } from './restoring-opfs.js'
 import { requireFree, requireWhole } from './restoring.js'
 import { Owner, type Scope } from './owner.js'
-import { MERGING, Parts, REST, USUAL } from './parts.js'
+import { MERGING, Parts, REST, USUAL, fetchedModule } from './parts.js'
 
 /** The files are waited for so long. */
 const FILES_MS = 5000
@@ -89,8 +89,7 @@ function takeFiles(name: string, ended: Promise<void> = new Promise(() => {})): 
 
 async function compile(wasm: string | WebAssembly.Module, fromPage: Promise<WebAssembly.Module | null>): Promise<void> {
   const module = wasm instanceof WebAssembly.Module ? wasm : await fromPage
-  if (module) initSync({ module })
-  else await init({ module_or_path: wasm })
+  start(module ?? (await fetchedModule(wasm as string)))
 }
 
 async function openEngine(

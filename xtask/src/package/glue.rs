@@ -16,6 +16,9 @@ let bring = () => { throw new Error('this engine has no more parts'); };
 function __wbg_get_imports() {
     return { ...__wbg_own_imports(), p: { l: part => { if (!parts.has(part)) bring(part); } } };
 }
+export function start(module) {
+    __wbg_finalize_init(new WebAssembly.Instance(module, __wbg_get_imports()), module);
+}
 export function onMissingPart(listener) {
     bring = listener;
 }
@@ -32,6 +35,8 @@ export function addPart(part, module) {
 ";
 
 const TYPES: &str = "
+/** Begins with the first part, or the whole engine; once. */
+export function start(module: WebAssembly.Module): void;
 /** Called when a part of the engine is missing; adds it, or throws. */
 export function onMissingPart(listener: (part: number) => void): void;
 /** Whether a part is there; the first has the number 0. */

@@ -179,13 +179,8 @@ fn a_table_that_a_made_up_file_names_twice_keeps_one_name() {
     let storage = Arc::new(MemoryStorage::new());
     let made = Database::open_storage(Arc::clone(&storage) as Arc<dyn Storage>, environment(1), options()).unwrap();
     made.transaction(|tx| tx.table::<u64, u64>(Table::new("one"))?.put(1, 2)).unwrap();
-    let entry = TableEntry {
-        id: 1,
-        key_type: "bytes".into(),
-        value_type: "bytes".into(),
-        created_ms: 0,
-        options: BTreeMap::new(),
-    };
+    let entry =
+        TableEntry { id: 1, key_type: "bytes".into(), value_type: "bytes".into(), created_ms: 0, options: Vec::new() };
     made.transaction(|tx| tx.put_raw(&entry_key("twin"), &entry.encode())).unwrap();
     made.close().unwrap();
     let files =

@@ -2,10 +2,11 @@
 //!
 //! What is needed is found by a profile: a copy of the engine marks the stretches of code that it runs ([`points`]), and
 //! `wasm/npm/profile.mjs` does with it what applications usually do. Functions go to the part of the stage that first ran
-//! them, and so do stretches of functions ([`outline`]); data goes where it is read ([`data`]); the parts are tied together by
-//! [`parts`].
+//! them, and so do stretches of functions ([`outline`]), which then need fewer locals ([`locals`]); data goes where it is read
+//! ([`data`]); the parts are tied together by [`parts`].
 
 mod data;
+mod locals;
 mod module;
 mod outline;
 mod parts;
@@ -26,8 +27,9 @@ pub use module::Module;
 use outline::Ranks;
 use points::Points;
 
-/// The stages of the profile that make up each part; the last part is what no stage ran.
-const PARTS: [&[&str]; 4] = [&["open", "idle"], &["tables"], &["close", "growth"], &["documents", "live"]];
+/// The stages of the profile that make up each part; the last part is what no stage ran. What an idle database does is with
+/// what merges: a page does no background work before that is there.
+const PARTS: [&[&str]; 4] = [&["open"], &["tables"], &["close", "growth", "idle"], &["documents", "live"]];
 /// The part of what several of the later ones ran: each of them needs it.
 const SHARED: usize = 1;
 
@@ -49,6 +51,7 @@ pub fn split(whole: &[u8], linked: &[u8], npm: &Path, scratch: &Path) -> Result<
     }
     let of: Vec<usize> =
         ranks.iter().map(|ranks| ranks.first().map_or(PARTS.len(), |rank| usize::from(*rank))).collect();
+    locals::share(&mut module)?;
     let parts = parts::take_apart(&module, &of, &Symbols::read(linked)?, &build_name(whole))?;
     parts
         .into_iter()

@@ -101,9 +101,27 @@ impl<'m, 'a> Plan<'m, 'a> {
         }
         loads[0].extend(proxied.iter().map(|function| part_of(*function)));
         called.extend(&proxied);
-        // By parts, so that the places of each are one row.
+        let mut own = vec![Vec::new(); count];
+        for (function, part) in (imported..).zip(of) {
+            own[*part].push(function);
+        }
+        for functions in &mut own {
+            functions.sort_by_key(|function| module.kind_of(*function));
+        }
+        // By parts, so that the places of each are one row, and as the first part calls them: numbers beside each other begin alike.
+        let mut order = BTreeMap::new();
+        for function in &own[0] {
+            for instruction in &module.functions[(*function - imported) as usize].code {
+                if let Instruction::Call(to) = instruction {
+                    let next = order.len();
+                    order.entry(*to).or_insert(next);
+                }
+            }
+        }
         let mut missing: Vec<u32> = called.into_iter().filter(|function| !slots.contains_key(function)).collect();
-        missing.sort_by_key(|function| (part_of(*function), *function));
+        missing.sort_by_key(|function| {
+            (part_of(*function), !order.contains_key(function), order.get(function), *function)
+        });
         let mut table = module.tables.first().context("a module without a table")?.minimum as u32;
         for function in missing {
             slots.insert(function, table);
@@ -113,6 +131,9 @@ impl<'m, 'a> Plan<'m, 'a> {
         for element in &module.elements {
             known.extend(element.functions.iter().copied().zip(element.offset..));
         }
+        // In their order in the first part.
+        let mut shared: Vec<u32> = shared.into_iter().collect();
+        shared.sort_by_key(|function| (module.kind_of(*function), *function));
         let shared = shared
             .into_iter()
             .map(|function| {
@@ -123,13 +144,6 @@ impl<'m, 'a> Plan<'m, 'a> {
                 (function, slot)
             })
             .collect();
-        let mut own = vec![Vec::new(); count];
-        for (function, part) in (imported..).zip(of) {
-            own[*part].push(function);
-        }
-        for functions in &mut own {
-            functions.sort_by_key(|function| module.kind_of(*function));
-        }
         Ok(Self { module, of, imported, slots, shared, proxied, table, loads, own })
     }
 
