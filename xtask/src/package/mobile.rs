@@ -51,6 +51,26 @@ fn build(profile: Profile) -> Result<PathBuf> {
     Ok(workspace::target()?.join(profile.folder()))
 }
 
+/// Builds the program in C that tries the interface for C, with what notices wrong access to memory and leaks; gives the command that
+/// runs it.
+pub fn program_in_c() -> Result<Command> {
+    let library = build(Profile::Test)?.join(format!("lib{LIBRARY}.a"));
+    let mobile = workspace::root().join("mobile");
+    let folder = workspace::target()?.join("c");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(folder.join("databases"))?;
+    let program = folder.join("program");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-fsanitize=address", "-I"]);
+    compiler.arg(mobile.join("include")).arg(mobile.join("tests/program.c")).arg(library);
+    process::run(compiler.args(["-lm", "-ldl", "-lpthread", "-o"]).arg(&program))?;
+    let mut command = Command::new(program);
+    command.arg(folder.join("databases"));
+    Ok(command)
+}
+
 /// Writes what UniFFI makes of the library's interface for `language`.
 fn generate(library: &Path, language: &str, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;

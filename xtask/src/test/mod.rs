@@ -47,7 +47,7 @@ enum Name {
     Browsers,
     /// The package for Kotlin on Java
     Jvm,
-    /// The package for Swift
+    /// The interface for C, and the package for Swift
     Swift,
     /// The modules with unsafe code in an interpreter that notices undefined behaviour (part of --all)
     Miri,

@@ -1,4 +1,4 @@
-//! The package for Swift, on this machine.
+//! The package for Swift, on this machine, and the interface for C, through which it makes the calls that are made most.
 
 use anyhow::Result;
 
@@ -7,6 +7,7 @@ use crate::package::mobile::{self, Profile};
 use crate::setup::{Consent, swift};
 
 pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
+    stage.tests("the interface for C", &mut mobile::program_in_c()?)?;
     let swift = swift::find(consent)?;
     let package = mobile::stage_swift(Profile::Test)?;
     stage.swift_tests("the package for Swift", &mut swift.command(&package, "test --disable-xctest"))
