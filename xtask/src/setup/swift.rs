@@ -15,7 +15,6 @@ use crate::{process, workspace};
 /// Debian's release, whose Swift is 6.0.3.
 const RELEASE: &str = "trixie";
 const PACKAGES: &str = "swiftlang swiftlang-dev g++ libc6-dev ca-certificates libsqlite3-dev";
-const MIRROR: &str = "http://deb.debian.org/debian";
 
 /// Where Swift is.
 pub enum Swift {
@@ -56,7 +55,7 @@ fn install(root: &Path, consent: Consent) -> Result<()> {
     // A root that was begun and not finished is gone on with: debootstrap itself cannot.
     if !root.join("var/lib/dpkg/status").is_file() || !root.join("usr/bin/apt-get").exists() {
         let mut debootstrap = debian::privileged("debootstrap");
-        process::run(debootstrap.args(["--variant=minbase", RELEASE]).arg(root).arg(MIRROR))?;
+        process::run(debootstrap.args(["--variant=minbase", RELEASE]).arg(root))?;
     }
     // How the machine reaches its mirrors.
     for name in ["etc/resolv.conf", "etc/hosts"] {
