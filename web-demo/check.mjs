@@ -121,6 +121,8 @@ await check('filters narrow down, say how many, and are in the address', async (
   await page.fill('#text', '')
   await page.selectOption('#country', 'FI')
   await shown(() => document.querySelector('#list strong')?.textContent === 'Helsinki')
+  // The numbers beside the filters come after the list.
+  await shown(() => Number(document.querySelector('#population-0').textContent.replace(',', '')) > 300)
   const all = Number((await text('#population-0')).replace(',', ''))
   await page.locator('#population input[value="100000"]').check()
   await shown(() => /^\d places/.test(document.querySelector('#count').textContent))
