@@ -12,7 +12,7 @@
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::{mem, ptr, slice};
 
 use lightning_db::Result;
@@ -25,7 +25,7 @@ use crate::objects::{self, Object, invalid};
 use crate::options::OpenOptions;
 use crate::scope;
 use crate::table::{KeyRange, OpenTable};
-use crate::transaction::{self, Durability};
+use crate::transaction::{self, Durability, Isolation};
 
 /// It is done.
 pub const LIGHTNING_OK: i32 = 0;
@@ -322,8 +322,7 @@ pub unsafe extern "C" fn lightning_snapshot(database: u64, snapshot: *mut u64) -
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lightning_begin(database: u64, transaction: *mut u64) -> i32 {
     call(|| {
-        let begun = objects::database(database)?.begin(lightning_db::Isolation::Serializable);
-        let handle = objects::insert_beside(database, Object::Transaction(Arc::new(Mutex::new(Some(begun)))))?;
+        let handle = transaction::begin(database, Isolation::Serializable)?;
         // SAFETY: the caller's promise.
         unsafe { give(transaction, handle) };
         Ok(LIGHTNING_OK)

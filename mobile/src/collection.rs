@@ -168,8 +168,9 @@ impl Collection {
     /// Answers a query and tells how.
     pub fn explain(&self, scope: u64, query: Vec<u8>) -> Result<Explanation, Failure> {
         let query = read_query(&query)?;
-        let how = match scope::reading(scope, self.inner()?.database())? {
-            scope::Reading::Rest(snapshot) => snapshot.collection(&self.inner()?)?.explain(query)?,
+        let collection = self.inner()?;
+        let how = match scope::reading(scope, collection.database())? {
+            scope::Reading::Rest(snapshot) => snapshot.collection(&collection)?.explain(query)?,
             scope::Reading::Transaction(_) => {
                 let what = "how a query is answered is asked of the database or of a snapshot, not of a transaction";
                 return Err(objects::invalid(what).into());

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use lightning_db::{
-    Database, Error, Query, ReadCollection, Result, Snapshot, Value, WriteCollection, WriteTransaction,
+    Database, Error, Query, ReadCollection, Result, Snapshot, Transaction, Value, WriteCollection, WriteTransaction,
 };
 
 use crate::objects::{self, Object, locked, wrong};
@@ -16,7 +16,7 @@ pub const NOW: u64 = 0;
 /// What a scope reads.
 pub enum Reading {
     Rest(Arc<Snapshot>),
-    Transaction(Arc<Mutex<Option<lightning_db::Transaction>>>),
+    Transaction(Arc<Mutex<Option<Transaction>>>),
 }
 
 /// What `scope` reads of `database`.
@@ -37,14 +37,22 @@ pub fn write<R>(scope: u64, database: &Database, body: impl FnOnce(&mut WriteTra
         return database.transaction(body);
     }
     let Object::Transaction(transaction) = objects::get(scope)? else { return Err(wrong("a transaction")) };
-    let mut transaction = locked(&transaction);
-    let transaction = transaction.as_mut().ok_or(Error::Closed)?;
-    let before = transaction.savepoint();
-    let result = body(transaction);
-    if result.is_err() {
-        transaction.rollback_to(&before);
-    }
-    result
+    within(&transaction, |tx| {
+        let before = tx.savepoint();
+        let result = body(tx);
+        if result.is_err() {
+            tx.rollback_to(&before);
+        }
+        result
+    })
+}
+
+/// Runs `body` in a transaction that goes on.
+pub fn within<R>(
+    transaction: &Mutex<Option<Transaction>>,
+    body: impl FnOnce(&mut WriteTransaction) -> Result<R>,
+) -> Result<R> {
+    body(locked(transaction).as_mut().ok_or(Error::Closed)?)
 }
 
 /// A collection at rest, or in a transaction: what is read of both alike.
@@ -93,10 +101,6 @@ pub fn read<R>(
 ) -> Result<R> {
     match reading(scope, collection.database())? {
         Reading::Rest(snapshot) => body(&mut snapshot.collection(collection)?),
-        Reading::Transaction(transaction) => {
-            let mut transaction = locked(&transaction);
-            let transaction = transaction.as_mut().ok_or(Error::Closed)?;
-            body(&mut transaction.collection(collection)?)
-        }
+        Reading::Transaction(transaction) => within(&transaction, |tx| body(&mut tx.collection(collection)?)),
     }
 }

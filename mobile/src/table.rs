@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use lightning_db::{Database, Document, Error, NamedType, Result, Value, WriteTable, WriteTransaction};
+use lightning_db::{Database, Document, Found, NamedType, Result, Value, WriteTable, WriteTransaction};
 
 use crate::failure::Failure;
-use crate::objects::{self, Object, invalid, locked};
+use crate::objects::{self, Object, invalid};
 use crate::rows::{Entries, Rows};
 use crate::scope::{self, Reading};
 
@@ -133,28 +133,26 @@ impl OpenTable {
         keys: impl Iterator<Item = Result<&'k [u8]>>,
         mut found: impl FnMut(Option<&[u8]>) -> Result<()>,
     ) -> Result<()> {
+        let mut give = |value: Option<Found<'_, &'static [u8]>>| match value {
+            Some(value) => found(Some(&self.value.value_out(value.bytes())?)),
+            None => found(None),
+        };
         match scope::reading(scope, &self.database)? {
             Reading::Rest(snapshot) => {
                 let table = snapshot.untyped_table(&self.name)?;
                 for key in keys {
-                    match table.get(&*self.key.key_in(key?)?)? {
-                        Some(value) => found(Some(&self.value.value_out(value.bytes())?))?,
-                        None => found(None)?,
-                    }
+                    give(table.get(&*self.key.key_in(key?)?)?)?;
                 }
+                Ok(())
             }
-            Reading::Transaction(transaction) => {
-                let mut transaction = locked(&transaction);
-                let mut table = self.writing(transaction.as_mut().ok_or(Error::Closed)?)?;
+            Reading::Transaction(transaction) => scope::within(&transaction, |tx| {
+                let mut table = self.writing(tx)?;
                 for key in keys {
-                    match table.get(&*self.key.key_in(key?)?)? {
-                        Some(value) => found(Some(&self.value.value_out(value.bytes())?))?,
-                        None => found(None)?,
-                    }
+                    give(table.get(&*self.key.key_in(key?)?)?)?;
                 }
-            }
+                Ok(())
+            }),
         }
-        Ok(())
     }
 
     pub fn put(&self, tx: &mut WriteTransaction, mode: WriteMode, key: &[u8], value: &[u8]) -> Result<()> {
@@ -189,8 +187,7 @@ impl OpenTable {
         let cursor = match scope::reading(scope, &self.database)? {
             Reading::Rest(snapshot) => snapshot.untyped_table(&self.name)?.cursor(borrowed(&range))?,
             Reading::Transaction(transaction) => {
-                let mut transaction = locked(&transaction);
-                self.writing(transaction.as_mut().ok_or(Error::Closed)?)?.cursor(borrowed(&range))?
+                scope::within(&transaction, |tx| self.writing(tx)?.cursor(borrowed(&range)))?
             }
         };
         let (key, value) = (self.key.clone(), self.value.clone());
@@ -202,8 +199,7 @@ impl OpenTable {
         match scope::reading(scope, &self.database)? {
             Reading::Rest(snapshot) => snapshot.untyped_table(&self.name)?.count(borrowed(&range)),
             Reading::Transaction(transaction) => {
-                let mut transaction = locked(&transaction);
-                self.writing(transaction.as_mut().ok_or(Error::Closed)?)?.count(borrowed(&range))
+                scope::within(&transaction, |tx| self.writing(tx)?.count(borrowed(&range)))
             }
         }
     }

@@ -37,14 +37,7 @@ pub enum Durability {
 
 impl Transaction {
     pub(crate) fn begin(database: u64, isolation: Isolation) -> Result<Arc<Self>, Failure> {
-        let transaction = objects::database(database)?.begin(match isolation {
-            Isolation::ReadCommitted => CoreIsolation::ReadCommitted,
-            Isolation::Snapshot => CoreIsolation::Snapshot,
-            Isolation::Serializable => CoreIsolation::Serializable,
-        });
-        Ok(Arc::new(Self {
-            handle: objects::insert_beside(database, Object::Transaction(Arc::new(Mutex::new(Some(transaction)))))?,
-        }))
+        Ok(Arc::new(Self { handle: begin(database, isolation)? }))
     }
 }
 
@@ -76,6 +69,16 @@ impl Drop for Transaction {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// Begins one in a database; gives its handle.
+pub(crate) fn begin(database: u64, isolation: Isolation) -> lightning_db::Result<u64> {
+    let transaction = objects::database(database)?.begin(match isolation {
+        Isolation::ReadCommitted => CoreIsolation::ReadCommitted,
+        Isolation::Snapshot => CoreIsolation::Snapshot,
+        Isolation::Serializable => CoreIsolation::Serializable,
+    });
+    objects::insert_beside(database, Object::Transaction(Arc::new(Mutex::new(Some(transaction)))))
 }
 
 pub(crate) fn commit(handle: u64) -> Result<(), Failure> {

@@ -115,16 +115,28 @@ extension lightning_bytes {
     }
 }
 
+extension UnsafeRawBufferPointer {
+    /// Gives `body` each of the packed byte strings; nil is one that is missing.
+    fileprivate func forEachPacked(_ body: (UnsafeRawBufferPointer?) throws -> Void) rethrows {
+        var at = 0
+        while at < count {
+            let length = UInt32(littleEndian: loadUnaligned(fromByteOffset: at, as: UInt32.self))
+            at += 4
+            if length == .max {
+                try body(nil)
+            } else {
+                try body(UnsafeRawBufferPointer(rebasing: self[at..<at + Int(length)]))
+                at += Int(length)
+            }
+        }
+    }
+}
+
 extension Data {
-    /// Gives `body` each of the packed byte strings.
+    /// Gives `body` each of the packed byte strings that are there.
     func forEachPacked(_ body: (UnsafeRawBufferPointer) throws -> Void) throws {
         try withUnsafeBytes { bytes in
-            var at = 0
-            while at < bytes.count {
-                let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)))
-                try body(UnsafeRawBufferPointer(rebasing: bytes[at + 4..<at + 4 + length]))
-                at += 4 + length
-            }
+            try bytes.forEachPacked { try $0.map(body) }
         }
     }
 }
@@ -149,18 +161,7 @@ final class Chunk {
 
     /// Gives `body` each part; nil is one that is missing.
     func forEach(_ body: (UnsafeRawBufferPointer?) throws -> Void) throws {
-        let bytes = UnsafeRawBufferPointer(start: buffer.data, count: buffer.len)
-        var at = 0
-        while at < bytes.count {
-            let length = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self))
-            at += 4
-            if length == .max {
-                try body(nil)
-            } else {
-                try body(UnsafeRawBufferPointer(rebasing: bytes[at..<at + Int(length)]))
-                at += Int(length)
-            }
-        }
+        try UnsafeRawBufferPointer(start: buffer.data, count: buffer.len).forEachPacked(body)
     }
 
     deinit {

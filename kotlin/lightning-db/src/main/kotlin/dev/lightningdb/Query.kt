@@ -6,7 +6,7 @@ import dev.lightningdb.internal.CborWriter
 import dev.lightningdb.internal.LiveChange
 import dev.lightningdb.internal.Native
 import dev.lightningdb.internal.Ready
-import dev.lightningdb.internal.handleBefore
+import dev.lightningdb.internal.HANDLE_BYTES
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.flow.Flow
@@ -100,7 +100,8 @@ public class Query<T : Any> internal constructor(
     /** All rows, on the calling thread. */
     public fun toListBlocking(): List<T> {
         val rows = ArrayList<T>()
-        chunks { rows += it }
+        val query = spec.toCbor()
+        chunks({ Native.query(scope, collection.handle, query, it) }) { rows += rows(it) }
         return rows
     }
 
@@ -110,29 +111,8 @@ public class Query<T : Any> internal constructor(
     /** The rows, some at a time, read as they are collected: a collector that is slow, or ends, asks for no more. */
     public fun asFlow(): Flow<T> = flow {
         val query = spec.toCbor()
-        var chunk = calling { Native.query(scope, collection.handle, query, CHUNK_BYTES) }
-        var cursor = handleBefore(chunk)
-        try {
-            while (true) {
-                for (row in rows(chunk)) emit(row)
-                if (cursor == 0L) break
-                chunk = calling { Native.next(cursor, CHUNK_BYTES) }
-                cursor = handleBefore(chunk)
-            }
-        } finally {
-            if (cursor != 0L) Native.release(cursor)
-        }
+        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> for (row in rows(chunk)) emit(row) }
     }.flowOn(Dispatchers.IO)
-
-    private inline fun chunks(each: (List<T>) -> Unit) {
-        var chunk = calling { Native.query(scope, collection.handle, spec.toCbor(), CHUNK_BYTES) }
-        while (true) {
-            each(rows(chunk))
-            val cursor = handleBefore(chunk)
-            if (cursor == 0L) return
-            chunk = calling { Native.next(cursor, CHUNK_BYTES) }
-        }
-    }
 
     private fun rows(chunk: ByteArray): List<T> =
         unpack(chunk, HANDLE_BYTES) { bytes, at -> collection.decode(bytes, at) }.filterNotNull()
@@ -207,11 +187,6 @@ public class Query<T : Any> internal constructor(
         gone.forEach(rows::removeAt)
         val placed = change.added + change.changed.map { AddedRow(it.at, it.row) }
         placed.sortedBy(AddedRow::at).forEach { rows.add(it.at.toInt(), collection.decode(it.row)) }
-    }
-
-    private companion object {
-        const val CHUNK_BYTES = 64 * 1024
-        const val HANDLE_BYTES = 8
     }
 }
 

@@ -6,7 +6,7 @@ import dev.lightningdb.internal.KeyRange as NativeRange
 import dev.lightningdb.internal.Native
 import dev.lightningdb.internal.PackedReader
 import dev.lightningdb.internal.PackedWriter
-import dev.lightningdb.internal.handleBefore
+import dev.lightningdb.internal.HANDLE_BYTES
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
@@ -167,23 +167,14 @@ public class Table<K, V : Any> internal constructor(
 
     /** The entries of a range in the order of their keys, some at a time, read as they are collected. */
     public fun scan(range: Keys<K> = Keys.all(), backwards: Boolean = false, limit: Long = Long.MAX_VALUE): Flow<Pair<K, V>> = flow {
-        var chunk = calling {
-            Native.scan(
-                scope, handle, range.lower?.let(keys.encode), range.includesLower, range.upper?.let(keys.encode), range.includesUpper,
-                backwards, limit, CHUNK_BYTES,
-            )
+        val lower = range.lower?.let(keys.encode)
+        val upper = range.upper?.let(keys.encode)
+        val scan = { bytes: Int ->
+            Native.scan(scope, handle, lower, range.includesLower, upper, range.includesUpper, backwards, limit, bytes)
         }
-        var cursor = handleBefore(chunk)
-        try {
-            while (true) {
-                val entries = PackedReader(chunk, HANDLE_BYTES)
-                while (!entries.isAtEnd) emit(keys.decode(entries.nextOf()) to values.decode(entries.nextOf()))
-                if (cursor == 0L) break
-                chunk = calling { Native.next(cursor, CHUNK_BYTES) }
-                cursor = handleBefore(chunk)
-            }
-        } finally {
-            if (cursor != 0L) Native.release(cursor)
+        chunks(scan) { chunk ->
+            val entries = PackedReader(chunk, HANDLE_BYTES)
+            while (!entries.isAtEnd) emit(keys.decode(entries.nextOf()) to values.decode(entries.nextOf()))
         }
     }.flowOn(Dispatchers.IO)
 
@@ -191,11 +182,6 @@ public class Table<K, V : Any> internal constructor(
 
     private fun native(range: Keys<K>) =
         NativeRange(range.lower?.let(keys.encode), range.includesLower, range.upper?.let(keys.encode), range.includesUpper)
-
-    private companion object {
-        const val CHUNK_BYTES = 64 * 1024
-        const val HANDLE_BYTES = 8
-    }
 }
 
 /** The calls of a [Table] on the calling thread. */

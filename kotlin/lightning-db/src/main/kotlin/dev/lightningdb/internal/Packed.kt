@@ -42,6 +42,9 @@ internal class PackedWriter {
     fun toByteArray(): ByteArray = out.toByteArray()
 }
 
+/** Bytes of the handle that a chunk begins with. */
+internal const val HANDLE_BYTES: Int = 8
+
 internal fun handleBefore(chunk: ByteArray): Long {
     var handle = 0L
     for (at in 7 downTo 0) handle = handle shl 8 or (chunk[at].toLong() and 0xff)
