@@ -152,6 +152,38 @@ fn at_read_committed_reads_that_belong_together_see_one_state() {
 }
 
 #[test]
+fn at_read_committed_nothing_is_read_beside_writes_that_can_no_longer_be_committed() {
+    let database = open(&Arc::default());
+    let documents = database.collection::<Value>("documents", Schema::key("id").unique("u")).unwrap();
+    documents.put(&document(1, &[])).unwrap();
+    let asked = || Query::new().filter(field("u").equals(7));
+    let mut tx = database.begin(Isolation::ReadCommitted);
+    let before = tx.savepoint();
+    // The entry of the index is written and deleted again: hidden, whoever makes it.
+    tx.collection(&documents).unwrap().put(&document(2, &[("u", 7.into())])).unwrap();
+    assert!(tx.collection(&documents).unwrap().delete(2).unwrap());
+    documents.put(&document(3, &[("u", 7.into())])).unwrap();
+    let found = tx.collection(&documents).and_then(|mut documents| documents.query(asked()));
+    assert_eq!(found.unwrap_err().name(), "Conflict");
+    tx.rollback_to(&before);
+    assert_eq!(tx.collection(&documents).unwrap().query(asked()).unwrap().len(), 1);
+}
+
+#[test]
+fn at_read_committed_a_write_is_validated_from_when_it_was_decided_upon() {
+    let database = open(&Arc::default());
+    let documents = database.collection::<Value>("documents", Schema::key("id").unique("u")).unwrap();
+    let mut tx = database.begin(Isolation::ReadCommitted);
+    tx.collection(&documents).unwrap().put(&document(1, &[("u", 1.into())])).unwrap();
+    documents.put(&document(2, &[("u", 2.into())])).unwrap();
+    assert!(tx.collection(&documents).unwrap().delete(2).unwrap(), "it sees what was committed after its first write");
+    tx.collection(&documents).unwrap().put(&document(3, &[("u", 2.into())])).unwrap();
+    tx.commit().unwrap();
+    assert_eq!(documents.query(Query::new().filter(field("u").equals(2))).unwrap().count(), 1);
+    assert_whole(&database);
+}
+
+#[test]
 fn what_is_gone_in_a_snapshot_is_so_by_one_time() {
     let clock = Arc::new(HandSet::default());
     let database = open(&clock);

@@ -23,7 +23,8 @@ use crate::testing::Mutant;
 pub enum Isolation {
     /// PL-2. Each read sees what is committed at that moment, and never less than the read before it; a range, a cursor and
     /// a count are one read. Two reads of one transaction may differ, and its commit is refused only if it
-    /// made or dropped a table beside others that did: else it may overwrite what it has not seen (lost update), unless it
+    /// made or dropped a table beside others that did, or wrote documents of a collection decided upon what others have
+    /// changed since, which the next read says too: else it may overwrite what it has not seen (lost update), unless it
     /// reads with `get_for_update`.
     ReadCommitted,
     /// PL-SI, known as repeatable read too. All reads see one snapshot, which holds everything acknowledged before the

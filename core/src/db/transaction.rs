@@ -386,9 +386,28 @@ impl WriteTransaction {
                 {
                     return Err(Error::Conflict { what: String::from("the tables that were made or dropped") });
                 }
+                self.go_on_from(&visible)?;
                 self.version = visible;
             }
         }
+        Ok(())
+    }
+
+    /// What the writes so far were decided upon must be in `visible` as it was then, or the commit would be refused and the
+    /// reads until then would mix both: an entry of an index that the transaction replaced hides one that others made.
+    fn go_on_from(&mut self, visible: &Arc<Version>) -> Result<()> {
+        let Some(seen) = self.constrained_at.as_ref().filter(|seen| seen.sequence < visible.sequence) else {
+            return Ok(());
+        };
+        if self.changes.memtable.is_empty() || Mutant::MovesOnUnvalidated.is_active() {
+            return Ok(());
+        }
+        let nothing = Memtable::new();
+        self.engine.examine_head(|_, recent| {
+            super::isolation::validate(Isolation::Serializable, seen, &self.constraints, &nothing, visible, recent)
+        })?;
+        // It holds there too, and what is decided from here on is decided upon that.
+        self.constrained_at = Some(Arc::clone(visible));
         Ok(())
     }
 

@@ -191,6 +191,8 @@ mutants! {
     ReadyBeforeLastDocument: "an index is ready when no document is left",
     /// What a write at read committed was decided upon may have changed at its commit.
     RowConstraintUnvalidated: "what a write of a collection was decided upon is so at its commit, at every isolation level: rows",
+    /// Reads at read committed go on although what a write was decided upon has changed.
+    MovesOnUnvalidated: "at read committed nothing is read beside writes that can no longer be committed",
     /// The schema may have changed at the commit of a write.
     DefinitionUnvalidated: "what a write of a collection was decided upon is so at its commit: the schema",
     /// What a refused write has changed so far stays.
