@@ -22,6 +22,13 @@ pub enum Error {
     Pending(SyncTicket),
     /// A file does not hold what its checksums and structure promise. Nothing damaged is ever returned as data.
     Corrupt(Box<Corruption>),
+    /// A backup, or an increment of one, does not hold what its checksums promise. Nothing of it was restored.
+    DamagedBackup {
+        /// Byte offset of the damaged part in its file.
+        offset: u64,
+        /// What is wrong there.
+        what: String,
+    },
     /// The file is not a Lightning DB database.
     NotADatabase {
         /// What was found instead.
@@ -238,6 +245,7 @@ impl Error {
             Error::InvalidDocument { .. } => 26,
             Error::Unexpected { .. } => 27,
             Error::Invalid { .. } => 28,
+            Error::DamagedBackup { .. } => 30,
         }
     }
 
@@ -252,6 +260,7 @@ impl Error {
             },
             Error::Pending(_) => "Pending",
             Error::Corrupt(_) => "Corrupt",
+            Error::DamagedBackup { .. } => "DamagedBackup",
             Error::NotADatabase { .. } => "NotADatabase",
             Error::Unsupported { .. } => "Unsupported",
             Error::Locked { .. } => "Locked",
@@ -291,6 +300,9 @@ impl fmt::Display for Error {
             Error::Pending(ticket) => write!(f, "the platform has not completed barrier {} yet", ticket.0),
             Error::Corrupt(c) => {
                 write!(f, "{} is damaged at {}: {}; run 'lightning check' for the extent of the damage", c.file, c.offset, c.what)
+            }
+            Error::DamagedBackup { offset, what } => {
+                write!(f, "the backup is damaged at byte {offset}: {what}; use another copy of it, or an earlier backup")
             }
             Error::NotADatabase { found } => write!(f, "not a Lightning DB database: {found}"),
             Error::Unsupported { what, remedy } => write!(f, "{what} is not supported by this build; {remedy}"),

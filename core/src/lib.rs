@@ -23,6 +23,7 @@ pub(crate) mod collection;
 pub(crate) mod db;
 pub(crate) mod document;
 pub(crate) mod engine;
+pub(crate) mod increment;
 pub(crate) mod log;
 pub(crate) mod memtable;
 pub(crate) mod salvage;
@@ -43,8 +44,8 @@ pub use collection::{
 };
 pub use db::{
     AutoTable, Backup, BackupProgress, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database,
-    FeedPosition, Found, Isolation, Options, Range, ReadTable, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo,
-    Transaction, WriteTable, WriteTransaction,
+    FeedPosition, Found, Increment, IncrementProgress, Isolation, Options, Range, ReadTable, Replay, ReplayReport,
+    ReplayUntil, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable, WriteTransaction,
 };
 pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{NamedType, Path, Value};

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::database::Database;
+use super::feed::FeedPosition;
 use super::snapshot::Snapshot;
 use crate::engine::{BackupWork, Engine};
 use crate::error::Result;
@@ -95,6 +96,11 @@ impl Backup {
     /// The newest commit that the copy has.
     pub fn sequence(&self) -> u64 {
         self.work.sequence()
+    }
+
+    /// The same commit, for an [increment](Database::increment) of what comes after it.
+    pub fn position(&self) -> FeedPosition {
+        FeedPosition::of(&self.engine, self.work.sequence())
     }
 }
 

@@ -9,11 +9,12 @@ use core::str::FromStr;
 use super::catalogue::Catalogue;
 use super::changes::{Changes, TableNames};
 use super::database::Database;
+use super::follow::{CommitReader, Logged};
 use super::snapshot::Snapshot;
 use crate::engine::{Engine, FollowFrom};
 use crate::env::sync::Mutex;
 use crate::error::{Error, Result};
-use crate::log::{Followed, Follower, Operations, Preamble};
+use crate::log::Operations;
 
 /// Which commit a reader has come to, in a form that outlives the process: for an application to keep beside what it makes of
 /// the changes.
@@ -22,12 +23,12 @@ use crate::log::{Followed, Follower, Operations, Preamble};
 /// [`Error::HistoryForked`], not something else under the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FeedPosition {
-    incarnation: u64,
-    sequence: u64,
+    pub(super) incarnation: u64,
+    pub(super) sequence: u64,
 }
 
 impl FeedPosition {
-    fn of(engine: &Engine, sequence: u64) -> Self {
+    pub(super) fn of(engine: &Engine, sequence: u64) -> Self {
         Self { incarnation: engine.incarnation_of(sequence), sequence }
     }
 
@@ -141,13 +142,10 @@ impl Database {
             Since::Oldest => FollowFrom::Oldest,
             Since::Position(FeedPosition { incarnation, sequence }) => FollowFrom::After { incarnation, sequence },
         };
-        let (follower, sequence) = engine.follow(from)?;
         Ok(ChangeFeed {
             engine: Arc::clone(engine),
             catalogue: Arc::clone(&self.shared.catalogue),
-            follower,
-            sequence,
-            until: sequence,
+            reader: CommitReader::new(engine, from)?,
             found: None,
             names: None,
             #[cfg(feature = "std")]
@@ -163,12 +161,9 @@ impl Database {
 pub struct ChangeFeed {
     engine: Arc<Engine>,
     catalogue: Arc<Catalogue>,
-    follower: Option<Follower>,
-    sequence: u64,
-    /// Commits up to here were visible when that was last asked.
-    until: u64,
+    reader: CommitReader,
     /// A commit that was read, while the names of its tables were not.
-    found: Option<(u64, Vec<u8>, u64)>,
+    found: Option<Logged>,
     names: Option<Arc<TableNames>>,
     #[cfg(feature = "std")]
     signal: Option<super::feed_signal::FeedSignal>,
@@ -177,7 +172,7 @@ pub struct ChangeFeed {
 impl ChangeFeed {
     /// The last commit given, or the one that the feed began after: going on from here gives what comes next.
     pub fn position(&self) -> FeedPosition {
-        FeedPosition::of(&self.engine, self.sequence)
+        FeedPosition::of(&self.engine, self.reader.sequence)
     }
 
     /// The next commit; `None` at the end, until there is another. [`Error::Closed`] and [`Error::Poisoned`] at the end when there
@@ -186,64 +181,31 @@ impl ChangeFeed {
     #[allow(clippy::should_implement_trait, reason = "it can fail, and goes on after its end")]
     pub fn next(&mut self) -> Result<Option<Commit>> {
         if self.found.is_none() {
-            self.found = self.read()?;
+            self.found = self.reader.read(&self.engine)?;
         }
-        let Some((sequence, payload, offset)) = self.found.take() else { return Ok(None) };
-        match self.take(sequence, &payload, offset) {
+        let Some(found) = self.found.take() else { return Ok(None) };
+        match self.take(&found) {
             Ok((time_ms, names, operations_at)) => {
-                self.sequence = sequence;
+                let Logged { sequence, payload, .. } = found;
+                self.reader.sequence = sequence;
                 let engine = Arc::clone(&self.engine);
                 Ok(Some(Commit { engine, names, sequence, time_ms, payload, operations_at }))
             }
             Err(error) => {
-                self.found = Some((sequence, payload, offset));
+                self.found = Some(found);
                 Err(error)
             }
         }
     }
 
-    fn read(&mut self) -> Result<Option<(u64, Vec<u8>, u64)>> {
-        let engine = &self.engine;
-        let Some(follower) = &mut self.follower else { return Ok(None) };
-        loop {
-            if self.sequence >= self.until {
-                self.until = engine.followable();
-            }
-            match follower.next(engine.storage(), self.until) {
-                Ok(Followed::Commit { sequence, payload, offset }) => return Ok(Some((sequence, payload, offset))),
-                Ok(Followed::End) => {
-                    let Some(why) = engine.why_stopped() else { return Ok(None) };
-                    // Before it stopped more may have become visible.
-                    let newest = engine.followable();
-                    if newest <= self.until {
-                        return Err(why);
-                    }
-                    self.until = newest;
-                }
-                Ok(Followed::Lost { generation, offset }) => {
-                    *follower = engine.follow_again(generation, offset, self.sequence)?;
-                }
-                Err(error) if error.not_resident().is_some() => return Err(error),
-                // The file may have been cut or emptied under the reading.
-                Err(error) => match engine.why_stopped() {
-                    Some(closed @ Error::Closed) => return Err(closed),
-                    _ => return Err(error),
-                },
-            }
-        }
-    }
-
     /// What a commit begins with; takes note of the tables it makes.
-    fn take(&mut self, sequence: u64, payload: &[u8], offset: u64) -> Result<(u64, Arc<TableNames>, usize)> {
-        let Some((preamble, operations)) = Preamble::split(payload) else {
-            let what = format!("commit {sequence}: its payload does not begin as one does");
-            return Err(Error::corrupt(crate::env::FileId::Log, offset, what));
-        };
+    fn take(&mut self, found: &Logged) -> Result<(u64, Arc<TableNames>, usize)> {
+        let (preamble, operations) = found.split()?;
         let mut names = match &self.names {
             Some(names) => Arc::clone(names),
             None => Arc::new(TableNames::newest(&self.newest())?),
         };
-        for operation in Operations::new(operations, sequence, offset) {
+        for operation in Operations::new(operations, found.sequence, found.offset) {
             let operation = operation?;
             if TableNames::is_changed_by(&operation) && !Arc::make_mut(&mut names).learn(&operation)? {
                 // A definition too long for the log itself.
@@ -252,7 +214,7 @@ impl ChangeFeed {
             }
         }
         self.names = Some(Arc::clone(&names));
-        Ok((preamble.time_ms, names, payload.len() - operations.len()))
+        Ok((preamble.time_ms, names, found.payload.len() - operations.len()))
     }
 
     fn newest(&self) -> Snapshot {
@@ -270,15 +232,15 @@ impl ChangeFeed {
     #[cfg(feature = "std")]
     pub fn wait(&mut self, timeout: core::time::Duration) -> Result<bool> {
         let engine = &self.engine;
-        if self.found.is_some() || engine.followable() > self.sequence {
+        if self.found.is_some() || engine.followable() > self.reader.sequence {
             return Ok(true);
         }
         let signal = self.signal.get_or_insert_with(|| super::feed_signal::FeedSignal::new(engine));
         // What became visible before the signal was there.
-        if engine.followable() > self.sequence {
+        if engine.followable() > self.reader.sequence {
             return Ok(true);
         }
-        signal.wait(self.sequence, timeout)
+        signal.wait(self.reader.sequence, timeout)
     }
 }
 

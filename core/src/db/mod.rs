@@ -19,12 +19,17 @@ mod feed_signal;
 mod feed_tests;
 #[cfg(feature = "std")]
 mod files;
+mod follow;
 mod found;
+mod increment;
+#[cfg(all(test, feature = "std"))]
+mod increment_tests;
 mod isolation;
 mod key_length;
 mod options;
 mod range;
 mod raw;
+mod replay;
 mod requests;
 #[cfg(feature = "std")]
 mod row_locks;
@@ -42,10 +47,12 @@ pub use database::{AutoTable, Database, Transaction};
 pub(crate) use definitions::{Bytes, note_name};
 pub use feed::{ChangeFeed, Commit, FeedPosition, Since};
 pub use found::Found;
+pub use increment::{Increment, IncrementProgress};
 pub use isolation::Isolation;
 pub(crate) use key_length::OWN_BYTES_MAX as KEY_BYTES_MAX;
 pub use options::Options;
 pub use range::{Cursor, Range};
+pub use replay::{Replay, ReplayReport, ReplayUntil};
 pub use requests::Requests;
 pub(crate) use requests::is_remembered;
 pub use scrub::Scrub;

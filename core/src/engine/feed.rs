@@ -63,6 +63,17 @@ impl Engine {
         }
     }
 
+    /// Of this database, drawn when it was made.
+    pub(crate) fn database_id(&self) -> &[u8; 16] {
+        &self.history.database_id
+    }
+
+    /// The commit of another history that this one goes on after, where it is the newest: a copy to which nothing was written.
+    pub(crate) fn copied_from(&self) -> Option<(u64, u64)> {
+        let parent = self.history.ancestors.last()?;
+        (parent.left_at == self.version().sequence).then_some((parent.incarnation, parent.left_at))
+    }
+
     /// The newest commit that a feed may give.
     pub(crate) fn followable(&self) -> u64 {
         if Mutant::FeedBeforeVisible.is_active() {

@@ -186,11 +186,18 @@ pub(crate) struct ValueReader {
     value: ValueRef,
     table: Option<Vec<u8>>,
     block: Option<(u64, Vec<u8>)>,
+    /// Nothing holds its space: what is found there instead is no damage.
+    may_be_gone: bool,
 }
 
 impl ValueReader {
     pub(crate) fn new(nodes: &Arc<Nodes>, value: ValueRef) -> Self {
-        Self { nodes: Arc::clone(nodes), value, table: None, block: None }
+        Self { nodes: Arc::clone(nodes), value, table: None, block: None, may_be_gone: false }
+    }
+
+    /// Of a value that may have been overwritten: then reading it is [`Error::Corrupt`], and nothing is reported.
+    pub(crate) fn of_perhaps(nodes: &Arc<Nodes>, value: ValueRef) -> Self {
+        Self { may_be_gone: true, ..Self::new(nodes, value) }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -253,7 +260,9 @@ impl ValueReader {
     fn load(&mut self, index: u64) -> Result<()> {
         match self.load_once(index) {
             Err(error) if error.not_resident().is_none() => self.load_once(index).inspect_err(|_| {
-                self.nodes.quarantine().add(extent_of(&self.value));
+                if !self.may_be_gone {
+                    self.nodes.quarantine().add(extent_of(&self.value));
+                }
             }),
             loaded => loaded,
         }

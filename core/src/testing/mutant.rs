@@ -149,6 +149,10 @@ mutants! {
     NodeUnverified: "every node is proven by the checksum in its parent",
     /// The checksums of a value are not compared.
     ValueUnverified: "every block of a value is proven by its checksum",
+    /// The checksums of an increment are not compared.
+    IncrementUnverified: "every record of an increment is proven by its checksum",
+    /// A restore takes in what lies behind the commit that is wanted.
+    ReplayGoesOn: "restoring to a commit gives exactly the commits up to it",
     /// A node stays resident when its extent is written again.
     StaleNodeServed: "whoever writes at an offset invalidates the node that was there",
     /// An entry of the point index is used for a base that its leaf is no part of.

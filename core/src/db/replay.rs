@@ -1,0 +1,348 @@
+//! A copy of a database goes on to a later commit, by increments.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::database::Database;
+use super::feed::FeedPosition;
+use super::transaction::WriteTransaction;
+use crate::codec::slot::{Slot, ValueRef};
+use crate::engine::{Durability, ValueWriter};
+
+use crate::error::{Error, Result};
+use crate::increment::{Decoder, Event, Place};
+use crate::log::{Operation, Operations, Preamble};
+use crate::table::prefix;
+use crate::testing::Mutant;
+
+/// Up to where the commits of increments are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReplayUntil {
+    /// All of them.
+    End,
+    /// Up to this commit, and with it.
+    Sequence(u64),
+    /// Up to the last one that was made at this time or before, in milliseconds since 1970. Commits carry the time by the clock of
+    /// their machine, but never an earlier one than the commit before: where the clock was set back they have the time of
+    /// that until it has gone on.
+    Time(u64),
+}
+
+/// What a replay has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplayReport {
+    /// The newest commit.
+    pub sequence: u64,
+    /// When it was made, in milliseconds since 1970; 0 where none was taken from an increment.
+    pub time_ms: u64,
+    /// Commits that were taken from increments.
+    pub commits: u64,
+    /// There were more in them, behind what was wanted.
+    pub left_out: bool,
+}
+
+/// Brings a copy that a [`Backup`](super::Backup) made, opened as a database, to a later commit: exactly as the database was after
+/// it, with the same tables, indexes and numbers of commits. Increments are given one after the other, each going on where the
+/// one before ended.
+///
+/// Nothing else may be written to the copy meanwhile. It is not to be used before [`finish`](Self::finish) has said that
+/// all is there; after an error it is to be thrown away.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use lightning_db::{env::*, Database, Environment, Options, ReplayUntil, Table};
+/// # let env = || Environment { clock: Arc::new(FixedClock(0)), entropy: Arc::new(SeededEntropy::new(1)) };
+/// # let db = Database::open_storage(Arc::new(MemoryStorage::new()), env(), Options::default())?;
+/// # const WORDS: Table<&str, u64> = Table::new("words");
+/// # let (copy, mut backup) = (Arc::new(MemoryStorage::new()), db.backup());
+/// # let mut at = 0;
+/// # while let Some(piece) = backup.next()? {
+/// #     copy.write_at(FileId::Data, at, &piece)?;
+/// #     at += piece.len() as u64;
+/// # }
+/// db.table(WORDS)?.put("one", 1)?;
+/// let mut increment = db.increment(backup.position())?;
+///
+/// // `copy` holds the bytes of `backup`.
+/// let restored = Database::open_storage(copy, env(), Options::default())?;
+/// let mut replay = restored.replay(ReplayUntil::End)?;
+/// while let Some(piece) = increment.next()? {
+///     replay.push(&piece)?;
+/// }
+/// replay.end_increment()?;
+/// assert_eq!(replay.finish()?.commits, 1);
+/// assert_eq!(restored.table(WORDS)?.get("one")?, Some(1));
+/// # Ok::<(), lightning_db::Error>(())
+/// ```
+pub struct Replay {
+    database: Database,
+    until: ReplayUntil,
+    /// The last commit, by the history of the database that was copied.
+    at: Place,
+    decoder: Decoder,
+    /// The increment under way has said whose it is.
+    begun: bool,
+    /// Of the commit to come.
+    values: Vec<Option<ValueRef>>,
+    value: Option<ValueWriter>,
+    /// Keys whose value was overwritten before it could be kept, and the commit that put it there. They must be overwritten by a
+    /// later commit, as they were.
+    gone: BTreeMap<Vec<u8>, u64>,
+    report: ReplayReport,
+}
+
+impl Database {
+    /// Begins to bring a copy to a later commit.
+    pub fn replay(&self, until: ReplayUntil) -> Result<Replay> {
+        let engine = &self.shared.engine;
+        let Some((incarnation, sequence)) = engine.copied_from() else {
+            return Err(Error::invalid(
+                "this is no backup, or it was written to; increments go on where a backup ends: restore it anew",
+            ));
+        };
+        if let ReplayUntil::Sequence(wanted) = until
+            && wanted < sequence
+        {
+            return Err(Error::invalid(format!(
+                "the backup has all commits up to {sequence}, more than up to {wanted}; restore an earlier backup"
+            )));
+        }
+        Ok(Replay {
+            database: self.clone(),
+            until,
+            at: Place { incarnation, sequence },
+            decoder: Decoder::default(),
+            begun: false,
+            values: Vec::new(),
+            value: None,
+            gone: BTreeMap::new(),
+            report: ReplayReport { sequence, ..ReplayReport::default() },
+        })
+    }
+}
+
+impl Replay {
+    /// Takes the next bytes of an increment, whole or in part.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.decoder.push(bytes);
+        while let Some(event) = self.decoder.next()? {
+            self.take(event)?;
+        }
+        Ok(())
+    }
+
+    /// That the increment ends here; the next one may follow. One that was cut is [`Error::DamagedBackup`].
+    pub fn end_increment(&mut self) -> Result<()> {
+        self.decoder.finish()?;
+        self.decoder = Decoder::default();
+        self.begun = false;
+        Ok(())
+    }
+
+    /// How far it is.
+    pub fn report(&self) -> ReplayReport {
+        self.report
+    }
+
+    /// The last commit, for the increment that goes on after it.
+    pub fn position(&self) -> FeedPosition {
+        FeedPosition { incarnation: self.at.incarnation, sequence: self.at.sequence }
+    }
+
+    /// That there are no more increments. Everything is durable, and as it was, or this is an error.
+    pub fn finish(self) -> Result<ReplayReport> {
+        if self.begun {
+            self.decoder.finish()?;
+        }
+        if let ReplayUntil::Sequence(wanted) = self.until
+            && self.report.sequence < wanted
+        {
+            return Err(Error::invalid(format!(
+                "the increments end with commit {}, before {wanted}; give those that follow, too",
+                self.report.sequence
+            )));
+        }
+        if let Some((key, sequence)) = self.gone.first_key_value() {
+            let key = prefix::split(key).map_or(&key[..], |(_, key)| key);
+            return Err(Error::invalid(format!(
+                "the value that commit {sequence} put under \"{}\" was overwritten before the increment was made; restore to a \
+                 later commit, or an earlier one than {sequence}",
+                key.get(..64).unwrap_or(key).escape_ascii()
+            )));
+        }
+        self.database.checkpoint()?;
+        Ok(self.report)
+    }
+
+    fn take(&mut self, event: Event) -> Result<()> {
+        let engine = &self.database.shared.engine;
+        match event {
+            Event::Begins { database_id, after } => {
+                self.begun = true;
+                if database_id != *engine.database_id() {
+                    return Err(Error::invalid("the increment is of another database than the backup"));
+                }
+                if after != self.at && !self.report.left_out {
+                    return Err(Error::invalid(format!(
+                        "the increment goes on after commit {}, this is at commit {}; increments follow each other without \
+                         a gap and without another history between them",
+                        FeedPosition { incarnation: after.incarnation, sequence: after.sequence },
+                        self.position()
+                    )));
+                }
+            }
+            // What is behind the commit that is wanted is read for its checksums alone.
+            Event::ValueBegins(_) | Event::ValuePiece(_) | Event::ValueEnds | Event::ValueGone
+                if self.report.left_out => {}
+            Event::ValueBegins(len) => self.value = Some(ValueWriter::new(engine, len)?),
+            Event::ValuePiece(bytes) => {
+                if let Some(value) = &mut self.value {
+                    value.write(engine, &bytes)?;
+                }
+            }
+            Event::ValueEnds => {
+                if let Some(value) = self.value.take() {
+                    self.values.push(Some(value.finish(engine)?));
+                }
+            }
+            Event::ValueGone => {
+                if let Some(mut value) = self.value.take() {
+                    value.abandon(engine);
+                }
+                self.values.push(None);
+            }
+            Event::Commit { at, payload } => self.commit(at, &payload)?,
+            Event::Ends(end) => {
+                if !self.report.left_out {
+                    self.at = end.at;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, at: Place, payload: &[u8]) -> Result<()> {
+        let sequence = at.sequence;
+        let Some((preamble, operations)) = Preamble::split(payload) else { return Err(malformed(sequence)) };
+        self.report.left_out |= match self.until {
+            ReplayUntil::End => false,
+            ReplayUntil::Sequence(last) => sequence > last,
+            ReplayUntil::Time(last_ms) => preamble.time_ms > last_ms,
+        } && !Mutant::ReplayGoesOn.is_active();
+        if self.report.left_out {
+            self.withdraw_values();
+            return Ok(());
+        }
+        let mut values = core::mem::take(&mut self.values).into_iter();
+        let gone = &mut self.gone;
+        let applied = self.database.transaction_with(Durability::Relaxed, |tx| {
+            for operation in Operations::new(operations, sequence, 0) {
+                let operation = operation.map_err(|_| malformed(sequence))?;
+                match apply(tx, &operation, &mut values)? {
+                    Applied::Whole => forget(gone, &operation),
+                    Applied::WithoutValue(key) => {
+                        gone.insert(key.to_vec(), sequence);
+                    }
+                }
+            }
+            if values.next().is_some() { Err(malformed(sequence)) } else { Ok(()) }
+        });
+        applied?;
+        let newest = self.database.shared.engine.head().sequence;
+        if newest != sequence {
+            return Err(Error::invalid(format!(
+                "commit {sequence} of the increment became commit {newest}: something else was written to the copy; restore it anew"
+            )));
+        }
+        self.at = at;
+        self.report = ReplayReport {
+            sequence,
+            time_ms: preamble.time_ms,
+            commits: self.report.commits + 1,
+            left_out: self.report.left_out,
+        };
+        Ok(())
+    }
+
+    fn withdraw_values(&mut self) {
+        let engine = &self.database.shared.engine;
+        if let Some(mut value) = self.value.take() {
+            value.abandon(engine);
+        }
+        for value in self.values.drain(..).flatten() {
+            engine.withdraw_value(&value);
+        }
+    }
+}
+
+enum Applied<'a> {
+    Whole,
+    WithoutValue(&'a [u8]),
+}
+
+fn apply<'a>(
+    tx: &mut WriteTransaction,
+    operation: &Operation<'a>,
+    values: &mut impl Iterator<Item = Option<ValueRef>>,
+) -> Result<Applied<'a>> {
+    let first = match *operation {
+        Operation::Put { key, .. } | Operation::PutExtent { key, .. } | Operation::Delete { key } => key,
+        Operation::DeleteRange { start, .. } => start,
+    };
+    // The definitions of tables are remembered by those who use them.
+    tx.changes_catalogue |= prefix::split(first).is_none_or(|(table, _)| table == prefix::CATALOGUE);
+    match *operation {
+        Operation::Put { key, value } => tx.write(key, Slot::Inline(value))?,
+        Operation::Delete { key } => tx.write(key, Slot::Tombstone)?,
+        Operation::DeleteRange { start, end: Some(end) } => tx.delete_span(start, end)?,
+        // No table's keys are above this.
+        Operation::DeleteRange { start, end: None } => tx.delete_span(start, &prefix::end_of(u64::MAX))?,
+        Operation::PutExtent { key, .. } => match values.next() {
+            Some(Some(value)) => {
+                tx.values.push(value);
+                tx.write(key, Slot::Extent(value))?;
+            }
+            // Whoever reads it before it is overwritten must not find what was there before.
+            Some(None) => {
+                tx.write(key, Slot::Tombstone)?;
+                return Ok(Applied::WithoutValue(key));
+            }
+            None => return Err(malformed(0)),
+        },
+    }
+    Ok(Applied::Whole)
+}
+
+/// Values that are missing, of keys that the operation changes, are not missed any more.
+fn forget(gone: &mut BTreeMap<Vec<u8>, u64>, operation: &Operation<'_>) {
+    match *operation {
+        Operation::Put { key, .. } | Operation::PutExtent { key, .. } | Operation::Delete { key } => {
+            gone.remove(key);
+        }
+        Operation::DeleteRange { start, end } => {
+            gone.retain(|key, _| key.as_slice() < start || end.is_some_and(|end| key.as_slice() >= end));
+        }
+    }
+}
+
+#[cold]
+fn malformed(sequence: u64) -> Error {
+    Error::DamagedBackup { offset: 0, what: format!("commit {sequence} is malformed") }
+}
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        self.withdraw_values();
+    }
+}
+
+impl fmt::Debug for Replay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay").field("at", &self.position()).field("report", &self.report).finish_non_exhaustive()
+    }
+}
