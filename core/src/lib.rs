@@ -47,6 +47,8 @@ pub use db::{
     FeedPosition, Found, Increment, IncrementProgress, Isolation, Options, Range, ReadTable, Replay, ReplayReport,
     ReplayUntil, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable, WriteTransaction,
 };
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use db::{BackupReport, RestoreProgress};
 pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{NamedType, Path, Value};
 pub use engine::{

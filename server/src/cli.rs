@@ -44,6 +44,8 @@ enum Command {
     Stats(commands::stats::Stats),
     Compact(commands::compact::Compact),
     Backup(commands::backup::Backup),
+    Restore(commands::restore::Restore),
+    Verify(commands::verify::Verify),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }
@@ -72,6 +74,8 @@ impl Cli {
             Command::Stats(command) => command.run(&mut output),
             Command::Compact(command) => command.run(&mut output),
             Command::Backup(command) => command.run(&mut output),
+            Command::Restore(command) => command.run(&mut output),
+            Command::Verify(command) => command.run(&mut output),
             Command::Completions(command) => command.run(&mut output),
             Command::Man(command) => command.run(&mut output),
         };

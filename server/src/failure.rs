@@ -90,7 +90,7 @@ impl Failure {
                 "Unexpected" => 1,
                 "NoSuchTable" | "TableTypeMismatch" | "SchemaMismatch" | "SchemaTooNew" | "DuplicateKey"
                 | "InvalidDocument" | "Invalid" | "LimitExceeded" => 2,
-                "Corrupt" | "NotADatabase" => 3,
+                "Corrupt" | "DamagedBackup" | "NotADatabase" => 3,
                 "Locked" => 4,
                 "StorageFull" | "PermissionDenied" | "StorageFailed" | "NotResident" | "Poisoned"
                 | "OutcomeUnknown" | "ReadOnly" => 5,

@@ -1,6 +1,7 @@
 //! A storage whose bytes must be fetched before they can be read, and whose syncs complete later, as in a browser.
 
 use std::collections::{HashSet, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lightning_db::Error;
@@ -13,8 +14,8 @@ pub const BLOCK_BYTES: u64 = 4096;
 /// More restarts than any operation can need: it reads less than this many blocks.
 const RESTARTS_MAX: usize = 100_000;
 
-/// Wraps a storage so that reads answer `NotResident`, as often as asked, for blocks not fetched since the last
-/// [`end_operation`](PagingStorage::end_operation).
+/// Wraps a storage so that reads answer `NotResident`, as often as asked, for what was neither fetched nor written since the
+/// last [`end_operation`](PagingStorage::end_operation).
 #[derive(Debug)]
 pub struct PagingStorage<S> {
     inner: Arc<S>,
@@ -28,6 +29,7 @@ pub struct PagingStorage<S> {
 struct State {
     random: Random,
     resident: HashSet<(FileId, u64)>,
+    written: Vec<(FileId, Range<u64>)>,
     syncs: VecDeque<(SyncTicket, FileId)>,
     next_ticket: u64,
     restarts: u64,
@@ -39,6 +41,7 @@ impl<S: Storage> PagingStorage<S> {
         let state = State {
             random: Random::new(seed),
             resident: HashSet::new(),
+            written: Vec::new(),
             syncs: VecDeque::new(),
             next_ticket: 1,
             restarts: 0,
@@ -66,7 +69,9 @@ impl<S: Storage> PagingStorage<S> {
 
     /// Nothing is resident any more.
     pub fn end_operation(&self) {
-        self.lock().resident.clear();
+        let mut state = self.lock();
+        state.resident.clear();
+        state.written.clear();
     }
 
     /// Runs one operation to its end, fetching what it misses: what the platform's driver does.
@@ -115,7 +120,12 @@ impl<S: Storage> Storage for PagingStorage<S> {
         let len = buf.len() as u64;
         let mut state = self.lock();
         let in_file = offset.checked_add(len).is_some_and(|end| self.inner.len(file).is_ok_and(|len| end <= len));
-        if in_file && !blocks(offset, len).all(|block| state.resident.contains(&(file, block))) {
+        let is_resident = blocks(offset, len).all(|block| state.resident.contains(&(file, block)))
+            || state
+                .written
+                .iter()
+                .any(|(of, range)| *of == file && range.start <= offset && offset + len <= range.end);
+        if in_file && !is_resident {
             let State { random, .. } = &mut *state;
             if random.chance(self.miss_parts, self.miss_of) {
                 // Not even part of an answer, so nobody can go on with it.
@@ -128,6 +138,7 @@ impl<S: Storage> Storage for PagingStorage<S> {
     }
 
     fn write_at(&self, file: FileId, offset: u64, buf: &[u8]) -> Result<(), StorageError> {
+        self.lock().written.push((file, offset..offset + buf.len() as u64));
         self.inner.write_at(file, offset, buf)
     }
 

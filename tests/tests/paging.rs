@@ -28,6 +28,16 @@ fn a_block_is_missed_until_fetched_and_again_after_the_operation() {
 }
 
 #[test]
+fn what_was_written_is_resident_until_the_operation_ends() {
+    let storage = paging((1, 1));
+    storage.write_at(FileId::Data, 5000, b"written").unwrap();
+    storage.read_at(FileId::Data, 5001, &mut [0; 6]).unwrap();
+    assert!(storage.read_at(FileId::Data, 4999, &mut [0; 8]).is_err(), "what is beside it was not");
+    storage.end_operation();
+    assert!(storage.read_at(FileId::Data, 5001, &mut [0; 6]).is_err());
+}
+
+#[test]
 fn driving_ends_with_the_same_answer_and_restarts_when_something_is_missed() {
     let storage = paging((1, 2));
     let starts = Cell::new(0);

@@ -6,6 +6,8 @@ mod alarm;
 #[cfg(feature = "std")]
 mod background;
 mod backup;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod backup_files;
 mod catalogue;
 mod changes;
 mod check;
@@ -27,6 +29,8 @@ mod increment_tests;
 mod isolation;
 mod key_length;
 mod options;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod partial;
 mod range;
 mod raw;
 mod replay;
@@ -42,6 +46,8 @@ pub(crate) mod watched;
 pub(crate) mod watchers;
 
 pub use backup::{Backup, BackupProgress};
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use backup_files::{BackupReport, RestoreProgress};
 pub use changes::{Change, ChangedValue, Changes};
 pub use database::{AutoTable, Database, Transaction};
 pub(crate) use definitions::{Bytes, note_name};

@@ -49,8 +49,9 @@ impl fmt::Display for FileId {
 /// # Asynchronous storages
 ///
 /// Where bytes can only be fetched asynchronously (IndexedDB), `read_at` returns [`StorageErrorKind::NotResident`]; the
-/// driver fetches the range, keeps it resident until the operation ends, and calls the same operation again. The engine
-/// guarantees that an operation that failed so had no effect. `write_at`, `set_len`, `allocate`, `len` and `sync` never
+/// driver fetches the range, keeps it resident until the operation ends, and calls the same operation again. What an
+/// operation has written is resident until it ends, too: it may read it, and has written it elsewhere when it is called
+/// again. The engine guarantees that an operation that failed so had no effect. `write_at`, `set_len`, `allocate`, `len` and `sync` never
 /// return `NotResident`.
 pub trait Storage: MaybeSendSync {
     /// Fills `buf` from `offset`. Reading past the end is [`StorageErrorKind::UnexpectedEnd`].

@@ -1,9 +1,9 @@
 //! `lightning backup`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lightning_db::BackupProgress;
+use lightning_db::{BackupProgress, Database, IncrementProgress};
 use serde_json::json;
 
 use crate::database::{Access, DatabaseArgs};
@@ -11,10 +11,11 @@ use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::progress::{Progress, Rate, Unit, bytes, grouped};
 
-/// Copy the database as it is now into a new file, compact and whole, without changing it
+/// Copy the database as it is now into a new file, or what was committed since an earlier backup
 ///
 /// The copy is a database itself: what opens the one opens the other. It gets its name when it is whole and on the disk.
-/// Everything is verified as it is read; damage is an error, and leaves no copy.
+/// Everything is verified as it is read; damage is an error, and leaves no copy. With --since it is an increment, which holds
+/// the commits after those of that file; 'restore' makes a database of a backup and its increments.
 #[derive(Args, Debug)]
 pub struct Backup {
     #[command(flatten)]
@@ -22,6 +23,9 @@ pub struct Backup {
     /// The new file; it must not exist yet
     #[arg(value_name = "TO")]
     to: PathBuf,
+    /// Keep only what was committed after this backup or increment was made
+    #[arg(long, value_name = "BACKUP")]
+    since: Option<PathBuf>,
     /// Tell how far it is, also where standard error is no terminal
     #[arg(long)]
     progress: bool,
@@ -29,6 +33,9 @@ pub struct Backup {
 
 impl Backup {
     pub fn run(self, output: &mut Output) -> Outcome {
+        if let Some(since) = &self.since {
+            return self.increment(since, output);
+        }
         let rate = Rate::start();
         let progress = Progress::start(None, Unit::Count, self.progress);
         let database = self.database.open_with(Access::Read, &mut |stage| progress.stage(stage))?;
@@ -49,6 +56,27 @@ impl Backup {
                 format!("copied {} into {}: {records} records, {size}", self.database.name(), self.to.display())
             },
             || json!({ "records": done.entries / 2, "bytes": done.bytes, "seconds": rate.seconds() }),
+        )
+    }
+    fn increment(&self, since: &Path, output: &mut Output) -> Outcome {
+        let rate = Rate::start();
+        let progress = Progress::start(None, Unit::Count, self.progress);
+        let position = Database::position_of_backup(since).map_err(Failure::engine(since.display().to_string()))?;
+        // The log is followed as whoever writes it does.
+        let database = self.database.open_with(Access::Write, &mut |stage| progress.stage(stage))?;
+        let done = database.increment_to(&self.to, position, &mut |at: &IncrementProgress| {
+            progress.set_total(at.commits_all);
+            progress.at(at.commits, || format!("commits; {} written", bytes(at.bytes)));
+        });
+        progress.finish();
+        let done = done.map_err(Failure::engine(self.database.name()))?;
+        output.result(
+            || {
+                let (commits, size) = (grouped(done.commits), bytes(done.bytes));
+                let (from, to) = (self.database.name(), self.to.display());
+                format!("copied the commits of {from} since {} into {to}: {commits} commits, {size}", since.display())
+            },
+            || json!({ "commits": done.commits, "bytes": done.bytes, "seconds": rate.seconds() }),
         )
     }
 }

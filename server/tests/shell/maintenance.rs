@@ -139,3 +139,71 @@ fn a_backup_is_a_database_of_its_own() {
     assert!(again.code != 0 && again.err.contains("exists"), "{}", again.err);
     assert!(shell.run("backup none.ldb other.ldb").code != 0);
 }
+
+#[test]
+fn a_backup_and_its_increments_give_back_any_commit() {
+    let shell = with_rows(3_000);
+    shell.done("backup a.ldb base.ldb");
+    let at = |sequence: u64| {
+        json(&shell.done(&format!("restore at{sequence}.ldb base.ldb 1.inc 2.inc --to-sequence {sequence} --json")))
+    };
+    shell.done("put a.ldb t 1 {\"new\":1}");
+    shell.done("delete a.ldb t 2");
+    shell.done("backup a.ldb 1.inc --since base.ldb");
+    shell.done("put a.ldb t 1 {\"new\":2}");
+    let ran = shell.run("backup a.ldb 2.inc --since 1.inc");
+    assert!(ran.code == 0 && ran.out.contains(": 1 commits, "), "{} {}", ran.out, ran.err);
+
+    let verified = json(&shell.done("verify base.ldb 1.inc 2.inc --json"));
+    let (first, last) = (verified["from_sequence"].as_u64().unwrap(), verified["to_sequence"].as_u64().unwrap());
+    assert_eq!((last - first, &verified["commits"]), (3, &3.into()));
+
+    let restored = json(&shell.done("restore all.ldb base.ldb 1.inc 2.inc --json"));
+    assert_eq!((&restored["sequence"], &restored["left_out"]), (&last.into(), &false.into()));
+    assert_eq!(shell.done("scan all.ldb t"), shell.done("scan a.ldb t"));
+    assert_eq!(json(&shell.done("check all.ldb --json"))["clean"], true);
+
+    assert_eq!(at(first + 1)["left_out"], true);
+    assert!(shell.done(&format!("get at{}.ldb t 1", first + 1)).contains("\"new\":1"));
+    assert!(shell.done(&format!("get at{}.ldb t 2", first + 1)).contains('{'));
+    at(first + 2);
+    assert_eq!(shell.run(&format!("get at{}.ldb t 2", first + 2)).code, 1, "it was deleted by that commit");
+    // All were made in the past, none before 2020.
+    let now = json(&shell.done("restore now.ldb base.ldb 1.inc 2.inc --to-time 2100-01-01T00:00:00Z --json"));
+    assert_eq!(now["sequence"], last);
+    let never = json(&shell.done("restore never.ldb base.ldb 1.inc 2.inc --to-time 2020-01-01T00:00:00Z --json"));
+    assert_eq!((&never["sequence"], &never["commits"]), (&first.into(), &0.into()));
+}
+
+#[test]
+fn what_cannot_be_restored_is_told_and_leaves_nothing() {
+    let shell = with_rows(100);
+    shell.done("backup a.ldb base.ldb");
+    shell.done("put a.ldb t 1 {}");
+    shell.done("backup a.ldb 1.inc --since base.ldb");
+    shell.done("put a.ldb t 2 {}");
+    shell.done("backup a.ldb 2.inc --since 1.inc");
+    let refused = |line: &str, code: i32, says: &str| {
+        let ran = shell.run(line);
+        assert!(ran.code == code && ran.err.contains(says), "{line}: {} {}", ran.code, ran.err);
+        assert!(!shell.path("x.ldb").exists() && !shell.path("x.ldb-partial").exists(), "{line}");
+    };
+    refused("restore x.ldb base.ldb 2.inc", 2, "goes on after commit");
+    refused("restore x.ldb base.ldb 1.inc --to-sequence 999999", 2, "give those that follow");
+    refused("restore x.ldb base.ldb 1.inc --to-time yesterday", 2, "write it like");
+    refused("restore x.ldb 1.inc", 3, "not a Lightning DB database");
+    refused("restore a.ldb base.ldb", 2, "exists");
+    refused("verify a.ldb 1.inc", 2, "no backup");
+    refused("verify base.ldb base.ldb", 3, "increment");
+    refused("backup a.ldb 1.inc --since base.ldb", 2, "exists");
+
+    let mut bytes = std::fs::read(shell.path("1.inc")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(shell.path("1.inc"), &bytes).unwrap();
+    refused("restore x.ldb base.ldb 1.inc", 3, "the backup is damaged");
+    refused("verify base.ldb 1.inc", 3, "the backup is damaged");
+    bytes.truncate(middle);
+    std::fs::write(shell.path("1.inc"), &bytes).unwrap();
+    refused("verify base.ldb 1.inc", 3, "cut");
+}

@@ -1,0 +1,292 @@
+//! Backups and their increments in files: made, verified, restored.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::backup::BackupProgress;
+use super::database::Database;
+use super::feed::FeedPosition;
+use super::increment::IncrementProgress;
+use super::options::Options;
+use super::partial::{Partial, failed};
+use super::replay::{ReplayReport, ReplayUntil};
+use crate::engine::{CheckReport, Environment};
+use crate::env::{FileStorage, OpenMode, SystemClock, SystemEntropy};
+use crate::error::{Error, Result};
+use crate::increment::{Decoder, Event, Place};
+
+/// Bytes that are read at once.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// What a verified backup and its increments hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackupReport {
+    /// What [`check`](Database::check) says of the backup itself.
+    pub base: CheckReport,
+    /// The commit that the backup is of.
+    pub from: FeedPosition,
+    /// The last commit of the last increment.
+    pub to: FeedPosition,
+    /// Commits in the increments.
+    pub commits: u64,
+    /// When the first and the last of them were made, in milliseconds since 1970.
+    pub times_ms: Option<(u64, u64)>,
+}
+
+/// What [`Database::restore`] is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RestoreProgress<'a> {
+    /// Bytes of the backup that were copied.
+    Copying(u64),
+    /// Commits of increments that were taken in.
+    Replaying(&'a ReplayReport),
+    /// Everything that was restored is read and verified.
+    Verifying(&'a CheckReport),
+}
+
+impl Database {
+    /// Writes a copy of the database as it is now to a new file, `to`, which must not exist. It gets its name when it is
+    /// whole and on the medium. Until then it is called `to` with `-partial` behind it; a crash leaves that, and it is to be
+    /// deleted before the next one.
+    pub fn backup_to(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(&BackupProgress)) -> Result<BackupProgress> {
+        let (partial, mut file) = Partial::create(to.as_ref())?;
+        let mut backup = self.backup();
+        loop {
+            let more = backup.step()?;
+            file.write_all(&backup.take()).map_err(|error| failed(&error, partial.path()))?;
+            progress(&backup.progress());
+            if !more {
+                break;
+            }
+        }
+        file.sync_all().map_err(|error| failed(&error, partial.path()))?;
+        partial.finish()?;
+        Ok(backup.progress())
+    }
+
+    /// Writes an [increment](Self::increment) of everything since to a new file, as [`backup_to`](Self::backup_to) does.
+    pub fn increment_to(
+        &self,
+        to: impl AsRef<Path>,
+        since: FeedPosition,
+        progress: &mut dyn FnMut(&IncrementProgress),
+    ) -> Result<IncrementProgress> {
+        let mut increment = self.increment(since)?;
+        let (partial, mut file) = Partial::create(to.as_ref())?;
+        loop {
+            let more = increment.step()?;
+            file.write_all(&increment.take()).map_err(|error| failed(&error, partial.path()))?;
+            progress(&increment.progress());
+            if !more {
+                break;
+            }
+        }
+        file.sync_all().map_err(|error| failed(&error, partial.path()))?;
+        partial.finish()?;
+        Ok(increment.progress())
+    }
+
+    /// Makes the database in a new file, `to`, from a backup and its increments, in their order, up to `until`. Everything is verified before
+    /// it gets its name; until then it is called `to` with `-partial` behind it. Nothing is overwritten.
+    pub fn restore(
+        to: impl AsRef<Path>,
+        backup: impl AsRef<Path>,
+        increments: &[PathBuf],
+        until: ReplayUntil,
+        progress: &mut dyn FnMut(RestoreProgress<'_>),
+    ) -> Result<ReplayReport> {
+        let (to, backup) = (to.as_ref(), backup.as_ref());
+        let (partial, mut file) = Partial::create(to)?;
+        // Of a database that was moved away.
+        let log = beside(to);
+        if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            return Err(Error::invalid(std::format!(
+                "'{}' exists, the log of another database; move it away first",
+                log.display()
+            )));
+        }
+        let mut copied = 0;
+        read_pieces(backup, &mut |piece| {
+            file.write_all(piece).map_err(|error| failed(&error, partial.path()))?;
+            copied += piece.len() as u64;
+            progress(RestoreProgress::Copying(copied));
+            Ok(())
+        })?;
+        drop(file);
+        let _log = RemovedInTheEnd(beside(partial.path()));
+        let storage = FileStorage::open(partial.path(), OpenMode::EXISTING)?;
+        let restored = open(storage, false)?;
+        let report = {
+            let mut replay = restored.replay(until)?;
+            for increment in increments {
+                read_pieces(increment, &mut |piece| {
+                    replay.push(piece)?;
+                    progress(RestoreProgress::Replaying(&replay.report()));
+                    Ok(())
+                })
+                .and_then(|()| replay.end_increment())
+                .map_err(|error| in_file(error, increment))?;
+            }
+            replay.finish()?
+        };
+        let check = restored.check_with(&mut |report| progress(RestoreProgress::Verifying(report)))?;
+        require_clean(&check, backup)?;
+        restored.close()?;
+        drop(restored);
+        File::open(partial.path()).and_then(|file| file.sync_all()).map_err(|error| failed(&error, partial.path()))?;
+        partial.finish()?;
+        Ok(report)
+    }
+
+    /// Reads a backup and its increments, in their order, and verifies every checksum in them and that each goes on where the one before ends.
+    pub fn verify_backup(
+        backup: impl AsRef<Path>,
+        increments: &[PathBuf],
+        progress: &mut dyn FnMut(&CheckReport),
+    ) -> Result<BackupReport> {
+        let backup = backup.as_ref();
+        let database = open(FileStorage::open(backup, OpenMode { read_only: true, create: false })?, true)?;
+        let from = position_of_copy(&database, backup)?;
+        let base = database.check_with(progress)?;
+        require_clean(&base, backup)?;
+        let id = *database.shared.engine.database_id();
+        let (mut to, mut commits, mut times_ms) = (from, 0, None);
+        for increment in increments {
+            let summary = summary_of(increment)?;
+            if summary.database_id != id {
+                return Err(in_file(Error::invalid("the increment is of another database than the backup"), increment));
+            }
+            if summary.from != to {
+                let what = std::format!("the increment goes on after commit {}, not after {to}", summary.from);
+                return Err(in_file(Error::invalid(what), increment));
+            }
+            (to, commits) = (summary.to, commits + summary.commits);
+            if let Some((first, last)) = summary.times_ms {
+                times_ms = Some((times_ms.map_or(first, |(first, _)| first), last));
+            }
+        }
+        Ok(BackupReport { base, from, to, commits, times_ms })
+    }
+
+    /// The last commit in a backup or an increment, for an increment of what comes after it. Everything in an increment is
+    /// verified for it.
+    pub fn position_of_backup(file: impl AsRef<Path>) -> Result<FeedPosition> {
+        let path = file.as_ref();
+        match summary_of(path) {
+            Ok(summary) => Ok(summary.to),
+            Err(Error::NotADatabase { .. }) => {
+                let database = open(FileStorage::open(path, OpenMode { read_only: true, create: false })?, true)?;
+                position_of_copy(&database, path)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn open(storage: FileStorage, read_only: bool) -> Result<Database> {
+    let env = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
+    let options = Options { read_only, create: false, ..Options::default() };
+    Database::open_storage(Arc::new(storage), env, options)
+}
+
+fn position_of_copy(database: &Database, path: &Path) -> Result<FeedPosition> {
+    match database.shared.engine.copied_from() {
+        Some((incarnation, sequence)) => Ok(FeedPosition { incarnation, sequence }),
+        None => Err(Error::invalid(std::format!(
+            "'{}' is a database, but no backup that is as it was made",
+            path.display()
+        ))),
+    }
+}
+
+/// What an increment holds, every byte of it verified.
+struct Summary {
+    database_id: [u8; 16],
+    from: FeedPosition,
+    to: FeedPosition,
+    commits: u64,
+    times_ms: Option<(u64, u64)>,
+}
+
+fn summary_of(path: &Path) -> Result<Summary> {
+    let position = |Place { incarnation, sequence }| FeedPosition { incarnation, sequence };
+    let (mut decoder, mut begun, mut first_ms, mut end) = (Decoder::default(), None, None, None);
+    let read = read_pieces(path, &mut |piece| {
+        decoder.push(piece);
+        while let Some(event) = decoder.next()? {
+            match event {
+                Event::Begins { database_id, after } => begun = Some((database_id, after)),
+                Event::Commit { payload, .. } if first_ms.is_none() => {
+                    first_ms = crate::log::Preamble::split(&payload).map(|(preamble, _)| preamble.time_ms);
+                }
+                Event::Ends(found) => end = Some(found),
+                _ => {}
+            }
+        }
+        Ok(())
+    });
+    read.and_then(|()| decoder.finish()).map_err(|error| in_file(error, path))?;
+    match (begun, end) {
+        (Some((database_id, after)), Some(end)) => Ok(Summary {
+            database_id,
+            from: position(after),
+            to: position(end.at),
+            commits: end.commits,
+            times_ms: first_ms.map(|first| (first, end.time_ms)),
+        }),
+        _ => Err(in_file(Error::DamagedBackup { offset: 0, what: String::from("it is empty") }, path)),
+    }
+}
+
+fn read_pieces(path: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut file = File::open(path).map_err(|error| failed(&error, path))?;
+    let mut buffer = std::vec![0; PIECE_BYTES];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(len) => take(buffer.get(..len).unwrap_or_default())?,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(&error, path)),
+        }
+    }
+}
+
+/// Says which file it is about.
+fn in_file(error: Error, path: &Path) -> Error {
+    match error {
+        Error::DamagedBackup { offset, what } => {
+            Error::DamagedBackup { offset, what: std::format!("'{}': {what}", path.display()) }
+        }
+        Error::Invalid { what } => Error::Invalid { what: std::format!("'{}': {what}", path.display()) },
+        error => error,
+    }
+}
+
+fn require_clean(report: &CheckReport, backup: &Path) -> Result<()> {
+    match report.problems.first() {
+        None => Ok(()),
+        Some(problem) => {
+            let what = std::format!("'{}': {problem}", backup.display());
+            Err(Error::DamagedBackup { offset: 0, what })
+        }
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-log");
+    PathBuf::from(name)
+}
+
+struct RemovedInTheEnd(PathBuf);
+
+impl Drop for RemovedInTheEnd {
+    fn drop(&mut self) {
+        // There may be none.
+        _ = fs::remove_file(&self.0);
+    }
+}

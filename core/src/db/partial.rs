@@ -1,0 +1,88 @@
+//! Files that get their name when they are whole and on the medium.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use crate::env::{FileId, StorageError, StorageErrorKind};
+use crate::error::{Error, Result};
+
+/// A file under way, called as it will be with `-partial` behind it. What is still called so when this is dropped is removed; a
+/// crash leaves it.
+pub(super) struct Partial {
+    partial: PathBuf,
+    to: PathBuf,
+}
+
+impl Partial {
+    /// A new file: nothing may have the name that it is to get, and what has the other already is somebody else's that is under
+    /// way, or a file that a crash has left.
+    pub(super) fn create(to: &Path) -> Result<(Self, File)> {
+        require_absent(to)?;
+        let mut name = to.as_os_str().to_owned();
+        name.push("-partial");
+        let partial = PathBuf::from(name);
+        match File::options().read(true).write(true).create_new(true).open(&partial) {
+            Ok(file) => Ok((Self { partial, to: to.to_owned() }, file)),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::invalid(std::format!(
+                "'{}' exists: another backup or restore is under way, or one was broken off; if there is none, delete it",
+                partial.display()
+            ))),
+            Err(error) => Err(failed(&error, &partial)),
+        }
+    }
+
+    /// What it is called until then.
+    pub(super) fn path(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Gives it its name, in which nothing is that somebody else made meanwhile. It is synced already.
+    pub(super) fn finish(self) -> Result<()> {
+        match fs::hard_link(&self.partial, &self.to) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Err(exists(&self.to)),
+            // A file system without links.
+            Err(_) => {
+                require_absent(&self.to)?;
+                fs::rename(&self.partial, &self.to).map_err(|error| failed(&error, &self.to))?;
+            }
+        }
+        #[cfg(unix)]
+        if let Some(folder) = self.to.parent() {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| failed(&error, folder))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Where it was renamed there is none.
+        _ = fs::remove_file(&self.partial);
+    }
+}
+
+fn require_absent(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(exists(path)),
+        Err(_) => Ok(()),
+    }
+}
+
+fn exists(path: &Path) -> Error {
+    Error::invalid(std::format!("'{}' exists; name a file that does not", path.display()))
+}
+
+/// What the platform says of a file beside the database.
+pub(super) fn failed(error: &std::io::Error, path: &Path) -> Error {
+    let kind = match error.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StorageErrorKind::Full,
+        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+            StorageErrorKind::PermissionDenied
+        }
+        _ => StorageErrorKind::Other,
+    };
+    let message = std::format!("'{}': {error}", path.display());
+    StorageError::new(kind, FileId::Data, 0, 0, message).into()
+}
