@@ -245,7 +245,7 @@ impl Error {
             Error::InvalidDocument { .. } => 26,
             Error::Unexpected { .. } => 27,
             Error::Invalid { .. } => 28,
-            Error::DamagedBackup { .. } => 30,
+            Error::DamagedBackup { .. } => 31,
         }
     }
 

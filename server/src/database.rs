@@ -19,6 +19,9 @@ pub struct DatabaseArgs {
     /// Memory for caches and unwritten changes, in MB [default: 64]
     #[arg(long, value_name = "MB", global = true, value_parser = clap::value_parser!(u64).range(2..=1 << 20))]
     memory: Option<u64>,
+    /// How much of the log to keep for increments of backups, in MB [default: 0]
+    #[arg(long, value_name = "MB", global = true, value_parser = clap::value_parser!(u64).range(..=1 << 20))]
+    keep_log: Option<u64>,
 }
 
 /// When a write is acknowledged.
@@ -70,6 +73,7 @@ impl DatabaseArgs {
         options.create = access == Access::Create;
         options.read_only = access == Access::Read;
         options.memory_budget_bytes = self.memory_budget_bytes();
+        options.feed_retention_bytes = self.keep_log.unwrap_or_default() << 20;
         Database::open_with(&self.path, options, stage).map_err(Failure::opening(self.name()))
     }
 

@@ -33,6 +33,8 @@
 
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "testing")]
+pub(crate) mod doors;
 mod header;
 mod read;
 #[cfg(test)]

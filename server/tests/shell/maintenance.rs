@@ -143,15 +143,15 @@ fn a_backup_is_a_database_of_its_own() {
 #[test]
 fn a_backup_and_its_increments_give_back_any_commit() {
     let shell = with_rows(3_000);
-    shell.done("backup a.ldb base.ldb");
+    shell.done("backup a.ldb base.ldb --keep-log 16");
     let at = |sequence: u64| {
         json(&shell.done(&format!("restore at{sequence}.ldb base.ldb 1.inc 2.inc --to-sequence {sequence} --json")))
     };
-    shell.done("put a.ldb t 1 {\"new\":1}");
-    shell.done("delete a.ldb t 2");
-    shell.done("backup a.ldb 1.inc --since base.ldb");
-    shell.done("put a.ldb t 1 {\"new\":2}");
-    let ran = shell.run("backup a.ldb 2.inc --since 1.inc");
+    shell.done("put a.ldb t 1 {\"new\":1} --keep-log 16");
+    shell.done("delete a.ldb t 2 --keep-log 16");
+    shell.done("backup a.ldb 1.inc --since base.ldb --keep-log 16");
+    shell.done("put a.ldb t 1 {\"new\":2} --keep-log 16");
+    let ran = shell.run("backup a.ldb 2.inc --since 1.inc --keep-log 16");
     assert!(ran.code == 0 && ran.out.contains(": 1 commits, "), "{} {}", ran.out, ran.err);
 
     let verified = json(&shell.done("verify base.ldb 1.inc 2.inc --json"));
@@ -178,11 +178,11 @@ fn a_backup_and_its_increments_give_back_any_commit() {
 #[test]
 fn what_cannot_be_restored_is_told_and_leaves_nothing() {
     let shell = with_rows(100);
-    shell.done("backup a.ldb base.ldb");
-    shell.done("put a.ldb t 1 {}");
-    shell.done("backup a.ldb 1.inc --since base.ldb");
-    shell.done("put a.ldb t 2 {}");
-    shell.done("backup a.ldb 2.inc --since 1.inc");
+    shell.done("backup a.ldb base.ldb --keep-log 16");
+    shell.done("put a.ldb t 1 {} --keep-log 16");
+    shell.done("backup a.ldb 1.inc --since base.ldb --keep-log 16");
+    shell.done("put a.ldb t 2 {} --keep-log 16");
+    shell.done("backup a.ldb 2.inc --since 1.inc --keep-log 16");
     let refused = |line: &str, code: i32, says: &str| {
         let ran = shell.run(line);
         assert!(ran.code == code && ran.err.contains(says), "{line}: {} {}", ran.code, ran.err);

@@ -9,6 +9,7 @@ mod files;
 mod metered;
 pub mod mutate;
 mod open;
+mod replay;
 mod salvage;
 
 use lightning_db::testing::decoders;
@@ -60,6 +61,9 @@ pub const TARGETS: &[Target] = &[
     target("operations", "operations", decoders::operations, Shape::Bytes),
     target("log", "log", open::log, Shape::Files),
     target("log_resealed", "log", open::log_resealed, Shape::Files),
+    target("increment", "increment", decoders::increment, Shape::Bytes),
+    target("increment_resealed", "increment", decoders::increment_resealed, Shape::Bytes),
+    target("replay", "increment", replay::replay, Shape::Bytes),
     target("definition", "definition", decoders::definition, Shape::Bytes),
     target("keys", "keys", decoders::keys, Shape::Bytes),
     target("values", "values", decoders::values, Shape::Bytes),
