@@ -385,7 +385,6 @@ impl Engine {
     }
 
     /// Shows what a commit would be validated against.
-    #[cfg(feature = "std")]
     pub(crate) fn examine_head<R>(&self, look: impl FnOnce(&Version, &Recent) -> R) -> R {
         let writer = self.writer.lock();
         look(&self.head_of(&writer), &writer.recent)
