@@ -183,6 +183,8 @@ pub enum Action {
     DropSnapshot(usize),
     /// A reader of the change feed catches up, and its copy of all tables is compared.
     Follow,
+    /// A backup is made, or an increment of the one there is, and restored from.
+    Keep,
     /// Bounded background work, this often.
     Step(u32),
     /// Background work until there is none.

@@ -7,6 +7,7 @@ use lightning_db::{Checksum, Compression, Error, Isolation};
 
 use super::action::{Answer, Durability, Query, TxOp};
 use super::clock::SimClock;
+use super::keeper::{Keeping, Kept};
 use super::plan::Plan;
 use super::replica::{Followed, Replica};
 use crate::paging::PagingStorage;
@@ -145,6 +146,11 @@ pub trait Engine: Sized {
     fn follow(&self, replica: &mut Replica) -> Result<Followed, Error> {
         let _ = replica;
         Ok(Followed::Never)
+    }
+    /// Makes a backup, or an increment of the one there is. Engines without backups never do.
+    fn keep(&self, kept: &mut Kept) -> Result<Keeping, Error> {
+        let _ = kept;
+        Ok(Keeping::Never)
     }
     /// Does a bounded piece of background work; whether there is more. `Error::Pending` when all of it waits for syncs.
     fn step(&self) -> Result<bool, Error>;

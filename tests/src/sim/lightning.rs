@@ -12,6 +12,7 @@ use lightning_db::{
 
 use super::action::{Answer, Durability, Key, Move, Query, Range, TABLES, TxOp};
 use super::engine::{Ack, Engine, Site};
+use super::keeper::{Keeping, Kept};
 use super::replica::{Followed, Replica};
 
 type Bytes = &'static [u8];
@@ -400,6 +401,40 @@ impl Engine for Lightning {
             Err(error) => return Err(error),
         }
         Ok(Followed::Reached)
+    }
+
+    fn keep(&self, kept: &mut Kept) -> Result<Keeping, Error> {
+        let Some(position) = kept.position else {
+            let mut backup = self.database.backup();
+            let mut base = Vec::new();
+            while let Some(piece) = self.call(|| backup.next())? {
+                base.extend(piece);
+            }
+            let position = backup.position();
+            // Where nothing was committed there may be no database yet.
+            if position.sequence() == 0 {
+                return Ok(Keeping::Never);
+            }
+            *kept = Kept { base, position: Some(position), ..Kept::default() };
+            return Ok(Keeping::Whole);
+        };
+        let made = self.call(|| self.database.increment(position)).and_then(|mut increment| {
+            let mut bytes = Vec::new();
+            while let Some(piece) = self.call(|| increment.next())? {
+                bytes.extend(piece);
+            }
+            Ok((bytes, increment.position()))
+        });
+        match made {
+            Ok((bytes, position)) => {
+                kept.increments.push(bytes);
+                kept.position = Some(position);
+                Ok(Keeping::Increment)
+            }
+            Err(Error::HistoryForked { .. }) => Ok(Keeping::Forked),
+            Err(Error::NoLongerKept { .. }) => Ok(Keeping::TooFarBehind),
+            Err(error) => Err(error),
+        }
     }
 
     fn step(&self) -> Result<bool, Error> {

@@ -75,11 +75,23 @@ pub(super) fn with_follower(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u6
     let mut random = Random::new(seed ^ 0x464F_4C4C_4F57);
     let retention_bytes = [0, 256 << 10, RETENTION_BYTES_ALL][random.index(3)];
     if random.chance(1, 2) {
-        return (actions, 0);
+        return with_keeper(seed, actions);
     }
     let one_in = random.between(2, 30);
     let follow = |action| [Some(action), random.chance(1, one_in).then_some(Action::Follow)];
     (actions.into_iter().flat_map(follow).flatten().collect(), retention_bytes)
+}
+
+/// A third of the others have somebody who keeps backups and increments. Of its own, too.
+fn with_keeper(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u64) {
+    let mut random = Random::new(seed ^ 0x4B45_4550_4552);
+    if random.chance(2, 3) {
+        return (actions, 0);
+    }
+    let retention_bytes = if random.chance(1, 4) { 256 << 10 } else { RETENTION_BYTES_ALL };
+    let one_in = random.between(10, 60);
+    let keep = |action| [Some(action), random.chance(1, one_in).then_some(Action::Keep)];
+    (actions.into_iter().flat_map(keep).flatten().collect(), retention_bytes)
 }
 
 /// What the work of one run looks like.

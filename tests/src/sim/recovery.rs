@@ -128,6 +128,9 @@ impl<E: Engine> Runner<E> {
                     if let Some(replica) = &mut self.replica {
                         replica.may_be_ahead |= loss.unsynced;
                     }
+                    if let Some(kept) = &mut self.kept {
+                        kept.may_be_ahead |= loss.unsynced && (kept.increments.is_empty() || loss.cache);
+                    }
                     self.model
                         .recovered(&found, loss.unsynced, loss.cache, !self.site.late_syncs)
                         .map_err(|what| format!("after opening: {what}"))?;

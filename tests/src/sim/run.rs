@@ -11,6 +11,7 @@ use super::clients::{CLIENTS, Client, Waiting};
 use super::compare::{Wrong, compare, difference, same};
 use super::draft::Draft;
 use super::engine::{Engine, Site};
+use super::keeper::Kept;
 use super::model::{Model, Tables};
 use super::plan::Plan;
 use super::recovery::Loss;
@@ -125,6 +126,8 @@ pub struct Runner<E: Engine> {
     pub(super) waiting: Vec<Waiting<E::Transaction>>,
     /// What somebody makes of the change feed, once it was asked for.
     pub(super) replica: Option<Replica>,
+    /// The backups there are, once one was asked for.
+    pub(super) kept: Option<Kept>,
     pub(super) model: Model,
     pub(super) next_crash: Crash,
     /// Faults and failed syncs of the disk when the engine was opened.
@@ -152,6 +155,7 @@ impl<E: Engine> Runner<E> {
             clients: Default::default(),
             waiting: Vec::new(),
             replica: None,
+            kept: None,
             model: Model::default(),
             next_crash: Crash::Kill,
             faults_at_open: 0,
@@ -197,6 +201,9 @@ impl<E: Engine> Runner<E> {
             self.compare()?;
             if self.replica.is_some() {
                 self.act(&Action::Follow)?;
+            }
+            if self.kept.is_some() {
+                self.act(&Action::Keep)?;
             }
         }
         Ok(self.stats())
@@ -260,6 +267,7 @@ impl<E: Engine> Runner<E> {
                 Ok(())
             }
             Action::Follow => self.follow(),
+            Action::Keep => self.keep(),
             Action::Step(times) => self.step(*times),
             Action::Settle => self.settle_until_done(),
             Action::Compare => self.compare_all(),

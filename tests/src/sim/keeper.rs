@@ -1,0 +1,125 @@
+//! Somebody who keeps a backup and its increments elsewhere, and restores from them whenever another was made: to its end, and to
+//! the end of an earlier one. What is kept outlives crashes.
+
+use std::sync::Arc;
+
+use lightning_db::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
+use lightning_db::{Database, Environment, Error, FeedPosition, Options, ReplayUntil, Table};
+
+use super::action::TABLES;
+use super::compare::Wrong;
+use super::engine::{Engine, RETENTION_BYTES_ALL};
+use super::model::{Tables, tables_found};
+use super::run::Runner;
+
+/// A backup and its increments.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The backup; empty where there is none.
+    pub base: Vec<u8>,
+    /// What follows it, oldest first.
+    pub increments: Vec<Vec<u8>>,
+    /// The last commit in it.
+    pub position: Option<FeedPosition>,
+    /// What was found when it ended with these commits.
+    pub ends: Vec<(u64, Tables)>,
+    /// A crash may have taken back what it has.
+    pub may_be_ahead: bool,
+}
+
+/// What was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// There are no backups, or nothing to keep.
+    Never,
+    /// A backup.
+    Whole,
+    /// An increment.
+    Increment,
+    /// Its end is not part of history.
+    Forked,
+    /// The log does not hold what comes next.
+    TooFarBehind,
+}
+
+impl<E: Engine> Runner<E> {
+    pub(super) fn keep(&mut self) -> Result<(), Wrong> {
+        let mut kept = self.kept.take().unwrap_or_default();
+        let outcome = self.engine()?.keep(&mut kept);
+        self.note_completed_syncs();
+        let retention_bytes = self.site.tuning.retention_bytes;
+        self.kept = match outcome {
+            Ok(Keeping::Never) => None,
+            Ok(made @ (Keeping::Whole | Keeping::Increment)) => {
+                self.compare_kept(&mut kept)?;
+                // An increment has only what its database cannot lose.
+                kept.may_be_ahead &= made == Keeping::Whole;
+                Some(kept)
+            }
+            Ok(Keeping::Forked) if !kept.may_be_ahead => {
+                return Err(Wrong::Answer(String::from("increments report a fork, and nothing they have was lost")));
+            }
+            Ok(Keeping::TooFarBehind) if retention_bytes == RETENTION_BYTES_ALL => {
+                return Err(Wrong::Answer(String::from("an increment lacks commits that the log was to keep")));
+            }
+            Ok(Keeping::Forked | Keeping::TooFarBehind) => Some(Kept::default()),
+            Err(error) => {
+                self.kept = Some(kept);
+                return Err(Wrong::Error(error));
+            }
+        };
+        Ok(())
+    }
+
+    fn compare_kept(&self, kept: &mut Kept) -> Result<(), Wrong> {
+        let (sequence, found) = restored(kept, ReplayUntil::End)?;
+        let mut states = self.model.visible().map(|(_, state)| Arc::clone(&state.tables));
+        let newest = states.next();
+        if !newest.iter().chain(&states.collect::<Vec<_>>()).any(|state| **state == found) {
+            let difference = newest.and_then(|newest| newest.difference(&found)).unwrap_or_default();
+            let what = format!("what was restored is no state there was; against the newest: {difference}");
+            return Err(Wrong::Answer(what));
+        }
+        if let Some((earlier, there)) = kept.ends.get(kept.ends.len() / 2) {
+            let (reached, found) = restored(kept, ReplayUntil::Sequence(*earlier))?;
+            if reached != *earlier || found != *there {
+                let difference = there.difference(&found).unwrap_or_default();
+                let what = format!("restored to commit {earlier} it is at {reached}: {difference}");
+                return Err(Wrong::Answer(what));
+            }
+        }
+        kept.ends.push((sequence, found));
+        Ok(())
+    }
+}
+
+/// What is kept up to there, as a database on a machine of its own.
+fn restored(kept: &Kept, until: ReplayUntil) -> Result<(u64, Tables), Wrong> {
+    let restored = (|| {
+        let storage = MemoryStorage::new();
+        storage.write_at(FileId::Data, 0, &kept.base)?;
+        let env = Environment { clock: Arc::new(FixedClock(1)), entropy: Arc::new(SeededEntropy::new(1)) };
+        let mut options = Options::default();
+        options.background_thread = false;
+        let database = Database::open_storage(Arc::new(storage), env, options)?;
+        let mut replay = database.replay(until)?;
+        for increment in &kept.increments {
+            replay.push(increment)?;
+            replay.end_increment()?;
+        }
+        replay.finish()?;
+        Ok((database.check()?.problems, database))
+    })();
+    let (problems, database) = restored.map_err(|error: Error| Wrong::Answer(format!("restoring: {error}")))?;
+    if let Some(problem) = problems.first() {
+        return Err(Wrong::Answer(format!("what was restored is not whole: {problem}")));
+    }
+    let snapshot = database.snapshot();
+    let scans = TABLES.map(|name| match snapshot.table(Table::<&[u8], &[u8]>::new(name)) {
+        Ok(table) => table.range(..).and_then(Iterator::collect),
+        Err(Error::NoSuchTable { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    });
+    let scans = scans.map(|scan| scan.unwrap_or_else(|error| panic!("what was restored cannot be read: {error}")));
+    Ok((snapshot.sequence(), tables_found(scans).map_err(Wrong::Answer)?))
+}
