@@ -42,6 +42,8 @@ pub use collection::{
     IndexPaths, IndexProgress, MigrationStep, Migrations, Moved, Placed, ReadCollection, Removed, Rows, RowsChange,
     Schema, Subscription, WriteCollection,
 };
+#[cfg(feature = "std")]
+pub use db::Trim;
 pub use db::{
     AutoTable, Backup, BackupProgress, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database,
     FeedPosition, Found, Increment, IncrementProgress, Isolation, Options, Range, ReadTable, Replay, ReplayReport,
@@ -55,6 +57,8 @@ pub use engine::{
     Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,
     Latency, Progress, RecoveryReport, RecoveryStage, Stats,
 };
+#[cfg(feature = "std")]
+pub use env::{Entered, Stop};
 pub use error::{Corruption, Error, Result};
 pub use salvage::{LogEnd, Loss, LossKind, SalvageBasis, SalvageReport};
 pub use table::{Key, KeyBuffer, KeyPart, KeyPrefix, KeyRange, Lend, Stored, Table, Value as StoredValue};

@@ -56,6 +56,7 @@ impl Database {
         let (partial, mut file) = Partial::create(to.as_ref())?;
         let mut backup = self.backup();
         loop {
+            Error::if_cancelled()?;
             let more = backup.step()?;
             file.write_all(&backup.take()).map_err(|error| failed(&error, partial.path()))?;
             progress(&backup.progress());
@@ -78,6 +79,7 @@ impl Database {
         let mut increment = self.increment(since)?;
         let (partial, mut file) = Partial::create(to.as_ref())?;
         loop {
+            Error::if_cancelled()?;
             let more = increment.step()?;
             file.write_all(&increment.take()).map_err(|error| failed(&error, partial.path()))?;
             progress(&increment.progress());
@@ -246,6 +248,7 @@ fn read_pieces(path: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result
     let mut file = File::open(path).map_err(|error| failed(&error, path))?;
     let mut buffer = std::vec![0; PIECE_BYTES];
     loop {
+        Error::if_cancelled()?;
         match file.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(len) => take(buffer.get(..len).unwrap_or_default())?,

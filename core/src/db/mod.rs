@@ -39,6 +39,8 @@ mod requests;
 mod row_locks;
 mod scrub;
 mod snapshot;
+#[cfg(feature = "std")]
+mod suspend;
 #[cfg(all(test, feature = "std"))]
 mod tests;
 mod transaction;
@@ -63,4 +65,6 @@ pub use requests::Requests;
 pub(crate) use requests::is_remembered;
 pub use scrub::Scrub;
 pub use snapshot::{BlobReader, ReadTable, Snapshot, TableInfo};
+#[cfg(feature = "std")]
+pub use suspend::Trim;
 pub use transaction::{Savepoint, WriteTable, WriteTransaction};

@@ -130,6 +130,8 @@ impl Engine {
         match &self.writer.lock().stopped {
             Some(stopped @ (Stopped::Closed | Stopped::Poisoned(_))) => Some(stopped.error()),
             Some(Stopped::Closing | Stopped::ReadOnly) | None => None,
+            #[cfg(feature = "std")]
+            Some(Stopped::Suspended) => None,
         }
     }
 }

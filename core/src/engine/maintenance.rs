@@ -188,7 +188,7 @@ impl Engine {
     pub(crate) fn step_without_waiting(&self) -> Result<Progress> {
         // What fails here is told at once, as poison.
         self.sync_if_due();
-        if let Some(stopped @ super::state::Stopped::Poisoned(_)) = &self.writer.lock().stopped {
+        if let Some(stopped) = self.writer.lock().stopped.as_ref().filter(|stopped| stopped.stops_work()) {
             return Err(stopped.error());
         }
         let mut work = self.work.lock();

@@ -115,14 +115,29 @@ pub(super) enum Stopped {
     /// The last checkpoint is being made: the log is not read after it.
     Closing,
     Closed,
+    /// Nothing is to be read or written until it is resumed.
+    #[cfg(feature = "std")]
+    Suspended,
     ReadOnly,
     Poisoned(String),
 }
 
 impl Stopped {
+    /// Whether background work is refused, too.
+    #[inline]
+    pub(super) fn stops_work(&self) -> bool {
+        #[cfg(feature = "std")]
+        if matches!(self, Self::Suspended) {
+            return true;
+        }
+        matches!(self, Self::Poisoned(_))
+    }
+
     pub(super) fn error(&self) -> Error {
         match self {
             Stopped::Closing | Stopped::Closed => Error::Closed,
+            #[cfg(feature = "std")]
+            Stopped::Suspended => Error::suspended(),
             Stopped::ReadOnly => Error::ReadOnly,
             Stopped::Poisoned(cause) => Error::Poisoned { cause: cause.clone() },
         }
@@ -286,7 +301,10 @@ impl Engine {
         let _one_at_a_time = self.data_syncs.lock();
         self.storage().sync(file).map_err(|error| {
             let error = Error::from(error);
-            self.poison(&error);
+            // What was not asked for has lost nothing.
+            if !error.is_suspended() {
+                self.poison(&error);
+            }
             error
         })
     }

@@ -259,8 +259,8 @@ impl ValueReader {
     /// Reads twice before it judges.
     fn load(&mut self, index: u64) -> Result<()> {
         match self.load_once(index) {
-            Err(error) if error.not_resident().is_none() => self.load_once(index).inspect_err(|_| {
-                if !self.may_be_gone {
+            Err(error) if !error.passes() => self.load_once(index).inspect_err(|error| {
+                if !error.passes() && !self.may_be_gone {
                     self.nodes.quarantine().add(extent_of(&self.value));
                 }
             }),

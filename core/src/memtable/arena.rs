@@ -52,6 +52,12 @@ impl ChunkPool {
         Self { free: Mutex::new(Vec::new()), chunks_max: bytes_max / CHUNK_MAX_BYTES }
     }
 
+    #[cfg(feature = "std")]
+    /// Gives back what no arena has.
+    pub(crate) fn trim(&self) {
+        self.free.lock().clear();
+    }
+
     fn take(&self) -> Option<Chunk> {
         self.free.lock().pop()
     }

@@ -2,6 +2,7 @@
 
 mod glue;
 pub mod header;
+mod library_size;
 pub mod mobile;
 pub mod npm;
 mod split;
