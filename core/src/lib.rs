@@ -50,7 +50,7 @@ pub use db::{
     ReplayUntil, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable, WriteTransaction,
 };
 #[cfg(all(feature = "std", any(unix, windows)))]
-pub use db::{BackupReport, RestoreProgress};
+pub use db::{BackupReport, RestoreProgress, RestoreReport};
 pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{NamedType, Path, Value};
 pub use engine::{

@@ -10,7 +10,7 @@ use super::database::Database;
 use super::feed::FeedPosition;
 use super::increment::IncrementProgress;
 use super::options::Options;
-use super::partial::{Partial, failed};
+use super::partial::{Partial, failed, require_absent};
 use super::replay::{ReplayReport, ReplayUntil};
 use crate::engine::{CheckReport, Environment};
 use crate::env::{FileStorage, OpenMode, SystemClock, SystemEntropy};
@@ -34,6 +34,16 @@ pub struct BackupReport {
     pub commits: u64,
     /// When the first and the last of them were made, in milliseconds since 1970.
     pub times_ms: Option<(u64, u64)>,
+}
+
+/// What was restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RestoreReport {
+    /// Up to which commit, and what came of increments.
+    pub replayed: ReplayReport,
+    /// What [`check`](Database::check) says of all of it.
+    pub check: CheckReport,
 }
 
 /// What [`Database::restore`] is doing.
@@ -92,25 +102,21 @@ impl Database {
         Ok(increment.progress())
     }
 
-    /// Makes the database in a new file, `to`, from a backup and its increments, in their order, up to `until`. Everything is verified before
-    /// it gets its name; until then it is called `to` with `-partial` behind it. Nothing is overwritten.
+    /// Makes the database in a new file, `to`, from a backup and its increments, in their order, up to `until`. Nothing may be
+    /// there: no database, no log and no lock of one. Everything is verified and on the medium before it gets its name; until then it
+    /// is called `to` with `-partial` behind it.
     pub fn restore(
         to: impl AsRef<Path>,
         backup: impl AsRef<Path>,
         increments: &[PathBuf],
         until: ReplayUntil,
         progress: &mut dyn FnMut(RestoreProgress<'_>),
-    ) -> Result<ReplayReport> {
+    ) -> Result<RestoreReport> {
         let (to, backup) = (to.as_ref(), backup.as_ref());
-        let (partial, mut file) = Partial::create(to)?;
-        // Of a database that was moved away.
-        let log = beside(to);
-        if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-            return Err(Error::invalid(std::format!(
-                "'{}' exists, the log of another database; move it away first",
-                log.display()
-            )));
+        for suffix in ["-log", "-lock"] {
+            require_absent(&beside(to, suffix))?;
         }
+        let (partial, mut file) = Partial::create(to)?;
         let mut copied = 0;
         read_pieces(backup, &mut |piece| {
             file.write_all(piece).map_err(|error| failed(&error, partial.path()))?;
@@ -118,12 +124,19 @@ impl Database {
             progress(RestoreProgress::Copying(copied));
             Ok(())
         })?;
+        file.sync_all().map_err(|error| failed(&error, partial.path()))?;
         drop(file);
-        let _log = RemovedInTheEnd(beside(partial.path()));
-        let storage = FileStorage::open(partial.path(), OpenMode::EXISTING)?;
-        let restored = open(storage, false)?;
-        let report = {
-            let mut replay = restored.replay(until)?;
+        let _beside = ["-log", "-lock"].map(|suffix| RemovedInTheEnd(beside(partial.path(), suffix)));
+        let goes_on = !increments.is_empty() || until != ReplayUntil::End;
+        let restored =
+            open(FileStorage::open(partial.path(), OpenMode { read_only: !goes_on, create: false })?, !goes_on)?;
+        if !restored.recovery().clean {
+            let what = "it is no backup, but the file of a database that was in use; its log is missing";
+            return Err(in_file(Error::invalid(what), backup));
+        }
+        let mut replayed = ReplayReport::of(&restored);
+        if goes_on {
+            let mut replay = restored.replay(until).map_err(|error| in_file(error, backup))?;
             for increment in increments {
                 read_pieces(increment, &mut |piece| {
                     replay.push(piece)?;
@@ -133,15 +146,19 @@ impl Database {
                 .and_then(|()| replay.end_increment())
                 .map_err(|error| in_file(error, increment))?;
             }
-            replay.finish()?
-        };
+            replayed = replay.finish()?;
+        }
         let check = restored.check_with(&mut |report| progress(RestoreProgress::Verifying(report)))?;
         require_clean(&check, backup)?;
         restored.close()?;
         drop(restored);
-        File::open(partial.path()).and_then(|file| file.sync_all()).map_err(|error| failed(&error, partial.path()))?;
+        if goes_on {
+            File::open(partial.path())
+                .and_then(|file| file.sync_all())
+                .map_err(|error| failed(&error, partial.path()))?;
+        }
         partial.finish()?;
-        Ok(report)
+        Ok(RestoreReport { replayed, check })
     }
 
     /// Reads a backup and its increments, in their order, and verifies every checksum in them and that each goes on where the one before ends.
@@ -279,9 +296,9 @@ fn require_clean(report: &CheckReport, backup: &Path) -> Result<()> {
     }
 }
 
-fn beside(path: &Path) -> PathBuf {
+fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push("-log");
+    name.push(suffix);
     PathBuf::from(name)
 }
 

@@ -49,7 +49,7 @@ pub(crate) mod watchers;
 
 pub use backup::{Backup, BackupProgress};
 #[cfg(all(feature = "std", any(unix, windows)))]
-pub use backup_files::{BackupReport, RestoreProgress};
+pub use backup_files::{BackupReport, RestoreProgress, RestoreReport};
 pub use changes::{Change, ChangedValue, Changes};
 pub use database::{AutoTable, Database, Transaction};
 pub(crate) use definitions::{Bytes, note_name};

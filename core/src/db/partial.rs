@@ -63,7 +63,8 @@ impl Drop for Partial {
     }
 }
 
-fn require_absent(path: &Path) -> Result<()> {
+/// Backups and databases are made over nothing.
+pub(super) fn require_absent(path: &Path) -> Result<()> {
     match fs::symlink_metadata(path) {
         Ok(_) => Err(exists(path)),
         Err(_) => Ok(()),
@@ -77,6 +78,9 @@ fn exists(path: &Path) -> Error {
 /// What the platform says of a file beside the database.
 pub(super) fn failed(error: &std::io::Error, path: &Path) -> Error {
     let kind = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            return Error::invalid(std::format!("'{}' is not there: {error}", path.display()));
+        }
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StorageErrorKind::Full,
         std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
             StorageErrorKind::PermissionDenied

@@ -46,6 +46,13 @@ pub struct ReplayReport {
     pub left_out: bool,
 }
 
+impl ReplayReport {
+    /// Of a copy as it is.
+    pub(super) fn of(database: &Database) -> Self {
+        Self { sequence: database.shared.engine.version().sequence, ..Self::default() }
+    }
+}
+
 /// Brings a copy that a [`Backup`](super::Backup) made, opened as a database, to a later commit: exactly as the database was after
 /// it, with the same tables, indexes and numbers of commits. Increments are given one after the other, each going on where the
 /// one before ended.
@@ -121,7 +128,7 @@ impl Database {
             values: Vec::new(),
             value: None,
             gone: BTreeMap::new(),
-            report: ReplayReport { sequence, ..ReplayReport::default() },
+            report: ReplayReport::of(self),
         })
     }
 }

@@ -56,7 +56,7 @@ impl Restore {
             _ => {}
         });
         progress.finish();
-        let report = report.map_err(Failure::engine(self.to.display().to_string()))?;
+        let report = report.map_err(Failure::engine(self.to.display().to_string()))?.replayed;
         output.result(
             || {
                 let mut text = format!("restored {} to commit {}", self.to.display(), grouped(report.sequence));
