@@ -3,12 +3,12 @@
 use anyhow::Result;
 
 use super::stage::Stage;
-use crate::package::mobile::{self, Profile};
+use crate::package::{self, mobile};
 use crate::setup::{Consent, swift};
 
 pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     stage.tests("the interface for C", &mut mobile::program_in_c()?)?;
     let swift = swift::find(consent)?;
-    let package = mobile::stage_swift(Profile::Test)?;
+    let package = package::swift::stage(mobile::Profile::Test)?;
     stage.swift_tests("the package for Swift", &mut swift.command(&package, "test --disable-xctest"))
 }
