@@ -20,6 +20,11 @@ protocol Engine: Sendable {
     func close() async throws
 }
 
+/// Memory that a database may use for caches and buffers: `--memory MB`.
+enum Budget {
+    static let megabytes = CommandLine.arguments.drop { $0 != "--memory" }.dropFirst().first.flatMap { Int($0) } ?? 10
+}
+
 /// What a database gave is not what was written to it.
 struct Wrong: Error, CustomStringConvertible {
     let description: String

@@ -4,7 +4,7 @@ import LightningDB
 /// Lightning DB with what its package offers: `Codable` documents.
 struct Lightning: Engine {
     static let name = "lightning"
-    static let description = "Lightning DB; Codable documents, a budget of 10 MB for everything together, durability sync or relaxed"
+    static let description = "Lightning DB; Codable documents, a budget of \(Budget.megabytes) MB for everything together, durability sync or relaxed"
 
     let db: Database
     let people: DocumentCollection<Person>
@@ -12,7 +12,7 @@ struct Lightning: Engine {
 
     static func open(_ folder: String, durable: Bool) async throws -> Lightning {
         var options = Options()
-        options.memoryBudgetBytes = 10_000_000
+        options.memoryBudgetBytes = Budget.megabytes * 1_000_000
         options.durability = durable ? .sync : .relaxed
         let db = try await Database.open(URL(fileURLWithPath: folder).appendingPathComponent("people.ldb"), options: options)
         let people = try await db.collection(Person.self, name: "people", key: Person.id, indexes: [.index(Person.age), .unique(Person.email)])

@@ -5,7 +5,7 @@ import Foundation
 final class SQLite: Engine, @unchecked Sendable {
     static let name = "sqlite"
     static let description =
-        "SQLite \(SQLITE_VERSION), its C interface; columns, prepared statements, WAL with synchronous FULL or NORMAL, a page cache of 10 MB"
+        "SQLite \(SQLITE_VERSION), its C interface; columns, prepared statements, WAL with synchronous FULL or NORMAL, a page cache of \(Budget.megabytes) MB"
 
     private let folder: String
     private let connection: Connection
@@ -16,7 +16,7 @@ final class SQLite: Engine, @unchecked Sendable {
 
     private init(_ folder: String, durable: Bool) throws {
         (self.folder, isDurable) = (folder, durable)
-        connection = try Connection(folder + "/people.sqlite", durable: durable)
+        connection = try Connection(URL(fileURLWithPath: folder).appendingPathComponent("people.sqlite").path, durable: durable)
         insert = try connection.prepare("INSERT OR REPLACE INTO people VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
         let columns = "SELECT id, name, age, email, city, balance, isActive, note FROM people"
         select = try connection.prepare(columns + " WHERE id = ?1")
@@ -101,7 +101,7 @@ private final class Connection {
     init(_ path: String, durable: Bool) throws {
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
         guard sqlite3_open_v2(path, &handle, flags, nil) == SQLITE_OK else { throw Wrong("cannot open \(path)") }
-        try run("PRAGMA cache_size = -10000")
+        try run("PRAGMA cache_size = -\(Budget.megabytes * 1000)")
         try run("PRAGMA synchronous = \(durable ? "FULL" : "NORMAL")")
         let version = try prepare("PRAGMA user_version")
         guard try version.step(), version.int(0) == 0 else { return }

@@ -50,6 +50,8 @@ enum Worker {
             }
             return rows
         }
+        // What the scan gives is more than any database keeps.
+        report("memory, at most, MB", wall: Double(Memory.peak - withPeople) / 1e6)
         for _ in 0..<3 {
             try await measure("scan to typed objects") {
                 let found = try db.scan()
@@ -63,7 +65,6 @@ enum Worker {
         db = try await E.open(folder, durable: false)
         try await watch(db)
         try await db.close()
-        print("memory, at most, MB\t\(Double(Memory.peak - withPeople) / 1e6)")
     }
 
     /// From before a write until its rows have come, one after the other.
@@ -79,7 +80,7 @@ enum Worker {
             while let now = try await rows.next(), now.first?.balance != person.balance {}
             if turn > 100 { times.append((ContinuousClock.now - start).seconds) }
         }
-        print("watch, until the rows come\t\(times.sorted()[times.count / 2])")
+        report("watch, until the rows come", wall: times.sorted()[times.count / 2])
     }
 
     /// Until the first document has been read.
@@ -87,7 +88,7 @@ enum Worker {
         let start = ContinuousClock.now
         let db = try await E.open(folder, durable: true)
         try Wrong.unless(try db.get(4711)?.id == 4711, "get 4711")
-        print("open\t\((ContinuousClock.now - start).seconds)")
+        report("open", wall: (ContinuousClock.now - start).seconds)
         try await db.close()
     }
 
@@ -125,11 +126,17 @@ enum Worker {
         try await db.close()
     }
 
-    /// Prints the seconds that each of what `body` did took.
+    /// Prints the seconds that each of what `body` did took, by the clock and of the processor.
     private static func measure(_ what: String, _ body: () async throws -> Int) async throws {
-        let start = ContinuousClock.now
-        let count = try await body()
-        print("\(what)\t\((ContinuousClock.now - start).seconds / Double(count))")
+        let start = ContinuousClock.now, cpu = clock()
+        let count = Double(try await body())
+        report(what, wall: (ContinuousClock.now - start).seconds / count, cpu: Double(clock() - cpu) / Double(CLOCKS_PER_SEC) / count)
+    }
+
+    /// One line for the conductor.
+    private static func report(_ what: String, wall: Double, cpu: Double? = nil) {
+        print("\(what)\t\(wall)")
+        if let cpu { print("\(what), CPU time\t\(cpu)") }
     }
 }
 
