@@ -16,6 +16,8 @@ let link: [LinkerSetting] = hasFramework
     ? []
     : [
         .unsafeFlags(["-L\(folder)/lib", "-Xlinker", "-l:liblightning_db_mobile.a"]),
+        // Observation of Swift 6.0 names a function that it calls before it gives up, and that no library of Linux has.
+        .unsafeFlags(["-Xlinker", "--allow-shlib-undefined"], .when(platforms: [.linux])),
         .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread"),
     ]
 

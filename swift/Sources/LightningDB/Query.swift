@@ -68,9 +68,7 @@ public struct Query<Document: Codable & Sendable>: Sendable {
         var documents: [Document] = []
         var chunk: Chunk? = try Calls.query(collection.scope, collection.handle, cbor)
         while let rows = chunk {
-            try rows.forEach { row in
-                if let row { documents.append(try DocumentDecoder.decode(Document.self, from: row)) }
-            }
+            documents += try rows.documents(Document.self)
             chunk = try rows.next()
         }
         return documents
@@ -88,48 +86,34 @@ extension Query: AsyncSequence {
     /// The documents, some at a time: who is slow, or ends, asks for no more.
     public struct AsyncIterator: AsyncIteratorProtocol {
         private let query: Query
-        private var state: State = .before
+        private var chunks = Chunks()
         private var rows: IndexingIterator<[Document]> = [].makeIterator()
 
-        private enum State {
-            case before
-            case at(Handed)
-            case over
-        }
-
-        init(query: Query) {
-            self.query = query
-        }
+        init(query: Query) { self.query = query }
 
         public mutating func next() async throws -> Document? {
             while true {
                 if let row = rows.next() { return row }
-                let before = state
                 let query = query
-                let step: (rows: [Document], after: Handed?)
-                switch before {
-                case .over: return nil
-                case .before:
-                    step = try await background { try Self.read(Calls.query(query.collection.scope, query.collection.handle, query.cbor)) }
-                case .at(let chunk):
-                    step = try await background { try chunk.chunk.next().map(Self.read) ?? ([], nil) }
+                let found = try await chunks.next {
+                    try Calls.query(query.collection.scope, query.collection.handle, query.cbor)
+                } read: { chunk in
+                    try chunk.documents(Document.self)
                 }
-                rows = step.rows.makeIterator()
-                state = step.after.map(State.at) ?? .over
+                guard let found else { return nil }
+                rows = found.makeIterator()
             }
-        }
-
-        private static func read(_ chunk: Chunk) throws -> (rows: [Document], after: Handed?) {
-            var rows: [Document] = []
-            try chunk.forEach { row in
-                if let row { rows.append(try DocumentDecoder.decode(Document.self, from: row)) }
-            }
-            return (rows, chunk.cursor == 0 ? nil : Handed(chunk: chunk))
         }
     }
 }
 
-/// A chunk that goes from one thread to another, which uses it alone.
-struct Handed: @unchecked Sendable {
-    let chunk: Chunk
+extension Chunk {
+    /// The rows, where they are documents.
+    func documents<Document: Decodable>(_: Document.Type) throws -> [Document] {
+        var documents: [Document] = []
+        try forEach { row in
+            if let row { documents.append(try DocumentDecoder.decode(Document.self, from: row)) }
+        }
+        return documents
+    }
 }
