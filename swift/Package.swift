@@ -21,6 +21,14 @@ let link: [LinkerSetting] = hasFramework
         .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread"),
     ]
 
+// Xcode gathers what the packages of an application say of privacy; nobody else asks.
+let privacy = "PrivacyInfo.xcprivacy"
+#if os(macOS)
+    let (unused, resources): ([String], [Resource]) = ([], [.copy(privacy)])
+#else
+    let (unused, resources): ([String], [Resource]) = ([privacy], [])
+#endif
+
 let package = Package(
     name: "LightningDB",
     platforms: [.iOS(.v15), .macOS(.v12)],
@@ -32,6 +40,8 @@ let package = Package(
         .target(
             name: "LightningDB",
             dependencies: ["LightningDBFFI", "LightningDBGenerated"],
+            exclude: unused,
+            resources: resources,
             linkerSettings: link
         ),
         .testTarget(name: "LightningDBTests", dependencies: ["LightningDB"]),

@@ -22,8 +22,6 @@ pub fn stage(profile: Profile) -> Result<PathBuf> {
     let package = workspace::target()?.join("swift");
     sources(&built, &package)?;
     headers(&package.join("Sources/LightningDBFFI"))?;
-    // Its tests see nothing of the machine but the package.
-    copy_changed(&workspace::root().join("tests/conformance"), &package.join(CONFORMANCE))?;
     copy_file(&built.join(format!("lib{LIBRARY}.a")), &package.join(format!("lib/lib{LIBRARY}.a")))?;
     Ok(package)
 }
@@ -31,6 +29,8 @@ pub fn stage(profile: Profile) -> Result<PathBuf> {
 /// Puts what is written in Swift into `package`, by hand and by UniFFI, which looks into the library that is in `built`.
 pub fn sources(built: &Path, package: &Path) -> Result<()> {
     copy_changed(&workspace::root().join("swift"), package)?;
+    // Its tests see nothing of the machine but the package.
+    copy_changed(&workspace::root().join("tests/conformance"), &package.join(CONFORMANCE))?;
     let generated = generated()?;
     mobile::generate(&built.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}")), "swift", &generated)?;
     let name = "LightningDBGenerated.swift";
