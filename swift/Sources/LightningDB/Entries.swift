@@ -37,9 +37,10 @@ public struct Entries<Key: TableKey, Value: TableValue>: AsyncSequence, Sendable
             while true {
                 if let row = rows.next() { return row }
                 let entries = entries
-                let found = try await chunks.next {
+                let (handle, scope) = (entries.table.handle, entries.table.scope)
+                let found = try await chunks.next(beside: handle, in: scope) { scope in
                     try Calls.scan(
-                        entries.table.scope, entries.table.handle, lower: entries.keys.lower, upper: entries.keys.upper,
+                        scope, handle, lower: entries.keys.lower, upper: entries.keys.upper,
                         backwards: entries.backwards, limit: UInt64(entries.limit)
                     )
                 } read: { chunk in
@@ -62,29 +63,33 @@ struct Chunks: Sendable {
 
     private var state = State.before
 
-    /// The rows of the next chunk, as `read` makes them; nil behind the last. `begin` gives the first.
+    /// The rows of the next chunk, as `read` makes them; nil behind the last. `begin` gives the first, in a scope like `scope`.
     mutating func next<R: Sendable>(
-        begin: @Sendable @escaping () throws -> Chunk, read: @Sendable @escaping (Chunk) throws -> R
+        beside sibling: UInt64, in scope: UInt64, begin: @Sendable @escaping (UInt64) throws -> Chunk,
+        read: @Sendable @escaping (Chunk) throws -> R
     ) async throws -> R? {
-        let before = state
         let step: (rows: R, after: Handed?)?
-        switch before {
+        switch state {
         case .over: return nil
-        case .before: step = try await background { try Self.read(begin(), read) }
-        case .at(let chunk): step = try await background { try chunk.chunk.next().map { try Self.read($0, read) } }
+        case .before:
+            let stop = try StopScope(beside: sibling, like: scope)
+            step = try await background(stop) { try Self.read(begin(stop.handle), stop, read) }
+        case .at(let at):
+            step = try await background(at.stop) { try at.chunk.next().map { try Self.read($0, at.stop, read) } }
         }
         state = step?.after.map(State.at) ?? .over
         return step?.rows
     }
 
-    private static func read<R>(_ chunk: Chunk, _ read: (Chunk) throws -> R) throws -> (R, Handed?) {
-        (try read(chunk), chunk.cursor == 0 ? nil : Handed(chunk: chunk))
+    private static func read<R>(_ chunk: Chunk, _ stop: StopScope, _ read: (Chunk) throws -> R) throws -> (R, Handed?) {
+        (try read(chunk), chunk.cursor == 0 ? nil : Handed(chunk: chunk, stop: stop))
     }
 }
 
-/// A chunk that goes from one thread to another, which uses it alone.
+/// A chunk that goes from one thread to another, which uses it alone; and what gives up the calls of its cursor.
 struct Handed: @unchecked Sendable {
     let chunk: Chunk
+    let stop: StopScope
 }
 
 extension Chunk {

@@ -9,7 +9,7 @@ import Foundation
 /// for try await rows in people.query(Person.age, in: 30...).updates { render(rows) }
 /// ```
 public struct Query<Document: Codable & Sendable>: Sendable {
-    let collection: DocumentCollection<Document>
+    private(set) var collection: DocumentCollection<Document>
     private var filters: [Filter] = []
     private var order: [Value] = []
     private var isReversed = false
@@ -27,6 +27,13 @@ public struct Query<Document: Codable & Sendable>: Sendable {
         var copy = self
         change(&copy)
         return copy
+    }
+
+    /// Runs a call on a thread that may wait; it is given up when the task is cancelled.
+    func run<R: Sendable>(_ call: @Sendable @escaping (Query) throws -> R) async throws -> R {
+        try await background(beside: collection.handle, in: collection.scope) { scope in
+            try call(with { $0.collection = collection.inScope(scope) })
+        }
     }
 
     /// Also as this says.
@@ -61,7 +68,7 @@ public struct Query<Document: Codable & Sendable>: Sendable {
     }
 
     /// All documents.
-    public func all() async throws -> [Document] { try await background { try allBlocking() } }
+    public func all() async throws -> [Document] { try await run { try $0.allBlocking() } }
 
     /// All documents, on the calling thread.
     public func allBlocking() throws -> [Document] {
@@ -95,8 +102,9 @@ extension Query: AsyncSequence {
             while true {
                 if let row = rows.next() { return row }
                 let query = query
-                let found = try await chunks.next {
-                    try Calls.query(query.collection.scope, query.collection.handle, query.cbor)
+                let (handle, scope) = (query.collection.handle, query.collection.scope)
+                let found = try await chunks.next(beside: handle, in: scope) { scope in
+                    try Calls.query(scope, handle, query.cbor)
                 } read: { chunk in
                     try chunk.documents(Document.self)
                 }

@@ -11,12 +11,14 @@
         }
 
         /// Waits until what `read` reads changes.
+        @available(macOS 14, iOS 17, tvOS 17, watchOS 10, *)
         private func change(of read: () -> Void) async {
             let (changes, changed) = AsyncStream<Void>.makeStream()
             withObservationTracking(read) { changed.yield() }
             for await _ in changes { break }
         }
 
+        @available(macOS 14, iOS 17, tvOS 17, watchOS 10, *)
         @Test(.timeLimit(.minutes(1))) func rowsAreThoseOfNowAndWhoReadsThemIsTold() async throws {
             let db = try Database.inMemory()
             let people = try await people(db)
@@ -32,6 +34,7 @@
             #expect(live.error == nil)
         }
 
+        @available(macOS 14, iOS 17, tvOS 17, watchOS 10, *)
         @Test(.timeLimit(.minutes(1))) func itsErrorIsSeen() async throws {
             let db = try Database.inMemory()
             let live = LiveQuery(try await people(db).query())
@@ -41,6 +44,7 @@
             #expect((live.error as? LightningError)?.kind == .closed)
         }
 
+        @available(macOS 14, iOS 17, tvOS 17, watchOS 10, *)
         @Test(.timeLimit(.minutes(1))) func itEndsWithWhoHoldsIt() async throws {
             let db = try Database.inMemory()
             let people = try await people(db)

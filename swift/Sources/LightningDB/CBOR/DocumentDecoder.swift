@@ -2,12 +2,17 @@ import Foundation
 
 /// Documents as `Codable` types: from CBOR, straight into their fields.
 ///
-/// All containers of a document share one reader, which lies outside of Swift's objects: nothing counts references to it, and nothing
-/// watches who has access. It is gone when the document has been read, and so must the decoder be, which `Codable` types do not keep.
+/// All containers of a document share one reader, which lies outside of Swift's objects, as do their places: nothing counts references to
+/// them, and nothing watches who has access. They are gone when the document has been read, and so must the decoder be, which `Codable`
+/// types do not keep.
 enum DocumentDecoder {
     static func decode<T: Decodable>(_ type: T.Type, from bytes: UnsafeRawBufferPointer) throws -> T {
-        var reader = CBORReader(bytes)
-        return try withUnsafeMutablePointer(to: &reader) { try Input(reader: $0).decode(type, last: true) { [] } }
+        var place = Place()
+        return try withUnsafeMutablePointer(to: &place) { place in
+            var reading = Reading(reader: CBORReader(bytes), outermost: place)
+            defer { reading.places?.free() }
+            return try withUnsafeMutablePointer(to: &reading) { try Input(reading: $0).decode(type, last: true) { [] } }
+        }
     }
 
     static func decode<T: Decodable>(_ type: T.Type, from bytes: [UInt8]) throws -> T {
@@ -15,9 +20,56 @@ enum DocumentDecoder {
     }
 }
 
-/// Where the reading has come to.
+/// What the containers of a document share.
+private struct Reading {
+    var reader: CBORReader
+    /// The place of the outermost map, until it is taken.
+    var outermost: UnsafeMutablePointer<Place>?
+    /// Those of the others.
+    var places: Places?
+}
+
+/// Where a map has come to: the name that is looked at next, and how many are before it.
+private struct Place {
+    var at = 0
+    var index = 0
+}
+
+/// Places of maps within the document.
+private final class Places {
+    private var all: [UnsafeMutablePointer<Place>] = []
+
+    func add() -> UnsafeMutablePointer<Place> {
+        let place = UnsafeMutablePointer<Place>.allocate(capacity: 1)
+        all.append(place)
+        return place
+    }
+
+    func free() { all.forEach { $0.deallocate() } }
+}
+
+/// Where the reading has come to. One pointer, so that a decoder fits where Swift keeps small ones without asking for memory.
 private struct Input {
-    let reader: UnsafeMutablePointer<CBORReader>
+    let reading: UnsafeMutablePointer<Reading>
+
+    var reader: UnsafeMutablePointer<CBORReader> {
+        // It is the first in it.
+        @inline(__always) get { UnsafeMutableRawPointer(reading).assumingMemoryBound(to: CBORReader.self) }
+    }
+
+    func place(at start: Int) -> UnsafeMutablePointer<Place> {
+        let place: UnsafeMutablePointer<Place>
+        if let outermost = reading.pointee.outermost {
+            reading.pointee.outermost = nil
+            place = outermost
+        } else {
+            let places = reading.pointee.places ?? Places()
+            reading.pointee.places = places
+            place = places.add()
+        }
+        place.initialize(to: Place(at: start))
+        return place
+    }
 
     /// Reads the item that comes next; `last` where nothing behind it will be read.
     @inline(__always)
@@ -68,20 +120,18 @@ private struct ItemDecoder: Decoder {
 }
 
 /// The fields of a map. They are looked for from where the last one ended: types ask for them in the order in which they wrote them.
-private final class FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
+private struct FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
     private let input: Input
     let codingPath: [any CodingKey]
     private let first: Int
     private let count: Int
-    /// The name that is looked at next, and how many are before it.
-    private var at: Int
-    private var index = 0
+    private let place: UnsafeMutablePointer<Place>
 
     init(input: Input, codingPath: [any CodingKey]) throws {
         (self.input, self.codingPath) = (input, codingPath)
         count = try input.reader.pointee.map()
         first = input.reader.pointee.at
-        at = first
+        place = input.place(at: first)
     }
 
     var allKeys: [Key] {
@@ -96,11 +146,11 @@ private final class FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
     @inline(__always)
     private func find(_ key: Key) throws -> Bool {
         let reader = input.reader
-        reader.pointee.at = at
+        reader.pointee.at = place.pointee.at
         var name = key.stringValue
         return try name.withUTF8 { name in
             // Nearly always it is this one.
-            if index < count, reader.pointee.takes(name) { return true }
+            if place.pointee.index < count, reader.pointee.takes(name) { return true }
             return try search(name)
         }
     }
@@ -109,12 +159,12 @@ private final class FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
     private func search(_ name: UnsafeBufferPointer<UInt8>) throws -> Bool {
         let reader = input.reader
         for _ in 0..<count {
-            if index == count { (at, index) = (first, 0) }
-            reader.pointee.at = at
+            if place.pointee.index == count { place.pointee = Place(at: first) }
+            reader.pointee.at = place.pointee.at
             if reader.pointee.takes(name) { return true }
             try reader.pointee.skip()
             try reader.pointee.skip()
-            (at, index) = (reader.pointee.at, index + 1)
+            place.pointee = Place(at: reader.pointee.at, index: place.pointee.index + 1)
         }
         return false
     }
@@ -122,8 +172,7 @@ private final class FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
     /// The value of the field that was found was read: another follows.
     @inline(__always)
     private func goOn() {
-        at = input.reader.pointee.at
-        index += 1
+        place.pointee = Place(at: input.reader.pointee.at, index: place.pointee.index + 1)
     }
 
     @inline(__always)
