@@ -7,9 +7,10 @@ public struct BlockingTable<Key: TableKey, Value: TableValue>: Sendable {
     fileprivate let scope: UInt64
     /// It keeps the handle open.
     fileprivate let native: LightningDBGenerated.Table
+    private let owner: any AnyObject & Sendable
 
     init(table: Table<Key, Value>) {
-        (native, handle, scope) = (table.native, table.handle, table.scope)
+        (native, handle, scope, owner) = (table.native, table.handle, table.scope, table.owner)
     }
 
     /// The value of a key.

@@ -11,13 +11,22 @@ public struct DocumentCollection<Document: Codable & Sendable>: Sendable {
     let native: LightningDBGenerated.Collection
     let handle: UInt64
     let scope: UInt64
+    /// The database, or the snapshot: open for as long as anybody has something of it.
+    private let owner: any AnyObject & Sendable
 
-    init(name: String, native: LightningDBGenerated.Collection, scope: UInt64 = Calls.now) {
-        (self.name, self.native, self.scope) = (name, native, scope)
+    init(name: String, native: LightningDBGenerated.Collection, of database: Database, scope: UInt64 = Calls.now) {
+        (self.name, self.native, self.scope, owner) = (name, native, scope, database)
         handle = native.number()
     }
 
-    func inScope(_ scope: UInt64) -> DocumentCollection { DocumentCollection(name: name, native: native, scope: scope) }
+    private init(_ other: DocumentCollection, scope: UInt64, owner: any AnyObject & Sendable) {
+        (name, native, handle, self.scope, self.owner) = (other.name, other.native, other.handle, scope, owner)
+    }
+
+    /// In a scope, which is that of `keeping` where that is given.
+    func inScope(_ scope: UInt64, keeping: (any AnyObject & Sendable)? = nil) -> DocumentCollection {
+        DocumentCollection(self, scope: scope, owner: keeping ?? owner)
+    }
 
     /// The same calls on the calling thread.
     public var blocking: BlockingCollection<Document> { BlockingCollection(collection: self) }

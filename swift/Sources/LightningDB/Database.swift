@@ -51,7 +51,8 @@ public struct Options: Sendable {
     }
 }
 
-/// A database. Opened more than once in a process it is the same one, closed when everybody has closed it.
+/// A database. Opened more than once in a process it is the same one, closed when everybody has closed it, or when nobody has anything of
+/// it any more: its collections, tables and snapshots keep it open.
 ///
 /// ```swift
 /// let db = try await Database.open(url)
@@ -112,8 +113,8 @@ public final class Database: Sendable {
     /// Opens a collection as it is: its schema is in the database.
     public func existingCollection<Document: Codable & Sendable>(_: Document.Type, name: String? = nil) async throws -> DocumentCollection<Document> {
         let name = name ?? String(describing: Document.self)
-        return try await background { [native] in
-            DocumentCollection(name: name, native: try calling { try native.collectionBlocking(name: name, schema: nil) })
+        return try await background { [self] in
+            DocumentCollection(name: name, native: try calling { try native.collectionBlocking(name: name, schema: nil) }, of: self)
         }
     }
 
@@ -127,9 +128,9 @@ public final class Database: Sendable {
     public func table<Key: TableKey, Value: TableValue>(
         _ name: String, keys _: Key.Type, values _: Value.Type
     ) async throws -> Table<Key, Value> {
-        try await background { [native] in
+        try await background { [self] in
             let opened = try calling { try native.table(name: name, keys: Key.lightningKeyType, values: Value.lightningValueType) }
-            return Table(name: name, native: opened)
+            return Table(name: name, native: opened, of: self)
         }
     }
 
@@ -163,7 +164,7 @@ public final class Database: Sendable {
     }
 
     /// The database as it is now, for several reads that belong together. It keeps what it sees from being given back until it is gone.
-    public func snapshot() throws -> Snapshot { Snapshot(try calling { try native.snapshot() }) }
+    public func snapshot() throws -> Snapshot { Snapshot(try calling { try native.snapshot() }, of: self) }
 
     /// All tables, by name; a collection has its own.
     public func tables() throws -> [TableInfo] { try calling { try native.tables() }.map(TableInfo.init) }

@@ -129,7 +129,7 @@ import LightningDB
         let package = file.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         let readme = try String(contentsOf: package.appendingPathComponent("README.md"), encoding: .utf8)
         let programs = readme.components(separatedBy: "```swift\n").dropFirst().map { lines(of: $0.components(separatedBy: "```")[0]) }
-        #expect(programs.count == 10)
+        #expect(programs.count == 11)
         for program in programs { #expect(here.contains(program), "\(program)") }
     }
 
