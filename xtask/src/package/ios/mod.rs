@@ -50,8 +50,8 @@ const SLICES: [Slice; 3] = [
 /// Builds the package; its folder.
 pub fn pack() -> Result<PathBuf> {
     let package = workspace::target()?.join("swift-apple");
-    // What the interface is, the library for this machine tells as well.
-    swift::sources(&mobile::build(Profile::Dist)?, &package)?;
+    // What the interface is, the library for this machine tells as well, however it is built.
+    swift::sources(&mobile::build(Profile::Test)?, &package)?;
     let headers = workspace::target()?.join("swift-apple-headers");
     swift::headers(&headers.join(NAME))?;
 
