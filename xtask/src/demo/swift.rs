@@ -38,9 +38,13 @@ pub fn run() -> Result<()> {
 
     heading("Changed in Swift, read by the command");
     lightning.show(&["get", "shell.ldb", "cities", "FI/Tampere"])?;
-    let row: serde_json::Value = serde_json::from_str(&lightning.output(&["--json", "get", "shell.ldb", "cities", "FI/Tampere"])?)?;
+    let row: serde_json::Value =
+        serde_json::from_str(&lightning.output(&["--json", "get", "shell.ldb", "cities", "FI/Tampere"])?)?;
     ensure!(row.to_string().contains(&format!("\"population\":{}", before + 1000)), "the command reads {row}");
-    ensure!(row.to_string().contains("featureCode"), "an update in Swift took a field away that it does not know: {row}");
+    ensure!(
+        row.to_string().contains("featureCode"),
+        "an update in Swift took a field away that it does not know: {row}"
+    );
     lightning.show(&["collections", "shell.ldb"])?;
     lightning.show(&["check", "shell.ldb"])?;
 

@@ -14,7 +14,8 @@ use crate::workspace;
 const CONFORMANCE: &str = "conformance";
 
 /// What of a package is not copied from `swift/`.
-const MADE: [&str; 6] = [".build", "lib", "LightningDBFFI", "LightningDBGenerated", CONFORMANCE, "LightningDBFFI.xcframework"];
+const MADE: [&str; 6] =
+    [".build", "lib", "LightningDBFFI", "LightningDBGenerated", CONFORMANCE, "LightningDBFFI.xcframework"];
 
 /// Puts the package together for this machine. Gives its folder.
 pub fn stage(profile: Profile) -> Result<PathBuf> {

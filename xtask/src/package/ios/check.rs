@@ -21,7 +21,11 @@ pub fn slice(framework: &Path, slice: &Slice) -> Result<()> {
     let headers = folder.join("Headers").join(NAME);
     let map = fs::read_to_string(headers.join("module.modulemap"))?;
     ensure!(map.contains(&format!("module {NAME} ")), "the module map of {} names another module", slice.identifier);
-    ensure!(!folder.join("Headers/module.modulemap").exists(), "{} has a module map that others overwrite", slice.identifier);
+    ensure!(
+        !folder.join("Headers/module.modulemap").exists(),
+        "{} has a module map that others overwrite",
+        slice.identifier
+    );
 
     let mut functions = functions(&fs::read_to_string(headers.join("lightning.h"))?, "lightning_");
     functions.extend(self::functions(&fs::read_to_string(headers.join("LightningDBFFI.h"))?, "uniffi_"));
@@ -41,7 +45,13 @@ pub fn slice(framework: &Path, slice: &Slice) -> Result<()> {
     for (data, (target, name)) in archives.iter().zip(slice.targets) {
         archive(data, name, slice, &functions).with_context(|| format!("{}, {target}", file.display()))?;
     }
-    println!("{}: {} processors, {} functions, {:.1} MB", slice.identifier, archives.len(), functions.len(), data.len() as f64 / 1e6);
+    println!(
+        "{}: {} processors, {} functions, {:.1} MB",
+        slice.identifier,
+        archives.len(),
+        functions.len(),
+        data.len() as f64 / 1e6
+    );
     Ok(())
 }
 
@@ -57,7 +67,11 @@ fn archive(data: &[u8], processor: &str, slice: &Slice, functions: &BTreeSet<Str
         let object = object::File::parse(data)?;
         for symbol in object.symbols().filter(|symbol| symbol.is_global()) {
             let name = symbol.name()?.trim_start_matches('_').to_owned();
-            if symbol.is_undefined() { wanted.insert(name) } else { defined.insert(name) };
+            if symbol.is_undefined() {
+                wanted.insert(name)
+            } else {
+                defined.insert(name)
+            };
         }
     }
     let missing: Vec<_> = functions.difference(&defined).collect();

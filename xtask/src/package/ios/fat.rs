@@ -19,7 +19,9 @@ pub fn join(archives: &[Vec<u8>]) -> Result<Vec<u8>> {
     for archive in archives {
         contents.resize(contents.len().next_multiple_of(1 << ALIGN_BITS), 0);
         let (processor, kind) = processor(archive)?;
-        for number in [processor, kind, u32::try_from(first + contents.len())?, u32::try_from(archive.len())?, ALIGN_BITS] {
+        for number in
+            [processor, kind, u32::try_from(first + contents.len())?, u32::try_from(archive.len())?, ALIGN_BITS]
+        {
             list.extend(number.to_be_bytes());
         }
         contents.extend(archive);
@@ -67,7 +69,9 @@ mod tests {
         let thin = [archive(CPU_TYPE_ARM64, 50), archive(CPU_TYPE_X86_64, 32)];
         let fat = super::join(&thin).unwrap();
         let found = MachOFatFile32::parse(fat.as_slice()).unwrap();
-        for (arch, (archive, processor)) in found.arches().iter().zip(thin.iter().zip([CPU_TYPE_ARM64, CPU_TYPE_X86_64])) {
+        for (arch, (archive, processor)) in
+            found.arches().iter().zip(thin.iter().zip([CPU_TYPE_ARM64, CPU_TYPE_X86_64]))
+        {
             assert_eq!(arch.cputype(), processor);
             assert_eq!(arch.data(fat.as_slice()).unwrap(), archive);
             assert_eq!(arch.offset() % 8, 0);

@@ -86,7 +86,8 @@ fn library(slice: &Slice) -> Result<PathBuf> {
         let file = workspace::target()?.join(target).join("dist").join(format!("lib{LIBRARY}.a"));
         thin.push(fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
     }
-    let file = workspace::target()?.join("swift-apple-libraries").join(slice.identifier).join(format!("lib{LIBRARY}.a"));
+    let file =
+        workspace::target()?.join("swift-apple-libraries").join(slice.identifier).join(format!("lib{LIBRARY}.a"));
     fs::create_dir_all(file.parent().context("a file in no folder")?)?;
     fs::write(&file, fat::join(&thin)?)?;
     Ok(file)

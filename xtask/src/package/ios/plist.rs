@@ -38,7 +38,9 @@ mod tests {
     fn each_folder_is_for_one_kind_of_system() {
         let text = super::of(&super::super::SLICES, "liba.a");
         let of_simulator = text.split("<dict>").find(|part| part.contains("ios-arm64_x86_64-simulator")).unwrap();
-        for part in ["<string>arm64</string>", "<string>x86_64</string>", "<string>simulator</string>", "<string>ios</string>"] {
+        for part in
+            ["<string>arm64</string>", "<string>x86_64</string>", "<string>simulator</string>", "<string>ios</string>"]
+        {
             assert!(of_simulator.contains(part), "{part} in {of_simulator}");
         }
         assert_eq!(text.matches("<key>LibraryIdentifier</key>").count(), 3);
