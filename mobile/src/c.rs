@@ -405,10 +405,7 @@ pub extern "C" fn lightning_commit(transaction: u64) -> i32 {
 /// Gives up a table, collection, cursor, snapshot, transaction or stoppable scope. A number that stands for nothing is left alone.
 #[unsafe(no_mangle)]
 pub extern "C" fn lightning_release(handle: u64) {
-    _ = call(|| {
-        drop(objects::remove(handle));
-        Ok(LIGHTNING_OK)
-    });
+    _ = call(|| Ok(database::release(handle).map(|()| LIGHTNING_OK)?));
 }
 
 /// Reads the value or document of a key. `length` is how long it is; where that is more than `capacity`, nothing was copied, and it is

@@ -23,7 +23,7 @@ use crate::options::OpenOptions;
 use crate::raw::Raw;
 use crate::restore;
 use crate::snapshot::Snapshot;
-use crate::stop::{Stop, unblock};
+use crate::stop::{Stop, unblock, unblock_needed};
 use crate::table::Table;
 use crate::transaction::{Isolation, Transaction};
 
@@ -115,6 +115,15 @@ pub(crate) fn close(handle: u64) -> Result<()> {
     // The files are locked for as long as anything holds the database.
     objects::remove_all_of(opened.owner);
     result
+}
+
+/// Gives up a handle of any kind.
+pub(crate) fn release(handle: u64) -> Result<()> {
+    if let Ok(Object::Database(_)) = objects::get(handle) {
+        return close(handle);
+    }
+    drop(objects::remove(handle));
+    Ok(())
 }
 
 impl Opened {
@@ -525,7 +534,7 @@ impl Database {
     /// Whatever it answers, the files are closed. An error says what was not brought into them.
     pub async fn suspend(&self) -> Result<(), Failure> {
         let handle = self.handle;
-        blocking::unblock(move || Ok(suspend(handle)?)).await
+        unblock_needed(move || Ok(suspend(handle)?)).await
     }
 
     /// As `suspend`, on the calling thread.
@@ -591,7 +600,7 @@ impl Database {
     /// `Closed`.
     pub async fn end(&self) -> Result<(), Failure> {
         let handle = self.handle;
-        Ok(blocking::unblock(move || close(handle)).await?)
+        unblock_needed(move || Ok(close(handle)?)).await
     }
 
     /// As `end`, on the calling thread.

@@ -12,7 +12,7 @@ use lightning_db::Error;
 
 use crate::calls::{self, WriteKind};
 use crate::failure::Failure;
-use crate::objects::{self, invalid};
+use crate::objects::invalid;
 use crate::packed;
 use crate::table::KeyRange;
 
@@ -249,10 +249,7 @@ extern "system" fn Java_dev_lightningdb_internal_Native_next<'l>(
 
 #[unsafe(no_mangle)]
 extern "system" fn Java_dev_lightningdb_internal_Native_release<'l>(mut env: JNIEnv<'l>, _: JClass<'l>, handle: jlong) {
-    call(&mut env, (), |_| {
-        drop(objects::remove(handle.cast_unsigned()));
-        Ok(())
-    });
+    call(&mut env, (), |_| Ok(crate::database::release(handle.cast_unsigned())?));
 }
 
 #[unsafe(no_mangle)]

@@ -3,7 +3,9 @@
 //! Whoever gives a call up does not wait for it. What takes long ends at its next step; what does not is done, and nobody is told.
 //! A commit that is under way is made, or it is not: it is never half, and whoever has to know looks.
 
+use std::any::Any;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -75,30 +77,43 @@ pub fn unblock<R: Send + 'static>(
         call.stop();
     }
     let told = call.clone();
-    let task = blocking::unblock(move || {
+    let task = on_thread(Box::new(move || {
         let _entered = told.enter();
         // Whoever was given up before it began has done nothing.
-        CoreStop::check()?;
-        body()
-    });
-    Unblocked { stop, call, task: Some(task) }
+        Box::new(CoreStop::check().map_err(Failure::from).and_then(|()| body()))
+    }));
+    Unblocked { stop, call, task: Some(task), is_needed: false, gives: PhantomData }
+}
+
+/// As [`unblock`], for what must be done whether anybody waits for it or not: closing, letting go of files.
+pub fn unblock_needed<R: Send + 'static>(body: impl FnOnce() -> Result<R, Failure> + Send + 'static) -> Unblocked<R> {
+    let task = on_thread(Box::new(move || Box::new(body())));
+    Unblocked { stop: None, call: CoreStop::new(), task: Some(task), is_needed: true, gives: PhantomData }
+}
+
+/// One task for calls of all kinds: each kind of its own would be compiled anew, with all that is around it.
+fn on_thread(body: Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>) -> blocking::Task<Box<dyn Any + Send>> {
+    blocking::unblock(body)
 }
 
 /// The result of a call on a thread of its own.
 pub struct Unblocked<R> {
     stop: Option<Arc<Stop>>,
     call: CoreStop,
-    task: Option<blocking::Task<Result<R, Failure>>>,
+    task: Option<blocking::Task<Box<dyn Any + Send>>>,
+    is_needed: bool,
+    gives: PhantomData<fn() -> R>,
 }
 
-impl<R> Future for Unblocked<R> {
+impl<R: 'static> Future for Unblocked<R> {
     type Output = Result<R, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(task) = &mut self.task else { return Poll::Ready(Err(Error::Cancelled.into())) };
         if let Poll::Ready(result) = Pin::new(task).poll(context) {
             self.task = None;
-            return Poll::Ready(result);
+            let result = result.downcast::<Result<R, Failure>>();
+            return Poll::Ready(result.map_or_else(|_| Err(Error::Closed.into()), |result| *result));
         }
         // Before it is asked whether it was stopped: whoever stops it from now on wakes.
         if let Some(stop) = &self.stop {
@@ -119,8 +134,10 @@ impl<R> Future for Unblocked<R> {
 
 impl<R> Drop for Unblocked<R> {
     fn drop(&mut self) {
-        if self.task.is_some() {
-            self.call.stop();
+        match self.task.take() {
+            Some(task) if self.is_needed => task.detach(),
+            Some(_) => self.call.stop(),
+            None => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What was opened and given up is gone: handles, files, threads. A process of its own, so that nobody else opens any.
 
 #![allow(unsafe_code, reason = "calls as C makes them")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::ffi::CString;
 use std::fs;

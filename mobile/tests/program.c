@@ -208,10 +208,39 @@ static void documents_are_cbor(void) {
     CHECK(lightning_close(database) == LIGHTNING_OK);
 }
 
+static void files_are_given_back_and_calls_given_up(void) {
+    uint64_t database = open_database("life"), table = open_table(database), scope = 0, cursor = 0, held = 0;
+    put(LIGHTNING_NOW, table, "a", "one");
+    put(LIGHTNING_NOW, table, "b", "two");
+    CHECK(lightning_suspend(database) == LIGHTNING_OK && lightning_suspend(database) == LIGHTNING_OK);
+    CHECK(lightning_put(LIGHTNING_NOW, table, LIGHTNING_PUT, bytes("c"), bytes("no"), NULL) == 29);
+    CHECK(strcmp(lightning_last_error()->name, "Suspended") == 0 && lightning_last_error()->is_retryable);
+    CHECK(lightning_resume(database, 1000) == LIGHTNING_OK);
+    put(LIGHTNING_NOW, table, "c", "three");
+    CHECK(lightning_trim_memory(database, LIGHTNING_TRIM_ALL, &held) == LIGHTNING_OK && held > 0);
+    CHECK(lightning_trim_memory(database, 2, NULL) == 28);
+    CHECK(is_there(LIGHTNING_NOW, table, "a", "one") && is_there(LIGHTNING_NOW, table, "c", "three"));
+
+    CHECK(lightning_stoppable(database, LIGHTNING_NOW, &scope) == LIGHTNING_OK);
+    CHECK(is_there(scope, table, "a", "one"));
+    lightning_buffer rows;
+    CHECK(lightning_scan(scope, table, NULL, false, UINT64_MAX, 1, &rows, &cursor) == LIGHTNING_OK && cursor != 0);
+    lightning_free(rows);
+    CHECK(lightning_stop(scope) == LIGHTNING_OK && lightning_stop(scope) == LIGHTNING_OK);
+    bool is_over = false;
+    CHECK(lightning_next(cursor, 1, &rows, &is_over) == 31);
+    CHECK(lightning_put(scope, table, LIGHTNING_PUT, bytes("d"), bytes("no"), NULL) == 31);
+    CHECK(!is_there(LIGHTNING_NOW, table, "d", "no"));
+    CHECK(lightning_stop(table) == 28);
+    CHECK(lightning_close(database) == LIGHTNING_OK);
+    CHECK(lightning_open_objects() == 0);
+}
+
 int main(int count, char **arguments) {
     static void (*const tests[])(void) = {
         values_are_written_found_and_deleted, errors_say_what_and_why, what_is_closed_is_closed,
         batches_scans_and_many_keys,          transactions_and_snapshots, documents_are_cbor,
+        files_are_given_back_and_calls_given_up,
     };
     if (count != 2) {
         fprintf(stderr, "program FOLDER: tries the interface for C with databases in that folder\n");

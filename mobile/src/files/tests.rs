@@ -105,6 +105,23 @@ fn files_that_another_process_has_are_waited_for_and_those_it_has_written_to_are
 }
 
 #[test]
+fn what_the_system_refuses_names_the_file_and_what_to_do() {
+    let folder = Folder::new();
+    let files = Files::open(&folder.path("app.ldb"), OpenMode::CREATE).unwrap();
+    for (kind, name, what) in [
+        (StorageErrorKind::Full, "StorageFull", "free some space"),
+        (StorageErrorKind::PermissionDenied, "PermissionDenied", "check the permissions"),
+        (StorageErrorKind::ProtectedData, "ProtectedDataUnavailable", "when its owner has unlocked it"),
+    ] {
+        let refused = StorageError::new(kind, FileId::Data, 0, 4096, "as the system says");
+        let error = files.with::<()>((FileId::Data, 0, 4096), |_| Err(refused)).map_err(Error::from).unwrap_err();
+        assert_eq!(error.name(), name);
+        let text = error.to_string();
+        assert!(text.contains("app.ldb") && text.contains("as the system says") && text.contains(what), "{text}");
+    }
+}
+
+#[test]
 fn a_suspended_database_is_closed_without_its_files() {
     let folder = Folder::new();
     let path = folder.path("app.ldb");

@@ -72,6 +72,22 @@ fn whoever_stops_a_call_has_its_answer_at_once_while_it_ends_by_itself() {
     assert!(!is_cancelled(wait(unblock(None, || Ok(())))));
 }
 
+#[test]
+fn what_must_be_done_is_done_though_nobody_waits() {
+    let folder = Folder::new();
+    let path = folder.path("app.ldb");
+    let database = Database::open_blocking(path.clone(), OpenOptions::default()).unwrap();
+    drop(poll_once(database.suspend()));
+    while lightning_db::env::FileStorage::open(&path, lightning_db::env::OpenMode::EXISTING).is_err() {
+        std::thread::yield_now();
+    }
+    database.resume_blocking(1000).unwrap();
+    drop(poll_once(database.end()));
+    while database.tables().is_ok() {
+        std::thread::yield_now();
+    }
+}
+
 struct StopsAtFirst(Arc<Stop>);
 
 impl BackupListener for StopsAtFirst {

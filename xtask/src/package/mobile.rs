@@ -1,13 +1,14 @@
 //! The library for Swift, Kotlin and C, and what is made of it.
 
-use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::env::consts::{ARCH, DLL_PREFIX, DLL_SUFFIX, OS};
 use std::path::{Path, PathBuf};
 use std::{fs, process::Command};
 
 use anyhow::{Context, Result};
 
-use super::header;
+use super::{header, library_size};
 use crate::setup::{Consent, jvm};
+use crate::test::sanitizer;
 use crate::{process, workspace};
 
 pub(super) const CRATE: &str = "lightning-db-mobile";
@@ -26,14 +27,14 @@ impl Profile {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Test => "test",
-            Self::Dist => "dist",
+            Self::Dist => "mobile",
         }
     }
 
     fn folder(self) -> &'static str {
         match self {
             Self::Test => "debug",
-            Self::Dist => "dist",
+            Self::Dist => "mobile",
         }
     }
 }
@@ -43,8 +44,12 @@ pub(super) fn build(profile: Profile) -> Result<PathBuf> {
     header::check()?;
     let mut cargo = process::cargo()?;
     // The symbols tell what the interface is; they are stripped from what is given away.
-    cargo.args(["build", "--quiet", "-p", CRATE, "--lib", "--features", "jvm", "--profile", profile.name()]);
-    process::run(cargo.env("CARGO_PROFILE_DIST_STRIP", "false"))?;
+    cargo.args(["rustc", "--quiet", "-p", CRATE, "--lib", "--features", "jvm", "--profile", profile.name()]);
+    if profile == Profile::Dist && (OS, ARCH) == ("linux", "x86_64") {
+        // Rust links by lld there, which makes one function of those that are alike.
+        cargo.args(["--", "-Clink-arg=-Wl,--icf=all"]);
+    }
+    process::run(&mut cargo)?;
     Ok(workspace::target()?.join(profile.folder()))
 }
 
@@ -52,17 +57,39 @@ pub(super) fn build(profile: Profile) -> Result<PathBuf> {
 /// runs it.
 pub fn program_in_c() -> Result<Command> {
     let library = build(Profile::Test)?.join(format!("lib{LIBRARY}.a"));
+    link_program_in_c(&library, &["-fsanitize=address"])
+}
+
+/// As [`program_in_c`], with every access of the library's checked, too: both are built for AddressSanitizer, and Rust's runtime of it
+/// serves both.
+pub fn watched_program_in_c() -> Result<Command> {
+    let mut cargo = process::cargo()?;
+    cargo.args(["+nightly", "build", "--quiet", "-p", CRATE, "--lib", "--profile", Profile::Test.name()]);
+    cargo.args(["--target", sanitizer::TARGET]);
+    process::run(cargo.env_remove("RUSTUP_TOOLCHAIN").env("RUSTFLAGS", "-Zsanitizer=address"))?;
+    let mut rustc = Command::new("rustc");
+    rustc.args(["+nightly", "--print", "target-libdir", "--target", sanitizer::TARGET]).env_remove("RUSTUP_TOOLCHAIN");
+    let runtime = Path::new(process::output(&mut rustc)?.trim()).join("librustc-nightly_rt.asan.a");
+    let library = workspace::target()?.join(sanitizer::TARGET).join("debug").join(format!("lib{LIBRARY}.a"));
+    let runtime = runtime.to_str().context("the path of the sanitizer is not text")?;
+    link_program_in_c(&library, &["-Wl,--whole-archive", runtime, "-Wl,--no-whole-archive"])
+}
+
+fn link_program_in_c(library: &Path, runtime: &[&str]) -> Result<Command> {
     let mobile = workspace::root().join("mobile");
     let folder = workspace::target()?.join("c");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(folder.join("databases"))?;
-    let program = folder.join("program");
+    let (object, program) = (folder.join("program.o"), folder.join("program"));
     let mut compiler = Command::new("cc");
     compiler.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-g", "-fsanitize=address", "-I"]);
-    compiler.arg(mobile.join("include")).arg(mobile.join("tests/program.c")).arg(library);
-    process::run(compiler.args(["-lm", "-ldl", "-lpthread", "-o"]).arg(&program))?;
+    compiler.arg(mobile.join("include")).arg("-c").arg(mobile.join("tests/program.c")).arg("-o").arg(&object);
+    process::run(&mut compiler)?;
+    let mut linker = Command::new("cc");
+    linker.arg(&object).arg(library).args(runtime).args(["-lm", "-ldl", "-lpthread", "-lrt", "-o"]).arg(&program);
+    process::run(&mut linker)?;
     let mut command = Command::new(program);
     command.arg(folder.join("databases"));
     Ok(command)
@@ -87,14 +114,17 @@ pub fn stage_kotlin(profile: Profile) -> Result<PathBuf> {
         fs::remove_dir_all(&generated)?;
     }
     generate(&library, "kotlin", &generated)?;
-    let system = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
-    let native = build.join("native/dev/lightningdb/native").join(system);
+    let system = format!("{OS}-{ARCH}");
+    let native = build.join("native/dev/lightningdb/native").join(&system);
     fs::create_dir_all(&native)?;
     let to = native.join(library.file_name().context("a library has a name")?);
     fs::copy(&library, &to)?;
     if process::find(&["strip"]).is_some() {
         let flag = if cfg!(target_os = "macos") { "-x" } else { "--strip-unneeded" };
         process::run(Command::new("strip").arg(flag).arg(&to))?;
+        if profile == Profile::Dist {
+            library_size::check(&system, &to)?;
+        }
     }
     Ok(build)
 }

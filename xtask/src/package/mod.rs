@@ -3,6 +3,7 @@
 mod glue;
 pub mod header;
 mod ios;
+mod library_size;
 pub mod mobile;
 pub mod npm;
 mod split;

@@ -11,7 +11,7 @@ mod extended;
 mod fuzz;
 mod jvm;
 mod miri;
-mod sanitizer;
+pub mod sanitizer;
 mod schedules;
 mod stage;
 mod swift;

@@ -8,7 +8,7 @@ use super::stage::Stage;
 use crate::process;
 
 /// Where Rust brings the sanitizers along: elsewhere there is nothing to run.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Whether this machine has sanitizers; says so if not.
 pub fn is_here(name: &str) -> bool {
