@@ -31,7 +31,7 @@ impl Profile {
         }
     }
 
-    fn folder(self) -> &'static str {
+    pub(super) fn folder(self) -> &'static str {
         match self {
             Self::Test => "debug",
             Self::Dist => "mobile",

@@ -83,7 +83,7 @@ fn library(slice: &Slice) -> Result<PathBuf> {
         let mut cargo = apple::cargo_rustc(target)?;
         cargo.args(["--quiet", "-p", CRATE, "--lib", "--crate-type", "staticlib", "--profile", Profile::Dist.name()]);
         process::run(&mut cargo)?;
-        let file = workspace::target()?.join(target).join("dist").join(format!("lib{LIBRARY}.a"));
+        let file = workspace::target()?.join(target).join(Profile::Dist.folder()).join(format!("lib{LIBRARY}.a"));
         thin.push(fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
     }
     let file =
