@@ -2,6 +2,7 @@
 
 pub mod cities;
 pub mod native;
+pub mod swift;
 pub mod web;
 
 use std::process::ExitCode;
@@ -18,6 +19,9 @@ pub struct Arguments {
     /// A web app on the same data: builds it and serves it
     #[arg(long, conflicts_with = "native")]
     web: bool,
+    /// The sample in Swift and the command on the same file, and the sample killed while it writes
+    #[arg(long, conflicts_with_all = ["native", "web"])]
+    swift: bool,
     /// Do not serve it, but click through it in Chromium and write screenshots
     #[arg(long, requires = "web")]
     check: bool,
@@ -27,6 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match arguments {
         Arguments { web: true, check: true, .. } => process::run(&mut web::check()?)?,
         Arguments { web: true, .. } => web::serve()?,
+        Arguments { swift: true, .. } => swift::run()?,
         _ => native::run()?,
     }
     Ok(ExitCode::SUCCESS)

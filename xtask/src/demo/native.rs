@@ -56,13 +56,13 @@ pub fn run() -> Result<()> {
 }
 
 /// The program, run in the folder of the demonstration.
-struct Lightning {
+pub struct Lightning {
     program: PathBuf,
     folder: PathBuf,
 }
 
 impl Lightning {
-    fn build(folder: &Path) -> Result<Self> {
+    pub fn build(folder: &Path) -> Result<Self> {
         process::run(process::cargo()?.args([
             "build",
             "--release",
@@ -82,13 +82,18 @@ impl Lightning {
     }
 
     /// Runs it as a user would, and tells how long it took.
-    fn show(&self, arguments: &[&str]) -> Result<()> {
+    pub fn show(&self, arguments: &[&str]) -> Result<()> {
         println!("\n$ lightning {}", arguments.join(" "));
         let start = Instant::now();
         let status = self.command(arguments).status().context("cannot run lightning")?;
         println!("  ({:.0} ms)", start.elapsed().as_secs_f64() * 1e3);
         ensure!(status.success(), "lightning {} ended with {status}", arguments.join(" "));
         Ok(())
+    }
+
+    /// What it prints.
+    pub fn output(&self, arguments: &[&str]) -> Result<String> {
+        process::output(&mut self.command(arguments))
     }
 
     fn count(&self, database: &str) -> Result<usize> {
@@ -98,7 +103,7 @@ impl Lightning {
         Ok(usize::try_from(count)?)
     }
 
-    fn keys(&self, database: &str) -> Result<HashSet<String>> {
+    pub fn keys(&self, database: &str) -> Result<HashSet<String>> {
         let text = process::output(&mut self.command(&["--json", "scan", database, "cities", "--keys-only"]))?;
         text.lines()
             .map(|line| {
@@ -145,7 +150,7 @@ fn ended_by_itself(status: ExitStatus) -> bool {
     status.success()
 }
 
-fn remove_database(path: &Path) -> Result<()> {
+pub fn remove_database(path: &Path) -> Result<()> {
     let mut log = path.as_os_str().to_owned();
     log.push("-log");
     for file in [path, Path::new(&log)] {
@@ -159,6 +164,6 @@ fn remove_database(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn heading(text: &str) {
+pub fn heading(text: &str) {
     println!("\n== {text}");
 }

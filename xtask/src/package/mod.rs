@@ -2,10 +2,12 @@
 
 mod glue;
 pub mod header;
+mod ios;
 mod library_size;
 pub mod mobile;
 pub mod npm;
 mod split;
+pub mod swift;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,8 @@ enum Package {
     Jvm,
     /// The package for Swift, with the library for this machine
     Swift,
+    /// The package for Swift with the library for iOS and macOS, an XCFramework
+    Ios,
     /// The header of the interface for C
     Header,
 }
@@ -41,7 +45,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             npm::pack(arguments.sizes, Consent::from_environment())?;
         }
         Package::Jvm => mobile::pack_kotlin(Consent::from_environment())?,
-        Package::Swift => println!("{}", mobile::stage_swift(mobile::Profile::Dist)?.display()),
+        Package::Swift => println!("{}", swift::stage(mobile::Profile::Dist)?.display()),
+        Package::Ios => println!("{}", ios::pack()?.display()),
         Package::Header => header::write()?,
     }
     Ok(ExitCode::SUCCESS)
