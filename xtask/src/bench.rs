@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::demo::cities::Cities;
-use crate::package::npm;
+use crate::package::{mobile, npm};
 use crate::process::{self, cargo};
 use crate::setup::{self, Consent, browser, node};
 use crate::workspace;
@@ -18,11 +18,13 @@ const DOCUMENT_PEERS: [&str; 3] = ["native-db", "redb", "sqlite"];
 const DOCUMENTS: &str = "documents";
 /// The first argument that asks for the benchmark in a browser.
 const BROWSER: &str = "browser";
+/// The first argument that asks for the benchmark of the package for Kotlin.
+const KOTLIN: &str = "kotlin";
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Arguments {
-    /// 'documents' or 'browser' for those, and arguments of the benchmark program; --help lists them
+    /// 'documents', 'browser' or 'kotlin' for those, and arguments of the benchmark program; --help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -30,6 +32,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match arguments.rest.split_first() {
         Some((first, rest)) if first == BROWSER => in_browser(Consent::from_environment(), rest)?,
+        Some((first, rest)) if first == KOTLIN => in_kotlin(Consent::from_environment(), rest)?,
         _ => measure(&arguments.rest)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -44,6 +47,13 @@ fn in_browser(consent: Consent, arguments: &[String]) -> Result<()> {
             .arg(node::package(&node::BROWSER_PEERS)?)
             .args(arguments),
     )
+}
+
+/// The package for Kotlin beside databases that programs on Java use.
+fn in_kotlin(consent: Consent, arguments: &[String]) -> Result<()> {
+    let mut benchmark = mobile::benchmark_in_kotlin(consent)?;
+    benchmark.args(arguments).args(["--engine", &mobile::engine_micros()?]);
+    process::run(&mut benchmark)
 }
 
 /// Short runs against one database that takes little to build: whether the program works, not how fast anything is.

@@ -111,6 +111,26 @@ pub fn pack_kotlin(consent: Consent) -> Result<()> {
     Ok(())
 }
 
+/// Builds the program that measures the package for Kotlin beside other databases; gives the command that runs it.
+pub fn benchmark_in_kotlin(consent: Consent) -> Result<Command> {
+    let build = stage_kotlin(Profile::Dist)?;
+    let mut maven = jvm::maven("kotlin", consent)?;
+    maven.args(["package", "-DskipTests", "-Pbenchmark"]);
+    process::run(maven.arg(format!("-Dlightning.build={}", build.display())))?;
+    let folder = build.join("benchmark");
+    let classes = std::env::join_paths([folder.join("classes"), folder.join("libraries/*")])?;
+    let mut java = Command::new("java");
+    java.arg("-cp").arg(classes).arg("dev.lightningdb.benchmark.MainKt");
+    Ok(java)
+}
+
+/// Microseconds that the engine takes for a get of 100 bytes, without any language between.
+pub fn engine_micros() -> Result<String> {
+    let mut cargo = process::cargo()?;
+    cargo.args(["run", "--quiet", "-p", CRATE, "--example", "engine", "--profile", Profile::Dist.name()]);
+    Ok(process::output(&mut cargo)?.trim().to_owned())
+}
+
 /// Puts the Swift package together: its sources, the generated ones, the headers and the library. Gives its folder.
 pub fn stage_swift(profile: Profile) -> Result<PathBuf> {
     let built = build(profile)?;
