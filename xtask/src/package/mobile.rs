@@ -6,7 +6,7 @@ use std::{fs, process::Command};
 
 use anyhow::{Context, Result};
 
-use super::header;
+use super::{generated, header};
 use crate::setup::{Consent, jvm};
 use crate::{process, workspace};
 
@@ -85,11 +85,12 @@ fn generate(library: &Path, language: &str, to: &Path) -> Result<()> {
 pub fn stage_kotlin(profile: Profile) -> Result<PathBuf> {
     let library = build(profile)?.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}"));
     let build = workspace::target()?.join("kotlin");
-    let generated = build.join("generated");
-    if generated.exists() {
-        fs::remove_dir_all(&generated)?;
+    let sources = build.join("generated");
+    if sources.exists() {
+        fs::remove_dir_all(&sources)?;
     }
-    generate(&library, "kotlin", &generated)?;
+    generate(&library, "kotlin", &sources)?;
+    generated::make_internal(&sources)?;
     let system = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
     let native = build.join("native/dev/lightningdb/native").join(system);
     fs::create_dir_all(&native)?;
@@ -99,7 +100,15 @@ pub fn stage_kotlin(profile: Profile) -> Result<PathBuf> {
         let flag = if cfg!(target_os = "macos") { "-x" } else { "--strip-unneeded" };
         process::run(Command::new("strip").arg(flag).arg(&to))?;
     }
+    fs::write(native.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}.digest")), digest(&fs::read(&to)?))?;
     Ok(build)
+}
+
+/// By what `Library.kt` knows which library it has taken out of the JAR already: FNV-1a, and its length.
+fn digest(library: &[u8]) -> String {
+    let fold = |hash: u128, byte: &u8| (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+    let hash = library.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, fold);
+    format!("{hash:032x} {}", library.len())
 }
 
 /// Builds the JAR, and says where it is.

@@ -1,5 +1,6 @@
 //! `cargo xtask package`: what people install, built from the sources.
 
+mod generated;
 mod glue;
 pub mod header;
 pub mod mobile;

@@ -72,7 +72,7 @@ public class Collection<T : Any> internal constructor(
     public suspend fun dropIndex(index: String): Boolean = io { calling { native.dropIndex(index) } }
 
     /** All documents, of which more can be asked. */
-    public fun query(): Query<T> = Query(this, scope, QuerySpec())
+    public fun query(): Query<T> = Query(this, serializer, scope, QuerySpec())
 
     /** The documents that are as [filter] says. */
     public fun where(filter: Filter): Query<T> = query().where(filter)

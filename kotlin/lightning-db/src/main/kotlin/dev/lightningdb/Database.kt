@@ -59,6 +59,8 @@ public data class Options(
     val feedRetentionBytes: Long = 0,
     /** Verify everything stored in the background, each time this many seconds after the last time ended. */
     val scrubIntervalSeconds: Int? = null,
+    /** Do what [AppLife] says: merge when the app goes into the background, give memory back when it is short. */
+    val followsAppLife: Boolean = true,
 ) {
     internal fun toNative() = OpenOptions(
         create, readOnly, durability.native, memoryBudgetBytes.toULong(), fileBytesMax?.toULong(),
@@ -76,7 +78,7 @@ public data class Options(
  * }
  * ```
  */
-public class Database private constructor(@PublishedApi internal val native: NativeDatabase) : AutoCloseable {
+public class Database private constructor(internal val native: NativeDatabase) : AutoCloseable {
     internal val handle: Long = native.number().toLong()
 
     /** Opens a collection of documents of type [T], and makes it and its indexes where they are not there. */
@@ -252,8 +254,12 @@ public class Database private constructor(@PublishedApi internal val native: Nat
     /** Removes documents that have gone by themselves; the database does so about once a second. */
     public suspend fun removeExpired(): Unit = io { calling { native.removeExpired() } }
 
+    /** Gives memory back; how many bytes of what was read, and of what is not merged yet, are held then. */
+    public fun trimMemory(level: TrimLevel = TrimLevel.All): Long = TODO("$level")
+
     /** Brings everything into the data file and closes it; whatever is called afterwards is [LightningException.Closed]. */
     override fun close() {
+        AppLife.remove(this)
         calling { native.endBlocking() }
     }
 
@@ -272,7 +278,9 @@ public class Database private constructor(@PublishedApi internal val native: Nat
 
         /** Opens the database at [path], on the calling thread. */
         public fun openBlocking(path: Path, options: Options = Options()): Database =
-            Database(calling { NativeDatabase.openBlocking(path.toString(), options.toNative()) })
+            Database(calling { NativeDatabase.openBlocking(path.toString(), options.toNative()) }).also {
+                if (options.followsAppLife) AppLife.add(it)
+            }
 
         /**
          * A database for tests, in a file or in memory: its time is what [setClock] says, 1970 at first, and it does nothing by itself.

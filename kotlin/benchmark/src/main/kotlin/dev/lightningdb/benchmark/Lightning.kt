@@ -2,6 +2,7 @@ package dev.lightningdb.benchmark
 
 import dev.lightningdb.Collection
 import dev.lightningdb.Database
+import dev.lightningdb.Options
 import dev.lightningdb.Table
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
@@ -10,13 +11,13 @@ import kotlinx.coroutines.launch
 import kotlinx.coroutines.runBlocking
 import java.nio.file.Path
 
-/** Ours, with the memory that it takes on a phone: 10 MB. */
+/** Ours. */
 class Lightning : Peer {
     private lateinit var database: Database
     private lateinit var places: Collection<Place>
 
     override fun open(folder: Path) {
-        database = Database.openBlocking(folder.resolve("places.ldb"))
+        database = Database.openBlocking(folder.resolve("places.ldb"), Options(memoryBudgetBytes = Peer.MEMORY_MB * 1_000_000L))
         places = runBlocking { database.collection("places", key = Place::id) { unique(Place::code); index(Place::population) } }
     }
 

@@ -14,6 +14,7 @@ private val USAGE = """
       --places N     documents, 100000 unless given
       --rounds N     rounds, 5 unless given; one more before them does not count
       --peers A,B    beside only these of ${Peer.ALL.keys.drop(1).joinToString()}
+      --memory MB    for those who can be told, 64 unless given
       --engine MICROS  what the engine itself takes for a get of 100 bytes
       --dir PATH     where the databases are made
       --quick        2,000 documents, 1 round
@@ -35,7 +36,7 @@ fun main(arguments: Array<String>) {
     require(unknown.isEmpty()) { "there is no peer ${unknown.joinToString()}\n$USAGE" }
     val folder = Path.of(given("--dir") ?: System.getProperty("java.io.tmpdir")).resolve("kotlin-bench-${ProcessHandle.current().pid()}")
     try {
-        Measurement(peers, places, rounds, folder.createDirectories()).run(given("--engine")?.toDouble())
+        Measurement(peers, places, rounds, given("--memory")?.toInt() ?: Peer.MEMORY_MB, folder.createDirectories()).run(given("--engine")?.toDouble())
     } finally {
         folder.toFile().deleteRecursively()
     }
@@ -47,7 +48,7 @@ private fun work(worker: Worker) {
     while (true) answer(worker.run(readlnOrNull() ?: return))
 }
 
-private class Measurement(val peers: List<String>, val places: Long, val rounds: Int, val folder: Path) {
+private class Measurement(val peers: List<String>, val places: Long, val rounds: Int, val memoryMb: Int, val folder: Path) {
     private val samples = LinkedHashMap<String, MutableMap<String, MutableList<Double>>>()
 
     private fun note(what: String, peer: String, value: Double) {
@@ -55,7 +56,7 @@ private class Measurement(val peers: List<String>, val places: Long, val rounds:
     }
 
     fun run(engineMicros: Double?) {
-        val workers = peers.associateWith { Asked(process(emptyList(), "worker", it, folder.absolutePathString(), "$places")) }
+        val workers = peers.associateWith { Asked(process(listOf("-Dmemory=$memoryMb", "-Xmx1g"), "worker", it, folder.absolutePathString(), "$places")) }
         for (round in 0..rounds) {
             val order = peers.indices.map { peers[(it + round) % peers.size] }
             for (phase in PHASES + "close") for (peer in order) {
@@ -81,7 +82,7 @@ private class Measurement(val peers: List<String>, val places: Long, val rounds:
         repeat(2) { round ->
             for (peer in peers) {
                 val own = folder.resolve("memory-$peer-$round")
-                note("peak memory beyond an idle Java, MiB", peer, once("memory", peer, own.absolutePathString(), "$places") - nothing)
+                note("peak memory beyond an idle Java, with 10 MB, MiB", peer, once("memory", peer, own.absolutePathString(), "$places") - nothing)
                 own.toFile().deleteRecursively()
             }
         }
@@ -102,7 +103,7 @@ private class Measurement(val peers: List<String>, val places: Long, val rounds:
     }
 
     private fun once(vararg arguments: String): Double =
-        Asked(process(listOf("-Xmx64m", "-XX:+UseSerialGC"), *arguments)).use { it.answer() }
+        Asked(process(listOf("-Dmemory=10", "-Xmx64m", "-XX:+UseSerialGC"), *arguments)).use { it.answer() }
 
     private fun table(): String = buildString {
         appendLine("|  | " + peers.joinToString(" | ") + " | best peer | best / ours |")

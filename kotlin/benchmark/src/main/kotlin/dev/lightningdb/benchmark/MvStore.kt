@@ -19,7 +19,7 @@ class MvStore : Peer {
     private var asking: Asking? = null
 
     override fun open(folder: Path) {
-        store = MVStore.Builder().fileName(folder.resolve("places.mv").toString()).cacheSize(10).autoCommitDisabled().open()
+        store = MVStore.Builder().fileName(folder.resolve("places.mv").toString()).cacheSize(Peer.MEMORY_MB).autoCommitDisabled().open()
         places = store.openMap("places", MVMap.Builder<Long, Place>().keyType(LongDataType.INSTANCE).valueType(PlaceType))
         codes = store.openMap("codes", MVMap.Builder<String, Long>().keyType(StringDataType.INSTANCE).valueType(LongDataType.INSTANCE))
         populations = store.openMap("populations", MVMap.Builder<Entry, Boolean>().keyType(EntryType).valueType(NothingType))

@@ -28,6 +28,9 @@ interface Peer : AutoCloseable {
     fun watch(population: Long, changed: (List<Place>) -> Unit): AutoCloseable
 
     companion object {
+        /** Megabytes that those may keep in memory who can be told; files that are mapped know no limit. */
+        val MEMORY_MB: Int = Integer.getInteger("memory", 64)
+
         val ALL: Map<String, () -> Peer> = linkedMapOf(
             "lightning" to ::Lightning,
             "sqlite" to ::Sqlite,

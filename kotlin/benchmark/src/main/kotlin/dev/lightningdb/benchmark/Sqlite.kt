@@ -20,7 +20,7 @@ class Sqlite : Peer {
         it.createStatement().use { statement ->
             statement.execute("PRAGMA journal_mode = WAL")
             statement.execute("PRAGMA synchronous = FULL")
-            statement.execute("PRAGMA cache_size = -10000")
+            statement.execute("PRAGMA cache_size = -${Peer.MEMORY_MB}000")
         }
     }
 

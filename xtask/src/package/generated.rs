@@ -1,0 +1,67 @@
+//! What UniFFI writes for Kotlin, made internal to the package.
+//!
+//! It says no visibility, which in Kotlin means public: everybody would see `dev.lightningdb.internal.Database` beside
+//! `dev.lightningdb.Database`, and explicit API mode refuses it.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+/// Makes all declarations of the Kotlin files in `folder` internal.
+pub fn make_internal(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            make_internal(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "kt") {
+            let text = fs::read_to_string(&path)?;
+            fs::write(&path, internal(&text)).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// What a declaration without a visibility begins with.
+const BEGINNINGS: [&str; 13] = [
+    "class ",
+    "open class ",
+    "data class ",
+    "sealed class ",
+    "enum class ",
+    "interface ",
+    "fun interface ",
+    "object ",
+    "fun ",
+    "inline fun ",
+    "suspend fun ",
+    "typealias ",
+    "val ",
+];
+
+fn internal(text: &str) -> String {
+    let mut result = String::with_capacity(text.len() + text.len() / 50);
+    for line in text.lines() {
+        match line.strip_prefix("public ") {
+            Some(rest) => result.extend(["internal ", rest]),
+            None if BEGINNINGS.iter().any(|beginning| line.starts_with(beginning)) => {
+                result.extend(["internal ", line]);
+            }
+            None => result.push_str(line),
+        }
+        result.push('\n');
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::internal;
+
+    #[test]
+    fn declarations_of_the_file_are_internal_and_members_as_they_were() {
+        let text = "public interface A {\n    fun f()\n}\nopen class B: A {\n    val x = 1\n}\nprivate class C\ninternal val d = 1\n";
+        let made = "internal interface A {\n    fun f()\n}\ninternal open class B: A {\n    val x = 1\n}\nprivate class C\ninternal val d = 1\n";
+        assert_eq!(internal(text), made);
+    }
+}
