@@ -159,6 +159,8 @@ pub enum Error {
         /// What is wrong.
         what: String,
     },
+    /// The call was given up by whoever made it. Nothing of it was kept.
+    Cancelled,
 }
 
 /// Where damage was found.
@@ -173,6 +175,15 @@ pub struct Corruption {
 }
 
 impl Error {
+    /// An error, if the call of this thread that is under way was given up: see `Stop`.
+    #[inline]
+    pub(crate) fn if_cancelled() -> Result<()> {
+        #[cfg(feature = "std")]
+        return crate::env::Stop::check();
+        #[cfg(not(feature = "std"))]
+        Ok(())
+    }
+
     /// Damage in `file` at `offset`.
     pub(crate) fn corrupt(file: FileId, offset: u64, what: impl Into<String>) -> Self {
         Error::Corrupt(Box::new(Corruption { file, offset, what: what.into() }))
@@ -202,7 +213,28 @@ impl Error {
         matches!(
             self,
             Error::Conflict { .. } | Error::TransactionTooOld | Error::Deadlock { .. } | Error::Locked { .. }
-        )
+        ) || self.is_refused_for_now()
+    }
+
+    /// Whether the storage refuses for now, and goes on where it was when it is asked again later.
+    pub(crate) fn is_refused_for_now(&self) -> bool {
+        let refusals = [StorageErrorKind::Suspended, StorageErrorKind::ProtectedData];
+        matches!(self, Error::Storage(error) if refusals.contains(&error.kind))
+    }
+
+    /// Whether the database is [suspended](crate::Database::suspend).
+    pub fn is_suspended(&self) -> bool {
+        matches!(self, Error::Storage(error) if error.kind == StorageErrorKind::Suspended)
+    }
+
+    /// Whether what failed goes on where it was, once bytes were fetched or the storage serves again.
+    pub(crate) fn passes(&self) -> bool {
+        self.not_resident().is_some() || self.is_refused_for_now()
+    }
+
+    /// The database is [suspended](crate::Database::suspend).
+    pub(crate) fn suspended() -> Self {
+        StorageError::new(StorageErrorKind::Suspended, FileId::Data, 0, 0, "the database is suspended").into()
     }
 
     /// A stable number, the same in every binding. Numbers are not used again.
@@ -213,6 +245,8 @@ impl Error {
                 StorageErrorKind::PermissionDenied => 2,
                 StorageErrorKind::UnexpectedEnd | StorageErrorKind::Other => 3,
                 StorageErrorKind::NotResident => 4,
+                StorageErrorKind::Suspended => 29,
+                StorageErrorKind::ProtectedData => 30,
             },
             Error::Pending(_) => 5,
             Error::Corrupt(_) => 6,
@@ -238,6 +272,7 @@ impl Error {
             Error::InvalidDocument { .. } => 26,
             Error::Unexpected { .. } => 27,
             Error::Invalid { .. } => 28,
+            Error::Cancelled => 31,
         }
     }
 
@@ -248,6 +283,8 @@ impl Error {
                 StorageErrorKind::NotResident => "NotResident",
                 StorageErrorKind::Full => "StorageFull",
                 StorageErrorKind::PermissionDenied => "PermissionDenied",
+                StorageErrorKind::Suspended => "Suspended",
+                StorageErrorKind::ProtectedData => "ProtectedDataUnavailable",
                 StorageErrorKind::UnexpectedEnd | StorageErrorKind::Other => "StorageFailed",
             },
             Error::Pending(_) => "Pending",
@@ -274,6 +311,7 @@ impl Error {
             Error::InvalidDocument { .. } => "InvalidDocument",
             Error::Unexpected { .. } => "Unexpected",
             Error::Invalid { .. } => "Invalid",
+            Error::Cancelled => "Cancelled",
         }
     }
 }
@@ -286,6 +324,10 @@ impl fmt::Display for Error {
                     write!(f, "{error}; free some space, then write again: nothing acknowledged was lost")
                 }
                 StorageErrorKind::PermissionDenied => write!(f, "{error}; check the permissions of the file and folder"),
+                StorageErrorKind::Suspended => write!(f, "{error}; resume the database, then try again: nothing was lost"),
+                StorageErrorKind::ProtectedData => {
+                    write!(f, "{error}; the device keeps its files locked: try again when its owner has unlocked it")
+                }
                 _ => write!(f, "{error}"),
             },
             Error::Pending(ticket) => write!(f, "the platform has not completed barrier {} yet", ticket.0),
@@ -296,7 +338,7 @@ impl fmt::Display for Error {
             Error::Unsupported { what, remedy } => write!(f, "{what} is not supported by this build; {remedy}"),
             Error::Locked { holder } => write!(f, "the database is open in {holder}; close it there first"),
             Error::Poisoned { cause } => {
-                write!(f, "an earlier sync failed ({cause}), so writing has stopped; reopen the database to go on")
+                write!(f, "writing has stopped ({cause}); reopen the database to go on")
             }
             Error::OutcomeUnknown { cause } => {
                 write!(f, "it is not known whether this commit is durable ({cause}); reopen the database to learn")
@@ -352,6 +394,7 @@ impl fmt::Display for Error {
                 }
                 write!(f, ": {what}")
             }
+            Error::Cancelled => f.write_str("the call was given up; nothing of it was kept"),
             Error::Unexpected { what, key } => write!(f, "{what}: {key}"),
             Error::Invalid { what } => f.write_str(what),
         }

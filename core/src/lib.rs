@@ -44,7 +44,7 @@ pub use collection::{
 pub use db::{
     AutoTable, Backup, BackupProgress, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database,
     FeedPosition, Found, Isolation, Options, Range, ReadTable, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo,
-    Transaction, WriteTable, WriteTransaction,
+    Transaction, Trim, WriteTable, WriteTransaction,
 };
 pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{NamedType, Path, Value};
@@ -52,6 +52,8 @@ pub use engine::{
     Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,
     Latency, Progress, RecoveryReport, RecoveryStage, Stats,
 };
+#[cfg(feature = "std")]
+pub use env::{Entered, Stop};
 pub use error::{Corruption, Error, Result};
 pub use salvage::{LogEnd, Loss, LossKind, SalvageBasis, SalvageReport};
 pub use table::{Key, KeyBuffer, KeyPart, KeyPrefix, KeyRange, Lend, Stored, Table, Value as StoredValue};

@@ -44,6 +44,12 @@
 // Acknowledged at once; a power loss may take it.
 #define LIGHTNING_RELAXED 2
 
+// Gives back what was not read lately.
+#define LIGHTNING_TRIM_MODERATE 0
+
+// Gives back all that can be read again.
+#define LIGHTNING_TRIM_ALL 1
+
 // What went wrong in the last call of a thread that did not give `LIGHTNING_OK` or `LIGHTNING_MISSING`.
 typedef struct lightning_error {
   // Its number, which the call gave.
@@ -109,6 +115,9 @@ extern "C" {
 // The last error of this thread, until its next call; null where there was none.
 const struct lightning_error *lightning_last_error(void);
 
+// How many objects are open in this process, of all databases: where it grows, something is not given up.
+uint64_t lightning_open_objects(void);
+
 // Frees a buffer.
 //
 // # Safety
@@ -122,6 +131,30 @@ int32_t lightning_open(const char *path,
 
 // Gives a database up; the last one who does so closes it.
 int32_t lightning_close(uint64_t database);
+
+// Lets go of the files of a database, for everybody in this process who has it open: what is committed is brought into them, they are
+// closed, and the lock on them is given up. Calls that need them give the error Suspended until [`lightning_resume`]. Whatever this
+// gives, they are closed.
+int32_t lightning_suspend(uint64_t database);
+
+// Takes the files again. As long as another process has them, that is tried for so many milliseconds.
+int32_t lightning_resume(uint64_t database,
+                         uint64_t wait_ms);
+
+// Gives memory back: `LIGHTNING_TRIM_MODERATE` or `LIGHTNING_TRIM_ALL`. `held` is how many bytes are kept; it may be null.
+int32_t lightning_trim_memory(uint64_t database,
+                              uint8_t level,
+                              uint64_t *held);
+
+// A scope like `scope`, which is `LIGHTNING_NOW`, a snapshot or a transaction, whose calls another thread can give up with
+// [`lightning_stop`], those of cursors opened in it as well. Until [`lightning_release`].
+int32_t lightning_stoppable(uint64_t database,
+                            uint64_t scope,
+                            uint64_t *stoppable);
+
+// Gives up the calls that are made in a scope of [`lightning_stoppable`]: those that take long end soon, and those to come at once, with
+// the error Cancelled. Nothing of a write that is given up is kept.
+int32_t lightning_stop(uint64_t stoppable);
 
 // Opens a table, and makes it if there is none. Types are named as the file does: `string`, `bytes`, `u64`, `(string, u64)`. Keys and
 // values of type `string` and `bytes` cross as they are, those of others as CBOR.
@@ -148,7 +181,7 @@ int32_t lightning_begin(uint64_t database,
 // Makes everything of a transaction permanent, or nothing. It is over then, whatever comes of it.
 int32_t lightning_commit(uint64_t transaction);
 
-// Gives up a table, collection, cursor, snapshot or transaction. A number that stands for nothing is left alone.
+// Gives up a table, collection, cursor, snapshot, transaction or stoppable scope. A number that stands for nothing is left alone.
 void lightning_release(uint64_t handle);
 
 // Reads the value or document of a key. `length` is how long it is; where that is more than `capacity`, nothing was copied, and it is

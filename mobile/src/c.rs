@@ -24,6 +24,7 @@ use crate::failure::Failure;
 use crate::objects::{self, Object, invalid};
 use crate::options::OpenOptions;
 use crate::scope;
+use crate::stop;
 use crate::table::{KeyRange, OpenTable};
 use crate::transaction::{self, Durability, Isolation};
 
@@ -50,6 +51,11 @@ pub const LIGHTNING_SYNC: u8 = 0;
 pub const LIGHTNING_PERIODIC: u8 = 1;
 /// Acknowledged at once; a power loss may take it.
 pub const LIGHTNING_RELAXED: u8 = 2;
+
+/// Gives back what was not read lately.
+pub const LIGHTNING_TRIM_MODERATE: u8 = 0;
+/// Gives back all that can be read again.
+pub const LIGHTNING_TRIM_ALL: u8 = 1;
 
 /// Bytes of the caller's; `data` may be null where `len` is 0.
 #[repr(C)]
@@ -206,6 +212,12 @@ pub extern "C" fn lightning_last_error() -> *const lightning_error {
     LAST_ERROR.with_borrow(|last| last.as_ref().map_or(ptr::null(), |last| &raw const last.error))
 }
 
+/// How many objects are open in this process, of all databases: where it grows, something is not given up.
+#[unsafe(no_mangle)]
+pub extern "C" fn lightning_open_objects() -> u64 {
+    objects::count()
+}
+
 /// Frees a buffer.
 ///
 /// # Safety
@@ -253,6 +265,61 @@ pub unsafe extern "C" fn lightning_open(
 #[unsafe(no_mangle)]
 pub extern "C" fn lightning_close(database: u64) -> i32 {
     call(|| Ok(database::close(database).map(|()| LIGHTNING_OK)?))
+}
+
+/// Lets go of the files of a database, for everybody in this process who has it open: what is committed is brought into them, they are
+/// closed, and the lock on them is given up. Calls that need them give the error Suspended until [`lightning_resume`]. Whatever this
+/// gives, they are closed.
+#[unsafe(no_mangle)]
+pub extern "C" fn lightning_suspend(database: u64) -> i32 {
+    call(|| Ok(database::suspend(database).map(|()| LIGHTNING_OK)?))
+}
+
+/// Takes the files again. As long as another process has them, that is tried for so many milliseconds.
+#[unsafe(no_mangle)]
+pub extern "C" fn lightning_resume(database: u64, wait_ms: u64) -> i32 {
+    call(|| Ok(database::resume(database, wait_ms).map(|()| LIGHTNING_OK)?))
+}
+
+/// Gives memory back: `LIGHTNING_TRIM_MODERATE` or `LIGHTNING_TRIM_ALL`. `held` is how many bytes are kept; it may be null.
+///
+/// # Safety
+/// As the module says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lightning_trim_memory(database: u64, level: u8, held: *mut u64) -> i32 {
+    call(|| {
+        let level = match level {
+            LIGHTNING_TRIM_MODERATE => database::TrimLevel::Moderate,
+            LIGHTNING_TRIM_ALL => database::TrimLevel::All,
+            _ => return Err(invalid("a level is 0 or 1").into()),
+        };
+        let bytes = database::trim_memory(database, level)?;
+        // SAFETY: the caller's promise.
+        unsafe { give(held, bytes) };
+        Ok(LIGHTNING_OK)
+    })
+}
+
+/// A scope like `scope`, which is `LIGHTNING_NOW`, a snapshot or a transaction, whose calls another thread can give up with
+/// [`lightning_stop`], those of cursors opened in it as well. Until [`lightning_release`].
+///
+/// # Safety
+/// As the module says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lightning_stoppable(database: u64, scope: u64, stoppable: *mut u64) -> i32 {
+    call(|| {
+        let handle = stop::stoppable(database, scope)?;
+        // SAFETY: the caller's promise.
+        unsafe { give(stoppable, handle) };
+        Ok(LIGHTNING_OK)
+    })
+}
+
+/// Gives up the calls that are made in a scope of [`lightning_stoppable`]: those that take long end soon, and those to come at once, with
+/// the error Cancelled. Nothing of a write that is given up is kept.
+#[unsafe(no_mangle)]
+pub extern "C" fn lightning_stop(stoppable: u64) -> i32 {
+    call(|| Ok(stop::stop(stoppable).map(|()| LIGHTNING_OK)?))
 }
 
 /// Opens a table, and makes it if there is none. Types are named as the file does: `string`, `bytes`, `u64`, `(string, u64)`. Keys and
@@ -335,7 +402,7 @@ pub extern "C" fn lightning_commit(transaction: u64) -> i32 {
     call(|| transaction::commit(transaction).map(|()| LIGHTNING_OK))
 }
 
-/// Gives up a table, collection, cursor, snapshot or transaction. A number that stands for nothing is left alone.
+/// Gives up a table, collection, cursor, snapshot, transaction or stoppable scope. A number that stands for nothing is left alone.
 #[unsafe(no_mangle)]
 pub extern "C" fn lightning_release(handle: u64) {
     _ = call(|| {

@@ -5,11 +5,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use lightning_db::{Document, Expiry, Query, Result, Value, WriteTransaction};
+use lightning_db::{Document, Expiry, Query, Result, Stop, Value, WriteTransaction};
 
 use crate::objects::{self, Object, Target, invalid, locked};
 use crate::packed::{self, Unpacked};
 use crate::raw::Raw;
+use crate::rows::Cursor;
 use crate::scope;
 use crate::table::{KeyRange, WriteMode};
 
@@ -46,6 +47,7 @@ pub fn get_many(scope: u64, target: u64, keys: &[u8]) -> Result<Vec<u8>> {
     match objects::target(target)? {
         Target::Collection(collection) => scope::read(scope, &collection, |documents| {
             for key in keys {
+                Stop::check()?;
                 push(documents.get(Value::from_cbor(key?)?)?.as_deref())?;
             }
             Ok(())
@@ -136,6 +138,7 @@ pub fn batch<'b>(scope: u64, writes: impl Iterator<Item = Result<Write<'b>>>) ->
         // Most writes are to the target of the one before.
         let mut open: Option<(u64, Target)> = None;
         for write in writes {
+            Stop::check()?;
             let write = write?;
             let target = match &open {
                 Some((handle, target)) if *handle == write.target => target,
@@ -180,15 +183,19 @@ pub struct Opened {
 /// Begins a query, and gives rows until they have so many bytes.
 pub fn query(scope: u64, collection: u64, query: &[u8], bytes: usize) -> Result<Opened> {
     let documents = objects::collection(collection)?;
-    begin(collection, scope::read(scope, &documents, |documents| documents.rows(read_query(query)?))?, bytes)
+    let stop = scope::stop_of(scope);
+    let rows = scope::read(scope, &documents, |documents| documents.rows(read_query(query)?))?;
+    begin(collection, Cursor { rows, stop }, bytes)
 }
 
 /// Begins a scan of a table, and gives entries until they have so many bytes.
 pub fn scan(scope: u64, table: u64, range: &KeyRange, backwards: bool, limit: u64, bytes: usize) -> Result<Opened> {
-    begin(table, objects::table(table)?.scan(scope, range, backwards, limit)?, bytes)
+    let stop = scope::stop_of(scope);
+    let rows = objects::table(table)?.scan(scope, range, backwards, limit)?;
+    begin(table, Cursor { rows, stop }, bytes)
 }
 
-fn begin(target: u64, mut rows: crate::rows::Rows, bytes: usize) -> Result<Opened> {
+fn begin(target: u64, mut rows: Cursor, bytes: usize) -> Result<Opened> {
     let mut first = Vec::new();
     let is_over = rows.next(bytes, &mut first)?;
     let cursor = if is_over { 0 } else { objects::insert_beside(target, Object::Rows(Arc::new(Mutex::new(rows))))? };

@@ -169,7 +169,8 @@ impl Collection {
     pub fn explain(&self, scope: u64, query: Vec<u8>) -> Result<Explanation, Failure> {
         let query = read_query(&query)?;
         let collection = self.inner()?;
-        let how = match scope::reading(scope, collection.database())? {
+        let (reading, _entered) = scope::reading(scope, collection.database())?;
+        let how = match reading {
             scope::Reading::Rest(snapshot) => snapshot.collection(&collection)?.explain(query)?,
             scope::Reading::Transaction(_) => {
                 let what = "how a query is answered is asked of the database or of a snapshot, not of a transaction";

@@ -1,24 +1,29 @@
 //! Databases: opening, what is in them, closing.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
-use lightning_db::env::{Clock, FileStorage, MemoryStorage, OpenMode, Storage, SystemClock, SystemEntropy};
+use lightning_db::env::{Clock, MemoryStorage, Storage, SystemClock, SystemEntropy, canonical_name};
 use lightning_db::{
-    AutoKey, Database as Core, Document, Environment, FeedPosition, MigrationStep, Result, Schema, Since, Update, Value,
+    AutoKey, Database as Core, Document, Environment, Error, FeedPosition, MigrationStep, Result, Schema, Since, Trim,
+    Update, Value,
 };
 
 use crate::backup;
 use crate::collection::Collection;
 use crate::failure::Failure;
 use crate::feed::Feed;
+use crate::files::Files;
 use crate::maintenance::{CheckReport, CompactionListener, Stats};
 use crate::objects::{self, Object, Owner, locked};
 use crate::options::OpenOptions;
 use crate::raw::Raw;
+use crate::restore;
 use crate::snapshot::Snapshot;
+use crate::stop::{Stop, unblock};
 use crate::table::Table;
 use crate::transaction::{Isolation, Transaction};
 
@@ -28,8 +33,14 @@ pub struct Opened {
     owner: Owner,
     /// How many handles of it there are; changed with [`OPEN`] held. Not the number of references: calls have some for a moment.
     handles: AtomicU64,
-    /// Where it is; none for one in memory.
+    /// Where it is among those that are shared; none for one in memory, or for tests.
     path: Option<PathBuf>,
+    /// None for one in memory.
+    files: Option<Arc<Files>>,
+    /// As whoever opened it first has chosen.
+    options: OpenOptions,
+    /// Held by whoever suspends or resumes it.
+    suspending: Mutex<()>,
     clock: Option<Arc<HandClock>>,
 }
 
@@ -65,21 +76,28 @@ impl Clock for HandClock {
 pub(crate) fn open(path: &str, options: &OpenOptions) -> Result<u64> {
     let mut open = locked(&OPEN);
     let open = open.get_or_insert_default();
-    let database = Core::open(path, options.to_core())?;
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| Path::new(path).to_owned());
-    let opened = match open.get(&path).and_then(Weak::upgrade) {
-        Some(opened) => opened,
-        None => Arc::new(Opened {
-            database,
-            owner: Owner::new(),
-            handles: AtomicU64::new(0),
-            path: Some(path.clone()),
-            clock: None,
-        }),
+    let name = canonical_name(path)?;
+    let opened = match open.get(&name).and_then(Weak::upgrade) {
+        Some(opened) => {
+            if let Some(other) = opened.options.difference(options) {
+                return Err(Error::Invalid {
+                    what: format!(
+                        "'{path}' is open in this process with other options: {other}; open it with the same"
+                    ),
+                });
+            }
+            opened
+        }
+        None => {
+            let files = Arc::new(Files::open(path, options.mode())?);
+            let environment = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
+            let database = Core::open_storage(Arc::clone(&files) as _, environment, options.to_core())?;
+            Arc::new(Opened { path: Some(name.clone()), ..Opened::new(database, Some(files), options, None) })
+        }
     };
     let handle = objects::insert(opened.owner, Object::Database(Arc::clone(&opened)))?;
     opened.handles.fetch_add(1, Ordering::Relaxed);
-    open.insert(path, Arc::downgrade(&opened));
+    open.insert(name, Arc::downgrade(&opened));
     Ok(handle)
 }
 
@@ -99,10 +117,66 @@ pub(crate) fn close(handle: u64) -> Result<()> {
     result
 }
 
+impl Opened {
+    fn new(database: Core, files: Option<Arc<Files>>, options: &OpenOptions, clock: Option<Arc<HandClock>>) -> Self {
+        let options = options.clone();
+        let (owner, handles, suspending) = (Owner::new(), AtomicU64::new(0), Mutex::new(()));
+        Self { database, owner, handles, path: None, files, options, suspending, clock }
+    }
+
+    fn suspend(&self) -> Result<()> {
+        let _suspending = locked(&self.suspending);
+        let suspended = self.database.suspend();
+        if matches!(suspended, Err(Error::Closed)) {
+            return suspended;
+        }
+        // Whatever is left in the log: an application that keeps a lock is killed.
+        let given_back = self.files.as_ref().map_or(Ok(()), |files| files.give_back());
+        suspended.and(given_back)
+    }
+
+    /// Waits until it is not suspended, for `limit` at most; whether it is not.
+    pub fn wait_until_resumed(&self, limit: Duration) -> bool {
+        self.files.as_ref().is_none_or(|files| files.wait_until_open(limit))
+    }
+
+    fn resume(&self, wait: Duration) -> Result<()> {
+        let _suspending = locked(&self.suspending);
+        if let Some(files) = &self.files {
+            files.take_again(wait)?;
+        }
+        self.database.resume().inspect_err(|_| {
+            // Nobody can use them, so nobody is to be kept out.
+            if let Some(files) = &self.files {
+                _ = files.give_back();
+            }
+        })
+    }
+}
+
+/// Lets go of the files of a database, for everybody in this process who has it open.
+pub(crate) fn suspend(handle: u64) -> Result<()> {
+    objects::opened(handle)?.suspend()
+}
+
+/// Takes them again. As long as another process has them, that is tried for so many milliseconds.
+pub(crate) fn resume(handle: u64, wait_ms: u64) -> Result<()> {
+    objects::opened(handle)?.resume(Duration::from_millis(wait_ms))
+}
+
+/// Gives memory back; gives how many bytes are held then.
+pub(crate) fn trim_memory(handle: u64, level: TrimLevel) -> Result<u64> {
+    let how = match level {
+        TrimLevel::Moderate => Trim::Moderate,
+        TrimLevel::All => Trim::All,
+    };
+    Ok(objects::database(handle)?.trim_memory(how))
+}
+
 impl Database {
     /// One that nobody shares.
-    fn apart(database: Core, clock: Option<Arc<HandClock>>) -> Result<Arc<Self>, Failure> {
-        let opened = Opened { database, owner: Owner::new(), handles: AtomicU64::new(1), path: None, clock };
+    fn apart(opened: Opened) -> Result<Arc<Self>, Failure> {
+        opened.handles.store(1, Ordering::Relaxed);
         Ok(Arc::new(Self { handle: objects::insert(opened.owner, Object::Database(Arc::new(opened)))? }))
     }
 
@@ -122,6 +196,28 @@ impl Database {
     fn core(&self) -> Result<Core, Failure> {
         Ok(objects::database(self.handle)?)
     }
+}
+
+/// How much memory is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum TrimLevel {
+    /// What was not read lately.
+    Moderate,
+    /// All that can be read again.
+    All,
+}
+
+/// Restores a backup as the database `to`, where there is nothing yet: no database and no log of one. It is verified before it has its
+/// name; until then it is called `to` with `-partial` behind it.
+#[uniffi::export(default(stop = None))]
+pub async fn restore_backup(backup: String, to: String, stop: Option<Arc<Stop>>) -> Result<CheckReport, Failure> {
+    unblock(stop, move || Ok(restore::restore(&backup, &to)?.into())).await
+}
+
+/// How many objects are open in this process, of all databases: where it grows, something is not given up.
+#[uniffi::export]
+pub fn open_objects() -> u64 {
+    objects::count()
 }
 
 /// A table that there is.
@@ -203,10 +299,10 @@ pub enum FeedStart {
 #[uniffi::export]
 impl Database {
     /// Opens the database at a path.
-    #[uniffi::constructor]
-    pub async fn open(path: String, options: OpenOptions) -> Result<Arc<Self>, Failure> {
-        let handle = blocking::unblock(move || open(&path, &options)).await?;
-        Ok(Arc::new(Self { handle }))
+    #[uniffi::constructor(default(stop = None))]
+    pub async fn open(path: String, options: OpenOptions, stop: Option<Arc<Stop>>) -> Result<Arc<Self>, Failure> {
+        // Where nobody waits any more, it is closed by the thread that has opened it.
+        unblock(stop, move || Self::open_blocking(path, options)).await
     }
 
     /// Opens the database at a path, on the calling thread.
@@ -220,7 +316,7 @@ impl Database {
     pub fn in_memory(options: OpenOptions) -> Result<Arc<Self>, Failure> {
         let environment = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
         let database = Core::open_storage(Arc::new(MemoryStorage::new()), environment, options.to_core())?;
-        Self::apart(database, None)
+        Self::apart(Opened::new(database, None, &options, None))
     }
 
     /// A database for tests, in a file or in memory: its time is what `set_clock` says, 1970 at first, and it does nothing by itself.
@@ -228,14 +324,15 @@ impl Database {
     pub fn for_tests(path: Option<String>, options: OpenOptions) -> Result<Arc<Self>, Failure> {
         let clock = Arc::new(HandClock { system: SystemClock::default(), set_ms: AtomicU64::new(0) });
         let environment = Environment { clock: Arc::clone(&clock) as _, entropy: Arc::new(SystemEntropy) };
-        let mode = OpenMode { read_only: options.read_only, create: options.create && !options.read_only };
-        let storage: Arc<dyn Storage> = match path {
-            Some(path) => Arc::new(FileStorage::open(path, mode)?),
+        let files = path.map(|path| Files::open(&path, options.mode())).transpose()?.map(Arc::new);
+        let storage: Arc<dyn Storage> = match &files {
+            Some(files) => Arc::clone(files) as _,
             None => Arc::new(MemoryStorage::new()),
         };
-        let mut options = options.to_core();
-        options.background_thread = false;
-        Self::apart(Core::open_storage(storage, environment, options)?, Some(clock))
+        let mut core = options.to_core();
+        core.background_thread = false;
+        let database = Core::open_storage(storage, environment, core)?;
+        Self::apart(Opened::new(database, files, &options, Some(clock)))
     }
 
     /// The number by which the other calls know it.
@@ -259,9 +356,15 @@ impl Database {
 
     /// Opens a collection, and makes it and its indexes where they are not there. The schema is CBOR; without one it is opened as it
     /// is.
-    pub async fn collection(&self, name: String, schema: Option<Vec<u8>>) -> Result<Arc<Collection>, Failure> {
+    #[uniffi::method(default(stop = None))]
+    pub async fn collection(
+        &self,
+        name: String,
+        schema: Option<Vec<u8>>,
+        stop: Option<Arc<Stop>>,
+    ) -> Result<Arc<Collection>, Failure> {
         let handle = self.handle;
-        blocking::unblock(move || Collection::open(handle, &name, schema.as_deref())).await
+        unblock(stop, move || Collection::open(handle, &name, schema.as_deref())).await
     }
 
     /// As `collection`, on the calling thread.
@@ -384,27 +487,80 @@ impl Database {
     }
 
     /// Makes every commit so far durable, whatever durability it was made with.
-    pub async fn sync(&self) -> Result<(), Failure> {
+    #[uniffi::method(default(stop = None))]
+    pub async fn sync(&self, stop: Option<Arc<Stop>>) -> Result<(), Failure> {
         let database = self.core()?;
-        Ok(blocking::unblock(move || database.sync()).await?)
+        unblock(stop, move || Ok(database.sync()?)).await
     }
 
     /// Merges what is in memory, so that reopening has nothing to replay.
-    pub async fn checkpoint(&self) -> Result<(), Failure> {
+    #[uniffi::method(default(stop = None))]
+    pub async fn checkpoint(&self, stop: Option<Arc<Stop>>) -> Result<(), Failure> {
         let database = self.core()?;
-        Ok(blocking::unblock(move || database.checkpoint()).await?)
+        unblock(stop, move || Ok(database.checkpoint()?)).await
     }
 
     /// Makes the file as small as it can be.
-    pub async fn compact(&self, listener: Option<Arc<dyn CompactionListener>>) -> Result<(), Failure> {
+    #[uniffi::method(default(stop = None))]
+    pub async fn compact(
+        &self,
+        listener: Option<Arc<dyn CompactionListener>>,
+        stop: Option<Arc<Stop>>,
+    ) -> Result<(), Failure> {
         let database = self.core()?;
-        Ok(blocking::unblock(move || crate::maintenance::compact(&database, listener.as_deref())).await?)
+        unblock(stop, move || Ok(crate::maintenance::compact(&database, listener.as_deref())?)).await
     }
 
     /// Reads and verifies everything.
-    pub async fn verify(&self) -> Result<CheckReport, Failure> {
+    #[uniffi::method(default(stop = None))]
+    pub async fn verify(&self, stop: Option<Arc<Stop>>) -> Result<CheckReport, Failure> {
         let database = self.core()?;
-        Ok(blocking::unblock(move || database.check()).await?.into())
+        unblock(stop, move || Ok(database.check()?.into())).await
+    }
+
+    /// Lets go of the files, for everybody in this process who has it open: everything committed is brought into them, they are
+    /// closed, and the lock on them is given up. Meanwhile what is in memory is read as before; all else is `Suspended`, which
+    /// passes. Snapshots, transactions, live results and feeds go on afterwards.
+    ///
+    /// Whatever it answers, the files are closed. An error says what was not brought into them.
+    pub async fn suspend(&self) -> Result<(), Failure> {
+        let handle = self.handle;
+        blocking::unblock(move || Ok(suspend(handle)?)).await
+    }
+
+    /// As `suspend`, on the calling thread.
+    pub fn suspend_blocking(&self) -> Result<(), Failure> {
+        Ok(suspend(self.handle)?)
+    }
+
+    /// Takes the files again. As long as another process has them, that is tried for so many milliseconds; then it is `Locked`, and
+    /// may be tried again. Where another has written to them, it is `Poisoned`: close the database, and open it again.
+    #[uniffi::method(default(wait_ms = 5000, stop = None))]
+    pub async fn resume(&self, wait_ms: u64, stop: Option<Arc<Stop>>) -> Result<(), Failure> {
+        let handle = self.handle;
+        unblock(stop, move || Ok(resume(handle, wait_ms)?)).await
+    }
+
+    /// As `resume`, on the calling thread.
+    #[uniffi::method(default(wait_ms = 5000))]
+    pub fn resume_blocking(&self, wait_ms: u64) -> Result<(), Failure> {
+        Ok(resume(self.handle, wait_ms)?)
+    }
+
+    /// Gives memory back; gives how many bytes of what was read, and of what is not merged yet, are held then.
+    pub fn trim_memory(&self, level: TrimLevel) -> Result<u64, Failure> {
+        Ok(trim_memory(self.handle, level)?)
+    }
+
+    /// A scope like `scope` whose calls, and those of cursors opened in it, another thread can give up: `stop_scope` with what this
+    /// gives. It is released like a cursor.
+    pub fn stoppable(&self, scope: u64) -> Result<u64, Failure> {
+        Ok(crate::stop::stoppable(self.handle, scope)?)
+    }
+
+    /// Gives up the calls of a scope that `stoppable` gave. They are `Cancelled`.
+    pub fn stop_scope(&self, stoppable: u64) -> Result<(), Failure> {
+        Ok(crate::stop::stop(stoppable)?)
     }
 
     /// Counters and sizes.
@@ -420,13 +576,15 @@ impl Database {
     }
 
     /// Writes a copy of the database as it is now to a new file.
+    #[uniffi::method(default(stop = None))]
     pub async fn backup(
         &self,
         to: String,
         listener: Option<Arc<dyn backup::BackupListener>>,
+        stop: Option<Arc<Stop>>,
     ) -> Result<backup::BackupProgress, Failure> {
         let database = self.core()?;
-        Ok(blocking::unblock(move || backup::to_file(&database, &to, listener.as_deref())).await?)
+        unblock(stop, move || Ok(backup::to_file(&database, &to, listener.as_deref())?)).await
     }
 
     /// Gives it up. The last one who does so brings everything into the data file and closes it: whatever is called afterwards is

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lightning_db::{Change as CoreChange, ChangeFeed, Database, Document, Value};
+use lightning_db::{Change as CoreChange, ChangeFeed, Database, Document, FeedPosition, Value};
 
 use crate::failure::Failure;
 use crate::objects::{self, Object, locked, wrong};
@@ -17,6 +17,30 @@ const DOCUMENTS: &str = "document";
 pub struct Feed {
     handle: u64,
     database: u64,
+}
+
+/// A feed, and what it gave that has not crossed yet: what is needed for that could not be read.
+pub struct Following {
+    feed: ChangeFeed,
+    given: FeedPosition,
+    pending: Option<lightning_db::Commit>,
+}
+
+impl Following {
+    fn next(&mut self, database: &Database) -> lightning_db::Result<Option<Commit>> {
+        if self.pending.is_none() {
+            self.pending = self.feed.next()?;
+        }
+        let Some(commit) = &self.pending else { return Ok(None) };
+        let crossed = crossing(database, commit)?;
+        self.given = commit.position();
+        self.pending = None;
+        Ok(Some(crossed))
+    }
+
+    fn position(&self) -> FeedPosition {
+        self.given
+    }
 }
 
 /// One commit.
@@ -82,13 +106,17 @@ pub enum Change {
 
 impl Feed {
     pub(crate) fn new(database: u64, feed: ChangeFeed) -> Result<Arc<Self>, Failure> {
+        let given = feed.position();
         Ok(Arc::new(Self {
-            handle: objects::insert_beside(database, Object::Feed(Arc::new(Mutex::new(feed))))?,
+            handle: objects::insert_beside(
+                database,
+                Object::Feed(Arc::new(Mutex::new(Following { feed, given, pending: None }))),
+            )?,
             database,
         }))
     }
 
-    fn with<R>(&self, body: impl FnOnce(&mut ChangeFeed) -> lightning_db::Result<R>) -> Result<R, Failure> {
+    fn with<R>(&self, body: impl FnOnce(&mut Following) -> lightning_db::Result<R>) -> Result<R, Failure> {
         let Object::Feed(feed) = objects::get(self.handle)? else { return Err(wrong("a change feed").into()) };
         let mut feed = locked(&feed);
         Ok(body(&mut feed)?)
@@ -100,17 +128,28 @@ impl Feed {
     /// The next commit, if there is one yet. Does not wait.
     pub fn next(&self) -> Result<Option<Commit>, Failure> {
         let database = objects::database(self.database)?;
-        self.with(|feed| feed.next()?.map(|commit| crossing(&database, &commit)).transpose())
+        self.with(|following| match following.next(&database) {
+            // There is none to be read now.
+            Err(error) if error.is_suspended() => Ok(None),
+            next => next,
+        })
     }
 
     /// Waits for a commit, so many milliseconds at most; whether there is one.
     pub fn wait(&self, limit_ms: u64) -> Result<bool, Failure> {
-        self.with(|feed| feed.wait(Duration::from_millis(limit_ms)))
+        let limit = Duration::from_millis(limit_ms);
+        if !objects::opened(self.database)?.wait_until_resumed(limit) {
+            return Ok(false);
+        }
+        self.with(|following| match following.pending {
+            Some(_) => Ok(true),
+            None => following.feed.wait(limit),
+        })
     }
 
     /// Where it has come to.
     pub fn position(&self) -> Result<Vec<u8>, Failure> {
-        self.with(|feed| Ok(feed.position().to_bytes().to_vec()))
+        self.with(|following| Ok(following.position().to_bytes().to_vec()))
     }
 
     /// Ends it.

@@ -92,6 +92,12 @@ impl<T: Clone> Handles<T> {
         Some(object)
     }
 
+    /// How many objects have a number; no more than an estimate while others open and close.
+    pub fn len(&self) -> u64 {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        u64::from(free.unused) - free.returned.len() as u64
+    }
+
     /// Gives up the numbers of all objects that `is_meant`; drops the objects.
     pub fn remove_all(&self, is_meant: impl Fn(&T) -> bool) {
         for (chunk, places) in self.chunks.iter().enumerate() {
@@ -149,6 +155,7 @@ mod tests {
         assert_eq!(handles.get(first), Err(Error::Closed));
         assert_eq!(handles.remove(first), None);
         assert_eq!(handles.get(second), Ok("second"));
+        assert_eq!(handles.len(), 1);
     }
 
     #[test]

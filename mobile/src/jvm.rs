@@ -254,3 +254,18 @@ extern "system" fn Java_dev_lightningdb_internal_Native_release<'l>(mut env: JNI
         Ok(())
     });
 }
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_dev_lightningdb_internal_Native_stoppable<'l>(
+    mut env: JNIEnv<'l>,
+    _: JClass<'l>,
+    sibling: jlong,
+    scope: jlong,
+) -> jlong {
+    call(&mut env, 0, |_| Ok(crate::stop::stoppable(sibling.cast_unsigned(), scope.cast_unsigned())?.cast_signed()))
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_dev_lightningdb_internal_Native_stop<'l>(mut env: JNIEnv<'l>, _: JClass<'l>, stoppable: jlong) {
+    call(&mut env, (), |_| Ok(crate::stop::stop(stoppable.cast_unsigned())?));
+}

@@ -3,14 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lightning_db::{
-    ChangeFeed, Collection, Database, Error, MigrationStep, Result, Snapshot, Subscription, Transaction,
-};
+use lightning_db::{Collection, Database, Error, MigrationStep, Result, Snapshot, Subscription, Transaction};
 
 use crate::database::Opened;
+use crate::feed::Following;
 use crate::handles::Handles;
 use crate::raw::Raw;
-use crate::rows::Rows;
+use crate::rows::Cursor;
+use crate::stop::Stoppable;
 use crate::table::OpenTable;
 
 /// Everything that is open in this process.
@@ -60,6 +60,11 @@ pub fn remove(handle: u64) -> Option<Object> {
     OBJECTS.remove(handle).map(|held| held.object)
 }
 
+/// How many there are.
+pub fn count() -> u64 {
+    OBJECTS.len()
+}
+
 /// Gives up all that belongs to a database, so that nothing keeps its files once the calls that are under way have ended.
 pub fn remove_all_of(owner: Owner) {
     OBJECTS.remove_all(|held| held.owner == owner);
@@ -74,9 +79,10 @@ pub enum Object {
     /// The same one for all: whatever is read of it is gone by the same time.
     Snapshot(Arc<Snapshot>),
     Transaction(Arc<Mutex<Option<Transaction>>>),
-    Rows(Arc<Mutex<Rows>>),
+    Rows(Arc<Mutex<Cursor>>),
+    Stoppable(Stoppable),
     Live(Arc<Mutex<Subscription<Raw>>>),
-    Feed(Arc<Mutex<ChangeFeed>>),
+    Feed(Arc<Mutex<Following>>),
     Migration(Arc<Mutex<Option<MigrationStep>>>),
 }
 
@@ -86,11 +92,15 @@ pub enum Target {
     Table(Arc<OpenTable>),
 }
 
-pub fn database(handle: u64) -> Result<Database> {
+pub fn opened(handle: u64) -> Result<Arc<Opened>> {
     match get(handle)? {
-        Object::Database(opened) => Ok(opened.database.clone()),
+        Object::Database(opened) => Ok(opened),
         _ => Err(wrong("a database")),
     }
+}
+
+pub fn database(handle: u64) -> Result<Database> {
+    Ok(opened(handle)?.database.clone())
 }
 
 pub fn collection(handle: u64) -> Result<Collection<Raw>> {
@@ -115,7 +125,7 @@ pub fn target(handle: u64) -> Result<Target> {
     }
 }
 
-pub fn rows(handle: u64) -> Result<Arc<Mutex<Rows>>> {
+pub fn rows(handle: u64) -> Result<Arc<Mutex<Cursor>>> {
     match get(handle)? {
         Object::Rows(rows) => Ok(rows),
         _ => Err(wrong("a cursor")),

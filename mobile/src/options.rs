@@ -1,6 +1,9 @@
 //! How a database is opened.
 
+use std::fmt;
+
 use lightning_db::Durability as CoreDurability;
+use lightning_db::env::OpenMode;
 
 use crate::transaction::Durability;
 
@@ -51,14 +54,49 @@ impl Default for OpenOptions {
 }
 
 impl OpenOptions {
+    pub(crate) fn mode(&self) -> OpenMode {
+        OpenMode { read_only: self.read_only, create: self.create && !self.read_only }
+    }
+
+    /// An option that others have chosen otherwise, in words. Whether a database is made is over when it is open.
+    pub(crate) fn difference(&self, other: &Self) -> Option<String> {
+        let (Self { create: _, read_only, durability, memory_budget_bytes, .. }, own) = (other, self);
+        let differs = |what: &str, own: &dyn fmt::Debug, theirs: &dyn fmt::Debug| {
+            Some(format!("{what} is {own:?} there, and {theirs:?} was asked for"))
+        };
+        if own.read_only != *read_only {
+            return differs("read only", &own.read_only, read_only);
+        }
+        if own.durability.unwrap_or(Durability::Sync) != durability.unwrap_or(Durability::Sync) {
+            return differs("durability", &own.durability, durability);
+        }
+        if own.memory_budget() != other.memory_budget() {
+            return differs("the memory budget", &own.memory_budget_bytes, memory_budget_bytes);
+        }
+        if own.file_bytes_max != other.file_bytes_max {
+            return differs("the largest size of the file", &own.file_bytes_max, &other.file_bytes_max);
+        }
+        if own.feed_retention_bytes != other.feed_retention_bytes {
+            return differs("what the feed keeps", &own.feed_retention_bytes, &other.feed_retention_bytes);
+        }
+        if own.scrub_interval_s != other.scrub_interval_s {
+            return differs("the interval of scrubs", &own.scrub_interval_s, &other.scrub_interval_s);
+        }
+        None
+    }
+
+    fn memory_budget(&self) -> usize {
+        match self.memory_budget_bytes {
+            Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
+            None => MEMORY_BUDGET_BYTES,
+        }
+    }
+
     pub(crate) fn to_core(&self) -> lightning_db::Options {
         let mut options = lightning_db::Options::default();
         options.create = self.create;
         options.read_only = self.read_only;
-        options.memory_budget_bytes = match self.memory_budget_bytes {
-            Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
-            None => MEMORY_BUDGET_BYTES,
-        };
+        options.memory_budget_bytes = self.memory_budget();
         options.durability = match self.durability {
             None | Some(Durability::Sync) => CoreDurability::Sync,
             Some(Durability::Periodic) => CoreDurability::Periodic { interval_ms: PERIODIC_MS },

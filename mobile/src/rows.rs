@@ -2,7 +2,7 @@
 
 use std::vec;
 
-use lightning_db::{Cursor, Result, Rows as CoreRows};
+use lightning_db::{Cursor as Entry, Result, Rows as CoreRows, Stop};
 
 use crate::packed;
 use crate::raw::Raw;
@@ -20,7 +20,7 @@ pub enum Rows {
 
 /// Entries of a table, from one end of a range to the other.
 pub struct Entries {
-    pub cursor: Cursor<&'static [u8], &'static [u8]>,
+    pub cursor: Entry<&'static [u8], &'static [u8]>,
     pub key: Crossing,
     pub value: Crossing,
     pub backwards: bool,
@@ -28,11 +28,26 @@ pub struct Entries {
     pub left: u64,
 }
 
+/// A cursor: rows, and who may give up the asking for them.
+pub struct Cursor {
+    pub rows: Rows,
+    pub stop: Option<Stop>,
+}
+
+impl Cursor {
+    /// As [`Rows::next`].
+    pub fn next(&mut self, bytes: usize, out: &mut Vec<u8>) -> Result<bool> {
+        let _entered = self.stop.as_ref().map(Stop::enter);
+        self.rows.next(bytes, out)
+    }
+}
+
 impl Rows {
     /// Appends rows, packed, until there are at least so many bytes; whether they were the last. Of a table, each row is the key,
     /// then the value.
     pub fn next(&mut self, bytes: usize, out: &mut Vec<u8>) -> Result<bool> {
         while out.len() < bytes {
+            Stop::check()?;
             let is_there = match self {
                 Self::Documents(rows) => match rows.next_cbor_with(|row| packed::push(out, row))? {
                     Some(pushed) => pushed.map(|()| true)?,

@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use lightning_db::{
-    Database, Error, Query, ReadCollection, Result, Snapshot, Transaction, Value, WriteCollection, WriteTransaction,
+    Database, Entered, Error, Query, ReadCollection, Result, Snapshot, Stop, Transaction, Value, WriteCollection,
+    WriteTransaction,
 };
 
 use crate::objects::{self, Object, locked, wrong};
 use crate::raw::Raw;
 use crate::rows::Rows;
+use crate::stop::Stoppable;
 
 /// The scope of a call that is a transaction, or a snapshot, of its own.
 pub const NOW: u64 = 0;
@@ -19,15 +21,31 @@ pub enum Reading {
     Transaction(Arc<Mutex<Option<Transaction>>>),
 }
 
-/// What `scope` reads of `database`.
-pub fn reading(scope: u64, database: &Database) -> Result<Reading> {
+/// What `scope` reads of `database`; the call can be given up as long as the other part is held.
+pub fn reading(scope: u64, database: &Database) -> Result<(Reading, Option<Entered>)> {
     if scope == NOW {
-        return Ok(Reading::Rest(Arc::new(database.snapshot())));
+        return Ok((Reading::Rest(Arc::new(database.snapshot())), None));
     }
     match objects::get(scope)? {
-        Object::Snapshot(snapshot) => Ok(Reading::Rest(snapshot)),
-        Object::Transaction(transaction) => Ok(Reading::Transaction(transaction)),
+        Object::Snapshot(snapshot) => Ok((Reading::Rest(snapshot), None)),
+        Object::Transaction(transaction) => Ok((Reading::Transaction(transaction), None)),
+        Object::Stoppable(Stoppable { scope, stop }) => {
+            let entered = stop.enter();
+            Stop::check()?;
+            Ok((reading(scope, database)?.0, Some(entered)))
+        }
         _ => Err(wrong("a snapshot or transaction")),
+    }
+}
+
+/// Who may give up what is done in a scope.
+pub fn stop_of(scope: u64) -> Option<Stop> {
+    if scope == NOW {
+        return None;
+    }
+    match objects::get(scope) {
+        Ok(Object::Stoppable(stoppable)) => Some(stoppable.stop),
+        _ => None,
     }
 }
 
@@ -36,7 +54,15 @@ pub fn write<R>(scope: u64, database: &Database, body: impl FnOnce(&mut WriteTra
     if scope == NOW {
         return database.transaction(body);
     }
-    let Object::Transaction(transaction) = objects::get(scope)? else { return Err(wrong("a transaction")) };
+    let transaction = match objects::get(scope)? {
+        Object::Transaction(transaction) => transaction,
+        Object::Stoppable(Stoppable { scope, stop }) => {
+            let _entered = stop.enter();
+            Stop::check()?;
+            return write(scope, database, body);
+        }
+        _ => return Err(wrong("a transaction")),
+    };
     within(&transaction, |tx| {
         let before = tx.savepoint();
         let result = body(tx);
@@ -99,7 +125,8 @@ pub fn read<R>(
     collection: &lightning_db::Collection<Raw>,
     body: impl FnOnce(&mut dyn Reads) -> Result<R>,
 ) -> Result<R> {
-    match reading(scope, collection.database())? {
+    let (reading, _entered) = reading(scope, collection.database())?;
+    match reading {
         Reading::Rest(snapshot) => body(&mut snapshot.collection(collection)?),
         Reading::Transaction(transaction) => within(&transaction, |tx| body(&mut tx.collection(collection)?)),
     }

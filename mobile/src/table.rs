@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use lightning_db::{Database, Document, Found, NamedType, Result, Value, WriteTable, WriteTransaction};
+use lightning_db::{Database, Document, Found, NamedType, Result, Stop, Value, WriteTable, WriteTransaction};
 
 use crate::failure::Failure;
 use crate::objects::{self, Object, invalid};
@@ -57,6 +57,16 @@ impl Crossing {
         match self {
             Self::AsItIs => Ok(Cow::Borrowed(value)),
             Self::Cbor(named) => named.decode_value(value)?.to_cbor().map(Cow::Owned),
+        }
+    }
+}
+
+impl Crossing {
+    /// Whether a value that came in is the one that is stored: one value may have several forms, as the fields of a map have orders.
+    fn is_stored(&self, value: &[u8], stored: &[u8]) -> Result<bool> {
+        match self {
+            Self::AsItIs => Ok(value == stored),
+            Self::Cbor(named) => Ok(Value::from_cbor(value)? == named.decode_value(stored)?),
         }
     }
 }
@@ -137,10 +147,12 @@ impl OpenTable {
             Some(value) => found(Some(&self.value.value_out(value.bytes())?)),
             None => found(None),
         };
-        match scope::reading(scope, &self.database)? {
+        let (reading, _entered) = scope::reading(scope, &self.database)?;
+        match reading {
             Reading::Rest(snapshot) => {
                 let table = snapshot.untyped_table(&self.name)?;
                 for key in keys {
+                    Stop::check()?;
                     give(table.get(&*self.key.key_in(key?)?)?)?;
                 }
                 Ok(())
@@ -148,6 +160,7 @@ impl OpenTable {
             Reading::Transaction(transaction) => scope::within(&transaction, |tx| {
                 let mut table = self.writing(tx)?;
                 for key in keys {
+                    Stop::check()?;
                     give(table.get(&*self.key.key_in(key?)?)?)?;
                 }
                 Ok(())
@@ -184,7 +197,8 @@ impl OpenTable {
     /// The entries of a range, at most `limit`.
     pub fn scan(&self, scope: u64, range: &KeyRange, backwards: bool, limit: u64) -> Result<Rows> {
         let range = self.range(range)?;
-        let cursor = match scope::reading(scope, &self.database)? {
+        let (reading, _entered) = scope::reading(scope, &self.database)?;
+        let cursor = match reading {
             Reading::Rest(snapshot) => snapshot.untyped_table(&self.name)?.cursor(borrowed(&range))?,
             Reading::Transaction(transaction) => {
                 scope::within(&transaction, |tx| self.writing(tx)?.cursor(borrowed(&range)))?
@@ -196,7 +210,8 @@ impl OpenTable {
 
     fn count(&self, scope: u64, range: &KeyRange) -> Result<u64> {
         let range = self.range(range)?;
-        match scope::reading(scope, &self.database)? {
+        let (reading, _entered) = scope::reading(scope, &self.database)?;
+        match reading {
             Reading::Rest(snapshot) => snapshot.untyped_table(&self.name)?.count(borrowed(&range)),
             Reading::Transaction(transaction) => {
                 scope::within(&transaction, |tx| self.writing(tx)?.count(borrowed(&range)))
@@ -251,12 +266,18 @@ impl Table {
     ) -> Result<bool, Failure> {
         let table = objects::table(self.handle)?;
         let key = table.key.key_in(&key)?;
-        let (expected, value) = (
-            expected.as_deref().map(|expected| table.value.value_in(expected)).transpose()?,
-            table.value.value_in(&value)?,
-        );
+        let value = table.value.value_in(&value)?;
         Ok(scope::write(scope, &table.database, |tx| {
-            table.writing(tx)?.compare_and_swap(&*key, expected.as_deref(), &*value)
+            let mut writing = table.writing(tx)?;
+            let found = writing.get(&*key)?.map(|found| found.bytes().to_vec());
+            let is_expected = match (&found, &expected) {
+                (Some(found), Some(expected)) => table.value.is_stored(expected, found)?,
+                (found, expected) => found.is_none() && expected.is_none(),
+            };
+            if is_expected {
+                writing.put(&*key, &*value)?;
+            }
+            Ok(is_expected)
         })?)
     }
 

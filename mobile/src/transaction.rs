@@ -6,6 +6,7 @@ use lightning_db::{Error, Isolation as CoreIsolation};
 
 use crate::failure::Failure;
 use crate::objects::{self, Object, locked, wrong};
+use crate::stop::{Stop, unblock};
 
 /// A transaction that goes on until it is committed or closed. Its handle is a scope for reading and writing.
 #[derive(uniffi::Object)]
@@ -49,9 +50,12 @@ impl Transaction {
     }
 
     /// Makes everything permanent, or nothing. It is over then, whatever comes of it.
-    pub async fn commit(&self) -> Result<(), Failure> {
+    ///
+    /// Given up before it has begun nothing is committed; later it is, or it is not, and whoever has to know looks.
+    #[uniffi::method(default(stop = None))]
+    pub async fn commit(&self, stop: Option<Arc<Stop>>) -> Result<(), Failure> {
         let handle = self.handle;
-        blocking::unblock(move || commit(handle)).await
+        unblock(stop, move || commit(handle)).await
     }
 
     /// Makes everything permanent, or nothing, on the calling thread.

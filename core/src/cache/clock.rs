@@ -164,6 +164,18 @@ impl<H> NodeCache<H> {
         self.shard(offset).lock().remove(offset, &self.residents);
     }
 
+    /// Drops what was not read since this was last called, or all of it, and gives its memory back to the system.
+    pub(crate) fn trim(&self, all: bool) {
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            let evicted = if all { shard.make_room(0, &self.residents) } else { shard.drop_unused(&self.residents) };
+            drop(shard);
+            self.evictions.fetch_add(evicted, Ordering::Relaxed);
+        }
+        self.residents.collect_all();
+        self.residents.pool().give_pages_back();
+    }
+
     pub(crate) fn counters(&self) -> CacheCounters {
         let mut counters = CacheCounters {
             hits: self.hits.load(Ordering::Relaxed).wrapping_add(self.residents.hits()),
@@ -190,6 +202,15 @@ impl<H> Shard<H> {
             self.bytes -= entry.bytes;
             self.vacant.push(slot);
         }
+    }
+
+    /// One turn of the hand.
+    fn drop_unused(&mut self, residents: &Residents<H>) -> usize {
+        let unused = |slot: &Slot<H>| !(take_used(&slot.node) | slot.referenced.swap(false, Ordering::Relaxed));
+        let offsets: Vec<u64> =
+            self.slots.iter().flatten().filter(|slot| unused(slot)).map(|slot| slot.offset).collect();
+        offsets.iter().for_each(|offset| self.remove(*offset, residents));
+        offsets.len()
     }
 
     fn make_room(&mut self, target_bytes: usize, residents: &Residents<H>) -> usize {
@@ -227,5 +248,29 @@ mod tests {
         assert!(cache.counters().evictions > 0);
         cache.invalidate(0);
         assert!(cache.get(0).is_none());
+    }
+
+    #[test]
+    fn what_was_not_read_lately_is_given_back_first_and_then_all() {
+        let cache = NodeCache::<u64>::new(2 << 20);
+        let fill = |cache: &NodeCache<u64>| {
+            (0..300).for_each(|offset| cache.insert(offset * 64, Block::pooled(cache.pool(), offset, &[7; 4000], 0)));
+        };
+        fill(&cache);
+        let tables = NodeCache::<u64>::new(2 << 20).counters().resident_bytes;
+        cache.trim(false);
+        (0..50).for_each(|offset| assert!(cache.get(offset * 64).is_none(), "nobody has read it"));
+        fill(&cache);
+        (0..50).for_each(|offset| assert!(cache.get(offset * 64).is_some()));
+        cache.trim(false);
+        assert_eq!(cache.counters().resident_nodes, 50);
+        let held = cache.get(64).unwrap();
+        cache.trim(true);
+        assert_eq!(cache.counters().resident_nodes, 0);
+        assert_eq!(cache.counters().resident_bytes, tables);
+        assert_eq!(held.bytes(), [7; 4000], "what somebody reads stays");
+        // The frames are used again.
+        fill(&cache);
+        assert!((0..300).all(|offset| cache.get(offset * 64).is_some_and(|node| node.bytes() == [7; 4000])));
     }
 }

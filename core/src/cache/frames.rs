@@ -185,6 +185,24 @@ impl<H> Pool<H> {
         }
     }
 
+    /// Gives the pages on which only vacant frames lie back to the system, which has them empty when they are used again. An
+    /// identity there is zero before and after.
+    pub(super) fn give_pages_back(&self) {
+        for (class, frame_bytes) in self.classes.iter().zip(FRAME_BYTES) {
+            let mut class = class.lock();
+            class.vacant.sort_unstable_by_key(|frame| frame.start);
+            let mut rest = class.vacant.as_slice();
+            while let Some((first, _)) = rest.split_first() {
+                let beside = |pair: &[Frame]| pair[0].start.addr().get() + frame_bytes == pair[1].start.addr().get();
+                let count = 1 + rest.windows(2).take_while(|pair| beside(pair)).count();
+                // SAFETY: nobody uses these frames, and under the lock nobody begins to; what was in them is read by nobody but
+                // for the identities, which are cleared.
+                unsafe { give_back_pages(first.start, count * frame_bytes) };
+                rest = &rest[count..];
+            }
+        }
+    }
+
     fn class_for(&self, bytes: usize) -> Option<(&Mutex<Class>, usize)> {
         let at = FRAME_BYTES.iter().position(|frame| bytes <= *frame)?;
         Some((self.classes.get(at)?, *FRAME_BYTES.get(at)?))
@@ -624,6 +642,35 @@ fn ask_for_huge_pages(chunk: NonNull<u8>, bytes: usize) {
     // SAFETY: the advice concerns memory that was just allocated, and changes nothing of what it holds.
     let _ = unsafe { rustix::mm::madvise(chunk.as_ptr().cast(), bytes, rustix::mm::Advice::LinuxHugepage) };
     let _ = (chunk, bytes);
+}
+
+/// The largest pages that there are on phones and servers, but for the huge ones.
+const PAGE_BYTES: usize = 16 << 10;
+
+/// Gives the whole pages among these bytes back; elsewhere than on systems of these families they stay.
+///
+/// # Safety
+/// What they hold may be lost, or be zero; nobody but for atomics that are zero looks at it.
+unsafe fn give_back_pages(start: NonNull<u8>, bytes: usize) {
+    let skipped = start.as_ptr().align_offset(PAGE_BYTES);
+    let Some(len) = bytes.checked_sub(skipped).map(|len| len & !(PAGE_BYTES - 1)).filter(|len| *len > 0) else {
+        return;
+    };
+    // SAFETY: within the bytes given.
+    let first = unsafe { start.add(skipped) };
+    #[cfg(all(any(target_os = "linux", target_os = "android"), feature = "std", not(miri)))]
+    // SAFETY: private memory of this process, whose contents the caller gives up.
+    let _ = unsafe { rustix::mm::madvise(first.as_ptr().cast(), len, rustix::mm::Advice::LinuxDontNeed) };
+    #[cfg(all(target_vendor = "apple", feature = "std"))]
+    {
+        unsafe extern "C" {
+            fn madvise(start: *mut core::ffi::c_void, len: usize, advice: core::ffi::c_int) -> core::ffi::c_int;
+        }
+        const MADV_FREE: core::ffi::c_int = 5;
+        // SAFETY: as above.
+        let _ = unsafe { madvise(first.as_ptr().cast(), len, MADV_FREE) };
+    }
+    let _ = (first, len);
 }
 
 #[cfg(all(test, feature = "std"))]

@@ -155,6 +155,11 @@ impl<H> Residents<H> {
         self.collect(&mut retired);
     }
 
+    /// Drops what no pin can read any more, however little that is.
+    pub(super) fn collect_all(&self) {
+        self.collect_from(&mut self.writer.lock(), 1);
+    }
+
     /// Child `index` of `parent` will be read soon.
     #[inline]
     pub(super) fn expect_child(&self, parent: &Block<H>, index: usize) {
@@ -165,7 +170,11 @@ impl<H> Residents<H> {
 
     /// Drops what no pin can read any more, if enough waits.
     fn collect(&self, retired: &mut VecDeque<Retired>) {
-        if retired.len() < self.retired_max {
+        self.collect_from(retired, self.retired_max);
+    }
+
+    fn collect_from(&self, retired: &mut VecDeque<Retired>, min: usize) {
+        if retired.len() < min {
             return;
         }
         let Some(look) = self.pins.look(reader::highest()) else { return };

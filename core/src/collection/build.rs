@@ -41,6 +41,7 @@ pub struct IndexProgress {
 pub(super) fn finish(database: &Database, name: &str, progress: &mut dyn FnMut(&IndexProgress)) -> Result<()> {
     let mut done = 0;
     loop {
+        Error::if_cancelled()?;
         let snapshot = database.snapshot();
         let Some(entry) = snapshot.definition(name)? else { return Ok(()) };
         let definition = Definition::of(name, &entry)?;

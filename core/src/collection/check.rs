@@ -28,6 +28,7 @@ impl Database {
 
     /// Like [`check`](Self::check), and shows what has been seen so far.
     pub fn check_with(&self, progress: &mut dyn FnMut(&CheckReport)) -> Result<CheckReport> {
+        Error::if_cancelled()?;
         let report = self.check_tables(progress)?;
         // Whatever cannot be read for damage is in the report already.
         let is_damaged = !report.is_clean();
@@ -77,6 +78,7 @@ impl Check<'_> {
                 self.failed(&place(&definition, &record), error)?;
             }
             (self.progress)(&self.report);
+            Error::if_cancelled()?;
         }
         for Counted { index, there } in indexes {
             let entries = self.snapshot.bytes_table(index.id).len()?;
@@ -166,6 +168,7 @@ impl Check<'_> {
                     .add_problem(format!("collection '{name}', index '{index_name}': the entry for {entry} {what}"));
             }
             (self.progress)(&self.report);
+            Error::if_cancelled()?;
         }
         Ok(())
     }

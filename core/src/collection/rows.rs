@@ -231,7 +231,7 @@ impl<T: Document> Iterator for Rows<T> {
             }
             Ok(true) => Some(self.run.document().and_then(|document| T::from_cbor(&document))),
             Err(error) => {
-                self.is_over = error.not_resident().is_none();
+                self.is_over = !error.passes();
                 Some(Err(error))
             }
         }

@@ -245,6 +245,7 @@ impl Run {
     fn next_read(&mut self, reader: &mut dyn Reader) -> Result<bool> {
         let now_ms = *self.now_ms.get_or_insert_with(|| reader.now_ms());
         loop {
+            Error::if_cancelled()?;
             let (row, filter) = (&mut self.row, self.filter.as_ref());
             if let State::Documents(walk) = &mut self.state {
                 let next = walk.next(reader, |key, bytes| {
@@ -297,6 +298,7 @@ impl Run {
 /// Gathers the key of the next document that may be found; false when there is none.
 fn next_key(state: &mut State, reader: &mut dyn Reader, work: &mut Work, ahead: &mut Ahead) -> Result<bool> {
     loop {
+        Error::if_cancelled()?;
         match state {
             State::Entries { source, walk, given } => {
                 let next = walk.next(reader, |key, value| {
@@ -385,6 +387,7 @@ impl Gathering {
         }
         let Some((source, walk)) = &mut self.walk else { return Ok(None) };
         while let Some(key) = walk.next(reader, |key, value| Ok(record_of(&source.index, key, value)?.to_vec()))? {
+            Error::if_cancelled()?;
             *entries += 1;
             let is_before =
                 self.after.as_ref().is_some_and(|after| if self.backwards { key >= *after } else { key <= *after });

@@ -171,6 +171,7 @@ mod files {
 
         fn fill(&self, mut file: File, backup: &mut Backup, progress: &mut dyn FnMut(&BackupProgress)) -> Result<()> {
             loop {
+                Error::if_cancelled()?;
                 let more = backup.step()?;
                 file.write_all(&backup.take()).map_err(|error| failed(&error, &self.0))?;
                 progress(&backup.progress());

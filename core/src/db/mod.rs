@@ -30,6 +30,7 @@ mod requests;
 mod row_locks;
 mod scrub;
 mod snapshot;
+mod suspend;
 #[cfg(all(test, feature = "std"))]
 mod tests;
 mod transaction;
@@ -50,4 +51,5 @@ pub use requests::Requests;
 pub(crate) use requests::is_remembered;
 pub use scrub::Scrub;
 pub use snapshot::{BlobReader, ReadTable, Snapshot, TableInfo};
+pub use suspend::Trim;
 pub use transaction::{Savepoint, WriteTable, WriteTransaction};

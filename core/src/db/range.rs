@@ -250,7 +250,7 @@ impl<K: Key, V: Value> Range<K, V> {
             }
             Err(error) => {
                 // What must be fetched first is asked for again; any other error ends the iteration.
-                self.done = error.not_resident().is_none();
+                self.done = !error.passes();
                 Some(Err(error))
             }
         }

@@ -52,6 +52,9 @@ pub(crate) trait TableWatcher: MaybeSendSync {
     /// Snapshots now see every commit up to `sequence`. Gives whether it was touched by one that they do not see yet.
     fn published(&self, sequence: u64) -> bool;
 
+    /// What could not be read while the database was suspended can be read again.
+    fn resumed(&self) {}
+
     /// Nothing will be committed any more.
     fn stopped(&self, why: &Error);
 }
@@ -308,6 +311,11 @@ impl Watcher for WatchedTables {
         if !is_waiting && state.touches == touches {
             self.is_touched.store(false, Ordering::Relaxed);
         }
+    }
+
+    fn resumed(&self) {
+        let watchers: Vec<_> = self.state.lock().all().map(|(_, watch)| Arc::clone(&watch.watcher)).collect();
+        watchers.iter().for_each(|watcher| watcher.resumed());
     }
 
     fn stopped(&self, why: &Error) {

@@ -159,6 +159,7 @@ impl Visitor<'_> {
     /// Reads the values found since the last call, block by block.
     fn read_values(&mut self) -> Result<()> {
         while let Some(&value) = self.values.last() {
+            Error::if_cancelled()?;
             // Read once, however many refer to it; a read that is repeated was not counted.
             let counted = self.counted.replace(value) == Some(value);
             if counted || self.extent(extent_of(&value)) {
@@ -236,6 +237,7 @@ impl Engine {
             let mut walk = Walk::new(Some(root), mode);
             while walk.step(&super::nodes::Uncached(&self.nodes, kind), &mut visitor, self.options.step_entries)? {
                 visitor.read_values()?;
+                Error::if_cancelled()?;
             }
             visitor.read_values()?;
         }

@@ -50,6 +50,11 @@ impl Nodes {
         &self.seal
     }
 
+    /// Gives memory of nodes back: what was not read lately, or all.
+    pub(super) fn trim(&self, all: bool) {
+        self.cache.trim(all);
+    }
+
     pub(crate) fn counters(&self) -> CacheCounters {
         self.cache.counters()
     }
@@ -176,8 +181,10 @@ impl Nodes {
     /// Reads twice before it judges: a wrong bit may be one that only the reading made.
     fn read(&self, reference: &NodeRef, pool: Option<&Arc<Pool<Layout>>>) -> Result<Node> {
         match self.read_once(reference, pool) {
-            Err(error) if error.not_resident().is_none() => self.read_once(reference, pool).inspect_err(|_| {
-                self.quarantine.add(Extent { offset: reference.offset, len: u64::from(reference.len) });
+            Err(error) if !error.passes() => self.read_once(reference, pool).inspect_err(|error| {
+                if !error.passes() {
+                    self.quarantine.add(Extent { offset: reference.offset, len: u64::from(reference.len) });
+                }
             }),
             read => read,
         }

@@ -19,6 +19,12 @@ impl Engine {
             match &writer.stopped {
                 Some(Stopped::Closed | Stopped::ReadOnly) => return Ok(()),
                 Some(Stopped::Poisoned(cause)) => return Err(Error::Poisoned { cause: cause.clone() }),
+                // All of it is durable, and the files are not to be touched.
+                Some(Stopped::Suspended) => {
+                    drop(writer);
+                    self.stop(Stopped::Closed);
+                    return Ok(());
+                }
                 Some(Stopped::Closing) | None => {}
             }
         }
@@ -116,7 +122,7 @@ impl Engine {
             plan(&mut work);
         }
         let result = loop {
-            match self.step() {
+            match cancelled(request).and_then(|()| self.step()) {
                 Ok(Progress::More) => progress(),
                 result => break result.map(drop),
             }
@@ -167,4 +173,9 @@ impl Engine {
         }
         Some(Checkpoint::new(true))
     }
+}
+
+/// Whoever closes has given everything else up already.
+fn cancelled(request: Request) -> Result<()> {
+    if request == Request::Close { Ok(()) } else { Error::if_cancelled() }
 }

@@ -115,6 +115,8 @@ pub(super) enum Stopped {
     /// The last checkpoint is being made: the log is not read after it.
     Closing,
     Closed,
+    /// Nothing is to be read or written until it is resumed.
+    Suspended,
     ReadOnly,
     Poisoned(String),
 }
@@ -123,6 +125,7 @@ impl Stopped {
     pub(super) fn error(&self) -> Error {
         match self {
             Stopped::Closing | Stopped::Closed => Error::Closed,
+            Stopped::Suspended => Error::suspended(),
             Stopped::ReadOnly => Error::ReadOnly,
             Stopped::Poisoned(cause) => Error::Poisoned { cause: cause.clone() },
         }
@@ -286,7 +289,10 @@ impl Engine {
         let _one_at_a_time = self.data_syncs.lock();
         self.storage().sync(file).map_err(|error| {
             let error = Error::from(error);
-            self.poison(&error);
+            // What was not asked for has lost nothing.
+            if !error.is_suspended() {
+                self.poison(&error);
+            }
             error
         })
     }

@@ -252,8 +252,10 @@ impl ValueReader {
     /// Reads twice before it judges.
     fn load(&mut self, index: u64) -> Result<()> {
         match self.load_once(index) {
-            Err(error) if error.not_resident().is_none() => self.load_once(index).inspect_err(|_| {
-                self.nodes.quarantine().add(extent_of(&self.value));
+            Err(error) if !error.passes() => self.load_once(index).inspect_err(|error| {
+                if !error.passes() {
+                    self.nodes.quarantine().add(extent_of(&self.value));
+                }
             }),
             loaded => loaded,
         }

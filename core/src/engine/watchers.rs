@@ -24,6 +24,9 @@ pub(crate) trait Watcher: MaybeSendSync {
     /// Snapshots now see every commit up to `sequence`. Two threads may tell so at the same time, in either order.
     fn published(&self, sequence: u64);
 
+    /// What could not be read while the database was suspended can be read again.
+    fn resumed(&self) {}
+
     /// Nothing will be committed any more, and what was not published never will be. May be told more than once.
     fn stopped(&self, why: &Error);
 }
@@ -83,6 +86,12 @@ impl Watchers {
         Listed(Arc::clone(&self.list.lock().watchers))
     }
 
+    pub(super) fn resumed(&self) {
+        for watcher in self.listed().each() {
+            watcher.resumed();
+        }
+    }
+
     pub(super) fn stopped(&self, why: &Error) {
         for watcher in self.listed().each() {
             watcher.stopped(why);
@@ -121,7 +130,7 @@ impl Engine {
         let stopped = match &writer.stopped {
             Some(stopped @ (Stopped::Closed | Stopped::Poisoned(_))) => Some(stopped.error()),
             // Closing may fail; and nobody waits for commits where none is ever made.
-            Some(Stopped::Closing | Stopped::ReadOnly) | None => None,
+            Some(Stopped::Closing | Stopped::ReadOnly | Stopped::Suspended) | None => None,
         };
         drop(writer);
         if let Some(why) = stopped {

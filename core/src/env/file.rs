@@ -180,8 +180,24 @@ fn storage_error(error: &io::Error, file: FileId, offset: u64, len: u64) -> Stor
     StorageError::new(kind(error), file, offset, len, error.to_string())
 }
 
+/// Systems that keep files from applications while a device is locked, and say no more than that it is not permitted.
+const PROTECTS_DATA: bool =
+    cfg!(any(target_os = "ios", target_os = "tvos", target_os = "watchos", target_os = "visionos"));
+/// What Linux says of encrypted files whose key is not there: those of an Android user who has not unlocked the device yet.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const ENOKEY: i32 = 126;
+
 fn kind(error: &io::Error) -> StorageErrorKind {
+    kind_where(PROTECTS_DATA, error)
+}
+
+fn kind_where(protects_data: bool, error: &io::Error) -> StorageErrorKind {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if error.raw_os_error() == Some(ENOKEY) {
+        return StorageErrorKind::ProtectedData;
+    }
     match error.kind() {
+        io::ErrorKind::PermissionDenied if protects_data => StorageErrorKind::ProtectedData,
         // FileTooLarge is the platform's or the quota's limit on one file: no room for these bytes either.
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             StorageErrorKind::Full

@@ -10,6 +10,8 @@ mod file;
 #[cfg(all(test, feature = "std"))]
 mod hand_set;
 mod memory;
+#[cfg(feature = "std")]
+mod stop;
 mod storage;
 pub(crate) mod sync;
 mod uuids;
@@ -27,6 +29,8 @@ pub use file::{FileStorage, OpenMode, canonical_name};
 #[cfg(all(test, feature = "std"))]
 pub(crate) use hand_set::HandSet;
 pub use memory::MemoryStorage;
+#[cfg(feature = "std")]
+pub use stop::{Entered, Stop};
 pub use storage::{FileId, Storage, StorageError, StorageErrorKind, Sync, SyncTicket};
 pub use sync::MaybeSendSync;
 pub(crate) use uuids::Uuids;

@@ -129,6 +129,11 @@ pub enum StorageErrorKind {
     UnexpectedEnd,
     /// The platform refuses for lack of permission, or the medium is read-only.
     PermissionDenied,
+    /// The platform keeps the file locked away for now, as a phone does whose owner has not unlocked it. What was asked for was not
+    /// done; but of a barrier nobody knows.
+    ProtectedData,
+    /// The files were given back for a while: see [`Database::suspend`](crate::Database::suspend). Nothing was done, and nothing lost.
+    Suspended,
     /// Anything else.
     Other,
 }

@@ -228,6 +228,11 @@ impl Log {
         self.append_chain(storage, Kind::Mark, self.position.sequence, &[])
     }
 
+    /// How long the file is, once its beginning was written.
+    pub(crate) fn file_bytes_written(&self) -> Option<u64> {
+        (!self.unwritten).then_some(self.file_bytes)
+    }
+
     /// Whether a failed append may have left something behind the position, which a crash could bring back: the next append
     /// or mark overwrites it.
     pub(crate) fn has_remains(&self) -> bool {
@@ -323,7 +328,7 @@ impl Log {
         let links = links_needed(self.config.layout(), &self.position, payload.len());
         let successors = self.take_regions(storage, links)?;
         let buffer = mem::take(&mut self.scratch);
-        self.remains = true;
+        let had_remains = mem::replace(&mut self.remains, true);
         let mut draft = Draft::begin(&self.config, self.durable, self.position, &self.tail, buffer);
         let written = draft.write_chain(storage, &successors, kind, sequence, payload);
         let buffer = if written.is_ok() {
@@ -333,6 +338,10 @@ impl Log {
             self.remains = false;
             buffer
         } else {
+            // What stays in its segment is one write, and one that was refused for now was not begun.
+            if successors.is_empty() && written.as_ref().is_err_and(Error::is_refused_for_now) {
+                self.remains = had_remains;
+            }
             draft.abandon()
         };
         if buffer.capacity() <= SCRATCH_BYTES_KEPT {

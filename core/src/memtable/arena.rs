@@ -52,6 +52,11 @@ impl ChunkPool {
         Self { free: Mutex::new(Vec::new()), chunks_max: bytes_max / CHUNK_MAX_BYTES }
     }
 
+    /// Gives back what no arena has.
+    pub(crate) fn trim(&self) {
+        self.free.lock().clear();
+    }
+
     fn take(&self) -> Option<Chunk> {
         self.free.lock().pop()
     }

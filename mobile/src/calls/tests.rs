@@ -8,6 +8,7 @@ use super::*;
 use crate::database::Database;
 use crate::options::OpenOptions;
 use crate::scope::NOW;
+use crate::scratch::Folder;
 use crate::transaction::Isolation;
 
 fn cbor(value: impl Into<Value>) -> Vec<u8> {
@@ -166,9 +167,8 @@ fn handles_of_the_wrong_kind_are_refused_everywhere() {
 
 #[test]
 fn whoever_opened_it_first_is_not_closed_by_whoever_closes_first() {
-    let folder = std::env::temp_dir().join(format!("lightning-mobile-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join("shared.ldb").to_str().unwrap().to_owned();
+    let folder = Folder::new();
+    let path = folder.path("shared.ldb");
     let first = Database::open_blocking(path.clone(), OpenOptions::default()).unwrap();
     let second = Database::open_blocking(path.clone(), OpenOptions::default()).unwrap();
     let people = people(&first);
@@ -180,5 +180,62 @@ fn whoever_opened_it_first_is_not_closed_by_whoever_closes_first() {
     let third = Database::open_blocking(path, OpenOptions::default()).unwrap();
     assert_eq!(third.collections().unwrap()[0].documents, 1);
     third.end_blocking().unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_swap_compares_values_and_not_the_bytes_they_came_in() {
+    let database = Database::in_memory(OpenOptions::default()).unwrap();
+    let table = database.table("any".into(), "string".into(), "value".into()).unwrap();
+    let (ab, ba) = (
+        map(&[("a", Value::from(1)), ("b", "x".into())]),
+        // The same with its fields in the other order, and the number in a longer form.
+        [&[0xa2, 0x61, b'b', 0x61, b'x', 0x61, b'a', 0x18][..], &[1]].concat(),
+    );
+    let swap = |expected: Option<&[u8]>, value: &[u8]| {
+        table.compare_and_swap(NOW, b"k".into(), expected.map(<[u8]>::to_vec), value.to_vec()).unwrap()
+    };
+    assert!(!swap(Some(&ab), &ab), "there is nothing yet");
+    assert!(swap(None, &ab));
+    assert!(!swap(None, &ab));
+    assert!(swap(Some(&ba), &cbor("next")));
+    assert!(!swap(Some(&ab), &ba));
+    assert!(swap(Some(&cbor("next")), &ba));
+    let found = get(NOW, table.number(), b"k", |found| found.map(<[u8]>::to_vec)).unwrap().unwrap();
+    assert_eq!(Value::from_cbor(&found).unwrap(), Value::from_cbor(&ab).unwrap());
+}
+
+#[test]
+fn whoever_opens_it_with_other_options_is_told_which() {
+    let folder = Folder::new();
+    let path = folder.path("app.ldb");
+    let first = Database::open_blocking(path.clone(), OpenOptions::default()).unwrap();
+    let same = [
+        OpenOptions::default(),
+        OpenOptions { create: false, ..OpenOptions::default() },
+        OpenOptions { memory_budget_bytes: Some(10_000_000), ..OpenOptions::default() },
+        OpenOptions { durability: Some(crate::transaction::Durability::Sync), ..OpenOptions::default() },
+    ];
+    for options in same {
+        Database::open_blocking(path.clone(), options).map(|same| same.end_blocking().unwrap()).unwrap();
+    }
+    let others = [
+        (OpenOptions { read_only: true, ..OpenOptions::default() }, "read only is false there, and true"),
+        (OpenOptions { memory_budget_bytes: Some(1 << 22), ..OpenOptions::default() }, "the memory budget"),
+        (OpenOptions { feed_retention_bytes: 1, ..OpenOptions::default() }, "what the feed keeps"),
+        (OpenOptions { file_bytes_max: Some(1 << 30), ..OpenOptions::default() }, "the largest size"),
+        (OpenOptions { scrub_interval_s: Some(1), ..OpenOptions::default() }, "the interval"),
+        (
+            OpenOptions { durability: Some(crate::transaction::Durability::Relaxed), ..OpenOptions::default() },
+            "durability",
+        ),
+    ];
+    for (options, what) in others {
+        let text = Database::open_blocking(path.clone(), options).err().unwrap().to_string();
+        assert!(text.contains("Invalid") && text.contains(what) && text.contains("app.ldb"), "{text}");
+    }
+    // By another name of the same file, too.
+    let other_name = folder.0.join(".").join("app.ldb").to_str().unwrap().to_owned();
+    let shared = Database::open_blocking(other_name, OpenOptions::default()).unwrap();
+    first.end_blocking().unwrap();
+    assert!(shared.tables().is_ok());
 }

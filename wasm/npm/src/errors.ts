@@ -73,7 +73,7 @@ function words(): Record<ErrorCode, (fields: readonly Field[]) => string> {
       `${message}${quota === undefined ? '' : ` (${usage} of the ${quota} bytes that this site may keep are in use)`}; free some space, then write again: nothing acknowledged was lost`,
     PermissionDenied: ([message]) => `${message}; check what this page or program may do`,
     StorageFailed: ([message, offset, length]) => `${message} (${length} bytes at ${offset})`,
-    Poisoned: ([cause]) => `an earlier sync failed (${cause}), so writing has stopped; reopen the database to go on`,
+    Poisoned: ([cause]) => `writing has stopped (${cause}); reopen the database to go on`,
     OutcomeUnknown: ([cause]) =>
       `it is not known whether this commit is durable (${cause}); reopen the database to learn`,
     Corrupt: ([what, offset]) => `the database is damaged at ${offset}: ${what}; restore it from a backup`,

@@ -376,6 +376,10 @@ impl TableWatcher for Feed {
         is_waiting
     }
 
+    fn resumed(&self) {
+        self.tell(|state| state.is_ready = true);
+    }
+
     fn stopped(&self, why: &Error) {
         self.tell(|state| {
             state.stopped.get_or_insert_with(|| why.clone());

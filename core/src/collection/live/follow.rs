@@ -43,6 +43,8 @@ pub(super) struct Follower {
     feed: Arc<Feed>,
     /// Why there are no more rows.
     failed: Option<Error>,
+    /// The storage refused to be read while something was looked at.
+    was_refused: bool,
     /// Until it has failed.
     watch: Option<TableWatch>,
 }
@@ -85,6 +87,7 @@ impl Follower {
             watch: Some(database.watch_table(definition.id, &known.name, watcher)),
             feed,
             failed: None,
+            was_refused: false,
         })
     }
 
@@ -112,7 +115,14 @@ impl Follower {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
-        self.advance().map_err(|error| self.fail(error))
+        match self.advance() {
+            // Whoever resumes the database tells, and then all of it is looked at again.
+            Err(error) if error.is_refused_for_now() || error == Error::Cancelled => {
+                self.was_refused = true;
+                if error.is_suspended() { Ok(None) } else { Err(error) }
+            }
+            advanced => advanced.map_err(|error| self.fail(error)),
+        }
     }
 
     /// Nothing more is given because of this error.
@@ -149,6 +159,7 @@ impl Follower {
             return Err(Error::Closed);
         }
         let was_running = self.running.is_some();
+        let is_noted = is_noted || core::mem::take(&mut self.was_refused);
         let mut difference = self.follow(is_noted)?;
         if was_running && difference.is_none() {
             // To where it ran nothing has changed, but perhaps since.
@@ -250,7 +261,7 @@ impl Follower {
 
 /// Whether the same call may succeed later.
 pub(super) fn passes(error: &Error) -> bool {
-    error.not_resident().is_some() || matches!(error, Error::Pending(_))
+    error.passes() || matches!(error, Error::Pending(_) | Error::Cancelled)
 }
 
 impl Running {

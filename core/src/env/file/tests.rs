@@ -36,6 +36,15 @@ fn refusal(path: impl AsRef<Path>, mode: OpenMode) -> String {
 }
 
 #[test]
+fn what_is_locked_away_with_the_device_is_told_from_what_is_never_allowed() {
+    let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    assert_eq!(super::kind_where(true, &denied), StorageErrorKind::ProtectedData);
+    assert_eq!(super::kind_where(false, &denied), StorageErrorKind::PermissionDenied);
+    #[cfg(target_os = "linux")]
+    assert_eq!(super::kind(&std::io::Error::from_raw_os_error(126)), StorageErrorKind::ProtectedData);
+}
+
+#[test]
 fn what_was_written_is_there_after_reopening() {
     let folder = Folder::new();
     let storage = FileStorage::open(folder.db(), OpenMode::CREATE).unwrap();
