@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: the database at work on real data, in front of your eyes.
 
 pub mod cities;
+pub mod kotlin;
 pub mod native;
 pub mod web;
 
@@ -15,8 +16,11 @@ pub struct Arguments {
     /// The command `lightning` with a real data set, killed half-way (the default)
     #[arg(long)]
     native: bool,
-    /// A web app on the same data: builds it and serves it
+    /// The sample program in Kotlin on a file that the command `lightning` wrote, and the other way round
     #[arg(long, conflicts_with = "native")]
+    kotlin: bool,
+    /// A web app on the same data: builds it and serves it
+    #[arg(long, conflicts_with_all = ["native", "kotlin"])]
     web: bool,
     /// Do not serve it, but click through it in Chromium and write screenshots
     #[arg(long, requires = "web")]
@@ -27,6 +31,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match arguments {
         Arguments { web: true, check: true, .. } => process::run(&mut web::check()?)?,
         Arguments { web: true, .. } => web::serve()?,
+        Arguments { kotlin: true, .. } => kotlin::run()?,
         _ => native::run()?,
     }
     Ok(ExitCode::SUCCESS)

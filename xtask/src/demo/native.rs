@@ -56,13 +56,13 @@ pub fn run() -> Result<()> {
 }
 
 /// The program, run in the folder of the demonstration.
-struct Lightning {
+pub struct Lightning {
     program: PathBuf,
     folder: PathBuf,
 }
 
 impl Lightning {
-    fn build(folder: &Path) -> Result<Self> {
+    pub fn build(folder: &Path) -> Result<Self> {
         process::run(process::cargo()?.args([
             "build",
             "--release",
@@ -75,14 +75,14 @@ impl Lightning {
         Ok(Self { program, folder: folder.to_owned() })
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(&self.folder);
         command
     }
 
     /// Runs it as a user would, and tells how long it took.
-    fn show(&self, arguments: &[&str]) -> Result<()> {
+    pub fn show(&self, arguments: &[&str]) -> Result<()> {
         println!("\n$ lightning {}", arguments.join(" "));
         let start = Instant::now();
         let status = self.command(arguments).status().context("cannot run lightning")?;
@@ -145,7 +145,7 @@ fn ended_by_itself(status: ExitStatus) -> bool {
     status.success()
 }
 
-fn remove_database(path: &Path) -> Result<()> {
+pub fn remove_database(path: &Path) -> Result<()> {
     let mut log = path.as_os_str().to_owned();
     log.push("-log");
     for file in [path, Path::new(&log)] {
@@ -159,6 +159,6 @@ fn remove_database(path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn heading(text: &str) {
+pub fn heading(text: &str) {
     println!("\n== {text}");
 }

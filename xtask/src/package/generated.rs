@@ -44,6 +44,9 @@ fn internal(text: &str) -> String {
     for line in text.lines() {
         match line.strip_prefix("public ") {
             Some(rest) => result.extend(["internal ", rest]),
+            None if let Some((indentation, rest)) = function(line) => {
+                result.extend([indentation, "internal ", rest]);
+            }
             None if BEGINNINGS.iter().any(|beginning| line.starts_with(beginning)) => {
                 result.extend(["internal ", line]);
             }
@@ -54,9 +57,28 @@ fn internal(text: &str) -> String {
     result
 }
 
+/// A function outside of types, or of a companion, as it stands in a line behind what is before it: only these are indented so.
+fn function(line: &str) -> Option<(&str, &str)> {
+    const BEFORE: [&str; 2] = ["     ", "         */ "];
+    let before = BEFORE.into_iter().find(|before| line.strip_prefix(before).is_some_and(is_function))?;
+    Some(line.split_at(before.len()))
+}
+
+fn is_function(rest: &str) -> bool {
+    rest.starts_with("fun `") || rest.starts_with("suspend fun `")
+}
+
 #[cfg(test)]
 mod tests {
     use super::internal;
+
+    #[test]
+    fn functions_outside_of_types_are_internal_however_they_are_indented() {
+        let text =
+            "        /**\n         * What.\n         */ fun `a`() {\n     suspend fun `b`() {\n    fun `member`()\n";
+        let made = "        /**\n         * What.\n         */ internal fun `a`() {\n     internal suspend fun `b`() {\n    fun `member`()\n";
+        assert_eq!(internal(text), made);
+    }
 
     #[test]
     fn declarations_of_the_file_are_internal_and_members_as_they_were() {

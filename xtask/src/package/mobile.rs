@@ -10,8 +10,10 @@ use super::{generated, header};
 use crate::setup::{Consent, jvm};
 use crate::{process, workspace};
 
-const CRATE: &str = "lightning-db-mobile";
+pub const CRATE: &str = "lightning-db-mobile";
 const LIBRARY: &str = "lightning_db_mobile";
+/// The library as a file, where Linux or Android look for it.
+pub const LIBRARY_FILE: &str = "liblightning_db_mobile.so";
 
 /// The folder of a staged package that has the scripts of `tests/conformance`.
 const CONFORMANCE: &str = "conformance";
@@ -106,7 +108,8 @@ pub fn stage_kotlin(profile: Profile) -> Result<PathBuf> {
 
 /// By what `Library.kt` knows which library it has taken out of the JAR already: FNV-1a, and its length.
 fn digest(library: &[u8]) -> String {
-    let fold = |hash: u128, byte: &u8| (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+    let fold =
+        |hash: u128, byte: &u8| (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
     let hash = library.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, fold);
     format!("{hash:032x} {}", library.len())
 }
@@ -115,9 +118,35 @@ fn digest(library: &[u8]) -> String {
 pub fn pack_kotlin(consent: Consent) -> Result<()> {
     let build = stage_kotlin(Profile::Dist)?;
     let mut maven = jvm::maven("kotlin", consent)?;
-    process::run(maven.args(["package", "-DskipTests"]).arg(format!("-Dlightning.build={}", build.display())))?;
-    println!("{}", build.join("lightning-db").display());
+    maven.args(["package", "-DskipTests", "-Prelease", "-pl", "lightning-db,lightning-db-compose", "-am"]);
+    process::run(maven.arg(format!("-Dlightning.build={}", build.display())))?;
+    for name in ["lightning-db", "lightning-db-compose"] {
+        for jar in jars(&build.join(name))? {
+            println!("{}", jar.display());
+        }
+    }
     Ok(())
+}
+
+/// The JARs in a folder.
+fn jars(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut jars: Vec<PathBuf> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
+    jars.retain(|path| path.extension().is_some_and(|extension| extension == "jar"));
+    jars.sort();
+    Ok(jars)
+}
+
+/// Builds the sample program in Kotlin; gives the command that runs it.
+pub fn sample_in_kotlin(consent: Consent) -> Result<Command> {
+    let build = stage_kotlin(Profile::Test)?;
+    let mut maven = jvm::maven("kotlin", consent)?;
+    maven.args(["package", "-DskipTests", "-pl", "sample", "-am"]);
+    process::run(maven.arg(format!("-Dlightning.build={}", build.display())))?;
+    let folder = build.join("sample");
+    let mut java = Command::new("java");
+    java.arg("-cp").arg(std::env::join_paths([folder.join("classes"), folder.join("libraries/*")])?);
+    java.arg("dev.lightningdb.sample.MainKt");
+    Ok(java)
 }
 
 /// Builds the program that measures the package for Kotlin beside other databases; gives the command that runs it.

@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::stage::Stage;
-use super::web;
+use super::{jvm, web};
 use crate::package::npm;
 use crate::setup::Consent;
 use crate::{bench, chaos, crash, demo, histories, sim};
@@ -26,6 +26,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     stage.step("bench --quick --peers redb", bench::quick());
     stage.step("demo --native", demo::native::run());
     stage.tests("demo --web", &mut demo::web::check()?)?;
+    jvm::long(stage, consent)?;
     stage.tests("the package in bundlers", &mut npm::bundlers(consent)?)?;
     Ok(())
 }

@@ -23,7 +23,7 @@ public enum class TrimLevel {
  */
 public object AppLife {
     private val open: MutableSet<Database> = Collections.newSetFromMap(WeakHashMap())
-    private val scope = CoroutineScope(SupervisorJob() + Dispatchers.IO)
+    private val scope by lazy(LazyThreadSafetyMode.PUBLICATION) { CoroutineScope(SupervisorJob() + Dispatchers.IO) }
 
     /**
      * Nobody looks at the app any more, and the system may end it without a word: what is committed is made durable and merged, so that

@@ -133,13 +133,15 @@ public class Query<T : Any> internal constructor(
     }
 
     /** All rows. */
-    public suspend fun toList(): List<T> = io { toListBlocking() }
+    public suspend fun toList(): List<T> = io(collection.handle, scope, ::toListIn)
 
     /** All rows, on the calling thread. */
-    public fun toListBlocking(): List<T> {
+    public fun toListBlocking(): List<T> = toListIn(scope)
+
+    private fun toListIn(scope: Long): List<T> {
         val rows = ArrayList<T>()
         val query = spec.toCbor()
-        chunks({ Native.query(scope, collection.handle, query, it) }) { rows += rows(it) }
+        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, rows::add) }
         return rows
     }
 
@@ -149,30 +151,38 @@ public class Query<T : Any> internal constructor(
     /** The rows, some at a time, read as they are collected: a collector that is slow, or ends, asks for no more. */
     public fun asFlow(): Flow<T> = flow {
         val query = spec.toCbor()
-        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> for (row in rows(chunk)) emit(row) }
+        givenUp(collection.handle, scope) { own ->
+            chunks({ Native.query(own, collection.handle, query, it) }) { chunk -> forEach(chunk) { emit(it) } }
+        }
     }.flowOn(Dispatchers.IO)
 
-    private fun rows(chunk: ByteArray): List<T> =
-        unpack(chunk, HANDLE_BYTES) { bytes, at -> DocumentFormat.decode(serializer, bytes, at) }.filterNotNull()
+    /** Gives [each] the rows, one after the other, on the calling thread; they are read some at a time. */
+    public fun forEachBlocking(each: (T) -> Unit) {
+        val query = spec.toCbor()
+        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, each) }
+    }
+
+    private inline fun forEach(chunk: ByteArray, each: (T) -> Unit) =
+        unpack(chunk, HANDLE_BYTES) { at -> each(DocumentFormat.decode(serializer, chunk, at)) }
 
     /** How many documents it finds. */
-    public suspend fun count(): Long = io { calling { collection.native.count(scope.toULong(), spec.toCbor()).toLong() } }
+    public suspend fun count(): Long = io(collection.handle, scope) { calling { Native.count(it, collection.handle, spec.toCbor()) } }
 
     /** The lowest value under a path. */
     public suspend fun min(path: String): Any? =
-        io { calling { collection.native.min(scope.toULong(), path, spec.toCbor()) }?.let(CborReader::value) }
+        io(collection.handle, scope) { own -> calling { collection.native.min(own.toULong(), path, spec.toCbor()) }?.let(CborReader::value) }
 
     /** The highest value under a path. */
     public suspend fun max(path: String): Any? =
-        io { calling { collection.native.max(scope.toULong(), path, spec.toCbor()) }?.let(CborReader::value) }
+        io(collection.handle, scope) { own -> calling { collection.native.max(own.toULong(), path, spec.toCbor()) }?.let(CborReader::value) }
 
     /** Deletes every document that it finds; how many. */
-    public suspend fun delete(): Long = io { calling { collection.native.deleteWhere(scope.toULong(), spec.toCbor()).toLong() } }
+    public suspend fun delete(): Long = io(collection.handle, scope) { calling { collection.native.deleteWhere(it.toULong(), spec.toCbor()).toLong() } }
 
     /** Changes fields of every document that it finds; how many. */
-    public suspend fun update(changes: UpdateBuilder.() -> Unit): Long = io {
+    public suspend fun update(changes: UpdateBuilder.() -> Unit): Long = io(collection.handle, scope) {
         val update = UpdateBuilder().apply(changes).toCbor()
-        calling { collection.native.updateWhere(scope.toULong(), spec.toCbor(), update).toLong() }
+        calling { collection.native.updateWhere(it.toULong(), spec.toCbor(), update).toLong() }
     }
 
     /** How it is answered. */
@@ -181,7 +191,7 @@ public class Query<T : Any> internal constructor(
     /** One page, for a query with a [limit], and where it ends: the token for [after]. */
     public suspend fun page(): Page<T> = io {
         val page = calling { collection.native.page(scope.toULong(), spec.toCbor()) }
-        Page(unpack(page.rows, 0) { bytes, at -> DocumentFormat.decode(serializer, bytes, at) }.filterNotNull(), page.token)
+        Page(buildList { unpack(page.rows, 0) { at -> add(DocumentFormat.decode(serializer, page.rows, at)) } }, page.token)
     }
 
     /**

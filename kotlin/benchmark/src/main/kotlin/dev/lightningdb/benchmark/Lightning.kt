@@ -18,7 +18,7 @@ class Lightning : Peer {
 
     override fun open(folder: Path) {
         database = Database.openBlocking(folder.resolve("places.ldb"), Options(memoryBudgetBytes = Peer.MEMORY_MB * 1_000_000L))
-        places = runBlocking { database.collection("places", key = Place::id) { unique(Place::code); index(Place::population) } }
+        places = database.collectionBlocking("places", key = Place::id) { unique(Place::code); index(Place::population) }
     }
 
     override fun putAll(places: List<Place>) = this.places.blocking.putMany(places)
@@ -34,7 +34,7 @@ class Lightning : Peer {
     override fun range(population: Long, limit: Int): List<Place> =
         places.where(Place::population).from(population).orderBy(Place::population).limit(limit).toListBlocking()
 
-    override fun scan(each: (Place) -> Unit) = places.query().toListBlocking().forEach(each)
+    override fun scan(each: (Place) -> Unit) = places.query().forEachBlocking(each)
 
     override fun watch(population: Long, changed: (List<Place>) -> Unit): AutoCloseable {
         val scope = CoroutineScope(Dispatchers.Default)

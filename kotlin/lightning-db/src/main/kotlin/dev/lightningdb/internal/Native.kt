@@ -36,6 +36,43 @@ internal object Native {
         size: Int,
     ): ByteArray
 
+    /** A scope like `scope` whose calls [stop] gives up; it is released like a cursor. */
+    @JvmStatic external fun stoppable(sibling: Long, scope: Long): Long
+
+    @JvmStatic external fun stop(stoppable: Long)
+
+    /** Numbers that are negative are not given. */
+    @JvmStatic
+    @Suppress("LongParameterList")
+    external fun open(
+        path: ByteArray,
+        create: Boolean,
+        readOnly: Boolean,
+        durability: Int,
+        memoryBudgetBytes: Long,
+        fileBytesMax: Long,
+        feedRetentionBytes: Long,
+        scrubIntervalSeconds: Long,
+    ): Long
+
+    @JvmStatic external fun close(database: Long)
+
+    /** Gives 0 where documents are of an older version, which are to be migrated first. */
+    @JvmStatic external fun collection(database: Long, name: ByteArray, schema: ByteArray?): Long
+
+    @JvmStatic external fun table(database: Long, name: ByteArray, keys: ByteArray, values: ByteArray): Long
+
+    @JvmStatic external fun begin(database: Long, isolation: Int): Long
+
+    @JvmStatic external fun commit(transaction: Long)
+
+    /** Gives its handle and the newest commit that it sees, 8 bytes each. */
+    @JvmStatic external fun snapshot(database: Long): ByteArray
+
+    @JvmStatic external fun count(scope: Long, collection: Long, query: ByteArray): Long
+
+    @JvmStatic external fun update(scope: Long, collection: Long, key: ByteArray, changes: ByteArray): Boolean
+
     @JvmStatic external fun next(cursor: Long, size: Int): ByteArray
 
     @JvmStatic external fun release(handle: Long)
