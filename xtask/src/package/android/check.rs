@@ -31,7 +31,7 @@ pub fn library(abi: &Abi, path: &Path) -> Result<()> {
         lines.filter_map(|line| Some(line.split_once('[')?.1.split_once(']')?.0.to_owned())).collect()
     };
     ensure!(names("(SONAME)").contains("liblightning_db_mobile.so"), "{name}: it has another name:\n{dynamic}");
-    let known: BTreeSet<String> = stand_ins().map(|(library, _)| format!("{library}.so")).collect();
+    let known: BTreeSet<String> = stand_ins().map(|(library, _)| library.to_owned()).collect();
     let needed = names("(NEEDED)");
     ensure!(needed.is_subset(&known), "{name}: it needs more than Android has: {needed:?}");
     ensure!(!dynamic.contains("(TEXTREL)"), "{name}: its code would have to be written to");

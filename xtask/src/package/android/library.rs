@@ -95,14 +95,21 @@ fn write_stubs(abi: &Abi, folder: &Path) -> Result<()> {
         Ok(object)
     };
     for line in BIONIC.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (library, symbols) = line.split_once(':').context("a line of bionic.txt names no library")?;
+        let (file, symbols) = line.split_once(':').context("a line of bionic.txt names no library")?;
+        let library = file.split('.').next().unwrap_or(file);
         let symbol = |name: &str| format!(".globl {name}\n.type {name},%function\n{name}:\n.byte 0\n");
         let object = assemble(library, &symbols.split_whitespace().map(symbol).collect::<String>())?;
-        let to = folder.join(format!("{library}.so"));
-        let mut link = Command::new("ld.lld-22");
-        link.args(["-m", abi.emulation, "-shared", "-soname", &format!("{library}.so")]).arg(object).arg("-o").arg(to);
-        process::run(&mut link)?;
+        let to = folder.join(file);
+        let mut make = if file.ends_with(".a") {
+            let mut archive = Command::new("llvm-ar");
+            archive.arg("rcs").arg(to).arg(object);
+            archive
+        } else {
+            let mut link = Command::new("ld.lld-22");
+            link.args(["-m", abi.emulation, "-shared", "-soname", file]).arg(object).arg("-o").arg(to);
+            link
+        };
+        process::run(&mut make)?;
     }
-    let unwind = assemble("unwind", "")?;
-    process::run(Command::new("llvm-ar").arg("rcs").arg(folder.join("libunwind.a")).arg(unwind))
+    Ok(())
 }

@@ -3,6 +3,7 @@ package dev.lightningdb.android
 import android.app.Activity
 import android.app.Application
 import android.content.ComponentCallbacks2
+import android.os.Looper
 import dev.lightningdb.Database
 import dev.lightningdb.Durability
 import dev.lightningdb.KeyType
@@ -19,8 +20,9 @@ import org.junit.runner.RunWith
 import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
-import org.robolectric.shadows.ShadowLooper
+import java.time.Duration
 import java.util.concurrent.TimeUnit
 
 /** With a real `Context`, on Android's own classes. */
@@ -57,16 +59,17 @@ class AndroidLifeTest {
     @Test
     fun `what is committed is merged when nobody looks at the app any more`(): Unit = runBlocking {
         application.openLightningDatabase("background", Options(durability = Durability.Relaxed)).use { db ->
-            db.fill()
-            assertTrue(db.stats().memtableBytes > 100_000)
             val activity = Robolectric.buildActivity(Activity::class.java).setup()
+            val looper = shadowOf(Looper.getMainLooper())
+            looper.idle()
             activity.pause().stop()
-            // It may only have been turned.
-            activity.start().resume().pause()
-            ShadowLooper.idleMainLooper(2, TimeUnit.SECONDS)
-            assertTrue(db.stats().memtableBytes > 100_000)
-            activity.stop()
-            ShadowLooper.idleMainLooper(2, TimeUnit.SECONDS)
+            assertTrue("it waits for the activity to come back", looper.nextScheduledTaskTime > Duration.ZERO)
+            activity.start().resume()
+            looper.idle()
+            assertEquals("it came back", Duration.ZERO, looper.nextScheduledTaskTime)
+            db.fill()
+            activity.pause().stop()
+            looper.idleFor(1, TimeUnit.SECONDS)
             until { db.stats().memtableBytes < 100_000 }
         }
     }
