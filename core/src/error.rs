@@ -160,6 +160,7 @@ pub enum Error {
         what: String,
     },
     /// The call was given up by whoever made it. Nothing of it was kept.
+    #[cfg(feature = "std")]
     Cancelled,
 }
 
@@ -217,14 +218,31 @@ impl Error {
     }
 
     /// Whether the storage refuses for now, and goes on where it was when it is asked again later.
+    #[inline]
     pub(crate) fn is_refused_for_now(&self) -> bool {
-        let refusals = [StorageErrorKind::Suspended, StorageErrorKind::ProtectedData];
-        matches!(self, Error::Storage(error) if refusals.contains(&error.kind))
+        #[cfg(feature = "std")]
+        return matches!(self, Error::Storage(error)
+            if matches!(error.kind, StorageErrorKind::Suspended | StorageErrorKind::ProtectedData));
+        #[cfg(not(feature = "std"))]
+        false
     }
 
     /// Whether the database is [suspended](crate::Database::suspend).
+    #[inline]
     pub fn is_suspended(&self) -> bool {
-        matches!(self, Error::Storage(error) if error.kind == StorageErrorKind::Suspended)
+        #[cfg(feature = "std")]
+        return matches!(self, Error::Storage(error) if error.kind == StorageErrorKind::Suspended);
+        #[cfg(not(feature = "std"))]
+        false
+    }
+
+    /// Whether the call was given up.
+    #[inline]
+    pub(crate) fn is_cancelled(&self) -> bool {
+        #[cfg(feature = "std")]
+        return matches!(self, Error::Cancelled);
+        #[cfg(not(feature = "std"))]
+        false
     }
 
     /// Whether what failed goes on where it was, once bytes were fetched or the storage serves again.
@@ -233,6 +251,7 @@ impl Error {
     }
 
     /// The database is [suspended](crate::Database::suspend).
+    #[cfg(feature = "std")]
     pub(crate) fn suspended() -> Self {
         StorageError::new(StorageErrorKind::Suspended, FileId::Data, 0, 0, "the database is suspended").into()
     }
@@ -245,7 +264,9 @@ impl Error {
                 StorageErrorKind::PermissionDenied => 2,
                 StorageErrorKind::UnexpectedEnd | StorageErrorKind::Other => 3,
                 StorageErrorKind::NotResident => 4,
+                #[cfg(feature = "std")]
                 StorageErrorKind::Suspended => 29,
+                #[cfg(feature = "std")]
                 StorageErrorKind::ProtectedData => 30,
             },
             Error::Pending(_) => 5,
@@ -272,6 +293,7 @@ impl Error {
             Error::InvalidDocument { .. } => 26,
             Error::Unexpected { .. } => 27,
             Error::Invalid { .. } => 28,
+            #[cfg(feature = "std")]
             Error::Cancelled => 31,
         }
     }
@@ -283,7 +305,9 @@ impl Error {
                 StorageErrorKind::NotResident => "NotResident",
                 StorageErrorKind::Full => "StorageFull",
                 StorageErrorKind::PermissionDenied => "PermissionDenied",
+                #[cfg(feature = "std")]
                 StorageErrorKind::Suspended => "Suspended",
+                #[cfg(feature = "std")]
                 StorageErrorKind::ProtectedData => "ProtectedDataUnavailable",
                 StorageErrorKind::UnexpectedEnd | StorageErrorKind::Other => "StorageFailed",
             },
@@ -311,6 +335,7 @@ impl Error {
             Error::InvalidDocument { .. } => "InvalidDocument",
             Error::Unexpected { .. } => "Unexpected",
             Error::Invalid { .. } => "Invalid",
+            #[cfg(feature = "std")]
             Error::Cancelled => "Cancelled",
         }
     }
@@ -324,7 +349,9 @@ impl fmt::Display for Error {
                     write!(f, "{error}; free some space, then write again: nothing acknowledged was lost")
                 }
                 StorageErrorKind::PermissionDenied => write!(f, "{error}; check the permissions of the file and folder"),
+                #[cfg(feature = "std")]
                 StorageErrorKind::Suspended => write!(f, "{error}; resume the database, then try again: nothing was lost"),
+                #[cfg(feature = "std")]
                 StorageErrorKind::ProtectedData => {
                     write!(f, "{error}; the device keeps its files locked: try again when its owner has unlocked it")
                 }
@@ -394,6 +421,7 @@ impl fmt::Display for Error {
                 }
                 write!(f, ": {what}")
             }
+            #[cfg(feature = "std")]
             Error::Cancelled => f.write_str("the call was given up; nothing of it was kept"),
             Error::Unexpected { what, key } => write!(f, "{what}: {key}"),
             Error::Invalid { what } => f.write_str(what),

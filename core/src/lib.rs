@@ -41,10 +41,12 @@ pub use collection::{
     IndexPaths, IndexProgress, MigrationStep, Migrations, Moved, Placed, ReadCollection, Removed, Rows, RowsChange,
     Schema, Subscription, WriteCollection,
 };
+#[cfg(feature = "std")]
+pub use db::Trim;
 pub use db::{
     AutoTable, Backup, BackupProgress, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database,
     FeedPosition, Found, Isolation, Options, Range, ReadTable, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo,
-    Transaction, Trim, WriteTable, WriteTransaction,
+    Transaction, WriteTable, WriteTransaction,
 };
 pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{NamedType, Path, Value};

@@ -164,6 +164,7 @@ impl<H> NodeCache<H> {
         self.shard(offset).lock().remove(offset, &self.residents);
     }
 
+    #[cfg(feature = "std")]
     /// Drops what was not read since this was last called, or all of it, and gives its memory back to the system.
     pub(crate) fn trim(&self, all: bool) {
         for shard in &self.shards {
@@ -204,6 +205,7 @@ impl<H> Shard<H> {
         }
     }
 
+    #[cfg(feature = "std")]
     /// One turn of the hand.
     fn drop_unused(&mut self, residents: &Residents<H>) -> usize {
         let unused = |slot: &Slot<H>| !(take_used(&slot.node) | slot.referenced.swap(false, Ordering::Relaxed));
@@ -250,6 +252,7 @@ mod tests {
         assert!(cache.get(0).is_none());
     }
 
+    #[cfg(feature = "std")]
     #[test]
     fn what_was_not_read_lately_is_given_back_first_and_then_all() {
         let cache = NodeCache::<u64>::new(2 << 20);

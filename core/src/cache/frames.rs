@@ -185,6 +185,7 @@ impl<H> Pool<H> {
         }
     }
 
+    #[cfg(feature = "std")]
     /// Gives the pages on which only vacant frames lie back to the system, which has them empty when they are used again. An
     /// identity there is zero before and after.
     pub(super) fn give_pages_back(&self) {
@@ -644,9 +645,11 @@ fn ask_for_huge_pages(chunk: NonNull<u8>, bytes: usize) {
     let _ = (chunk, bytes);
 }
 
+#[cfg(feature = "std")]
 /// The largest pages that there are on phones and servers, but for the huge ones.
 const PAGE_BYTES: usize = 16 << 10;
 
+#[cfg(feature = "std")]
 /// Gives the whole pages among these bytes back; elsewhere than on systems of these families they stay.
 ///
 /// # Safety

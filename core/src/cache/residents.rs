@@ -155,6 +155,7 @@ impl<H> Residents<H> {
         self.collect(&mut retired);
     }
 
+    #[cfg(feature = "std")]
     /// Drops what no pin can read any more, however little that is.
     pub(super) fn collect_all(&self) {
         self.collect_from(&mut self.writer.lock(), 1);

@@ -30,6 +30,7 @@ mod requests;
 mod row_locks;
 mod scrub;
 mod snapshot;
+#[cfg(feature = "std")]
 mod suspend;
 #[cfg(all(test, feature = "std"))]
 mod tests;
@@ -51,5 +52,6 @@ pub use requests::Requests;
 pub(crate) use requests::is_remembered;
 pub use scrub::Scrub;
 pub use snapshot::{BlobReader, ReadTable, Snapshot, TableInfo};
+#[cfg(feature = "std")]
 pub use suspend::Trim;
 pub use transaction::{Savepoint, WriteTable, WriteTransaction};

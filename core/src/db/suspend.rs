@@ -27,7 +27,6 @@ impl Database {
     /// meanwhile that is [`Error::Poisoned`](crate::Error::Poisoned): the database is to be closed and opened again.
     pub fn resume(&self) -> Result<()> {
         self.shared.engine.resume()?;
-        #[cfg(feature = "std")]
         if let Some(background) = &self.shared.background {
             background.wake();
         }
@@ -39,7 +38,6 @@ impl Database {
     pub fn trim_memory(&self, how: Trim) -> u64 {
         let engine = &self.shared.engine;
         engine.trim_memory(how == Trim::All);
-        #[cfg(feature = "std")]
         if how == Trim::All
             && let Some(background) = &self.shared.background
             && engine.has_frozen()
@@ -52,5 +50,5 @@ impl Database {
     }
 }
 
-#[cfg(all(test, feature = "std"))]
+#[cfg(test)]
 mod tests;

@@ -53,6 +53,7 @@ pub(crate) trait TableWatcher: MaybeSendSync {
     fn published(&self, sequence: u64) -> bool;
 
     /// What could not be read while the database was suspended can be read again.
+    #[cfg(feature = "std")]
     fn resumed(&self) {}
 
     /// Nothing will be committed any more.
@@ -313,6 +314,7 @@ impl Watcher for WatchedTables {
         }
     }
 
+    #[cfg(feature = "std")]
     fn resumed(&self) {
         let watchers: Vec<_> = self.state.lock().all().map(|(_, watch)| Arc::clone(&watch.watcher)).collect();
         watchers.iter().for_each(|watcher| watcher.resumed());

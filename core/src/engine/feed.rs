@@ -118,7 +118,9 @@ impl Engine {
     pub(crate) fn why_stopped(&self) -> Option<Error> {
         match &self.writer.lock().stopped {
             Some(stopped @ (Stopped::Closed | Stopped::Poisoned(_))) => Some(stopped.error()),
-            Some(Stopped::Closing | Stopped::ReadOnly | Stopped::Suspended) | None => None,
+            Some(Stopped::Closing | Stopped::ReadOnly) | None => None,
+            #[cfg(feature = "std")]
+            Some(Stopped::Suspended) => None,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::first_write::FirstWrite;
 use super::flush::Flush;
 use super::job::JobExtents;
 use super::quarantine::{Avoided, damaged_among};
-use super::state::{Engine, Stopped};
+use super::state::Engine;
 use crate::codec::checksum::Digest;
 use crate::env::Storage;
 use crate::env::sync::atomic::Ordering;
@@ -188,7 +188,7 @@ impl Engine {
     pub(crate) fn step_without_waiting(&self) -> Result<Progress> {
         // What fails here is told at once, as poison.
         self.sync_if_due();
-        if let Some(stopped @ (Stopped::Poisoned(_) | Stopped::Suspended)) = &self.writer.lock().stopped {
+        if let Some(stopped) = self.writer.lock().stopped.as_ref().filter(|stopped| stopped.stops_work()) {
             return Err(stopped.error());
         }
         let mut work = self.work.lock();

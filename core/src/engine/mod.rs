@@ -36,6 +36,7 @@ mod scrub;
 mod short;
 mod state;
 mod stats;
+#[cfg(feature = "std")]
 mod suspend;
 mod values;
 mod version;

@@ -50,6 +50,7 @@ impl Nodes {
         &self.seal
     }
 
+    #[cfg(feature = "std")]
     /// Gives memory of nodes back: what was not read lately, or all.
     pub(super) fn trim(&self, all: bool) {
         self.cache.trim(all);

@@ -19,6 +19,7 @@ impl Engine {
             match &writer.stopped {
                 Some(Stopped::Closed | Stopped::ReadOnly) => return Ok(()),
                 Some(Stopped::Poisoned(cause)) => return Err(Error::Poisoned { cause: cause.clone() }),
+                #[cfg(feature = "std")]
                 // All of it is durable, and the files are not to be touched.
                 Some(Stopped::Suspended) => {
                     drop(writer);

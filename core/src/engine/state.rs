@@ -116,15 +116,27 @@ pub(super) enum Stopped {
     Closing,
     Closed,
     /// Nothing is to be read or written until it is resumed.
+    #[cfg(feature = "std")]
     Suspended,
     ReadOnly,
     Poisoned(String),
 }
 
 impl Stopped {
+    /// Whether background work is refused, too.
+    #[inline]
+    pub(super) fn stops_work(&self) -> bool {
+        #[cfg(feature = "std")]
+        if matches!(self, Self::Suspended) {
+            return true;
+        }
+        matches!(self, Self::Poisoned(_))
+    }
+
     pub(super) fn error(&self) -> Error {
         match self {
             Stopped::Closing | Stopped::Closed => Error::Closed,
+            #[cfg(feature = "std")]
             Stopped::Suspended => Error::suspended(),
             Stopped::ReadOnly => Error::ReadOnly,
             Stopped::Poisoned(cause) => Error::Poisoned { cause: cause.clone() },

@@ -90,7 +90,6 @@ impl Engine {
 
     /// Waits until no barrier is under way on a thread for barriers.
     fn end_barriers_beside(&self) {
-        #[cfg(feature = "std")]
         while self.beside.wait_beyond(self.beside.count()) {}
     }
 }

@@ -25,6 +25,7 @@ pub(crate) trait Watcher: MaybeSendSync {
     fn published(&self, sequence: u64);
 
     /// What could not be read while the database was suspended can be read again.
+    #[cfg(feature = "std")]
     fn resumed(&self) {}
 
     /// Nothing will be committed any more, and what was not published never will be. May be told more than once.
@@ -86,6 +87,7 @@ impl Watchers {
         Listed(Arc::clone(&self.list.lock().watchers))
     }
 
+    #[cfg(feature = "std")]
     pub(super) fn resumed(&self) {
         for watcher in self.listed().each() {
             watcher.resumed();
@@ -130,7 +132,9 @@ impl Engine {
         let stopped = match &writer.stopped {
             Some(stopped @ (Stopped::Closed | Stopped::Poisoned(_))) => Some(stopped.error()),
             // Closing may fail; and nobody waits for commits where none is ever made.
-            Some(Stopped::Closing | Stopped::ReadOnly | Stopped::Suspended) | None => None,
+            Some(Stopped::Closing | Stopped::ReadOnly) | None => None,
+            #[cfg(feature = "std")]
+            Some(Stopped::Suspended) => None,
         };
         drop(writer);
         if let Some(why) = stopped {

@@ -131,8 +131,10 @@ pub enum StorageErrorKind {
     PermissionDenied,
     /// The platform keeps the file locked away for now, as a phone does whose owner has not unlocked it. What was asked for was not
     /// done; but of a barrier nobody knows.
+    #[cfg(feature = "std")]
     ProtectedData,
     /// The files were given back for a while: see [`Database::suspend`](crate::Database::suspend). Nothing was done, and nothing lost.
+    #[cfg(feature = "std")]
     Suspended,
     /// Anything else.
     Other,

@@ -228,6 +228,7 @@ impl Log {
         self.append_chain(storage, Kind::Mark, self.position.sequence, &[])
     }
 
+    #[cfg(feature = "std")]
     /// How long the file is, once its beginning was written.
     pub(crate) fn file_bytes_written(&self) -> Option<u64> {
         (!self.unwritten).then_some(self.file_bytes)

@@ -52,6 +52,7 @@ impl ChunkPool {
         Self { free: Mutex::new(Vec::new()), chunks_max: bytes_max / CHUNK_MAX_BYTES }
     }
 
+    #[cfg(feature = "std")]
     /// Gives back what no arena has.
     pub(crate) fn trim(&self) {
         self.free.lock().clear();

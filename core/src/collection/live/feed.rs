@@ -376,6 +376,7 @@ impl TableWatcher for Feed {
         is_waiting
     }
 
+    #[cfg(feature = "std")]
     fn resumed(&self) {
         self.tell(|state| state.is_ready = true);
     }

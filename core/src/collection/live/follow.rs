@@ -117,7 +117,7 @@ impl Follower {
         }
         match self.advance() {
             // Whoever resumes the database tells, and then all of it is looked at again.
-            Err(error) if error.is_refused_for_now() || error == Error::Cancelled => {
+            Err(error) if error.is_refused_for_now() || error.is_cancelled() => {
                 self.was_refused = true;
                 if error.is_suspended() { Ok(None) } else { Err(error) }
             }
@@ -261,7 +261,7 @@ impl Follower {
 
 /// Whether the same call may succeed later.
 pub(super) fn passes(error: &Error) -> bool {
-    error.passes() || matches!(error, Error::Pending(_) | Error::Cancelled)
+    error.passes() || error.is_cancelled() || matches!(error, Error::Pending(_))
 }
 
 impl Running {
