@@ -16,8 +16,18 @@ let link: [LinkerSetting] = hasFramework
     ? []
     : [
         .unsafeFlags(["-L\(folder)/lib", "-Xlinker", "-l:liblightning_db_mobile.a"]),
+        // Observation of Swift 6.0 names a function that it calls before it gives up, and that no library of Linux has.
+        .unsafeFlags(["-Xlinker", "--allow-shlib-undefined"], .when(platforms: [.linux])),
         .linkedLibrary("m"), .linkedLibrary("dl"), .linkedLibrary("pthread"),
     ]
+
+// Xcode gathers what the packages of an application say of privacy; nobody else asks.
+let privacy = "PrivacyInfo.xcprivacy"
+#if os(macOS)
+    let (unused, resources): ([String], [Resource]) = ([], [.copy(privacy)])
+#else
+    let (unused, resources): ([String], [Resource]) = ([privacy], [])
+#endif
 
 let package = Package(
     name: "LightningDB",
@@ -30,6 +40,8 @@ let package = Package(
         .target(
             name: "LightningDB",
             dependencies: ["LightningDBFFI", "LightningDBGenerated"],
+            exclude: unused,
+            resources: resources,
             linkerSettings: link
         ),
         .testTarget(name: "LightningDBTests", dependencies: ["LightningDB"]),

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::demo::cities::Cities;
-use crate::package::{mobile, npm};
+use crate::package::{self, mobile, npm};
 use crate::process::{self, cargo};
-use crate::setup::{self, Consent, browser, node};
+use crate::setup::{self, Consent, browser, node, swift};
 use crate::workspace;
 
 /// The other databases that the benchmark program can be built with, one feature each.
@@ -20,11 +20,13 @@ const DOCUMENTS: &str = "documents";
 const BROWSER: &str = "browser";
 /// The first argument that asks for the benchmark of the package for Kotlin.
 const KOTLIN: &str = "kotlin";
+/// The first argument that asks for the benchmark in Swift.
+const SWIFT: &str = "swift";
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Arguments {
-    /// 'documents', 'browser' or 'kotlin' for those, and arguments of the benchmark program; --help lists them
+    /// 'documents', 'browser', 'kotlin' or 'swift' for those, and arguments of the benchmark program; --help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -33,9 +35,18 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match arguments.rest.split_first() {
         Some((first, rest)) if first == BROWSER => in_browser(Consent::from_environment(), rest)?,
         Some((first, rest)) if first == KOTLIN => in_kotlin(Consent::from_environment(), rest)?,
+        Some((first, rest)) if first == SWIFT => in_swift(Consent::from_environment(), rest)?,
         _ => measure(&arguments.rest)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The package for Swift beside SQLite's interface for C.
+fn in_swift(consent: Consent, arguments: &[String]) -> Result<()> {
+    let swift = swift::find(consent)?;
+    let package = package::swift::stage(package::mobile::Profile::Dist)?;
+    let run = format!("run --package-path Benchmarks -c release bench {}", arguments.join(" "));
+    process::run(&mut swift.command(&package, &run))
 }
 
 /// The npm package beside the databases that web pages use, in Chromium.

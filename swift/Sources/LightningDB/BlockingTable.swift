@@ -7,9 +7,10 @@ public struct BlockingTable<Key: TableKey, Value: TableValue>: Sendable {
     fileprivate let scope: UInt64
     /// It keeps the handle open.
     fileprivate let native: LightningDBGenerated.Table
+    private let owner: any AnyObject & Sendable
 
     init(table: Table<Key, Value>) {
-        (native, handle, scope) = (table.native, table.handle, table.scope)
+        (native, handle, scope, owner) = (table.native, table.handle, table.scope, table.owner)
     }
 
     /// The value of a key.
@@ -42,19 +43,11 @@ public struct BlockingTable<Key: TableKey, Value: TableValue>: Sendable {
     /// The entries of a range in the order of their keys.
     public func scan(_ keys: Keys<Key> = .all, backwards: Bool = false, limit: Int = .max) throws -> [(key: Key, value: Value)] {
         var entries: [(key: Key, value: Value)] = []
-        let first = try Calls.scan(scope, handle, lower: keys.lower, upper: keys.upper, backwards: backwards, limit: UInt64(limit))
-        var chunk: Chunk? = first
+        var chunk: Chunk? = try Calls.scan(
+            scope, handle, lower: keys.lower, upper: keys.upper, backwards: backwards, limit: UInt64(limit)
+        )
         while let rows = chunk {
-            var key: Key?
-            try rows.forEach { bytes in
-                guard let bytes else { return }
-                if let complete = key {
-                    entries.append((complete, try Value(lightningBytes: bytes)))
-                    key = nil
-                } else {
-                    key = try Key(lightningBytes: bytes)
-                }
-            }
+            entries += try rows.entries(Key.self, Value.self)
             chunk = try rows.next()
         }
         return entries

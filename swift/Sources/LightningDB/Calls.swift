@@ -82,6 +82,13 @@ enum Calls {
         return Chunk(rows, cursor: isOver ? 0 : cursor)
     }
 
+    /// A scope like `scope`, whose calls can be given up.
+    static func stoppable(_ sibling: UInt64, _ scope: UInt64) throws -> UInt64 {
+        var handle = UInt64(0)
+        try check(lightning_stoppable(sibling, scope, &handle))
+        return handle
+    }
+
     private static func check(_ status: Int32) throws {
         if status != LIGHTNING_OK { throw LightningError.last() }
     }

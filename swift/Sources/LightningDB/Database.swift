@@ -35,6 +35,9 @@ public struct Options: Sendable {
     public var feedRetentionBytes = 0
     /// Verify everything stored in the background, each time so long after the last time ended.
     public var scrubInterval: TimeInterval?
+    /// Where there is UIKit: suspend it while the application is in the background, and give memory back when the system warns. Without it,
+    /// call `suspend`, `resume` and `trimMemory` by hand: iOS ends an application that it puts to sleep with a lock on a file.
+    public var followsApplication = true
 
     /// The defaults.
     public init() {}
@@ -48,7 +51,8 @@ public struct Options: Sendable {
     }
 }
 
-/// A database. Opened more than once in a process it is the same one, closed when everybody has closed it.
+/// A database. Opened more than once in a process it is the same one, closed when everybody has closed it, or when nobody has anything of
+/// it any more: its collections, tables and snapshots keep it open.
 ///
 /// ```swift
 /// let db = try await Database.open(url)
@@ -57,9 +61,11 @@ public struct Options: Sendable {
 /// ```
 public final class Database: Sendable {
     let native: LightningDBGenerated.Database
+    private let life: ApplicationLife?
 
-    private init(_ native: LightningDBGenerated.Database) {
+    private init(_ native: LightningDBGenerated.Database, followsApplication: Bool = false) {
         self.native = native
+        life = followsApplication ? ApplicationLife.Names.ofSystem.map { ApplicationLife(of: native, $0) } : nil
     }
 
     /// Opens the database in a file.
@@ -69,7 +75,8 @@ public final class Database: Sendable {
 
     /// Opens the database in a file, on the calling thread.
     public static func openBlocking(_ url: URL, options: Options = Options()) throws -> Database {
-        Database(try calling { try LightningDBGenerated.Database.openBlocking(path: url.path, options: options.native) })
+        let native = try calling { try LightningDBGenerated.Database.openBlocking(path: url.path, options: options.native) }
+        return Database(native, followsApplication: options.followsApplication)
     }
 
     /// A new database in memory, gone when it is closed.
@@ -106,8 +113,8 @@ public final class Database: Sendable {
     /// Opens a collection as it is: its schema is in the database.
     public func existingCollection<Document: Codable & Sendable>(_: Document.Type, name: String? = nil) async throws -> DocumentCollection<Document> {
         let name = name ?? String(describing: Document.self)
-        return try await background { [native] in
-            DocumentCollection(name: name, native: try calling { try native.collectionBlocking(name: name, schema: nil) })
+        return try await background { [self] in
+            DocumentCollection(name: name, native: try calling { try native.collectionBlocking(name: name, schema: nil) }, of: self)
         }
     }
 
@@ -121,9 +128,9 @@ public final class Database: Sendable {
     public func table<Key: TableKey, Value: TableValue>(
         _ name: String, keys _: Key.Type, values _: Value.Type
     ) async throws -> Table<Key, Value> {
-        try await background { [native] in
+        try await background { [self] in
             let opened = try calling { try native.table(name: name, keys: Key.lightningKeyType, values: Value.lightningValueType) }
-            return Table(name: name, native: opened)
+            return Table(name: name, native: opened, of: self)
         }
     }
 
@@ -147,7 +154,8 @@ public final class Database: Sendable {
             do {
                 let result = try await body(Transaction(scope: native.number()))
                 try Task.checkCancellation()
-                try await background { try calling { try native.commitBlocking() } }
+                // Who is cancelled from here on learns what became of it.
+                try await toItsEnd { try calling { try native.commitBlocking() } }
                 return result
             } catch let error as LightningError where error.isRetryable && tries < 4 {
                 tries += 1
@@ -156,7 +164,7 @@ public final class Database: Sendable {
     }
 
     /// The database as it is now, for several reads that belong together. It keeps what it sees from being given back until it is gone.
-    public func snapshot() throws -> Snapshot { Snapshot(try calling { try native.snapshot() }) }
+    public func snapshot() throws -> Snapshot { Snapshot(try calling { try native.snapshot() }, of: self) }
 
     /// All tables, by name; a collection has its own.
     public func tables() throws -> [TableInfo] { try calling { try native.tables() }.map(TableInfo.init) }
@@ -165,20 +173,20 @@ public final class Database: Sendable {
     public func collections() throws -> [CollectionInfo] { try calling { try native.collections() }.map(CollectionInfo.init) }
 
     /// Makes every commit so far durable, whatever durability it was made with.
-    public func sync() async throws { try await calling { [native] in try await native.sync() } }
+    public func sync() async throws { try await calling { [native] stop in try await native.sync(stop: stop) } }
 
     /// Merges what is in memory, so that reopening has nothing to replay.
-    public func checkpoint() async throws { try await calling { [native] in try await native.checkpoint() } }
+    public func checkpoint() async throws { try await calling { [native] stop in try await native.checkpoint(stop: stop) } }
 
     /// Makes the file as small as it can be. `onProgress` is called by the thread that does it.
     public func compact(onProgress: (@Sendable (CompactionProgress) -> Void)? = nil) async throws {
         let listener = onProgress.map(CompactionTold.init)
-        try await calling { [native] in try await native.compact(listener: listener) }
+        try await calling { [native] stop in try await native.compact(listener: listener, stop: stop) }
     }
 
     /// Reads and verifies everything.
     public func verify() async throws -> CheckReport {
-        CheckReport(try await calling { [native] in try await native.verify() })
+        CheckReport(try await calling { [native] stop in try await native.verify(stop: stop) })
     }
 
     /// Counters and sizes.
@@ -188,7 +196,7 @@ public final class Database: Sendable {
     @discardableResult
     public func backup(to url: URL, onProgress: (@Sendable (BackupProgress) -> Void)? = nil) async throws -> BackupProgress {
         let listener = onProgress.map(BackupTold.init)
-        return BackupProgress(try await calling { [native] in try await native.backup(to: url.path, listener: listener) })
+        return BackupProgress(try await calling { [native] stop in try await native.backup(to: url.path, listener: listener, stop: stop) })
     }
 
     /// Sets the time of a database for tests: see `forTests`.
@@ -198,5 +206,5 @@ public final class Database: Sendable {
     public func removeExpired() async throws { try await background { [native] in try calling { try native.removeExpired() } } }
 
     /// Brings everything into the data file and closes it; whatever is called afterwards is `closed`.
-    public func close() async throws { try await background { [native] in try calling { try native.endBlocking() } } }
+    public func close() async throws { try await toItsEnd { [native] in try calling { try native.endBlocking() } } }
 }

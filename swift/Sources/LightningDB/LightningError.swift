@@ -58,6 +58,12 @@ public struct LightningError: Error, Sendable, Equatable, CustomStringConvertibl
         case unexpected = "Unexpected"
         /// An argument, or stored bytes, are not valid.
         case invalid = "Invalid"
+        /// The database is suspended, and what is asked for is not in memory, or is a write. It passes.
+        case suspended = "Suspended"
+        /// The device is locked, and the files with it. It passes.
+        case protectedDataUnavailable = "ProtectedDataUnavailable"
+        /// The call was given up.
+        case cancelled = "Cancelled"
         /// A fault of this library. Please report it.
         case `internal` = "Internal"
     }
@@ -115,15 +121,6 @@ public struct LightningError: Error, Sendable, Equatable, CustomStringConvertibl
 func calling<R>(_ call: () throws -> R) throws -> R {
     do {
         return try call()
-    } catch let failure as Failure {
-        throw LightningError(failure)
-    }
-}
-
-/// As `calling`, for calls that wait.
-func calling<R: Sendable>(_ call: @Sendable () async throws -> R) async throws -> R {
-    do {
-        return try await call()
     } catch let failure as Failure {
         throw LightningError(failure)
     }

@@ -6,7 +6,7 @@ extension Database {
     /// Opens a collection by its schema, CBOR, when its documents are of that version.
     func open<Document>(_ name: String, schema: [UInt8], _ migrations: [Int: Migration]) throws -> DocumentCollection<Document> {
         try migrate(name, Data(schema), migrations)
-        return DocumentCollection(name: name, native: try calling { try native.collectionBlocking(name: name, schema: Data(schema)) })
+        return DocumentCollection(name: name, native: try calling { try native.collectionBlocking(name: name, schema: Data(schema)) }, of: self)
     }
 
     private func migrate(_ name: String, _ schema: Data, _ migrations: [Int: Migration]) throws {
@@ -43,7 +43,7 @@ extension Database {
         let transaction = try calling { try native.begin(isolation: .serializable) }
         defer { transaction.end() }
         let scope = transaction.number()
-        try change(DocumentCollection(name: name, native: older, scope: scope).blocking)
+        try change(DocumentCollection(name: name, native: older, of: self, scope: scope).blocking)
         try calling {
             try native.finishMigration(transaction: scope, collection: older.number(), version: version)
             try transaction.commitBlocking()

@@ -9,7 +9,7 @@ import Foundation
 /// for try await rows in people.query(Person.age, in: 30...).updates { render(rows) }
 /// ```
 public struct Query<Document: Codable & Sendable>: Sendable {
-    let collection: DocumentCollection<Document>
+    private(set) var collection: DocumentCollection<Document>
     private var filters: [Filter] = []
     private var order: [Value] = []
     private var isReversed = false
@@ -27,6 +27,13 @@ public struct Query<Document: Codable & Sendable>: Sendable {
         var copy = self
         change(&copy)
         return copy
+    }
+
+    /// Runs a call on a thread that may wait; it is given up when the task is cancelled.
+    func run<R: Sendable>(_ call: @Sendable @escaping (Query) throws -> R) async throws -> R {
+        try await background(beside: collection.handle, in: collection.scope) { scope in
+            try call(with { $0.collection = collection.inScope(scope) })
+        }
     }
 
     /// Also as this says.
@@ -61,16 +68,14 @@ public struct Query<Document: Codable & Sendable>: Sendable {
     }
 
     /// All documents.
-    public func all() async throws -> [Document] { try await background { try allBlocking() } }
+    public func all() async throws -> [Document] { try await run { try $0.allBlocking() } }
 
     /// All documents, on the calling thread.
     public func allBlocking() throws -> [Document] {
         var documents: [Document] = []
         var chunk: Chunk? = try Calls.query(collection.scope, collection.handle, cbor)
         while let rows = chunk {
-            try rows.forEach { row in
-                if let row { documents.append(try DocumentDecoder.decode(Document.self, from: row)) }
-            }
+            documents += try rows.documents(Document.self)
             chunk = try rows.next()
         }
         return documents
@@ -88,48 +93,35 @@ extension Query: AsyncSequence {
     /// The documents, some at a time: who is slow, or ends, asks for no more.
     public struct AsyncIterator: AsyncIteratorProtocol {
         private let query: Query
-        private var state: State = .before
+        private var chunks = Chunks()
         private var rows: IndexingIterator<[Document]> = [].makeIterator()
 
-        private enum State {
-            case before
-            case at(Handed)
-            case over
-        }
-
-        init(query: Query) {
-            self.query = query
-        }
+        init(query: Query) { self.query = query }
 
         public mutating func next() async throws -> Document? {
             while true {
                 if let row = rows.next() { return row }
-                let before = state
                 let query = query
-                let step: (rows: [Document], after: Handed?)
-                switch before {
-                case .over: return nil
-                case .before:
-                    step = try await background { try Self.read(Calls.query(query.collection.scope, query.collection.handle, query.cbor)) }
-                case .at(let chunk):
-                    step = try await background { try chunk.chunk.next().map(Self.read) ?? ([], nil) }
+                let (handle, scope) = (query.collection.handle, query.collection.scope)
+                let found = try await chunks.next(beside: handle, in: scope) { scope in
+                    try Calls.query(scope, handle, query.cbor)
+                } read: { chunk in
+                    try chunk.documents(Document.self)
                 }
-                rows = step.rows.makeIterator()
-                state = step.after.map(State.at) ?? .over
+                guard let found else { return nil }
+                rows = found.makeIterator()
             }
-        }
-
-        private static func read(_ chunk: Chunk) throws -> (rows: [Document], after: Handed?) {
-            var rows: [Document] = []
-            try chunk.forEach { row in
-                if let row { rows.append(try DocumentDecoder.decode(Document.self, from: row)) }
-            }
-            return (rows, chunk.cursor == 0 ? nil : Handed(chunk: chunk))
         }
     }
 }
 
-/// A chunk that goes from one thread to another, which uses it alone.
-struct Handed: @unchecked Sendable {
-    let chunk: Chunk
+extension Chunk {
+    /// The rows, where they are documents.
+    func documents<Document: Decodable>(_: Document.Type) throws -> [Document] {
+        var documents: [Document] = []
+        try forEach { row in
+            if let row { documents.append(try DocumentDecoder.decode(Document.self, from: row)) }
+        }
+        return documents
+    }
 }

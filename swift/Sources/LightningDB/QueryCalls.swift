@@ -7,13 +7,13 @@ extension Query {
     private var bytes: Data { Data(cbor) }
 
     /// How many documents it finds.
-    public func count() async throws -> Int { try await background { try countBlocking() } }
+    public func count() async throws -> Int { try await run { try $0.countBlocking() } }
 
     /// How many documents it finds, on the calling thread.
     public func countBlocking() throws -> Int { Int(try calling { try native.count(scope: scope, query: bytes) }) }
 
     /// The lowest value of a field.
-    public func min<V>(_ field: Field<Document, V>) async throws -> Value? { try await background { try minBlocking(field.path) } }
+    public func min<V>(_ field: Field<Document, V>) async throws -> Value? { try await run { try $0.minBlocking(field.path) } }
 
     /// The lowest value under a path, on the calling thread.
     public func minBlocking(_ path: String) throws -> Value? {
@@ -21,7 +21,7 @@ extension Query {
     }
 
     /// The highest value of a field.
-    public func max<V>(_ field: Field<Document, V>) async throws -> Value? { try await background { try maxBlocking(field.path) } }
+    public func max<V>(_ field: Field<Document, V>) async throws -> Value? { try await run { try $0.maxBlocking(field.path) } }
 
     /// The highest value under a path, on the calling thread.
     public func maxBlocking(_ path: String) throws -> Value? {
@@ -30,7 +30,7 @@ extension Query {
 
     /// Deletes every document that it finds; how many.
     @discardableResult
-    public func delete() async throws -> Int { try await background { try deleteBlocking() } }
+    public func delete() async throws -> Int { try await run { try $0.deleteBlocking() } }
 
     /// Deletes every document that it finds, on the calling thread; how many.
     @discardableResult
@@ -38,7 +38,7 @@ extension Query {
 
     /// Changes fields of every document that it finds; how many.
     @discardableResult
-    public func update(_ update: Update) async throws -> Int { try await background { try updateBlocking(update) } }
+    public func update(_ update: Update) async throws -> Int { try await run { try $0.updateBlocking(update) } }
 
     /// Changes fields of every document that it finds, on the calling thread; how many.
     @discardableResult
@@ -47,7 +47,7 @@ extension Query {
     }
 
     /// How it is answered.
-    public func explain() async throws -> Explanation { try await background { try explainBlocking() } }
+    public func explain() async throws -> Explanation { try await run { try $0.explainBlocking() } }
 
     /// How it is answered, on the calling thread.
     public func explainBlocking() throws -> Explanation {
@@ -55,7 +55,7 @@ extension Query {
     }
 
     /// One page, for a query with a limit, and the token for `after`; nil behind the last.
-    public func page() async throws -> (rows: [Document], token: Data?) { try await background { try pageBlocking() } }
+    public func page() async throws -> (rows: [Document], token: Data?) { try await run { try $0.pageBlocking() } }
 
     /// One page, on the calling thread.
     public func pageBlocking() throws -> (rows: [Document], token: Data?) {

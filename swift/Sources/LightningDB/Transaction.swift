@@ -33,19 +33,21 @@ public struct Transaction: Sendable {
 /// The database as it was at one moment, until this is gone.
 public final class Snapshot: Sendable {
     private let native: LightningDBGenerated.Snapshot
+    /// Open for as long as anybody has something of it.
+    private let database: Database
 
-    init(_ native: LightningDBGenerated.Snapshot) {
-        self.native = native
+    init(_ native: LightningDBGenerated.Snapshot, of database: Database) {
+        (self.native, self.database) = (native, database)
     }
 
     /// The newest commit that it sees.
     public var sequence: UInt64 { native.sequence() }
 
     /// A collection as this snapshot sees it.
-    public func collection<Document>(_ collection: DocumentCollection<Document>) -> DocumentCollection<Document> { collection.inScope(native.number()) }
+    public func collection<Document>(_ collection: DocumentCollection<Document>) -> DocumentCollection<Document> { collection.inScope(native.number(), keeping: self) }
 
     /// A table as this snapshot sees it.
-    public func table<Key, Value>(_ table: Table<Key, Value>) -> Table<Key, Value> { table.inScope(native.number()) }
+    public func table<Key, Value>(_ table: Table<Key, Value>) -> Table<Key, Value> { table.inScope(native.number(), keeping: self) }
 
     /// Gives up what it holds, before it is gone by itself.
     public func close() { native.end() }

@@ -15,7 +15,8 @@ extension Query {
                     try calling { try live.onReady(ready: bell) }
                     var rows: [Document] = []
                     while !Task.isCancelled {
-                        if let change = try await background({ try calling { try live.tryNext() } }) {
+                        let change = try await background { try calling { try live.tryNext() } }
+                        if let change {
                             try apply(change, to: &rows)
                             continuation.yield(rows)
                         } else {

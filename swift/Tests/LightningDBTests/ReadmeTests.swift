@@ -52,9 +52,50 @@ import LightningDB
             print("taken: \(error.fields["index"] ?? "")")
         }
         #expect(try await people.count() == 2)
+        try await tables(db)
+        try await copies(db, folder.appendingPathComponent("copy.ldb"), folder.appendingPathComponent("again.ldb"))
+        try await sleeping()
+        #if canImport(Observation)
+            if #available(macOS 14, iOS 17, tvOS 17, watchOS 10, *) { try await shown(people) }
+        #endif
         try await migrated(db)
         try await db.close()
     }
+
+    private func tables(_ db: Database) async throws {
+        let scores = try await db.table("scores", keys: String.self, values: Int64.self)
+        try await scores.put("ada", 10)
+        try await scores.increment("ada", by: 5)
+        for try await (name, score) in scores.entries(.from("a")) {
+            print(name, score)
+        }
+        #expect(try await scores.get("ada") == 15)
+    }
+
+    private func sleeping() async throws {
+        let place = try Database.location("cache", isBackedUp: false, protection: .unlessOpen)
+        let cache = try await Database.open(place)
+        defer { try? FileManager.default.removeItem(at: place.deletingLastPathComponent()) }
+        try await cache.suspend()
+        try await cache.resume()
+        try cache.trimMemory()
+        try await cache.close()
+    }
+
+    private func copies(_ db: Database, _ copy: URL, _ again: URL) async throws {
+        try await db.backup(to: copy)
+        try await Database.restore(copy, to: again)
+    }
+
+    #if canImport(Observation)
+        @available(macOS 14, iOS 17, tvOS 17, watchOS 10, *)
+        @MainActor private func shown(_ people: DocumentCollection<Person>) async throws {
+            let adults = LiveQuery(people.query(Person.age, in: 18...))
+            let shown = adults.rows.map(\.name)
+            #expect(shown.isEmpty, "they come when they were read")
+            while adults.rows.count < 2 { await Task.yield() }
+        }
+    #endif
 
     private func watched(_ people: DocumentCollection<Person>) async throws {
         let task = Task {
@@ -88,7 +129,7 @@ import LightningDB
         let package = file.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         let readme = try String(contentsOf: package.appendingPathComponent("README.md"), encoding: .utf8)
         let programs = readme.components(separatedBy: "```swift\n").dropFirst().map { lines(of: $0.components(separatedBy: "```")[0]) }
-        #expect(programs.count == 6)
+        #expect(programs.count == 11)
         for program in programs { #expect(here.contains(program), "\(program)") }
     }
 

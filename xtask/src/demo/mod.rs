@@ -3,6 +3,7 @@
 pub mod cities;
 pub mod kotlin;
 pub mod native;
+pub mod swift;
 pub mod web;
 
 use std::process::ExitCode;
@@ -22,6 +23,9 @@ pub struct Arguments {
     /// A web app on the same data: builds it and serves it
     #[arg(long, conflicts_with_all = ["native", "kotlin"])]
     web: bool,
+    /// The sample in Swift and the command on the same file, and the sample killed while it writes
+    #[arg(long, conflicts_with_all = ["native", "web", "kotlin"])]
+    swift: bool,
     /// Do not serve it, but click through it in Chromium and write screenshots
     #[arg(long, requires = "web")]
     check: bool,
@@ -32,6 +36,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Arguments { web: true, check: true, .. } => process::run(&mut web::check()?)?,
         Arguments { web: true, .. } => web::serve()?,
         Arguments { kotlin: true, .. } => kotlin::run()?,
+        Arguments { swift: true, .. } => swift::run()?,
         _ => native::run()?,
     }
     Ok(ExitCode::SUCCESS)

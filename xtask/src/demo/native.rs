@@ -91,6 +91,11 @@ impl Lightning {
         Ok(())
     }
 
+    /// What it prints.
+    pub fn output(&self, arguments: &[&str]) -> Result<String> {
+        process::output(&mut self.command(arguments))
+    }
+
     fn count(&self, database: &str) -> Result<usize> {
         let text = process::output(&mut self.command(&["--json", "count", database, "cities"]))?;
         let counted: serde_json::Value = serde_json::from_str(&text)?;
@@ -98,7 +103,7 @@ impl Lightning {
         Ok(usize::try_from(count)?)
     }
 
-    fn keys(&self, database: &str) -> Result<HashSet<String>> {
+    pub fn keys(&self, database: &str) -> Result<HashSet<String>> {
         let text = process::output(&mut self.command(&["--json", "scan", database, "cities", "--keys-only"]))?;
         text.lines()
             .map(|line| {

@@ -10,13 +10,10 @@ use super::{generated, header};
 use crate::setup::{Consent, jvm};
 use crate::{process, workspace};
 
-pub const CRATE: &str = "lightning-db-mobile";
-const LIBRARY: &str = "lightning_db_mobile";
+pub(super) const CRATE: &str = "lightning-db-mobile";
+pub(super) const LIBRARY: &str = "lightning_db_mobile";
 /// The library as a file, where Linux or Android look for it.
-pub const LIBRARY_FILE: &str = "liblightning_db_mobile.so";
-
-/// The folder of a staged package that has the scripts of `tests/conformance`.
-const CONFORMANCE: &str = "conformance";
+pub(super) const LIBRARY_FILE: &str = "liblightning_db_mobile.so";
 
 /// How the library is built.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,7 +25,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Test => "test",
             Self::Dist => "dist",
@@ -44,7 +41,7 @@ impl Profile {
 }
 
 /// Builds the library for this machine; the folder it is in.
-fn build(profile: Profile) -> Result<PathBuf> {
+pub(super) fn build(profile: Profile) -> Result<PathBuf> {
     header::check()?;
     let mut cargo = process::cargo()?;
     // The symbols tell what the interface is; they are stripped from what is given away.
@@ -74,7 +71,7 @@ pub fn program_in_c() -> Result<Command> {
 }
 
 /// Writes what UniFFI makes of the library's interface for `language`.
-fn generate(library: &Path, language: &str, to: &Path) -> Result<()> {
+pub(super) fn generate(library: &Path, language: &str, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     let mut bindgen = process::cargo()?;
     bindgen.args(["run", "--quiet", "-p", "uniffi-bindgen", "--"]);
@@ -169,49 +166,7 @@ pub fn engine_micros() -> Result<String> {
     Ok(process::output(&mut cargo)?.trim().to_owned())
 }
 
-/// Puts the Swift package together: its sources, the generated ones, the headers and the library. Gives its folder.
-pub fn stage_swift(profile: Profile) -> Result<PathBuf> {
-    let built = build(profile)?;
-    let package = workspace::target()?.join("swift");
-    copy_changed(&workspace::root().join("swift"), &package)?;
-    // Its tests see nothing of the machine but the package.
-    copy_changed(&workspace::root().join("tests/conformance"), &package.join(CONFORMANCE))?;
-    let generated = workspace::target()?.join("swift-generated");
-    generate(&built.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}")), "swift", &generated)?;
-
-    let put = |from: &Path, to: &str| copy_file(from, &package.join(to));
-    put(&generated.join("LightningDBGenerated.swift"), "Sources/LightningDBGenerated/LightningDBGenerated.swift")?;
-    put(&generated.join("LightningDBFFI.h"), "Sources/LightningDBFFI/LightningDBFFI.h")?;
-    put(&header::path(), "Sources/LightningDBFFI/lightning.h")?;
-    put(&workspace::root().join("mobile/module.modulemap"), "Sources/LightningDBFFI/module.modulemap")?;
-    put(&built.join(format!("lib{LIBRARY}.a")), &format!("lib/lib{LIBRARY}.a"))?;
-    Ok(package)
-}
-
-/// Copies what has changed, so that what was built of the rest stays; what is no longer there is deleted from sources and tests.
-fn copy_changed(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    let is_built =
-        |name: &str| matches!(name, ".build" | "lib" | "LightningDBFFI" | "LightningDBGenerated" | CONFORMANCE);
-    for entry in fs::read_dir(to)?.flatten() {
-        let name = entry.file_name();
-        if !is_built(&name.to_string_lossy()) && !from.join(&name).exists() {
-            let path = entry.path();
-            if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
-        }
-    }
-    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
-        let entry = entry?;
-        let (path, name) = (entry.path(), entry.file_name());
-        if is_built(&name.to_string_lossy()) {
-            continue;
-        }
-        if path.is_dir() { copy_changed(&path, &to.join(name))? } else { copy_file(&path, &to.join(name))? }
-    }
-    Ok(())
-}
-
-fn copy_file(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy_file(from: &Path, to: &Path) -> Result<()> {
     let bytes = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
     if fs::read(to).is_ok_and(|there| there == bytes) {
         return Ok(());

@@ -4,9 +4,11 @@ pub mod android;
 mod generated;
 mod glue;
 pub mod header;
+mod ios;
 pub mod mobile;
 pub mod npm;
 mod split;
+pub mod swift;
 
 use std::process::ExitCode;
 
@@ -37,6 +39,8 @@ enum Package {
     Android,
     /// The package for Swift, with the library for this machine
     Swift,
+    /// The package for Swift with the library for iOS and macOS, an XCFramework
+    Ios,
     /// The header of the interface for C
     Header,
 }
@@ -48,7 +52,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         Package::Jvm => mobile::pack_kotlin(Consent::from_environment())?,
         Package::Android => println!("{}", android::pack(&arguments.abis, Consent::from_environment())?.display()),
-        Package::Swift => println!("{}", mobile::stage_swift(mobile::Profile::Dist)?.display()),
+        Package::Swift => println!("{}", swift::stage(mobile::Profile::Dist)?.display()),
+        Package::Ios => println!("{}", ios::pack()?.display()),
         Package::Header => header::write()?,
     }
     Ok(ExitCode::SUCCESS)

@@ -3,6 +3,7 @@
 //! Every subcommand asks the functions here for what it needs and gets paths back; `setup` merely asks for all of it. A
 //! step that changes the system is put to the user first, except in CI and as root in a container.
 
+pub mod apple;
 pub mod browser;
 pub mod cargo_fuzz;
 pub mod debian;

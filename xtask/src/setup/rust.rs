@@ -83,7 +83,7 @@ pub fn has_small_std(toolchain: Toolchain) -> Result<bool> {
 }
 
 /// Whether the default toolchain has the sources of its standard library, after adding them through rustup where that works.
-fn default_sources() -> Result<bool> {
+pub(super) fn default_sources() -> Result<bool> {
     let root = process::output(Command::new("rustc").args(["--print", "sysroot"]))?;
     let sources = Path::new(root.trim()).join("lib/rustlib/src/rust/library/Cargo.lock");
     if !sources.exists() && process::find(&["rustup"]).is_some() {
@@ -215,7 +215,7 @@ pub fn add_target(target: &str) -> bool {
     match add {
         Ok(()) => installed(),
         Err(error) => {
-            println!("setup: rustup cannot provide {target} ({error}); using Debian's toolchain instead");
+            println!("setup: rustup cannot provide {target} ({error}); it is had another way");
             false
         }
     }

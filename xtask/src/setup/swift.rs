@@ -75,13 +75,18 @@ fn install(root: &Path, consent: Consent) -> Result<()> {
 impl Swift {
     /// A command of Swift's in a package: `swift ARGUMENTS`.
     pub fn command(&self, package: &Path, arguments: &str) -> Command {
+        self.shell(package, &format!("swift {arguments}"))
+    }
+
+    /// A shell's script in a package, with what Swift's programs need around it.
+    pub fn shell(&self, package: &Path, script: &str) -> Command {
         match self {
             Self::Own => {
                 let mut command = Command::new("sh");
-                command.current_dir(package).args(["-c", &format!("swift {arguments}")]);
+                command.current_dir(package).args(["-c", script]);
                 command
             }
-            Self::Apart(root) => inside(root, Some(package), &format!("cd /package && swift {arguments}")),
+            Self::Apart(root) => inside(root, Some(package), &format!("cd /package && {script}")),
         }
     }
 }

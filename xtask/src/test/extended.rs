@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::stage::Stage;
-use super::{jvm, web};
+use super::{jvm, swift, web};
 use crate::package::npm;
 use crate::setup::Consent;
 use crate::{bench, chaos, crash, demo, histories, sim};
@@ -25,6 +25,8 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     web::tabs_and_kills(stage, consent)?;
     stage.step("bench --quick --peers redb", bench::quick());
     stage.step("demo --native", demo::native::run());
+    stage.step("demo --swift", demo::swift::run());
+    swift::many_opens(stage, consent)?;
     stage.tests("demo --web", &mut demo::web::check()?)?;
     jvm::long(stage, consent)?;
     stage.tests("the package in bundlers", &mut npm::bundlers(consent)?)?;

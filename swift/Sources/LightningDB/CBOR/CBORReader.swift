@@ -21,26 +21,41 @@ struct CBORReader {
         .invalid("\(what), at byte \(at) of a document")
     }
 
+    @inline(__always)
     private mutating func byte() throws -> UInt8 {
         guard at < bytes.count else { throw failure("it ends within an item") }
-        defer { at += 1 }
-        return bytes[at]
+        let byte = bytes.baseAddress.unsafelyUnwrapped.load(fromByteOffset: at, as: UInt8.self)
+        at += 1
+        return byte
     }
 
+    @inline(__always)
     private mutating func number<T: FixedWidthInteger>(_: T.Type) throws -> T {
         guard bytes.count - at >= MemoryLayout<T>.size else { throw failure("it ends within an item") }
-        defer { at += MemoryLayout<T>.size }
-        return T(bigEndian: bytes.loadUnaligned(fromByteOffset: at, as: T.self))
+        let number = bytes.baseAddress.unsafelyUnwrapped.loadUnaligned(fromByteOffset: at, as: T.self)
+        at += MemoryLayout<T>.size
+        return T(bigEndian: number)
     }
 
-    var nextMajor: UInt8 { at < bytes.count ? bytes[at] >> 5 : 0xff }
+    /// The next byte; 0xff where there is none, which begins no item.
+    private var head: UInt8 {
+        @inline(__always) get { at < bytes.count ? bytes.baseAddress.unsafelyUnwrapped.load(fromByteOffset: at, as: UInt8.self) : 0xff }
+    }
 
-    var isAtNull: Bool { at < bytes.count && (bytes[at] == 0xf6 || bytes[at] == 0xf7) }
+    var nextMajor: UInt8 { head == 0xff ? 0xff : head >> 5 }
 
+    var isAtNull: Bool {
+        @inline(__always) get { head == 0xf6 || head == 0xf7 }
+    }
+
+    @inline(__always)
     mutating func argument() throws -> UInt64 {
         let low = try byte() & 0x1f
+        return low < 24 ? UInt64(low) : try argument(follows: low)
+    }
+
+    private mutating func argument(follows low: UInt8) throws -> UInt64 {
         switch low {
-        case 0...23: return UInt64(low)
         case 24: return UInt64(try byte())
         case 25: return UInt64(try number(UInt16.self))
         case 26: return UInt64(try number(UInt32.self))
@@ -49,11 +64,13 @@ struct CBORReader {
         }
     }
 
-    private mutating func expect(_ major: UInt8, _ what: String) throws -> UInt64 {
-        guard nextMajor == major else { throw failure("\(what) was expected") }
+    @inline(__always)
+    private mutating func expect(_ major: UInt8, _ what: StaticString) throws -> UInt64 {
+        guard head != 0xff, head >> 5 == major else { throw failure("\(what) was expected") }
         return try argument()
     }
 
+    @inline(__always)
     private func size(_ length: UInt64) throws -> Int {
         guard length <= UInt64(bytes.count - at) else { throw failure("more is said to follow than there is") }
         return Int(length)
@@ -78,28 +95,51 @@ struct CBORReader {
         }
     }
 
+    @inline(__always)
     mutating func text() throws -> String {
         let length = try size(try expect(3, "text"))
-        defer { at += length }
-        return String(decoding: bytes[at..<at + length], as: UTF8.self)
+        let start = bytes.baseAddress.unsafelyUnwrapped.advanced(by: at).assumingMemoryBound(to: UInt8.self)
+        at += length
+        return String(decoding: UnsafeBufferPointer(start: start, count: length), as: UTF8.self)
     }
 
-    /// Whether the next item is this name, as CBOR; then it is read.
-    mutating func takes(_ name: [UInt8]) -> Bool {
-        guard bytes.count - at >= name.count else { return false }
-        for index in 0..<name.count where bytes[at + index] != name[index] { return false }
-        at += name.count
+    /// Whether the next item is this text; then it is read.
+    @inline(__always)
+    mutating func takes(_ name: UnsafeBufferPointer<UInt8>) -> Bool {
+        let count = name.count
+        // Names are short. Documents are written in shortest form, and another form is as good.
+        guard count < 24 else { return takes(long: name) }
+        guard head == 0x60 | UInt8(truncatingIfNeeded: count), bytes.count - at > count else { return false }
+        guard count == 0 || memcmp(bytes.baseAddress.unsafelyUnwrapped + at + 1, name.baseAddress.unsafelyUnwrapped, count) == 0 else { return false }
+        at += 1 + count
+        return true
+    }
+
+    private mutating func takes(long name: UnsafeBufferPointer<UInt8>) -> Bool {
+        var ahead = self
+        guard head >> 5 == 3, let length = try? ahead.argument(), length == UInt64(name.count), bytes.count - ahead.at >= name.count,
+            memcmp(bytes.baseAddress.unsafelyUnwrapped + ahead.at, name.baseAddress.unsafelyUnwrapped, name.count) == 0
+        else { return false }
+        at = ahead.at + name.count
         return true
     }
 
     mutating func data() throws -> Data {
         let length = try size(try expect(2, "bytes"))
-        defer { at += length }
-        return Data(bytes[at..<at + length])
+        let start = bytes.baseAddress.unsafelyUnwrapped.advanced(by: at)
+        at += length
+        return Data(bytes: start, count: length)
     }
 
     /// An integer, or a float that is one: other languages write 3.0 for 3.
+    @inline(__always)
     mutating func integer<T: FixedWidthInteger>(_: T.Type) throws -> T {
+        // Small ones are one byte, and fit every type.
+        if head < 24 { return T(truncatingIfNeeded: try byte()) }
+        return try longInteger(T.self)
+    }
+
+    private mutating func longInteger<T: FixedWidthInteger>(_: T.Type) throws -> T {
         let number: T?
         switch nextMajor {
         case 0: number = T(exactly: try argument())

@@ -1,9 +1,18 @@
 import Foundation
 
 /// Documents as `Codable` types: from CBOR, straight into their fields.
+///
+/// All containers of a document share one reader, which lies outside of Swift's objects, as do their places: nothing counts references to
+/// them, and nothing watches who has access. They are gone when the document has been read, and so must the decoder be, which `Codable`
+/// types do not keep.
 enum DocumentDecoder {
     static func decode<T: Decodable>(_ type: T.Type, from bytes: UnsafeRawBufferPointer) throws -> T {
-        try Input(CBORReader(bytes)).decode(type, path: [])
+        var place = Place()
+        return try withUnsafeMutablePointer(to: &place) { place in
+            var reading = Reading(reader: CBORReader(bytes), outermost: place)
+            defer { reading.places?.free() }
+            return try withUnsafeMutablePointer(to: &reading) { try Input(reading: $0).decode(type, last: true) { [] } }
+        }
     }
 
     static func decode<T: Decodable>(_ type: T.Type, from bytes: [UInt8]) throws -> T {
@@ -11,31 +20,79 @@ enum DocumentDecoder {
     }
 }
 
-/// The document, and where its reading has come to. It does not outlive the bytes.
-private final class Input {
+/// What the containers of a document share.
+private struct Reading {
     var reader: CBORReader
+    /// The place of the outermost map, until it is taken.
+    var outermost: UnsafeMutablePointer<Place>?
+    /// Those of the others.
+    var places: Places?
+}
 
-    init(_ reader: CBORReader) {
-        self.reader = reader
+/// Where a map has come to: the name that is looked at next, and how many are before it.
+private struct Place {
+    var at = 0
+    var index = 0
+}
+
+/// Places of maps within the document.
+private final class Places {
+    private var all: [UnsafeMutablePointer<Place>] = []
+
+    func add() -> UnsafeMutablePointer<Place> {
+        let place = UnsafeMutablePointer<Place>.allocate(capacity: 1)
+        all.append(place)
+        return place
     }
 
-    func decode<T: Decodable>(_ type: T.Type, path: [any CodingKey]) throws -> T {
-        if type == Data.self { return try reader.data() as! T }
-        if type == Date.self { return try reader.date() as! T }
-        if type == UUID.self { return try reader.uuid() as! T }
-        if type == String.self { return try reader.text() as! T }
-        if type == Int.self { return try reader.integer(Int.self) as! T }
-        if type == Value.self { return try reader.value() as! T }
+    func free() { all.forEach { $0.deallocate() } }
+}
+
+/// Where the reading has come to. One pointer, so that a decoder fits where Swift keeps small ones without asking for memory.
+private struct Input {
+    let reading: UnsafeMutablePointer<Reading>
+
+    var reader: UnsafeMutablePointer<CBORReader> {
+        // It is the first in it.
+        @inline(__always) get { UnsafeMutableRawPointer(reading).assumingMemoryBound(to: CBORReader.self) }
+    }
+
+    func place(at start: Int) -> UnsafeMutablePointer<Place> {
+        let place: UnsafeMutablePointer<Place>
+        if let outermost = reading.pointee.outermost {
+            reading.pointee.outermost = nil
+            place = outermost
+        } else {
+            let places = reading.pointee.places ?? Places()
+            reading.pointee.places = places
+            place = places.add()
+        }
+        place.initialize(to: Place(at: start))
+        return place
+    }
+
+    /// Reads the item that comes next; `last` where nothing behind it will be read.
+    @inline(__always)
+    func decode<T: Decodable>(_ type: T.Type, last: Bool = false, path: () -> [any CodingKey]) throws -> T {
+        // A cast asks the runtime; that two types are one was found out already.
+        if type == String.self { return unsafeBitCast(try reader.pointee.text(), to: T.self) }
+        if type == Int.self { return unsafeBitCast(try reader.pointee.integer(Int.self), to: T.self) }
+        if type == Data.self { return unsafeBitCast(try reader.pointee.data(), to: T.self) }
+        if type == Date.self { return unsafeBitCast(try reader.pointee.date(), to: T.self) }
+        if type == UUID.self { return unsafeBitCast(try reader.pointee.uuid(), to: T.self) }
+        if type == Value.self { return try reader.pointee.value() as! T }
         if type == URL.self {
-            let text = try reader.text()
-            guard let url = URL(string: text) else { throw reader.failure("'\(text)' is no URL") }
+            let text = try reader.pointee.text()
+            guard let url = URL(string: text) else { throw reader.pointee.failure("'\(text)' is no URL") }
             return url as! T
         }
+        let start = reader.pointee.at
+        let value = try T(from: ItemDecoder(input: self, start: start, codingPath: path()))
         // However much of the item the type reads, the next one begins behind it.
-        let start = reader.at
-        let value = try T(from: ItemDecoder(input: self, start: start, codingPath: path))
-        reader.at = start
-        try reader.skip()
+        if !last {
+            reader.pointee.at = start
+            try reader.pointee.skip()
+        }
         return value
     }
 }
@@ -47,124 +104,137 @@ private struct ItemDecoder: Decoder {
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
     func container<Key: CodingKey>(keyedBy _: Key.Type) throws -> KeyedDecodingContainer<Key> {
-        input.reader.at = start
+        input.reader.pointee.at = start
         return KeyedDecodingContainer(try FieldsOf<Key>(input: input, codingPath: codingPath))
     }
 
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
-        input.reader.at = start
+        input.reader.pointee.at = start
         return try ElementsOf(input: input, codingPath: codingPath)
     }
 
     func singleValueContainer() throws -> any SingleValueDecodingContainer {
-        input.reader.at = start
+        input.reader.pointee.at = start
         return SingleOf(input: input, start: start, codingPath: codingPath)
     }
 }
 
 /// The fields of a map. They are looked for from where the last one ended: types ask for them in the order in which they wrote them.
-private final class FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
+private struct FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
     private let input: Input
     let codingPath: [any CodingKey]
     private let first: Int
     private let count: Int
-    /// The field that is read next: its place, and how many are before it.
-    private var next: (at: Int, index: Int)
+    private let place: UnsafeMutablePointer<Place>
 
     init(input: Input, codingPath: [any CodingKey]) throws {
         (self.input, self.codingPath) = (input, codingPath)
-        count = try input.reader.map()
-        first = input.reader.at
-        next = (first, 0)
+        count = try input.reader.pointee.map()
+        first = input.reader.pointee.at
+        place = input.place(at: first)
     }
 
     var allKeys: [Key] {
-        input.reader.at = first
+        input.reader.pointee.at = first
         return (0..<count).compactMap { _ in
-            guard let name = try? input.reader.text(), (try? input.reader.skip()) != nil else { return nil }
+            guard let name = try? input.reader.pointee.text(), (try? input.reader.pointee.skip()) != nil else { return nil }
             return Key(stringValue: name)
         }
     }
 
-    /// Goes to the value of a field; false where there is none.
-    private func find(_ key: any CodingKey) throws -> Bool {
-        var name = CBORWriter(capacity: 24)
-        name.text(key.stringValue)
-        input.reader.at = next.at
-        for tried in 0..<count {
-            if next.index == count {
-                next = (first, 0)
-                input.reader.at = first
-            }
-            let isIt = input.reader.takes(name.bytes)
-            if !isIt { try input.reader.skip() }
-            if isIt {
-                let value = input.reader.at
-                try input.reader.skip()
-                next = (input.reader.at, next.index + 1)
-                input.reader.at = value
-                return true
-            }
-            try input.reader.skip()
-            next = (input.reader.at, next.index + 1)
-            _ = tried
+    /// Goes to the value of a field; false where there is none. The field stays the one that is looked at next.
+    @inline(__always)
+    private func find(_ key: Key) throws -> Bool {
+        let reader = input.reader
+        reader.pointee.at = place.pointee.at
+        var name = key.stringValue
+        return try name.withUTF8 { name in
+            // Nearly always it is this one.
+            if place.pointee.index < count, reader.pointee.takes(name) { return true }
+            return try search(name)
+        }
+    }
+
+    @inline(never)
+    private func search(_ name: UnsafeBufferPointer<UInt8>) throws -> Bool {
+        let reader = input.reader
+        for _ in 0..<count {
+            if place.pointee.index == count { place.pointee = Place(at: first) }
+            reader.pointee.at = place.pointee.at
+            if reader.pointee.takes(name) { return true }
+            try reader.pointee.skip()
+            try reader.pointee.skip()
+            place.pointee = Place(at: reader.pointee.at, index: place.pointee.index + 1)
         }
         return false
     }
 
-    private func require(_ key: any CodingKey) throws {
-        guard try find(key) else {
-            let context = DecodingError.Context(codingPath: codingPath, debugDescription: "a document has no field '\(key.stringValue)'")
-            throw DecodingError.keyNotFound(key, context)
+    /// The value of the field that was found was read: another follows.
+    @inline(__always)
+    private func goOn() {
+        place.pointee = Place(at: input.reader.pointee.at, index: place.pointee.index + 1)
+    }
+
+    @inline(__always)
+    private func field<R>(_ key: Key, _ read: (UnsafeMutablePointer<CBORReader>) throws -> R) throws -> R {
+        guard try find(key) else { throw missing(key) }
+        let value = try read(input.reader)
+        goOn()
+        return value
+    }
+
+    /// As `field`; nil where there is none, or where it is null.
+    @inline(__always)
+    private func fieldIfPresent<R>(_ key: Key, _ read: (UnsafeMutablePointer<CBORReader>) throws -> R) throws -> R? {
+        guard try find(key) else { return nil }
+        if input.reader.pointee.isAtNull {
+            input.reader.pointee.at += 1
+            goOn()
+            return nil
         }
+        let value = try read(input.reader)
+        goOn()
+        return value
+    }
+
+    @inline(never)
+    private func missing(_ key: Key) -> DecodingError {
+        .keyNotFound(key, .init(codingPath: codingPath, debugDescription: "a document has no field '\(key.stringValue)'"))
     }
 
     func contains(_ key: Key) -> Bool { (try? find(key)) ?? false }
 
     func decodeNil(forKey key: Key) throws -> Bool {
-        try require(key)
-        return input.reader.isAtNull
+        guard try find(key) else { throw missing(key) }
+        return input.reader.pointee.isAtNull
     }
 
-    func decode(_: Bool.Type, forKey key: Key) throws -> Bool {
-        try require(key)
-        return try input.reader.bool()
-    }
-
-    func decode(_: String.Type, forKey key: Key) throws -> String {
-        try require(key)
-        return try input.reader.text()
-    }
-
-    func decode(_: Double.Type, forKey key: Key) throws -> Double {
-        try require(key)
-        return try input.reader.double()
-    }
-
-    func decode(_: Float.Type, forKey key: Key) throws -> Float {
-        try require(key)
-        return Float(try input.reader.double())
-    }
-
-    func decode(_: Int.Type, forKey key: Key) throws -> Int { try integer(key) }
-    func decode(_: Int8.Type, forKey key: Key) throws -> Int8 { try integer(key) }
-    func decode(_: Int16.Type, forKey key: Key) throws -> Int16 { try integer(key) }
-    func decode(_: Int32.Type, forKey key: Key) throws -> Int32 { try integer(key) }
-    func decode(_: Int64.Type, forKey key: Key) throws -> Int64 { try integer(key) }
-    func decode(_: UInt.Type, forKey key: Key) throws -> UInt { try integer(key) }
-    func decode(_: UInt8.Type, forKey key: Key) throws -> UInt8 { try integer(key) }
-    func decode(_: UInt16.Type, forKey key: Key) throws -> UInt16 { try integer(key) }
-    func decode(_: UInt32.Type, forKey key: Key) throws -> UInt32 { try integer(key) }
-    func decode(_: UInt64.Type, forKey key: Key) throws -> UInt64 { try integer(key) }
-
-    private func integer<T: FixedWidthInteger>(_ key: Key) throws -> T {
-        try require(key)
-        return try input.reader.integer(T.self)
-    }
+    func decode(_: Bool.Type, forKey key: Key) throws -> Bool { try field(key) { try $0.pointee.bool() } }
+    func decode(_: String.Type, forKey key: Key) throws -> String { try field(key) { try $0.pointee.text() } }
+    func decode(_: Double.Type, forKey key: Key) throws -> Double { try field(key) { try $0.pointee.double() } }
+    func decode(_: Float.Type, forKey key: Key) throws -> Float { try field(key) { Float(try $0.pointee.double()) } }
+    func decode(_: Int.Type, forKey key: Key) throws -> Int { try field(key) { try $0.pointee.integer(Int.self) } }
+    func decode(_: Int8.Type, forKey key: Key) throws -> Int8 { try field(key) { try $0.pointee.integer(Int8.self) } }
+    func decode(_: Int16.Type, forKey key: Key) throws -> Int16 { try field(key) { try $0.pointee.integer(Int16.self) } }
+    func decode(_: Int32.Type, forKey key: Key) throws -> Int32 { try field(key) { try $0.pointee.integer(Int32.self) } }
+    func decode(_: Int64.Type, forKey key: Key) throws -> Int64 { try field(key) { try $0.pointee.integer(Int64.self) } }
+    func decode(_: UInt.Type, forKey key: Key) throws -> UInt { try field(key) { try $0.pointee.integer(UInt.self) } }
+    func decode(_: UInt8.Type, forKey key: Key) throws -> UInt8 { try field(key) { try $0.pointee.integer(UInt8.self) } }
+    func decode(_: UInt16.Type, forKey key: Key) throws -> UInt16 { try field(key) { try $0.pointee.integer(UInt16.self) } }
+    func decode(_: UInt32.Type, forKey key: Key) throws -> UInt32 { try field(key) { try $0.pointee.integer(UInt32.self) } }
+    func decode(_: UInt64.Type, forKey key: Key) throws -> UInt64 { try field(key) { try $0.pointee.integer(UInt64.self) } }
 
     func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T {
-        try require(key)
-        return try input.decode(type, path: codingPath + [key])
+        try field(key) { _ in try input.decode(type) { codingPath + [key] } }
+    }
+
+    func decodeIfPresent(_: Bool.Type, forKey key: Key) throws -> Bool? { try fieldIfPresent(key) { try $0.pointee.bool() } }
+    func decodeIfPresent(_: String.Type, forKey key: Key) throws -> String? { try fieldIfPresent(key) { try $0.pointee.text() } }
+    func decodeIfPresent(_: Double.Type, forKey key: Key) throws -> Double? { try fieldIfPresent(key) { try $0.pointee.double() } }
+    func decodeIfPresent(_: Int.Type, forKey key: Key) throws -> Int? { try fieldIfPresent(key) { try $0.pointee.integer(Int.self) } }
+
+    func decodeIfPresent<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T? {
+        try fieldIfPresent(key) { _ in try input.decode(type) { codingPath + [key] } }
     }
 
     func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type, forKey key: Key) throws -> KeyedDecodingContainer<Nested> {
@@ -178,8 +248,8 @@ private final class FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
     func superDecoder(forKey key: Key) throws -> any Decoder { try decoder(key) }
 
     private func decoder(_ key: Key) throws -> ItemDecoder {
-        try require(key)
-        return ItemDecoder(input: input, start: input.reader.at, codingPath: codingPath + [key])
+        guard try find(key) else { throw missing(key) }
+        return ItemDecoder(input: input, start: input.reader.pointee.at, codingPath: codingPath + [key])
     }
 }
 
@@ -193,8 +263,8 @@ private struct ElementsOf: UnkeyedDecodingContainer {
 
     init(input: Input, codingPath: [any CodingKey]) throws {
         (self.input, self.codingPath) = (input, codingPath)
-        count = try input.reader.array()
-        at = input.reader.at
+        count = try input.reader.pointee.array()
+        at = input.reader.pointee.at
     }
 
     var isAtEnd: Bool { currentIndex >= count ?? 0 }
@@ -203,23 +273,23 @@ private struct ElementsOf: UnkeyedDecodingContainer {
         guard !isAtEnd else {
             throw DecodingError.valueNotFound(R.self, .init(codingPath: codingPath, debugDescription: "an array has no more elements"))
         }
-        input.reader.at = at
+        input.reader.pointee.at = at
         let value = try read(input)
-        at = input.reader.at
+        at = input.reader.pointee.at
         currentIndex += 1
         return value
     }
 
     mutating func decodeNil() throws -> Bool {
-        input.reader.at = at
-        guard !isAtEnd, input.reader.isAtNull else { return false }
-        try next { try $0.reader.null() }
+        input.reader.pointee.at = at
+        guard !isAtEnd, input.reader.pointee.isAtNull else { return false }
+        try next { try $0.reader.pointee.null() }
         return true
     }
 
     mutating func decode<T: Decodable>(_ type: T.Type) throws -> T {
         let path = codingPath
-        return try next { try $0.decode(type, path: path) }
+        return try next { try $0.decode(type) { path } }
     }
 
     mutating func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type) throws -> KeyedDecodingContainer<Nested> {
@@ -232,7 +302,7 @@ private struct ElementsOf: UnkeyedDecodingContainer {
 
     private mutating func decoder() throws -> ItemDecoder {
         let start = at
-        try next { try $0.reader.skip() }
+        try next { try $0.reader.pointee.skip() }
         return ItemDecoder(input: input, start: start, codingPath: codingPath)
     }
 }
@@ -243,13 +313,13 @@ private struct SingleOf: SingleValueDecodingContainer {
     let codingPath: [any CodingKey]
 
     private func read<R>(_ read: (inout CBORReader) throws -> R) throws -> R {
-        input.reader.at = start
-        return try read(&input.reader)
+        input.reader.pointee.at = start
+        return try read(&input.reader.pointee)
     }
 
     func decodeNil() -> Bool {
-        input.reader.at = start
-        return input.reader.isAtNull
+        input.reader.pointee.at = start
+        return input.reader.pointee.isAtNull
     }
 
     func decode(_: Bool.Type) throws -> Bool { try read { try $0.bool() } }
@@ -268,7 +338,7 @@ private struct SingleOf: SingleValueDecodingContainer {
     func decode(_: UInt64.Type) throws -> UInt64 { try read { try $0.integer(UInt64.self) } }
 
     func decode<T: Decodable>(_ type: T.Type) throws -> T {
-        input.reader.at = start
-        return try input.decode(type, path: codingPath)
+        input.reader.pointee.at = start
+        return try input.decode(type) { codingPath }
     }
 }

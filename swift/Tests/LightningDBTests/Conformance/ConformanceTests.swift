@@ -45,7 +45,7 @@ private func isEqual(_ one: Value, _ other: Value) -> Bool {
         }
         #expect(vectors.count > 100)
         let database = try Database.forTests()
-        let table = Table<Value, Data>(name: "t", native: try calling { try database.native.table(name: "t", keys: "key", values: "bytes") })
+        let table = Table<Value, Data>(name: "t", native: try calling { try database.native.table(name: "t", keys: "key", values: "bytes") }, of: database)
         let feed = try calling { try database.native.changes(since: FeedStart.now.native) }
         for (value, key) in vectors {
             try table.blocking.put(value, key)

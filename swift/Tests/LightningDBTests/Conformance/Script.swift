@@ -166,7 +166,7 @@ final class Script: @unchecked Sendable {
 
     private func openCollection(_ name: String, _ step: Step) throws -> DocumentCollection<Value> {
         guard step["schema"] != nil else {
-            return DocumentCollection(name: name, native: try calling { try database.native.collectionBlocking(name: name, schema: nil) })
+            return DocumentCollection(name: name, native: try calling { try database.native.collectionBlocking(name: name, schema: nil) }, of: database)
         }
         var migrations: [Int: Migration] = [:]
         for (version, how) in step["migrations"]?.object ?? [:] { migrations[Int(version) ?? 0] = try migration(how) }

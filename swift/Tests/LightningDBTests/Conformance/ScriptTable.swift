@@ -10,7 +10,7 @@ struct ScriptTable {
 
     init(_ database: Database, _ name: String, keys: String, values: String) throws {
         let native = try calling { try database.native.table(name: name, keys: keys, values: values) }
-        (table, self.keys, self.values) = (Table(name: name, native: native), keys, values)
+        (table, self.keys, self.values) = (Table(name: name, native: native, of: database), keys, values)
     }
 
     /// Does an operation on it.
