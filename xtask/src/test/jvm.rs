@@ -25,7 +25,7 @@ pub fn long(stage: &mut Stage, consent: Consent) -> Result<()> {
     process::run(process::cargo()?.args(["build", "--quiet", "-p", "lightning-db-server", "--bin", "lightning"]))?;
     npm::build(consent)?;
     let shell = workspace::target()?.join("debug").join(format!("lightning{}", std::env::consts::EXE_SUFFIX));
-    let node = workspace::root().join("wasm/npm/dist/index.js");
+    let node = workspace::root().join("wasm/npm/dist/node.js");
     let more = [
         "-Dlightning.excluded=none".to_owned(),
         format!("-Dlightning.shell={}", shell.display()),

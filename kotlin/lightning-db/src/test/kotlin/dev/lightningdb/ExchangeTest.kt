@@ -81,7 +81,7 @@ class ExchangeTest {
         val said = node(
             path,
             """
-            const towns = await db.existingCollection('towns')
+            const towns = db.collection('towns')
             const tampere = await towns.get(1)
             if (tampere.founded.toISOString() !== '1779-10-01T00:00:00.000Z') throw new Error(String(tampere.founded))
             if ((await towns.getBy('name', 'Zürich')).people !== 9007199254740993n) throw new Error('not exact')

@@ -12,7 +12,7 @@ const val MANY = 100
 /** How much is done in each phase. */
 class Sizes(val places: Long, val puts: Int, val gets: Int, val ranges: Int, val watched: Int) {
     companion object {
-        fun of(places: Long) = Sizes(places, puts = 300, gets = (places / 2).toInt(), ranges = (places / 50).toInt(), watched = 100)
+        fun of(places: Long) = Sizes(places, puts = 100, gets = (places / 2).toInt(), ranges = (places / 500).toInt(), watched = 50)
     }
 }
 
