@@ -61,7 +61,7 @@ pub const API: u32 = 26;
 
 const ARTIFACT: &str = "lightning-db-android";
 
-/// Builds the AAR for the processors named, or all, beside its POM, sources and documentation; gives the folder.
+/// Builds the AAR for the processors named, or all, beside its POM and sources; gives the folder.
 pub fn pack(only: &[String], consent: Consent) -> Result<PathBuf> {
     let abis: Vec<&Abi> =
         ABIS.iter().filter(|abi| only.is_empty() || only.iter().any(|name| name == abi.name)).collect();
@@ -89,10 +89,8 @@ pub fn pack(only: &[String], consent: Consent) -> Result<PathBuf> {
     let version = version()?;
     let aar = packed.join(format!("{ARTIFACT}-{version}.aar"));
     archive(&content, &aar)?;
-    for suffix in ["sources", "javadoc"] {
-        let name = format!("{ARTIFACT}-{version}-{suffix}.jar");
-        fs::copy(built.join(&name), packed.join(&name)).with_context(|| format!("{name} was not built"))?;
-    }
+    let sources = format!("{ARTIFACT}-{version}-sources.jar");
+    fs::copy(built.join(&sources), packed.join(&sources)).with_context(|| format!("{sources} was not built"))?;
     fs::write(packed.join(format!("{ARTIFACT}-{version}.pom")), pom()?)?;
     check::archive(&aar, &abis)?;
     Ok(packed)
