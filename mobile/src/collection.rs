@@ -93,6 +93,12 @@ impl Collection {
 
 #[uniffi::export]
 impl Collection {
+    /// One more of a collection that is open, by the number of another.
+    #[uniffi::constructor]
+    pub fn of(number: u64) -> Result<Arc<Self>, Failure> {
+        Self::new(number, objects::collection(number)?)
+    }
+
     /// The number by which the other calls know it.
     pub fn number(&self) -> u64 {
         self.handle

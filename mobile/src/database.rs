@@ -320,6 +320,16 @@ impl Database {
         Ok(Arc::new(Self { handle: open(&path, &options)? }))
     }
 
+    /// One more of a database that is open, by the number of another.
+    #[uniffi::constructor]
+    pub fn of(number: u64) -> Result<Arc<Self>, Failure> {
+        let _open = locked(&OPEN);
+        let opened = objects::opened(number)?;
+        let handle = objects::insert(opened.owner, Object::Database(Arc::clone(&opened)))?;
+        opened.handles.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(Self { handle }))
+    }
+
     /// A new database in memory, gone when it is closed.
     #[uniffi::constructor]
     pub fn in_memory(options: OpenOptions) -> Result<Arc<Self>, Failure> {

@@ -14,10 +14,16 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn new(database: u64) -> Result<Arc<Self>, Failure> {
-        let snapshot = objects::database(database)?.snapshot();
-        let sequence = snapshot.sequence();
-        Ok(Arc::new(Self { handle: objects::insert_beside(database, Object::Snapshot(Arc::new(snapshot)))?, sequence }))
+        let (handle, sequence) = open(database)?;
+        Ok(Arc::new(Self { handle, sequence }))
     }
+}
+
+/// Begins one; gives its handle, and the newest commit that it sees.
+pub(crate) fn open(database: u64) -> lightning_db::Result<(u64, u64)> {
+    let snapshot = objects::database(database)?.snapshot();
+    let sequence = snapshot.sequence();
+    Ok((objects::insert_beside(database, Object::Snapshot(Arc::new(snapshot)))?, sequence))
 }
 
 #[uniffi::export]

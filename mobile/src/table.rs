@@ -239,6 +239,13 @@ impl Table {
 
 #[uniffi::export]
 impl Table {
+    /// One more of a table that is open, by the number of another.
+    #[uniffi::constructor]
+    pub fn of(number: u64) -> Result<Arc<Self>, Failure> {
+        let table = objects::table(number)?;
+        Ok(Arc::new(Self { handle: objects::insert_beside(number, Object::Table(table))? }))
+    }
+
     /// The number by which the other calls know it.
     pub fn number(&self) -> u64 {
         self.handle

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::demo::cities::Cities;
-use crate::package::{self, npm};
+use crate::package::{self, mobile, npm};
 use crate::process::{self, cargo};
 use crate::setup::{self, Consent, browser, node, swift};
 use crate::workspace;
@@ -18,13 +18,15 @@ const DOCUMENT_PEERS: [&str; 3] = ["native-db", "redb", "sqlite"];
 const DOCUMENTS: &str = "documents";
 /// The first argument that asks for the benchmark in a browser.
 const BROWSER: &str = "browser";
+/// The first argument that asks for the benchmark of the package for Kotlin.
+const KOTLIN: &str = "kotlin";
 /// The first argument that asks for the benchmark in Swift.
 const SWIFT: &str = "swift";
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Arguments {
-    /// 'documents', 'browser' or 'swift' for those, and arguments of the benchmark program; --help lists them
+    /// 'documents', 'browser', 'kotlin' or 'swift' for those, and arguments of the benchmark program; --help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -32,6 +34,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match arguments.rest.split_first() {
         Some((first, rest)) if first == BROWSER => in_browser(Consent::from_environment(), rest)?,
+        Some((first, rest)) if first == KOTLIN => in_kotlin(Consent::from_environment(), rest)?,
         Some((first, rest)) if first == SWIFT => in_swift(Consent::from_environment(), rest)?,
         _ => measure(&arguments.rest)?,
     }
@@ -55,6 +58,13 @@ fn in_browser(consent: Consent, arguments: &[String]) -> Result<()> {
             .arg(node::package(&node::BROWSER_PEERS)?)
             .args(arguments),
     )
+}
+
+/// The package for Kotlin beside databases that programs on Java use.
+fn in_kotlin(consent: Consent, arguments: &[String]) -> Result<()> {
+    let mut benchmark = mobile::benchmark_in_kotlin(consent)?;
+    benchmark.args(arguments).args(["--engine", &mobile::engine_micros()?]);
+    process::run(&mut benchmark)
 }
 
 /// Short runs against one database that takes little to build: whether the program works, not how fast anything is.

@@ -75,7 +75,7 @@ impl Lightning {
         Ok(Self { program, folder: folder.to_owned() })
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(arguments).current_dir(&self.folder);
         command

@@ -6,13 +6,15 @@ use std::{fs, process::Command};
 
 use anyhow::{Context, Result};
 
-use super::{header, library_size};
+use super::{generated, header, library_size};
 use crate::setup::{Consent, jvm};
 use crate::test::sanitizer;
 use crate::{process, workspace};
 
 pub(super) const CRATE: &str = "lightning-db-mobile";
 pub(super) const LIBRARY: &str = "lightning_db_mobile";
+/// The library as a file, where Linux or Android look for it.
+pub(super) const LIBRARY_FILE: &str = "liblightning_db_mobile.so";
 
 /// How the library is built.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,11 +111,12 @@ pub(super) fn generate(library: &Path, language: &str, to: &Path) -> Result<()> 
 pub fn stage_kotlin(profile: Profile) -> Result<PathBuf> {
     let library = build(profile)?.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}"));
     let build = workspace::target()?.join("kotlin");
-    let generated = build.join("generated");
-    if generated.exists() {
-        fs::remove_dir_all(&generated)?;
+    let sources = build.join("generated");
+    if sources.exists() {
+        fs::remove_dir_all(&sources)?;
     }
-    generate(&library, "kotlin", &generated)?;
+    generate(&library, "kotlin", &sources)?;
+    generated::make_internal(&sources)?;
     let system = format!("{OS}-{ARCH}");
     let native = build.join("native/dev/lightningdb/native").join(&system);
     fs::create_dir_all(&native)?;
@@ -126,16 +129,71 @@ pub fn stage_kotlin(profile: Profile) -> Result<PathBuf> {
             library_size::check(&system, &to)?;
         }
     }
+    fs::write(native.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}.digest")), digest(&fs::read(&to)?))?;
     Ok(build)
+}
+
+/// By what `Library.kt` knows which library it has taken out of the JAR already: FNV-1a, and its length.
+fn digest(library: &[u8]) -> String {
+    let fold =
+        |hash: u128, byte: &u8| (hash ^ u128::from(*byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b);
+    let hash = library.iter().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, fold);
+    format!("{hash:032x} {}", library.len())
 }
 
 /// Builds the JAR, and says where it is.
 pub fn pack_kotlin(consent: Consent) -> Result<()> {
     let build = stage_kotlin(Profile::Dist)?;
     let mut maven = jvm::maven("kotlin", consent)?;
-    process::run(maven.args(["package", "-DskipTests"]).arg(format!("-Dlightning.build={}", build.display())))?;
-    println!("{}", build.join("lightning-db").display());
+    maven.args(["package", "-DskipTests", "-Prelease", "-pl", "lightning-db,lightning-db-compose", "-am"]);
+    process::run(maven.arg(format!("-Dlightning.build={}", build.display())))?;
+    for name in ["lightning-db", "lightning-db-compose"] {
+        for jar in jars(&build.join(name))? {
+            println!("{}", jar.display());
+        }
+    }
     Ok(())
+}
+
+/// The JARs in a folder.
+fn jars(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut jars: Vec<PathBuf> = fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
+    jars.retain(|path| path.extension().is_some_and(|extension| extension == "jar"));
+    jars.sort();
+    Ok(jars)
+}
+
+/// Builds the sample program in Kotlin; gives the command that runs it.
+pub fn sample_in_kotlin(consent: Consent) -> Result<Command> {
+    let build = stage_kotlin(Profile::Test)?;
+    let mut maven = jvm::maven("kotlin", consent)?;
+    maven.args(["package", "-DskipTests", "-pl", "sample", "-am"]);
+    process::run(maven.arg(format!("-Dlightning.build={}", build.display())))?;
+    let folder = build.join("sample");
+    let mut java = Command::new("java");
+    java.arg("-cp").arg(std::env::join_paths([folder.join("classes"), folder.join("libraries/*")])?);
+    java.arg("dev.lightningdb.sample.MainKt");
+    Ok(java)
+}
+
+/// Builds the program that measures the package for Kotlin beside other databases; gives the command that runs it.
+pub fn benchmark_in_kotlin(consent: Consent) -> Result<Command> {
+    let build = stage_kotlin(Profile::Dist)?;
+    let mut maven = jvm::maven("kotlin", consent)?;
+    maven.args(["package", "-DskipTests", "-Pbenchmark"]);
+    process::run(maven.arg(format!("-Dlightning.build={}", build.display())))?;
+    let folder = build.join("benchmark");
+    let classes = std::env::join_paths([folder.join("classes"), folder.join("libraries/*")])?;
+    let mut java = Command::new("java");
+    java.arg("-cp").arg(classes).arg("dev.lightningdb.benchmark.MainKt");
+    Ok(java)
+}
+
+/// Microseconds that the engine takes for a get of 100 bytes, without any language between.
+pub fn engine_micros() -> Result<String> {
+    let mut cargo = process::cargo()?;
+    cargo.args(["run", "--quiet", "-p", CRATE, "--example", "engine", "--profile", Profile::Dist.name()]);
+    Ok(process::output(&mut cargo)?.trim().to_owned())
 }
 
 pub(super) fn copy_file(from: &Path, to: &Path) -> Result<()> {

@@ -195,7 +195,7 @@ pub fn bare_metal(consent: Consent) -> Result<Toolchain> {
 }
 
 /// Whether the default toolchain has `target`, after adding it through rustup where that works.
-pub(super) fn add_target(target: &str) -> bool {
+pub fn add_target(target: &str) -> bool {
     // For trying the other way on a machine where this one works.
     if std::env::var_os("XTASK_WITHOUT_RUSTUP").is_some() {
         return false;
@@ -226,13 +226,13 @@ fn holds_std(folder: &Path) -> bool {
         .is_ok_and(|entries| entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with("libcore-")))
 }
 
-fn debian_toolchain(consent: Consent) -> Result<()> {
+pub fn debian_toolchain(consent: Consent) -> Result<()> {
     let missing: Vec<&str> = DEBIAN_PACKAGES.into_iter().filter(|package| !debian::is_installed(package)).collect();
     debian::install("a Rust toolchain with the sources of its standard library", &missing, consent)
 }
 
 /// Debian's cargo and rustc, untouched by rustup.
-fn debian_cargo() -> Command {
+pub fn debian_cargo() -> Command {
     let mut command = Command::new(DEBIAN_CARGO);
     command.env_remove("RUSTUP_TOOLCHAIN").env("RUSTC", DEBIAN_RUSTC);
     command

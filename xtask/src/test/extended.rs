@@ -4,7 +4,7 @@
 use anyhow::Result;
 
 use super::stage::Stage;
-use super::{swift, web};
+use super::{jvm, swift, web};
 use crate::package::npm;
 use crate::setup::Consent;
 use crate::{bench, chaos, crash, demo, histories, sim};
@@ -28,6 +28,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     stage.step("demo --swift", demo::swift::run());
     swift::many_opens(stage, consent)?;
     stage.tests("demo --web", &mut demo::web::check()?)?;
+    jvm::long(stage, consent)?;
     stage.tests("the package in bundlers", &mut npm::bundlers(consent)?)?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! One stage of the tests: runs commands, counts what their test runners report, remembers the runners' own lines.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -71,11 +71,11 @@ impl Stage {
         Ok(())
     }
 
-    /// Runs tests by Maven, and counts what the reports say that it leaves in `reports`.
-    pub fn junit(&mut self, what: &str, command: &mut Command, reports: &Path) -> Result<()> {
+    /// Runs tests by Maven, and counts what the reports say that it leaves in these folders.
+    pub fn junit(&mut self, what: &str, command: &mut Command, reports: &[PathBuf]) -> Result<()> {
         let succeeded = process::watch(command, |_| {})?;
         let mut counted = Counts::default();
-        for file in std::fs::read_dir(reports).into_iter().flatten().flatten() {
+        for file in reports.iter().flat_map(std::fs::read_dir).flatten().flatten() {
             let text = std::fs::read_to_string(file.path()).unwrap_or_default();
             if let Some(counts) = Counts::parse_junit(&text) {
                 counted.passed += counts.passed;

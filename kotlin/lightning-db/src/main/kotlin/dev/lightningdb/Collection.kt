@@ -6,10 +6,10 @@ import dev.lightningdb.internal.DocumentFormat
 import dev.lightningdb.internal.Expires as NativeExpires
 import dev.lightningdb.internal.Explanation as NativeExplanation
 import dev.lightningdb.internal.Native
+import dev.lightningdb.internal.Opened
 import dev.lightningdb.internal.PackedReader
 import dev.lightningdb.internal.PackedWriter
 import kotlinx.coroutines.Dispatchers
-import kotlinx.coroutines.withContext
 import kotlinx.serialization.KSerializer
 import kotlin.reflect.KProperty1
 import dev.lightningdb.internal.Collection as NativeCollection
@@ -23,47 +23,54 @@ import dev.lightningdb.internal.Collection as NativeCollection
 public class Collection<T : Any> internal constructor(
     /** Its name. */
     public val name: String,
-    internal val native: NativeCollection,
+    internal val opened: Opened,
     internal val serializer: KSerializer<T>,
     private val scope: Long = NOW,
+    /** What the scope is of: it is not to be forgotten. */
+    private val within: Any? = null,
 ) {
-    internal val handle: Long = native.number().toLong()
+    internal val handle: Long get() = opened.handle
+
+    /** What is called more rarely. */
+    internal val native: NativeCollection by lazy { calling { NativeCollection.of(handle.toULong()) } }
 
     /** The same calls on the calling thread. */
     public val blocking: BlockingCollection<T> = BlockingCollection(this, scope)
 
+    private fun blocking(scope: Long) = BlockingCollection(this, scope)
+
     /** The document of a key. */
-    public suspend fun get(key: Any): T? = io { blocking.get(key) }
+    public suspend fun get(key: Any): T? = io(handle, scope) { blocking(it).get(key) }
 
     /** The documents of many keys, in their order. */
-    public suspend fun getMany(keys: Iterable<Any>): List<T?> = io { blocking.getMany(keys) }
+    public suspend fun getMany(keys: Iterable<Any>): List<T?> = io(handle, scope) { blocking(it).getMany(keys) }
 
     /** The document that has these values in a unique index, one for each of its paths. */
-    public suspend fun getBy(index: String, vararg values: Any?): T? = io { blocking.getBy(index, *values) }
+    public suspend fun getBy(index: String, vararg values: Any?): T? = io(handle, scope) { blocking(it).getBy(index, *values) }
 
     /** Writes a document, whatever was under its key; gives the key where it was made. */
-    public suspend fun put(document: T): Any? = io { blocking.put(document) }
+    public suspend fun put(document: T): Any? = io(handle, scope) { blocking(it).put(document) }
 
     /** Writes many documents in one transaction. */
-    public suspend fun putMany(documents: Iterable<T>): Unit = io { blocking.putMany(documents) }
+    public suspend fun putMany(documents: Iterable<T>): Unit = io(handle, scope) { blocking(it).putMany(documents) }
 
     /** Writes a new document, and gives its key where it was made; one that exists is [LightningException.Unexpected]. */
-    public suspend fun insert(document: T): Any? = io { blocking.insert(document) }
+    public suspend fun insert(document: T): Any? = io(handle, scope) { blocking(it).insert(document) }
 
     /** Writes over a document; one that is missing is [LightningException.Unexpected]. */
-    public suspend fun replace(document: T): Unit = io { blocking.replace(document) }
+    public suspend fun replace(document: T): Unit = io(handle, scope) { blocking(it).replace(document) }
 
     /** Writes a document that goes by itself as [expires] says. */
-    public suspend fun put(document: T, expires: Expires): Any? = io { blocking.put(document, expires) }
+    public suspend fun put(document: T, expires: Expires): Any? = io(handle, scope) { blocking(it).put(document, expires) }
 
     /** Deletes a document; whether it was there. */
-    public suspend fun delete(key: Any): Boolean = io { blocking.delete(key) }
+    public suspend fun delete(key: Any): Boolean = io(handle, scope) { blocking(it).delete(key) }
 
     /** Changes fields of a document; false when there is none. */
-    public suspend fun update(key: Any, changes: UpdateBuilder.() -> Unit): Boolean = io { blocking.update(key, changes) }
+    public suspend fun update(key: Any, changes: UpdateBuilder.() -> Unit): Boolean = io(handle, scope) { blocking(it).update(key, changes) }
 
     /** Writes [document] if the one under its key is [expected] (null: there is none); whether it was. */
-    public suspend fun compareAndSwap(expected: T?, document: T): Boolean = io { blocking.compareAndSwap(expected, document) }
+    public suspend fun compareAndSwap(expected: T?, document: T): Boolean = io(handle, scope) { blocking(it).compareAndSwap(expected, document) }
 
     /** How many documents there are. */
     public suspend fun count(): Long = query().count()
@@ -72,7 +79,7 @@ public class Collection<T : Any> internal constructor(
     public suspend fun dropIndex(index: String): Boolean = io { calling { native.dropIndex(index) } }
 
     /** All documents, of which more can be asked. */
-    public fun query(): Query<T> = Query(this, scope, QuerySpec())
+    public fun query(): Query<T> = Query(this, serializer, scope, QuerySpec())
 
     /** The documents that are as [filter] says. */
     public fun where(filter: Filter): Query<T> = query().where(filter)
@@ -83,7 +90,7 @@ public class Collection<T : Any> internal constructor(
     /** The documents of which something is to be said about a field. */
     public fun where(path: String): Condition<T> = Condition(query(), path)
 
-    internal fun inScope(scope: Long): Collection<T> = Collection(name, native, serializer, scope)
+    internal fun inScope(scope: Long, within: Any? = null): Collection<T> = Collection(name, opened, serializer, scope, within)
 
     internal fun encode(document: T): ByteArray = DocumentFormat.encode(serializer, document)
 
@@ -97,7 +104,7 @@ public class Collection<T : Any> internal constructor(
 /** The calls of a [Collection] on the calling thread. */
 public class BlockingCollection<T : Any> internal constructor(internal val collection: Collection<T>, internal val scope: Long) {
     private val handle = collection.handle
-    private val native = collection.native
+    private val native get() = collection.native
 
     /** As [Collection.get]. */
     public fun get(key: Any): T? =
@@ -108,7 +115,7 @@ public class BlockingCollection<T : Any> internal constructor(internal val colle
         val packed = PackedWriter()
         for (key in keys) packed.bytes(CborWriter.of(key))
         val found = calling { Native.getMany(scope, handle, packed.toByteArray()) }
-        return unpack(found, 0) { bytes, at -> collection.decode(bytes, at) }
+        return buildList { unpack(found, 0) { at -> add(if (at < 0) null else collection.decode(found, at)) } }
     }
 
     /** As [Collection.getBy]. */
@@ -132,7 +139,12 @@ public class BlockingCollection<T : Any> internal constructor(internal val colle
     /** As [Collection.putMany]. */
     public fun putMany(documents: Iterable<T>) {
         val writes = PackedWriter()
-        for (document in documents) writes.write(PUT, handle, NOTHING, collection.encode(document))
+        for (document in documents) {
+            writes.number(PUT.toLong())
+            writes.number(handle)
+            writes.bytes(NOTHING)
+            writes.sized { DocumentFormat.encode(collection.serializer, document, CborWriter(it)) }
+        }
         calling { Native.batch(scope, writes.toByteArray()) }
     }
 
@@ -145,7 +157,7 @@ public class BlockingCollection<T : Any> internal constructor(internal val colle
 
     /** As [Collection.update]. */
     public fun update(key: Any, changes: UpdateBuilder.() -> Unit): Boolean =
-        calling { native.update(scope.toULong(), CborWriter.of(key), UpdateBuilder().apply(changes).toCbor()) }
+        calling { Native.update(scope, handle, CborWriter.of(key), UpdateBuilder().apply(changes).toCbor()) }
 
     /** As [Collection.compareAndSwap]. */
     public fun compareAndSwap(expected: T?, document: T): Boolean =
@@ -203,28 +215,16 @@ public data class Explanation(
     )
 }
 
-internal fun PackedWriter.write(kind: Int, target: Long, key: ByteArray, value: ByteArray) {
-    number(kind.toLong())
-    number(target)
-    bytes(key)
-    bytes(value)
-}
-
-/** Runs what may wait where that is no harm. */
-internal suspend fun <R> io(body: () -> R): R = withContext(Dispatchers.IO) { body() }
-
-/** What packed bytes are, from [from] on. */
-internal inline fun <R> unpack(packed: ByteArray, from: Int, read: (ByteArray, Int) -> R): List<R?> {
+/** Gives [each] where in packed bytes a record begins, or -1 where there is none, from [from] on. */
+internal inline fun unpack(packed: ByteArray, from: Int, each: (at: Int) -> Unit) {
     val reader = PackedReader(packed, from)
-    val all = ArrayList<R?>()
     while (!reader.isAtEnd) {
         val length = reader.length()
         if (length < 0) {
-            all += null
+            each(-1)
         } else {
-            all += read(packed, reader.position)
+            each(reader.position)
             reader.skip(length)
         }
     }
-    return all
 }

@@ -4,12 +4,15 @@ import dev.lightningdb.internal.BackupListener
 import dev.lightningdb.internal.CborReader
 import dev.lightningdb.internal.CborWriter
 import dev.lightningdb.internal.CompactionListener
-import dev.lightningdb.internal.Isolation as NativeIsolation
+import dev.lightningdb.internal.Handles
 import dev.lightningdb.internal.Library
 import dev.lightningdb.internal.Native
+import dev.lightningdb.internal.Opened
 import dev.lightningdb.internal.OpenOptions
 import dev.lightningdb.internal.PackedReader
 import dev.lightningdb.internal.PackedWriter
+import dev.lightningdb.internal.TrimLevel as NativeTrimLevel
+import dev.lightningdb.internal.restoreBackup
 import kotlinx.coroutines.CancellationException
 import kotlinx.serialization.KSerializer
 import kotlinx.serialization.serializer
@@ -20,27 +23,27 @@ import dev.lightningdb.internal.Database as NativeDatabase
 import dev.lightningdb.internal.Durability as NativeDurability
 
 /** When a commit is acknowledged. */
-public enum class Durability(internal val native: NativeDurability) {
+public enum class Durability {
     /** When it is on the medium: it survives a power loss. */
-    Sync(NativeDurability.SYNC),
+    Sync,
 
     /** At once; it is on the medium within a second. */
-    Periodic(NativeDurability.PERIODIC),
+    Periodic,
 
     /** At once; it survives the end of the process, and perhaps no power loss. */
-    Relaxed(NativeDurability.RELAXED),
+    Relaxed,
 }
 
 /** What a transaction is kept from. */
-public enum class Isolation(internal val native: NativeIsolation) {
+public enum class Isolation {
     /** What others commit meanwhile may be seen. */
-    ReadCommitted(NativeIsolation.READ_COMMITTED),
+    ReadCommitted,
 
     /** All is read as it was at the beginning; two that write the same conflict. */
-    Snapshot(NativeIsolation.SNAPSHOT),
+    Snapshot,
 
     /** As if all had run one after the other. */
-    Serializable(NativeIsolation.SERIALIZABLE),
+    Serializable,
 }
 
 /** How a database is opened. The defaults suit a phone. */
@@ -59,9 +62,16 @@ public data class Options(
     val feedRetentionBytes: Long = 0,
     /** Verify everything stored in the background, each time this many seconds after the last time ended. */
     val scrubIntervalSeconds: Int? = null,
+    /** Do what [AppLife] says: merge when the app goes into the background, give memory back when it is short. */
+    val followsAppLife: Boolean = true,
 ) {
+    internal fun open(path: ByteArray): Long = Native.open(
+        path, create, readOnly, durability.ordinal, memoryBudgetBytes, fileBytesMax ?: -1, feedRetentionBytes,
+        scrubIntervalSeconds?.toLong() ?: -1,
+    )
+
     internal fun toNative() = OpenOptions(
-        create, readOnly, durability.native, memoryBudgetBytes.toULong(), fileBytesMax?.toULong(),
+        create, readOnly, NativeDurability.entries[durability.ordinal], memoryBudgetBytes.toULong(), fileBytesMax?.toULong(),
         feedRetentionBytes.toULong(), scrubIntervalSeconds?.toUInt(),
     )
 }
@@ -76,8 +86,16 @@ public data class Options(
  * }
  * ```
  */
-public class Database private constructor(@PublishedApi internal val native: NativeDatabase) : AutoCloseable {
-    internal val handle: Long = native.number().toLong()
+public class Database private constructor(internal val handle: Long, made: NativeDatabase? = null) : AutoCloseable {
+    private val wide: Lazy<NativeDatabase> = if (made != null) lazyOf(made) else lazy { NativeDatabase.of(handle.toULong()) }
+
+    /** What is called more rarely; it is made when it is called first, which takes longer than to open a database. */
+    internal val native: NativeDatabase get() = wide.value
+
+    init {
+        // Databases that the other interface has opened are its own.
+        if (made == null) Handles.keep(this, closing(handle))
+    }
 
     /** Opens a collection of documents of type [T], and makes it and its indexes where they are not there. */
     public suspend inline fun <reified T : Any> collection(
@@ -99,9 +117,24 @@ public class Database private constructor(@PublishedApi internal val native: Nat
         key: String,
         serializer: KSerializer<T>,
         schema: SchemaBuilder<T>.() -> Unit = {},
-    ): Collection<T> = io {
+    ): Collection<T> = io { collectionBlocking(name, key, serializer, schema) }
+
+    /** Opens a collection of documents of type [T], on the calling thread. */
+    public inline fun <reified T : Any> collectionBlocking(
+        name: String,
+        key: KProperty1<T, *>,
+        noinline schema: SchemaBuilder<T>.() -> Unit = {},
+    ): Collection<T> = collectionBlocking(name, key.name, serializer<T>(), schema)
+
+    /** Opens a collection of documents that [serializer] writes, on the calling thread. */
+    public fun <T : Any> collectionBlocking(
+        name: String,
+        key: String,
+        serializer: KSerializer<T>,
+        schema: SchemaBuilder<T>.() -> Unit = {},
+    ): Collection<T> {
         val built = SchemaBuilder<T>(key, serializer.descriptor).apply(schema)
-        open(name, built.toCbor(), built.migrations, serializer)
+        return open(name, built.toCbor(), built.migrations, serializer)
     }
 
     internal fun <T : Any> open(
@@ -110,8 +143,15 @@ public class Database private constructor(@PublishedApi internal val native: Nat
         migrations: Map<Int, Migration<T>>,
         serializer: KSerializer<T>,
     ): Collection<T> {
-        migrate(name, schema, migrations, serializer)
-        return Collection(name, calling { native.collectionBlocking(name, schema) }, serializer)
+        val bytes = name.encodeToByteArray()
+        var opened = calling { Native.collection(handle, bytes, schema) }
+        if (opened == 0L) {
+            migrate(name, schema, migrations, serializer)
+            // Where documents are older still, this says which migration is missing.
+            calling { native.collectionBlocking(name, schema) }.destroy()
+            opened = calling { Native.collection(handle, bytes, schema) }
+        }
+        return Collection(name, Opened(opened, this), serializer)
     }
 
     /** Opens a collection as it is: its schema is in the database. */
@@ -119,7 +159,7 @@ public class Database private constructor(@PublishedApi internal val native: Nat
 
     /** Opens a collection as it is. */
     public suspend fun <T : Any> existingCollection(name: String, serializer: KSerializer<T>): Collection<T> =
-        io { Collection(name, calling { native.collectionBlocking(name, null) }, serializer) }
+        io { Collection(name, Opened(calling { Native.collection(handle, name.encodeToByteArray(), null) }, this), serializer) }
 
     private fun <T : Any> migrate(name: String, schema: ByteArray, migrations: Map<Int, Migration<T>>, serializer: KSerializer<T>) {
         while (true) {
@@ -141,14 +181,14 @@ public class Database private constructor(@PublishedApi internal val native: Nat
                 is Migration.Together -> {
                     Native.release(step.handle.toLong())
                     val older = calling { native.olderCollection(name, schema) }
-                    val transaction = calling { native.begin(NativeIsolation.SERIALIZABLE) }
+                    val transaction = calling { Native.begin(handle, Isolation.Serializable.ordinal) }
                     try {
-                        val scope = transaction.number()
-                        migration.change(Collection(name, older, serializer, scope.toLong()).blocking)
-                        calling { native.finishMigration(scope, older.number(), step.version) }
-                        calling { transaction.commitBlocking() }
+                        val collection = Collection(name, Opened(older.number().toLong(), this), serializer, transaction)
+                        migration.change(collection.blocking)
+                        calling { native.finishMigration(transaction.toULong(), older.number(), step.version) }
+                        calling { Native.commit(transaction) }
                     } finally {
-                        transaction.end()
+                        Native.release(transaction)
                         older.destroy()
                     }
                 }
@@ -169,7 +209,11 @@ public class Database private constructor(@PublishedApi internal val native: Nat
 
     /** Opens a table, and makes it if there is none. */
     public suspend fun <K, V : Any> table(name: String, keys: KeyType<K>, values: ValueType<V>): Table<K, V> =
-        io { Table(name, calling { native.table(name, keys.name, values.name) }, keys, values) }
+        io {
+            val (bytes, keyType, valueType) = listOf(name, keys.name, values.name).map(String::encodeToByteArray)
+            val table = calling { Native.table(handle, bytes, keyType, valueType) }
+            Table(name, Opened(table, this), keys, values)
+        }
 
     /** Deletes a table with everything in it; false when there is none. */
     public suspend fun dropTable(name: String): Boolean = io { calling { native.dropTable(name) } }
@@ -183,25 +227,24 @@ public class Database private constructor(@PublishedApi internal val native: Nat
     public suspend fun <R> transaction(isolation: Isolation = Isolation.Serializable, body: suspend (Transaction) -> R): R {
         var tries = 0
         while (true) {
-            val native = io { calling { native.begin(isolation.native) } }
-            val transaction = Transaction(native)
+            // Neither waits for anything, but a commit for the medium.
+            val transaction = calling { Native.begin(handle, isolation.ordinal) }
             try {
-                val result = body(transaction)
-                io { calling { native.commitBlocking() } }
+                val result = body(Transaction(transaction))
+                io { calling { Native.commit(transaction) } }
                 return result
             } catch (error: LightningException) {
                 if (!error.isRetryable || ++tries >= TRIES_MAX) throw error
             } catch (cancelled: CancellationException) {
                 throw cancelled
             } finally {
-                native.end()
-                native.destroy()
+                Native.release(transaction)
             }
         }
     }
 
     /** The database as it is now, for several reads that belong together. Close it: it keeps what it sees from being given back. */
-    public suspend fun snapshot(): Snapshot = io { Snapshot(calling { native.snapshot() }) }
+    public suspend fun snapshot(): Snapshot = io { Snapshot(PackedReader(calling { Native.snapshot(handle) })) }
 
     /** Follows all commits, from the next one on, or [since] a position that was kept. */
     public fun changes(since: FeedStart = FeedStart.Now): ChangeFeed = ChangeFeed(native, since)
@@ -252,9 +295,29 @@ public class Database private constructor(@PublishedApi internal val native: Nat
     /** Removes documents that have gone by themselves; the database does so about once a second. */
     public suspend fun removeExpired(): Unit = io { calling { native.removeExpired() } }
 
+    /** Gives memory back; how many bytes of what was read, and of what is not merged yet, are held then. */
+    public fun trimMemory(level: TrimLevel = TrimLevel.All): Long =
+        calling { native.trimMemory(NativeTrimLevel.entries[level.ordinal]) }.toLong()
+
+    /**
+     * Lets go of the files, for everybody in this process who has the database open: everything committed is brought into them, and the
+     * lock on them is given up. Meanwhile what is in memory is read as before; all else is [LightningException.Suspended], which passes.
+     * Snapshots, transactions, live results and feeds go on after [resume].
+     */
+    public suspend fun suspend(): Unit = calling { native.suspend() }
+
+    /**
+     * Takes the files again. As long as another process has them that is tried for [waitMs] milliseconds; then it is
+     * [LightningException.Locked], and may be tried again. Where another has written to them it is [LightningException.Poisoned]: close
+     * the database, and open it again.
+     */
+    public suspend fun resume(waitMs: Long = 5_000): Unit = calling { native.resume(waitMs.toULong()) }
+
     /** Brings everything into the data file and closes it; whatever is called afterwards is [LightningException.Closed]. */
     override fun close() {
-        calling { native.endBlocking() }
+        AppLife.remove(this)
+        if (wide.isInitialized()) calling { native.endBlocking() }
+        calling { Native.close(handle) }
     }
 
     public companion object {
@@ -272,15 +335,29 @@ public class Database private constructor(@PublishedApi internal val native: Nat
 
         /** Opens the database at [path], on the calling thread. */
         public fun openBlocking(path: Path, options: Options = Options()): Database =
-            Database(calling { NativeDatabase.openBlocking(path.toString(), options.toNative()) })
+            Database(calling { options.open(path.toString().encodeToByteArray()) }).also {
+                if (options.followsAppLife) AppLife.add(it)
+            }
+
+        /**
+         * Restores a [backup] as the database [to], where nothing may be yet. It is verified before it has its name; until then it is called
+         * so with `-partial` behind it.
+         */
+        public suspend fun restore(backup: Path, to: Path): CheckReport =
+            CheckReport(calling { restoreBackup(backup.toString(), to.toString()) })
 
         /**
          * A database for tests, in a file or in memory: its time is what [setClock] says, 1970 at first, and it does nothing by itself.
          */
         public fun forTests(path: Path? = null, options: Options = Options()): Database =
-            Database(calling { NativeDatabase.forTests(path?.toString(), options.toNative()) })
+            apart(calling { NativeDatabase.forTests(path?.toString(), options.toNative()) })
 
         /** A new database in memory, gone when it is closed. */
-        public fun inMemory(options: Options = Options()): Database = Database(calling { NativeDatabase.inMemory(options.toNative()) })
+        public fun inMemory(options: Options = Options()): Database = apart(calling { NativeDatabase.inMemory(options.toNative()) })
+
+        private fun apart(native: NativeDatabase) = Database(native.number().toLong(), native)
+
+        // Not within the database, which is forgotten before these are called.
+        private fun closing(handle: Long): () -> Unit = { runCatching { Native.close(handle) } }
     }
 }

@@ -130,6 +130,22 @@ public sealed class LightningException(
     public class Invalid internal constructor(message: String, fields: Map<String, String>) :
         LightningException("Invalid", message, fields)
 
+    /** The database was suspended, and what is asked for is not in memory; or it is a write. */
+    public class Suspended internal constructor(message: String, fields: Map<String, String>) :
+        LightningException("Suspended", message, fields) {
+        override val isRetryable: Boolean get() = true
+    }
+
+    /** The device is locked, and keeps the files from everybody until it is unlocked. */
+    public class ProtectedDataUnavailable internal constructor(message: String, fields: Map<String, String>) :
+        LightningException("ProtectedDataUnavailable", message, fields) {
+        override val isRetryable: Boolean get() = true
+    }
+
+    /** The call was given up by whoever made it. */
+    public class Cancelled internal constructor(message: String, fields: Map<String, String>) :
+        LightningException("Cancelled", message, fields)
+
     /** A fault of this library. Please report it. */
     public class Internal internal constructor(message: String, fields: Map<String, String>) :
         LightningException("Internal", message, fields)
@@ -162,6 +178,9 @@ public sealed class LightningException(
             "InvalidDocument" -> InvalidDocument(text, fields)
             "Unexpected" -> Unexpected(text, fields)
             "Invalid" -> Invalid(text, fields)
+            "Suspended" -> Suspended(text, fields)
+            "ProtectedDataUnavailable" -> ProtectedDataUnavailable(text, fields)
+            "Cancelled" -> Cancelled(text, fields)
             else -> Internal(text, fields)
         }
     }

@@ -3,6 +3,7 @@ package dev.lightningdb
 import dev.lightningdb.internal.AddedRow
 import dev.lightningdb.internal.CborReader
 import dev.lightningdb.internal.CborWriter
+import dev.lightningdb.internal.DocumentFormat
 import dev.lightningdb.internal.LiveChange
 import dev.lightningdb.internal.Native
 import dev.lightningdb.internal.Ready
@@ -13,6 +14,12 @@ import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.flowOn
 import kotlinx.coroutines.withTimeoutOrNull
+import kotlinx.serialization.ExperimentalSerializationApi
+import kotlinx.serialization.KSerializer
+import kotlinx.serialization.builtins.MapSerializer
+import kotlinx.serialization.builtins.serializer
+import kotlinx.serialization.descriptors.elementNames
+import kotlinx.serialization.serializer
 import kotlin.reflect.KProperty1
 
 /** What is asked of a collection, apart from what documents must be like. */
@@ -23,6 +30,7 @@ internal data class QuerySpec(
     val limit: Long? = null,
     val offset: Long? = null,
     val after: ByteArray? = null,
+    val fields: List<String> = emptyList(),
     /** What it begins with, as it crosses. */
     val given: Map<String, Any?> = emptyMap(),
 ) {
@@ -41,6 +49,7 @@ internal data class QuerySpec(
             limit?.let { put("limit", it) }
             offset?.let { put("offset", it) }
             after?.let { put("after", it) }
+            if (fields.isNotEmpty()) put("select", fields)
         },
     )
 }
@@ -53,11 +62,13 @@ internal data class QuerySpec(
  * ```
  */
 public class Query<T : Any> internal constructor(
-    private val collection: Collection<T>,
+    private val collection: Collection<*>,
+    /** What the rows are read as. */
+    private val serializer: KSerializer<T>,
     private val scope: Long,
     private val spec: QuerySpec,
 ) {
-    private fun with(spec: QuerySpec) = Query(collection, scope, spec)
+    private fun with(spec: QuerySpec) = Query(collection, serializer, scope, spec)
 
     internal fun toCbor(): ByteArray = spec.toCbor()
 
@@ -94,14 +105,43 @@ public class Query<T : Any> internal constructor(
     /** Those that follow a page: see [page]. */
     public fun after(token: ByteArray): Query<T> = with(spec.copy(after = token))
 
+    /**
+     * Rows of the fields of [R] alone, in the order and with the limit that were said: nothing else is read into objects.
+     *
+     * ```
+     * @Serializable class Named(val id: Int, val name: String)
+     * people.where(Person::age).above(30).select<Named>().toList()
+     * ```
+     */
+    public inline fun <reified R : Any> select(): Query<R> = select(serializer<R>())
+
+    /** Rows of the fields that [rows] reads, alone. */
+    @OptIn(ExperimentalSerializationApi::class)
+    public fun <R : Any> select(rows: KSerializer<R>): Query<R> {
+        val fields = rows.descriptor.elementNames.toList()
+        return Query(collection, rows, scope, selected(fields))
+    }
+
+    /** Rows of these fields alone, each with the values by their names. */
+    public fun select(vararg paths: String): Query<Map<String, Any?>> =
+        Query(collection, MapSerializer(String.serializer(), AnySerializer), scope, selected(paths.asList()))
+
+    private fun selected(fields: List<String>): QuerySpec {
+        require(fields.isNotEmpty()) { "rows without fields were asked for; name at least one" }
+        fields.forEach { checkPath(collection.serializer.descriptor, it) }
+        return spec.copy(fields = fields)
+    }
+
     /** All rows. */
-    public suspend fun toList(): List<T> = io { toListBlocking() }
+    public suspend fun toList(): List<T> = io(collection.handle, scope, ::toListIn)
 
     /** All rows, on the calling thread. */
-    public fun toListBlocking(): List<T> {
+    public fun toListBlocking(): List<T> = toListIn(scope)
+
+    private fun toListIn(scope: Long): List<T> {
         val rows = ArrayList<T>()
         val query = spec.toCbor()
-        chunks({ Native.query(scope, collection.handle, query, it) }) { rows += rows(it) }
+        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, rows::add) }
         return rows
     }
 
@@ -111,30 +151,38 @@ public class Query<T : Any> internal constructor(
     /** The rows, some at a time, read as they are collected: a collector that is slow, or ends, asks for no more. */
     public fun asFlow(): Flow<T> = flow {
         val query = spec.toCbor()
-        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> for (row in rows(chunk)) emit(row) }
+        givenUp(collection.handle, scope) { own ->
+            chunks({ Native.query(own, collection.handle, query, it) }) { chunk -> forEach(chunk) { emit(it) } }
+        }
     }.flowOn(Dispatchers.IO)
 
-    private fun rows(chunk: ByteArray): List<T> =
-        unpack(chunk, HANDLE_BYTES) { bytes, at -> collection.decode(bytes, at) }.filterNotNull()
+    /** Gives [each] the rows, one after the other, on the calling thread; they are read some at a time. */
+    public fun forEachBlocking(each: (T) -> Unit) {
+        val query = spec.toCbor()
+        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, each) }
+    }
+
+    private inline fun forEach(chunk: ByteArray, each: (T) -> Unit) =
+        unpack(chunk, HANDLE_BYTES) { at -> each(DocumentFormat.decode(serializer, chunk, at)) }
 
     /** How many documents it finds. */
-    public suspend fun count(): Long = io { calling { collection.native.count(scope.toULong(), spec.toCbor()).toLong() } }
+    public suspend fun count(): Long = io(collection.handle, scope) { calling { Native.count(it, collection.handle, spec.toCbor()) } }
 
     /** The lowest value under a path. */
     public suspend fun min(path: String): Any? =
-        io { calling { collection.native.min(scope.toULong(), path, spec.toCbor()) }?.let(CborReader::value) }
+        io(collection.handle, scope) { own -> calling { collection.native.min(own.toULong(), path, spec.toCbor()) }?.let(CborReader::value) }
 
     /** The highest value under a path. */
     public suspend fun max(path: String): Any? =
-        io { calling { collection.native.max(scope.toULong(), path, spec.toCbor()) }?.let(CborReader::value) }
+        io(collection.handle, scope) { own -> calling { collection.native.max(own.toULong(), path, spec.toCbor()) }?.let(CborReader::value) }
 
     /** Deletes every document that it finds; how many. */
-    public suspend fun delete(): Long = io { calling { collection.native.deleteWhere(scope.toULong(), spec.toCbor()).toLong() } }
+    public suspend fun delete(): Long = io(collection.handle, scope) { calling { collection.native.deleteWhere(it.toULong(), spec.toCbor()).toLong() } }
 
     /** Changes fields of every document that it finds; how many. */
-    public suspend fun update(changes: UpdateBuilder.() -> Unit): Long = io {
+    public suspend fun update(changes: UpdateBuilder.() -> Unit): Long = io(collection.handle, scope) {
         val update = UpdateBuilder().apply(changes).toCbor()
-        calling { collection.native.updateWhere(scope.toULong(), spec.toCbor(), update).toLong() }
+        calling { collection.native.updateWhere(it.toULong(), spec.toCbor(), update).toLong() }
     }
 
     /** How it is answered. */
@@ -143,7 +191,7 @@ public class Query<T : Any> internal constructor(
     /** One page, for a query with a [limit], and where it ends: the token for [after]. */
     public suspend fun page(): Page<T> = io {
         val page = calling { collection.native.page(scope.toULong(), spec.toCbor()) }
-        Page(unpack(page.rows, 0) { bytes, at -> collection.decode(bytes, at) }.filterNotNull(), page.token)
+        Page(buildList { unpack(page.rows, 0) { at -> add(DocumentFormat.decode(serializer, page.rows, at)) } }, page.token)
     }
 
     /**
@@ -182,11 +230,17 @@ public class Query<T : Any> internal constructor(
         }
     }.flowOn(Dispatchers.IO)
 
+    /** Queries that ask the same are equal. */
+    override fun equals(other: Any?): Boolean = other is Query<*> && other.scope == scope &&
+        other.collection.handle == collection.handle && other.serializer == serializer && other.toCbor().contentEquals(toCbor())
+
+    override fun hashCode(): Int = toCbor().contentHashCode()
+
     private fun apply(change: LiveChange, rows: MutableList<T>) {
         val gone = (change.removed.map { it.at } + change.changed.map { it.from }).map(ULong::toInt).sortedDescending()
         gone.forEach(rows::removeAt)
         val placed = change.added + change.changed.map { AddedRow(it.at, it.row) }
-        placed.sortedBy(AddedRow::at).forEach { rows.add(it.at.toInt(), collection.decode(it.row)) }
+        placed.sortedBy(AddedRow::at).forEach { rows.add(it.at.toInt(), DocumentFormat.decode(serializer, it.row)) }
     }
 }
 

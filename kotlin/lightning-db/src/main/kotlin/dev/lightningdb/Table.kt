@@ -4,6 +4,7 @@ import dev.lightningdb.internal.CborReader
 import dev.lightningdb.internal.CborWriter
 import dev.lightningdb.internal.KeyRange as NativeRange
 import dev.lightningdb.internal.Native
+import dev.lightningdb.internal.Opened
 import dev.lightningdb.internal.PackedReader
 import dev.lightningdb.internal.PackedWriter
 import dev.lightningdb.internal.HANDLE_BYTES
@@ -123,40 +124,47 @@ public class Keys<K> internal constructor(
 public class Table<K, V : Any> internal constructor(
     /** Its name. */
     public val name: String,
-    internal val native: NativeTable,
+    internal val opened: Opened,
     internal val keys: KeyType<K>,
     internal val values: ValueType<V>,
     internal val scope: Long = 0,
+    /** What the scope is of: it is not to be forgotten. */
+    private val within: Any? = null,
 ) {
-    internal val handle: Long = native.number().toLong()
+    internal val handle: Long get() = opened.handle
+
+    /** What is called more rarely. */
+    internal val native: NativeTable by lazy { calling { NativeTable.of(handle.toULong()) } }
 
     /** The same calls on the calling thread. */
     public val blocking: BlockingTable<K, V> = BlockingTable(this, scope)
 
+    private fun blocking(scope: Long) = BlockingTable(this, scope)
+
     /** The value of a key. */
-    public suspend fun get(key: K): V? = io { blocking.get(key) }
+    public suspend fun get(key: K): V? = io(handle, scope) { blocking(it).get(key) }
 
     /** The values of many keys, in their order. */
-    public suspend fun getMany(keys: Iterable<K>): List<V?> = io { blocking.getMany(keys) }
+    public suspend fun getMany(keys: Iterable<K>): List<V?> = io(handle, scope) { blocking(it).getMany(keys) }
 
     /** Writes [value], whatever was there. */
-    public suspend fun put(key: K, value: V): Unit = io { blocking.put(key, value) }
+    public suspend fun put(key: K, value: V): Unit = io(handle, scope) { blocking(it).put(key, value) }
 
     /** Writes [value] where nothing is; else [LightningException.Unexpected]. */
-    public suspend fun insert(key: K, value: V): Unit = io { blocking.insert(key, value) }
+    public suspend fun insert(key: K, value: V): Unit = io(handle, scope) { blocking(it).insert(key, value) }
 
     /** Writes [value] over what is there; where nothing is, [LightningException.Unexpected]. */
-    public suspend fun replace(key: K, value: V): Unit = io { blocking.replace(key, value) }
+    public suspend fun replace(key: K, value: V): Unit = io(handle, scope) { blocking(it).replace(key, value) }
 
     /** Deletes what is under a key; whether anything was. */
-    public suspend fun delete(key: K): Boolean = io { blocking.delete(key) }
+    public suspend fun delete(key: K): Boolean = io(handle, scope) { blocking(it).delete(key) }
 
     /** Deletes all keys of a range. */
-    public suspend fun deleteRange(range: Keys<K>): Unit = io { calling { native.deleteRange(scope.toULong(), native(range)) } }
+    public suspend fun deleteRange(range: Keys<K>): Unit = io(handle, scope) { calling { native.deleteRange(it.toULong(), native(range)) } }
 
     /** How many entries a range has. */
     public suspend fun count(range: Keys<K> = Keys.all()): Long =
-        io { calling { native.count(scope.toULong(), native(range)).toLong() } }
+        io(handle, scope) { calling { native.count(it.toULong(), native(range)).toLong() } }
 
     /** Writes [value] if what is there is [expected] (null: nothing); whether it was. */
     public suspend fun compareAndSwap(key: K, expected: V?, value: V): Boolean =
@@ -169,16 +177,18 @@ public class Table<K, V : Any> internal constructor(
     public fun scan(range: Keys<K> = Keys.all(), backwards: Boolean = false, limit: Long = Long.MAX_VALUE): Flow<Pair<K, V>> = flow {
         val lower = range.lower?.let(keys.encode)
         val upper = range.upper?.let(keys.encode)
-        val scan = { bytes: Int ->
+        val scan = { scope: Long, bytes: Int ->
             Native.scan(scope, handle, lower, range.includesLower, upper, range.includesUpper, backwards, limit, bytes)
         }
-        chunks(scan) { chunk ->
-            val entries = PackedReader(chunk, HANDLE_BYTES)
-            while (!entries.isAtEnd) emit(keys.decode(entries.nextOf()) to values.decode(entries.nextOf()))
+        givenUp(handle, scope) { own ->
+            chunks({ scan(own, it) }) { chunk ->
+                val entries = PackedReader(chunk, HANDLE_BYTES)
+                while (!entries.isAtEnd) emit(keys.decode(entries.nextOf()) to values.decode(entries.nextOf()))
+            }
         }
     }.flowOn(Dispatchers.IO)
 
-    internal fun inScope(scope: Long): Table<K, V> = Table(name, native, keys, values, scope)
+    internal fun inScope(scope: Long, within: Any? = null): Table<K, V> = Table(name, opened, keys, values, scope, within)
 
     private fun native(range: Keys<K>) =
         NativeRange(range.lower?.let(keys.encode), range.includesLower, range.upper?.let(keys.encode), range.includesUpper)

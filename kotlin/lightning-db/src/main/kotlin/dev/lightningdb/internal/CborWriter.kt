@@ -5,8 +5,8 @@ import java.math.BigInteger
 import java.time.Instant
 
 /** Writes CBOR (RFC 8949) in its shortest form. */
-internal class CborWriter(capacity: Int = 128) {
-    private val out = ByteBuffer(capacity)
+internal class CborWriter(private val out: ByteBuffer) {
+    constructor(capacity: Int = 128) : this(ByteBuffer(capacity))
 
     fun toByteArray(): ByteArray = out.toByteArray()
 
@@ -49,7 +49,7 @@ internal class CborWriter(capacity: Int = 128) {
     fun text(text: String) {
         val length = text.length
         // Most text is ASCII: no array for its bytes then.
-        if ((0 until length).all { text[it].code < 0x80 }) {
+        if (isAscii(text)) {
             head(3, length.toLong())
             out.ascii(text, length)
         } else {
@@ -137,6 +137,11 @@ internal class CborWriter(capacity: Int = 128) {
 
         fun of(value: Any?): ByteArray = CborWriter(32).apply { value(value) }.toByteArray()
     }
+}
+
+private fun isAscii(text: String): Boolean {
+    for (letter in text) if (letter.code >= 0x80) return false
+    return true
 }
 
 /** Null where Kotlin asks for something: as a key of a table, or a part of one. */

@@ -22,9 +22,12 @@ import java.util.concurrent.ConcurrentHashMap
 internal object DocumentFormat {
     fun <T> encode(serializer: SerializationStrategy<T>, value: T): ByteArray {
         val writer = CborWriter()
-        DocumentEncoder(writer).encodeSerializableValue(serializer, value)
+        encode(serializer, value, writer)
         return writer.toByteArray()
     }
+
+    fun <T> encode(serializer: SerializationStrategy<T>, value: T, to: CborWriter) =
+        DocumentEncoder(to).encodeSerializableValue(serializer, value)
 
     fun <T> decode(serializer: DeserializationStrategy<T>, cbor: ByteArray, from: Int = 0): T =
         DocumentDecoder(CborReader(cbor, from)).decodeSerializableValue(serializer)

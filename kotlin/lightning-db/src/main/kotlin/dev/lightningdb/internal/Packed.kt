@@ -19,6 +19,14 @@ internal class PackedReader(private val bytes: ByteArray, private var at: Int = 
         at += length
     }
 
+    /** The next 8 bytes. */
+    fun number(): Long {
+        var number = 0L
+        for (byte in 7 downTo 0) number = number shl 8 or (bytes[at + byte].toLong() and 0xff)
+        at += 8
+        return number
+    }
+
     fun next(): ByteArray? {
         val length = length()
         if (length < 0) return null
@@ -30,7 +38,15 @@ internal class PackedReader(private val bytes: ByteArray, private var at: Int = 
 }
 
 internal class PackedWriter {
-    private val out = ByteBuffer(256)
+    val out = ByteBuffer(256)
+
+    /** What [write] appends, with its length before it. */
+    inline fun sized(write: (ByteBuffer) -> Unit) {
+        val at = out.size
+        out.littleEndian(0)
+        write(out)
+        out.littleEndianAt(at, out.size - at - 4)
+    }
 
     fun number(number: Long) = out.littleEndian(number)
 
@@ -45,11 +61,7 @@ internal class PackedWriter {
 /** Bytes of the handle that a chunk begins with. */
 internal const val HANDLE_BYTES: Int = 8
 
-internal fun handleBefore(chunk: ByteArray): Long {
-    var handle = 0L
-    for (at in 7 downTo 0) handle = handle shl 8 or (chunk[at].toLong() and 0xff)
-    return handle
-}
+internal fun handleBefore(chunk: ByteArray): Long = PackedReader(chunk).number()
 
 /** Bytes that grow. */
 internal class ByteBuffer(capacity: Int) {
@@ -89,11 +101,15 @@ internal class ByteBuffer(capacity: Int) {
         for (shift in 0..24 step 8) bytes[size++] = (number ushr shift).toByte()
     }
 
-    /** Text in UTF-8. */
+    fun littleEndianAt(at: Int, number: Int) {
+        for (byte in 0..3) bytes[at + byte] = (number ushr (byte * 8)).toByte()
+    }
+
+    /** Text that is ASCII. */
     fun ascii(text: String, length: Int) {
         room(length)
         @Suppress("DEPRECATION")
-        for (at in 0 until length) bytes[size + at] = text[at].code.toByte()
+        (text as java.lang.String).getBytes(0, length, bytes, size)
         size += length
     }
 

@@ -239,7 +239,7 @@ class Script(private val folder: Path) {
         @Suppress("UNCHECKED_CAST")
         val given = step["query"]?.let { read(it) as? Map<String, Any?> ?: mapOf("where" to 0) } ?: emptyMap()
         val after = step["after"]?.let { tokens[it.jsonPrimitive.content] }
-        return Query(collection, scope, QuerySpec(given = given, after = after))
+        return Query(collection, collection.serializer, scope, QuerySpec(given = given, after = after))
     }
 
     @Suppress("CyclomaticComplexMethod")

@@ -1,0 +1,115 @@
+//! The library for one of Android's processors.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use super::{API, Abi};
+use crate::package::mobile;
+use crate::setup::{Consent, debian, rust};
+use crate::{process, workspace};
+
+/// What stands in for a C compiler that links.
+const LINKER: &str = include_str!("linker.sh");
+/// What of Android's libraries is used, by library.
+pub const BIONIC: &str = include_str!("bionic.txt");
+
+/// Pages of 16 KiB, which Android 15 may have, and addresses that are read-only once they are known.
+const LINK: [&str; 4] =
+    ["-Wl,-z,max-page-size=16384", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-soname,liblightning_db_mobile.so"];
+
+/// Builds the library; where it is, with its symbols.
+pub fn build(abi: &Abi, folder: &Path, consent: Consent) -> Result<PathBuf> {
+    match std::env::var_os("ANDROID_NDK_HOME") {
+        Some(ndk) if !ndk.is_empty() => with_ndk(abi, Path::new(&ndk))?,
+        _ => with_stubs(abi, folder, consent)?,
+    }
+    Ok(workspace::target()?.join(abi.target).join("mobile").join(mobile::LIBRARY_FILE))
+}
+
+/// Without its symbols.
+pub fn strip(library: &Path, to: &Path) -> Result<()> {
+    let mut strip = match std::env::var_os("ANDROID_NDK_HOME") {
+        Some(ndk) if !ndk.is_empty() => Command::new(tools(Path::new(&ndk))?.join("llvm-strip")),
+        _ => Command::new("llvm-strip"),
+    };
+    process::run(strip.arg("--strip-unneeded").arg(library).arg("-o").arg(to))
+}
+
+fn arguments(command: &mut Command) {
+    command.args(["--quiet", "-p", mobile::CRATE, "--lib", "--features", "jvm", "--profile", "mobile"]);
+    command.args(["--crate-type", "cdylib"]).env("CARGO_PROFILE_MOBILE_STRIP", "false");
+    let link: Vec<String> = LINK.iter().map(|argument| format!("-Clink-arg={argument}")).collect();
+    command.env("RUSTFLAGS", link.join(" ")).env_remove("CARGO_ENCODED_RUSTFLAGS");
+}
+
+fn linker_variable(abi: &Abi) -> String {
+    format!("CARGO_TARGET_{}_LINKER", abi.target.to_uppercase().replace('-', "_"))
+}
+
+fn with_ndk(abi: &Abi, ndk: &Path) -> Result<()> {
+    ensure!(rust::add_target(abi.target), "rustup cannot provide Rust's standard library for {}", abi.target);
+    let clang = tools(ndk)?.join(format!("{}{API}-clang", abi.clang));
+    ensure!(clang.exists(), "the NDK has no {}", clang.display());
+    let mut cargo = process::cargo()?;
+    cargo.args(["rustc", "--target", abi.target]);
+    arguments(&mut cargo);
+    process::run(cargo.env(linker_variable(abi), clang))
+}
+
+/// The programs of the NDK for this machine.
+fn tools(ndk: &Path) -> Result<PathBuf> {
+    let all = ndk.join("toolchains/llvm/prebuilt");
+    let host = fs::read_dir(&all).with_context(|| format!("{} is no NDK", ndk.display()))?.flatten().next();
+    Ok(host.context("the NDK has no programs")?.path().join("bin"))
+}
+
+fn with_stubs(abi: &Abi, folder: &Path, consent: Consent) -> Result<()> {
+    rust::debian_toolchain(consent)?;
+    if process::find(&["llvm-mc"]).is_none() || process::find(&["llvm-strip"]).is_none() {
+        debian::install("an assembler and a strip for Android's processors", &["llvm"], consent)?;
+    }
+    let stubs = folder.join("stubs").join(abi.name);
+    write_stubs(abi, &stubs)?;
+    let linker = folder.join("linker.sh");
+    fs::write(&linker, LINKER)?;
+    process::run(Command::new("chmod").arg("+x").arg(&linker))?;
+    let mut cargo = process::in_repository(rust::debian_cargo())?;
+    cargo.args(["rustc", "--target", abi.target, "-Zbuild-std=std,panic_abort", "-Zbuild-std-features="]);
+    arguments(&mut cargo);
+    cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_PROFILE_MOBILE_PANIC", "abort").env(linker_variable(abi), linker);
+    cargo.env("LIGHTNING_LINKER", "ld.lld-22").env("LIGHTNING_EMULATION", abi.emulation);
+    process::run(cargo.env("LIGHTNING_STUBS", stubs))
+}
+
+/// Libraries with the names and symbols of Android's, and nothing in them.
+fn write_stubs(abi: &Abi, folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let assemble = |name: &str, text: &str| -> Result<PathBuf> {
+        let (source, object) = (folder.join(format!("{name}.s")), folder.join(format!("{name}.o")));
+        fs::write(&source, text)?;
+        let triple = format!("--triple={}", abi.target);
+        process::run(Command::new("llvm-mc").arg(triple).arg("--filetype=obj").arg(&source).arg("-o").arg(&object))?;
+        Ok(object)
+    };
+    for line in BIONIC.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (file, symbols) = line.split_once(':').context("a line of bionic.txt names no library")?;
+        let library = file.split('.').next().unwrap_or(file);
+        let symbol = |name: &str| format!(".globl {name}\n.type {name},%function\n{name}:\n.byte 0\n");
+        let object = assemble(library, &symbols.split_whitespace().map(symbol).collect::<String>())?;
+        let to = folder.join(file);
+        let mut make = if file.ends_with(".a") {
+            let mut archive = Command::new("llvm-ar");
+            archive.arg("rcs").arg(to).arg(object);
+            archive
+        } else {
+            let mut link = Command::new("ld.lld-22");
+            link.args(["-m", abi.emulation, "-shared", "-soname", file]).arg(object).arg("-o").arg(to);
+            link
+        };
+        process::run(&mut make)?;
+    }
+    Ok(())
+}
