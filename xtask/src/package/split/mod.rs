@@ -8,6 +8,7 @@
 mod data;
 mod locals;
 mod module;
+mod order;
 mod outline;
 mod parts;
 mod points;

@@ -11,7 +11,7 @@ use wasm_encoder::{
 
 use super::data::Symbols;
 use super::module::{Data, Export, Function, Module};
-use super::{outline, parts};
+use super::{order, outline, parts};
 use crate::process;
 use crate::setup::node;
 
@@ -22,7 +22,7 @@ const RARE: u32 = 2;
 /// `run(0)` is 0; of others `y` is 1000 times it and 7; up to 5000 that doubled is the result, beyond it `rare` of it.
 fn whole() -> (Module<'static>, outline::Ranks) {
     use Instruction as I;
-    let load = MemArg { offset: 0, align: 2, target: MemArgTarget::Memory(0), ordering: None };
+    let load = MemArg { offset: 0, align: 0, target: MemArgTarget::Memory(0), ordering: None };
     let run = [
         (0, I::Block(BlockType::Empty)),
         (0, I::LocalGet(0)),
@@ -142,4 +142,18 @@ fn what_is_read_is_written_the_same() -> Result<()> {
     let bytes = module.write();
     assert_eq!(Module::read(&bytes)?.write(), bytes);
     Ok(())
+}
+
+#[test]
+fn functions_that_are_alike_stand_together() {
+    use Instruction as I;
+    let sum = |times: usize| vec![vec![I::LocalGet(0), I::I32Const(7), I::I32Add]; times].concat();
+    let shift = |times: usize| vec![vec![I::LocalGet(1), I::I32Const(9), I::I32Shl]; times].concat();
+    let codes = [sum(2), shift(3), sum(5), shift(2), sum(3)];
+    let functions = codes.map(|code| Function { kind: 0, locals: Vec::new(), code });
+    let kind = FuncType::new([ValType::I32, ValType::I32], [ValType::I32]);
+    let module = Module { types: vec![kind], functions: functions.to_vec(), ..Module::default() };
+    let mut order = [0, 1, 2, 3, 4];
+    order::by_likeness(&module, &mut order);
+    assert_eq!(order, [2, 4, 0, 1, 3]);
 }
