@@ -98,12 +98,13 @@ fn default_sources() -> Result<bool> {
 
 /// How the engine of browsers is compiled. A little is inlined: what a page fetches first becomes smaller, for what is not run in its
 /// place is taken out again, and what is run has less around it.
-const SMALL: [&str; 5] = [
+const SMALL: [&str; 6] = [
     "-Zunstable-options",
     "-Cpanic=immediate-abort",
     "-Zlocation-detail=none",
     "-Clink-arg=--emit-relocs",
     "-Cllvm-args=-inline-threshold=50",
+    "-Zinline-mir=yes",
 ];
 
 /// `cargo fmt` and `cargo clippy`.
