@@ -211,6 +211,8 @@ async function choose(
   // An empty one that a restore has left is none.
   const isInIdb = async () => (await looking) && !(await swept)
   const found: Choice | undefined = inOpfs?.place?.data ? inOpfs : (await isInIdb()) ? { storage: 'indexeddb' } : undefined
+  // Whoever has IndexedDB looks at it once more.
+  if (FILES_ALONE && found && !found.place) return found
   const noIdb = idb.unusable()
   if (found) {
     if (storage && storage !== found.storage) {
@@ -219,7 +221,7 @@ async function choose(
         `the database '${name}' is in '${found.storage}'; open it there, or delete it with destroy('${name}')`,
       ])
     }
-    if (!found.place && noIdb) throw new LightningError('StorageUnavailable', [found.storage, noIdb])
+    if (!FILES_ALONE && !found.place && noIdb) throw new LightningError('StorageUnavailable', [found.storage, noIdb])
     return found
   }
   if (!create) throw new LightningError('NotADatabase', [`there is no database '${name}'`])

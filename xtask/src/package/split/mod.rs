@@ -6,6 +6,7 @@
 //! ([`data`]); the parts are tied together by [`parts`].
 
 mod data;
+mod frame;
 mod locals;
 mod module;
 mod order;

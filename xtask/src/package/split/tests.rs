@@ -10,7 +10,9 @@ use wasm_encoder::{
 };
 
 use super::data::Symbols;
+use super::frame::{Frame, STACK_POINTER};
 use super::module::{Data, Export, Function, Module};
+use super::shape::Shape;
 use super::{order, outline, parts};
 use crate::process;
 use crate::setup::node;
@@ -156,4 +158,34 @@ fn functions_that_are_alike_stand_together() {
     let mut order = [0, 1, 2, 3, 4];
     order::by_likeness(&module, &mut order);
     assert_eq!(order, [2, 4, 0, 1, 3]);
+}
+
+#[test]
+fn the_stack_pointer_says_where_a_frame_is_until_it_is_given_back() -> Result<()> {
+    use Instruction as I;
+    let code = vec![
+        I::GlobalGet(STACK_POINTER),
+        I::I32Const(16),
+        I::I32Sub,
+        I::LocalTee(1),
+        I::GlobalSet(STACK_POINTER),
+        I::Block(BlockType::Empty),
+        I::LocalGet(0),
+        I::BrIf(0),
+        I::LocalGet(1),
+        I::I32Const(16),
+        I::I32Add,
+        I::GlobalSet(STACK_POINTER),
+        I::End,
+        I::LocalGet(1),
+        I::End,
+    ];
+    let (mut module, _) = whole();
+    module.functions = vec![Function { kind: 0, locals: vec![ValType::I32], code }];
+    let shapes = Shape::of_all(&module)?;
+    let frame = Frame::of(&module.functions[0], &shapes[0]);
+    let known: Vec<bool> = (0..15).map(|at| frame.as_ref().is_some_and(|frame| frame.at(at) == Some(1))).collect();
+    let expected: Vec<bool> = (0..15).map(|at| (5..12).contains(&at)).collect();
+    assert_eq!(known, expected);
+    Ok(())
 }
