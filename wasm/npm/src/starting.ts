@@ -106,5 +106,5 @@ function starting(start: () => Worker): Worker {
 }
 
 function notStarted(why: string, options?: ErrorOptions): LightningError {
-  return new LightningError('WorkerFailed', [`worker.js beside ${import.meta.url}`, why], options)
+  return new LightningError('WorkerFailed', [`a worker's script beside ${import.meta.url}`, why], options)
 }
