@@ -103,8 +103,16 @@ pub fn shorten(generated: &Path) -> Result<()> {
 }
 
 /// What is called only where storage answers later, by what its name has of the function in Rust.
-const LATER: [&str; 8] =
-    ["::gen_Idb", "::indexed_db::", "::Promise", "::futures::", "Closure(", "JsClosure", "::Array", "::get_global_object"];
+const LATER: [&str; 8] = [
+    "::gen_Idb",
+    "::indexed_db::",
+    "::Promise",
+    "::futures::",
+    "Closure(",
+    "JsClosure",
+    "::Array",
+    "::get_global_object",
+];
 /// The methods for such storage.
 const LATER_METHODS: [&str; 5] = ["callLater", "closeLater", "eventsLater", "static openIndexedDb", "stepLater"];
 
