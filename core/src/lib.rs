@@ -16,6 +16,7 @@ compile_error!("the feature 'zstd' is a C library, which there is none of for We
 
 pub mod env;
 mod error;
+mod hashing;
 
 pub(crate) mod cache;
 pub(crate) mod codec;

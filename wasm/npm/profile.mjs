@@ -100,6 +100,13 @@ async function firstSteps(db) {
     await table.get(key)
   }
   await table.get('large')
+  // Of every length that lies where keys do, over and over, so that they do not fit where those before lie.
+  for (const round of [0, 1]) {
+    await Promise.all(SHORT.map(length => table.put(`of ${length}`, new Uint8Array(length).fill(round))))
+    for (const length of SHORT) await table.get(`of ${length}`)
+  }
+  for (let index = 0; index < 40; index++) await table.put(`more ${index % 30}`, 'y'.repeat((index * 379) % 8000))
+  for (const length of SHORT) await table.delete(`of ${length}`)
   await db.sync()
 }
 
@@ -216,6 +223,8 @@ async function pages(db) {
   intervals()
 }
 
+/** The engine keeps longer ones elsewhere. */
+const SHORT = [0, 1, 30, 120, 260, 700, 1500, 3000, 5000, 8000]
 const LENGTHS = [150, 300, 1000, 3000, 10_000, 100_000]
 
 async function readPages(db) {

@@ -6,7 +6,7 @@ import * as fs from 'node:fs'
 import * as zlib from 'node:zlib'
 
 /** Bytes that every page fetches, compressed by brotli. What is reached with a little room: it is lowered, never raised. */
-const BROTLI_MAX = 103_900
+const BROTLI_MAX = 97_460
 
 const names = process.argv.slice(2)
 const dashes = names.indexOf('--')
@@ -29,7 +29,7 @@ const USES = [
   ['a second later', ['lightning-2.wasm', 'lightning-3.wasm']],
   ['ranges, transactions', ['later.js']],
   ['collections', ['lightning-4.wasm']],
-  ['what is rare, IndexedDB', ['lightning-5.wasm']],
+  ['what is rare, IndexedDB', ['lightning-5.wasm', 'worker.js']],
 ]
 let all = 0
 console.log('\ntogether by brotli, for')

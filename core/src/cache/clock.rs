@@ -8,11 +8,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use hashbrown::HashMap;
-
 use super::frames::{Block, Pool};
 use super::residents::{Pin, Residents, take_used};
 use crate::env::sync::Mutex;
+use crate::hashing::HashMap;
 
 /// The table of residents is made for nodes of this many bytes. Smaller ones are found under a lock once it is full.
 const NODE_BYTES_TYPICAL: usize = 4096;
@@ -78,7 +77,7 @@ impl<H> NodeCache<H> {
             shards: (0..SHARDS)
                 .map(|_| {
                     Mutex::new(Shard {
-                        slot_of: HashMap::new(),
+                        slot_of: HashMap::default(),
                         slots: Vec::new(),
                         vacant: Vec::new(),
                         hand: 0,

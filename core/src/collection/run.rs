@@ -8,8 +8,6 @@ use alloc::collections::BinaryHeap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use hashbrown::HashSet;
-
 use super::ahead::Ahead;
 use super::definition::Definition;
 use super::expiry;
@@ -22,6 +20,7 @@ use super::walk::{Walk, record_of};
 use crate::document::cbor;
 use crate::document::query::{CompiledFilter, Filter, PageToken, Query, SortOrder};
 use crate::error::{Error, Result};
+use crate::hashing::HashSet;
 use crate::testing::Mutant;
 
 /// Bytes of what rows are sorted by; a query that would need more wants an index of its order, or a limit.
@@ -356,7 +355,7 @@ impl State {
             }
             Access::Index(source) => State::Entries {
                 walk: Walk::new(source.index.id, source.spans.clone(), backwards),
-                given: source.repeats.then(HashSet::new),
+                given: source.repeats.then(HashSet::default),
                 source: source.clone(),
             },
             Access::All(sources) => gathering(sources, false),

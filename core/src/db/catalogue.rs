@@ -6,11 +6,10 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 
-use hashbrown::HashMap;
-
 use crate::engine::{self, Engine, Version};
 use crate::env::sync::Mutex;
 use crate::error::{Error, Result};
+use crate::hashing::HashMap;
 use crate::table::catalogue::{TableEntry, entry_key};
 use crate::table::{Key, Table, Value};
 use crate::testing::Mutant;

@@ -6,8 +6,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 
-use hashbrown::HashMap;
-
 use super::catalogue::{Catalogue, check_type_names};
 use super::database::Shared;
 #[cfg(feature = "std")]
@@ -21,6 +19,7 @@ use super::row_locks::{Party, RowLocks};
 use crate::codec::slot::{Slot, ValueRef};
 use crate::engine::{self, Engine, FoundValue, ValueWriter, Version};
 use crate::error::{Error, Result};
+use crate::hashing::HashMap;
 use crate::memtable::Memtable;
 use crate::table::catalogue::{SCHEMA_OPTION, TableEntry, entry_key, next_id_key};
 use crate::table::{
@@ -126,7 +125,7 @@ impl WriteTransaction {
             #[cfg(feature = "std")]
             wakes: None,
             values: Vec::new(),
-            tables: HashMap::new(),
+            tables: HashMap::default(),
             changes_catalogue: false,
             catalogue_seen: None,
             deadline_ns: None,

@@ -6,8 +6,6 @@ use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
 use super::catalogue::Catalogue;
 use super::database::Database;
 use super::snapshot::Snapshot;
@@ -16,6 +14,7 @@ use crate::engine::Engine;
 use crate::env::sync::atomic::{AtomicBool, Ordering};
 use crate::env::sync::{MaybeSendSync, Mutex};
 use crate::error::Error;
+use crate::hashing::HashMap;
 use crate::log::{Operation, Operations};
 use crate::table::KeyBuffer;
 use crate::table::catalogue::entry_name;

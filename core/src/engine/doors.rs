@@ -3,12 +3,11 @@
 
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
 use super::record::CheckpointRecord;
 use super::values::{BLOCK_BYTES, extent_of};
 use crate::codec::checksum::{Checksum, Digest};
 use crate::codec::slot::ValueRef;
+use crate::hashing::HashMap;
 use crate::log::doors::{reseal_log, starts};
 use crate::space::SECTOR_BYTES;
 use crate::space::doors::{any_superblocks, put_superblock};
@@ -66,7 +65,7 @@ pub fn reseal(data: &mut [u8], log: &mut [u8]) {
         let seal = Seal { checksum: superblock.features.checksum(), database_id: superblock.database_id };
         let mut chains = Vec::new();
         if let Some(record) = extent_bytes(data, superblock.record.0.offset, superblock.record.0.len) {
-            let mut resealing = Resealing { data: &mut *data, seal, done: HashMap::new() };
+            let mut resealing = Resealing { data: &mut *data, seal, done: HashMap::default() };
             let sealed = resealing.record(&record, &mut chains);
             let place = superblock.record.0.offset as usize..superblock.record.0.offset as usize + sealed.len();
             superblock.record.1 = seal.checksum.of(&[&sealed]);

@@ -373,7 +373,7 @@ impl State {
             publication: 1,
             live: vec![(1, Arc::downgrade(&layers))],
             in_flight,
-            born: hashbrown::HashMap::new(),
+            born: crate::hashing::HashMap::default(),
             ages: NodeAges::opened(
                 self.record.as_ref().map_or(0, |record| record.base_age),
                 self.merged_sequence,
@@ -532,7 +532,7 @@ fn read_map(storage: &dyn Storage, record: &CheckpointRecord, options: &EngineOp
 /// What is freed sooner or later whatever the trees hold must be in use, each grain once; otherwise the map and the record
 /// do not belong together.
 fn require_in_use(map: &SpaceMap, record: &CheckpointRecord, superblock: &Superblock) -> Result<()> {
-    let mut freed: hashbrown::HashMap<u64, u64> = hashbrown::HashMap::new();
+    let mut freed: crate::hashing::HashMap<u64, u64> = crate::hashing::HashMap::default();
     let pages = record.map_pages.iter().map(|&(offset, _)| Extent { offset, len: SECTOR_BYTES });
     let own = core::iter::once(superblock.record_and_copy()).chain(pages);
     for extent in own.chain(record.pending.iter().map(|free| free.extent)) {

@@ -9,8 +9,6 @@ use alloc::string::String;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
 use super::activity::SharedActivity;
 use super::commit::Durable;
 use super::feed::History;
@@ -27,6 +25,7 @@ use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::env::{Clock, Entropy, FileId, Storage, SyncTicket, Uuids};
 use crate::error::{Error, Result};
+use crate::hashing::HashMap;
 use crate::log::Log;
 use crate::memtable::ChunkPool;
 use crate::space::{Extent, GRAINS_PER_SECTOR, PendingFree, PendingFrees, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap};
@@ -461,7 +460,7 @@ mod tests {
             publication: 0,
             live: Vec::new(),
             in_flight: BTreeMap::new(),
-            born: HashMap::new(),
+            born: HashMap::default(),
             ages: NodeAges::opened(0, 0, true),
         }
     }

@@ -15,14 +15,13 @@ use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
 use super::Salvage;
 use super::grains::Grains;
 use super::trees::Tree;
 use super::walk::{Bounds, Met, walk};
 use crate::engine::CheckpointRecord;
 use crate::error::Result;
+use crate::hashing::HashMap;
 use crate::space::{Extent, GRAINS_PER_SECTOR, SECTOR_BYTES, SECTORS_PER_PAGE, Superblock};
 use crate::tree::node::NodeView;
 use crate::tree::{Header, NodeRef, TreeKind};
@@ -234,7 +233,7 @@ fn grains_left(
     trees: &[Tree<'_>],
     leaves: &[Leaf],
 ) -> Result<HashMap<u64, u64>> {
-    let mut left: HashMap<u64, u64> = HashMap::new();
+    let mut left: HashMap<u64, u64> = HashMap::default();
     let mut asked: Vec<u64> = leaves.iter().flat_map(|leaf| sectors(leaf.extent())).map(|(sector, _)| sector).collect();
     asked.sort_unstable();
     asked.dedup();

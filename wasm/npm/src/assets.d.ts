@@ -2,6 +2,8 @@
 
 /** A worker's own script: its values are those of options and errors, and words are its page's to make. */
 declare const IN_WORKER: boolean
+/** A worker for the origin private file system and memory; without it IndexedDB is there, too, and what makes databases of backups. */
+declare const FILES_ALONE: boolean
 
 // Files that become part of `inline.js`.
 

@@ -116,7 +116,7 @@ export class Host {
       disconnect: () => {
         this.#clients.delete(number)
         const forget = () => this.#ended ?? this.#guard(() => this.#engine.disconnect(number))
-        if (this.#later) this.#enqueue(async () => void forget())
+        if (!FILES_ALONE && this.#later) this.#enqueue(async () => void forget())
         else forget()
       },
     }
@@ -124,7 +124,14 @@ export class Host {
 
   #receive(number: number, request: Uint8Array): void {
     if (this.#ended) return this.#clients.get(number)?.end(this.#ended)
-    if (this.#later) this.#enqueue(() => this.#answerLater(number, request))
+    if (!FILES_ALONE && this.#later) {
+      this.#enqueue(async () => {
+        const response = await this.#engine.callLater(number, request.subarray(1), request[0] === DURABLE)
+        this.#clients.get(number)?.send(response)
+        if (this.#engine.hasLive()) await this.#engine.eventsLater((client, frames) => this.#clients.get(client)?.send(frames))
+        this.#afterwards()
+      })
+    }
     else this.#answer(number, request)
   }
 
@@ -177,7 +184,7 @@ export class Host {
   /** Answers what was asked, makes everything durable, and closes. */
   async close(): Promise<void> {
     if (this.#ended) return
-    if (!this.#later) {
+    if (FILES_ALONE || !this.#later) {
       if (!this.#mayMerge()) {
         const late = new Promise(resolve => setTimeout(resolve, CLOSE_MS))
         await Promise.race([this.#parts!.bring(MERGING).catch(() => {}), late])
@@ -276,13 +283,6 @@ export class Host {
     for (const [client, parts] of told) this.#clients.get(client)?.send(parts.length === 1 ? parts[0]! : joined(parts))
   }
 
-  async #answerLater(number: number, request: Uint8Array): Promise<void> {
-    const response = await this.#engine.callLater(number, request.subarray(1), request[0] === DURABLE)
-    this.#clients.get(number)?.send(response)
-    if (this.#engine.hasLive()) await this.#engine.eventsLater((client, frames) => this.#clients.get(client)?.send(frames))
-    this.#afterwards()
-  }
-
   #enqueue(task: () => Promise<void>): Promise<void> {
     this.#waiting++
     const done = this.#tasks.then(async () => {
@@ -314,7 +314,7 @@ export class Host {
   #tellAll(): void {
     if (this.#ended) return
     const tell = (client: number, frames: Uint8Array) => this.#clients.get(client)?.send(frames)
-    if (this.#later) {
+    if (!FILES_ALONE && this.#later) {
       void this.#enqueue(() => this.#engine.eventsLater(tell)).then(() => this.#afterwards(), () => {})
     } else {
       // Whoever hears may ask at once, which the engine cannot answer while it tells.
@@ -329,7 +329,7 @@ export class Host {
     // Without collections in use nothing goes by itself.
     if (this.#ended || this.#parts?.has(DOCUMENTS) === false) return
     const expired = request(Operation.RemoveExpired)
-    if (this.#later) void this.#enqueue(async () => void (await this.#engine.callLater(OWN, expired, false))).catch(() => {})
+    if (!FILES_ALONE && this.#later) void this.#enqueue(async () => void (await this.#engine.callLater(OWN, expired, false))).catch(() => {})
     else this.#guard(() => this.#engine.call(OWN, expired, false))
   }
 
@@ -351,7 +351,7 @@ export class Host {
     if (this.#ended || !this.#canMerge()) return
     const begin = performance.now()
     if (this.#wasAsked && begin < this.#stepBy) return this.#stepIn(IDLE_MS)
-    if (this.#later) {
+    if (!FILES_ALONE && this.#later) {
       // Whoever waits goes first, and comes by here again.
       if (this.#waiting > 0) return
       void this.#enqueue(async () => {

@@ -61,6 +61,7 @@ function planOf(name: string, { worker, wasm, signal, ...options }: BrowserOptio
     start: worker ?? (typeof Worker === 'undefined' ? undefined : startWorker),
     shared: options.storage !== 'memory' && hasLocks(),
   }
+  if (!worker) plan.other = startOther
   if (!worker && !wasm) plan.spare = () => import('./inline.js')
   return plan
 }
@@ -95,6 +96,10 @@ function engine(wasm: BrowserOptions['wasm']): { wasm: string | WebAssembly.Modu
 
 function startWorker(): Worker {
   // Written out, for this is what bundlers look for.
+  return new Worker(new URL('./worker-files.js', import.meta.url), { type: 'module', name: 'lightning-db' })
+}
+
+function startOther(): Worker {
   return new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'lightning-db' })
 }
 

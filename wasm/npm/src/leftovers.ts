@@ -7,7 +7,8 @@ import * as opfs from './opfs.js'
 /** Takes it away, of a database that nobody else has or restores meanwhile. Whether one in IndexedDB is no more. */
 export async function sweep(name: string): Promise<boolean> {
   if (!(await opfs.unreachable())) await opfs.removeFiles(name, true)
-  return idb.sweep(name)
+  // Whoever finds a database there leaves it to another worker.
+  return !FILES_ALONE && idb.sweep(name)
 }
 
 /** Takes it away of all databases that nobody has or restores. */

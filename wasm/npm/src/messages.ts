@@ -37,8 +37,11 @@ export interface Opened {
   storage: StorageName
 }
 
-/** The answer to it; before it, which parts of the engine the page may fetch meanwhile: there comes a `CompiledMessage` for each. */
-export type OpenedMessage = { opened: Opened } | { failed: PlainError } | { fetch: readonly number[] }
+/**
+ * The answer to it; `other` where this worker cannot, for it has files alone. Before it, which parts of the engine the page may fetch
+ * meanwhile: there comes a `CompiledMessage` for each.
+ */
+export type OpenedMessage = { opened: Opened } | { failed: PlainError } | { fetch: readonly number[] } | { other: true }
 
 /** The last message of a worker: null when everything that was asked is answered and the files are closed. */
 export type ClosedMessage = { closed: PlainError | null }

@@ -34,7 +34,7 @@ export class Own implements Channel {
    * they should be, the ones of `spare`, which are part of the script. `begun` hears of each worker before it has answered.
    */
   static async open(
-    { start, spare, wasm, parts }: Plan,
+    { start, other, spare, wasm, parts }: Plan,
     message: Omit<OpenMessage, 'wasm' | 'parts'>,
     first: Starting | undefined,
     begun: (starting: Starting) => void,
@@ -42,11 +42,11 @@ export class Own implements Channel {
     const open = async (starting: Starting, parts: string[]): Promise<Own> => {
       begun(starting)
       const opened = await starting.open({ ...message, parts })
-      return new Own(starting.worker!, opened)
+      return opened ? new Own(starting.worker!, opened) : open(new Starting(other!, (await starting.module) ?? wasm), parts)
     }
     if (!spared || !spare) {
       try {
-        return await open(first ?? new Starting(start!, wasm), parts)
+        return await open(first ?? new Starting((message.restore && other) || start!, wasm), parts)
       } catch (error) {
         if (!spare || (error as LightningError).code !== 'WorkerFailed') throw error
         try {

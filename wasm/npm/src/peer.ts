@@ -19,6 +19,8 @@ export interface Plan {
   parts: string[]
   /** Starts a worker; undefined where there are none. */
   start: (() => Worker) | undefined
+  /** Starts one that has every storage, where the first has files alone. */
+  other?: () => Worker
   /** Worker and WebAssembly for where those are missing. */
   spare?: () => Promise<Inline>
   /** Other tabs may take part. */

@@ -33,7 +33,7 @@ export function serve(scope: Scope): void {
       // Compiled while the files are looked for.
       const compiled = compile(data.wasm, module)
       compiled.catch(() => {})
-      if (data.restore) {
+      if (!FILES_ALONE && data.restore) {
         // Nothing of it is what applications usually do.
         const whole = compiled.then(() => parts.bring(REST))
         whole.catch(() => {})
@@ -42,16 +42,22 @@ export function serve(scope: Scope): void {
         scope.postMessage({ opened: { name: data.open, storage } } satisfies OpenedMessage)
         return scope.close()
       }
-      const { engine, storage, later } = await elsewhere(async () => {
+      const here = await elsewhere(async () => {
         // Only with locks nobody restores meanwhile. What cannot be taken away now is another time.
         const swept = data.shared && sweep(data.open).catch(() => false)
         const choice = await choose(data.open, data.options, root, swept)
+        if (FILES_ALONE && choice.storage === 'indexeddb') return void (await swept)
         // This thread opens the database meanwhile.
         if (choice.place && data.usual) scope.postMessage({ fetch: parts.expect(USUAL) } satisfies OpenedMessage)
         const opened = await openEngine(data, choice, compiled, parts, scope.ended)
         await swept
         return { ...opened, storage: choice.storage }
       })
+      if (!here) {
+        scope.postMessage({ other: true } satisfies OpenedMessage)
+        return scope.close()
+      }
+      const { engine, storage, later } = here
       const opened = { name: data.open, storage }
       new Owner(scope, data, new Host(engine, later, parts), opened, parts)
       scope.postMessage({ opened } satisfies OpenedMessage)
@@ -120,8 +126,8 @@ async function openEngine(
   await compiled.catch(error => {
     throw failedToLoad(wasm, error)
   })
-  if (storage === 'indexeddb' && shared) await takeFiles(name, ended)
-  if (storage === 'memory') {
+  if (!FILES_ALONE && storage === 'indexeddb' && shared) await takeFiles(name, ended)
+  if (FILES_ALONE || storage === 'memory') {
     return { engine: opening(() => WasmEngine.openMemory(bytes)) as unknown as Engine, later: false }
   }
   // Nothing of it is what applications usually do.
@@ -205,6 +211,8 @@ async function choose(
   // An empty one that a restore has left is none.
   const isInIdb = async () => (await looking) && !(await swept)
   const found: Choice | undefined = inOpfs?.place?.data ? inOpfs : (await isInIdb()) ? { storage: 'indexeddb' } : undefined
+  // Whoever has IndexedDB looks at it once more.
+  if (FILES_ALONE && found && !found.place) return found
   const noIdb = idb.unusable()
   if (found) {
     if (storage && storage !== found.storage) {
@@ -213,7 +221,7 @@ async function choose(
         `the database '${name}' is in '${found.storage}'; open it there, or delete it with destroy('${name}')`,
       ])
     }
-    if (!found.place && noIdb) throw new LightningError('StorageUnavailable', [found.storage, noIdb])
+    if (!FILES_ALONE && !found.place && noIdb) throw new LightningError('StorageUnavailable', [found.storage, noIdb])
     return found
   }
   if (!create) throw new LightningError('NotADatabase', [`there is no database '${name}'`])

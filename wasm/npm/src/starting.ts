@@ -11,7 +11,7 @@ export class Starting {
   /** Undefined where it could not even be asked for. */
   readonly worker: Worker | undefined
   /** Null where the page could not: its worker tries again, and says why. */
-  readonly #compiled: Promise<WebAssembly.Module | null>
+  readonly module: Promise<WebAssembly.Module | null>
   #failed!: (why: unknown) => void
   readonly #failure = new Promise<never>((_, reject) => (this.#failed = reject))
   #isForbidden = false
@@ -31,11 +31,11 @@ export class Starting {
     } catch (error) {
       this.#failed(error)
     }
-    this.#compiled = compiled(wasm)
+    this.module = compiled(wasm)
   }
 
-  /** Has it open a database; gives what it opened. The worker is over where that fails. */
-  async open(message: Omit<OpenMessage, 'wasm'>): Promise<Opened> {
+  /** Has it open a database; gives what it opened, or undefined where another worker has to. The worker is over where that fails. */
+  async open(message: Omit<OpenMessage, 'wasm'>): Promise<Opened | undefined> {
     const late = () => this.#failed(notStarted(`it did not answer within ${START_MS / 1000} seconds`))
     // To restore takes as long as it takes.
     const limit = message.restore ? undefined : setTimeout(late, START_MS)
@@ -59,7 +59,7 @@ export class Starting {
     this.#heard()
   }
 
-  #ask(message: Omit<OpenMessage, 'wasm'>): Promise<Opened> {
+  #ask(message: Omit<OpenMessage, 'wasm'>): Promise<Opened | undefined> {
     return new Promise((resolve, reject) => {
       const { worker } = this
       if (!worker) return
@@ -68,10 +68,11 @@ export class Starting {
       worker.onmessage = ({ data }: MessageEvent<OpenedMessage>) => {
         if ('fetch' in data) for (const part of data.fetch) void hand(part, compiled(message.parts[part - 1]!))
         else if ('opened' in data) resolve(data.opened)
+        else if ('other' in data) resolve(undefined)
         else reject(new LightningError(data.failed.code, data.failed.fields))
       }
       worker.postMessage({ ...message, wasm: this.wasm } satisfies OpenMessage)
-      if (!(this.wasm instanceof WebAssembly.Module)) void hand(0, this.#compiled)
+      if (!(this.wasm instanceof WebAssembly.Module)) void hand(0, this.module)
     })
   }
 
@@ -105,5 +106,5 @@ function starting(start: () => Worker): Worker {
 }
 
 function notStarted(why: string, options?: ErrorOptions): LightningError {
-  return new LightningError('WorkerFailed', [`worker.js beside ${import.meta.url}`, why], options)
+  return new LightningError('WorkerFailed', [`a worker's script beside ${import.meta.url}`, why], options)
 }

@@ -1,4 +1,4 @@
-// The script of the dedicated worker.
+// The script of the dedicated worker, for every storage.
 
 import { serve } from './serve.js'
 

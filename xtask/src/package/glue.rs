@@ -1,4 +1,4 @@
-//! What wasm-bindgen's JavaScript lacks: parts of the engine that come later, and short names.
+//! What wasm-bindgen's JavaScript lacks: parts of the engine that come later, short names, and leaving out what only IndexedDB needs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -70,8 +70,13 @@ pub fn shorten(generated: &Path) -> Result<()> {
     let bytes = fs::read(&engine)?;
     let mut module = Module::read(&bytes)?;
     let mut short = BTreeMap::new();
-    for import in module.imports.iter_mut().filter(|import| import.module == GIVEN) {
+    let mut later = Vec::new();
+    for (import, of) in module.imports.iter_mut().zip(0..).filter(|(import, _)| import.module == GIVEN) {
         let name = format!("i{}", short.len());
+        let whose = module.names.get(&of).unwrap_or(&import.name);
+        if LATER.iter().any(|part| whose.contains(part)) {
+            later.push(name.clone());
+        }
         short.insert(std::mem::replace(&mut import.name, name.clone()), name);
         import.module = "e".to_owned();
     }
@@ -92,7 +97,63 @@ pub fn shorten(generated: &Path) -> Result<()> {
         renamed += between;
         rest = next;
     }
-    fs::write(&script, renamed)?;
+    fs::write(&script, apart(&renamed, &later)?)?;
     fs::write(&engine, module.write())?;
     Ok(())
 }
+
+/// What is called only where storage answers later, by what its name has of the function in Rust.
+const LATER: [&str; 8] = [
+    "::gen_Idb",
+    "::indexed_db::",
+    "::Promise",
+    "::futures::",
+    "Closure(",
+    "JsClosure",
+    "::Array",
+    "::get_global_object",
+];
+/// The methods for such storage.
+const LATER_METHODS: [&str; 5] = ["callLater", "closeLater", "eventsLater", "static openIndexedDb", "stepLater"];
+
+/// Puts what is called only where storage answers later behind `FILES_ALONE`: the script of a worker that has files alone does not
+/// have it.
+fn apart(script: &str, imports: &[String]) -> Result<String> {
+    let mut script = script.to_owned();
+    let mut cut = |begin: &str, end: &str| -> Result<String> {
+        let from = script.find(begin).with_context(|| format!("wasm-bindgen writes no '{}'", begin.trim()))?;
+        let last = from + script[from..].find(end).context("what wasm-bindgen writes has no end")? + end.len();
+        let behind = last + script[last..].find('\n').context("what wasm-bindgen writes has no end")? + 1;
+        let text = script[from..behind].to_owned();
+        script.replace_range(from..behind, "");
+        Ok(text)
+    };
+    let mut entries = String::new();
+    for import in imports {
+        entries += &cut(&format!("        {import}: function("), "\n        }")?;
+    }
+    let mut methods = String::new();
+    for method in LATER_METHODS {
+        methods += cut(&format!("    {method}("), "\n    }")?.trim_end();
+        methods += ",\n";
+    }
+    let (own, open) = (methods.replace("static ", ""), "const import0 = {\n        __proto__: null,\n");
+    let given = format!("{open}        ...(FILES_ALONE ? {{}} : laterImports()),\n");
+    script = script.replacen(open, &given, 1).replacen(
+        "        e: import0,",
+        "        e: FILES_ALONE ? present(import0) : import0,",
+        1,
+    );
+    // What ends without them is not called.
+    script = script.replace(": new FinalizationRegistry", ": /* @__PURE__ */ new FinalizationRegistry");
+    Ok(format!(
+        "{script}\nfunction laterImports() {{\n    return {{\n{entries}    }};\n}}\n{ABSENT}\nif (!FILES_ALONE) {{\n    const later = {{\n{own}    }};\n    Object.assign(Engine.prototype, later);\n    Engine.openIndexedDb = later.openIndexedDb;\n}}\n"
+    ))
+}
+
+const ABSENT: &str = "
+// The last part of the engine asks for them.
+const absent = () => { throw new Error('this worker has files alone'); };
+function present(own) {
+    return new Proxy(own, { get: (own, name) => own[name] ?? absent });
+}";

@@ -43,7 +43,7 @@ pub fn build(consent: Consent) -> Result<()> {
         process::run(
             tool(&modules, "esbuild")
                 .args(["--bundle", "--format=esm", "--minify", "--target=es2022", "--log-level=warning"])
-                .arg("--define:IN_WORKER=false")
+                .args(["--define:IN_WORKER=false", "--define:FILES_ALONE=false"])
                 .args(arguments)
                 .current_dir(&npm),
         )
@@ -59,6 +59,13 @@ pub fn build(consent: Consent) -> Result<()> {
     ])?;
     later(&npm, bundle)?;
     bundle(&["src/worker.ts", "--platform=neutral", "--define:IN_WORKER=true", "--outfile=dist/worker.js"])?;
+    bundle(&[
+        "src/worker-files.ts",
+        "--platform=neutral",
+        "--define:IN_WORKER=true",
+        "--define:FILES_ALONE=true",
+        "--outfile=dist/worker-files.js",
+    ])?;
     bundle(&[
         "src/service-worker.ts",
         "--platform=neutral",
@@ -151,9 +158,17 @@ pub fn sizes() -> Command {
     let mut sizes = node::program();
     sizes
         .arg(folder().join("sizes.mjs"))
-        .args(["index.js", "worker.js", "lightning-1.wasm"])
+        .args(["index.js", "worker-files.js", "lightning-1.wasm"])
         // When a page asks for what is in them; where a bundler left files behind, and in Node.
-        .args(["--", "later.js", "lightning-2.wasm", "lightning-3.wasm", "lightning-4.wasm", "lightning-5.wasm"])
+        .args([
+            "--",
+            "later.js",
+            "worker.js",
+            "lightning-2.wasm",
+            "lightning-3.wasm",
+            "lightning-4.wasm",
+            "lightning-5.wasm",
+        ])
         .args(["inline.js", "lightning.wasm"])
         .current_dir(folder().join("dist"));
     sizes

@@ -97,13 +97,15 @@ pub(super) fn default_sources() -> Result<bool> {
 }
 
 /// How the engine of browsers is compiled. A little is inlined: what a page fetches first becomes smaller, for what is not run in its
-/// place is taken out again, and what is run has less around it.
-const SMALL: [&str; 5] = [
+/// place is taken out again, and what is run has less around it. Counters of loops stay as they are written.
+const SMALL: [&str; 7] = [
     "-Zunstable-options",
     "-Cpanic=immediate-abort",
     "-Zlocation-detail=none",
     "-Clink-arg=--emit-relocs",
     "-Cllvm-args=-inline-threshold=50",
+    "-Zinline-mir=yes",
+    "-Cllvm-args=-disable-lsr",
 ];
 
 /// `cargo fmt` and `cargo clippy`.

@@ -2,11 +2,10 @@
 
 use alloc::vec::Vec;
 
-use hashbrown::HashMap;
-
 use super::rows::SharedRow;
 use crate::document::{Value, key};
 use crate::error::Result;
+use crate::hashing::HashMap;
 
 /// A result after a commit that changed it: all its rows, and beside them what is different.
 #[derive(Clone, Debug, PartialEq)]

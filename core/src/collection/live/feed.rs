@@ -21,8 +21,6 @@ use alloc::vec::Vec;
 #[cfg(feature = "std")]
 use core::time::Duration;
 
-use hashbrown::HashMap;
-
 use super::found::Found;
 use super::held::{Held, Passed};
 use crate::db::watched::{TableWatcher, Touched, Written};
@@ -30,6 +28,7 @@ use crate::db::watched::{TableWatcher, Touched, Written};
 use crate::env::sync::Condvar;
 use crate::env::sync::{MaybeSendSync, Mutex};
 use crate::error::Error;
+use crate::hashing::HashMap;
 use crate::testing::Mutant;
 
 /// Of each commit so many bytes are gone through to see whether its documents can matter, because others wait meanwhile. The
@@ -75,7 +74,7 @@ impl Dirty {
         if self.keys.len() > limit
             && let Some(last) = self.keys.values().max().copied()
         {
-            self.keys = HashMap::new();
+            self.keys = HashMap::default();
             // The first is not known; what is noted too early is only looked at too early.
             self.all(0, last);
         }

@@ -2,10 +2,9 @@
 
 use alloc::vec::Vec;
 
-use hashbrown::HashSet;
-
 use super::rows::ByKey;
 use crate::collection::position::Position;
+use crate::hashing::HashSet;
 
 /// So many of the documents passed over are known, the newest ones.
 const PASSED_MAX: usize = 64;

@@ -138,7 +138,7 @@ fn held(end: Option<i64>) -> Held {
         let row = Row { key: key(age), document: cbor::encode(&row(age, age)).unwrap() };
         found().row(row, None).unwrap().position
     };
-    Held { keys: hashbrown::HashSet::new(), end: end.map(position) }
+    Held { keys: crate::hashing::HashSet::default(), end: end.map(position) }
 }
 
 /// A feed of the documents with an age of at least 10, in the order of their age.

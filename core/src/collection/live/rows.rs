@@ -7,13 +7,12 @@ use core::borrow::Borrow;
 use core::hash::{Hash, Hasher};
 use core::ops::Range;
 
-use hashbrown::HashSet;
-
 use super::change::{Difference, Gathered, Moved, Placed, Removed};
 use super::held::Held;
 use crate::collection::position::Position;
 use crate::document::key;
 use crate::error::Result;
+use crate::hashing::HashSet;
 
 /// Up to so many rows are put in and taken out one by one; more are merged.
 const ONE_BY_ONE_MAX: usize = 16;
@@ -168,7 +167,7 @@ impl LiveRows {
             Some(_) => core::mem::take(&mut self.given),
             None => core::mem::take(&mut self.rows),
         };
-        (self.by_key, self.expiring, self.rows, self.end) = (HashSet::new(), BTreeSet::new(), Vec::new(), None);
+        (self.by_key, self.expiring, self.rows, self.end) = (HashSet::default(), BTreeSet::new(), Vec::new(), None);
         self.extend(Some(rows));
         let difference = Difference::between(&before, self.given())?;
         self.remember();

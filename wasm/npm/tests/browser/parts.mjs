@@ -14,9 +14,13 @@ const LIMIT_MS = 20_000
 let fetched = []
 /** Called with each. */
 let onfetched = () => {}
+/** Scripts of the package that were fetched. */
+const scripts = new Set()
 /** What is served instead, by part. */
 let instead = {}
 const { address, close } = await serve(undefined, file => {
+  const script = /dist\/([\w-]+\.js)$/.exec(file)?.[1]
+  if (script !== undefined) scripts.add(script)
   const part = /lightning-(\d)\.wasm$/.exec(file)?.[1]
   if (part === undefined) return
   fetched.push(Number(part))
@@ -68,6 +72,7 @@ try {
     await table.put('a', 1)
     return [...found, large, list]
   })
+  await tally.test('for that there are two scripts', () => assert.deepEqual([...scripts].sort(), ['index.js', 'worker-files.js']))
   await test('ranges and transactions need one more', [2], [1, [1, null], 3, 2, true], async () => {
     const { database, table } = window
     await table.putMany([['b', 2], ['c', 3]])
@@ -152,7 +157,7 @@ try {
   await test('what is first asked of a collection or a table goes along with opening it', null, [2, null, null], async () => {
     let sent = 0
     const start = () => {
-      const worker = new Worker('/dist/worker.js', { type: 'module' })
+      const worker = new Worker('/dist/worker-files.js', { type: 'module' })
       const post = worker.postMessage.bind(worker)
       worker.postMessage = message => {
         if (message instanceof Uint8Array) sent++

@@ -6,8 +6,10 @@
 //! ([`data`]); the parts are tied together by [`parts`].
 
 mod data;
+mod frame;
 mod locals;
 mod module;
+mod order;
 mod outline;
 mod parts;
 mod points;

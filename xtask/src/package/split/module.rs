@@ -279,9 +279,24 @@ fn read_function<'a>(kind: u32, body: &wasmparser::FunctionBody<'a>) -> Result<F
     }
     let mut code = Vec::new();
     for operator in body.get_operators_reader()? {
-        code.push(instruction(operator?)?);
+        let mut instruction = instruction(operator?)?;
+        forget_alignment(&mut instruction);
+        code.push(instruction);
     }
     Ok(Function { kind, locals, code })
+}
+
+/// How an address is aligned is a hint that browsers do not use. Where nothing is said, more is alike.
+fn forget_alignment(instruction: &mut Instruction<'_>) {
+    use Instruction as I;
+    match instruction {
+        I::I32Load(at) | I::I32Load8S(at) | I::I32Load8U(at) | I::I32Load16S(at) | I::I32Load16U(at) => at.align = 0,
+        I::I64Load(at) | I::I64Load8S(at) | I::I64Load8U(at) | I::I64Load16S(at) | I::I64Load16U(at) => at.align = 0,
+        I::I64Load32S(at) | I::I64Load32U(at) | I::F32Load(at) | I::F64Load(at) => at.align = 0,
+        I::I32Store(at) | I::I32Store8(at) | I::I32Store16(at) | I::F32Store(at) | I::F64Store(at) => at.align = 0,
+        I::I64Store(at) | I::I64Store8(at) | I::I64Store16(at) | I::I64Store32(at) => at.align = 0,
+        _ => {}
+    }
 }
 
 fn read_element(element: wasmparser::Element<'_>) -> Result<Element> {

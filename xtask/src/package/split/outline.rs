@@ -1,6 +1,6 @@
 //! Takes stretches of functions that seldom run out of them, into functions of their own that can lie elsewhere.
 //!
-//! Such a function gets the locals that it reads, and gives those that it has written and somebody reads later, which of
+//! Such a function gets the locals that it reads, except where its frame is, which the stack pointer says; it gives those that it has written and somebody reads later, which of
 //! its ways out it took, and what lay on the stack then. Where it stood, that way is taken. What it gives goes through
 //! globals but for one value: V8 loses results that its registers do not hold.
 
@@ -9,6 +9,7 @@ use std::ops::Range;
 use anyhow::Result;
 use wasm_encoder::{BlockType, ConstExpr, FuncType, GlobalType, Ieee32, Ieee64, Instruction, ValType};
 
+use super::frame::{Frame, STACK_POINTER};
 use super::module::{Function, Module};
 use super::shape::{Liveness, Shape};
 
@@ -36,9 +37,18 @@ pub fn outline(module: &mut Module<'_>, ranks: &mut Ranks, rank: u8) -> Result<(
         let kind = module.types[function.kind as usize].clone();
         let kinds: Vec<_> = kind.params().iter().chain(&function.locals).copied().collect();
         let live = Liveness::of(&function, shape, kinds.len());
+        let frame = Frame::of(&function, shape);
         let own = ranks[index].clone();
-        let source =
-            Source { function: &function, results: kind.results(), kinds: &kinds, shape, live, ranks: &own, rank };
+        let source = Source {
+            function: &function,
+            results: kind.results(),
+            kinds: &kinds,
+            shape,
+            live,
+            frame,
+            ranks: &own,
+            rank,
+        };
         let mut regions = Vec::new();
         source.find(0..function.code.len() - 1, module, &mut regions);
         if regions.is_empty() {
@@ -81,6 +91,7 @@ struct Source<'s, 'a> {
     kinds: &'s [ValType],
     shape: &'s Shape,
     live: Liveness,
+    frame: Option<Frame>,
     ranks: &'s [u8],
     rank: u8,
 }
@@ -89,6 +100,8 @@ struct Source<'s, 'a> {
 struct Region {
     span: Range<usize>,
     parameters: Vec<u32>,
+    /// What it reads of the function's that is no parameter: the stack pointer says it.
+    frame: Option<u32>,
     /// Locals that are read later.
     written: Vec<u32>,
     /// Whether control may come to its end, the first way out; the others are labels.
@@ -225,9 +238,12 @@ impl<'a> Source<'_, 'a> {
         let all = 0..self.kinds.len() as u32;
         let is_read = |local: &u32| targets.iter().any(|target| self.live.is_live(*local, *target));
         let written: Vec<u32> = all.clone().filter(|local| set[*local as usize] && is_read(local)).collect();
-        let parameters: Vec<u32> = all
+        let mut parameters: Vec<u32> = all
             .filter(|local| self.live.is_live(*local, span.start) && (used[*local as usize] || written.contains(local)))
             .collect();
+        let frame = self.frame.as_ref().and_then(|frame| frame.at(span.start));
+        let frame = frame.filter(|local| parameters.contains(local) && !written.contains(local));
+        parameters.retain(|local| Some(*local) != frame);
         let given = |local: &u32| is_reference(&self.kinds[*local as usize]);
         if written.len() > WRITTEN_MAX || parameters.len() > PARAMETERS_MAX || written.iter().any(given) {
             return None;
@@ -238,7 +254,7 @@ impl<'a> Source<'_, 'a> {
         if bytes < cost + GAIN_MIN {
             return None;
         }
-        Some(Region { span, parameters, written, falls, labels: exits, carried, values })
+        Some(Region { span, parameters, frame, written, falls, labels: exits, carried, values })
     }
 
     /// Calls `visit(index, label)` for each branch out of a span, labels counted where it begins.
@@ -294,6 +310,9 @@ impl<'a> Source<'_, 'a> {
             }) as u32
         };
         let mut code = Vec::new();
+        if let Some(frame) = region.frame {
+            code.extend([Instruction::GlobalGet(STACK_POINTER), Instruction::LocalSet(number(frame))]);
+        }
         let labels = region.labels.len();
         let first_label = usize::from(region.falls);
         for types in region.carried[first_label..].iter().rev() {

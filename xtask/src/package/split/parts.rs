@@ -16,6 +16,7 @@ use wasm_encoder::{
 
 use super::data::Symbols;
 use super::module::{Data, Element, Export, Function, Import, Module};
+use super::order;
 
 /// From where the later parts import what the first has, and the first what brings them.
 pub const SHARED: &str = "p";
@@ -106,7 +107,7 @@ impl<'m, 'a> Plan<'m, 'a> {
             own[*part].push(function);
         }
         for functions in &mut own {
-            functions.sort_by_key(|function| module.kind_of(*function));
+            order::by_likeness(module, functions);
         }
         // By parts, so that the places of each are one row, and as the first part calls them: numbers beside each other begin alike.
         let mut order = BTreeMap::new();
@@ -220,7 +221,7 @@ impl<'m, 'a> Plan<'m, 'a> {
         Ok(building.out)
     }
 
-    /// Functions of a part, by their numbers in the whole: those of one type beside each other, for they are alike.
+    /// Functions of a part, by their numbers in the whole: such as are alike beside each other.
     fn own(&self, part: usize) -> impl Iterator<Item = u32> + '_ {
         self.own[part].iter().copied()
     }

@@ -158,7 +158,7 @@ impl Liveness {
     }
 }
 
-fn successors(function: &Function<'_>, shape: &Shape, at: usize) -> Vec<usize> {
+pub fn successors(function: &Function<'_>, shape: &Shape, at: usize) -> Vec<usize> {
     let target = |label: u32| shape.target(function, &shape.around(at), label);
     match &function.code[at] {
         Instruction::Br(label) => vec![target(*label)],

@@ -10,8 +10,10 @@ use wasm_encoder::{
 };
 
 use super::data::Symbols;
+use super::frame::{Frame, STACK_POINTER};
 use super::module::{Data, Export, Function, Module};
-use super::{outline, parts};
+use super::shape::Shape;
+use super::{order, outline, parts};
 use crate::process;
 use crate::setup::node;
 
@@ -22,7 +24,7 @@ const RARE: u32 = 2;
 /// `run(0)` is 0; of others `y` is 1000 times it and 7; up to 5000 that doubled is the result, beyond it `rare` of it.
 fn whole() -> (Module<'static>, outline::Ranks) {
     use Instruction as I;
-    let load = MemArg { offset: 0, align: 2, target: MemArgTarget::Memory(0), ordering: None };
+    let load = MemArg { offset: 0, align: 0, target: MemArgTarget::Memory(0), ordering: None };
     let run = [
         (0, I::Block(BlockType::Empty)),
         (0, I::LocalGet(0)),
@@ -141,5 +143,49 @@ fn what_is_read_is_written_the_same() -> Result<()> {
     let (module, _) = whole();
     let bytes = module.write();
     assert_eq!(Module::read(&bytes)?.write(), bytes);
+    Ok(())
+}
+
+#[test]
+fn functions_that_are_alike_stand_together() {
+    use Instruction as I;
+    let sum = |times: usize| vec![vec![I::LocalGet(0), I::I32Const(7), I::I32Add]; times].concat();
+    let shift = |times: usize| vec![vec![I::LocalGet(1), I::I32Const(9), I::I32Shl]; times].concat();
+    let codes = [sum(2), shift(3), sum(5), shift(2), sum(3)];
+    let functions = codes.map(|code| Function { kind: 0, locals: Vec::new(), code });
+    let kind = FuncType::new([ValType::I32, ValType::I32], [ValType::I32]);
+    let module = Module { types: vec![kind], functions: functions.to_vec(), ..Module::default() };
+    let mut order = [0, 1, 2, 3, 4];
+    order::by_likeness(&module, &mut order);
+    assert_eq!(order, [2, 4, 0, 1, 3]);
+}
+
+#[test]
+fn the_stack_pointer_says_where_a_frame_is_until_it_is_given_back() -> Result<()> {
+    use Instruction as I;
+    let code = vec![
+        I::GlobalGet(STACK_POINTER),
+        I::I32Const(16),
+        I::I32Sub,
+        I::LocalTee(1),
+        I::GlobalSet(STACK_POINTER),
+        I::Block(BlockType::Empty),
+        I::LocalGet(0),
+        I::BrIf(0),
+        I::LocalGet(1),
+        I::I32Const(16),
+        I::I32Add,
+        I::GlobalSet(STACK_POINTER),
+        I::End,
+        I::LocalGet(1),
+        I::End,
+    ];
+    let (mut module, _) = whole();
+    module.functions = vec![Function { kind: 0, locals: vec![ValType::I32], code }];
+    let shapes = Shape::of_all(&module)?;
+    let frame = Frame::of(&module.functions[0], &shapes[0]);
+    let known: Vec<bool> = (0..15).map(|at| frame.as_ref().is_some_and(|frame| frame.at(at) == Some(1))).collect();
+    let expected: Vec<bool> = (0..15).map(|at| (5..12).contains(&at)).collect();
+    assert_eq!(known, expected);
     Ok(())
 }
