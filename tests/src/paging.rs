@@ -138,7 +138,7 @@ impl<S: Storage> Storage for PagingStorage<S> {
     }
 
     fn write_at(&self, file: FileId, offset: u64, buf: &[u8]) -> Result<(), StorageError> {
-        self.lock().written.push((file, offset..offset + buf.len() as u64));
+        self.lock().written.push((file, offset..offset.saturating_add(buf.len() as u64)));
         self.inner.write_at(file, offset, buf)
     }
 

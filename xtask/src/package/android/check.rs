@@ -93,7 +93,7 @@ impl Symbols {
         for line in table.lines() {
             let parts: Vec<&str> = line.split_whitespace().collect();
             let [number, _, _, _, bind, _, section, name, ..] = parts.as_slice() else { continue };
-            if !number.ends_with(':') {
+            if number.strip_suffix(':').is_none_or(|number| number.parse::<u32>().is_err()) {
                 continue;
             }
             let name = name.split('@').next().unwrap_or(name).to_owned();
