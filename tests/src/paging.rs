@@ -120,11 +120,9 @@ impl<S: Storage> Storage for PagingStorage<S> {
         let len = buf.len() as u64;
         let mut state = self.lock();
         let in_file = offset.checked_add(len).is_some_and(|end| self.inner.len(file).is_ok_and(|len| end <= len));
+        let holds = |range: &Range<u64>| range.start <= offset && offset.saturating_add(len) <= range.end;
         let is_resident = blocks(offset, len).all(|block| state.resident.contains(&(file, block)))
-            || state
-                .written
-                .iter()
-                .any(|(of, range)| *of == file && range.start <= offset && offset + len <= range.end);
+            || state.written.iter().any(|(of, range)| *of == file && holds(range));
         if in_file && !is_resident {
             let State { random, .. } = &mut *state;
             if random.chance(self.miss_parts, self.miss_of) {

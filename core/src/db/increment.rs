@@ -33,6 +33,7 @@ const STEP_BYTES: usize = 256 << 10;
 /// # let db = Database::open_storage(Arc::new(MemoryStorage::new()), env, Options::default())?;
 /// const WORDS: Table<&str, u64> = Table::new("words");
 ///
+/// db.table(WORDS)?.put("none", 0)?;
 /// let since = db.snapshot().position();
 /// db.table(WORDS)?.put("one", 1)?;
 /// let mut increment = db.increment(since)?;

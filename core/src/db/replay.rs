@@ -66,6 +66,7 @@ impl ReplayReport {
 /// # let env = || Environment { clock: Arc::new(FixedClock(0)), entropy: Arc::new(SeededEntropy::new(1)) };
 /// # let db = Database::open_storage(Arc::new(MemoryStorage::new()), env(), Options::default())?;
 /// # const WORDS: Table<&str, u64> = Table::new("words");
+/// # db.table(WORDS)?.put("none", 0)?;
 /// # let (copy, mut backup) = (Arc::new(MemoryStorage::new()), db.backup());
 /// # let mut at = 0;
 /// # while let Some(piece) = backup.next()? {
