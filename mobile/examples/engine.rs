@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let database = Database::open(folder.join("bytes.ldb"), options)?;
     let keys: Vec<String> = (0..RECORDS).map(|at| format!("{:016x}", at.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     for key in &keys {
-        database.transaction(|tx| tx.table(TABLE)?.put(key.as_bytes(), &[7; 100]))?;
+        database.transaction(|tx| tx.table(TABLE)?.put(key.as_bytes(), [7; 100]))?;
     }
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {

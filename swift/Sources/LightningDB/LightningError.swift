@@ -64,6 +64,8 @@ public struct LightningError: Error, Sendable, Equatable, CustomStringConvertibl
         case protectedDataUnavailable = "ProtectedDataUnavailable"
         /// The call was given up.
         case cancelled = "Cancelled"
+        /// A backup does not hold what its checksums promise, or was cut: nothing of it was restored.
+        case damagedBackup = "DamagedBackup"
         /// A fault of this library. Please report it.
         case `internal` = "Internal"
     }

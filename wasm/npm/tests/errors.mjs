@@ -8,7 +8,11 @@ import { LightningError } from '../dist/node.js'
 /** Answered inside of the package. */
 const INNER = new Set(['NotResident', 'Pending'])
 
-const page = fs.readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8')
+const page = fs
+  .readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8')
+  .split(/(?=^## )/m)
+  .filter(section => !section.startsWith('## Not in JavaScript'))
+  .join('')
 const documented = [...page.matchAll(/^\| `(\w+)` \| (.+) \| (yes|no|–) \| (.+) \|$/gm)].map(([, name, , again, remedy]) => ({ name, again, remedy }))
 const source = fs.readFileSync(new URL('../src/errors.ts', import.meta.url), 'utf8')
 const messages = source.slice(source.indexOf('const MESSAGES'), source.indexOf('/** What went wrong'))

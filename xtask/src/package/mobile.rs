@@ -46,7 +46,12 @@ pub(super) fn build(profile: Profile) -> Result<PathBuf> {
     header::check()?;
     let mut cargo = process::cargo()?;
     // The symbols tell what the interface is; they are stripped from what is given away.
-    cargo.args(["rustc", "--quiet", "-p", CRATE, "--lib", "--features", "jvm", "--profile", profile.name()]);
+    let what = ["--quiet", "-p", CRATE, "--lib", "--features", "jvm", "--profile", profile.name()];
+    match profile {
+        // To `cargo rustc` this profile means the tests of the library, not the library.
+        Profile::Test => cargo.arg("build").args(what),
+        Profile::Dist => cargo.arg("rustc").args(what),
+    };
     if profile == Profile::Dist && (OS, ARCH) == ("linux", "x86_64") {
         // Rust links by lld there, which makes one function of those that are alike.
         cargo.args(["--", "-Clink-arg=-Wl,--icf=all"]);

@@ -74,7 +74,7 @@ fn open(storage: &Arc<Guarded>, background_thread: bool) -> Database {
 }
 
 fn fill(db: &Database, keys: core::ops::Range<u64>) {
-    db.transaction(|tx| keys.into_iter().try_for_each(|key| tx.table(T)?.put(key, &[key as u8; 200]))).unwrap();
+    db.transaction(|tx| keys.into_iter().try_for_each(|key| tx.table(T)?.put(key, [key as u8; 200]))).unwrap();
 }
 
 fn get(db: &Database, key: u64) -> Result<bool> {
@@ -101,7 +101,7 @@ fn nothing_is_asked_of_the_files_between_suspending_and_resuming_and_nothing_is_
         assert_eq!((refused.name(), refused.is_retryable()), ("Suspended", true));
         let refused = [
             db.table(T).unwrap().put(1, b"no").unwrap_err(),
-            db.transaction(|tx| tx.table(T)?.put(1, &[1; 100_000])).unwrap_err(),
+            db.transaction(|tx| tx.table(T)?.put(1, [1; 100_000])).unwrap_err(),
             transaction.commit().unwrap_err(),
             db.checkpoint().unwrap_err(),
             db.compact().unwrap_err(),

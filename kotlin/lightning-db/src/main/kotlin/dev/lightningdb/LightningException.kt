@@ -146,6 +146,10 @@ public sealed class LightningException(
     public class Cancelled internal constructor(message: String, fields: Map<String, String>) :
         LightningException("Cancelled", message, fields)
 
+    /** A backup does not hold what its checksums promise, or was cut. Nothing of it was restored; use another copy, or an earlier one. */
+    public class DamagedBackup internal constructor(message: String, fields: Map<String, String>) :
+        LightningException("DamagedBackup", message, fields)
+
     /** A fault of this library. Please report it. */
     public class Internal internal constructor(message: String, fields: Map<String, String>) :
         LightningException("Internal", message, fields)
@@ -181,6 +185,7 @@ public sealed class LightningException(
             "Suspended" -> Suspended(text, fields)
             "ProtectedDataUnavailable" -> ProtectedDataUnavailable(text, fields)
             "Cancelled" -> Cancelled(text, fields)
+            "DamagedBackup" -> DamagedBackup(text, fields)
             else -> Internal(text, fields)
         }
     }

@@ -22,7 +22,7 @@ class ErrorsTest {
     fun `each error of the table has a class of its name`() {
         val text = Files.readString(Path.of(System.getProperty("lightning.repository"), "docs/errors.md"))
         // What follows belongs to one language each.
-        val table = text.substringBefore("\n## ").lines()
+        val table = text.substringBefore("\n## In ").lines()
         val rows = table.mapNotNull { Regex("""^\| `(\w+)` \|.*\| (yes|no) \|[^|]*\|$""").matchEntire(it)?.destructured }
         assertTrue(rows.size > 20, "$rows")
         for ((name, again) in rows) {
