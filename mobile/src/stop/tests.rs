@@ -68,7 +68,11 @@ fn whoever_stops_a_call_has_its_answer_at_once_while_it_ends_by_itself() {
     let began = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&began);
     let stop = other.join().unwrap();
-    assert!(is_cancelled(wait(unblock(Some(stop), move || Ok(seen.store(true, Ordering::SeqCst))))));
+    let work = move || {
+        seen.store(true, Ordering::SeqCst);
+        Ok(())
+    };
+    assert!(is_cancelled(wait(unblock(Some(stop), work))));
     assert!(!is_cancelled(wait(unblock(None, || Ok(())))));
 }
 
