@@ -16,10 +16,15 @@ pub struct Recorder {
 impl Recorder {
     /// A transaction of `session` is about to begin.
     pub fn begin(&self, session: u32) -> Recording {
+        self.begin_at(session, self.moment())
+    }
+
+    /// A transaction of `session` may have begun as early as `began`.
+    pub fn begin_at(&self, session: u32, began: u64) -> Recording {
         let id = self.transactions.fetch_add(1, Ordering::SeqCst);
         Recording {
             id,
-            transaction: Transaction { session, began: self.moment(), ..Transaction::default() },
+            transaction: Transaction { session, began, ..Transaction::default() },
             changes: Changes::default(),
             writes: 0,
         }

@@ -167,11 +167,14 @@ impl Client<'_> {
             Manner::Optimistic => {
                 let mut last: Option<Recording> = None;
                 let mut stopped = Ok(());
+                // Each attempt has its snapshot before the closure runs: it began after the one before it, or this, at the latest.
+                let mut before = self.recorder.moment();
                 let result = self.database.optimistic(self.level, |tx| {
                     // The attempt before this one was refused.
                     recorded.extend(last.take().map(|refused| refused.end_alone(Outcome::Aborted, None)));
-                    let mut recording = self.recorder.begin(self.session);
+                    let mut recording = self.recorder.begin_at(self.session, before);
                     stopped = self.body(tx, &mut recording, seed, false);
+                    before = self.recorder.moment();
                     last = Some(recording);
                     stopped.clone().map_err(|_| Error::Closed)
                 });
