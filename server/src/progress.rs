@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use lightning_db::RecoveryStage;
+use lightning_db::{CheckReport, RecoveryStage};
 
 /// Tells how far a long command is.
 pub enum Progress {
@@ -32,6 +32,11 @@ impl Progress {
             bar.set_position(position);
             bar.set_message(message());
         }
+    }
+
+    /// What a check has read.
+    pub fn verified(&self, report: &CheckReport) {
+        self.at(report.entries, || format!("records  {} verified", bytes(report.node_bytes + report.value_bytes)));
     }
 
     /// The total has become known: the bar fills up to it.

@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util'
 import * as zlib from 'node:zlib'
 import { launch, newProfile } from '../../wasm/npm/tests/browser/chromium.mjs'
 import { serve } from '../../wasm/npm/tests/browser/server.mjs'
+import { median, shown } from './figures.mjs'
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -80,8 +81,6 @@ for (let round = 1; round <= Number(options.rounds); round++) {
 }
 close()
 
-const median = values => values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]
-const shown = value => (value === undefined ? '–' : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2))
 const phases = [...results.get(OURS).times.keys()]
 const others = peers.filter(peer => !peer.startsWith(OURS))
 const rows = phases.map(phase => [`${phase}, ms`, peer => results.get(peer).times.get(phase)])

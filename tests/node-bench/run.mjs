@@ -9,6 +9,7 @@ import * as os from 'node:os'
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { median, shown } from '../browser-bench/figures.mjs'
 import { PEERS } from './peers.mjs'
 
 const { values: options, positionals } = parseArgs({
@@ -50,8 +51,6 @@ for (let round = 1; round <= Number(options.rounds); round++) {
   }
 }
 
-const median = values => values.toSorted((one, other) => one - other)[Math.floor(values.length / 2)]
-const shown = value => (value === undefined ? '–' : value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2))
 const others = peers.filter(peer => !OURS.includes(peer))
 console.log(`| | ${peers.join(' | ')} | best peer | best / ours |`)
 console.log(`|---|${peers.map(() => '--:').join('|')}|---|--:|`)

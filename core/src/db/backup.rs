@@ -6,6 +6,7 @@ use core::fmt;
 
 use super::database::Database;
 use super::feed::FeedPosition;
+use super::pieces::Pieces;
 use super::snapshot::Snapshot;
 use crate::engine::{BackupWork, Engine};
 use crate::error::Result;
@@ -66,14 +67,7 @@ impl Backup {
     /// The bytes that come next, about 256 KiB at a time; `None` behind the last.
     #[allow(clippy::should_implement_trait, reason = "it may fail, and be called again then")]
     pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        loop {
-            let more = self.step()?;
-            match self.take() {
-                bytes if !bytes.is_empty() => return Ok(Some(bytes)),
-                _ if more => {}
-                _ => return Ok(None),
-            }
-        }
+        self.next_piece()
     }
 
     /// Goes on for a bounded while; tells whether there is more to do. [`take`](Self::take) gives what came of it. On an
@@ -101,6 +95,16 @@ impl Backup {
     /// The same commit, for an [increment](Database::increment) of what comes after it.
     pub fn position(&self) -> FeedPosition {
         FeedPosition::of(&self.engine, self.work.sequence())
+    }
+}
+
+impl Pieces for Backup {
+    fn go_on(&mut self) -> Result<bool> {
+        self.step()
+    }
+
+    fn take_made(&mut self) -> Vec<u8> {
+        self.take()
     }
 }
 

@@ -11,11 +11,11 @@ use super::feed::FeedPosition;
 use super::increment::IncrementProgress;
 use super::options::Options;
 use super::partial::{Partial, failed, require_absent};
-use super::replay::{ReplayReport, ReplayUntil};
+use super::replay::{ReplayReport, ReplayUntil, require_follows};
 use crate::engine::{CheckReport, Environment};
-use crate::env::{FileStorage, OpenMode, SystemClock, SystemEntropy};
+use crate::env::{FileStorage, OpenMode, SystemClock, SystemEntropy, beside};
 use crate::error::{Error, Result};
-use crate::increment::{Decoder, Event, Place};
+use crate::increment::{Decoder, Event};
 
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 256 << 10;
@@ -63,19 +63,9 @@ impl Database {
     /// whole and on the medium. Until then it is called `to` with `-partial` behind it; a crash leaves that, and it is to be
     /// deleted before the next one.
     pub fn backup_to(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(&BackupProgress)) -> Result<BackupProgress> {
-        let (partial, mut file) = Partial::create(to.as_ref())?;
+        let (partial, file) = Partial::create(to.as_ref())?;
         let mut backup = self.backup();
-        loop {
-            Error::if_cancelled()?;
-            let more = backup.step()?;
-            file.write_all(&backup.take()).map_err(|error| failed(&error, partial.path()))?;
-            progress(&backup.progress());
-            if !more {
-                break;
-            }
-        }
-        file.sync_all().map_err(|error| failed(&error, partial.path()))?;
-        partial.finish()?;
+        partial.fill(file, &mut backup, |backup| progress(&backup.progress()))?;
         Ok(backup.progress())
     }
 
@@ -87,18 +77,8 @@ impl Database {
         progress: &mut dyn FnMut(&IncrementProgress),
     ) -> Result<IncrementProgress> {
         let mut increment = self.increment(since)?;
-        let (partial, mut file) = Partial::create(to.as_ref())?;
-        loop {
-            Error::if_cancelled()?;
-            let more = increment.step()?;
-            file.write_all(&increment.take()).map_err(|error| failed(&error, partial.path()))?;
-            progress(&increment.progress());
-            if !more {
-                break;
-            }
-        }
-        file.sync_all().map_err(|error| failed(&error, partial.path()))?;
-        partial.finish()?;
+        let (partial, file) = Partial::create(to.as_ref())?;
+        partial.fill(file, &mut increment, |increment| progress(&increment.progress()))?;
         Ok(increment.progress())
     }
 
@@ -161,7 +141,8 @@ impl Database {
         Ok(RestoreReport { replayed, check })
     }
 
-    /// Reads a backup and its increments, in their order, and verifies every checksum in them and that each goes on where the one before ends.
+    /// Reads a backup and its increments, in their order, and verifies every checksum in them and that each goes on where the
+    /// one before ends.
     pub fn verify_backup(
         backup: impl AsRef<Path>,
         increments: &[PathBuf],
@@ -176,13 +157,8 @@ impl Database {
         let (mut to, mut commits, mut times_ms) = (from, 0, None);
         for increment in increments {
             let summary = summary_of(increment)?;
-            if summary.database_id != id {
-                return Err(in_file(Error::invalid("the increment is of another database than the backup"), increment));
-            }
-            if summary.from != to {
-                let what = std::format!("the increment goes on after commit {}, not after {to}", summary.from);
-                return Err(in_file(Error::invalid(what), increment));
-            }
+            require_follows((&summary.database_id, summary.from), (&id, Some(to)))
+                .map_err(|error| in_file(error, increment))?;
             (to, commits) = (summary.to, commits + summary.commits);
             if let Some((first, last)) = summary.times_ms {
                 times_ms = Some((times_ms.map_or(first, |(first, _)| first), last));
@@ -232,7 +208,6 @@ struct Summary {
 }
 
 fn summary_of(path: &Path) -> Result<Summary> {
-    let position = |Place { incarnation, sequence }| FeedPosition { incarnation, sequence };
     let (mut decoder, mut begun, mut first_ms, mut end) = (Decoder::default(), None, None, None);
     let read = read_pieces(path, &mut |piece| {
         decoder.push(piece);
@@ -252,8 +227,8 @@ fn summary_of(path: &Path) -> Result<Summary> {
     match (begun, end) {
         (Some((database_id, after)), Some(end)) => Ok(Summary {
             database_id,
-            from: position(after),
-            to: position(end.at),
+            from: after.into(),
+            to: end.at.into(),
             commits: end.commits,
             times_ms: first_ms.map(|first| (first, end.time_ms)),
         }),
@@ -294,12 +269,6 @@ fn require_clean(report: &CheckReport, backup: &Path) -> Result<()> {
             Err(Error::DamagedBackup { offset: 0, what })
         }
     }
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 struct RemovedInTheEnd(PathBuf);

@@ -22,7 +22,6 @@ use crate::env::sync::Mutex;
 use crate::env::{Storage, SyncTicket};
 use crate::error::{Error, Result};
 use crate::log::OperationWriter;
-use crate::memtable::Memtable;
 use crate::table::{Key, KeyBuffer, KeyRange, Lend, Table, Value, prefix};
 
 /// A transaction ends after this long, unless it is asked to take longer.
@@ -330,8 +329,7 @@ impl Database {
                 }
                 super::isolation::validate(tx.isolation, &tx.version, &tx.reads, memtable, head, recent)?;
                 if let Some(seen) = tx.constrained_at.as_ref().filter(|_| !tx.reads.exclusive) {
-                    let nothing = Memtable::new();
-                    super::isolation::validate(Isolation::Serializable, seen, &tx.constraints, &nothing, head, recent)?;
+                    tx.validate_constraints(seen, head, recent)?;
                 }
                 if tx.changes_catalogue {
                     // Before anyone sees the commit: what is remembered is wrong for it.

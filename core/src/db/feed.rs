@@ -14,6 +14,7 @@ use super::snapshot::Snapshot;
 use crate::engine::{Engine, FollowFrom};
 use crate::env::sync::Mutex;
 use crate::error::{Error, Result};
+use crate::increment::Place;
 use crate::log::Operations;
 
 /// Which commit a reader has come to, in a form that outlives the process: for an application to keep beside what it makes of
@@ -25,6 +26,18 @@ use crate::log::Operations;
 pub struct FeedPosition {
     pub(super) incarnation: u64,
     pub(super) sequence: u64,
+}
+
+impl From<Place> for FeedPosition {
+    fn from(Place { incarnation, sequence }: Place) -> Self {
+        Self { incarnation, sequence }
+    }
+}
+
+impl From<FeedPosition> for Place {
+    fn from(FeedPosition { incarnation, sequence }: FeedPosition) -> Self {
+        Self { incarnation, sequence }
+    }
 }
 
 impl FeedPosition {

@@ -9,11 +9,12 @@ use core::fmt;
 use super::database::Database;
 use super::feed::FeedPosition;
 use super::follow::{CommitReader, Logged};
+use super::pieces::Pieces;
 use crate::codec::slot::ValueRef;
 use crate::engine::{self, Engine, FollowFrom, FoundValue, ValueReader, Version};
 use crate::env::FileId;
 use crate::error::{Error, Result};
-use crate::increment::{BODY_BYTES_MAX, Encoder, End, Place};
+use crate::increment::{BODY_BYTES_MAX, Encoder, End};
 use crate::log::{Operation, Operations};
 
 /// Bytes that one step makes, about.
@@ -54,8 +55,8 @@ pub struct Increment {
     until: u64,
     /// Of the last commit it has.
     time_ms: u64,
-    commits: u64,
-    commits_all: u64,
+    /// The last commit before it.
+    since: u64,
     under_way: Option<UnderWay>,
     ended: bool,
 }
@@ -102,12 +103,11 @@ impl Database {
         let reader = CommitReader::new(engine, FollowFrom::After { incarnation, sequence })?;
         Ok(Increment {
             engine: Arc::clone(engine),
-            encoder: Encoder::new(engine.database_id(), Place { incarnation, sequence }),
+            encoder: Encoder::new(engine.database_id(), since.into()),
             reader,
             until: until.max(sequence),
             time_ms: 0,
-            commits: 0,
-            commits_all: until.saturating_sub(sequence),
+            since: sequence,
             under_way: None,
             ended: false,
         })
@@ -118,14 +118,7 @@ impl Increment {
     /// The bytes that come next; `None` behind the last.
     #[allow(clippy::should_implement_trait, reason = "it may fail, and be called again then")]
     pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        loop {
-            let more = self.step()?;
-            match self.take() {
-                bytes if !bytes.is_empty() => return Ok(Some(bytes)),
-                _ if more => {}
-                _ => return Ok(None),
-            }
-        }
+        self.next_piece()
     }
 
     /// Goes on for a bounded while; tells whether there is more to do. [`take`](Self::take) gives what came of it. On an
@@ -144,13 +137,16 @@ impl Increment {
 
     /// How far it is.
     pub fn progress(&self) -> IncrementProgress {
-        let Self { commits, commits_all, .. } = *self;
-        IncrementProgress { commits, commits_all, bytes: self.encoder.bytes() }
+        IncrementProgress { commits: self.commits(), commits_all: self.until - self.since, bytes: self.encoder.bytes() }
     }
 
     /// The last commit in it: where the next increment goes on.
     pub fn position(&self) -> FeedPosition {
         FeedPosition::of(&self.engine, self.reader.sequence)
+    }
+
+    fn commits(&self) -> u64 {
+        self.reader.sequence - self.since
     }
 
     fn advance(&mut self) -> Result<()> {
@@ -170,10 +166,8 @@ impl Increment {
             }
             None => {
                 let UnderWay { logged, time_ms, .. } = under_way;
-                let at = FeedPosition::of(&self.engine, logged.sequence);
-                self.encoder.commit(Place { incarnation: at.incarnation, sequence: at.sequence }, &logged.payload);
+                self.encoder.commit(FeedPosition::of(&self.engine, logged.sequence).into(), &logged.payload);
                 (self.reader.sequence, self.time_ms) = (logged.sequence, *time_ms);
-                self.commits += 1;
                 self.under_way = None;
             }
         }
@@ -183,9 +177,8 @@ impl Increment {
     fn begin_commit(&mut self) -> Result<()> {
         if self.reader.sequence >= self.until {
             self.engine.make_all_durable()?;
-            let FeedPosition { incarnation, sequence } = self.position();
-            let (time_ms, commits) = (self.time_ms, self.commits);
-            self.encoder.end(&End { at: Place { incarnation, sequence }, time_ms, commits });
+            let (time_ms, commits) = (self.time_ms, self.commits());
+            self.encoder.end(&End { at: self.position().into(), time_ms, commits });
             self.ended = true;
             return Ok(());
         }
@@ -247,6 +240,16 @@ impl ValueCopy {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+impl Pieces for Increment {
+    fn go_on(&mut self) -> Result<bool> {
+        self.step()
+    }
+
+    fn take_made(&mut self) -> Vec<u8> {
+        self.take()
     }
 }
 

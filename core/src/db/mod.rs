@@ -31,6 +31,7 @@ mod key_length;
 mod options;
 #[cfg(all(feature = "std", any(unix, windows)))]
 mod partial;
+mod pieces;
 mod range;
 mod raw;
 mod replay;

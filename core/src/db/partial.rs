@@ -1,9 +1,11 @@
 //! Files that get their name when they are whole and on the medium.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::env::{FileId, StorageError, StorageErrorKind};
+use super::pieces::Pieces;
+use crate::env::{FileId, StorageError, beside, storage_error_kind};
 use crate::error::{Error, Result};
 
 /// A file under way, called as it will be with `-partial` behind it. What is still called so when this is dropped is removed; a
@@ -18,9 +20,7 @@ impl Partial {
     /// way, or a file that a crash has left.
     pub(super) fn create(to: &Path) -> Result<(Self, File)> {
         require_absent(to)?;
-        let mut name = to.as_os_str().to_owned();
-        name.push("-partial");
-        let partial = PathBuf::from(name);
+        let partial = beside(to, "-partial");
         match File::options().read(true).write(true).create_new(true).open(&partial) {
             Ok(file) => Ok((Self { partial, to: to.to_owned() }, file)),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::invalid(std::format!(
@@ -34,6 +34,21 @@ impl Partial {
     /// What it is called until then.
     pub(super) fn path(&self) -> &Path {
         &self.partial
+    }
+
+    /// Writes all of it, telling how far it is after each step, and gives the file its name.
+    pub(super) fn fill<P: Pieces>(self, mut file: File, pieces: &mut P, mut told: impl FnMut(&P)) -> Result<()> {
+        loop {
+            Error::if_cancelled()?;
+            let more = pieces.go_on()?;
+            file.write_all(&pieces.take_made()).map_err(|error| failed(&error, &self.partial))?;
+            told(pieces);
+            if !more {
+                break;
+            }
+        }
+        file.sync_all().map_err(|error| failed(&error, &self.partial))?;
+        self.finish()
     }
 
     /// Gives it its name, in which nothing is that somebody else made meanwhile. It is synced already.
@@ -77,16 +92,9 @@ fn exists(path: &Path) -> Error {
 
 /// What the platform says of a file beside the database.
 pub(super) fn failed(error: &std::io::Error, path: &Path) -> Error {
-    let kind = match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            return Error::invalid(std::format!("'{}' is not there: {error}", path.display()));
-        }
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StorageErrorKind::Full,
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-            StorageErrorKind::PermissionDenied
-        }
-        _ => StorageErrorKind::Other,
-    };
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Error::invalid(std::format!("'{}' is not there: {error}", path.display()));
+    }
     let message = std::format!("'{}': {error}", path.display());
-    StorageError::new(kind, FileId::Data, 0, 0, message).into()
+    StorageError::new(storage_error_kind(error), FileId::Data, 0, 0, message).into()
 }

@@ -91,7 +91,7 @@ pub struct Replay {
     database: Database,
     until: ReplayUntil,
     /// The last commit, by the history of the database that was copied.
-    at: Place,
+    at: FeedPosition,
     decoder: Decoder,
     /// The increment under way has said whose it is.
     begun: bool,
@@ -123,7 +123,7 @@ impl Database {
         Ok(Replay {
             database: self.clone(),
             until,
-            at: Place { incarnation, sequence },
+            at: FeedPosition { incarnation, sequence },
             decoder: Decoder::default(),
             begun: false,
             values: Vec::new(),
@@ -159,7 +159,7 @@ impl Replay {
 
     /// The last commit, for the increment that goes on after it.
     pub fn position(&self) -> FeedPosition {
-        FeedPosition { incarnation: self.at.incarnation, sequence: self.at.sequence }
+        self.at
     }
 
     /// That there are no more increments. Everything is durable, and as it was, or this is an error.
@@ -192,17 +192,8 @@ impl Replay {
         match event {
             Event::Begins { database_id, after } => {
                 self.begun = true;
-                if database_id != *engine.database_id() {
-                    return Err(Error::invalid("the increment is of another database than the backup"));
-                }
-                if after != self.at && !self.report.left_out {
-                    return Err(Error::invalid(format!(
-                        "the increment goes on after commit {}, this is at commit {}; increments follow each other without \
-                         a gap and without another history between them",
-                        FeedPosition { incarnation: after.incarnation, sequence: after.sequence },
-                        self.position()
-                    )));
-                }
+                let at = (!self.report.left_out).then_some(self.at);
+                require_follows((&database_id, after.into()), (engine.database_id(), at))?;
             }
             // What is behind the commit that is wanted is read for its checksums alone.
             Event::ValueBegins(_) | Event::ValuePiece(_) | Event::ValueEnds | Event::ValueGone
@@ -227,7 +218,7 @@ impl Replay {
             Event::Commit { at, payload } => self.commit(at, &payload)?,
             Event::Ends(end) => {
                 if !self.report.left_out {
-                    self.at = end.at;
+                    self.at = end.at.into();
                 }
             }
         }
@@ -267,7 +258,7 @@ impl Replay {
                 "commit {sequence} of the increment became commit {newest}: something else was written to the copy; restore it anew"
             )));
         }
-        self.at = at;
+        self.at = at.into();
         self.report = ReplayReport {
             sequence,
             time_ms: preamble.time_ms,
@@ -285,6 +276,24 @@ impl Replay {
         for value in self.values.drain(..).flatten() {
             engine.withdraw_value(&value);
         }
+    }
+}
+
+/// That an increment, of a database and after one of its commits, goes on where another, or the backup itself, has come to; of the same
+/// database alone where that is not asked.
+pub(super) fn require_follows(
+    (id, after): (&[u8; 16], FeedPosition),
+    (expected_id, at): (&[u8; 16], Option<FeedPosition>),
+) -> Result<()> {
+    if id != expected_id {
+        return Err(Error::invalid("the increment is of another database than the backup"));
+    }
+    match at {
+        Some(at) if at != after => Err(Error::invalid(format!(
+            "the increment goes on after commit {after}, this is at commit {at}; increments follow each other without a gap \
+             and without another history between them"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -17,7 +17,7 @@ use super::requests::Remembered;
 #[cfg(feature = "std")]
 use super::row_locks::{Party, RowLocks};
 use crate::codec::slot::{Slot, ValueRef};
-use crate::engine::{self, Engine, FoundValue, ValueWriter, Version};
+use crate::engine::{self, Engine, FoundValue, Recent, ValueWriter, Version};
 use crate::error::{Error, Result};
 use crate::hashing::HashMap;
 use crate::memtable::Memtable;
@@ -401,13 +401,16 @@ impl WriteTransaction {
         if self.changes.memtable.is_empty() || Mutant::MovesOnUnvalidated.is_active() {
             return Ok(());
         }
-        let nothing = Memtable::new();
-        self.engine.examine_head(|_, recent| {
-            super::isolation::validate(Isolation::Serializable, seen, &self.constraints, &nothing, visible, recent)
-        })?;
+        self.engine.examine_head(|_, recent| self.validate_constraints(seen, visible, recent))?;
         // It holds there too, and what is decided from here on is decided upon that.
         self.constrained_at = Some(Arc::clone(visible));
         Ok(())
+    }
+
+    /// Refuses what others have made impossible since what the writes were decided upon was `seen`.
+    pub(super) fn validate_constraints(&self, seen: &Version, head: &Version, recent: &Recent) -> Result<()> {
+        let nothing = Memtable::new();
+        super::isolation::validate(Isolation::Serializable, seen, &self.constraints, &nothing, head, recent)
     }
 
     /// Locks the row, and sees to it that what is read of it now can still be committed.

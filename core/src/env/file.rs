@@ -19,6 +19,7 @@ use std::string::{String, ToString};
 
 use self::durable::DurableFile;
 use self::lock::Ownership;
+pub(crate) use self::open::beside;
 pub use self::open::{OpenMode, canonical_name};
 use super::storage::{FileId, Storage, StorageError, StorageErrorKind, Sync};
 use crate::error::Error;
@@ -187,7 +188,8 @@ const PROTECTS_DATA: bool =
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const ENOKEY: i32 = 126;
 
-fn kind(error: &io::Error) -> StorageErrorKind {
+/// What the platform says of a file, this database's or one beside it.
+pub(crate) fn kind(error: &io::Error) -> StorageErrorKind {
     kind_where(PROTECTS_DATA, error)
 }
 

@@ -26,6 +26,8 @@ pub use entropy::{Entropy, SeededEntropy};
 pub(crate) use failing::Failing;
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use file::{FileStorage, OpenMode, canonical_name};
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub(crate) use file::{beside, kind as storage_error_kind};
 #[cfg(all(test, feature = "std"))]
 pub(crate) use hand_set::HandSet;
 pub use memory::MemoryStorage;

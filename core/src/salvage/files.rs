@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::report::SalvageReport;
 use super::{begin, source::Source};
 use crate::db::{Database, Options};
-use crate::env::{FileStorage, OpenMode, Storage};
+use crate::env::{FileStorage, OpenMode, Storage, beside};
 use crate::error::{Error, Result};
 
 impl Database {
@@ -71,10 +71,4 @@ impl Drop for NewFiles {
             }
         }
     }
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }

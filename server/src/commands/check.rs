@@ -34,8 +34,7 @@ impl Check {
         progress.set_total(stats.base_entries + stats.run_entries);
         let mut lines = ProgressLines::default();
         let report = database.check_with(&mut |report| {
-            progress
-                .at(report.entries, || format!("records  {} verified", bytes(report.node_bytes + report.value_bytes)));
+            progress.verified(report);
             lines.tell(&progress, report);
         });
         let report = report.map_err(Failure::engine(self.database.name()))?;

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::failure::{Failure, Outcome};
 use crate::moment::{moment, time_ms};
 use crate::output::Output;
-use crate::progress::{Progress, Rate, Unit, bytes, grouped};
+use crate::progress::{Progress, Rate, Unit, grouped};
 
 /// Make a database of a backup and its increments, as it was after their last commit or an earlier one
 ///
@@ -49,9 +49,7 @@ impl Restore {
             RestoreProgress::Copying(done) => progress.at(done, || "bytes copied".to_owned()),
             RestoreProgress::Replaying(report) => progress.at(report.commits, || "commits taken in".to_owned()),
             RestoreProgress::Verifying(report) => {
-                progress.at(report.entries, || {
-                    format!("records  {} verified", bytes(report.node_bytes + report.value_bytes))
-                });
+                progress.verified(report);
             }
             _ => {}
         });

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::failure::{Failure, Outcome};
 use crate::moment::moment;
 use crate::output::Output;
-use crate::progress::{Progress, Rate, Unit, bytes, grouped};
+use crate::progress::{Progress, Rate, Unit, grouped};
 
 /// Verify a backup and its increments: every checksum, and that each goes on where the one before ends
 ///
@@ -32,8 +32,7 @@ impl Verify {
         let rate = Rate::start();
         let progress = Progress::start(None, Unit::Count, self.progress);
         let report = Database::verify_backup(&self.backup, &self.increments, &mut |report| {
-            progress
-                .at(report.entries, || format!("records  {} verified", bytes(report.node_bytes + report.value_bytes)));
+            progress.verified(report);
         });
         progress.finish();
         let report = report.map_err(Failure::engine(self.backup.display().to_string()))?;

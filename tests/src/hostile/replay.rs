@@ -1,6 +1,6 @@
 //! Restoring from increments that no honest program wrote.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use lightning_db::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
 use lightning_db::testing::decoders::reseal_increment;
@@ -17,8 +17,8 @@ fn open(storage: Arc<MemoryStorage>) -> Database {
     Database::open_storage(storage, env, options).expect("an honest database opens")
 }
 
-/// Takes in an increment whose checksums are right, and looks at everything afterwards.
-pub fn replay(bytes: &[u8]) {
+/// A backup, the id of its database, and the commit that it is of, by incarnation and sequence.
+static BACKUP: LazyLock<(Vec<u8>, [u8; 16], (u64, u64))> = LazyLock::new(|| {
     let source = open(Arc::new(MemoryStorage::new()));
     source.transaction(|tx| tx.table(T)?.put(b"key", b"value")).expect("there is room");
     let (mut backup, mut file) = (source.backup(), Vec::new());
@@ -28,11 +28,17 @@ pub fn replay(bytes: &[u8]) {
     let position = backup.position().to_bytes();
     let number = |at: usize| u64::from_le_bytes(position[at..at + 8].try_into().expect("8 bytes"));
     let id = file[16..32].try_into().expect("16 bytes");
+    (file, id, (number(0), number(8)))
+});
+
+/// Takes in an increment whose checksums are right, and looks at everything afterwards.
+pub fn replay(bytes: &[u8]) {
+    let (file, id, position) = &*BACKUP;
     let mut bytes = bytes.to_vec();
-    reseal_increment(&mut bytes, Some((id, (number(0), number(8)))));
+    reseal_increment(&mut bytes, Some((*id, *position)));
 
     let copy = Arc::new(MemoryStorage::new());
-    copy.write_at(FileId::Data, 0, &file).expect("there is memory");
+    copy.write_at(FileId::Data, 0, file).expect("there is memory");
     let restored = open(copy);
     let mut replay = restored.replay(ReplayUntil::End).expect("nothing was written to it");
     let taken = replay.push(&bytes).and_then(|()| replay.end_increment()).and_then(|()| replay.finish());

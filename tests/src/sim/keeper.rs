@@ -73,13 +73,7 @@ impl<E: Engine> Runner<E> {
 
     fn compare_kept(&self, kept: &mut Kept) -> Result<(), Wrong> {
         let (sequence, found) = restored(kept, ReplayUntil::End)?;
-        let mut states = self.model.visible().map(|(_, state)| Arc::clone(&state.tables));
-        let newest = states.next();
-        if !newest.iter().chain(&states.collect::<Vec<_>>()).any(|state| **state == found) {
-            let difference = newest.and_then(|newest| newest.difference(&found)).unwrap_or_default();
-            let what = format!("what was restored is no state there was; against the newest: {difference}");
-            return Err(Wrong::Answer(what));
-        }
+        self.require_visible(&found, "what was restored is")?;
         if let Some((earlier, there)) = kept.ends.get(kept.ends.len() / 2) {
             let (reached, found) = restored(kept, ReplayUntil::Sequence(*earlier))?;
             if reached != *earlier || found != *there {

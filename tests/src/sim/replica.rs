@@ -12,7 +12,7 @@ use lightning_db::FeedPosition;
 use super::action::TABLES;
 use super::compare::Wrong;
 use super::engine::{Engine, RETENTION_BYTES_ALL};
-use super::model::tables_found;
+use super::model::{Tables, tables_found};
 use super::run::Runner;
 
 /// A copy of the tables, and how far it has come.
@@ -87,16 +87,17 @@ impl<E: Engine> Runner<E> {
             .clone()
             .map(|entries| entries.into_iter().filter_map(|(key, value)| Some((key, value?))).collect::<Vec<_>>());
         let found = tables_found(scans).map_err(Wrong::Answer)?;
+        self.require_visible(&found, "what the feed gave makes")
+    }
+
+    /// That these are the tables of a state that readers may see now; otherwise `what` begins the sentence that says so.
+    pub(super) fn require_visible(&self, found: &Tables, what: &str) -> Result<(), Wrong> {
         let mut states = self.model.visible().map(|(_, state)| Arc::clone(&state.tables));
         let newest = states.next();
-        match newest.iter().chain(&states.collect::<Vec<_>>()).any(|state| **state == found) {
-            true => Ok(()),
-            false => {
-                let difference = newest.and_then(|newest| newest.difference(&found)).unwrap_or_default();
-                Err(Wrong::Answer(format!(
-                    "what the feed gave makes no state there was; against the newest: {difference}"
-                )))
-            }
+        if newest.iter().chain(&states.collect::<Vec<_>>()).any(|state| **state == *found) {
+            return Ok(());
         }
+        let difference = newest.and_then(|newest| newest.difference(found)).unwrap_or_default();
+        Err(Wrong::Answer(format!("{what} no state there was; against the newest: {difference}")))
     }
 }

@@ -75,7 +75,7 @@ pub fn canonical_name(path: impl AsRef<Path>) -> Result<PathBuf, Error> {
 }
 
 /// `path` with `suffix` after its whole name: `app.ldb` and `-log` give `app.ldb-log`.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)

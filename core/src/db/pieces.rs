@@ -1,0 +1,26 @@
+//! Bytes that are made in bounded steps, for whoever takes them in their order.
+
+use alloc::vec::Vec;
+
+use crate::error::Result;
+
+/// What is made so: a backup, an increment.
+pub(super) trait Pieces {
+    /// Goes on for a bounded while; whether there is more to do.
+    fn go_on(&mut self) -> Result<bool>;
+
+    /// What was made since the last call, perhaps nothing.
+    fn take_made(&mut self) -> Vec<u8>;
+
+    /// The bytes that come next; `None` behind the last.
+    fn next_piece(&mut self) -> Result<Option<Vec<u8>>> {
+        loop {
+            let more = self.go_on()?;
+            match self.take_made() {
+                bytes if !bytes.is_empty() => return Ok(Some(bytes)),
+                _ if more => {}
+                _ => return Ok(None),
+            }
+        }
+    }
+}
