@@ -56,7 +56,7 @@ pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{NamedType, Path, Value};
 pub use engine::{
     Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,
-    Latency, Progress, RecoveryReport, RecoveryStage, Stats,
+    Latency, Progress, RecoveryReport, RecoveryStage, Stats, Verify,
 };
 #[cfg(feature = "std")]
 pub use env::{Entered, Stop};

@@ -196,6 +196,19 @@ int32_t lightning_get(uint64_t scope,
                       size_t capacity,
                       size_t *length);
 
+// Reads the document that has these values in a unique index, one for each of its paths: `index` is its name, UTF-8, `values` are CBOR and
+// packed as keys are for [`lightning_get_many`]. `length` and `capacity` are as for [`lightning_get`].
+//
+// # Safety
+// As the module says; `capacity` bytes may be written at `value`.
+int32_t lightning_get_by(uint64_t scope,
+                         uint64_t collection,
+                         struct lightning_bytes index,
+                         struct lightning_bytes values,
+                         uint8_t *value,
+                         size_t capacity,
+                         size_t *length);
+
 // Reads the values or documents of many keys. Keys and values are packed: each with its length before it, 4 bytes, lowest first; a
 // length of 0xffffffff stands for a key that is missing.
 int32_t lightning_get_many(uint64_t scope,

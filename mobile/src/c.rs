@@ -425,20 +425,46 @@ pub unsafe extern "C" fn lightning_get(
     call(|| {
         // SAFETY: the caller's promise.
         let key = unsafe { read(key) };
-        Ok(calls::get(scope, target, key, |found| match found {
-            None => LIGHTNING_MISSING,
-            Some(found) => {
-                // SAFETY: the caller's promise; what is found is the engine's, so it is not where the caller writes.
-                unsafe {
-                    give(length, found.len());
-                    if found.len() <= capacity && !value.is_null() {
-                        ptr::copy_nonoverlapping(found.as_ptr(), value, found.len());
-                    }
-                }
-                LIGHTNING_OK
-            }
-        })?)
+        // SAFETY: the caller's promise; what is found is the engine's, so it is not where the caller writes.
+        Ok(calls::get(scope, target, key, |found| unsafe { copy(found, value, capacity, length) })?)
     })
+}
+
+/// Reads the document that has these values in a unique index, one for each of its paths: `index` is its name, UTF-8, `values` are CBOR and
+/// packed as keys are for [`lightning_get_many`]. `length` and `capacity` are as for [`lightning_get`].
+///
+/// # Safety
+/// As the module says; `capacity` bytes may be written at `value`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lightning_get_by(
+    scope: u64,
+    collection: u64,
+    index: lightning_bytes,
+    values: lightning_bytes,
+    value: *mut u8,
+    capacity: usize,
+    length: *mut usize,
+) -> i32 {
+    call(|| {
+        // SAFETY: the caller's promise.
+        let (index, values) = unsafe { (read(index), read(values)) };
+        // SAFETY: the caller's promise; what is found is the engine's, so it is not where the caller writes.
+        Ok(calls::get_by(scope, collection, index, values, |found| unsafe { copy(found, value, capacity, length) })?)
+    })
+}
+
+/// # Safety
+/// As the module says; `capacity` bytes may be written at `value`, and none of them are `found`'s.
+unsafe fn copy(found: Option<&[u8]>, value: *mut u8, capacity: usize, length: *mut usize) -> i32 {
+    let Some(found) = found else { return LIGHTNING_MISSING };
+    // SAFETY: the caller's promise.
+    unsafe {
+        give(length, found.len());
+        if found.len() <= capacity && !value.is_null() {
+            ptr::copy_nonoverlapping(found.as_ptr(), value, found.len());
+        }
+    }
+    LIGHTNING_OK
 }
 
 /// Reads the values or documents of many keys. Keys and values are packed: each with its length before it, 4 bytes, lowest first; a

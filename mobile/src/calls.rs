@@ -33,6 +33,23 @@ pub fn get<R>(scope: u64, target: u64, key: &[u8], found: impl FnOnce(Option<&[u
     }
 }
 
+/// Gives `found` the document that has these values, CBOR and packed, in a unique index, one for each of its paths.
+pub fn get_by<R>(
+    scope: u64,
+    collection: u64,
+    index: &[u8],
+    values: &[u8],
+    found: impl FnOnce(Option<&[u8]>) -> R,
+) -> Result<R> {
+    let collection = objects::collection(collection)?;
+    let index = std::str::from_utf8(index).map_err(|_| invalid("the name of an index is UTF-8"))?;
+    let value =
+        |value: Result<Option<&[u8]>>| Value::from_cbor(value?.ok_or_else(|| invalid("one of the values is missing"))?);
+    let values = Unpacked::new(values).map(value).collect::<Result<Vec<_>>>()?;
+    let document = scope::read(scope, &collection, |documents| documents.get_by(index, values))?;
+    Ok(found(document.as_deref()))
+}
+
 /// Packs the values or documents of packed keys.
 pub fn get_many(scope: u64, target: u64, keys: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::new();

@@ -119,12 +119,6 @@ impl Collection {
         Ok(made.map(|key| key.to_cbor()).transpose()?)
     }
 
-    /// The document that has these values, CBOR, in a unique index, one for each of its paths.
-    pub fn get_by(&self, scope: u64, index: String, values: Vec<Vec<u8>>) -> Result<Option<Vec<u8>>, Failure> {
-        let values = values.iter().map(|value| Value::from_cbor(value)).collect::<lightning_db::Result<Vec<_>>>()?;
-        Ok(scope::read(scope, &self.inner()?, |documents| documents.get_by(&index, values))?)
-    }
-
     /// Changes fields of a document; false when there is none.
     pub fn update(&self, scope: u64, key: Vec<u8>, changes: Vec<u8>) -> Result<bool, Failure> {
         let (key, changes) = (Value::from_cbor(&key)?, Update::from_cbor(&changes)?);

@@ -93,6 +93,10 @@ fn array(env: &JNIEnv<'_>, bytes: &[u8]) -> Result<jbyteArray, Failed> {
     Ok(env.byte_array_from_slice(bytes)?.into_raw())
 }
 
+fn array_or_null(env: &JNIEnv<'_>, bytes: Option<&[u8]>) -> Result<jbyteArray, Failed> {
+    bytes.map_or(Ok(NULL), |bytes| array(env, bytes))
+}
+
 /// So many bytes of rows, as Java has numbers.
 fn size(bytes: jint) -> usize {
     usize::try_from(bytes).unwrap_or(1)
@@ -122,10 +126,23 @@ extern "system" fn Java_dev_lightningdb_internal_Native_get<'l>(
 ) -> jbyteArray {
     call(&mut env, NULL, |env| {
         let key = bytes(env, &key)?;
-        calls::get(scope.cast_unsigned(), target.cast_unsigned(), &key, |found| match found {
-            Some(found) => array(env, found),
-            None => Ok(NULL),
-        })?
+        calls::get(scope.cast_unsigned(), target.cast_unsigned(), &key, |found| array_or_null(env, found))?
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "system" fn Java_dev_lightningdb_internal_Native_getBy<'l>(
+    mut env: JNIEnv<'l>,
+    _: JClass<'l>,
+    scope: jlong,
+    collection: jlong,
+    index: JByteArray<'l>,
+    values: JByteArray<'l>,
+) -> jbyteArray {
+    call(&mut env, NULL, |env| {
+        let (index, values) = (bytes(env, &index)?, bytes(env, &values)?);
+        let (scope, collection) = (scope.cast_unsigned(), collection.cast_unsigned());
+        calls::get_by(scope, collection, &index, &values, |found| array_or_null(env, found))?
     })
 }
 
@@ -158,10 +175,8 @@ extern "system" fn Java_dev_lightningdb_internal_Native_put<'l>(
             return Err(invalid("deleting is another call").into());
         };
         let (key, value) = (bytes(env, &key)?, bytes(env, &value)?);
-        match calls::put(scope.cast_unsigned(), target.cast_unsigned(), mode, &key, &value)? {
-            Some(made) => array(env, &made),
-            None => Ok(NULL),
-        }
+        let made = calls::put(scope.cast_unsigned(), target.cast_unsigned(), mode, &key, &value)?;
+        array_or_null(env, made.as_deref())
     })
 }
 

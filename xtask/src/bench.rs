@@ -123,9 +123,9 @@ fn asked_for(arguments: &[String], known: &[&'static str]) -> Vec<&'static str> 
             Some(_) => {}
         }
     };
-    // What is measured without a database, under the name raw, is always there.
+    // What is measured without a database, under the name raw, is always there, and so is Lightning DB with other choices.
     let mut peers = Vec::new();
-    for name in list.split(',').filter(|name| *name != "raw") {
+    for name in list.split(',').filter(|name| *name != "raw" && !name.starts_with("lightning")) {
         match known.iter().find(|peer| **peer == name) {
             Some(peer) => peers.push(*peer),
             None => return known.to_vec(),

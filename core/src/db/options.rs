@@ -1,6 +1,6 @@
 //! What an application chooses when it opens a database.
 
-use crate::engine::{Checksum, Compression, Durability, EngineOptions};
+use crate::engine::{Checksum, Compression, Durability, EngineOptions, Verify};
 use crate::error::{Error, Result};
 use crate::log::LogConfig;
 
@@ -21,6 +21,8 @@ pub struct Options {
     pub compression: Compression,
     /// What proves the nodes and values of a new database; one that exists stays as it was made.
     pub checksum: Checksum,
+    /// What is proven how often.
+    pub verify: Verify,
     /// The log file never grows beyond this, and what [`feed_retention_bytes`](Self::feed_retention_bytes) adds; `None` leaves
     /// it to the memory budget.
     pub log_bytes_max: Option<u64>,
@@ -55,6 +57,7 @@ impl Default for Options {
             durability: Durability::Sync,
             compression: Compression::Lz4,
             checksum: Checksum::Crc32,
+            verify: Verify::Resident,
             log_bytes_max: None,
             feed_retention_bytes: 0,
             file_bytes_max: 1 << 46,
@@ -79,6 +82,7 @@ impl Options {
         options.read_only = self.read_only;
         options.compression = self.compression;
         options.checksum = self.checksum;
+        options.verify = self.verify;
         options.file_bytes_max = self.file_bytes_max;
         options.inline_bytes_max = self.inline_bytes_max.clamp(64, 64 << 10);
         options.segment_bytes = self.log_segment_bytes;

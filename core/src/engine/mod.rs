@@ -48,7 +48,7 @@ pub use check::CheckReport;
 pub use compaction_progress::{CompactionProgress, CompactionStage};
 pub use maintenance::Progress;
 pub use open::RecoveryReport;
-pub use options::{Checksum, Compression, Durability};
+pub use options::{Checksum, Compression, Durability, Verify};
 pub use recovery_stage::RecoveryStage;
 pub use state::Environment;
 pub use stats::{Latency, Stats};

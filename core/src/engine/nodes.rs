@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::options::Verify;
 use super::quarantine::Quarantine;
 use super::short::ShortWindow;
 use crate::cache::{Block, CacheCounters, Hashed, NodeCache, Pin, Pinned, Pool};
@@ -27,6 +28,7 @@ pub(crate) struct Nodes {
     storage: Arc<dyn Storage>,
     seal: Seal,
     cache: NodeCache<Layout>,
+    verify: Verify,
     quarantine: Quarantine,
 }
 
@@ -37,8 +39,8 @@ impl core::fmt::Debug for Nodes {
 }
 
 impl Nodes {
-    pub(crate) fn new(storage: Arc<dyn Storage>, seal: Seal, budget_bytes: usize) -> Self {
-        Self { storage, seal, cache: NodeCache::new(budget_bytes), quarantine: Quarantine::default() }
+    pub(crate) fn new(storage: Arc<dyn Storage>, seal: Seal, budget_bytes: usize, verify: Verify) -> Self {
+        Self { storage, seal, cache: NodeCache::new(budget_bytes), verify, quarantine: Quarantine::default() }
     }
 
     pub(crate) fn storage(&self) -> &dyn Storage {
@@ -331,7 +333,10 @@ impl NodeSource for Nodes {
             return Ok(Node::of_block(block));
         }
         let node = self.read(reference, Some(self.cache.pool()))?;
-        self.cache.insert(reference.offset, node.clone().into_block());
+        // What is not resident is found by no other way either, so each read comes here.
+        if self.verify == Verify::Resident {
+            self.cache.insert(reference.offset, node.clone().into_block());
+        }
         Ok(node)
     }
 
@@ -379,13 +384,41 @@ impl NodeSource for Uncached<'_> {
 mod tests {
     use alloc::format;
     use alloc::sync::Arc;
+    use alloc::vec::Vec;
 
     use crate::db::{Database, Options};
-    use crate::engine::Environment;
-    use crate::env::{FixedClock, MemoryStorage, SeededEntropy};
+    use crate::engine::{Environment, Verify};
+    use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
+    use crate::error::{Error, Result};
     use crate::table::Table;
 
     const T: Table<&[u8], &[u8]> = Table::new("t");
+
+    /// What a get says after every leaf's bytes have changed on storage under a database that has just read it.
+    fn get_after_rot(verify: Verify) -> Result<Vec<u8>> {
+        let env = Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(7)) };
+        let options = Options { background_thread: false, verify, ..Options::default() };
+        let storage = Arc::new(MemoryStorage::new());
+        let db = Database::open_storage(storage.clone(), env, options)?;
+        db.transaction(|tx| (0..500u32).try_for_each(|key| tx.table(T)?.put(&key.to_be_bytes(), &[7; 100])))?;
+        db.compact()?;
+        let get = || db.table(T)?.get(&9u32.to_be_bytes()).map(|found| found.unwrap().to_vec());
+        assert_eq!(get()?, [7; 100]);
+        let len = storage.len(FileId::Data)?;
+        // In each grain, behind the superblocks.
+        for at in (2 * 4096 + 40..len).step_by(64) {
+            let mut byte = [0];
+            storage.read_at(FileId::Data, at, &mut byte)?;
+            storage.write_at(FileId::Data, at, &[!byte[0]])?;
+        }
+        get()
+    }
+
+    #[test]
+    fn who_verifies_always_is_told_of_rot_that_memory_hides() {
+        assert_eq!(get_after_rot(Verify::Resident).unwrap(), [7; 100]);
+        assert!(matches!(get_after_rot(Verify::Always), Err(Error::Corrupt(_))));
+    }
 
     #[test]
     fn what_was_found_in_one_base_is_never_served_for_another() {

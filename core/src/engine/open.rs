@@ -16,7 +16,7 @@ use super::first_write::FirstWrite;
 use super::maintenance::Work;
 use super::node_ages::NodeAges;
 use super::nodes::{Nodes, read_exact};
-use super::options::EngineOptions;
+use super::options::{EngineOptions, Verify};
 use super::recent::Recent;
 use super::record::{ANCESTORS_MAX, Ancestor, CheckpointRecord};
 use super::recovery_stage::RecoveryStage;
@@ -27,7 +27,7 @@ use super::version::{Layers, MemtableValues, Version};
 use super::write_again::{Found, write_lengths_again};
 use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::env::{FileId, Storage};
+use crate::env::{FileId, ReadBack, Storage};
 use crate::error::{Error, Result};
 use crate::log::{
     Log, LogConfig, LogPosition, Operation, Operations, Verdict, holds_commits, intact, replay, require_own, was_begun,
@@ -67,7 +67,10 @@ pub(crate) struct OpenArguments<'a> {
 impl Engine {
     /// Opens or creates. `NotResident` means: fetch and call again from the start.
     pub(crate) fn open(arguments: OpenArguments<'_>) -> Result<(Self, RecoveryReport)> {
-        let OpenArguments { storage, env, options, progress } = arguments;
+        let OpenArguments { mut storage, env, options, progress } = arguments;
+        if options.verify == Verify::Always {
+            storage = Arc::new(ReadBack(storage));
+        }
         progress(RecoveryStage::Superblocks);
         let opened = match SuperblockSlots::read(&*storage)? {
             SuperblockSlots::Found { newest, older } => recover(storage, env, options, *newest, older, progress)?,
@@ -418,7 +421,7 @@ impl State {
         };
         let seal = Seal { checksum: options.checksum, database_id: work.superblock.database_id };
         Engine {
-            nodes: Arc::new(Nodes::new(storage, seal, options.cache_bytes)),
+            nodes: Arc::new(Nodes::new(storage, seal, options.cache_bytes, options.verify)),
             env,
             counters: Counters::default(),
             visible: Mutex::new(Arc::new(version)),

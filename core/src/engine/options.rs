@@ -18,6 +18,19 @@ pub enum Durability {
     Relaxed,
 }
 
+/// How much is taken on trust between one look at a byte and the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// A node or value is proven by its checksum when it is read from storage, and trusted while it is in memory. What is written is
+    /// taken to be what storage has until it is read again.
+    #[default]
+    Resident,
+    /// Nothing stays in memory but what is not merged yet: each read takes nodes from storage, and proves them. What is written is read back and
+    /// compared before anything refers to it; what reads back is what the system shows, which until a sync may be its memory.
+    /// For a machine whose memory or medium is in doubt: a read costs several times as much.
+    Always,
+}
+
 /// Keys are at most this long, in bytes, with the table's prefix: 64 KiB and room for any prefix.
 pub(crate) const KEY_BYTES_MAX: usize = 64 * 1024 + 16;
 /// Values are at most this long, in bytes.
@@ -46,6 +59,7 @@ pub(crate) struct EngineOptions {
     pub transaction_bytes_max: usize,
     pub compression: Compression,
     pub checksum: Checksum,
+    pub verify: Verify,
     /// Entries a step of background work handles.
     pub step_entries: usize,
 }
@@ -69,6 +83,7 @@ impl EngineOptions {
             transaction_bytes_max: (memtable_bytes).max(1 << 20),
             compression: Compression::default(),
             checksum: Checksum::default(),
+            verify: Verify::default(),
             step_entries: 4096,
         }
     }

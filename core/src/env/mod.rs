@@ -10,6 +10,7 @@ mod file;
 #[cfg(all(test, feature = "std"))]
 mod hand_set;
 mod memory;
+mod read_back;
 #[cfg(feature = "std")]
 mod stop;
 mod storage;
@@ -31,6 +32,7 @@ pub(crate) use file::{beside, kind as storage_error_kind};
 #[cfg(all(test, feature = "std"))]
 pub(crate) use hand_set::HandSet;
 pub use memory::MemoryStorage;
+pub(crate) use read_back::ReadBack;
 #[cfg(feature = "std")]
 pub use stop::{Entered, Stop};
 pub use storage::{FileId, Storage, StorageError, StorageErrorKind, Sync, SyncTicket};

@@ -54,7 +54,7 @@ use self::losses::Losses;
 use self::sink::Sink;
 use self::source::Source;
 use crate::db::Database;
-use crate::engine::Nodes;
+use crate::engine::{Nodes, Verify};
 use crate::env::Storage;
 use crate::error::{Error, Result};
 
@@ -83,7 +83,7 @@ impl Database {
         progress: &mut dyn FnMut(&SalvageReport),
     ) -> Result<SalvageReport> {
         let mut work = Salvage {
-            nodes: Arc::new(Nodes::new(Arc::clone(&source.storage), beginning.seal, CACHE_BYTES)),
+            nodes: Arc::new(Nodes::new(Arc::clone(&source.storage), beginning.seal, CACHE_BYTES, Verify::Resident)),
             source,
             beginning,
             sink: Sink::new(self),

@@ -58,6 +58,31 @@ fn documents_are_written_found_and_deleted() {
 }
 
 #[test]
+fn a_document_is_found_by_a_unique_index_and_what_is_not_one_is_refused() {
+    let database = Database::in_memory(OpenOptions::default()).unwrap();
+    let unique = map(&[("paths", Value::Array(vec!["age".into()])), ("unique", true.into())]);
+    let unique = Value::from_cbor(&unique).unwrap();
+    let schema = map(&[("key", "id".into()), ("indexes", Value::Array(vec![unique]))]);
+    let people = database.collection_blocking("people".into(), Some(schema)).unwrap();
+    put(NOW, people.number(), WriteMode::Insert, &[], &person(1, 36)).unwrap();
+    let packed = |values: &[Vec<u8>]| {
+        let mut out = Vec::new();
+        values.iter().for_each(|value| packed::push(&mut out, value).unwrap());
+        out
+    };
+    let find = |index: &[u8], values: &[u8]| {
+        get_by(NOW, people.number(), index, values, |found| found.map(<[u8]>::to_vec)).map_err(|error| error.name())
+    };
+    assert_eq!(find(b"age", &packed(&[cbor(36)])), Ok(Some(person(1, 36))));
+    assert_eq!(find(b"age", &packed(&[cbor(37)])), Ok(None));
+    assert_eq!(find(b"height", &packed(&[cbor(36)])), Err("Invalid"), "no such index");
+    assert_eq!(find(b"age", &packed(&[cbor(36), cbor(1)])), Err("Invalid"), "more values than paths");
+    assert_eq!(find(b"\xff", &packed(&[cbor(36)])), Err("Invalid"), "no name");
+    let whole = packed(&[cbor(36)]);
+    assert_eq!(find(b"age", &whole[..whole.len() - 1]), Err("Invalid"), "cut");
+}
+
+#[test]
 fn a_batch_is_done_whole_or_not_at_all() {
     let database = Database::in_memory(OpenOptions::default()).unwrap();
     let people = people(&database);

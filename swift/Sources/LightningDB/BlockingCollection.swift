@@ -28,8 +28,9 @@ public struct BlockingCollection<Document: Codable & Sendable>: Sendable {
 
     /// The document that has these values in a unique index, one for each of its paths.
     public func get(by index: String, _ values: [Value]) throws -> Document? {
-        let found = try calling { try native.getBy(scope: scope, index: index, values: values.map { Data(CBORWriter.encode($0)) }) }
-        return try found.map { try DocumentDecoder.decode(Document.self, from: [UInt8]($0)) }
+        var packed: [UInt8] = []
+        for value in values { packed.pack(CBORWriter.encode(value)) }
+        return try Calls.getBy(scope, handle, index, packed) { try DocumentDecoder.decode(Document.self, from: $0) }
     }
 
     /// Writes a document, whatever was under its key; the key where it was made.

@@ -10,14 +10,34 @@ enum Calls {
     static func get<R>(
         _ scope: UInt64, _ target: UInt64, _ key: [UInt8], _ read: (UnsafeRawBufferPointer) throws -> R
     ) throws -> R? {
+        try find(read) { place, capacity, length in
+            key.withBytes { lightning_get(scope, target, $0, place, capacity, length) }
+        }
+    }
+
+    /// The document that has these values, packed, in a unique index.
+    static func getBy<R>(
+        _ scope: UInt64, _ collection: UInt64, _ index: String, _ values: [UInt8], _ read: (UnsafeRawBufferPointer) throws -> R
+    ) throws -> R? {
+        let index = Array(index.utf8)
+        return try find(read) { place, capacity, length in
+            index.withBytes { index in
+                values.withBytes { lightning_get_by(scope, collection, index, $0, place, capacity, length) }
+            }
+        }
+    }
+
+    @inline(__always)
+    private static func find<R>(
+        _ read: (UnsafeRawBufferPointer) throws -> R,
+        _ call: (UnsafeMutablePointer<UInt8>?, Int, UnsafeMutablePointer<Int>) -> Int32
+    ) throws -> R? {
         // Most fit here; for a longer one it is asked again. Another may be written in between.
         var capacity = 512
         while true {
             var length = 0
             let found: R?? = try withUnsafeTemporaryAllocation(byteCount: capacity, alignment: 8) { place in
-                let status = key.withBytes {
-                    lightning_get(scope, target, $0, place.baseAddress?.assumingMemoryBound(to: UInt8.self), capacity, &length)
-                }
+                let status = call(place.baseAddress?.assumingMemoryBound(to: UInt8.self), capacity, &length)
                 if try isMissing(status) { return .some(nil) }
                 return length <= capacity ? .some(try read(UnsafeRawBufferPointer(rebasing: place[0..<length]))) : nil
             }

@@ -15,7 +15,8 @@ Measures Lightning DB beside other embedded databases: peer-bench [documents --p
                   [1M; of documents 200k]
   --rounds N      times each phase is run by each peer, in turn [3]
   --seconds S     time for one sample of a phase that reads [1]
-  --peers A,B     beside only these; a wrong name prints the list [all built in]
+  --peers A,B     beside only these; a wrong name prints the list [all built in;
+                  lightning-blake3 and lightning-verify-always only where asked for]
   --without-ours  the others alone
   --phases A,B    only phases whose names begin so, as in: --phases get,put-sync [all]
   --dir PATH      where the databases are made, and removed again [beside the program]
@@ -125,7 +126,7 @@ pub(crate) fn parse() -> Result<Command> {
     let known = peers::names(&subject);
     let mut peers = match peers {
         Some(list) => parse_peers(&list, &known)?,
-        None => known,
+        None => known.into_iter().filter(|name| !peers::OURS_OTHERWISE.contains(name)).collect(),
     };
     peers.retain(|&peer| peer != peers::OURS || !without_ours);
 

@@ -17,8 +17,15 @@ fn open(storage: Arc<MemoryStorage>) -> Database {
     Database::open_storage(storage, env, options).expect("an honest database opens")
 }
 
-/// A backup, the id of its database, and the commit that it is of, by incarnation and sequence.
-static BACKUP: LazyLock<(Vec<u8>, [u8; 16], (u64, u64))> = LazyLock::new(|| {
+/// What increments go on from.
+struct Backup {
+    file: Vec<u8>,
+    database_id: [u8; 16],
+    /// The commit that it is of, by incarnation and sequence.
+    position: (u64, u64),
+}
+
+static BACKUP: LazyLock<Backup> = LazyLock::new(|| {
     let source = open(Arc::new(MemoryStorage::new()));
     source.transaction(|tx| tx.table(T)?.put(b"key", b"value")).expect("there is room");
     let (mut backup, mut file) = (source.backup(), Vec::new());
@@ -27,15 +34,15 @@ static BACKUP: LazyLock<(Vec<u8>, [u8; 16], (u64, u64))> = LazyLock::new(|| {
     }
     let position = backup.position().to_bytes();
     let number = |at: usize| u64::from_le_bytes(position[at..at + 8].try_into().expect("8 bytes"));
-    let id = file[16..32].try_into().expect("16 bytes");
-    (file, id, (number(0), number(8)))
+    let database_id = file[16..32].try_into().expect("16 bytes");
+    Backup { file, database_id, position: (number(0), number(8)) }
 });
 
 /// Takes in an increment whose checksums are right, and looks at everything afterwards.
 pub fn replay(bytes: &[u8]) {
-    let (file, id, position) = &*BACKUP;
+    let Backup { file, database_id, position } = &*BACKUP;
     let mut bytes = bytes.to_vec();
-    reseal_increment(&mut bytes, Some((*id, *position)));
+    reseal_increment(&mut bytes, Some((*database_id, *position)));
 
     let copy = Arc::new(MemoryStorage::new());
     copy.write_at(FileId::Data, 0, file).expect("there is memory");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lightning_db::env::Storage;
-use lightning_db::{Checksum, Compression, Error, Isolation};
+use lightning_db::{Checksum, Compression, Error, Isolation, Verify};
 
 use super::action::{Answer, Durability, Query, TxOp};
 use super::clock::SimClock;
@@ -30,6 +30,8 @@ pub struct Tuning {
     pub compression: Compression,
     /// What proves nodes and values.
     pub checksum: Checksum,
+    /// What is proven how often.
+    pub verify: Verify,
     /// How much of the log is kept for change feeds.
     pub retention_bytes: u64,
 }
@@ -47,6 +49,7 @@ impl Default for Tuning {
             budget_bytes: 2 << 20,
             compression: Compression::Lz4,
             checksum: Checksum::Crc32,
+            verify: Verify::Resident,
             retention_bytes: 0,
         }
     }

@@ -37,6 +37,7 @@ fn options(site: &Site) -> Options {
     options.memory_budget_bytes = site.tuning.budget_bytes as usize;
     options.compression = site.tuning.compression;
     options.checksum = site.tuning.checksum;
+    options.verify = site.tuning.verify;
     options.memtable_bytes = Some(site.tuning.memtable_bytes as usize);
     options.log_segment_bytes = site.tuning.segment_bytes;
     options.inline_bytes_max = site.tuning.large_value_bytes as usize;

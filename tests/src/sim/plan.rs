@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use lightning_db::env::FileId;
-use lightning_db::{Checksum, Compression, Isolation};
+use lightning_db::{Checksum, Compression, Isolation, Verify};
 
 use super::action::{Action, ClientStep, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
 use super::clients::CLIENTS;
@@ -54,6 +54,7 @@ impl Plan {
             budget_bytes: [2, 2, 4, 16][random.index(4)] << 20,
             compression: [Compression::Lz4, Compression::Lz4, Compression::None, Compression::Zstd][random.index(4)],
             checksum: [Checksum::Crc32, Checksum::Crc32, Checksum::Blake3][random.index(3)],
+            verify: Verify::Resident,
             retention_bytes: 0,
         };
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
@@ -62,7 +63,10 @@ impl Plan {
         let late_syncs = random.chance(1, 6) && weather == Weather::Fair;
         let actions = (0..actions).map(|_| shape.action(&mut random, weather)).collect();
         let (actions, retention_bytes) = with_follower(seed, actions);
-        let tuning = Tuning { retention_bytes, ..tuning };
+        // Of its own, so that it changes nothing else.
+        let always = Random::new(seed ^ 0x5645_5249_4659).chance(1, 8);
+        let verify = if always { Verify::Always } else { Verify::Resident };
+        let tuning = Tuning { retention_bytes, verify, ..tuning };
         // Of its own, so that it changes nothing else.
         let stale_cache = Random::new(seed ^ 0x5354_414C_4500).chance(1, 3);
         Self { seed, tuning, paging, late_syncs, stale_cache, actions }

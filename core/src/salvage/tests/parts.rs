@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::damage::{salvage, same};
 use super::workload::{Made, environment, options, raw};
 use crate::db::Database;
+use crate::engine::Verify;
 use crate::env::{FileId, MemoryStorage, Storage};
 use crate::salvage::begin;
 use crate::salvage::source::Source;
@@ -85,7 +86,7 @@ fn a_table_whose_definition_is_lost_gets_a_name() {
     // The leaf that holds the catalogue is the first of the base; with one record in each block, no other goes with it.
     let source = Source::open(made.storage()).unwrap();
     let beginning = begin::find(&source).unwrap();
-    let nodes = crate::engine::Nodes::new(made.storage(), beginning.seal, 1 << 20);
+    let nodes = crate::engine::Nodes::new(made.storage(), beginning.seal, 1 << 20, Verify::Resident);
     let (_, record) = beginning.checkpoint.as_ref().unwrap();
     let mut first = None;
     for tree in trees_of(record) {

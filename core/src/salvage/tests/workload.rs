@@ -7,7 +7,7 @@ use alloc::{format, vec};
 
 use crate::codec::slot::Slot;
 use crate::db::{Database, Options};
-use crate::engine::{Durability, Environment, Nodes};
+use crate::engine::{Durability, Environment, Nodes, Verify};
 use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
 use crate::log::{Operation, replay};
 use crate::salvage::begin::{self, Beginning};
@@ -197,7 +197,7 @@ impl Map {
         let source = Source::open(made.storage()).unwrap();
         let Beginning { seal, checkpoint, .. } = begin::find(&source).unwrap();
         let (superblock, record) = checkpoint.unwrap();
-        let nodes = Nodes::new(Arc::clone(&source.storage), seal, 1 << 20);
+        let nodes = Nodes::new(Arc::clone(&source.storage), seal, 1 << 20, Verify::Resident);
         let mut trees = Vec::new();
         for tree in trees_of(&record).into_iter().rev() {
             let mut leaves: Vec<LeafMap> = Vec::new();

@@ -1,8 +1,9 @@
 //! Lightning DB, through its public interface as any application uses it.
 
+use std::marker::PhantomData;
 use std::path::Path;
 
-use lightning_db::{Compression, Cursor, Database, Options, ReadTable, Table};
+use lightning_db::{Checksum, Compression, Cursor, Database, Options, ReadTable, Table, Verify};
 
 use super::{OURS, locked_version};
 use crate::bench::Result;
@@ -11,8 +12,51 @@ use crate::bench::engine::{Direction, Durability, Engine, Settings, View};
 
 const TABLE: Table<&[u8], &[u8]> = Table::new("records");
 
-pub(crate) struct Lightning {
+/// What is chosen beside what every benchmark chooses.
+pub(crate) trait Manner: Send + Sync + 'static {
+    const NAME: &'static str;
+    const DESCRIPTION: &'static str;
+
+    fn choose(options: &mut Options);
+}
+
+/// As an application has it that chooses nothing.
+pub(crate) struct Usual;
+
+impl Manner for Usual {
+    const NAME: &'static str = OURS;
+    const DESCRIPTION: &'static str = "compression off, otherwise its defaults; at rest after a checkpoint";
+
+    fn choose(_: &mut Options) {}
+}
+
+/// Nodes and values proven by BLAKE3.
+pub(crate) struct Blake3;
+
+impl Manner for Blake3 {
+    const NAME: &'static str = "lightning-blake3";
+    const DESCRIPTION: &'static str = "the same with checksums by BLAKE3";
+
+    fn choose(options: &mut Options) {
+        options.checksum = Checksum::Blake3;
+    }
+}
+
+/// Nothing is trusted that is in memory, and each write is read back.
+pub(crate) struct VerifyAlways;
+
+impl Manner for VerifyAlways {
+    const NAME: &'static str = "lightning-verify-always";
+    const DESCRIPTION: &'static str = "the same, verifying each read and reading back each write";
+
+    fn choose(options: &mut Options) {
+        options.verify = Verify::Always;
+    }
+}
+
+pub(crate) struct Lightning<M> {
     database: Database,
+    manner: PhantomData<M>,
 }
 
 pub(crate) struct LightningView<'v> {
@@ -33,19 +77,21 @@ pub(crate) fn options(settings: Settings) -> Options {
     options
 }
 
-impl Engine for Lightning {
-    const NAME: &'static str = OURS;
+impl<M: Manner> Engine for Lightning<M> {
+    const NAME: &'static str = M::NAME;
     type View<'v> = LightningView<'v>;
 
     fn description() -> String {
         let version = locked_version("lightning-db");
-        format!("Lightning DB {version}; compression off, otherwise its defaults; at rest after a checkpoint")
+        format!("Lightning DB {version}; {}", M::DESCRIPTION)
     }
 
     fn open(directory: &Path, settings: Settings) -> Result<Self> {
-        let database = Database::open(directory.join("data.ldb"), options(settings))?;
+        let mut options = options(settings);
+        M::choose(&mut options);
+        let database = Database::open(directory.join("data.ldb"), options)?;
         database.table(TABLE)?;
-        Ok(Self { database })
+        Ok(Self { database, manner: PhantomData })
     }
 
     fn read<R>(&self, body: impl FnOnce(&mut LightningView<'_>) -> Result<R>) -> Result<R> {

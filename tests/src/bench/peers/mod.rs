@@ -20,6 +20,7 @@ pub(crate) mod sqlite;
 
 use std::collections::BTreeMap;
 
+use self::lightning::Manner;
 use super::Result;
 use super::arguments::{Job, Subject};
 use super::documents;
@@ -28,6 +29,9 @@ use super::worker::{Worker, serve};
 
 /// The name of Lightning DB among the peers.
 pub(crate) const OURS: &str = "lightning";
+/// Lightning DB with other choices: measured where they are asked for.
+pub(crate) const OURS_OTHERWISE: [&str; 2] =
+    [<lightning::Blake3 as Manner>::NAME, <lightning::VerifyAlways as Manner>::NAME];
 /// Not a database: appends to a file and syncs, which is the least a synced commit can cost.
 pub(crate) const FLOOR: &str = raw::NAME;
 
@@ -70,7 +74,9 @@ fn registry(subject: &Subject) -> Vec<Peer> {
 
 fn of_records() -> Vec<Peer> {
     vec![
-        Peer::of::<lightning::Lightning>(),
+        Peer::of::<lightning::Lightning<lightning::Usual>>(),
+        Peer::of::<lightning::Lightning<lightning::Blake3>>(),
+        Peer::of::<lightning::Lightning<lightning::VerifyAlways>>(),
         #[cfg(feature = "peer-lmdb")]
         Peer::of::<lmdb::Lmdb>(),
         #[cfg(feature = "peer-redb")]

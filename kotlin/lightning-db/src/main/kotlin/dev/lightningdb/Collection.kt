@@ -119,8 +119,11 @@ public class BlockingCollection<T : Any> internal constructor(internal val colle
     }
 
     /** As [Collection.getBy]. */
-    public fun getBy(index: String, vararg values: Any?): T? =
-        calling { native.getBy(scope.toULong(), index, values.map(CborWriter::of)) }?.let { collection.decode(it) }
+    public fun getBy(index: String, vararg values: Any?): T? {
+        val packed = PackedWriter()
+        for (value in values) packed.bytes(CborWriter.of(value))
+        return calling { Native.getBy(scope, handle, index.encodeToByteArray(), packed.toByteArray()) }?.let { collection.decode(it) }
+    }
 
     /** As [Collection.put]. */
     public fun put(document: T): Any? = write(PUT, document)

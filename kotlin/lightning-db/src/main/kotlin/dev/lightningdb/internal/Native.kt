@@ -11,6 +11,9 @@ internal object Native {
 
     @JvmStatic external fun get(scope: Long, target: Long, key: ByteArray): ByteArray?
 
+    /** The name of the index is UTF-8, the values are CBOR and packed. */
+    @JvmStatic external fun getBy(scope: Long, collection: Long, index: ByteArray, values: ByteArray): ByteArray?
+
     @JvmStatic external fun getMany(scope: Long, target: Long, keys: ByteArray): ByteArray
 
     @JvmStatic external fun put(scope: Long, target: Long, mode: Int, key: ByteArray, value: ByteArray): ByteArray?
