@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::layer::{Layer, Move};
+use super::lease::Source;
 use super::nodes::Nodes;
 use super::version::Version;
 use crate::codec::slot::{Slot, ValueRef};
@@ -16,7 +17,7 @@ use crate::tree::TreeCursor;
 #[derive(Debug)]
 pub(crate) struct MergedCursor {
     /// The base, when there is nothing else to be seen; then there are no layers.
-    sole: Option<TreeCursor<Arc<Nodes>>>,
+    sole: Option<TreeCursor<Source>>,
     layers: Vec<Layer>,
     current: Option<usize>,
     forward: bool,
@@ -49,7 +50,7 @@ impl MergedCursor {
 
     fn for_reading(mut layers: Vec<Layer>, version: &Version, nodes: &Arc<Nodes>) -> Self {
         if layers.is_empty() && version.is_base_alone() {
-            let base = TreeCursor::new(Arc::clone(nodes), version.layers.base);
+            let base = TreeCursor::new(Source::of(&version.layers, nodes), version.layers.base);
             return Self { sole: Some(base), ..Self::over(layers, Purpose::Read) };
         }
         layers.extend(Layer::all(version, nodes));
@@ -165,7 +166,7 @@ impl MergedCursor {
 
     /// The leaf the cursor is in, where the base alone is read: to be asked about a leaf once, not about each entry.
     #[inline]
-    pub(crate) fn leaf(&self) -> Option<&TreeCursor<Arc<Nodes>>> {
+    pub(crate) fn leaf(&self) -> Option<&TreeCursor<Source>> {
         self.sole.as_ref()
     }
 

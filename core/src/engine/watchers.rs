@@ -131,6 +131,8 @@ impl Engine {
         let after = writer.appended;
         let stopped = match &writer.stopped {
             Some(stopped @ (Stopped::Closed | Stopped::Poisoned(_))) => Some(stopped.error()),
+            #[cfg(feature = "std")]
+            Some(stopped @ Stopped::ShutDown) => Some(stopped.error()),
             // Closing may fail; and nobody waits for commits where none is ever made.
             Some(Stopped::Closing | Stopped::ReadOnly) | None => None,
             #[cfg(feature = "std")]
