@@ -167,9 +167,9 @@ impl Engine {
                 Severity::Critical,
                 "damaged",
                 format!(
-                    "{} extents of {} bytes in all cannot be read{}",
-                    stats.quarantined,
+                    "{} bytes of the data file cannot be read, in extents: {}{}",
                     stats.quarantined_bytes,
+                    stats.quarantined,
                     first.unwrap_or_default()
                 ),
                 "everything else works; run 'lightning check' for the keys concerned, make a backup of what is whole with \

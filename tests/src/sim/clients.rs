@@ -191,6 +191,8 @@ impl<E: Engine> Runner<E> {
                 }
                 Err(Wrong::Answer(String::from("a transaction is too old although nothing was committed beside it")))
             }
+            // It was not tried.
+            Err(error @ (Error::ReadOnly | Error::Unavailable { .. })) => Err(Wrong::Error(error)),
             Err(error) => {
                 if let Some(view) = client.views.first() {
                     self.model.failed(view.draft.after(self.model.now()), &commit);
