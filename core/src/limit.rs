@@ -12,6 +12,8 @@ pub enum Limit {
     SnapshotAge,
     /// States that were replaced and are kept for those who read them.
     Snapshots,
+    /// Live results that are followed at once.
+    Watches,
     /// Bytes appended to the log in a second.
     #[cfg(feature = "std")]
     WriteRate,
@@ -27,6 +29,7 @@ impl Limit {
             Limit::Transactions => "transactions_max",
             Limit::SnapshotAge => "snapshot_ms_max",
             Limit::Snapshots => "snapshots_max",
+            Limit::Watches => "watches_max",
             #[cfg(feature = "std")]
             Limit::WriteRate => "write_bytes_per_s",
             #[cfg(feature = "std")]
@@ -51,6 +54,9 @@ impl Limit {
                 "the snapshot has expired: {used} states older than the newest were held, more than the limit of {allowed}, \
                  and this was the oldest; take another, and drop those that are not needed"
             ),
+            Limit::Watches => {
+                write!(f, "{used} live results are followed, which is the limit; end those that nobody looks at")
+            }
             #[cfg(feature = "std")]
             Limit::WriteRate => write!(
                 f,

@@ -391,6 +391,18 @@ fn no_more_backups_are_made_at_once_than_the_limit_allows() {
 }
 
 #[test]
+fn no_more_live_results_are_followed_than_the_limit_allows() {
+    let world = world(|limits| limits.watches_max = 2);
+    let documents = world.db.collection::<crate::Value>("documents", crate::Schema::key("id")).unwrap();
+    let watch = || documents.watch(crate::Query::new());
+    let first = watch().unwrap();
+    let _second = watch().unwrap();
+    assert_eq!(limit_of(watch().map(drop)), Limit::Watches);
+    drop(first);
+    watch().unwrap();
+}
+
+#[test]
 fn writers_owe_what_they_wrote_too_fast() {
     let world = world(|limits| limits.write_bytes_per_s = Some(1000));
     let table = world.db.table(T).unwrap();

@@ -11,7 +11,8 @@ use crate::codec::slot::{Slot, ValueRef};
 use crate::error::Result;
 use crate::tree::TreeCursor;
 
-/// A cursor over several layers, newest first. It owns what it reads, so it can outlive the snapshot it was made from.
+/// A cursor over several layers, newest first. It owns what it reads, so it can outlive the snapshot it was made from. The
+/// engine knows nothing of it, so cursors have no limit but the memory of whoever holds them; what they pin expires.
 ///
 /// Every call that answers `NotResident` is repeated by the caller after fetching; the cursor then goes on where it was.
 #[derive(Debug)]

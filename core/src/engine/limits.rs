@@ -20,6 +20,8 @@ pub struct Limits {
     pub snapshot_ms_max: u64,
     /// States older than the newest that are kept for those who read them, at least 16. With one more the oldest expires.
     pub snapshots_max: usize,
+    /// Live results that are followed at once. Each costs every commit to its table a look.
+    pub watches_max: usize,
     /// Bytes that are appended to the log in a second; what is appended in less than that comes at once. Writers wait, or, where
     /// nothing can wait because there is no background thread, get [`Error::LimitReached`](crate::Error::LimitReached).
     #[cfg(feature = "std")]
@@ -47,6 +49,7 @@ impl Default for Limits {
             transaction_bytes_max: None,
             snapshot_ms_max: 24 * 60 * 60 * 1000,
             snapshots_max: 1024,
+            watches_max: 10_000,
             #[cfg(feature = "std")]
             write_bytes_per_s: None,
             #[cfg(feature = "std")]

@@ -32,7 +32,8 @@ pub(crate) trait Watcher: MaybeSendSync {
     fn stopped(&self, why: &Error);
 }
 
-/// The watchers of one engine.
+/// The watchers of one engine: one for the live results of all tables together, and one for each change feed, for as long as
+/// its reader waits in a call. So there are no more than threads, and they have no limit of their own.
 #[derive(Default)]
 pub(super) struct Watchers {
     /// How many there are: changed under the writer lock when one comes, so whoever holds that lock knows.

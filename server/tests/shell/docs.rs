@@ -35,7 +35,7 @@ fn names_in(path: &str) -> Vec<String> {
     let source = std::fs::read_to_string(path).unwrap();
     let parts = source.split("Severity::").skip(1);
     let names = parts.filter_map(|part| {
-        let (_, rest) = part.split_once(',')?;
+        let (_, rest) = part.split_once(',').filter(|(severity, _)| severity.chars().all(char::is_alphabetic))?;
         let rest = rest.trim_start();
         let name = rest.strip_prefix("name: ").unwrap_or(rest).strip_prefix('"')?.split('"').next()?;
         Some(name.to_owned()).filter(|name| !name.is_empty())

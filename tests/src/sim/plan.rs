@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use lightning_db::env::FileId;
-use lightning_db::{Checksum, Compression, Isolation};
+use lightning_db::{Checksum, Compression, Isolation, Mode};
 
 use super::action::{Action, ClientStep, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
 use super::clients::CLIENTS;
