@@ -128,6 +128,10 @@ pub fn look(seed: u64) -> Result<(), String> {
     *storage.hook.lock().expect("nobody panics with it") = Some((random.below(10), hook));
     let mut what = wrong(&snapshot, 0).map_err(failed)?;
     what.push_str(&wrong(&db.snapshot(), 1 + ROUNDS).map_err(failed)?);
+    // And when no read is inside any more.
+    (2 + ROUNDS..2 + 2 * ROUNDS).try_for_each(|round| write(&db, round)).map_err(failed)?;
+    what.push_str(&wrong(&snapshot, 0).map_err(failed)?);
+    what.push_str(&wrong(&db.snapshot(), 1 + 2 * ROUNDS).map_err(failed)?);
     let stats = db.stats();
     if stats.quarantined > 0 {
         let _ = write!(what, "{} places are taken for damaged; ", stats.quarantined);

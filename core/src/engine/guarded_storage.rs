@@ -15,6 +15,9 @@ use crate::env::sync::Mutex;
 use crate::env::sync::thread;
 use crate::env::{Clock, FileId, Storage, StorageError, StorageErrorKind, Sync};
 
+/// What lies so near to each other is one place: a few bad sectors in a row are damage, and no failing medium.
+const PLACE_BYTES: u64 = 64 << 10;
+
 pub(super) struct GuardedStorage {
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
@@ -69,7 +72,7 @@ impl Storage for GuardedStorage {
         let read = self.storage.read_at(file, offset, buf);
         match &read {
             Err(error) if matches!(error.kind, StorageErrorKind::Other | StorageErrorKind::PermissionDenied) => {
-                self.reads.failed(offset, self.clock.monotonic_ns());
+                self.reads.failed(offset / PLACE_BYTES, self.clock.monotonic_ns());
             }
             _ if self.reads.is_troubled() => self.reads.succeeded(),
             _ => {}

@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::lease::Source;
 use super::nodes::{Nodes, read_exact};
 use super::options::VALUE_BYTES_MAX;
 use super::state::Engine;
@@ -312,7 +313,7 @@ impl ValueReader {
 /// changes for a merge: used when the file is shortened.
 #[derive(Debug)]
 pub(super) struct ValueMoves {
-    cursor: TreeCursor<Arc<Nodes>>,
+    cursor: TreeCursor<Source>,
     from: u64,
     started: bool,
     /// The records with their new references.
@@ -323,7 +324,7 @@ pub(super) struct ValueMoves {
 
 impl ValueMoves {
     pub(super) fn new(engine: &Engine, base: Root, from: u64) -> Self {
-        let cursor = TreeCursor::new(Arc::clone(&engine.nodes), Some(base));
+        let cursor = TreeCursor::new(Source::current(&engine.nodes), Some(base));
         Self { cursor, from, started: false, moved: Memtable::new(), written: Vec::new() }
     }
 

@@ -99,7 +99,7 @@ fn with_keeper(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u64) {
 /// In a quarter of all plans snapshots expire, and so much time passes that they do; in another quarter somebody changes the
 /// mode now and then. Of its own, so that it changes nothing else.
 pub(super) fn with_limits(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u64) {
-    let mut random = Random::new(seed ^ 0x4C49_4D49_5453);
+    let mut random = Random::new(seed ^ 0x4C49_4D49_5400);
     let mut with = Vec::new();
     match random.below(4) {
         0 => {
