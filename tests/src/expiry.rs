@@ -147,4 +147,15 @@ mod tests {
     fn a_snapshot_that_expires_while_it_is_read_answers_rightly_or_not_at_all() {
         (0..20).for_each(|seed| super::look(seed).unwrap());
     }
+
+    /// Without this the test above could not fail.
+    #[test]
+    fn an_engine_that_reuses_what_is_read_or_reads_what_is_reused_is_noticed() {
+        use lightning_db::testing::mutant::Mutant;
+        for mutant in [Mutant::ExpiredUnderReader, Mutant::ExpiredSnapshotReads] {
+            let _active = mutant.activate();
+            let noticed = |seed| !matches!(std::panic::catch_unwind(|| super::look(seed)), Ok(Ok(())));
+            assert!((0..20).any(noticed), "{}", mutant.name());
+        }
+    }
 }
