@@ -5,6 +5,7 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::env::{FileId, StorageError, StorageErrorKind, SyncTicket};
+use crate::limit::Limit;
 
 /// The result of every fallible operation of this crate.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
@@ -101,6 +102,32 @@ pub enum Error {
         value: u64,
         /// The limit.
         limit: u64,
+    },
+    /// What the snapshot, cursor or transaction sees is no longer kept for it. Take another.
+    SnapshotExpired {
+        /// Why: it was kept too long, or too many were.
+        limit: Limit,
+        /// What that limit allows.
+        allowed: u64,
+        /// What was in use, in the same unit.
+        used: u64,
+    },
+    /// One of the database's own [limits](crate::Limits) is reached: others have to give something back first.
+    LimitReached {
+        /// Which.
+        limit: Limit,
+        /// What it allows.
+        allowed: u64,
+        /// What is in use, in the same unit.
+        used: u64,
+    },
+    /// The database refuses this for now: it is under maintenance, or spares a storage that keeps failing.
+    #[cfg(feature = "std")]
+    Unavailable {
+        /// Why.
+        why: &'static str,
+        /// When it is worth trying again, in milliseconds from now, where that is known.
+        retry_ms: Option<u64>,
     },
     /// A table was opened with other key or value types than it was made with.
     TableTypeMismatch {
@@ -218,10 +245,16 @@ impl Error {
 
     /// Whether the same call may succeed when tried again without anyone's help.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Error::Conflict { .. } | Error::TransactionTooOld | Error::Deadlock { .. } | Error::Locked { .. }
-        ) || self.is_refused_for_now()
+        match self {
+            Error::Conflict { .. }
+            | Error::TransactionTooOld
+            | Error::Deadlock { .. }
+            | Error::Locked { .. }
+            | Error::LimitReached { .. } => true,
+            #[cfg(feature = "std")]
+            Error::Unavailable { .. } => true,
+            _ => self.is_refused_for_now(),
+        }
     }
 
     /// Whether the storage refuses for now, and goes on where it was when it is asked again later.
@@ -229,7 +262,8 @@ impl Error {
     pub(crate) fn is_refused_for_now(&self) -> bool {
         #[cfg(feature = "std")]
         return matches!(self, Error::Storage(error)
-            if matches!(error.kind, StorageErrorKind::Suspended | StorageErrorKind::ProtectedData));
+            if matches!(error.kind,
+                StorageErrorKind::Suspended | StorageErrorKind::ProtectedData | StorageErrorKind::Unavailable));
         #[cfg(not(feature = "std"))]
         false
     }
@@ -275,6 +309,8 @@ impl Error {
                 StorageErrorKind::Suspended => 29,
                 #[cfg(feature = "std")]
                 StorageErrorKind::ProtectedData => 30,
+                #[cfg(feature = "std")]
+                StorageErrorKind::Unavailable => 38,
             },
             Error::Pending(_) => 5,
             Error::Corrupt(_) => 6,
@@ -303,6 +339,10 @@ impl Error {
             #[cfg(feature = "std")]
             Error::Cancelled => 31,
             Error::DamagedBackup { .. } => 32,
+            Error::SnapshotExpired { .. } => 36,
+            Error::LimitReached { .. } => 37,
+            #[cfg(feature = "std")]
+            Error::Unavailable { .. } => 38,
         }
     }
 
@@ -317,6 +357,8 @@ impl Error {
                 StorageErrorKind::Suspended => "Suspended",
                 #[cfg(feature = "std")]
                 StorageErrorKind::ProtectedData => "ProtectedDataUnavailable",
+                #[cfg(feature = "std")]
+                StorageErrorKind::Unavailable => "Unavailable",
                 StorageErrorKind::UnexpectedEnd | StorageErrorKind::Other => "StorageFailed",
             },
             Error::Pending(_) => "Pending",
@@ -336,6 +378,10 @@ impl Error {
             Error::TransactionTimeout { .. } => "TransactionTimeout",
             Error::Deadlock { .. } => "Deadlock",
             Error::LimitExceeded { .. } => "LimitExceeded",
+            Error::SnapshotExpired { .. } => "SnapshotExpired",
+            Error::LimitReached { .. } => "LimitReached",
+            #[cfg(feature = "std")]
+            Error::Unavailable { .. } => "Unavailable",
             Error::TableTypeMismatch { .. } => "TableTypeMismatch",
             Error::NoSuchTable { .. } => "NoSuchTable",
             Error::SchemaMismatch { .. } => "SchemaMismatch",
@@ -409,6 +455,13 @@ impl fmt::Display for Error {
                 write!(f, "waiting for the lock on {key} would never end (deadlock); run this transaction again")
             }
             Error::LimitExceeded { what, value, limit } => write!(f, "{what} is {value}, more than the limit of {limit}"),
+            Error::SnapshotExpired { limit, allowed, used } | Error::LimitReached { limit, allowed, used } => {
+                limit.tell(f, *allowed, *used)
+            }
+            #[cfg(feature = "std")]
+            Error::Unavailable { why, retry_ms: None } => write!(f, "{why}; try again later"),
+            #[cfg(feature = "std")]
+            Error::Unavailable { why, retry_ms: Some(ms) } => write!(f, "{why}; try again in {ms} ms"),
             Error::TableTypeMismatch { table, recorded, requested } => {
                 write!(f, "table '{table}' holds {recorded}, not {requested}; open it with the types it was made with")
             }

@@ -17,6 +17,7 @@ compile_error!("the feature 'zstd' is a C library, which there is none of for We
 pub mod env;
 mod error;
 mod hashing;
+mod limit;
 
 pub(crate) mod cache;
 pub(crate) mod codec;
@@ -44,6 +45,8 @@ pub use collection::{
     Schema, Subscription, WriteCollection,
 };
 #[cfg(feature = "std")]
+pub use db::Quarantined;
+#[cfg(feature = "std")]
 pub use db::Trim;
 pub use db::{
     AutoTable, Backup, BackupProgress, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database,
@@ -56,10 +59,13 @@ pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{NamedType, Path, Value};
 pub use engine::{
     Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,
-    Latency, Progress, RecoveryReport, RecoveryStage, Stats, Verify,
+    Latency, Limits, Progress, RecoveryReport, RecoveryStage, Stats, Verify,
 };
+#[cfg(feature = "std")]
+pub use engine::{Finding, Health, Mode, Severity};
 #[cfg(feature = "std")]
 pub use env::{Entered, Stop};
 pub use error::{Corruption, Error, Result};
+pub use limit::Limit;
 pub use salvage::{LogEnd, Loss, LossKind, SalvageBasis, SalvageReport};
 pub use table::{Key, KeyBuffer, KeyPart, KeyPrefix, KeyRange, Lend, Stored, Table, Value as StoredValue};

@@ -108,6 +108,14 @@ fn fields_of(error: &Error) -> Vec<(&'static str, String)> {
         Error::LimitExceeded { what, value, limit } => {
             vec![("what", text(what)), ("value", value.to_string()), ("limit", limit.to_string())]
         }
+        Error::SnapshotExpired { limit, allowed, used } | Error::LimitReached { limit, allowed, used } => {
+            vec![("limit", text(limit.name())), ("allowed", allowed.to_string()), ("used", used.to_string())]
+        }
+        Error::Unavailable { why, retry_ms } => {
+            let mut fields = vec![("why", text(why))];
+            fields.extend(retry_ms.map(|ms| ("retryMs", ms.to_string())));
+            fields
+        }
         Error::TableTypeMismatch { table, recorded, requested } => {
             vec![("table", text(table)), ("recorded", text(recorded)), ("requested", text(requested))]
         }

@@ -103,7 +103,7 @@ impl OpenOptions {
             Some(Durability::Relaxed) => CoreDurability::Relaxed,
         };
         if let Some(bytes) = self.file_bytes_max {
-            options.file_bytes_max = bytes;
+            options.limits.file_bytes_max = bytes;
         }
         options.feed_retention_bytes = self.feed_retention_bytes;
         options.scrub_interval_s = self.scrub_interval_s;

@@ -6,6 +6,7 @@
 #[cfg(feature = "peer-bench")]
 pub mod bench;
 pub mod conformance;
+pub mod expiry;
 pub mod history;
 #[cfg(feature = "testing")]
 pub mod hostile;

@@ -8,6 +8,7 @@ use lightning_db::env::SeededEntropy;
 use lightning_db::testing::mutant::Mutant;
 use lightning_db::{Database, Environment, Error, Options, Table};
 
+use crate::expiry;
 use crate::live_results;
 use crate::sim::clock::SimClock;
 use crate::sim::damage::damage;
@@ -37,6 +38,8 @@ pub enum Way {
     UnclosedLarge,
     /// Tables are dropped and made again while snapshots are held.
     Tables,
+    /// A snapshot expires while it is read.
+    Expiry,
     /// A plan of documents in collections.
     Documents(Weather),
     /// Live results are followed while commits are visible late.
@@ -44,7 +47,7 @@ pub enum Way {
 }
 
 /// In this order, with so many seeds of each in one round.
-pub const WAYS: [(Way, u64); 14] = [
+pub const WAYS: [(Way, u64); 15] = [
     (Way::Plan(Weather::Crashes), 2),
     (Way::Plan(Weather::Storm), 12),
     (Way::Plan(Weather::Fair), 2),
@@ -56,6 +59,7 @@ pub const WAYS: [(Way, u64); 14] = [
     (Way::Unclosed, 1),
     (Way::UnclosedLarge, 1),
     (Way::Tables, 1),
+    (Way::Expiry, 1),
     (Way::Documents(Weather::Fair), 3),
     (Way::Documents(Weather::Crashes), 3),
     (Way::LiveResults, 4),
@@ -139,6 +143,7 @@ impl Way {
                 unclosed_after(&Plan::of_large_commits(seed, ACTIONS_BEFORE_DAMAGE, Weather::Fair), stats)
             }
             Way::Tables => caught(|| tables(seed)),
+            Way::Expiry => caught(|| expiry::look(seed)),
             Way::Documents(weather) => {
                 let plan = sim_documents::plan::Plan::new(seed, ACTIONS_OF_DOCUMENTS, weather);
                 let (done, outcome) = sim_documents::run::run_counted(&plan, false);
@@ -236,6 +241,7 @@ impl std::fmt::Display for Way {
             Way::Unclosed => "unclosed",
             Way::UnclosedLarge => "unclosed, large commits",
             Way::Tables => "tables",
+            Way::Expiry => "expiry",
             Way::Documents(Weather::Fair) => "documents",
             Way::Documents(_) => "documents, crashes",
             Way::LiveResults => "live results",

@@ -344,8 +344,8 @@ fn read_options(options: &[u8]) -> Result<Options> {
         let is_read = match name.as_str() {
             "memoryBudgetBytes" => size().map(|bytes| read.memory_budget_bytes = bytes),
             "memtableBytes" => size().map(|bytes| read.memtable_bytes = Some(bytes)),
-            "fileBytesMax" => number().map(|bytes| read.file_bytes_max = bytes),
-            "logBytesMax" => number().map(|bytes| read.log_bytes_max = Some(bytes)),
+            "fileBytesMax" => number().map(|bytes| read.limits.file_bytes_max = bytes),
+            "logBytesMax" => number().map(|bytes| read.limits.log_bytes_max = Some(bytes)),
             "feedRetentionBytes" => number().map(|bytes| read.feed_retention_bytes = bytes),
             "readOnly" => value.as_bool().map(|read_only| read.read_only = read_only),
             "create" => value.as_bool().map(|create| read.create = create),

@@ -323,6 +323,7 @@ fn fields_of(error: &Error, out: &mut Answer<'_>) -> u64 {
             (4, out.str(collection).str(field).str(key).str(what))
         }
         Error::Unexpected { what, key } => (2, out.str(what).str(key)),
+        Error::SnapshotExpired { .. } | Error::LimitReached { .. } => (1, out.str(&error.to_string())),
         _ => (0, out),
     };
     count

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::backup_permit::BackupPermit;
 use super::database::Database;
 use super::feed::FeedPosition;
 use super::pieces::Pieces;
@@ -33,6 +34,7 @@ use crate::error::Result;
 pub struct Backup {
     engine: Arc<Engine>,
     work: BackupWork,
+    permit: BackupPermit,
 }
 
 /// How far a backup is.
@@ -59,7 +61,8 @@ impl Database {
 impl Snapshot {
     /// Begins a copy of the database as this snapshot sees it.
     pub fn backup(&self) -> Backup {
-        Backup { engine: Arc::clone(&self.engine), work: BackupWork::new(&self.engine, Arc::clone(&self.version)) }
+        let work = BackupWork::new(&self.engine, Arc::clone(&self.version));
+        Backup { permit: BackupPermit::new(&self.engine), engine: Arc::clone(&self.engine), work }
     }
 }
 
@@ -73,6 +76,7 @@ impl Backup {
     /// Goes on for a bounded while; tells whether there is more to do. [`take`](Self::take) gives what came of it. On an
     /// asynchronous storage it is called again after what it lacked was fetched.
     pub fn step(&mut self) -> Result<bool> {
+        self.permit.require()?;
         self.work.step(&self.engine)
     }
 
@@ -283,7 +287,7 @@ mod tests {
         db.table(T).unwrap().put([0], [9; 100_000]).unwrap();
         db.transaction(|tx| {
             let Some(FoundValue::Extent(value)) = tx.get_raw(&key(0))? else { panic!("it is short") };
-            (1..100).try_for_each(|n| tx.write(&key(n), Slot::Extent(value)))
+            (1..100).try_for_each(|n| tx.write(&key(n), Slot::Extent(value.value)))
         })
         .unwrap();
         assert_eq!(rows(&db).len(), 100, "each is read as what it is");

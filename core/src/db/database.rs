@@ -15,7 +15,7 @@ use super::snapshot::{ReadTable, Snapshot, TableInfo};
 use super::transaction::WriteTransaction;
 use crate::codec::slot::Slot;
 use crate::engine::{
-    self, Activity, Appended, CompactionProgress, Durability, Engine, Environment, OpenArguments, Progress,
+    self, Activity, Appended, CompactionProgress, Durability, Engine, Environment, Limits, OpenArguments, Progress,
     RecoveryReport, RecoveryStage, Stats,
 };
 use crate::env::sync::Mutex;
@@ -24,8 +24,6 @@ use crate::error::{Error, Result};
 use crate::log::OperationWriter;
 use crate::table::{Key, KeyBuffer, KeyRange, Lend, Table, Value, prefix};
 
-/// A transaction ends after this long, unless it is asked to take longer.
-const TRANSACTION_MS_MAX: u64 = 30_000;
 /// The closure form of an optimistic transaction tries this often before it takes the writer lock.
 const CONFLICTS_MAX: usize = 5;
 
@@ -160,7 +158,7 @@ impl Database {
         let start = shared.engine.env.clock.monotonic_ns();
         let (result, appended) = {
             let mut exclusive = shared.exclusive.lock()?;
-            self.admit()?;
+            self.admit(true)?;
             // Before `body`, which is not run for nothing: on a storage that completes barriers later, `Pending` from here on
             // means that what it did is applied.
             shared.engine.finish_opening()?;
@@ -168,7 +166,7 @@ impl Database {
             tx.reads.exclusive = true;
             #[cfg(feature = "std")]
             let _writer = super::row_locks::WriterParty::new(&shared.row_locks, tx.rows.party);
-            tx.deadline_ns = Some((start + TRANSACTION_MS_MAX * 1_000_000, TRANSACTION_MS_MAX));
+            tx.end_after(start, shared.engine.options.limits.transaction_ms_max);
             let result = body(&mut tx)?;
             (result, self.commit_changes(&mut tx, durability, exclusive.buffer())?)
         };
@@ -177,18 +175,23 @@ impl Database {
     }
 
     /// Begins an interactive transaction. It takes no lock: its commit is refused with a retryable error when others
-    /// have changed what `isolation` protects.
+    /// have changed what `isolation` protects. Where as many are open as the [limits](crate::Limits) allow, every call of this
+    /// one is [`Error::LimitReached`].
     pub fn begin(&self, isolation: Isolation) -> Transaction {
         let shared = &*self.shared;
-        let mut tx = WriteTransaction::new(shared, shared.engine.version(), isolation);
-        tx.deadline_ns =
-            Some((shared.engine.env.clock.monotonic_ns() + TRANSACTION_MS_MAX * 1_000_000, TRANSACTION_MS_MAX));
-        Transaction {
-            pin: shared.engine.begin_optimistic(tx.version.sequence),
-            database: self.clone(),
-            tx,
-            appended: None,
+        let engine = &shared.engine;
+        let mut tx = WriteTransaction::new(shared, engine.version(), isolation);
+        tx.end_after(engine.env.clock.monotonic_ns(), engine.options.limits.transaction_ms_max);
+        let pin = engine.begin_optimistic(tx.version.sequence).unwrap_or_else(|(pin, error)| {
+            tx.refuse(error);
+            pin
+        });
+        #[cfg(feature = "std")]
+        if let Err(error) = engine.guard.require_open() {
+            engine.end_optimistic(&pin);
+            tx.refuse(error);
         }
+        Transaction { pin, database: self.clone(), tx, appended: None }
     }
 
     /// Runs `body` as an optimistic transaction, again after each conflict, and with the writer lock after several.
@@ -242,6 +245,11 @@ impl Database {
         self.shared.engine.compact(progress)
     }
 
+    /// What the database gives at most, as it was opened with, and what the memory budget decides.
+    pub fn limits(&self) -> &Limits {
+        &self.shared.engine.options.limits
+    }
+
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
         self.shared.engine.stats(self.shared.options.memory_budget_bytes)
@@ -268,9 +276,15 @@ impl Database {
     }
 
     /// Waits, or works, until there is room in memory and in the log for more changes. The caller holds the writer lock, so
-    /// that nobody else takes that room; background work does not need it.
-    pub(super) fn admit(&self) -> Result<()> {
+    /// that nobody else takes that room; background work does not need it. `is_new` when a transaction begins with that.
+    pub(super) fn admit(&self, is_new: bool) -> Result<()> {
         let engine = &self.shared.engine;
+        #[cfg(feature = "std")]
+        if engine.guard.is_alert() {
+            self.pass_guard(is_new)?;
+        }
+        #[cfg(not(feature = "std"))]
+        let _ = is_new;
         if !engine.must_wait() {
             return Ok(());
         }
@@ -432,7 +446,7 @@ impl Database {
             if self.rows_locked() {
                 return Ok(false);
             }
-            self.admit()?;
+            self.admit(true)?;
             shared.engine.finish_opening()?;
             shared.engine.append(exclusive.buffer(), shared.options.durability, false, |_, _| Ok(()), write)?
         };
@@ -469,7 +483,7 @@ impl Shared {
         }
     }
 
-    fn stop_threads(&self) {
+    pub(super) fn stop_threads(&self) {
         self.alarm.stop();
         if let Some(scrubbing) = &self.scrubbing {
             scrubbing.stop();
@@ -536,7 +550,7 @@ impl Transaction {
         if self.appended.is_none() {
             let appended = {
                 let mut exclusive = self.writer_lock(&shared)?;
-                self.database.admit()?;
+                self.database.admit(false)?;
                 self.database.commit_changes(&mut self.tx, durability, exclusive.buffer())
             };
             if let Err(Error::Conflict { .. } | Error::TransactionTooOld) = &appended {

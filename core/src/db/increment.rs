@@ -6,6 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::backup_permit::BackupPermit;
 use super::database::Database;
 use super::feed::FeedPosition;
 use super::follow::{CommitReader, Logged};
@@ -59,6 +60,7 @@ pub struct Increment {
     since: u64,
     under_way: Option<UnderWay>,
     ended: bool,
+    permit: BackupPermit,
 }
 
 /// How far an increment is.
@@ -110,6 +112,7 @@ impl Database {
             since: sequence,
             under_way: None,
             ended: false,
+            permit: BackupPermit::new(engine),
         })
     }
 }
@@ -124,6 +127,7 @@ impl Increment {
     /// Goes on for a bounded while; tells whether there is more to do. [`take`](Self::take) gives what came of it. On an
     /// asynchronous storage it is called again after what it lacked was fetched, or the barrier it waits for is complete.
     pub fn step(&mut self) -> Result<bool> {
+        self.permit.require()?;
         while !self.ended && self.encoder.waiting() < STEP_BYTES {
             self.advance()?;
         }
@@ -209,17 +213,20 @@ impl ValueCopy {
     fn new(engine: &Arc<Engine>, key: &[u8], logged: ValueRef) -> Result<Self> {
         let version = engine.version();
         let now = match engine::get(&version, &engine.nodes, key)? {
-            Some(FoundValue::Extent(now)) if (now.len, now.checksum) == (logged.len, logged.checksum) => Some(now),
+            Some(FoundValue::Extent(now)) if (now.value.len, now.value.checksum) == (logged.len, logged.checksum) => {
+                Some(now)
+            }
             _ => None,
         };
+        let held = now.is_some().then_some(version);
         Ok(Self {
             reader: match now {
-                Some(now) => ValueReader::new(&engine.nodes, now),
+                Some(now) => now.reader(&engine.nodes),
                 None => ValueReader::of_perhaps(&engine.nodes, logged),
             },
             len: logged.len,
             at: 0,
-            held: now.is_some().then_some(version),
+            held,
         })
     }
 

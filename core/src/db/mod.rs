@@ -8,6 +8,7 @@ mod background;
 mod backup;
 #[cfg(all(feature = "std", any(unix, windows)))]
 mod backup_files;
+mod backup_permit;
 mod catalogue;
 mod changes;
 mod check;
@@ -23,11 +24,17 @@ mod feed_tests;
 mod files;
 mod follow;
 mod found;
+#[cfg(feature = "std")]
+mod health;
 mod increment;
 #[cfg(all(test, feature = "std"))]
 mod increment_tests;
 mod isolation;
 mod key_length;
+#[cfg(all(test, feature = "std"))]
+mod limits_tests;
+#[cfg(feature = "std")]
+mod mode;
 mod options;
 #[cfg(all(feature = "std", any(unix, windows)))]
 mod partial;
@@ -56,6 +63,8 @@ pub use database::{AutoTable, Database, Transaction};
 pub(crate) use definitions::{Bytes, note_name};
 pub use feed::{ChangeFeed, Commit, FeedPosition, Since};
 pub use found::Found;
+#[cfg(feature = "std")]
+pub use health::Quarantined;
 pub use increment::{Increment, IncrementProgress};
 pub use isolation::Isolation;
 pub(crate) use key_length::OWN_BYTES_MAX as KEY_BYTES_MAX;

@@ -1,6 +1,6 @@
 //! What an application chooses when it opens a database.
 
-use crate::engine::{Checksum, Compression, Durability, EngineOptions, Verify};
+use crate::engine::{Checksum, Compression, Durability, EngineOptions, Limits, Verify};
 use crate::error::{Error, Result};
 use crate::log::LogConfig;
 
@@ -23,25 +23,23 @@ pub struct Options {
     pub checksum: Checksum,
     /// What is proven how often.
     pub verify: Verify,
-    /// The log file never grows beyond this, and what [`feed_retention_bytes`](Self::feed_retention_bytes) adds; `None` leaves
-    /// it to the memory budget.
-    pub log_bytes_max: Option<u64>,
     /// The log keeps the newest commits up to so many bytes, in whole segments, for [`changes`](crate::Database::changes),
     /// also after a clean close. 0, the default, keeps none for that: a feed then has what the log happens to hold.
     pub feed_retention_bytes: u64,
-    /// The data file never grows beyond this.
-    pub file_bytes_max: u64,
     /// A memtable is merged at this size; `None` leaves it to the memory budget.
     pub memtable_bytes: Option<usize>,
     /// Bytes of one segment of a new database's log.
     pub log_segment_bytes: u32,
     /// Longer values live in extents of their own.
     pub inline_bytes_max: usize,
+    /// What the database gives at most to all who share it.
+    pub limits: Limits,
     /// Do background work in a thread (with `std`). Without it, writers do it themselves and [`step`](crate::Database::step)
     /// does it when called.
     pub background_thread: bool,
-    /// Verify everything stored in the background (with `std`), each time this many seconds after the last time ended: see
-    /// [`scrub`](crate::Database::scrub). `None`, the default, leaves that to the application.
+    /// Verify everything stored in the background (with `std`) once in so many seconds, evenly and gently: see
+    /// [`scrub`](crate::Database::scrub). Where it takes longer it goes on without rests, and
+    /// [`health`](crate::Database::health) says so. `None`, the default, leaves that to the application.
     pub scrub_interval_s: Option<u32>,
     /// Entries that one [`step`](crate::Database::step) of background work handles at most. With fewer a step is over sooner,
     /// and there are more of them.
@@ -58,12 +56,11 @@ impl Default for Options {
             compression: Compression::Lz4,
             checksum: Checksum::Crc32,
             verify: Verify::Resident,
-            log_bytes_max: None,
             feed_retention_bytes: 0,
-            file_bytes_max: 1 << 46,
             memtable_bytes: None,
             log_segment_bytes: LogConfig::SEGMENT_BYTES,
             inline_bytes_max: 8 << 10,
+            limits: Limits::default(),
             background_thread: true,
             scrub_interval_s: None,
             step_entries: 4096,
@@ -74,6 +71,8 @@ impl Default for Options {
 impl Options {
     pub(super) fn engine_options(&self) -> Result<EngineOptions> {
         const SEGMENT_BYTES_MIN: u32 = 64 << 10;
+        // Fewer would end transactions that have just begun.
+        const SNAPSHOTS_MIN: usize = 16;
         if self.log_segment_bytes < SEGMENT_BYTES_MIN || !self.log_segment_bytes.is_multiple_of(4096) {
             return Err(Error::invalid("log_segment_bytes must be a multiple of 4096 and at least 65536"));
         }
@@ -83,7 +82,6 @@ impl Options {
         options.compression = self.compression;
         options.checksum = self.checksum;
         options.verify = self.verify;
-        options.file_bytes_max = self.file_bytes_max;
         options.inline_bytes_max = self.inline_bytes_max.clamp(64, 64 << 10);
         options.segment_bytes = self.log_segment_bytes;
         options.step_entries = self.step_entries.max(1);
@@ -95,7 +93,7 @@ impl Options {
         // The active memtable, the one being merged, the one before it, which the older superblock replays, and one
         // transaction; writers wait when there is less room than that.
         let least = u64::from(options.segment_bytes) * 8;
-        match self.log_bytes_max {
+        match self.limits.log_bytes_max {
             Some(bytes) => {
                 options.log_bytes_max = bytes.max(least);
                 let part = |parts| usize::try_from(options.log_bytes_max / parts).unwrap_or(usize::MAX);
@@ -107,6 +105,16 @@ impl Options {
                 options.log_bytes_max = options.log_bytes_max.max(needed).max(least);
             }
         }
+        if let Some(bytes) = self.limits.transaction_bytes_max {
+            options.transaction_bytes_max = options.transaction_bytes_max.min(bytes);
+        }
+        options.limits = Limits {
+            snapshot_ms_max: self.limits.snapshot_ms_max.max(self.limits.transaction_ms_max),
+            snapshots_max: self.limits.snapshots_max.max(SNAPSHOTS_MIN),
+            transaction_bytes_max: Some(options.transaction_bytes_max),
+            log_bytes_max: Some(options.log_bytes_max),
+            ..self.limits.clone()
+        };
         Ok(options)
     }
 }

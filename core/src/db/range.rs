@@ -133,7 +133,8 @@ impl<K: Key, V: Value> Cursor<K, V> {
             (self.plain_leaf, self.plain) = (leaf.landings(), plain);
         }
         if let Some((_, Slot::Extent(value))) = self.inner.entry() {
-            self.value = ValueReader::new(&self.view.engine.nodes, value).read_all()?;
+            let layers = Some(Arc::clone(&self.view.version.layers));
+            self.value = ValueReader::new(&self.view.engine.nodes, value, layers).read_all()?;
         }
         self.moved = false;
         let Some((key, slot)) = self.inner.entry() else { return Ok(None) };

@@ -14,7 +14,8 @@ use crate::env::sync::{Condvar, Mutex, MutexGuard};
 use crate::error::{Error, Result};
 use crate::testing::Mutant;
 
-/// Rows one transaction may lock.
+/// Rows one transaction may lock. Transactions that may are as many as [`transactions_max`](crate::Limits::transactions_max), and
+/// one that holds the writer lock.
 const ROWS_MAX: usize = 1 << 20;
 /// A waiter for the writer lock looks this often whether it has become a victim; the lock's own holder does not know of
 /// the graph, so that taking it costs others nothing.

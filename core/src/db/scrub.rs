@@ -63,9 +63,10 @@ mod thread {
 
     use crate::engine::{Engine, ScrubWork};
 
-    /// Nodes read at once, and the rest between: some 25 MB a second at most.
+    /// Nodes read at once, and the rest between: some 25 MB a second, unless it has to be more for everything to be read in
+    /// time.
     const STEP_NODES: usize = 64;
-    const STEP_PAUSE: Duration = Duration::from_millis(10);
+    const STEP_REST_NS_MAX: u64 = 10_000_000;
 
     /// The thread that scrubs now and then. It ends with the database.
     #[derive(Debug)]
@@ -90,19 +91,27 @@ mod thread {
     }
 
     impl Scrubbing {
-        /// A scrub begins `interval` after the one before has ended. `None` when the system gives no thread.
+        /// A scrub begins each `interval`, and is to be done within it. `None` when the system gives no thread.
         pub(in crate::db) fn start(engine: &Arc<Engine>, interval: Duration) -> Option<Self> {
             let stop = Arc::new(Stop::default());
             let (engine, seen) = (Arc::clone(engine), Arc::clone(&stop));
             let thread = std::thread::Builder::new().name("lightning-scrub".into()).spawn(move || {
-                while !seen.rest(interval) {
+                let now_ns = || engine.env.clock.monotonic_ns();
+                let mut rest = interval;
+                while !seen.rest(rest) {
+                    let due_ns = now_ns().saturating_add(u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX));
+                    engine.scrubs.expect(due_ns);
                     let mut work = ScrubWork::new(&engine);
+                    let mut bytes = 0;
                     // An I/O error is told to whoever reads there; the next scrub begins anew.
                     while let Ok(true) = work.step(&engine, STEP_NODES) {
-                        if seen.rest(STEP_PAUSE) {
+                        let step_bytes = work.bytes() - core::mem::replace(&mut bytes, work.bytes());
+                        let rest_ns = engine.scrubs.rest_ns(step_bytes, STEP_REST_NS_MAX, now_ns());
+                        if seen.rest(Duration::from_nanos(rest_ns)) {
                             return;
                         }
                     }
+                    rest = Duration::from_nanos(due_ns.saturating_sub(now_ns()));
                 }
             });
             Some(Self { stop, thread: Mutex::new(Some(thread.ok()?)) })

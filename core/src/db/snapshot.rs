@@ -16,7 +16,8 @@ use crate::table::catalogue::{TableEntry, entry_bounds, entry_name};
 use crate::table::{Key, KeyBuffer, KeyPrefix, KeyRange, Lend, Table, Value, prefix, prefix_bounds, range_bounds};
 
 /// The database as it was after one commit. Cheap to take and to clone; nobody waits for it, and it waits for nobody. What
-/// it sees stays in the file until it is dropped, so hold it no longer than needed.
+/// it sees stays in the file until it is dropped, so hold it no longer than needed: past
+/// [`snapshot_ms_max`](crate::Limits::snapshot_ms_max) it expires, and is read no more.
 pub struct Snapshot {
     pub(crate) engine: Arc<Engine>,
     pub(super) catalogue: Arc<Catalogue>,
@@ -57,6 +58,7 @@ impl Snapshot {
 
     /// Opens a table for reading. A table that was never written to is [`Error::NoSuchTable`].
     pub fn table<K: Key, V: Value>(&self, table: Table<'_, K, V>) -> Result<ReadTable<'_, K, V>> {
+        self.version.layers.lease.require()?;
         match self.catalogue.id_of(&self.engine, &self.version, &table)? {
             Some(id) => Ok(ReadTable::new(self, id)),
             None => Err(no_such_table(table.name())),
@@ -172,7 +174,7 @@ impl<'s, K: Key, V: Value> ReadTable<'s, K, V> {
         Ok(match self.find(key)? {
             None => None,
             Some(FoundValue::Extent(value)) => Some(BlobReader {
-                source: BlobSource::Extent(ValueReader::new(&self.snapshot.engine.nodes, value)),
+                source: BlobSource::Extent(value.reader(&self.snapshot.engine.nodes)),
                 position: 0,
                 _pins: Arc::clone(&self.snapshot.version),
             }),

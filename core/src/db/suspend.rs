@@ -33,6 +33,21 @@ impl Database {
         Ok(())
     }
 
+    /// Ends everything now, for every clone: what was acknowledged is made durable, whatever durability it had, what is under way
+    /// is refused with [`Error::Closed`](crate::Error::Closed), threads end, and nothing is written any more. Unlike
+    /// [`close`](Self::close) it merges nothing: the log stays, and whoever opens the database next replays it. The files are
+    /// given back when the last handle is dropped.
+    ///
+    /// An error says that it is not known whether the last commits are durable. A poisoned database answers so.
+    pub fn shut_down_now(&self) -> Result<()> {
+        let engine = &self.shared.engine;
+        engine.shut_down();
+        self.shared.stop_threads();
+        let result = engine.end_shut_down();
+        self.shared.deregister();
+        result
+    }
+
     /// Gives memory back; gives how many bytes of nodes and memtables are held then. Nothing is lost: what is needed again is read
     /// again.
     pub fn trim_memory(&self, how: Trim) -> u64 {

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
-use crate::engine::{Durability, Environment, Progress};
+use crate::engine::{Durability, Environment, Limits, Progress};
 use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage, StorageError, Sync};
 use crate::error::Error;
 use crate::log::OperationWriter;
@@ -462,7 +462,8 @@ fn a_log_that_fills_up_makes_writers_wait_and_never_fail() {
     const CHANGE_BYTES: usize = 2000;
     for (batch, rounds) in [(1u64, 3000u64), (40, 100)] {
         let storage = Arc::new(MemoryStorage::new());
-        let options = Options { log_bytes_max: Some(0), durability: Durability::Relaxed, ..options() };
+        let limits = Limits { log_bytes_max: Some(0), ..Limits::default() };
+        let options = Options { limits, durability: Durability::Relaxed, ..options() };
         let db = Database::open_storage(Arc::clone(&storage) as Arc<dyn Storage>, env(), options).unwrap();
         for round in 0..rounds {
             db.transaction(|tx| {

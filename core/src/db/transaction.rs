@@ -212,6 +212,7 @@ impl WriteTransaction {
     }
 
     pub(super) fn find_table(&mut self, name: &str) -> Result<Option<Arc<TableEntry>>> {
+        self.check_refused()?;
         if let Some(entry) = self.tables.get(name) {
             return Ok(Some(Arc::clone(entry)));
         }
@@ -472,10 +473,29 @@ impl WriteTransaction {
         Ok(was_there)
     }
 
+    /// It is ended so many milliseconds after `start_ns`.
+    pub(super) fn end_after(&mut self, start_ns: u64, limit_ms: u64) {
+        self.deadline_ns = Some((start_ns.saturating_add(limit_ms.saturating_mul(1_000_000)), limit_ms));
+    }
+
+    /// Every call is this error.
+    pub(super) fn refuse(&mut self, error: Error) {
+        self.deadline_ns = Some((0, 0));
+        self.changes.broken_off = Some(error);
+    }
+
+    /// As [`check_deadline`](Self::check_deadline), of one that was refused from the beginning: without a look at the clock.
+    fn check_refused(&self) -> Result<()> {
+        match self.deadline_ns {
+            Some((0, _)) => self.check_deadline(),
+            _ => Ok(()),
+        }
+    }
+
     fn check_deadline(&self) -> Result<()> {
         match self.deadline_ns {
-            Some((deadline, limit_ms)) if self.engine.env.clock.monotonic_ns() > deadline => {
-                Err(Error::TransactionTimeout { limit_ms })
+            Some((deadline, limit_ms)) if self.engine.env.clock.monotonic_ns() >= deadline => {
+                Err(self.changes.broken_off.clone().unwrap_or(Error::TransactionTimeout { limit_ms }))
             }
             _ => Ok(()),
         }

@@ -13,8 +13,9 @@ use super::watchers::{WatchHandle, Watcher};
 use crate::engine::Engine;
 use crate::env::sync::atomic::{AtomicBool, Ordering};
 use crate::env::sync::{MaybeSendSync, Mutex};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::hashing::HashMap;
+use crate::limit::Limit;
 use crate::log::{Operation, Operations};
 use crate::table::KeyBuffer;
 use crate::table::catalogue::entry_name;
@@ -132,6 +133,17 @@ impl Database {
             catalogue: Arc::clone(&self.shared.catalogue),
             watched: Arc::clone(&self.shared.watched),
         }
+    }
+
+    /// An error where as many live results are followed as the limits allow.
+    pub(crate) fn require_room_for_watch(&self) -> Result<()> {
+        let allowed = self.shared.engine.options.limits.watches_max;
+        let used = self.shared.watched.state.lock().count;
+        if used >= allowed {
+            let (allowed, used) = (allowed as u64, used as u64);
+            return Err(Error::LimitReached { limit: Limit::Watches, allowed, used });
+        }
+        Ok(())
     }
 
     /// Tells `watcher` of every commit from now on that touches table `table`, of this name. It is told first that the whole

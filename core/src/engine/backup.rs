@@ -18,7 +18,7 @@ use super::open::random;
 use super::record::{ANCESTORS_MAX, Ancestor, CheckpointRecord};
 use super::state::Engine;
 use super::values::{BLOCK_BYTES, ValueReader, extent_of};
-use super::version::Version;
+use super::version::{Layers, Version};
 use crate::codec::slot::{Slot, ValueRef};
 use crate::env::FileId;
 use crate::error::{Error, Result};
@@ -266,6 +266,7 @@ fn changed() -> Error {
 #[derive(Debug)]
 struct Pass {
     cursor: MergedCursor,
+    layers: Arc<Layers>,
     bulk: Bulk,
     sink: Sink,
     started: bool,
@@ -295,6 +296,7 @@ impl Pass {
     fn new(engine: &Engine, version: &Version, age: u64, keeps: bool) -> Self {
         Self {
             cursor: MergedCursor::new(version, &engine.nodes),
+            layers: Arc::clone(&version.layers),
             bulk: Bulk::new(engine.options.compression),
             sink: Sink {
                 seal: *engine.nodes.seal(),
@@ -333,7 +335,7 @@ impl Pass {
                     let value = match &mut self.value {
                         Some(value) => value,
                         none => {
-                            let reader = ValueReader::new(&engine.nodes, found);
+                            let reader = ValueReader::new(&engine.nodes, found, Some(Arc::clone(&self.layers)));
                             // Before a place is found for it, because that takes memory by its length.
                             reader.require_in_file()?;
                             self.values += 1;

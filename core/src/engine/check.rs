@@ -137,7 +137,7 @@ pub(super) fn describe(damage: &Damage<'_>) -> String {
 /// Reads a value whole; damage is a problem of the report.
 pub(super) fn read_value(engine: &Engine, value: ValueRef, report: &mut CheckReport) -> Result<()> {
     let mut buf = vec![0; super::values::BLOCK_BYTES];
-    let mut reader = ValueReader::new(&engine.nodes, value);
+    let mut reader = ValueReader::new(&engine.nodes, value, None);
     let mut at = 0;
     while at < value.len {
         match reader.read_at(at, &mut buf) {

@@ -373,6 +373,7 @@ impl Checkpoint {
         }
         space.building = durable + 1;
         // Space that could not be read is not given out again.
+        space.expire(&engine.options.limits, engine.env.clock.monotonic_ns());
         space.release_pending(durable, &|extent| engine.nodes.quarantine().holds(extent));
         drop(space);
         self.written.clear();

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::options::Durability;
 use super::recent::{OptimisticPin, Recent};
-use super::state::{Engine, Stopped, Writer};
+use super::state::{Engine, Held, Stopped, Writer};
 use super::version::{Frozen, Layers, MemtableValues, Version};
 use crate::codec::slot::{Slot, ValueRef};
 #[cfg(feature = "std")]
@@ -18,6 +18,7 @@ use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicBool, Ordering};
 use crate::env::{FileId, Storage, Sync, SyncTicket};
 use crate::error::{Error, Result};
+use crate::limit::Limit;
 use crate::log::{Log, Operation, OperationWriter, Operations, Preamble};
 use crate::memtable::{Lookup, Memtable};
 use crate::testing::Mutant;
@@ -88,6 +89,8 @@ impl Engine {
         write(&mut OperationWriter::begin(buffer, Preamble { values_unsynced, ..Preamble::at(time_ms) }));
         let Some(log) = writer.log.as_mut() else { return Err(Error::ReadOnly) };
         if let Err(error) = log.append(self.storage(), sequence, buffer) {
+            #[cfg(feature = "std")]
+            self.guard.append_failed(&error, sequence - 1, self.env.clock.monotonic_ns());
             // A log that found no room for a segment has written nothing.
             if !log.has_remains() || Mutant::FailedAppendLeft.is_active() {
                 return Err(error);
@@ -102,6 +105,8 @@ impl Engine {
                 }
             });
         }
+        #[cfg(feature = "std")]
+        self.guard.appended();
         self.counters.commits.add(1);
         self.counters.log_bytes.add(buffer.len());
         writer.appended = sequence;
@@ -174,8 +179,7 @@ impl Engine {
             ..(*head).clone()
         });
         let mut space = self.space.lock();
-        let publication = layers.publication;
-        space.live.push((publication, Arc::downgrade(&layers)));
+        space.live.push(Held::new(&layers));
         drop(space);
         if writer.head.is_some() {
             writer.head = Some(next);
@@ -371,10 +375,24 @@ impl Engine {
         self.tickets.lock().complete(ticket, result);
     }
 
-    /// An optimistic transaction begins after commit `start`: what it needs for validation is kept.
-    pub(crate) fn begin_optimistic(&self, start: u64) -> OptimisticPin {
-        self.optimistic.lock().begin(start);
-        OptimisticPin { start, ended: AtomicBool::new(false) }
+    /// An optimistic transaction begins after commit `start`: what it needs for validation is kept. Where there are too many,
+    /// nothing is, and the pin is one that has ended.
+    pub(crate) fn begin_optimistic(&self, start: u64) -> core::result::Result<OptimisticPin, (OptimisticPin, Error)> {
+        let allowed = self.options.limits.transactions_max;
+        let mut optimistic = self.optimistic.lock();
+        let used = optimistic.count();
+        let pin = OptimisticPin { start, ended: AtomicBool::new(used >= allowed) };
+        if used >= allowed {
+            let (allowed, used) = (allowed as u64, used as u64);
+            return Err((pin, Error::LimitReached { limit: Limit::Transactions, allowed, used }));
+        }
+        optimistic.begin(start);
+        Ok(pin)
+    }
+
+    /// Interactive transactions that are open.
+    pub(super) fn transactions_open(&self) -> usize {
+        self.optimistic.lock().count()
     }
 
     /// It has ended, one way or the other. Saying so again does nothing.

@@ -8,6 +8,7 @@ use super::changes::{KeyRange, LayerChanges};
 use super::flush::{IntervalEntries, merge_into, relocate_into};
 use super::job::{JobExtents, JobSink};
 use super::layer::Layer;
+use super::lease::Source;
 use super::maintenance::{Progress, RUN_FANOUT, Work};
 use super::quarantine::Avoided;
 use super::state::Engine;
@@ -83,7 +84,8 @@ impl MergeRuns {
     }
 
     fn changes(&self, engine: &Engine) -> LayerChanges {
-        let make = || self.inputs.iter().map(|layer| Layer::run(layer, &engine.nodes)).collect();
+        let source = Source::current(&engine.nodes);
+        let make = || self.inputs.iter().map(|layer| Layer::run(layer, &source)).collect();
         LayerChanges::new(make, Vec::from([KeyRange::all()]))
     }
 
@@ -203,7 +205,8 @@ impl MergeToBase {
                 let from = self.participants.iter().find_map(|layer| layer.merged_below.clone());
                 let from = from.unwrap_or_else(|| Arc::from(&[][..]));
                 self.to = self.chunk_end(engine, &from, budget * CHUNK_STEPS)?;
-                let make = || self.participants.iter().map(|layer| Layer::run(layer, &engine.nodes)).collect();
+                let source = Source::current(&engine.nodes);
+                let make = || self.participants.iter().map(|layer| Layer::run(layer, &source)).collect();
                 let changes = LayerChanges::new(make, Vec::from([KeyRange { from, to: self.to.clone() }]));
                 let base = engine.version().layers.base;
                 self.phase = BasePhase::Merge(changes, merge_into(base, MergeMode::DropTombstones, engine));

@@ -4,19 +4,21 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::layer::{Layer, Move};
+use super::lease::Source;
 use super::nodes::Nodes;
 use super::version::Version;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::error::Result;
 use crate::tree::TreeCursor;
 
-/// A cursor over several layers, newest first. It owns what it reads, so it can outlive the snapshot it was made from.
+/// A cursor over several layers, newest first. It owns what it reads, so it can outlive the snapshot it was made from. The
+/// engine knows nothing of it, so cursors have no limit but the memory of whoever holds them; what they pin expires.
 ///
 /// Every call that answers `NotResident` is repeated by the caller after fetching; the cursor then goes on where it was.
 #[derive(Debug)]
 pub(crate) struct MergedCursor {
     /// The base, when there is nothing else to be seen; then there are no layers.
-    sole: Option<TreeCursor<Arc<Nodes>>>,
+    sole: Option<TreeCursor<Source>>,
     layers: Vec<Layer>,
     current: Option<usize>,
     forward: bool,
@@ -49,7 +51,7 @@ impl MergedCursor {
 
     fn for_reading(mut layers: Vec<Layer>, version: &Version, nodes: &Arc<Nodes>) -> Self {
         if layers.is_empty() && version.is_base_alone() {
-            let base = TreeCursor::new(Arc::clone(nodes), version.layers.base);
+            let base = TreeCursor::new(Source::of(&version.layers, nodes), version.layers.base);
             return Self { sole: Some(base), ..Self::over(layers, Purpose::Read) };
         }
         layers.extend(Layer::all(version, nodes));
@@ -165,7 +167,7 @@ impl MergedCursor {
 
     /// The leaf the cursor is in, where the base alone is read: to be asked about a leaf once, not about each entry.
     #[inline]
-    pub(crate) fn leaf(&self) -> Option<&TreeCursor<Arc<Nodes>>> {
+    pub(crate) fn leaf(&self) -> Option<&TreeCursor<Source>> {
         self.sole.as_ref()
     }
 

@@ -111,7 +111,7 @@ impl Engine {
     /// why there is none.
     pub(crate) fn follow_again(&self, generation: u64, offset: u64, after: u64) -> Result<Follower> {
         let writer = self.writer.lock();
-        if let Some(stopped @ Stopped::Closed) = &writer.stopped {
+        if let Some(stopped) = writer.stopped.as_ref().filter(|stopped| stopped.is_closed()) {
             return Err(stopped.error());
         }
         let segments: Vec<KnownSegment> = writer.log.iter().flat_map(Log::followed).collect();
@@ -128,7 +128,10 @@ impl Engine {
     /// Why there will be no more commits, if there will not.
     pub(crate) fn why_stopped(&self) -> Option<Error> {
         match &self.writer.lock().stopped {
-            Some(stopped @ (Stopped::Closed | Stopped::Poisoned(_))) => Some(stopped.error()),
+            Some(stopped @ Stopped::Poisoned(_)) => Some(stopped.error()),
+            Some(stopped @ Stopped::Closed) => Some(stopped.error()),
+            #[cfg(feature = "std")]
+            Some(stopped @ Stopped::ShutDown) => Some(stopped.error()),
             Some(Stopped::Closing | Stopped::ReadOnly) | None => None,
             #[cfg(feature = "std")]
             Some(Stopped::Suspended) => None,

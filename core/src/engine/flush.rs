@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::changes::{KeyRange, LayerChanges};
 use super::job::{JobExtents, JobSink};
 use super::layer::Layer;
+use super::lease::Source;
 use super::maintenance::{Progress, Work};
 use super::state::{BarrierSlot, Engine};
 use super::values::extent_of;
@@ -155,7 +156,8 @@ impl Flush {
             return Ok(true);
         };
         let mut counter = memtable.cursor();
-        let mut runs: Vec<Layer> = layers.runs.iter().map(|run| Layer::run(run, &engine.nodes)).collect();
+        let source = Source::current(&engine.nodes);
+        let mut runs: Vec<Layer> = layers.runs.iter().map(|run| Layer::run(run, &source)).collect();
         for _ in 0..budget {
             let point = own.point_from(&from)?.map(Arc::<[u8]>::from);
             let interval = own.interval_from(&from)?;

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::lease::Source;
 use super::nodes::Nodes;
 use super::version::{RunLayer, Version};
 use crate::codec::slot::Slot;
@@ -39,7 +40,7 @@ pub(super) struct Layer {
 #[derive(Debug)]
 enum Points {
     Memtable(MemtableCursor),
-    Tree(TreeCursor<Arc<Nodes>>),
+    Tree(TreeCursor<Source>),
     None,
 }
 
@@ -47,7 +48,7 @@ enum Points {
 enum Intervals {
     None,
     Memtable(Memtable),
-    Tree(TreeCursor<Arc<Nodes>>),
+    Tree(TreeCursor<Source>),
 }
 
 /// For every key from `from` to before `to` (`None`: without end): inside a deleted interval or not.
@@ -62,10 +63,11 @@ impl Layer {
     /// The layers of `version`, newest first, without empty ones.
     pub(super) fn all(version: &Version, nodes: &Arc<Nodes>) -> Vec<Self> {
         let mut layers = Vec::new();
+        let source = Source::of(&version.layers, nodes);
         layers.extend(Self::memtable(&version.memtable));
         layers.extend(version.layers.frozen.iter().filter_map(|frozen| Self::memtable(&frozen.memtable)));
-        layers.extend(version.layers.runs.iter().map(|run| Self::run(run, nodes)));
-        layers.extend(version.layers.base.as_ref().map(|root| Self::base(root, nodes)));
+        layers.extend(version.layers.runs.iter().map(|run| Self::run(run, &source)));
+        layers.extend(version.layers.base.as_ref().map(|root| Self::base(root, &source)));
         layers
     }
 
@@ -77,15 +79,15 @@ impl Layer {
         (!memtable.is_empty()).then(|| Self::new(Points::Memtable(memtable.cursor()), intervals, None))
     }
 
-    pub(super) fn run(layer: &RunLayer, nodes: &Arc<Nodes>) -> Self {
-        let cursor = |root: &Root| TreeCursor::new(Arc::clone(nodes), Some(*root));
+    pub(super) fn run(layer: &RunLayer, source: &Source) -> Self {
+        let cursor = |root: &Root| TreeCursor::new(source.clone(), Some(*root));
         let points = layer.run.points.as_ref().map_or(Points::None, |root| Points::Tree(cursor(root)));
         let intervals = layer.run.intervals.as_ref().map_or(Intervals::None, |root| Intervals::Tree(cursor(root)));
         Self::new(points, intervals, layer.merged_below.clone())
     }
 
-    pub(super) fn base(root: &Root, nodes: &Arc<Nodes>) -> Self {
-        Self::new(Points::Tree(TreeCursor::new(Arc::clone(nodes), Some(*root))), Intervals::None, None)
+    pub(super) fn base(root: &Root, source: &Source) -> Self {
+        Self::new(Points::Tree(TreeCursor::new(source.clone(), Some(*root))), Intervals::None, None)
     }
 
     fn new(points: Points, intervals: Intervals, floor: Option<Arc<[u8]>>) -> Self {

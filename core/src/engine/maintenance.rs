@@ -74,6 +74,8 @@ pub(super) struct Work {
     pub merge_all: bool,
     /// What is damaged, and merged no more.
     pub avoided: Avoided,
+    /// Why the last step failed.
+    pub failed: Option<Error>,
     /// What someone waits for, and has put into the plan.
     pub request: Option<Request>,
     /// Values in extents of their own that the trees refer to.
@@ -191,6 +193,7 @@ impl Engine {
         if let Some(stopped) = self.writer.lock().stopped.as_ref().filter(|stopped| stopped.stops_work()) {
             return Err(stopped.error());
         }
+        self.space.lock().expire(&self.options.limits, self.env.clock.monotonic_ns());
         let mut work = self.work.lock();
         self.step_in(&mut work).map_err(|error| match error {
             Error::OutcomeUnknown { cause } => Error::Poisoned { cause },
@@ -201,6 +204,10 @@ impl Engine {
     pub(super) fn step_in(&self, work: &mut Work) -> Result<Progress> {
         let start = self.env.clock.monotonic_ns();
         let result = self.do_step(work);
+        match &result {
+            Err(error) if !goes_on_after(error) => work.failed = Some(error.clone()),
+            _ => work.failed = None,
+        }
         self.step_is_over(work);
         self.counters.step_latency.record_ns(self.env.clock.monotonic_ns().saturating_sub(start));
         result
@@ -217,6 +224,7 @@ impl Engine {
             let mut writer = self.writer.lock();
             self.freeze(&mut writer, 1);
         }
+        self.forget_what_healed(work);
         let (mut waiting, mut done) = (None, Progress::Idle);
         for lane in [Lane::Checkpoint, Lane::Flush, Lane::Merge] {
             let result = match lane {

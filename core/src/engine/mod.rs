@@ -7,6 +7,8 @@ mod activity;
 mod backup;
 #[cfg(feature = "std")]
 mod beside;
+#[cfg(feature = "std")]
+mod breaker;
 mod changes;
 mod check;
 mod checkpoint;
@@ -19,20 +21,33 @@ pub(crate) mod doors;
 mod feed;
 mod first_write;
 mod flush;
+#[cfg(feature = "std")]
+mod guard;
+#[cfg(feature = "std")]
+mod guarded_storage;
+#[cfg(feature = "std")]
+mod health;
 mod job;
 mod layer;
+mod lease;
+mod limits;
 mod maintenance;
 mod node_ages;
 mod nodes;
 mod open;
 mod options;
 mod quarantine;
+#[cfg(feature = "std")]
+mod quarantined;
+#[cfg(feature = "std")]
+mod rate;
 mod read;
 mod recent;
 mod record;
 mod recovery_stage;
 mod requests;
 mod scrub;
+mod scrubs;
 mod short;
 mod state;
 mod stats;
@@ -46,6 +61,11 @@ mod write_again;
 pub use activity::Activity;
 pub use check::CheckReport;
 pub use compaction_progress::{CompactionProgress, CompactionStage};
+#[cfg(feature = "std")]
+pub use guard::Mode;
+#[cfg(feature = "std")]
+pub use health::{Finding, Health, Severity};
+pub use limits::Limits;
 pub use maintenance::Progress;
 pub use open::RecoveryReport;
 pub use options::{Checksum, Compression, Durability, Verify};
@@ -57,6 +77,8 @@ pub(crate) use backup::BackupWork;
 pub(crate) use commit::Appended;
 pub(crate) use cursor::MergedCursor;
 pub(crate) use feed::FollowFrom;
+#[cfg(feature = "std")]
+pub(crate) use guard::Passed;
 pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
 pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};

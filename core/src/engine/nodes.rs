@@ -5,9 +5,11 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::lease::{Lease, Leased};
 use super::options::Verify;
 use super::quarantine::Quarantine;
 use super::short::ShortWindow;
+use super::version::Layers;
 use crate::cache::{Block, CacheCounters, Hashed, NodeCache, Pin, Pinned, Pool};
 use crate::codec::slot::Slot;
 use crate::env::{FileId, Storage, StorageErrorKind};
@@ -71,14 +73,17 @@ impl Nodes {
         self.quarantine.remove(offset);
     }
 
-    /// Looks `key` up in a run.
-    pub(super) fn find(&self, root: &Root, key: &[u8]) -> Result<Option<Found>> {
+    /// Looks `key` up in a run of a state that is kept by `lease`.
+    pub(super) fn find(&self, lease: &Lease, root: &Root, key: &[u8]) -> Result<Option<Found>> {
         let resident = self.cache.pin().and_then(|pin| {
             let leaf = descend(&pin, root, key)?;
             let index = NodeView::of_block(&leaf).search(key).ok();
             Some(index.map(|index| Place { leaf: &leaf, index }.to_found()))
         });
-        resident.map_or_else(|| tree::get(self, Some(*root), key), Ok)
+        match resident {
+            Some(found) => lease.require().map(|()| found),
+            None => tree::get(&Leased { nodes: self, lease }, Some(*root), key),
+        }
     }
 
     /// Looks in the base that publication `since` brought where `key` was found before, and lets `short` have the value if it
@@ -123,39 +128,48 @@ impl Nodes {
         Err((see, hashed))
     }
 
-    /// Looks `key` up in the base that publication `since` brought, and lets `take` have what is there, which must not
+    /// Looks `key` up in the base of `layers`, whose root is `root`, and lets `take` have what is there, which must not
     /// read from storage.
     pub(super) fn look_in_base<R>(
         &self,
         root: &Root,
-        since: u64,
+        layers: &Layers,
         key: &[u8],
         hashed: Hashed,
         take: impl FnOnce(Result<Option<Place<'_>>>) -> R,
     ) -> R {
-        let Some(pin) = self.cache.pin() else { return self.look_anywhere(root, key, take) };
-        let tree = tree_number(since);
+        let leased = Leased { nodes: self, lease: &layers.lease };
+        let Some(pin) = self.cache.pin() else { return leased.look_anywhere(root, key, take) };
+        let tree = tree_number(layers.base_since);
         let at = match find_by_point(&pin, tree, &hashed, key) {
-            Some((leaf, index)) => Some((leaf, Some(index))),
-            None => find_from_root(&pin, root, tree, &hashed, key),
+            Some((leaf, index)) => Ok(Some((leaf, Some(index)))),
+            None => find_from_root(&pin, root, &layers.lease, tree, &hashed, key),
         };
         match at {
-            Some((leaf, Some(index))) => take(Ok(Some(Place { leaf: &leaf, index }))),
-            Some((_, None)) => take(Ok(None)),
-            None => {
+            Ok(Some((leaf, Some(index)))) => take(Ok(Some(Place { leaf: &leaf, index }))),
+            Ok(Some((_, None))) => take(Ok(None)),
+            Ok(None) => {
                 drop(pin);
-                self.look_anywhere(root, key, take)
+                leased.look_anywhere(root, key, take)
             }
+            Err(error) => take(Err(error)),
         }
     }
 
-    #[cold]
-    fn look_anywhere<R>(&self, root: &Root, key: &[u8], take: impl FnOnce(Result<Option<Place<'_>>>) -> R) -> R {
-        match tree::get(self, Some(*root), key) {
-            Ok(Some(found)) => take(Ok(Some(Place { leaf: found.leaf().block(), index: found.index() }))),
-            Ok(None) => take(Ok(None)),
-            Err(error) => take(Err(error)),
-        }
+    /// The node, if it is resident.
+    #[inline]
+    pub(super) fn resident(&self, reference: &NodeRef) -> Option<Node> {
+        let pin = self.cache.pin()?;
+        let found = pin.root(reference.offset)?;
+        Some(Node::of_block(found.to_block()))
+    }
+
+    /// Child `index` of `parent`, if it is resident.
+    #[inline]
+    pub(super) fn resident_child(&self, parent: &Node, index: usize, reference: &NodeRef) -> Option<Node> {
+        let pin = self.cache.pin()?;
+        let found = pin.child_of(parent.block(), index, reference.offset)?;
+        Some(Node::of_block(found.to_block()))
     }
 
     /// Says that keys of a base will be looked up soon: as many as are on their way from memory at once.
@@ -189,7 +203,7 @@ impl Nodes {
                     self.quarantine.add(Extent { offset: reference.offset, len: u64::from(reference.len) });
                 }
             }),
-            read => read,
+            read => read.inspect(|_| self.quarantine.remove(reference.offset)),
         }
     }
 
@@ -214,6 +228,17 @@ impl Nodes {
             }
         });
         node.map_err(|what| Error::corrupt(FileId::Data, reference.offset, what))
+    }
+}
+
+impl Leased<'_> {
+    #[cold]
+    fn look_anywhere<R>(&self, root: &Root, key: &[u8], take: impl FnOnce(Result<Option<Place<'_>>>) -> R) -> R {
+        match tree::get(self, Some(*root), key) {
+            Ok(Some(found)) => take(Ok(Some(Place { leaf: found.leaf().block(), index: found.index() }))),
+            Ok(None) => take(Ok(None)),
+            Err(error) => take(Err(error)),
+        }
     }
 }
 
@@ -261,16 +286,19 @@ fn find_by_point<'p>(
 }
 
 /// Descends without locks, reading nothing from storage, to the leaf of `key` and the entry, if it is there: `None` when
-/// some node on the way is not at hand, or not what it should be.
+/// some node on the way is not at hand, or not what it should be. What is remembered is right: the lease had not expired when
+/// the leaf was reached.
 #[inline(never)]
 fn find_from_root<'p>(
     pin: &'p Pin<'_, Layout>,
     root: &Root,
+    lease: &Lease,
     tree: usize,
     hashed: &Hashed,
     key: &[u8],
-) -> Option<(Pinned<'p, Layout>, Option<usize>)> {
-    let leaf = descend(pin, root, key)?;
+) -> Result<Option<(Pinned<'p, Layout>, Option<usize>)>> {
+    let Some(leaf) = descend(pin, root, key) else { return Ok(None) };
+    lease.require()?;
     let view = NodeView::of_block(&leaf);
     let index = view.search(key).ok();
     if let Some(index) = index
@@ -283,7 +311,7 @@ fn find_from_root<'p>(
             remember_all(pin, &leaf);
         }
     }
-    Some((leaf, index))
+    Ok(Some((leaf, index)))
 }
 
 /// Remembers where all keys of a leaf are: for less than a descent for each.
@@ -326,8 +354,8 @@ fn descend<'p>(pin: &'p Pin<'_, Layout>, root: &Root, key: &[u8]) -> Option<Pinn
 
 impl NodeSource for Nodes {
     fn node(&self, reference: &NodeRef) -> Result<Node> {
-        if let Some(block) = self.cache.pin().and_then(|pin| pin.root(reference.offset).map(|node| node.to_block())) {
-            return Ok(Node::of_block(block));
+        if let Some(node) = self.resident(reference) {
+            return Ok(node);
         }
         if let Some(block) = self.cache.get(reference.offset) {
             return Ok(Node::of_block(block));
@@ -341,11 +369,7 @@ impl NodeSource for Nodes {
     }
 
     fn child(&self, parent: &Node, index: usize, reference: &NodeRef) -> Result<Node> {
-        let resident = self.cache.pin().and_then(|pin| {
-            let found = pin.child_of(parent.block(), index, reference.offset)?;
-            Some(Node::of_block(found.to_block()))
-        });
-        match resident {
+        match self.resident_child(parent, index, reference) {
             Some(node) => Ok(node),
             None => self.node(reference),
         }

@@ -13,6 +13,8 @@ use super::backup::is_new_copy;
 use super::commit::{Durable, apply_operations};
 use super::feed::History;
 use super::first_write::FirstWrite;
+#[cfg(feature = "std")]
+use super::guarded_storage::GuardedStorage;
 use super::maintenance::Work;
 use super::node_ages::NodeAges;
 use super::nodes::{Nodes, read_exact};
@@ -20,7 +22,7 @@ use super::options::{EngineOptions, Verify};
 use super::recent::Recent;
 use super::record::{ANCESTORS_MAX, Ancestor, CheckpointRecord};
 use super::recovery_stage::RecoveryStage;
-use super::state::{Engine, Environment, Space, Stopped, Tickets, Writer};
+use super::state::{Engine, Environment, Held, Space, Stopped, Tickets, Writer};
 use super::stats::Counters;
 use super::values::{extent_of, is_there};
 use super::version::{Layers, MemtableValues, Version};
@@ -115,7 +117,7 @@ fn create(
     // An attempt that failed may have left both files.
     write_lengths_again(&*storage)?;
     let log = Log::create(&*storage, log_config(&superblock, &options), LogPosition::fresh(1, 0))?;
-    let space = SpaceMap::new(options.file_bytes_max);
+    let space = SpaceMap::new(options.limits.file_bytes_max);
     let state = State {
         position: log.position(),
         log: Some(log),
@@ -374,7 +376,8 @@ impl State {
             pending: self.pending,
             building: self.superblock.checkpoint + 1,
             publication: 1,
-            live: vec![(1, Arc::downgrade(&layers))],
+            live: vec![Held::new(&layers)],
+            expired: 0,
             in_flight,
             born: crate::hashing::HashMap::default(),
             ages: NodeAges::opened(
@@ -409,6 +412,7 @@ impl State {
             plan: alloc::collections::VecDeque::new(),
             merge_all: false,
             avoided: Default::default(),
+            failed: None,
             node_bytes_written: 0,
             superblock: self.superblock,
         };
@@ -420,7 +424,16 @@ impl State {
             is_new: self.begins_incarnation,
         };
         let seal = Seal { checksum: options.checksum, database_id: work.superblock.database_id };
+        #[cfg(feature = "std")]
+        let guarded = Arc::new(GuardedStorage::new(storage, Arc::clone(&env.clock), options.limits.read_bytes_per_s));
+        #[cfg(feature = "std")]
+        let storage: Arc<dyn Storage> = Arc::clone(&guarded) as Arc<dyn Storage>;
         Engine {
+            scrubs: Default::default(),
+            #[cfg(feature = "std")]
+            guard: super::guard::Guard::new(options.limits.write_bytes_per_s),
+            #[cfg(feature = "std")]
+            guarded,
             nodes: Arc::new(Nodes::new(storage, seal, options.cache_bytes, options.verify)),
             env,
             counters: Counters::default(),
@@ -529,7 +542,7 @@ fn read_map(storage: &dyn Storage, record: &CheckpointRecord, options: &EngineOp
         return Err(Error::corrupt(FileId::Data, 0, "the space map describes fewer sectors than the file has"));
     }
     counts.truncate(record.sectors as usize);
-    SpaceMap::from_counts(counts, options.file_bytes_max)
+    SpaceMap::from_counts(counts, options.limits.file_bytes_max)
 }
 
 /// What is freed sooner or later whatever the trees hold must be in use, each grain once; otherwise the map and the record

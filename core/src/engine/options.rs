@@ -3,6 +3,8 @@
 pub use crate::codec::checksum::Checksum;
 pub use crate::codec::compress::Compression;
 
+use super::limits::Limits;
+
 /// When a commit is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -53,8 +55,6 @@ pub(crate) struct EngineOptions {
     pub feed_retention_bytes: u64,
     /// Longer values live in extents of their own.
     pub inline_bytes_max: usize,
-    /// The data file never grows beyond this.
-    pub file_bytes_max: u64,
     /// One transaction's changes.
     pub transaction_bytes_max: usize,
     pub compression: Compression,
@@ -62,6 +62,7 @@ pub(crate) struct EngineOptions {
     pub verify: Verify,
     /// Entries a step of background work handles.
     pub step_entries: usize,
+    pub limits: Limits,
 }
 
 impl EngineOptions {
@@ -79,12 +80,12 @@ impl EngineOptions {
             log_bytes_max: (memtable_bytes as u64 * 6).clamp(4 << 20, 64 << 20),
             feed_retention_bytes: 0,
             inline_bytes_max: 8 << 10,
-            file_bytes_max: 1 << 46,
             transaction_bytes_max: (memtable_bytes).max(1 << 20),
             compression: Compression::default(),
             checksum: Checksum::default(),
             verify: Verify::default(),
             step_entries: 4096,
+            limits: Limits::default(),
         }
     }
 }

@@ -8,10 +8,12 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
+use super::maintenance::Work;
 use super::nodes::Nodes;
 use super::state::Engine;
 use super::version::RunLayer;
 use crate::env::sync::Mutex;
+use crate::env::sync::atomic::Ordering;
 use crate::env::{FileId, StorageErrorKind};
 use crate::error::{Error, Result};
 use crate::space::Extent;
@@ -34,7 +36,7 @@ impl Quarantine {
         }
     }
 
-    /// Something new is going to be written here.
+    /// Something new is going to be written here, or what is here can be read again.
     pub(super) fn remove(&self, offset: u64) {
         let mut extents = self.extents.lock();
         if !extents.is_empty() {
@@ -42,10 +44,20 @@ impl Quarantine {
         }
     }
 
+    /// Where they are, and how long.
+    #[cfg(feature = "std")]
+    pub(super) fn extents(&self) -> BTreeMap<u64, u64> {
+        self.extents.lock().clone()
+    }
+
     pub(super) fn holds(&self, extent: Extent) -> bool {
         let extents = self.extents.lock();
         let end = extent.offset.saturating_add(extent.len);
         extents.range(..end).next_back().is_some_and(|(offset, len)| offset.saturating_add(*len) > extent.offset)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.extents.lock().is_empty()
     }
 
     /// How many, and their bytes.
@@ -67,6 +79,15 @@ pub(super) struct Avoided {
 }
 
 impl Engine {
+    /// A medium that could not be read, and can be now, has damaged nothing: merges go on. What a checksum or a structure
+    /// says is wrong stays so.
+    pub(super) fn forget_what_healed(&self, work: &mut Work) {
+        if matches!(work.avoided.first, Some(Error::Storage(_))) && self.nodes.quarantine().is_empty() {
+            work.avoided = Avoided::default();
+            self.is_damaged.store(false, Ordering::Relaxed);
+        }
+    }
+
     /// Whether a job failed because of something in the data file that cannot be read.
     pub(super) fn is_damage(&self, error: &Error) -> bool {
         match error {
@@ -219,6 +240,16 @@ mod tests {
         let stats = db.stats();
         assert_eq!((stats.quarantined, stats.quarantined_bytes), (1, u64::from(leaf.len)));
         assert!(stats.damaged);
+        let quarantined = db.quarantined().unwrap();
+        assert_eq!(quarantined.len(), 1, "{quarantined:?}");
+        let damaged = &quarantined[0];
+        assert_eq!((damaged.offset, damaged.len), (leaf.offset, u64::from(leaf.len)));
+        assert_eq!(damaged.tables, ["t"]);
+        // The keys between are those that are lost, and no others: a boundary is a part of the key behind it.
+        let bytes = |key: u64| key.to_be_bytes();
+        let within = |key: u64| damaged.from[..] <= bytes(key)[..] && bytes(key)[..] < damaged.to[..];
+        assert_eq!((0..KEYS).filter(|key| within(*key)).collect::<Vec<_>>(), lost);
+        assert_eq!(db.health().findings[0].name, "damaged");
 
         // Everything else is written to over and over, dense and around the damage too.
         let around = *lost.first().unwrap() - 1;

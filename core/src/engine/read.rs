@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 
 use super::cursor::MergedCursor;
 use super::layer::Layer;
+use super::lease::{Leased, Source};
 use super::nodes::Nodes;
 use super::short::{ShortValue, ShortWindow};
 use super::values::ValueReader;
-use super::version::Version;
+use super::version::{Layers, Version};
 use crate::cache::Hashed;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::error::Result;
@@ -22,15 +23,34 @@ pub(crate) enum FoundValue<'a> {
     Memtable(&'a [u8]),
     Short(ShortValue),
     Node(Found),
-    Extent(ValueRef),
+    Extent(HeldValue),
     Whole(Vec<u8>),
+}
+
+/// A value in its own extent, and the state that keeps it there; none for one that a transaction has written itself.
+#[derive(Clone, Debug)]
+pub(crate) struct HeldValue {
+    pub value: ValueRef,
+    pub layers: Option<Arc<Layers>>,
+}
+
+impl HeldValue {
+    fn in_version(version: &Version, value: ValueRef) -> Self {
+        Self { value, layers: Some(Arc::clone(&version.layers)) }
+    }
+
+    pub(crate) fn reader(self, nodes: &Arc<Nodes>) -> ValueReader {
+        ValueReader::new(nodes, self.value, self.layers)
+    }
 }
 
 /// Looks `key` up in one memtable: `None` when it says nothing, `Some(None)` when it says there is no such key.
 pub(crate) fn get_in_memtable<'a>(memtable: &'a Memtable, key: &[u8]) -> Option<Option<FoundValue<'a>>> {
     match memtable.get(key) {
         Lookup::Found { slot: Slot::Inline(value), .. } => Some(Some(FoundValue::Memtable(value))),
-        Lookup::Found { slot: Slot::Extent(value), .. } => Some(Some(FoundValue::Extent(value))),
+        Lookup::Found { slot: Slot::Extent(value), .. } => {
+            Some(Some(FoundValue::Extent(HeldValue { value, layers: None })))
+        }
         Lookup::Found { slot: Slot::Tombstone, .. } | Lookup::Covered { .. } => Some(None),
         Lookup::Absent => None,
     }
@@ -80,7 +100,7 @@ pub(crate) fn show<R>(
         Some(FoundValue::Memtable(bytes)) => Some(see(bytes)),
         Some(FoundValue::Short(value)) => Some(see(value.bytes())),
         Some(FoundValue::Node(found)) => Some(see(inline(&found))),
-        Some(FoundValue::Extent(value)) => Some(see(&ValueReader::new(nodes, value).read_all()?)),
+        Some(FoundValue::Extent(value)) => Some(see(&value.reader(nodes).read_all()?)),
         Some(FoundValue::Whole(bytes)) => Some(see(&bytes)),
     })
 }
@@ -104,14 +124,14 @@ fn look_in_base<'a>(
 ) -> Result<Option<FoundValue<'a>>> {
     let layers = &*version.layers;
     let Some(base) = &layers.base else { return Ok(None) };
-    nodes.look_in_base(base, layers.base_since, key, hashed, |place| {
+    nodes.look_in_base(base, layers, key, hashed, |place| {
         let Some(place) = place? else { return Ok(None) };
         Ok(match place.slot() {
             Slot::Inline(value) => match ShortValue::new(value) {
                 Some(value) => Some(FoundValue::Short(value)),
                 None => Some(FoundValue::Node(place.to_found())),
             },
-            Slot::Extent(value) => Some(FoundValue::Extent(value)),
+            Slot::Extent(value) => Some(FoundValue::Extent(HeldValue::in_version(version, value))),
             Slot::Tombstone => None,
         })
     })
@@ -127,13 +147,19 @@ pub(crate) fn prefetch<'k>(version: &Version, nodes: &Nodes, keys: impl Iterator
 /// What the layers above the base say of `key`: `None` when it is nothing, `Some(None)` when there is no such key.
 #[inline(never)]
 fn get_above<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> Result<Option<Option<FoundValue<'a>>>> {
+    let layers = &version.layers;
+    let held = |mut said: Option<FoundValue<'a>>| {
+        if let Some(FoundValue::Extent(held)) = &mut said {
+            held.layers = Some(Arc::clone(layers));
+        }
+        layers.lease.require().map(|()| Some(said))
+    };
     if let Some(said) = get_in_memtable(&version.memtable, key) {
-        return Ok(Some(said));
+        return held(said);
     }
-    let layers = &*version.layers;
     for frozen in &layers.frozen {
         if let Some(said) = get_in_memtable(&frozen.memtable, key) {
-            return Ok(Some(said));
+            return held(said);
         }
     }
     for layer in &layers.runs {
@@ -142,16 +168,16 @@ fn get_above<'a>(version: &'a Version, nodes: &Arc<Nodes>, key: &[u8]) -> Result
             continue;
         }
         if let Some(points) = &layer.run.points
-            && let Some(found) = nodes.find(points, key)?
+            && let Some(found) = nodes.find(&layers.lease, points, key)?
         {
             return Ok(Some(match found.slot() {
                 Slot::Inline(_) => Some(FoundValue::Node(found)),
-                Slot::Extent(value) => Some(FoundValue::Extent(value)),
+                Slot::Extent(value) => Some(FoundValue::Extent(HeldValue::in_version(version, value))),
                 Slot::Tombstone => None,
             }));
         }
         if layer.run.intervals.is_some()
-            && Layer::run(layer, nodes).coverage(key)?.is_some_and(|coverage| coverage.covered)
+            && Layer::run(layer, &Source::of(layers, nodes)).coverage(key)?.is_some_and(|coverage| coverage.covered)
         {
             return Ok(Some(None));
         }
@@ -166,7 +192,7 @@ impl FoundValue<'_> {
             FoundValue::Memtable(bytes) => bytes.len() as u64,
             FoundValue::Short(value) => value.bytes().len() as u64,
             FoundValue::Node(found) => inline(found).len() as u64,
-            FoundValue::Extent(value) => value.len,
+            FoundValue::Extent(held) => held.value.len,
             FoundValue::Whole(bytes) => bytes.len() as u64,
         }
     }
@@ -177,7 +203,7 @@ impl FoundValue<'_> {
             FoundValue::Memtable(bytes) => Ok(bytes.to_vec()),
             FoundValue::Short(value) => Ok(value.bytes().to_vec()),
             FoundValue::Node(found) => Ok(inline(found).to_vec()),
-            FoundValue::Extent(value) => ValueReader::new(nodes, *value).read_all(),
+            FoundValue::Extent(held) => held.clone().reader(nodes).read_all(),
             FoundValue::Whole(bytes) => Ok(bytes.clone()),
         }
     }
@@ -201,10 +227,11 @@ pub(crate) fn count(
     to: Option<&[u8]>,
 ) -> Result<u64> {
     let mut upper: Vec<Layer> = changes.and_then(Layer::memtable).into_iter().collect();
-    let layers = &*version.layers;
+    let layers = &version.layers;
     upper.extend(Layer::memtable(&version.memtable));
     upper.extend(layers.frozen.iter().filter_map(|frozen| Layer::memtable(&frozen.memtable)));
-    upper.extend(layers.runs.iter().map(|run| Layer::run(run, nodes)));
+    let (source, leased) = (Source::of(layers, nodes), Leased { nodes, lease: &layers.lease });
+    upper.extend(layers.runs.iter().map(|run| Layer::run(run, &source)));
     let deletes_ranges = changes.is_some_and(|changes| changes.interval_count() > 0)
         || version.memtable.interval_count() > 0
         || layers.frozen.iter().any(|frozen| frozen.memtable.interval_count() > 0)
@@ -213,7 +240,7 @@ pub(crate) fn count(
         return count_by_walking(version, changes, nodes, from, to);
     }
     let mut count = match &layers.base {
-        Some(base) => tree::count_range(&**nodes, Some(*base), from, to)?,
+        Some(base) => tree::count_range(&leased, Some(*base), from, to)?,
         None => 0,
     };
     if upper.is_empty() {
@@ -225,7 +252,7 @@ pub(crate) fn count(
         if to.is_some_and(|to| key >= to) {
             break;
         }
-        let below = tree::get(&**nodes, layers.base, key)?.is_some();
+        let below = tree::get(&leased, layers.base, key)?.is_some();
         match (slot, below) {
             (Slot::Tombstone, true) => count = count.saturating_sub(1),
             (Slot::Tombstone, false) | (_, true) => {}
@@ -249,12 +276,13 @@ pub(crate) fn estimate(
     to: &[u8],
 ) -> Result<u64> {
     let layers = &*version.layers;
+    let leased = Leased { nodes, lease: &layers.lease };
     let mut count = match &layers.base {
-        Some(base) => tree::count_range(&**nodes, Some(*base), from, Some(to))?,
+        Some(base) => tree::count_range(&leased, Some(*base), from, Some(to))?,
         None => 0,
     };
     for layer in &layers.runs {
-        count += tree::count_range(&**nodes, layer.run.points, from, Some(to))?;
+        count += tree::count_range(&leased, layer.run.points, from, Some(to))?;
     }
     let frozen = layers.frozen.iter().map(|frozen| &frozen.memtable);
     for memtable in changes.into_iter().chain([&version.memtable]).chain(frozen) {

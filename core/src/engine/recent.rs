@@ -20,10 +20,11 @@ pub(crate) struct Recent {
     complete_since: u64,
 }
 
-/// Where optimistic transactions under way began.
+/// Where optimistic transactions under way began: as many as [`transactions_max`](super::Limits::transactions_max).
 #[derive(Debug, Default)]
 pub(super) struct Optimistic {
     starts: BTreeMap<u64, u64>,
+    count: usize,
 }
 
 /// One optimistic transaction under way.
@@ -76,6 +77,7 @@ impl Recent {
 impl Optimistic {
     pub(super) fn begin(&mut self, start: u64) {
         *self.starts.entry(start).or_insert(0) += 1;
+        self.count += 1;
     }
 
     pub(super) fn end(&mut self, start: u64) {
@@ -84,7 +86,12 @@ impl Optimistic {
             if *count == 0 {
                 self.starts.remove(&start);
             }
+            self.count -= 1;
         }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
     }
 
     pub(super) fn oldest(&self) -> Option<u64> {

@@ -18,6 +18,8 @@ impl Engine {
             let writer = self.writer.lock();
             match &writer.stopped {
                 Some(Stopped::Closed | Stopped::ReadOnly) => return Ok(()),
+                #[cfg(feature = "std")]
+                Some(Stopped::ShutDown) => return Ok(()),
                 Some(Stopped::Poisoned(cause)) => return Err(Error::Poisoned { cause: cause.clone() }),
                 #[cfg(feature = "std")]
                 // All of it is durable, and the files are not to be touched.
@@ -108,7 +110,7 @@ impl Engine {
     /// A checkpoint after the last one would say that the log is needed, which is gone.
     fn require_unclosed(&self) -> Result<()> {
         match &self.writer.lock().stopped {
-            Some(stopped @ Stopped::Closed) => Err(stopped.error()),
+            Some(stopped) if stopped.is_closed() => Err(stopped.error()),
             _ => Ok(()),
         }
     }

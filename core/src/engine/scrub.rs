@@ -19,11 +19,12 @@ use crate::tree::{self, Damage, MergeMode, NodeRef, Root, TreeKind, Walk};
 #[derive(Debug)]
 pub(crate) struct ScrubWork {
     /// Keeps what is to be read from being reused.
-    _layers: Arc<Layers>,
+    layers: Arc<Layers>,
     /// Trees not begun yet, the next one last.
     trees: Vec<(Root, TreeKind)>,
     walk: Option<(Walk, TreeKind)>,
     found: Found,
+    bytes_all: u64,
 }
 
 #[derive(Debug, Default)]
@@ -57,11 +58,30 @@ impl ScrubWork {
             trees.extend(layer.run.points.map(|root| (root, TreeKind::RunPoints)));
         }
         trees.extend(layers.base.map(|root| (root, TreeKind::Base)));
-        Self { _layers: layers, trees, walk: None, found: Found::default() }
+        Self { layers, trees, walk: None, found: Found::default(), bytes_all: engine.bytes_to_scrub() }
     }
 
     /// Reads up to `nodes` nodes and the values they refer to; whether there is more. After `NotResident` it is called again.
     pub(crate) fn step(&mut self, engine: &Engine, nodes: usize) -> Result<bool> {
+        let more = self.read(engine, nodes);
+        engine.scrubs.advanced(self.bytes(), self.bytes_all);
+        match &more {
+            Ok(true) => {}
+            Ok(false) => engine.scrubs.finished(),
+            Err(error) if error.passes() => {}
+            Err(error) => engine.scrubs.stopped(error),
+        }
+        more
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.found.report.node_bytes.saturating_add(self.found.report.value_bytes)
+    }
+
+    fn read(&mut self, engine: &Engine, nodes: usize) -> Result<bool> {
+        let layers = Arc::clone(&self.layers);
+        let _inside = layers.lease.enter()?;
         while let Some(&value) = self.found.values.last() {
             check::read_value(engine, value, &mut self.found.report)?;
             self.found.values.pop();

@@ -13,6 +13,7 @@ use super::activity::SharedActivity;
 use super::commit::Durable;
 use super::feed::History;
 use super::job::JobExtents;
+use super::limits::Limits;
 use super::maintenance::Work;
 use super::node_ages::NodeAges;
 use super::nodes::Nodes;
@@ -26,6 +27,7 @@ use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::env::{Clock, Entropy, FileId, Storage, SyncTicket, Uuids};
 use crate::error::{Error, Result};
 use crate::hashing::HashMap;
+use crate::limit::Limit;
 use crate::log::Log;
 use crate::memtable::ChunkPool;
 use crate::space::{Extent, GRAINS_PER_SECTOR, PendingFree, PendingFrees, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap};
@@ -83,6 +85,11 @@ pub(crate) struct Engine {
     /// Who is told of commits.
     pub(super) watchers: Watchers,
     pub(crate) uuids: Uuids,
+    pub(crate) scrubs: super::scrubs::Scrubs,
+    #[cfg(feature = "std")]
+    pub(crate) guard: super::guard::Guard,
+    #[cfg(feature = "std")]
+    pub(super) guarded: Arc<super::guarded_storage::GuardedStorage>,
 }
 
 /// What commits change; one at a time.
@@ -114,6 +121,9 @@ pub(super) enum Stopped {
     /// The last checkpoint is being made: the log is not read after it.
     Closing,
     Closed,
+    /// Closed as fast as can be: what is in the log is not merged any more.
+    #[cfg(feature = "std")]
+    ShutDown,
     /// Nothing is to be read or written until it is resumed.
     #[cfg(feature = "std")]
     Suspended,
@@ -126,15 +136,26 @@ impl Stopped {
     #[inline]
     pub(super) fn stops_work(&self) -> bool {
         #[cfg(feature = "std")]
-        if matches!(self, Self::Suspended) {
+        if matches!(self, Self::Suspended | Self::ShutDown) {
             return true;
         }
         matches!(self, Self::Poisoned(_))
     }
 
+    /// Whether the handle has ended, with nothing left to be said about what it did.
+    pub(super) fn is_closed(&self) -> bool {
+        #[cfg(feature = "std")]
+        if matches!(self, Self::ShutDown) {
+            return true;
+        }
+        matches!(self, Self::Closed)
+    }
+
     pub(super) fn error(&self) -> Error {
         match self {
             Stopped::Closing | Stopped::Closed => Error::Closed,
+            #[cfg(feature = "std")]
+            Stopped::ShutDown => Error::Closed,
             #[cfg(feature = "std")]
             Stopped::Suspended => Error::suspended(),
             Stopped::ReadOnly => Error::ReadOnly,
@@ -152,8 +173,11 @@ pub(super) struct Space {
     pub building: u64,
     /// Counts publications of layers.
     pub publication: u64,
-    /// Layers that may still be held by a snapshot, with their publication numbers; the last is the current one.
-    pub live: Vec<(u64, Weak<Layers>)>,
+    /// Layers that may still be read by a snapshot; the last are the current ones. No more than
+    /// [`snapshots_max`](super::Limits::snapshots_max) others: the oldest of those expire.
+    pub live: Vec<Held>,
+    /// How many have expired since the database was opened.
+    pub expired: u64,
     /// Value extents that no tree refers to yet: written by transactions that have not committed, or named by memtables.
     /// They are left out of the persisted map; recovery finds those that matter in the log.
     pub in_flight: BTreeMap<u64, u64>,
@@ -161,6 +185,36 @@ pub(super) struct Space {
     pub ages: NodeAges,
     /// The publication that brought the sectors written while older layers were held.
     pub born: HashMap<u64, u64>,
+}
+
+/// Layers that may still be read.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub publication: u64,
+    layers: Weak<Layers>,
+    /// When others took their place, by the monotonic clock.
+    replaced_ns: Option<u64>,
+}
+
+impl Held {
+    pub(super) fn new(layers: &Arc<Layers>) -> Self {
+        Self { publication: layers.publication, layers: Arc::downgrade(layers), replaced_ns: None }
+    }
+
+    /// For how long others have been in their place.
+    fn age_ms(&self, now_ns: u64) -> Option<u64> {
+        Some(now_ns.saturating_sub(self.replaced_ns?) / 1_000_000)
+    }
+}
+
+/// The states older than the newest that somebody holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct HeldStates {
+    pub count: u64,
+    /// For how long the oldest has been one, in milliseconds.
+    pub oldest_ms: u64,
+    /// Bytes that would be free without them.
+    pub pinned_bytes: u64,
 }
 
 /// Grains in use, by sector.
@@ -273,7 +327,7 @@ impl Engine {
         if base_changed {
             space.ages.base_published();
         }
-        space.published(&current, &extents.freed, extents.fresh());
+        space.published(&current, &extents.freed, extents.fresh(), self.env.clock.monotonic_ns());
     }
 
     /// Waits for a barrier over `file`, or answers `Pending` where the platform completes it later. `slot` remembers the
@@ -337,7 +391,11 @@ impl Engine {
     pub(super) fn poison(&self, cause: &Error) {
         let mut writer = self.writer.lock();
         let mut told = None;
-        if !matches!(writer.stopped, Some(Stopped::Poisoned(_) | Stopped::Closed)) {
+        if !writer
+            .stopped
+            .as_ref()
+            .is_some_and(|stopped| stopped.is_closed() || matches!(stopped, Stopped::Poisoned(_)))
+        {
             told = Some(writer.stopped.insert(Stopped::Poisoned(alloc::format!("{cause}"))).error());
         }
         writer.head = None;
@@ -369,9 +427,12 @@ impl Space {
     /// Takes note of what the newest publication brought and dropped. `fresh` is what it brought in sectors of the
     /// checkpoint being built. A job that a checkpoint came across has also brought nodes in older sectors, which may hold
     /// nodes of earlier publications: nothing is noted of those, so they count as old as the database.
-    fn published(&mut self, current: &[Arc<Layers>], freed: &[Extent], fresh: &[Extent]) {
+    fn published(&mut self, current: &[Arc<Layers>], freed: &[Extent], fresh: &[Extent], now_ns: u64) {
         let publication = self.publication;
-        self.live.retain(|(_, layers)| layers.strong_count() > 0);
+        self.live.retain(|held| held.layers.strong_count() > 0);
+        for held in &mut self.live {
+            held.replaced_ns.get_or_insert(now_ns);
+        }
         for extent in freed {
             self.map.expect_in_use(*extent);
             let born = self.born.get(&(extent.offset / SECTOR_BYTES)).copied().unwrap_or(0);
@@ -381,13 +442,54 @@ impl Space {
             // A sector may be filled by several publications of one checkpoint: the earliest counts.
             self.born.entry(extent.offset / SECTOR_BYTES).or_insert(publication);
         }
-        self.live.extend(current.iter().map(|layers| (publication, Arc::downgrade(layers))));
+        self.live.extend(current.iter().map(Held::new));
     }
 
-    /// Publications that someone still holds.
-    pub(super) fn live_publications(&mut self) -> Vec<u64> {
-        self.live.retain(|(_, layers)| layers.strong_count() > 0);
-        self.live.iter().map(|(publication, _)| *publication).collect()
+    /// Publications that someone still reads, in ascending order.
+    fn live_publications(&mut self) -> Vec<u64> {
+        self.live.retain(|held| held.layers.strong_count() > 0);
+        self.live.iter().map(|held| held.publication).collect()
+    }
+
+    /// Ends what was held for too long, or is one too many. What a read is inside of counts as held until it has left; the
+    /// next call looks again.
+    pub(super) fn expire(&mut self, limits: &Limits, now_ns: u64) {
+        self.live.retain(|held| held.layers.strong_count() > 0);
+        let replaced = self.live.iter().filter(|held| held.replaced_ns.is_some()).count();
+        let mut excess = replaced.saturating_sub(limits.snapshots_max);
+        let expired = &mut self.expired;
+        self.live.retain(|held| {
+            let Some(age_ms) = held.age_ms(now_ns) else { return true };
+            let is_one_too_many = excess > 0;
+            excess = excess.saturating_sub(1);
+            if !is_one_too_many && age_ms < limits.snapshot_ms_max {
+                return true;
+            }
+            let Some(layers) = held.layers.upgrade() else { return false };
+            *expired += u64::from(!layers.lease.has_expired());
+            !layers.lease.expire(|| match is_one_too_many {
+                true => Error::SnapshotExpired {
+                    limit: Limit::Snapshots,
+                    allowed: limits.snapshots_max as u64,
+                    used: replaced as u64,
+                },
+                false => {
+                    Error::SnapshotExpired { limit: Limit::SnapshotAge, allowed: limits.snapshot_ms_max, used: age_ms }
+                }
+            })
+        });
+    }
+
+    /// What is held beside the newest state.
+    pub(super) fn held_states(&mut self, now_ns: u64) -> HeldStates {
+        self.live.retain(|held| held.layers.strong_count() > 0);
+        let held = || self.live.iter().filter_map(|held| Some((held.publication, held.age_ms(now_ns)?)));
+        let publications: Vec<u64> = held().map(|(publication, _)| publication).collect();
+        HeldStates {
+            count: publications.len() as u64,
+            oldest_ms: held().map(|(_, age_ms)| age_ms).max().unwrap_or(0),
+            pinned_bytes: self.pending.pinned_bytes(&publications),
+        }
     }
 
     /// Space for a value of `len` stored bytes, in flight until [`settle`](Self::settle) or [`withdraw`](Self::withdraw).
@@ -459,6 +561,7 @@ mod tests {
             building: 1,
             publication: 0,
             live: Vec::new(),
+            expired: 0,
             in_flight: BTreeMap::new(),
             born: HashMap::default(),
             ages: NodeAges::opened(0, 0, true),
@@ -468,14 +571,14 @@ mod tests {
     #[test]
     fn an_extent_is_as_old_as_the_first_publication_of_its_sector() {
         let mut space = space();
-        let layers = [(); 3].map(|()| Arc::new(Layers::default()));
+        let layers = [1, 2, 3].map(|publication| Arc::new(Layers { publication, ..Layers::default() }));
         let extents = [(); 2].map(|()| space.map.allocate(100).unwrap());
         assert_eq!(extents[0].offset / SECTOR_BYTES, extents[1].offset / SECTOR_BYTES);
         for (number, layers) in layers.iter().enumerate() {
             let freed = if number == 2 { &extents[..1] } else { &[] };
             let fresh = extents.get(number..=number).unwrap_or(&[]);
             space.publication = number as u64 + 1;
-            space.published(core::slice::from_ref(layers), freed, fresh);
+            space.published(core::slice::from_ref(layers), freed, fresh, 0);
         }
         // The first publication reads the extent, the third does not any more.
         let readable: Vec<_> = space.pending.iter().map(|free| free.readable.clone()).collect();
@@ -487,11 +590,11 @@ mod tests {
     #[test]
     fn a_job_that_a_checkpoint_came_across_gives_its_neighbours_no_birth() {
         let mut space = space();
-        let layers = [(); 3].map(|()| Arc::new(Layers::default()));
+        let layers = [1, 2, 3].map(|publication| Arc::new(Layers { publication, ..Layers::default() }));
         let [earlier, job] = [(); 2].map(|()| space.map.allocate(100).unwrap());
         assert_eq!(earlier.offset / SECTOR_BYTES, job.offset / SECTOR_BYTES);
         space.publication = 1;
-        space.published(&layers[..1], &[], &[earlier]);
+        space.published(&layers[..1], &[], &[earlier], 0);
         let mut extents = JobExtents::default();
         extents.written.push(job);
         extents.leave_out(&MemoryStorage::new()).unwrap();
@@ -501,9 +604,9 @@ mod tests {
         assert!(space.born.is_empty());
         extents.written.push(space.map.allocate_sectors(100).unwrap());
         space.publication = 2;
-        space.published(&layers[1..2], &[], extents.fresh());
+        space.published(&layers[1..2], &[], extents.fresh(), 0);
         space.publication = 3;
-        space.published(&layers[2..], &[earlier], &[]);
+        space.published(&layers[2..], &[earlier], &[], 0);
         // A snapshot of the first publication reads it still.
         assert!(space.live_publications().contains(&1));
         space.building = 9;

@@ -138,6 +138,12 @@ pub struct Stats {
     pub quarantined_bytes: u64,
     /// Merges keep away from damage: `check` tells where it is, `repair` brings back what is whole.
     pub damaged: bool,
+    /// Bytes that the newest scrub has read: see [`Database::scrub`](crate::Database::scrub).
+    pub scrub_bytes: u64,
+    /// About how many it will read; as many once it has come to its end.
+    pub scrub_bytes_all: u64,
+    /// Scrubs that came to their end since the database was opened.
+    pub scrubs: u64,
     /// Log not yet merged into the trees.
     pub log_bytes: u64,
     /// Commits since the database was opened.
@@ -152,8 +158,17 @@ pub struct Stats {
     pub flushes: u64,
     /// Checkpoints since the database was opened.
     pub checkpoints: u64,
-    /// Snapshots still held.
+    /// States older than the newest that snapshots, cursors and transactions still hold.
     pub snapshots: u64,
+    /// For how long the oldest of those has been replaced, in milliseconds: see
+    /// [`snapshot_ms_max`](crate::Limits::snapshot_ms_max).
+    pub snapshot_oldest_ms: u64,
+    /// Bytes that cannot be used again because of them.
+    pub snapshot_pinned_bytes: u64,
+    /// How many of them have expired since the database was opened.
+    pub snapshots_expired: u64,
+    /// Interactive transactions that are open.
+    pub transactions: u64,
     /// From the start of a commit to its acknowledgement.
     pub commit_latency: Latency,
     /// Syncs of the log.
@@ -173,8 +188,11 @@ impl Engine {
             (work.superblock.checkpoint, work.node_bytes_written)
         };
         let log_bytes = self.writer.lock().log.as_ref().map_or(self.replayed_log_bytes, crate::log::Log::live_bytes);
+        let scrub = self.scrubs.progress();
+        let transactions = self.transactions_open() as u64;
         let mut space = self.space.lock();
-        let snapshots = space.live_publications().len().saturating_sub(1) as u64;
+        let held = space.held_states(self.env.clock.monotonic_ns());
+        let snapshots_expired = space.expired;
         let layers = &version.layers;
         let memtables = || layers.frozen.iter().map(|frozen| &frozen.memtable).chain([&version.memtable]);
         Stats {
@@ -201,6 +219,9 @@ impl Engine {
             quarantined,
             quarantined_bytes,
             damaged: quarantined > 0 || self.is_damaged.load(core::sync::atomic::Ordering::Relaxed),
+            scrub_bytes: scrub.bytes,
+            scrub_bytes_all: scrub.bytes_all,
+            scrubs: scrub.finished,
             log_bytes,
             commits: self.counters.commits.get(),
             conflicts: self.counters.conflicts.get(),
@@ -208,7 +229,11 @@ impl Engine {
             node_bytes_written,
             flushes: self.counters.flushes.get(),
             checkpoints: self.counters.checkpoints.get(),
-            snapshots,
+            snapshots: held.count,
+            snapshot_oldest_ms: held.oldest_ms,
+            snapshot_pinned_bytes: held.pinned_bytes,
+            snapshots_expired,
+            transactions,
             commit_latency: self.counters.commit_latency.snapshot(),
             sync_latency: self.counters.sync_latency.snapshot(),
             step_latency: self.counters.step_latency.snapshot(),

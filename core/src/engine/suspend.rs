@@ -20,7 +20,7 @@ impl Engine {
             let mut writer = self.writer.lock();
             match &writer.stopped {
                 None => writer.stopped = Some(Stopped::Suspended),
-                Some(stopped @ (Stopped::Closing | Stopped::Closed)) => return Err(stopped.error()),
+                Some(stopped @ (Stopped::Closing | Stopped::Closed | Stopped::ShutDown)) => return Err(stopped.error()),
                 Some(Stopped::Suspended | Stopped::ReadOnly | Stopped::Poisoned(_)) => {}
             }
         }
@@ -35,6 +35,27 @@ impl Engine {
             Err(error) if error.is_suspended() => durable,
             merged => merged.and(durable),
         }
+    }
+
+    /// Refuses everything from now on, for good.
+    pub(crate) fn shut_down(&self) {
+        let mut writer = self.writer.lock();
+        if writer.stopped.as_ref().is_some_and(|stopped| stopped.is_closed() || matches!(stopped, Stopped::Poisoned(_)))
+        {
+            return;
+        }
+        let why = writer.stopped.insert(Stopped::ShutDown).error();
+        drop(writer);
+        self.watchers.stopped(&why);
+    }
+
+    /// After that: everything that was acknowledged is durable when it returns, and nothing is written any more.
+    pub(crate) fn end_shut_down(&self) -> Result<()> {
+        let durable = self.make_all_durable();
+        // A step that has begun ends; the next is refused.
+        drop(self.work.lock());
+        self.end_barriers_beside();
+        durable
     }
 
     /// Takes writes again, if the files are as they were left.

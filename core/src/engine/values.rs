@@ -8,9 +8,11 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::lease::Source;
 use super::nodes::{Nodes, read_exact};
 use super::options::VALUE_BYTES_MAX;
 use super::state::Engine;
+use super::version::Layers;
 use crate::codec::checksum::{Checksum, Digest};
 use crate::codec::slot::{Slot, ValueRef};
 use crate::env::{FileId, Storage, StorageErrorKind};
@@ -188,16 +190,19 @@ pub(crate) struct ValueReader {
     block: Option<(u64, Vec<u8>)>,
     /// Nothing holds its space: what is found there instead is no damage.
     may_be_gone: bool,
+    /// The state that keeps it, unless it is current and stays so.
+    layers: Option<Arc<Layers>>,
 }
 
 impl ValueReader {
-    pub(crate) fn new(nodes: &Arc<Nodes>, value: ValueRef) -> Self {
-        Self { nodes: Arc::clone(nodes), value, table: None, block: None, may_be_gone: false }
+    /// Of a value that `layers` keep; without them of one that stays where it is as long as it is read.
+    pub(crate) fn new(nodes: &Arc<Nodes>, value: ValueRef, layers: Option<Arc<Layers>>) -> Self {
+        Self { nodes: Arc::clone(nodes), value, table: None, block: None, may_be_gone: false, layers }
     }
 
     /// Of a value that may have been overwritten: then reading it is [`Error::Corrupt`], and nothing is reported.
     pub(crate) fn of_perhaps(nodes: &Arc<Nodes>, value: ValueRef) -> Self {
-        Self { may_be_gone: true, ..Self::new(nodes, value) }
+        Self { may_be_gone: true, ..Self::new(nodes, value, None) }
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -258,6 +263,8 @@ impl ValueReader {
 
     /// Reads twice before it judges.
     fn load(&mut self, index: u64) -> Result<()> {
+        let layers = self.layers.clone();
+        let _inside = layers.as_ref().map(|layers| layers.lease.enter()).transpose()?;
         match self.load_once(index) {
             Err(error) if !error.passes() => self.load_once(index).inspect_err(|error| {
                 if !error.passes() && !self.may_be_gone {
@@ -306,7 +313,7 @@ impl ValueReader {
 /// changes for a merge: used when the file is shortened.
 #[derive(Debug)]
 pub(super) struct ValueMoves {
-    cursor: TreeCursor<Arc<Nodes>>,
+    cursor: TreeCursor<Source>,
     from: u64,
     started: bool,
     /// The records with their new references.
@@ -317,7 +324,7 @@ pub(super) struct ValueMoves {
 
 impl ValueMoves {
     pub(super) fn new(engine: &Engine, base: Root, from: u64) -> Self {
-        let cursor = TreeCursor::new(Arc::clone(&engine.nodes), Some(base));
+        let cursor = TreeCursor::new(Source::current(&engine.nodes), Some(base));
         Self { cursor, from, started: false, moved: Memtable::new(), written: Vec::new() }
     }
 
@@ -334,7 +341,7 @@ impl ValueMoves {
                 // Moved already, when the step to the next record lacked bytes.
                 && !matches!(self.moved.get(key), crate::memtable::Lookup::Found { .. })
             {
-                let bytes = ValueReader::new(&engine.nodes, old).read_all()?;
+                let bytes = ValueReader::new(&engine.nodes, old, None).read_all()?;
                 let mut writer = ValueWriter::new(engine, old.len)?;
                 let new = match writer.write(engine, &bytes) {
                     Ok(()) => writer.finish(engine)?,

@@ -7,6 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
+use super::lease::Lease;
 use crate::codec::slot::ValueRef;
 use crate::log::LogPosition;
 use crate::memtable::Memtable;
@@ -38,6 +39,8 @@ pub(crate) struct Layers {
     pub publication: u64,
     /// The publication that brought this base, 0 for the one found when opening: no two bases of an open database share it.
     pub base_since: u64,
+    /// Whether what they refer to is kept for those who hold them.
+    pub lease: Lease,
 }
 
 /// A memtable on its way to storage.

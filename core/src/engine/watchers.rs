@@ -32,7 +32,8 @@ pub(crate) trait Watcher: MaybeSendSync {
     fn stopped(&self, why: &Error);
 }
 
-/// The watchers of one engine.
+/// The watchers of one engine: one for the live results of all tables together, and one for each change feed, for as long as
+/// its reader waits in a call. So there are no more than threads, and they have no limit of their own.
 #[derive(Default)]
 pub(super) struct Watchers {
     /// How many there are: changed under the writer lock when one comes, so whoever holds that lock knows.
@@ -131,6 +132,8 @@ impl Engine {
         let after = writer.appended;
         let stopped = match &writer.stopped {
             Some(stopped @ (Stopped::Closed | Stopped::Poisoned(_))) => Some(stopped.error()),
+            #[cfg(feature = "std")]
+            Some(stopped @ Stopped::ShutDown) => Some(stopped.error()),
             // Closing may fail; and nobody waits for commits where none is ever made.
             Some(Stopped::Closing | Stopped::ReadOnly) | None => None,
             #[cfg(feature = "std")]

@@ -137,6 +137,9 @@ pub enum StorageErrorKind {
     /// The files were given back for a while: see [`Database::suspend`](crate::Database::suspend). Nothing was done, and nothing lost.
     #[cfg(feature = "std")]
     Suspended,
+    /// Reading has failed so often that it is not tried for a while. Nothing was done.
+    #[cfg(feature = "std")]
+    Unavailable,
     /// Anything else.
     Other,
 }

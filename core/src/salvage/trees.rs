@@ -172,7 +172,7 @@ impl Salvage<'_> {
         let inside = value.offset.checked_add(value.len).and_then(|end| end.checked_add(table));
         // The table of checksums ends where the file may.
         let may_be_there = inside.is_some() && value.offset + value.len <= self.source.bytes;
-        let mut reader = ValueReader::new(&self.nodes, value);
+        let mut reader = ValueReader::new(&self.nodes, value, None);
         if may_be_there && self.sink.copy_value(key, value, &mut reader)? {
             self.report.records += 1;
             return Ok(());

@@ -50,6 +50,15 @@ impl PendingFrees {
         self.frees.iter().map(|free| free.extent.len.next_multiple_of(super::GRAIN_BYTES)).sum()
     }
 
+    /// Bytes that wait for those who hold one of these publications, which ascend.
+    pub(crate) fn pinned_bytes(&self, publications: &[u64]) -> u64 {
+        let is_pinned = |free: &&PendingFree| {
+            let next = publications.get(publications.partition_point(|at| *at < free.readable.start));
+            next.is_some_and(|at| *at < free.readable.end)
+        };
+        self.frees.iter().filter(is_pinned).map(|free| free.extent.len.next_multiple_of(super::GRAIN_BYTES)).sum()
+    }
+
     /// Gives back to `map` what may be reused now that checkpoint `durable` is durable. `live` holds the
     /// publication numbers of the layers that snapshots still hold; what `is_kept` stays. Returns what was released.
     pub(crate) fn release(

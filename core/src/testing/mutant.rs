@@ -111,6 +111,10 @@ mutants! {
     ExtentReusedEarly: "what a checkpoint frees is reused after the next one is durable: extents",
     /// Extents are reused although a snapshot reads them.
     SnapshotNotPinned: "a freed extent is pinned by every snapshot between its birth and its end",
+    /// An expired snapshot goes on reading.
+    ExpiredSnapshotReads: "what an expired snapshot refers to is given out again, so it reads nothing any more",
+    /// What an expired snapshot refers to is given out again while a read of it is under way.
+    ExpiredUnderReader: "an expired state is kept until no read is inside",
     /// A value is given back at once when its record is replaced.
     ValueFreedAtOnce: "values are freed as nodes are",
     /// The nodes that a merge replaced are never given back.

@@ -1,13 +1,17 @@
 //! `lightning check`
 
+use std::collections::BTreeMap;
+
 use clap::Args;
-use lightning_db::{CheckReport, RecoveryReport, RecoveryStage};
+use lightning_db::{CheckReport, Quarantined, RecoveryReport, RecoveryStage};
 use serde_json::json;
 
+use crate::commands::health::{damaged_as_json, damaged_as_text, types};
 use crate::database::{Access, DatabaseArgs};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 use crate::progress::{Progress, Rate, Unit, bytes, grouped};
+use crate::types::Type;
 
 /// Verify the whole database: every page and value, the order and number of records, the use of space, documents and indexes
 ///
@@ -39,9 +43,11 @@ impl Check {
         });
         let report = report.map_err(Failure::engine(self.database.name()))?;
         progress.finish();
+        let quarantined = database.quarantined().map_err(Failure::engine(self.database.name()))?;
+        let types = types(&database);
         output.result(
-            || as_text(&self.database.name(), found, &report, rate.seconds()),
-            || as_json(found, &report, rate.seconds()),
+            || as_text(&self.database.name(), found, &report, rate.seconds(), &quarantined, &types),
+            || as_json(found, &report, rate.seconds(), &quarantined, &types),
         )?;
         if report.is_clean() {
             return Ok(());
@@ -68,10 +74,20 @@ impl ProgressLines {
     }
 }
 
-fn as_text(name: &str, found: &RecoveryReport, report: &CheckReport, seconds: f64) -> String {
+fn as_text(
+    name: &str,
+    found: &RecoveryReport,
+    report: &CheckReport,
+    seconds: f64,
+    quarantined: &[Quarantined],
+    types: &BTreeMap<String, Type>,
+) -> String {
     let mut text = String::new();
     for problem in &report.problems {
         text.push_str(&format!("damaged: {problem}\n"));
+    }
+    for damaged in quarantined {
+        text.push_str(&format!("refused: {}\n", damaged_as_text(damaged, types)));
     }
     let log = match (found.clean, found.torn_bytes) {
         (true, _) => "closed properly, nothing to replay".to_owned(),
@@ -113,7 +129,14 @@ fn as_text(name: &str, found: &RecoveryReport, report: &CheckReport, seconds: f6
     text
 }
 
-fn as_json(found: &RecoveryReport, report: &CheckReport, seconds: f64) -> serde_json::Value {
+fn as_json(
+    found: &RecoveryReport,
+    report: &CheckReport,
+    seconds: f64,
+    quarantined: &[Quarantined],
+    types: &BTreeMap<String, Type>,
+) -> serde_json::Value {
+    let quarantined: Vec<_> = quarantined.iter().map(|damaged| damaged_as_json(damaged, types)).collect();
     json!({
         "clean": report.is_clean(),
         "pages": report.nodes,
@@ -126,6 +149,7 @@ fn as_json(found: &RecoveryReport, report: &CheckReport, seconds: f64) -> serde_
         "documents": report.documents,
         "index_entries": report.index_entries,
         "problems": report.problems,
+        "quarantined": quarantined,
         "clean_close": found.clean,
         "replayed_commits": found.replayed_commits,
         "torn_bytes": found.torn_bytes,

@@ -12,12 +12,10 @@ use crate::failure::{Failure, Outcome};
 use crate::moment::moment;
 use crate::output::Output;
 use crate::progress::{Progress, Unit, grouped, rows};
-use crate::types::{Type, decode_key};
+use crate::types::{Type, key_prefix_as_text};
 
 /// Losses that are printed; JSON has all.
 const PRINTED_MAX: usize = 100;
-/// No fixed key type has more bytes.
-const KEY_BYTES_FIXED_MAX: usize = 64;
 
 /// Bring back everything readable of a damaged database, into a new one
 ///
@@ -150,24 +148,12 @@ fn loss_as_text(loss: &Loss, types: &BTreeMap<String, Type>) -> String {
     format!("{of}, {keys}: {what}")
 }
 
-/// A key of a lost range. Where a page was cut off, only the beginning of the key is known.
+/// A key of a lost range.
 fn key_as_text(loss: &Loss, key: &[u8], types: &BTreeMap<String, Type>) -> String {
-    if let Some(kind) = loss.table.as_ref().and_then(|name| types.get(name)) {
-        let mut bytes = key.to_vec();
-        while bytes.len() <= key.len().max(KEY_BYTES_FIXED_MAX) {
-            if let Ok(datum) = decode_key(kind, &bytes) {
-                let mut text = String::new();
-                datum.write_text(&mut text);
-                return text;
-            }
-            bytes.push(0);
-        }
-    }
     if loss.table_id == 0 {
         return key.escape_ascii().to_string();
     }
-    let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("0x{digits}")
+    key_prefix_as_text(loss.table.as_ref().and_then(|name| types.get(name)), key)
 }
 
 fn as_json(report: &SalvageReport, types: &BTreeMap<String, Type>) -> serde_json::Value {

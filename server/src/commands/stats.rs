@@ -71,7 +71,10 @@ fn as_text(tables: usize, figures: &Figures) -> String {
                 grouped(figures.checkpoint)
             ),
         ),
-        ("snapshots", format!("{} held", grouped(figures.snapshots))),
+        (
+            "snapshots",
+            format!("{} held, {} kept for them", grouped(figures.snapshots), bytes(figures.snapshot_pinned_bytes)),
+        ),
         ("made with", format!("compression {}, checksums {}", figures.compression.name(), figures.checksum.name())),
     ];
     if figures.quarantined > 0 {
@@ -130,6 +133,13 @@ fn as_json(tables: usize, figures: &Figures) -> Json {
         "flushes": figures.flushes,
         "checkpoints": figures.checkpoints,
         "snapshots": figures.snapshots,
+        "snapshot_oldest_ms": figures.snapshot_oldest_ms,
+        "snapshot_pinned_bytes": figures.snapshot_pinned_bytes,
+        "snapshots_expired": figures.snapshots_expired,
+        "transactions": figures.transactions,
+        "scrubs": figures.scrubs,
+        "scrub_bytes": figures.scrub_bytes,
+        "scrub_bytes_all": figures.scrub_bytes_all,
         "quarantined": figures.quarantined,
         "quarantined_bytes": figures.quarantined_bytes,
         "commit_latency_us": latency_json(&figures.commit_latency),

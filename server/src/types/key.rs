@@ -143,6 +143,26 @@ fn longer(kind: &Type) -> Error {
     Error::Invalid { what: format!("a stored key is longer than {kind}") }
 }
 
+/// No fixed key type has more bytes.
+const KEY_BYTES_FIXED_MAX: usize = 64;
+
+/// A key, or its beginning, where a page was cut off and no more is known of it. As bytes, if the type is not known.
+pub fn key_prefix_as_text(kind: Option<&Type>, key: &[u8]) -> String {
+    if let Some(kind) = kind {
+        let mut bytes = key.to_vec();
+        while bytes.len() <= key.len().max(KEY_BYTES_FIXED_MAX) {
+            if let Ok(datum) = decode_key(kind, &bytes) {
+                let mut text = String::new();
+                datum.write_text(&mut text);
+                return text;
+            }
+            bytes.push(0);
+        }
+    }
+    let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("0x{digits}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ mod value;
 use std::fmt;
 
 pub use datum::{Datum, on_one_line, write_line};
-pub use key::{decode_key, encode_key, encode_key_prefix};
+pub use key::{decode_key, encode_key, encode_key_prefix, key_prefix_as_text};
 pub use value::{decode_value, encode_value};
 
 /// A type of keys or values, by its recorded name.

@@ -4,11 +4,49 @@ use std::process::{Command, Stdio};
 
 use crate::support::Shell;
 
-/// Runs every ```console block of docs/shell.md, one after another in one folder. `…` in expected output stands for
-/// anything on that line; a line `[exit code N]` after the output for a command that fails.
 #[test]
 fn the_examples_in_the_manual_are_true() {
-    let manual = std::fs::read_to_string("../docs/shell.md").unwrap();
+    run_examples("../docs/shell.md");
+}
+
+#[test]
+fn the_examples_in_the_guide_to_operations_are_true() {
+    run_examples("../docs/operations.md");
+}
+
+/// Every finding has its section, and none is told of that there is not.
+#[test]
+fn the_guide_to_operations_says_what_to_do_about_every_finding() {
+    let found_by = ["../core/src/engine/health.rs", "src/commands/health.rs"];
+    let mut names: Vec<String> = found_by.iter().flat_map(|path| names_in(path)).collect();
+    names.sort();
+    assert!(names.len() > 10, "{names:?}");
+    let guide = std::fs::read_to_string("../docs/operations.md").unwrap();
+    let mut sections: Vec<_> = guide.lines().filter_map(|line| Some(line.strip_prefix("### ")?.to_owned())).collect();
+    sections.sort();
+    assert_eq!(names, sections);
+    for name in names {
+        assert!(guide.contains(&format!("| `{name}` |")), "'{name}' is not in the table");
+    }
+}
+
+/// The names of findings in a source file: what follows how bad they are.
+fn names_in(path: &str) -> Vec<String> {
+    let source = std::fs::read_to_string(path).unwrap();
+    let parts = source.split("Severity::").skip(1);
+    let names = parts.filter_map(|part| {
+        let (_, rest) = part.split_once(',').filter(|(severity, _)| severity.chars().all(char::is_alphabetic))?;
+        let rest = rest.trim_start();
+        let name = rest.strip_prefix("name: ").unwrap_or(rest).strip_prefix('"')?.split('"').next()?;
+        Some(name.to_owned()).filter(|name| !name.is_empty())
+    });
+    names.filter(|name| name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')).collect()
+}
+
+/// Runs every ```console block of a page, one after another in one folder. `…` in expected output stands for
+/// anything on that line; a line `[exit code N]` after the output for a command that fails.
+fn run_examples(path: &str) {
+    let manual = std::fs::read_to_string(path).unwrap();
     let shell = Shell::new();
     let mut examples = 0;
     for block in manual.split("```console\n").skip(1) {

@@ -42,6 +42,12 @@ public struct LightningError: Error, Sendable, Equatable, CustomStringConvertibl
         case deadlock = "Deadlock"
         /// A size or count is above its limit.
         case limitExceeded = "LimitExceeded"
+        /// What a snapshot or transaction sees is no longer kept for it. Take another.
+        case snapshotExpired = "SnapshotExpired"
+        /// One of the database's own limits is reached: others have to give something back first.
+        case limitReached = "LimitReached"
+        /// The database refuses this for now.
+        case unavailable = "Unavailable"
         /// The table was made with other types.
         case tableTypeMismatch = "TableTypeMismatch"
         /// There is no table or collection of this name.

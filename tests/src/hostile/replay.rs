@@ -13,7 +13,7 @@ fn open(storage: Arc<MemoryStorage>) -> Database {
     let mut options = Options::default();
     options.background_thread = false;
     options.inline_bytes_max = 64;
-    options.file_bytes_max = 1 << 20;
+    options.limits.file_bytes_max = 1 << 20;
     Database::open_storage(storage, env, options).expect("an honest database opens")
 }
 

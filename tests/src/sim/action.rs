@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use lightning_db::Isolation;
+use lightning_db::{Isolation, Mode};
 
 use super::clock::Time;
 use super::fate::Fate;
@@ -203,6 +203,8 @@ pub enum Action {
     FaultAfter(u64, Fault),
     /// Lets the disk have this many bytes more than it holds now, or any number again.
     Limit(Option<u64>),
+    /// Somebody decides who may write, until the database is opened again.
+    Mode(Mode),
     /// Something happens to the time.
     Time(Time),
     /// Something befalls the files.

@@ -71,8 +71,10 @@ impl<E: Engine> Runner<E> {
                 let Some(mut client) = self.clients[at].take() else { return Ok(()) };
                 self.stats.operations += 1;
                 match self.perform(&mut client, op) {
-                    // It is over.
-                    Err(Wrong::Error(Error::TransactionTimeout { .. })) => self.out_of_time(client.began_ns),
+                    // It is over: a walk of what it sees may notice that first.
+                    Err(Wrong::Error(Error::TransactionTimeout { .. } | Error::SnapshotExpired { .. })) => {
+                        self.out_of_time(client.began_ns)
+                    }
                     Err(Wrong::Error(Error::Conflict { what })) => self.refused(&client, &what),
                     outcome => {
                         self.clients[at] = Some(client);
@@ -191,6 +193,8 @@ impl<E: Engine> Runner<E> {
                 }
                 Err(Wrong::Answer(String::from("a transaction is too old although nothing was committed beside it")))
             }
+            // It was not tried.
+            Err(error @ (Error::ReadOnly | Error::Unavailable { .. })) => Err(Wrong::Error(error)),
             Err(error) => {
                 if let Some(view) = client.views.first() {
                     self.model.failed(view.draft.after(self.model.now()), &commit);

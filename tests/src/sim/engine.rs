@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lightning_db::env::Storage;
-use lightning_db::{Checksum, Compression, Error, Isolation, Verify};
+use lightning_db::{Checksum, Compression, Error, Isolation, Mode, Verify};
 
 use super::action::{Answer, Durability, Query, TxOp};
 use super::clock::SimClock;
@@ -34,7 +34,12 @@ pub struct Tuning {
     pub verify: Verify,
     /// How much of the log is kept for change feeds.
     pub retention_bytes: u64,
+    /// How long what a snapshot sees is kept after it was replaced.
+    pub snapshot_ms: u64,
 }
+
+/// Longer than any run.
+pub const SNAPSHOT_MS_LONG: u64 = 1 << 40;
 
 /// Enough for all of a run.
 pub const RETENTION_BYTES_ALL: u64 = 1 << 34;
@@ -51,6 +56,7 @@ impl Default for Tuning {
             checksum: Checksum::Crc32,
             verify: Verify::Resident,
             retention_bytes: 0,
+            snapshot_ms: SNAPSHOT_MS_LONG,
         }
     }
 }
@@ -122,6 +128,8 @@ pub enum Ack {
 
 /// An engine under simulation. Every method wraps its reads in [`Site::drive`].
 pub trait Engine: Sized {
+    /// Whether [`set_mode`](Self::set_mode) does anything.
+    const HAS_MODES: bool = false;
     /// A consistent view that later commits do not change.
     type Snapshot;
     /// An interactive transaction.
@@ -143,6 +151,11 @@ pub trait Engine: Sized {
     fn complete_sync(&self) -> bool;
     /// The newest state.
     fn snapshot(&self) -> Result<Self::Snapshot, Error>;
+    /// Decides who may write. Engines without modes let everybody.
+    fn set_mode(&self, mode: Mode) -> Result<(), Error> {
+        let _ = mode;
+        Ok(())
+    }
     /// Answers a question.
     fn ask(&self, snapshot: &Self::Snapshot, query: &Query) -> Result<Answer, Error>;
     /// Brings a replica up to what is visible now, by its change feed alone. Engines without one never do.

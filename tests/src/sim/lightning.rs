@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use lightning_db::env::{Clock, SeededEntropy};
 use lightning_db::{
-    Change, ChangeFeed, Cursor, Database, Environment, Error, Isolation, Options, Progress, Savepoint, Snapshot, Table,
-    WriteTable, WriteTransaction,
+    Change, ChangeFeed, Cursor, Database, Environment, Error, Isolation, Mode, Options, Progress, Savepoint, Snapshot,
+    Table, WriteTable, WriteTransaction,
 };
 
 use super::action::{Answer, Durability, Key, Move, Query, Range, TABLES, TxOp};
@@ -43,6 +43,7 @@ fn options(site: &Site) -> Options {
     options.inline_bytes_max = site.tuning.large_value_bytes as usize;
     options.feed_retention_bytes = site.tuning.retention_bytes;
     options.step_entries = site.tuning.step_entries as usize;
+    options.limits.snapshot_ms_max = site.tuning.snapshot_ms;
     options
 }
 
@@ -293,6 +294,7 @@ impl Lightning {
 }
 
 impl Engine for Lightning {
+    const HAS_MODES: bool = true;
     type Snapshot = Snapshot;
     type Transaction = Open;
 
@@ -343,6 +345,10 @@ impl Engine for Lightning {
             self.database.complete_sync(ticket, result.map_err(|error| error.to_string()));
         }
         completed.is_some() && !self.site.disk.is_crashed()
+    }
+
+    fn set_mode(&self, mode: Mode) -> Result<(), Error> {
+        self.database.set_mode(mode)
     }
 
     fn snapshot(&self) -> Result<Snapshot, Error> {

@@ -3,12 +3,12 @@
 use std::ops::Bound;
 
 use lightning_db::env::FileId;
-use lightning_db::{Checksum, Compression, Isolation, Verify};
+use lightning_db::{Checksum, Compression, Isolation, Mode, Verify};
 
 use super::action::{Action, ClientStep, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
 use super::clients::CLIENTS;
 use super::clock::Time;
-use super::engine::{RETENTION_BYTES_ALL, Tuning};
+use super::engine::{RETENTION_BYTES_ALL, SNAPSHOT_MS_LONG, Tuning};
 use super::fate::Fate;
 use crate::random::Random;
 use crate::sim_disk::Fault;
@@ -56,6 +56,7 @@ impl Plan {
             checksum: [Checksum::Crc32, Checksum::Crc32, Checksum::Blake3][random.index(3)],
             verify: Verify::Resident,
             retention_bytes: 0,
+            snapshot_ms: SNAPSHOT_MS_LONG,
         };
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
         // Where nothing crashes: a new database is open before it is durable there, and may be found torn, see
@@ -66,7 +67,8 @@ impl Plan {
         // Of its own, so that it changes nothing else.
         let always = Random::new(seed ^ 0x5645_5249_4659).chance(1, 8);
         let verify = if always { Verify::Always } else { Verify::Resident };
-        let tuning = Tuning { retention_bytes, verify, ..tuning };
+        let (actions, snapshot_ms) = with_limits(seed, actions);
+        let tuning = Tuning { retention_bytes, snapshot_ms, verify, ..tuning };
         // Of its own, so that it changes nothing else.
         let stale_cache = Random::new(seed ^ 0x5354_414C_4500).chance(1, 3);
         Self { seed, tuning, paging, late_syncs, stale_cache, actions }
@@ -97,6 +99,46 @@ fn with_keeper(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u64) {
     let keep = |action| [Some(action), random.chance(1, one_in).then_some(Action::Keep)];
     (actions.into_iter().flat_map(keep).flatten().collect(), retention_bytes)
 }
+
+/// In a quarter of all plans snapshots expire, and so much time passes that they do; in another quarter somebody changes the
+/// mode now and then. Of its own, so that it changes nothing else.
+pub(super) fn with_limits(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u64) {
+    let mut random = Random::new(seed ^ 0x4C49_4D49_5400);
+    let mut with = Vec::new();
+    match random.below(4) {
+        0 => {
+            for action in actions {
+                with.push(action);
+                if random.chance(1, 20) {
+                    with.push(Action::Time(Time::Passes(random.between(SNAPSHOT_MS_SHORT / 2, SNAPSHOT_MS_SHORT * 2))));
+                    with.push(if random.chance(1, 2) { Action::Settle } else { Action::Step(1) });
+                    with.push(Action::CompareSnapshot(random.index(8)));
+                }
+            }
+            return (with, SNAPSHOT_MS_SHORT);
+        }
+        1 => {
+            let mut mode = Mode::Normal;
+            for action in actions {
+                with.push(action);
+                let changes = if mode == Mode::Normal { random.chance(1, 40) } else { random.chance(1, 6) };
+                if changes {
+                    mode = match mode {
+                        Mode::Normal => [Mode::ReadOnly, Mode::Maintenance][random.index(2)],
+                        _ => Mode::Normal,
+                    };
+                    with.push(Action::Mode(mode));
+                }
+            }
+            with.push(Action::Mode(Mode::Normal));
+        }
+        _ => return (actions, SNAPSHOT_MS_LONG),
+    }
+    (with, SNAPSHOT_MS_LONG)
+}
+
+/// As short as the time that a transaction may take, which is the shortest.
+const SNAPSHOT_MS_SHORT: u64 = 30_000;
 
 /// What the work of one run looks like.
 struct Shape {

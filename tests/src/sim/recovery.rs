@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use lightning_db::Error;
+use lightning_db::{Error, Mode};
 
 use super::action::{Crash, Durability, TxOp, key, value};
+use super::clock::Time;
 use super::compare::{Wrong, everything};
 use super::engine::Engine;
 use super::run::Runner;
@@ -24,6 +25,15 @@ impl<E: Engine> Runner<E> {
                 self.probe_poisoned()?;
                 true
             }
+            // The engine spares a disk that kept failing, for a minute at most.
+            error if error.name() == "Unavailable" && met_since_open => {
+                self.site.clock.happen(Time::GoesOn);
+                self.site.clock.happen(Time::Passes(60_000));
+                false
+            }
+            Error::ReadOnly if self.mode == Mode::ReadOnly => false,
+            // Also later, of what was begun then.
+            Error::Unavailable { .. } if self.was_maintained => false,
             Error::Storage(_) if met_now => false,
             Error::TransactionTimeout { .. } => {
                 return self.out_of_time(self.began_ns).map_err(Wrong::into_words);
@@ -56,6 +66,7 @@ impl<E: Engine> Runner<E> {
         let faults_before = self.site.disk.faults_met();
         match self.compare_all() {
             Err(Wrong::Answer(what)) => Err(format!("a poisoned handle: {what}")),
+            Err(Wrong::Error(error)) if error.name() == "Unavailable" => Ok(()),
             Err(Wrong::Error(error)) if self.site.disk.faults_met() == faults_before => {
                 Err(format!("a poisoned handle does not read: {}: {error}", error.name()))
             }
@@ -98,6 +109,9 @@ impl<E: Engine> Runner<E> {
     pub(super) fn leave(&mut self) {
         self.site.disk.crash();
         self.snapshots.clear();
+        self.taken_ns.clear();
+        self.mode = Mode::Normal;
+        self.was_maintained = false;
         self.waiting.clear();
         self.clients = Default::default();
         self.engine = None;

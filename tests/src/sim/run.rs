@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use lightning_db::Error;
+use lightning_db::{Error, Mode};
 
 use super::action::{Action, Answer, Crash, Durability, Query, TxOp};
 use super::clients::{CLIENTS, Client, Waiting};
@@ -122,6 +122,11 @@ pub struct Runner<E: Engine> {
     pub(super) engine: Option<E>,
     /// With the states each may be of, the newest first.
     pub(super) snapshots: VecDeque<(E::Snapshot, Vec<Arc<Tables>>)>,
+    /// When those were taken, by the monotonic clock: the engine may forget what was taken so long ago.
+    pub(super) taken_ns: VecDeque<u64>,
+    /// Who may write, and whether nobody was to begin to, since the engine was opened.
+    pub(super) mode: Mode,
+    pub(super) was_maintained: bool,
     pub(super) clients: [Option<Client<E::Transaction>>; CLIENTS],
     pub(super) waiting: Vec<Waiting<E::Transaction>>,
     /// What somebody makes of the change feed, once it was asked for.
@@ -152,6 +157,9 @@ impl<E: Engine> Runner<E> {
             site: Site::new(disk, plan),
             engine: None,
             snapshots: VecDeque::new(),
+            taken_ns: VecDeque::new(),
+            mode: Mode::Normal,
+            was_maintained: false,
             clients: Default::default(),
             waiting: Vec::new(),
             replica: None,
@@ -262,8 +270,7 @@ impl<E: Engine> Runner<E> {
             Action::AskSnapshot(at, query) => self.ask_snapshot(*at, query),
             Action::CompareSnapshot(at) => self.compare_snapshot(*at),
             Action::DropSnapshot(at) => {
-                let len = self.snapshots.len();
-                drop((len > 0).then(|| self.snapshots.remove(*at % len)));
+                self.drop_snapshot(*at);
                 Ok(())
             }
             Action::Follow => self.follow(),
@@ -291,6 +298,7 @@ impl<E: Engine> Runner<E> {
                 self.limited = more.is_some();
                 Ok(())
             }
+            Action::Mode(mode) => self.set_mode(*mode),
             Action::Fate(fate) => self.befall(*fate),
             Action::Time(time) => {
                 self.site.clock.happen(*time);
@@ -311,6 +319,9 @@ impl<E: Engine> Runner<E> {
         let expected: Vec<Answer> = ops.iter().filter_map(|op| draft.perform(op)).collect();
         let hidden_until = (durability == Some(Durability::Sync)).then(|| self.site.disk.next_ticket());
         match self.engine()?.transaction(durability, ops) {
+            Ok(_) if self.mode != Mode::Normal && E::HAS_MODES => {
+                Err(Wrong::Answer(format!("a transaction in {} mode", self.mode)))
+            }
             Ok((answers, ack)) => {
                 if let Some(durability) = durability {
                     self.applied(None, draft.commit(), durability, hidden_until, ack);
@@ -330,7 +341,9 @@ impl<E: Engine> Runner<E> {
             }
             Err(error) => {
                 // One that ran out of time was not tried.
-                if durability.is_some() && !matches!(error, Error::TransactionTimeout { .. }) {
+                let tried =
+                    !matches!(error, Error::TransactionTimeout { .. } | Error::ReadOnly | Error::Unavailable { .. });
+                if durability.is_some() && tried {
                     self.model.failed(draft.after(self.model.now()), &draft.commit());
                 }
                 Err(Wrong::Error(error))
@@ -353,8 +366,9 @@ impl<E: Engine> Runner<E> {
         self.note_completed_syncs();
         let states = self.model.visible().map(|(_, state)| Arc::clone(&state.tables)).collect();
         self.snapshots.push_back((snapshot, states));
+        self.taken_ns.push_back(self.began_ns);
         if self.snapshots.len() > SNAPSHOTS_MAX {
-            self.snapshots.pop_front();
+            self.drop_snapshot(0);
         }
         Ok(())
     }
@@ -363,14 +377,48 @@ impl<E: Engine> Runner<E> {
         let at = at % self.snapshots.len().max(1);
         let Some((snapshot, _)) = self.snapshots.get(at) else { return Ok(()) };
         self.stats.operations += 1;
-        let found = self.engine()?.ask(snapshot, query)?;
+        let found = match self.engine()?.ask(snapshot, query) {
+            Err(Error::SnapshotExpired { .. }) => return self.expired(at),
+            found => found?,
+        };
         let Some((_, states)) = self.snapshots.get_mut(at) else { return Ok(()) };
         narrow(states, query, &found, "snapshot: ")
     }
 
     fn compare_snapshot(&mut self, at: usize) -> Result<(), Wrong> {
-        let Some((snapshot, states)) = self.snapshots.get(at % self.snapshots.len().max(1)) else { return Ok(()) };
-        compare_any(self.engine()?, snapshot, states.iter())
+        let at = at % self.snapshots.len().max(1);
+        let Some((snapshot, states)) = self.snapshots.get(at) else { return Ok(()) };
+        match compare_any(self.engine()?, snapshot, states.iter()) {
+            Err(Wrong::Error(Error::SnapshotExpired { .. })) => self.expired(at),
+            compared => compared,
+        }
+    }
+
+    fn drop_snapshot(&mut self, at: usize) {
+        let len = self.snapshots.len();
+        if len > 0 {
+            self.taken_ns.remove(at % len);
+            self.snapshots.remove(at % len);
+        }
+    }
+
+    /// A snapshot says that it has expired: it must be old enough, and is let go.
+    fn expired(&mut self, at: usize) -> Result<(), Wrong> {
+        let taken_ns = self.taken_ns.get(at).copied().unwrap_or_default();
+        let age_ms = (self.site.clock.shown_ns() - taken_ns) / 1_000_000;
+        self.drop_snapshot(at);
+        if age_ms >= self.site.tuning.snapshot_ms {
+            Ok(())
+        } else {
+            Err(Wrong::Answer(format!("a snapshot has expired after {age_ms} ms")))
+        }
+    }
+
+    fn set_mode(&mut self, mode: Mode) -> Result<(), Wrong> {
+        self.engine()?.set_mode(mode)?;
+        self.mode = mode;
+        self.was_maintained |= mode == Mode::Maintenance;
+        Ok(())
     }
 
     fn step(&mut self, times: u32) -> Result<(), Wrong> {
@@ -433,6 +481,9 @@ impl<E: Engine> Runner<E> {
 
     fn reopen(&mut self) -> Result<(), Wrong> {
         self.snapshots.clear();
+        self.taken_ns.clear();
+        self.mode = Mode::Normal;
+        self.was_maintained = false;
         self.clients = Default::default();
         self.waiting.clear();
         let Some(engine) = self.engine.take() else { return Err(Wrong::Answer("no engine".into())) };

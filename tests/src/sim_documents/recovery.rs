@@ -11,6 +11,7 @@ use super::index::{RULES, Rule};
 use super::run::{Runner, promise};
 use super::state::{Held, State};
 use crate::sim::action::Crash;
+use crate::sim::clock::Time;
 use crate::sim::compare::Wrong;
 
 /// More openings in a row than the plan has accidents for.
@@ -55,6 +56,12 @@ impl Runner {
         let met_since_open = self.site.disk.faults_met() > self.faults_at_open;
         let only_reopening_helps = match error {
             Error::Poisoned { .. } | Error::OutcomeUnknown { .. } if met_since_open => true,
+            // The engine spares a disk that kept failing, for a minute at most.
+            error if error.name() == "Unavailable" && met_since_open => {
+                self.site.clock.happen(Time::GoesOn);
+                self.site.clock.happen(Time::Passes(60_000));
+                false
+            }
             Error::Storage(_) if met_now || self.limited && error.is_full() => false,
             // A wrong bit or an early end read from the disk looks like damage.
             Error::Corrupt(_) if met_now => false,

@@ -20,6 +20,8 @@ export type ErrorCode =
   | 'Closed'
   | 'ReadOnly'
   | 'LimitExceeded'
+  | 'SnapshotExpired'
+  | 'LimitReached'
   | 'TableTypeMismatch'
   | 'NoSuchTable'
   | 'SchemaMismatch'
@@ -47,6 +49,7 @@ const RETRYABLE: ReadonlySet<string> = new Set([
   'TransactionTooOld',
   'Deadlock',
   'Locked',
+  'LimitReached',
   'DatabaseBusy',
   'PartMissing',
   'Restarted',
@@ -82,6 +85,8 @@ function words(): Record<ErrorCode, (fields: readonly Field[]) => string> {
     Closed: () => 'the database is closed',
     ReadOnly: () => 'the database is open for reading only',
     LimitExceeded: ([what, value, limit]) => `${what} is ${value}, more than the limit of ${limit}`,
+    SnapshotExpired: ([what]) => String(what),
+    LimitReached: ([what]) => String(what),
     TableTypeMismatch: ([table, recorded, requested]) =>
       `table '${table}' holds ${recorded}, not ${requested}; open it with the types it was made with`,
     NoSuchTable: ([table]) => `there is no table '${table}'`,

@@ -64,6 +64,7 @@ struct Running {
 
 impl Follower {
     pub(super) fn new(database: &Database, known: &Arc<Known>, query: Query) -> Result<Self> {
+        database.require_room_for_watch()?;
         let mut query = query.normalised()?;
         let window = Window::new(query.offset, query.limit.take());
         query.offset = 0;

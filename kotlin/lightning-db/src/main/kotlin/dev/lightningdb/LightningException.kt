@@ -98,6 +98,22 @@ public sealed class LightningException(
     public class LimitExceeded internal constructor(message: String, fields: Map<String, String>) :
         LightningException("LimitExceeded", message, fields)
 
+    /** What a snapshot or transaction sees is no longer kept for it. Take another. */
+    public class SnapshotExpired internal constructor(message: String, fields: Map<String, String>) :
+        LightningException("SnapshotExpired", message, fields)
+
+    /** One of the database's own limits is reached: others have to give something back first. */
+    public class LimitReached internal constructor(message: String, fields: Map<String, String>) :
+        LightningException("LimitReached", message, fields) {
+        override val isRetryable: Boolean get() = true
+    }
+
+    /** The database refuses this for now. */
+    public class Unavailable internal constructor(message: String, fields: Map<String, String>) :
+        LightningException("Unavailable", message, fields) {
+        override val isRetryable: Boolean get() = true
+    }
+
     /** The table was made with other types. */
     public class TableTypeMismatch internal constructor(message: String, fields: Map<String, String>) :
         LightningException("TableTypeMismatch", message, fields)
@@ -174,6 +190,9 @@ public sealed class LightningException(
             "TransactionTimeout" -> TransactionTimeout(text, fields)
             "Deadlock" -> Deadlock(text, fields)
             "LimitExceeded" -> LimitExceeded(text, fields)
+            "SnapshotExpired" -> SnapshotExpired(text, fields)
+            "LimitReached" -> LimitReached(text, fields)
+            "Unavailable" -> Unavailable(text, fields)
             "TableTypeMismatch" -> TableTypeMismatch(text, fields)
             "NoSuchTable" -> NoSuchTable(text, fields)
             "SchemaMismatch" -> SchemaMismatch(text, fields)
