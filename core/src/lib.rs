@@ -50,12 +50,14 @@ pub use db::{
     FeedPosition, Found, Increment, IncrementProgress, Isolation, Options, Range, ReadTable, Replay, ReplayReport,
     ReplayUntil, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable, WriteTransaction,
 };
+#[cfg(feature = "std")]
+pub use db::{ArchivePiece, ArchiveSink, ArchiveStatus, Pruned};
 #[cfg(all(feature = "std", any(unix, windows)))]
-pub use db::{BackupReport, RestoreProgress, RestoreReport};
+pub use db::{ArchiveFolder, BackupReport, RestoreProgress, RestoreReport};
 pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{NamedType, Path, Value};
 pub use engine::{
-    Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,
+    Activity, ArchiveGap, ArchiveOptions, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,
     Latency, Progress, RecoveryReport, RecoveryStage, Stats,
 };
 #[cfg(feature = "std")]

@@ -33,6 +33,18 @@ use crate::error::Result;
 pub struct Backup {
     engine: Arc<Engine>,
     work: BackupWork,
+    rate: Option<Rate>,
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    pub(super) filling: Option<super::partial::Filling>,
+}
+
+/// How fast it may go.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    bytes_per_s: u64,
+    /// By the monotonic clock, and the bytes that were there then.
+    since_ns: u64,
+    since_bytes: u64,
 }
 
 /// How far a backup is.
@@ -59,7 +71,13 @@ impl Database {
 impl Snapshot {
     /// Begins a copy of the database as this snapshot sees it.
     pub fn backup(&self) -> Backup {
-        Backup { engine: Arc::clone(&self.engine), work: BackupWork::new(&self.engine, Arc::clone(&self.version)) }
+        Backup {
+            engine: Arc::clone(&self.engine),
+            work: BackupWork::new(&self.engine, Arc::clone(&self.version)),
+            rate: None,
+            #[cfg(all(feature = "std", any(unix, windows)))]
+            filling: None,
+        }
     }
 }
 
@@ -79,6 +97,23 @@ impl Backup {
     /// The bytes that were made since the last call, perhaps none.
     pub fn take(&mut self) -> Vec<u8> {
         self.work.take()
+    }
+
+    /// From here on it is not to lay out, and then not to make, more than so many bytes a second (at least 1): both read all
+    /// of the database. [`write_to`](Self::write_to) keeps to it; whoever calls [`step`](Self::step) waits for
+    /// [`rest_ns`](Self::rest_ns) between two calls. Nobody else is held up by that.
+    pub fn limit_rate(&mut self, bytes_per_s: u64) {
+        let since_ns = self.engine.env.clock.monotonic_ns();
+        self.rate = Some(Rate { bytes_per_s: bytes_per_s.max(1), since_ns, since_bytes: self.work.bytes_passed() });
+    }
+
+    /// How long to wait before the next step, in nanoseconds, so that the rate that was set is kept: 0 where none is.
+    pub fn rest_ns(&self) -> u64 {
+        let Some(Rate { bytes_per_s, since_ns, since_bytes }) = self.rate else { return 0 };
+        let bytes = u128::from(self.work.bytes_passed().saturating_sub(since_bytes));
+        let due_ns = u64::try_from(bytes * 1_000_000_000 / u128::from(bytes_per_s)).unwrap_or(u64::MAX);
+        let passed_ns = self.engine.env.clock.monotonic_ns().saturating_sub(since_ns);
+        due_ns.saturating_sub(passed_ns)
     }
 
     /// How far it is.

@@ -4,6 +4,14 @@
 #[cfg(feature = "std")]
 mod alarm;
 #[cfg(feature = "std")]
+mod archive;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod archive_folder;
+#[cfg(all(test, feature = "std"))]
+mod archive_tests;
+#[cfg(feature = "std")]
+mod archive_thread;
+#[cfg(feature = "std")]
 mod background;
 mod backup;
 #[cfg(all(feature = "std", any(unix, windows)))]
@@ -48,6 +56,10 @@ mod transaction;
 pub(crate) mod watched;
 pub(crate) mod watchers;
 
+#[cfg(feature = "std")]
+pub use archive::{ArchivePiece, ArchiveSink, ArchiveStatus, Pruned};
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use archive_folder::ArchiveFolder;
 pub use backup::{Backup, BackupProgress};
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use backup_files::{BackupReport, RestoreProgress, RestoreReport};

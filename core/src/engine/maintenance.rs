@@ -140,6 +140,8 @@ impl Work {
 pub(super) enum Request {
     Settle,
     Compact,
+    #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "nothing else is recorded there"))]
+    Record,
     Close,
 }
 

@@ -4,6 +4,7 @@
 //! Data moves one way: commit → log (durable) → memtable (visible) → merge → tree (compact) → log space reused.
 
 mod activity;
+mod archive;
 mod backup;
 #[cfg(feature = "std")]
 mod beside;
@@ -44,6 +45,7 @@ mod watchers;
 mod write_again;
 
 pub use activity::Activity;
+pub use archive::{ArchiveGap, ArchiveOptions};
 pub use check::CheckReport;
 pub use compaction_progress::{CompactionProgress, CompactionStage};
 pub use maintenance::Progress;
@@ -53,10 +55,12 @@ pub use recovery_stage::RecoveryStage;
 pub use state::Environment;
 pub use stats::{Latency, Stats};
 
+#[cfg(feature = "std")]
+pub(crate) use archive::{ArchiveRecord, RETAINED_MAX, Retained, require_valid};
 pub(crate) use backup::BackupWork;
 pub(crate) use commit::Appended;
 pub(crate) use cursor::MergedCursor;
-pub(crate) use feed::FollowFrom;
+pub(crate) use feed::{FollowFrom, require_part};
 pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
 pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};

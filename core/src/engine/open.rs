@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::archive::{archived_to, is_held};
 use super::backup::is_new_copy;
 use super::commit::{Durable, apply_operations};
 use super::feed::History;
@@ -249,7 +250,8 @@ fn recover(
     progress(RecoveryStage::ReleaseSpace);
     // What was reusable once this checkpoint was durable has perhaps been reused, for values that only the log names.
     let mut pending = PendingFrees::from_record(record.pending.clone());
-    pending.release(&mut map, superblock.checkpoint, &[], &|_| false);
+    let archived = archived_to(record.archive.as_ref());
+    pending.release(&mut map, superblock.checkpoint, &[], &|free| is_held(free, archived));
     progress(RecoveryStage::ReserveValues);
     for value in values.all.iter().filter(|_| !Mutant::LoggedValuesUnreserved.is_active()) {
         let extent = extent_of(value);
@@ -450,6 +452,7 @@ impl State {
             log_is_full: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),
             history,
+            archive: Mutex::new(self.record.and_then(|record| record.archive)),
             watchers: super::watchers::Watchers::default(),
             uuids: crate::env::Uuids::default(),
             options,

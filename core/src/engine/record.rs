@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::archive::ArchiveRecord;
 use super::version::{Run, RunLayer};
 use crate::codec::bytes::{Reader, Writer};
 use crate::codec::checksum::{Checksum, Digest, crc32};
@@ -51,6 +52,8 @@ pub(crate) struct CheckpointRecord {
     pub time_ms: u64,
     /// Sectors of the data file.
     pub sectors: u64,
+    /// The archive of the log, where there is one.
+    pub archive: Option<ArchiveRecord>,
     /// The pages of the space map, in order: offset and checksum.
     pub map_pages: Vec<(u64, Digest)>,
     /// Extents that wait to be reused.
@@ -93,6 +96,10 @@ impl CheckpointRecord {
         }
         out.put_u64(self.time_ms);
         out.put_u64(self.sectors);
+        out.put_u8(u8::from(self.archive.is_some()));
+        if let Some(archive) = &self.archive {
+            archive.encode(&mut out);
+        }
         let checksum = crc32(&[&out]);
         out.put_u32(checksum);
         out.put_varint(self.map_pages.len() as u64);
@@ -105,6 +112,7 @@ impl CheckpointRecord {
             out.put_u64(free.extent.offset);
             out.put_u64(free.extent.len);
             out.put_u64(free.checkpoint);
+            out.put_varint(free.until_archived);
         }
         out
     }
@@ -154,7 +162,8 @@ impl CheckpointRecord {
             map_pages: list(reader, |reader| Some((reader.u64()?, Digest::decode(reader, checksum)?)))?,
             pending: list(reader, |reader| {
                 let extent = Extent { offset: reader.u64()?, len: reader.u64()? };
-                Some(PendingFree { extent, checkpoint: reader.u64()?, readable: 0..0 })
+                let (checkpoint, until_archived) = (reader.u64()?, reader.varint()?);
+                Some(PendingFree { extent, checkpoint, readable: 0..0, until_archived })
             })?,
             ..self
         })
@@ -194,6 +203,11 @@ impl CheckpointRecord {
             })?,
             time_ms: reader.u64()?,
             sectors: reader.u64()?,
+            archive: match reader.u8()? {
+                0 => None,
+                1 => Some(ArchiveRecord::decode(reader)?),
+                _ => return None,
+            },
             map_pages: Vec::new(),
             pending: Vec::new(),
         })

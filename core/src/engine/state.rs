@@ -10,6 +10,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use super::activity::SharedActivity;
+use super::archive::ArchiveRecord;
 use super::commit::Durable;
 use super::feed::History;
 use super::job::JobExtents;
@@ -80,6 +81,8 @@ pub(crate) struct Engine {
     pub(super) is_damaged: AtomicBool,
     /// Which incarnation this is, and those before it.
     pub(super) history: History,
+    /// What is archived of the log; taken after `writer` and before `space`.
+    pub(super) archive: Mutex<Option<ArchiveRecord>>,
     /// Who is told of commits.
     pub(super) watchers: Watchers,
     pub(crate) uuids: Uuids,
@@ -266,6 +269,7 @@ impl Engine {
         writer.head.as_mut().map(&mut replace);
         writer.syncing.as_mut().map(&mut replace);
         drop(visible);
+        let newest = self.head_of(&writer).sequence;
         let current: Vec<Arc<Layers>> = replaced.into_iter().map(|(_, new)| new).collect();
         if let Some(layers) = current.last() {
             self.run_count.store(layers.runs.len(), Ordering::Relaxed);
@@ -273,7 +277,9 @@ impl Engine {
         if base_changed {
             space.ages.base_published();
         }
-        space.published(&current, &extents.freed, extents.fresh());
+        let values = extents.freed_values.iter().map(|extent| (*extent, newest));
+        let freed: Vec<(Extent, u64)> = extents.freed.iter().map(|extent| (*extent, 0)).chain(values).collect();
+        space.published(&current, &freed, extents.fresh());
     }
 
     /// Waits for a barrier over `file`, or answers `Pending` where the platform completes it later. `slot` remembers the
@@ -369,13 +375,15 @@ impl Space {
     /// Takes note of what the newest publication brought and dropped. `fresh` is what it brought in sectors of the
     /// checkpoint being built. A job that a checkpoint came across has also brought nodes in older sectors, which may hold
     /// nodes of earlier publications: nothing is noted of those, so they count as old as the database.
-    fn published(&mut self, current: &[Arc<Layers>], freed: &[Extent], fresh: &[Extent]) {
+    /// What was freed comes with the commit up to which an archive needs it.
+    fn published(&mut self, current: &[Arc<Layers>], freed: &[(Extent, u64)], fresh: &[Extent]) {
         let publication = self.publication;
         self.live.retain(|(_, layers)| layers.strong_count() > 0);
-        for extent in freed {
-            self.map.expect_in_use(*extent);
+        for &(extent, until_archived) in freed {
+            self.map.expect_in_use(extent);
             let born = self.born.get(&(extent.offset / SECTOR_BYTES)).copied().unwrap_or(0);
-            self.pending.push(PendingFree { extent: *extent, checkpoint: self.building, readable: born..publication });
+            let (checkpoint, readable) = (self.building, born..publication);
+            self.pending.push(PendingFree { extent, checkpoint, readable, until_archived });
         }
         for extent in fresh {
             // A sector may be filled by several publications of one checkpoint: the earliest counts.
@@ -434,7 +442,7 @@ impl Space {
     }
 
     /// Reuses what may be reused now that checkpoint `durable` is durable.
-    pub(super) fn release_pending(&mut self, durable: u64, is_kept: &dyn Fn(Extent) -> bool) {
+    pub(super) fn release_pending(&mut self, durable: u64, is_kept: &dyn Fn(&PendingFree) -> bool) {
         let live = self.live_publications();
         for extent in self.pending.release(&mut self.map, durable, &live, is_kept) {
             self.born.remove(&(extent.offset / SECTOR_BYTES));
@@ -472,7 +480,7 @@ mod tests {
         let extents = [(); 2].map(|()| space.map.allocate(100).unwrap());
         assert_eq!(extents[0].offset / SECTOR_BYTES, extents[1].offset / SECTOR_BYTES);
         for (number, layers) in layers.iter().enumerate() {
-            let freed = if number == 2 { &extents[..1] } else { &[] };
+            let freed: &[_] = if number == 2 { &[(extents[0], 0)] } else { &[] };
             let fresh = extents.get(number..=number).unwrap_or(&[]);
             space.publication = number as u64 + 1;
             space.published(core::slice::from_ref(layers), freed, fresh);
@@ -503,7 +511,7 @@ mod tests {
         space.publication = 2;
         space.published(&layers[1..2], &[], extents.fresh());
         space.publication = 3;
-        space.published(&layers[2..], &[earlier], &[]);
+        space.published(&layers[2..], &[(earlier, 0)], &[]);
         // A snapshot of the first publication reads it still.
         assert!(space.live_publications().contains(&1));
         space.building = 9;

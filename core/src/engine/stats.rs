@@ -154,6 +154,15 @@ pub struct Stats {
     pub checkpoints: u64,
     /// Snapshots still held.
     pub snapshots: u64,
+    /// Log and overwritten values that wait for the [archive](crate::Database::archive_on), where there is one.
+    #[cfg(feature = "std")]
+    pub archive_held_bytes: u64,
+    /// The archive's last attempt failed.
+    #[cfg(feature = "std")]
+    pub archive_failing: bool,
+    /// The archive lacks commits, and nobody has taken note of it yet.
+    #[cfg(feature = "std")]
+    pub archive_gap: bool,
     /// From the start of a commit to its acknowledgement.
     pub commit_latency: Latency,
     /// Syncs of the log.
@@ -173,6 +182,9 @@ impl Engine {
             (work.superblock.checkpoint, work.node_bytes_written)
         };
         let log_bytes = self.writer.lock().log.as_ref().map_or(self.replayed_log_bytes, crate::log::Log::live_bytes);
+        #[cfg(feature = "std")]
+        let (archive_held_bytes, archive_gap) =
+            (self.held_for_archive(), self.archive.lock().as_ref().is_some_and(|record| record.gap.is_some()));
         let mut space = self.space.lock();
         let snapshots = space.live_publications().len().saturating_sub(1) as u64;
         let layers = &version.layers;
@@ -209,6 +221,12 @@ impl Engine {
             flushes: self.counters.flushes.get(),
             checkpoints: self.counters.checkpoints.get(),
             snapshots,
+            #[cfg(feature = "std")]
+            archive_held_bytes,
+            #[cfg(feature = "std")]
+            archive_failing: false,
+            #[cfg(feature = "std")]
+            archive_gap,
             commit_latency: self.counters.commit_latency.snapshot(),
             sync_latency: self.counters.sync_latency.snapshot(),
             step_latency: self.counters.step_latency.snapshot(),

@@ -7,6 +7,7 @@ use lightning_db::{Checksum, Compression, Error, Isolation};
 
 use super::action::{Answer, Durability, Query, TxOp};
 use super::clock::SimClock;
+use super::archive::SimSink;
 use super::keeper::{Keeping, Kept};
 use super::plan::Plan;
 use super::replica::{Followed, Replica};
@@ -32,8 +33,12 @@ pub struct Tuning {
     pub checksum: Checksum,
     /// How much of the log is kept for change feeds.
     pub retention_bytes: u64,
+    /// Whoever keeps backups has the log archived, and so much held for it.
+    pub archive_hold_bytes: Option<u64>,
 }
 
+/// Enough for all of a run.
+pub const HOLD_BYTES_ALL: u64 = 1 << 34;
 /// Enough for all of a run.
 pub const RETENTION_BYTES_ALL: u64 = 1 << 34;
 
@@ -48,6 +53,7 @@ impl Default for Tuning {
             compression: Compression::Lz4,
             checksum: Checksum::Crc32,
             retention_bytes: 0,
+            archive_hold_bytes: None,
         }
     }
 }
@@ -65,6 +71,8 @@ pub struct Site {
     pub pager: Option<Arc<PagingStorage<SimDisk>>>,
     /// Sizes.
     pub tuning: Tuning,
+    /// Where the log is archived.
+    pub sink: Arc<SimSink>,
     /// For the engine's own randomness; another one at every opening.
     pub entropy_seed: u64,
 }
@@ -77,6 +85,7 @@ impl Site {
         disk.complete_syncs_later(plan.late_syncs);
         Self {
             clock: Arc::new(SimClock::new(&disk)),
+            sink: Arc::new(SimSink::new(&disk)),
             disk,
             late_syncs: plan.late_syncs,
             pager,
@@ -88,7 +97,7 @@ impl Site {
     /// The same with another disk, and what is beside that.
     pub fn with_disk(self, disk: SimDisk) -> Self {
         let disk = Arc::new(disk);
-        Self { clock: Arc::new(SimClock::new(&disk)), disk, ..self }
+        Self { clock: Arc::new(SimClock::new(&disk)), sink: Arc::new(SimSink::new(&disk)), disk, ..self }
     }
 
     /// What the engine is opened on.

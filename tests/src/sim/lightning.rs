@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lightning_db::env::{Clock, SeededEntropy};
 use lightning_db::{
-    Change, ChangeFeed, Cursor, Database, Environment, Error, Isolation, Options, Progress, Savepoint, Snapshot, Table,
+    ArchiveOptions, ArchiveSink, Change, ChangeFeed, Cursor, Database, Environment, Error, Isolation, Options, Progress, Savepoint, Snapshot, Table,
     WriteTable, WriteTransaction,
 };
 
@@ -275,6 +275,32 @@ impl Lightning {
         Ok(())
     }
 
+    /// In a folder of its own, if it is to be.
+    fn begin_archive(&self) -> Result<(), Error> {
+        let Some(hold_bytes) = self.site.tuning.archive_hold_bytes else { return Ok(()) };
+        self.call(|| self.database.archive_off())?;
+        self.site.sink.clear();
+        let mut options = ArchiveOptions::default();
+        options.hold_bytes = hold_bytes;
+        self.call(|| self.database.archive_on(options.clone()))
+    }
+
+    fn archive(&self, kept: &mut Kept) -> Result<Keeping, Error> {
+        let archived = self.call(|| self.database.archive_now());
+        match self.database.archive_status() {
+            None => return Ok(Keeping::Forked),
+            Some(status) if status.gap.is_some() => return Ok(Keeping::TooFarBehind),
+            Some(status) => match archived {
+                Ok(()) => kept.position = Some(status.archived),
+                Err(Error::HistoryForked { .. }) => return Ok(Keeping::Forked),
+                Err(Error::Invalid { what }) if what.contains("of another history") => return Ok(Keeping::Forked),
+                Err(error) => return Err(error),
+            },
+        }
+        kept.increments = self.site.sink.pieces();
+        Ok(Keeping::Increment)
+    }
+
     fn abort(&self, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
         let mut answers = Vec::new();
         let mut ended = Body::NotRun;
@@ -302,6 +328,9 @@ impl Engine for Lightning {
         };
         site.clock.call();
         let database = site.drive(|| Database::open_storage(site.storage(), environment.clone(), options(site)))?;
+        if site.tuning.archive_hold_bytes.is_some() {
+            database.attach_archive(Arc::clone(&site.sink) as Arc<dyn ArchiveSink>);
+        }
         Ok(Self { database, feed: RefCell::default(), site: site.clone() })
     }
 
@@ -405,6 +434,10 @@ impl Engine for Lightning {
 
     fn keep(&self, kept: &mut Kept) -> Result<Keeping, Error> {
         let Some(position) = kept.position else {
+            // Where nothing was committed there may be no database yet.
+            if self.database.snapshot().sequence() > 0 {
+                self.begin_archive()?;
+            }
             let mut backup = self.database.backup();
             let mut base = Vec::new();
             while let Some(piece) = self.call(|| backup.next())? {
@@ -418,6 +451,9 @@ impl Engine for Lightning {
             *kept = Kept { base, position: Some(position), ..Kept::default() };
             return Ok(Keeping::Whole);
         };
+        if self.site.tuning.archive_hold_bytes.is_some() {
+            return self.archive(kept);
+        }
         let made = self.call(|| self.database.increment(position)).and_then(|mut increment| {
             let mut bytes = Vec::new();
             while let Some(piece) = self.call(|| increment.next())? {

@@ -55,6 +55,7 @@ impl Plan {
             compression: [Compression::Lz4, Compression::Lz4, Compression::None, Compression::Zstd][random.index(4)],
             checksum: [Checksum::Crc32, Checksum::Crc32, Checksum::Blake3][random.index(3)],
             retention_bytes: 0,
+            archive_hold_bytes: None,
         };
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
         // Where nothing crashes: a new database is open before it is durable there, and may be found torn, see
@@ -62,7 +63,7 @@ impl Plan {
         let late_syncs = random.chance(1, 6) && weather == Weather::Fair;
         let actions = (0..actions).map(|_| shape.action(&mut random, weather)).collect();
         let (actions, retention_bytes) = with_follower(seed, actions);
-        let tuning = Tuning { retention_bytes, ..tuning };
+        let tuning = Tuning { retention_bytes, archive_hold_bytes: archive_hold_bytes(seed), ..tuning };
         // Of its own, so that it changes nothing else.
         let stale_cache = Random::new(seed ^ 0x5354_414C_4500).chance(1, 3);
         Self { seed, tuning, paging, late_syncs, stale_cache, actions }
@@ -80,6 +81,13 @@ pub(super) fn with_follower(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u6
     let one_in = random.between(2, 30);
     let follow = |action| [Some(action), random.chance(1, one_in).then_some(Action::Follow)];
     (actions.into_iter().flat_map(follow).flatten().collect(), retention_bytes)
+}
+
+/// Half of those who keep backups have an archive, which is seldom let fall behind. Of its own, too.
+pub(super) fn archive_hold_bytes(seed: u64) -> Option<u64> {
+    let mut random = Random::new(seed ^ 0x4152_4348_4956);
+    let hold_bytes = if random.chance(1, 4) { 1 << 20 } else { HOLD_BYTES_ALL };
+    random.chance(1, 2).then_some(hold_bytes)
 }
 
 /// A third of the others have somebody who keeps backups and increments. Of its own, too.
