@@ -47,7 +47,7 @@ pub use collection::{
 pub use db::Trim;
 pub use db::{
     AutoTable, Backup, BackupProgress, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database,
-    FeedPosition, Found, Increment, IncrementProgress, Isolation, Options, Range, ReadTable, Replay, ReplayReport,
+    FeedPosition, Found, Increment, IncrementProgress, Isolation, NamedSnapshot, Options, Range, ReadTable, Replay, ReplayReport,
     ReplayUntil, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable, WriteTransaction,
 };
 #[cfg(feature = "std")]

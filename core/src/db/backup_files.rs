@@ -20,6 +20,8 @@ use crate::env::{FileStorage, OpenMode, SystemClock, SystemEntropy, beside};
 use crate::error::{Error, Result};
 use crate::increment::{Decoder, Event, History};
 
+/// Whoever cancels is heard this often.
+const REST_MAX: Duration = Duration::from_millis(100);
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 256 << 10;
 
@@ -77,7 +79,10 @@ impl Database {
         progress: &mut dyn FnMut(&IncrementProgress),
     ) -> Result<IncrementProgress> {
         let mut increment = self.increment(since)?;
-        Filling::create(to.as_ref())?.fill(&mut increment, |increment| progress(&increment.progress()))?;
+        Filling::create(to.as_ref())?.fill(&mut increment, |increment| {
+            progress(&increment.progress());
+            Ok(())
+        })?;
         Ok(increment.progress())
     }
 
@@ -218,12 +223,23 @@ impl Backup {
         };
         let filled = filling.fill(self, |backup| {
             progress(&backup.progress());
-            std::thread::sleep(Duration::from_nanos(backup.rest_ns()));
+            backup.rest()
         });
         if filled.is_err() {
             self.filling = Some(filling);
         }
         filled.map(|()| self.progress())
+    }
+
+    /// Waits until the rate that was set allows another step. Whoever [cancels](crate::Stop) is heard meanwhile.
+    pub fn rest(&self) -> Result<()> {
+        loop {
+            match Duration::from_nanos(self.rest_ns()) {
+                Duration::ZERO => return Ok(()),
+                rest => std::thread::sleep(rest.min(REST_MAX)),
+            }
+            Error::if_cancelled()?;
+        }
     }
 }
 

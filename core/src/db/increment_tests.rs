@@ -50,7 +50,7 @@ pub(super) fn options() -> Options {
     }
 }
 
-fn open(storage: &Arc<MemoryStorage>, clock: &Arc<Hand>, seed: u64) -> Result<Database> {
+pub(super) fn open(storage: &Arc<MemoryStorage>, clock: &Arc<Hand>, seed: u64) -> Result<Database> {
     let entropy = Arc::new(SeededEntropy::new(seed));
     let env = Environment { clock: Arc::clone(clock) as Arc<dyn Clock>, entropy };
     Database::open_storage(Arc::clone(storage) as Arc<dyn Storage>, env, options())
@@ -68,7 +68,11 @@ pub(super) fn table(name: &str) -> Table<'_, &[u8], &[u8]> {
 pub(super) type Rows = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 
 pub(super) fn rows(db: &Database) -> Rows {
-    let (snapshot, mut all) = (db.snapshot(), Rows::new());
+    rows_of(&db.snapshot())
+}
+
+pub(super) fn rows_of(snapshot: &Snapshot) -> Rows {
+    let mut all = Rows::new();
     for name in NAMES {
         match snapshot.table(table(name)) {
             Err(Error::NoSuchTable { .. }) => {}

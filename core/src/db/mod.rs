@@ -36,6 +36,9 @@ mod increment;
 mod increment_tests;
 mod isolation;
 mod key_length;
+mod named;
+#[cfg(all(test, feature = "std"))]
+mod named_tests;
 mod options;
 #[cfg(all(feature = "std", any(unix, windows)))]
 mod partial;
@@ -71,6 +74,7 @@ pub use found::Found;
 pub use increment::{Increment, IncrementProgress};
 pub use isolation::Isolation;
 pub(crate) use key_length::OWN_BYTES_MAX as KEY_BYTES_MAX;
+pub use named::NamedSnapshot;
 pub use options::Options;
 pub use range::{Cursor, Range};
 pub use replay::{Replay, ReplayReport, ReplayUntil};

@@ -85,7 +85,7 @@ impl Filling {
     }
 
     /// Writes all of it, telling how far it is after each step, and gives the file its name.
-    pub(super) fn fill<P: Pieces>(&mut self, pieces: &mut P, mut told: impl FnMut(&mut P)) -> Result<()> {
+    pub(super) fn fill<P: Pieces>(&mut self, pieces: &mut P, mut told: impl FnMut(&mut P) -> Result<()>) -> Result<()> {
         let Some(partial) = &self.partial else { return Ok(()) };
         while self.more || !self.piece.is_empty() {
             Error::if_cancelled()?;
@@ -98,7 +98,7 @@ impl Filling {
             written.map_err(|error| failed(&error, partial.path()))?;
             self.written += self.piece.len() as u64;
             self.piece.clear();
-            told(pieces);
+            told(pieces)?;
         }
         self.file.sync_all().map_err(|error| failed(&error, partial.path()))?;
         self.partial.take().map_or(Ok(()), Partial::finish)

@@ -22,7 +22,8 @@ use super::maintenance::{Request, Task};
 use super::state::Engine;
 use crate::codec::bytes::{Reader, Writer};
 #[cfg(feature = "std")]
-use crate::error::{Error, Result};
+use crate::error::Error;
+use crate::error::Result;
 use crate::increment::Place;
 use crate::log::{Keep, Log};
 use crate::space::PendingFree;
@@ -152,7 +153,7 @@ impl Engine {
     #[cfg(feature = "std")]
     /// Changes what is known of the archive, and makes that durable. Restartable, as a change that is made again is the same.
     pub(crate) fn record_archive(&self, change: impl FnOnce(&mut Option<ArchiveRecord>) -> Result<()>) -> Result<()> {
-        self.require_writable()?;
+        self.require_recordable()?;
         self.finish_opening()?;
         let changed = {
             let mut archive = self.archive.lock();
@@ -218,8 +219,8 @@ impl Engine {
         Keep { bytes, after: (!Mutant::LogNotKeptForArchive.is_active()).then_some(record.archived.sequence) }
     }
 
-    #[cfg(feature = "std")]
-    fn require_writable(&self) -> Result<()> {
+    /// That a checkpoint can be made.
+    pub(super) fn require_recordable(&self) -> Result<()> {
         match &self.writer.lock().stopped {
             Some(stopped) => Err(stopped.error()),
             None => Ok(()),

@@ -207,6 +207,7 @@ impl BackupWork {
             time_ms: self.version.time_ms,
             sectors: 0,
             archive: None,
+            named: Vec::new(),
             map_pages: Vec::new(),
             pending: Vec::new(),
         };

@@ -3,10 +3,12 @@
 //! **Checkpoint order, never otherwise:** sync the log (a flush did) → write nodes (the jobs did), the pages of the space
 //! map and the checkpoint record → sync the data file → write the other superblock → sync → reuse.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::archive::{ArchiveRecord, archived_to, is_held};
 use super::maintenance::{Progress, Work};
+use super::named::Named;
 use super::record::CheckpointRecord;
 use super::state::{BarrierSlot, Engine, GrainCounts};
 use super::version::Layers;
@@ -55,6 +57,8 @@ struct Next {
     kept_from: u64,
     /// Up to this commit its record says that everything is archived.
     archived_to: u64,
+    /// The snapshots that it names.
+    named: Vec<Arc<Named>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +176,7 @@ impl Checkpoint {
         });
         // Asked once: what it says is what may be reused afterwards.
         let archive = engine.archive_record();
+        let named = engine.named();
         let checksum = engine.nodes.seal().checksum;
         let mut space = engine.space.lock();
         space.map.require_consistent()?;
@@ -203,7 +208,7 @@ impl Checkpoint {
                 }
                 map_pages[*page as usize] = Some(extent.offset);
             }
-            let record = self.record(engine, &layers, work, (&kept, archive.as_ref()), &space, &[], None);
+            let record = self.record(engine, &layers, work, (&kept, archive.as_ref(), &named), &space, &[], None);
             let page_bytes = (8 + checksum.width() as u64) * space.map.page_count();
             let need = Superblock::COPY_BYTES + record.encode().len() as u64 + page_bytes;
             if record_extents.len() < slots || record_extents.iter().any(|extent| extent.len < need) {
@@ -270,7 +275,7 @@ impl Checkpoint {
             // To each record the other is one that waits to be reused, not before both slots have new ones.
             let other = record_extents.iter().copied().find(|other| *other != whole);
             let other = other.map(|extent| PendingFree { extent, checkpoint: building + slot as u64, readable: 0..0, until_archived: 0 });
-            let mut encoded = self.record(engine, &layers, work, (&kept, archive.as_ref()), &space, &pages, other).encode();
+            let mut encoded = self.record(engine, &layers, work, (&kept, archive.as_ref(), &named), &space, &pages, other).encode();
             let extent =
                 Extent { offset: whole.offset + Superblock::COPY_BYTES, len: whole.len - Superblock::COPY_BYTES };
             encoded.resize(extent.len as usize, 0);
@@ -312,6 +317,7 @@ impl Checkpoint {
             kept_from: kept.first().map_or(replay_start.generation, |segment| segment.generation),
             replay_start,
             archived_to: archived_to(archive.as_ref()),
+            named,
         });
         Ok(())
     }
@@ -322,7 +328,7 @@ impl Checkpoint {
         engine: &Engine,
         layers: &Layers,
         work: &Work,
-        (kept, archive): (&[KnownSegment], Option<&ArchiveRecord>),
+        (kept, archive, named): (&[KnownSegment], Option<&ArchiveRecord>, &[Arc<Named>]),
         space: &super::state::Space,
         pages: &[(u64, Digest)],
         other: Option<PendingFree>,
@@ -340,6 +346,7 @@ impl Checkpoint {
             time_ms: work.merged_time_ms,
             sectors: space.map.sectors(),
             archive: archive.cloned(),
+            named: named.to_vec(),
             map_pages: pages.to_vec(),
             pending: { space.pending.iter().cloned().chain(self.pending_frees(space.building)).chain(other).collect() },
         }
@@ -370,6 +377,10 @@ impl Checkpoint {
         }
         engine.note_log_room(&writer);
         drop(writer);
+        // What the checkpoint before names stays, too, until the next one is durable.
+        let named_before = core::mem::replace(&mut work.checkpoint_named, next.named);
+        let mut named = engine.named.lock();
+        named.forget_unread();
         let mut space = engine.space.lock();
         // In both slots it has two numbers.
         for free in self.pending_frees(durable - u64::from(self.both_slots)) {
@@ -381,7 +392,10 @@ impl Checkpoint {
         space.building = durable + 1;
         // Space that could not be read is not given out again.
         space.release_pending(durable, &|free| {
-            engine.nodes.quarantine().holds(free.extent) || is_held(free, next.archived_to)
+            engine.nodes.quarantine().holds(free.extent)
+                || is_held(free, next.archived_to)
+                || named.hold(free)
+                || named_before.iter().chain(&work.checkpoint_named).any(|one| one.holds(free))
         });
         drop(space);
         self.written.clear();

@@ -10,6 +10,7 @@ use super::compaction::{MergeRuns, MergeToBase, Relocate};
 use super::first_write::FirstWrite;
 use super::flush::Flush;
 use super::job::JobExtents;
+use super::named::Named;
 use super::quarantine::{Avoided, damaged_among};
 use super::state::Engine;
 use crate::codec::checksum::Digest;
@@ -63,6 +64,8 @@ pub(super) struct Work {
     pub checkpoint_log: LogPosition,
     /// From this generation on that checkpoint's record keeps segments for change feeds: likewise.
     pub checkpoint_kept: u64,
+    /// The named snapshots that that checkpoint's record has: likewise.
+    pub checkpoint_named: Vec<Arc<Named>>,
     /// `merged_log` as that checkpoint holds it.
     pub saved_log: LogPosition,
     /// Bytes of nodes written since the newest checkpoint, and whether layers changed.

@@ -15,6 +15,7 @@ use super::commit::{Durable, apply_operations};
 use super::feed::History;
 use super::first_write::FirstWrite;
 use super::maintenance::Work;
+use super::named::{NamedSnapshots, read_bitmaps};
 use super::node_ages::NodeAges;
 use super::nodes::{Nodes, read_exact};
 use super::options::EngineOptions;
@@ -128,6 +129,7 @@ fn create(
         merged_sequence: 0,
         time_ms: 0,
         record: None,
+        named: NamedSnapshots::default(),
         sealed: Vec::new(),
         replayed_log_bytes: 0,
         is_clean: true,
@@ -250,8 +252,9 @@ fn recover(
     progress(RecoveryStage::ReleaseSpace);
     // What was reusable once this checkpoint was durable has perhaps been reused, for values that only the log names.
     let mut pending = PendingFrees::from_record(record.pending.clone());
+    let named = read_bitmaps(&*storage, &record.named, data_bytes)?;
     let archived = archived_to(record.archive.as_ref());
-    pending.release(&mut map, superblock.checkpoint, &[], &|free| is_held(free, archived));
+    pending.release(&mut map, superblock.checkpoint, &[], &|free| is_held(free, archived) || named.hold(free));
     progress(RecoveryStage::ReserveValues);
     for value in values.all.iter().filter(|_| !Mutant::LoggedValuesUnreserved.is_active()) {
         let extent = extent_of(value);
@@ -322,6 +325,7 @@ fn recover(
         merged_sequence: superblock.sequence,
         time_ms,
         record: Some(record),
+        named,
         sealed,
         replayed_log_bytes: end.as_ref().map_or(0, |end| end.replayed_bytes()),
         is_clean: clean,
@@ -341,6 +345,7 @@ fn recover(
 struct State {
     superblock: Superblock,
     record: Option<CheckpointRecord>,
+    named: NamedSnapshots,
     map: SpaceMap,
     pending: PendingFrees,
     layers: Layers,
@@ -409,6 +414,7 @@ impl State {
             merge_all: false,
             avoided: Default::default(),
             node_bytes_written: 0,
+            checkpoint_named: self.named.list.clone(),
             superblock: self.superblock,
         };
         let history = History {
@@ -452,6 +458,7 @@ impl State {
             log_is_full: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),
             history,
+            named: Mutex::new(self.named),
             archive: Mutex::new(self.record.and_then(|record| record.archive)),
             watchers: super::watchers::Watchers::default(),
             uuids: crate::env::Uuids::default(),
@@ -538,7 +545,8 @@ fn require_in_use(map: &SpaceMap, record: &CheckpointRecord, superblock: &Superb
     let mut freed: crate::hashing::HashMap<u64, u64> = crate::hashing::HashMap::default();
     let pages = record.map_pages.iter().map(|&(offset, _)| Extent { offset, len: SECTOR_BYTES });
     let own = core::iter::once(superblock.record_and_copy()).chain(pages);
-    for extent in own.chain(record.pending.iter().map(|free| free.extent)) {
+    let bitmaps = record.named.iter().map(|named| named.bitmap.0);
+    for extent in own.chain(bitmaps).chain(record.pending.iter().map(|free| free.extent)) {
         let end = extent.offset.checked_add(extent.len).filter(|&end| end <= map.file_bytes());
         let mut whole = end.is_some()
             && extent.offset.is_multiple_of(GRAIN_BYTES)

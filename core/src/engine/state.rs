@@ -15,6 +15,7 @@ use super::commit::Durable;
 use super::feed::History;
 use super::job::JobExtents;
 use super::maintenance::Work;
+use super::named::NamedSnapshots;
 use super::node_ages::NodeAges;
 use super::nodes::Nodes;
 use super::options::EngineOptions;
@@ -83,6 +84,8 @@ pub(crate) struct Engine {
     pub(super) history: History,
     /// What is archived of the log; taken after `writer` and before `space`.
     pub(super) archive: Mutex<Option<ArchiveRecord>>,
+    /// Snapshots that have a name; taken after `work` and before `space`.
+    pub(super) named: Mutex<NamedSnapshots>,
     /// Who is told of commits.
     pub(super) watchers: Watchers,
     pub(crate) uuids: Uuids,

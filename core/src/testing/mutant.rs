@@ -81,6 +81,8 @@ mutants! {
     LogNotKeptForArchive: "the log stays until the archive has it",
     /// A value that was overwritten makes room for others before the archive has it.
     ArchiveNotWaitedFor: "the space of an overwritten value is given out again when the archive has its commit",
+    /// What a named snapshot reads is given out again.
+    NamedSnapshotNotPinned: "what was freed since a named snapshot was made stays while it exists",
     /// An archive that gets nowhere holds log and values without end.
     ArchiveUnbounded: "what stays for the archive alone is bounded, and beyond that there is a gap",
     /// A piece of an archive counts as archived before its sink has said so.

@@ -1,5 +1,6 @@
 //! The commands, one file each: its arguments, and what it does.
 
+pub mod archive;
 pub mod backup;
 pub mod check;
 pub mod collections;

@@ -8,7 +8,7 @@ use lightning_db::{Checksum, Compression, Isolation};
 use super::action::{Action, ClientStep, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
 use super::clients::CLIENTS;
 use super::clock::Time;
-use super::engine::{RETENTION_BYTES_ALL, Tuning};
+use super::engine::{HOLD_BYTES_ALL, RETENTION_BYTES_ALL, Tuning};
 use super::fate::Fate;
 use crate::random::Random;
 use crate::sim_disk::Fault;
