@@ -47,6 +47,7 @@ enum Command {
     Restore(commands::restore::Restore),
     Verify(commands::verify::Verify),
     Archive(commands::archive::ArchiveCommand),
+    Snapshot(commands::snapshot::SnapshotCommand),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }
@@ -78,6 +79,7 @@ impl Cli {
             Command::Restore(command) => command.run(&mut output),
             Command::Verify(command) => command.run(&mut output),
             Command::Archive(command) => command.run(&mut output),
+            Command::Snapshot(command) => command.run(&mut output),
             Command::Completions(command) => command.run(&mut output),
             Command::Man(command) => command.run(&mut output),
         };

@@ -394,3 +394,54 @@ fn nothing_is_held_once_the_archive_is_off() {
     source.db.close().unwrap();
     assert_eq!(source.storage.len(FileId::Log).unwrap(), 0);
 }
+
+#[test]
+fn the_log_stays_until_the_archive_has_it() {
+    let (source, sink) = source();
+    source.db.archive_on(ArchiveOptions::default()).unwrap();
+    let (base, position) = backup_of(&source.db);
+    for n in 0..20_000_u16 {
+        put(&source.db, &n.to_be_bytes(), &[1; 60]);
+        if n % 1000 == 0 {
+            source.db.checkpoint().unwrap();
+        }
+    }
+    source.db.archive_now().unwrap();
+    assert_eq!(source.db.archive_status().unwrap().gap, None);
+    let (db, _) = restore(&base, &later(&sink.pieces(), position), ReplayUntil::End).unwrap();
+    assert_eq!(rows(&db), rows(&source.db));
+}
+
+#[test]
+fn a_piece_that_did_not_get_its_name_is_made_again() {
+    for calls in 0..12 {
+        let (source, sink) = source();
+        source.db.archive_on(ArchiveOptions::default()).unwrap();
+        let (base, position) = backup_of(&source.db);
+        put(&source.db, b"a", b"1");
+        sink.fail_after(Some(calls));
+        let _ = source.db.archive_now();
+        sink.fail_after(None);
+        put(&source.db, b"b", b"2");
+        source.db.archive_now().unwrap();
+        let (db, _) = restore(&base, &later(&sink.pieces(), position), ReplayUntil::End).unwrap();
+        assert_eq!(rows(&db), rows(&source.db));
+    }
+}
+
+/// The tests above notice what they are there for.
+#[cfg(feature = "testing")]
+#[test]
+fn what_breaks_the_rules_of_an_archive_is_noticed() {
+    use crate::testing::Mutant;
+    let tests: [(Mutant, fn()); 4] = [
+        (Mutant::LogNotKeptForArchive, the_log_stays_until_the_archive_has_it),
+        (Mutant::ArchiveNotWaitedFor, an_overwritten_value_stays_until_the_archive_has_it),
+        (Mutant::ArchiveUnbounded, an_archive_that_gets_nowhere_holds_no_more_than_it_may_and_has_a_gap_then),
+        (Mutant::PieceBelievedEarly, a_piece_that_did_not_get_its_name_is_made_again),
+    ];
+    for (mutant, test) in tests {
+        let _active = mutant.activate();
+        assert!(std::panic::catch_unwind(test).is_err(), "{}", mutant.name());
+    }
+}

@@ -275,6 +275,42 @@ mod tests {
         assert_eq!(copy.changes(Since::Position(beyond)).unwrap_err().name(), "HistoryForked");
     }
 
+    /// Time passes when it is told to.
+    #[derive(Default)]
+    struct Told(std::sync::atomic::AtomicU64);
+
+    impl crate::env::Clock for Told {
+        fn wall_ms(&self) -> u64 {
+            1000
+        }
+        fn monotonic_ns(&self) -> u64 {
+            self.0.load(std::sync::atomic::Ordering::Relaxed)
+        }
+    }
+
+    #[test]
+    fn a_limited_backup_rests_as_long_as_its_rate_asks_and_no_longer() {
+        let clock = Arc::new(Told::default());
+        let env = Environment { clock: clock.clone(), entropy: Arc::new(SeededEntropy::new(3)) };
+        let storage = Arc::new(MemoryStorage::new());
+        let db = Database::open_storage(storage, env, Options { step_entries: 100, ..options() }).unwrap();
+        db.transaction(|tx| (0..5000_u32).try_for_each(|n| tx.table(T)?.put(n.to_be_bytes(), n.to_le_bytes()))).unwrap();
+        let mut backup = db.backup();
+        assert_eq!(backup.rest_ns(), 0);
+        backup.limit_rate(100_000);
+        let (mut rested_ns, mut bytes) = (0, 0);
+        while backup.step().unwrap() {
+            bytes += backup.take().len() as u64;
+            let rest_ns = backup.rest_ns();
+            clock.0.fetch_add(rest_ns, std::sync::atomic::Ordering::Relaxed);
+            rested_ns += rest_ns;
+            assert_eq!(backup.rest_ns(), 0);
+        }
+        // Laid out once and made once; what is behind the trees is made at the end.
+        let due_ns = 2 * bytes * 10_000;
+        assert!(bytes > 30_000 && rested_ns > due_ns / 10 * 8 && rested_ns < due_ns / 10 * 12, "{rested_ns} of {due_ns}");
+    }
+
     #[test]
     fn damage_is_no_part_of_a_backup_but_an_error() {
         let storage = Arc::new(MemoryStorage::new());

@@ -49,7 +49,7 @@ impl Database {
     /// ```
     pub fn create_snapshot(&self, name: &str) -> Result<()> {
         let engine = &self.shared.engine;
-        if !engine.is_recording_named(name) {
+        if !engine.is_recording_named(name, true) {
             engine.create_named(name)?;
         }
         engine.record_named().inspect_err(|error| {
@@ -75,18 +75,23 @@ impl Database {
 
     /// The database as it was when this snapshot was made.
     pub fn snapshot_named(&self, name: &str) -> Result<Snapshot> {
+        let version = self.shared.engine.named_version(name)?;
         Ok(Snapshot {
             engine: Arc::clone(&self.shared.engine),
-            version: Arc::new(self.shared.engine.named_version(name)?),
             // What is remembered of tables is not of then.
             catalogue: Arc::new(Catalogue::default()),
-            now_ms: Mutex::new(None),
+            // What was there then has not expired since.
+            now_ms: Mutex::new(Some(version.time_ms)),
+            version: Arc::new(version),
         })
     }
 
     /// Gives up a named snapshot. Whoever reads it now goes on; its space is free once that is over and two checkpoints were made.
     pub fn drop_snapshot(&self, name: &str) -> Result<()> {
-        self.shared.engine.drop_named(name)?;
-        self.shared.engine.record_named()
+        let engine = &self.shared.engine;
+        if !engine.is_recording_named(name, false) {
+            engine.drop_named(name)?;
+        }
+        engine.record_named()
     }
 }

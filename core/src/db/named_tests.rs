@@ -185,3 +185,11 @@ fn a_snapshot_whose_sectors_cannot_be_read_holds_everything() {
     db.drop_snapshot("one").unwrap();
     assert_eq!(db.check().unwrap().problems, Vec::<String>::new());
 }
+
+#[cfg(feature = "testing")]
+#[test]
+fn what_a_named_snapshot_does_not_hold_is_missed() {
+    let _active = crate::testing::Mutant::NamedSnapshotNotPinned.activate();
+    assert!(std::panic::catch_unwind(a_named_snapshot_costs_what_was_overwritten_since_and_no_more).is_err());
+    assert!(std::panic::catch_unwind(whoever_reads_a_snapshot_that_is_dropped_goes_on).is_err());
+}

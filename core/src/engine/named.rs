@@ -258,10 +258,10 @@ impl Engine {
         Ok(())
     }
 
-    /// One of this name was made, and is being recorded.
-    pub(crate) fn is_recording_named(&self, name: &str) -> bool {
+    /// A change of whether one of this name exists was made, and is being recorded: it exists, or it does not.
+    pub(crate) fn is_recording_named(&self, name: &str, exists: bool) -> bool {
         let recording = self.work.lock().request == Some(Request::Record);
-        recording && self.named.lock().list.last().is_some_and(|newest| newest.name == name)
+        recording && self.named.lock().list.iter().any(|one| one.name == name) == exists
     }
 
     /// What a named snapshot sees. Whoever holds it holds its space, also when it is dropped.

@@ -21,6 +21,7 @@ pub mod query;
 pub mod repair;
 pub mod restore;
 pub mod scan;
+pub mod snapshot;
 pub mod stats;
 pub mod tables;
 pub mod verify;

@@ -161,6 +161,20 @@ pub trait Engine: Sized {
         let _ = kept;
         Ok(Keeping::Never)
     }
+    /// The snapshots that have a name. `None` of engines without.
+    fn named(&self) -> Result<Option<Vec<(String, Self::Snapshot)>>, Error> {
+        Ok(None)
+    }
+    /// Gives what is there now a name.
+    fn name(&self, name: &str) -> Result<(), Error> {
+        let _ = name;
+        Ok(())
+    }
+    /// Gives that up.
+    fn unname(&self, name: &str) -> Result<(), Error> {
+        let _ = name;
+        Ok(())
+    }
     /// Does a bounded piece of background work; whether there is more. `Error::Pending` when all of it waits for syncs.
     fn step(&self) -> Result<bool, Error>;
     /// Checks all that is stored; what is wrong, one line each.

@@ -473,6 +473,22 @@ impl Engine for Lightning {
         }
     }
 
+    fn named(&self) -> Result<Option<Vec<(String, Snapshot)>>, Error> {
+        let named = self.database.snapshots().into_iter().map(|named| {
+            let snapshot = self.database.snapshot_named(&named.name)?;
+            Ok((named.name, snapshot))
+        });
+        named.collect::<Result<_, Error>>().map(Some)
+    }
+
+    fn name(&self, name: &str) -> Result<(), Error> {
+        self.call(|| self.database.create_snapshot(name))
+    }
+
+    fn unname(&self, name: &str) -> Result<(), Error> {
+        self.call(|| self.database.drop_snapshot(name))
+    }
+
     fn step(&self) -> Result<bool, Error> {
         self.site.clock.call();
         Ok(self.site.drive(|| self.database.step())? == Progress::More)

@@ -83,6 +83,17 @@ pub(super) fn with_follower(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u6
     (actions.into_iter().flat_map(follow).flatten().collect(), retention_bytes)
 }
 
+/// Half of those without either give states a name. Of its own, too.
+fn with_names(seed: u64, actions: Vec<Action>) -> Vec<Action> {
+    let mut random = Random::new(seed ^ 0x4E41_4D45_5300);
+    if random.chance(1, 2) {
+        return actions;
+    }
+    let one_in = random.between(5, 40);
+    let name = |action| [Some(action), random.chance(1, one_in).then_some(Action::Name)];
+    actions.into_iter().flat_map(name).flatten().collect()
+}
+
 /// Half of those who keep backups have an archive, which is seldom let fall behind. Of its own, too.
 pub(super) fn archive_hold_bytes(seed: u64) -> Option<u64> {
     let mut random = Random::new(seed ^ 0x4152_4348_4956);
@@ -94,7 +105,7 @@ pub(super) fn archive_hold_bytes(seed: u64) -> Option<u64> {
 fn with_keeper(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u64) {
     let mut random = Random::new(seed ^ 0x4B45_4550_4552);
     if random.chance(2, 3) {
-        return (actions, 0);
+        return (with_names(seed, actions), 0);
     }
     let retention_bytes = if random.chance(1, 4) { 256 << 10 } else { RETENTION_BYTES_ALL };
     let one_in = random.between(10, 60);

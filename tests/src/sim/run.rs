@@ -12,6 +12,7 @@ use super::compare::{Wrong, compare, difference, same};
 use super::draft::Draft;
 use super::engine::{Engine, Site};
 use super::keeper::Kept;
+use super::named::Names;
 use super::model::{Model, Tables};
 use super::plan::Plan;
 use super::recovery::Loss;
@@ -128,6 +129,8 @@ pub struct Runner<E: Engine> {
     pub(super) replica: Option<Replica>,
     /// The backups there are, once one was asked for.
     pub(super) kept: Option<Kept>,
+    /// The states that have a name, once one was to have one.
+    pub(super) names: Option<Names>,
     pub(super) model: Model,
     pub(super) next_crash: Crash,
     /// Faults and failed syncs of the disk when the engine was opened.
@@ -156,6 +159,7 @@ impl<E: Engine> Runner<E> {
             waiting: Vec::new(),
             replica: None,
             kept: None,
+            names: None,
             model: Model::default(),
             next_crash: Crash::Kill,
             faults_at_open: 0,
@@ -204,6 +208,9 @@ impl<E: Engine> Runner<E> {
             }
             if self.kept.is_some() {
                 self.act(&Action::Keep)?;
+            }
+            if self.names.is_some() {
+                self.act(&Action::Name)?;
             }
         }
         Ok(self.stats())
@@ -268,6 +275,7 @@ impl<E: Engine> Runner<E> {
             }
             Action::Follow => self.follow(),
             Action::Keep => self.keep(),
+            Action::Name => self.name(),
             Action::Step(times) => self.step(*times),
             Action::Settle => self.settle_until_done(),
             Action::Compare => self.compare_all(),
