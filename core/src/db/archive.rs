@@ -347,6 +347,7 @@ impl Archive {
             Ok(_) if core::mem::take(&mut work.has_worked) => *self.failed.lock() = None,
             Ok(_) => {}
             Err(error) if error.not_resident().is_some() || matches!(error, Error::Pending(_)) => {}
+            Err(error) if error.is_suspended() => {}
             Err(error) => {
                 work.piece = None;
                 *self.failed.lock() = Some(std::format!("{error}"));
@@ -452,26 +453,32 @@ fn adopt(engine: &Engine, pieces: &[ArchivePiece], mut archived: Place) {
     }
 }
 
-/// The pieces in a sink, oldest first. What is called otherwise is none.
+/// The pieces in a sink, oldest first.
 pub(super) fn pieces_of(sink: &dyn ArchiveSink) -> Result<Vec<ArchivePiece>> {
-    let mut pieces = Vec::new();
-    for name in sink.list()? {
-        if !is_name(&name) {
-            continue;
-        }
-        let damaged = || Error::DamagedBackup { offset: 0, what: std::format!("'{name}' is no whole piece of an archive") };
-        let bytes = sink.len(&name)?;
-        let (mut first, mut last) = ([0; HEADER_BYTES], [0; ENDS_BYTES]);
-        let last_at = bytes.checked_sub(ENDS_BYTES as u64).ok_or_else(damaged)?;
-        if sink.read_at(&name, 0, &mut first)? != HEADER_BYTES || sink.read_at(&name, last_at, &mut last)? != ENDS_BYTES {
-            return Err(damaged());
-        }
-        let Ends { database_id, after, end } = Ends::decode(&first, &last).ok_or_else(damaged)?;
-        let (after, to, time_ms) = (after.into(), end.at.into(), end.time_ms);
-        pieces.push(ArchivePiece { name, after, to, time_ms, bytes, database_id });
-    }
+    let mut pieces = names_of(sink)?.into_iter().map(|name| piece_of(sink, name)).collect::<Result<Vec<_>>>()?;
     pieces.sort_by_key(|piece| (piece.after.sequence(), piece.to.sequence()));
     Ok(pieces)
+}
+
+/// The names of pieces, which are in the order of the commits. What is called otherwise is none.
+fn names_of(sink: &dyn ArchiveSink) -> Result<Vec<String>> {
+    let mut names = sink.list()?;
+    names.retain(|name| is_name(name));
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn piece_of(sink: &dyn ArchiveSink, name: String) -> Result<ArchivePiece> {
+    let damaged = || Error::DamagedBackup { offset: 0, what: std::format!("'{name}' is no whole piece of an archive") };
+    let bytes = sink.len(&name)?;
+    let (mut first, mut last) = ([0; HEADER_BYTES], [0; ENDS_BYTES]);
+    let last_at = bytes.checked_sub(ENDS_BYTES as u64).ok_or_else(damaged)?;
+    if sink.read_at(&name, 0, &mut first)? != HEADER_BYTES || sink.read_at(&name, last_at, &mut last)? != ENDS_BYTES {
+        return Err(damaged());
+    }
+    let Ends { database_id, after, end } = Ends::decode(&first, &last).ok_or_else(damaged)?;
+    let (after, to, time_ms) = (after.into(), end.at.into(), end.time_ms);
+    Ok(ArchivePiece { name, after, to, time_ms, bytes, database_id })
 }
 
 /// Of the first and the last commit in it, so that the names are in the order of the commits.
@@ -497,12 +504,18 @@ fn prune(engine: &Engine, sink: &dyn ArchiveSink) -> Result<Pruned> {
     }
     let wall_ms = engine.env.clock.wall_ms();
     let needed = record.retained.iter().filter(|one| one.until_ms > wall_ms).map(|one| one.sequence).min();
-    let pieces = pieces_of(sink)?;
-    let Some((newest, older)) = pieces.split_last() else { return Ok(pruned) };
+    let mut names = names_of(sink)?;
+    let mut bytes = 0;
+    if keep_bytes.is_some() {
+        for name in &names {
+            bytes += sink.len(name)?;
+        }
+    }
+    let Some(newest) = names.pop() else { return Ok(pruned) };
     // A clock that was set ahead makes nothing older than the commits after it are.
-    let now_ms = wall_ms.min(newest.time_ms);
-    let mut bytes: u64 = pieces.iter().map(|piece| piece.bytes).sum();
-    for piece in older.iter().take(PRUNED_MAX) {
+    let now_ms = wall_ms.min(piece_of(sink, newest)?.time_ms);
+    for name in names.into_iter().take(PRUNED_MAX) {
+        let piece = piece_of(sink, name)?;
         let too_many = keep_bytes.is_some_and(|limit| bytes > limit);
         let too_old = keep_ms.is_some_and(|limit| now_ms.saturating_sub(piece.time_ms) > limit);
         if !too_many && !too_old {
@@ -513,7 +526,7 @@ fn prune(engine: &Engine, sink: &dyn ArchiveSink) -> Result<Pruned> {
             continue;
         }
         sink.remove(&piece.name)?;
-        bytes -= piece.bytes;
+        bytes = bytes.saturating_sub(piece.bytes);
         pruned.pieces += 1;
         pruned.bytes += piece.bytes;
     }

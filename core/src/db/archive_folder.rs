@@ -102,6 +102,10 @@ impl ArchiveSink for ArchiveFolder {
 
     fn remove(&self, name: &str) -> Result<()> {
         let path = self.path(name);
-        fs::remove_file(&path).map_err(|error| failed(&error, &path))
+        match fs::remove_file(&path) {
+            // Somebody else was quicker.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|error| failed(&error, &path)),
+        }
     }
 }

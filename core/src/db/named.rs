@@ -52,7 +52,7 @@ impl Database {
         if !engine.is_recording_named(name, true) {
             engine.create_named(name)?;
         }
-        engine.record_named().inspect_err(|error| {
+        engine.record_named(name, true).inspect_err(|error| {
             let goes_on = error.not_resident().is_some() || matches!(error, Error::Pending(_));
             if !goes_on {
                 // Whoever was told so does not expect it to be there.
@@ -92,6 +92,6 @@ impl Database {
         if !engine.is_recording_named(name, false) {
             engine.drop_named(name)?;
         }
-        engine.record_named()
+        engine.record_named(name, false)
     }
 }

@@ -132,3 +132,59 @@ pub(super) fn failed(error: &std::io::Error, path: &Path) -> Error {
     let message = std::format!("'{}': {error}", path.display());
     StorageError::new(storage_error_kind(error), FileId::Data, 0, 0, message).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten pieces, of which the fourth cannot be made at first.
+    struct Numbers {
+        next: u8,
+        fails: bool,
+        made: Vec<u8>,
+    }
+
+    impl Pieces for Numbers {
+        fn go_on(&mut self) -> Result<bool> {
+            if self.next == 3 && core::mem::take(&mut self.fails) {
+                return Err(Error::invalid("not now"));
+            }
+            self.made.extend([self.next; 1000]);
+            self.next += 1;
+            Ok(self.next < 10)
+        }
+
+        fn take_made(&mut self) -> Vec<u8> {
+            core::mem::take(&mut self.made)
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_made_or_written_is_gone_on_with() {
+        let folder = std::env::temp_dir().join(std::format!("lightning-partial-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let to = folder.join("whole");
+        let mut pieces = Numbers { next: 0, fails: true, made: Vec::new() };
+        let mut filling = Filling::create(&to).unwrap();
+        assert!(filling.fill(&mut pieces, |_| Ok(())).is_err());
+        // A file that takes nothing, as on a full disk.
+        let partial = beside(&to, "-partial");
+        filling.file = File::open(&partial).unwrap();
+        for _ in 0..2 {
+            assert!(filling.fill(&mut pieces, |_| Ok(())).is_err());
+            assert!(partial.exists() && !to.exists());
+        }
+        filling.file = File::options().write(true).open(&partial).unwrap();
+        filling.fill(&mut pieces, |_| Ok(())).unwrap();
+        let expected: Vec<u8> = (0..10).flat_map(|number| [number; 1000]).collect();
+        assert_eq!(fs::read(&to).unwrap(), expected);
+        assert!(!partial.exists());
+        // Done is done.
+        filling.fill(&mut pieces, |_| Ok(())).unwrap();
+
+        let other = folder.join("other");
+        drop(Filling::create(&other).unwrap());
+        assert!(!beside(&other, "-partial").exists() && !other.exists());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -17,13 +17,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-#[cfg(feature = "std")]
-use super::maintenance::{Request, Task};
+use super::maintenance::{Request, Task, Work};
 use super::state::Engine;
 use crate::codec::bytes::{Reader, Writer};
-#[cfg(feature = "std")]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::increment::Place;
 use crate::log::{Keep, Log};
 use crate::space::PendingFree;
@@ -163,7 +160,12 @@ impl Engine {
         };
         // What was broken off for want of bytes goes on.
         if changed || self.work.lock().request == Some(Request::Record) {
-            self.carry_out(Request::Record, |work| work.plan.push_back(Task::Checkpoint), &mut || {})?;
+            let settled = |record: Option<&ArchiveRecord>| {
+                record.map(|ArchiveRecord { options, gap, retained, .. }| (options.clone(), *gap, retained.clone()))
+            };
+            self.record(|work| {
+                settled(work.checkpoint_archive.as_ref()) == settled(self.archive.lock().as_ref())
+            })?;
         }
         Ok(())
     }
@@ -217,6 +219,19 @@ impl Engine {
             record.leave_gap(Place { incarnation: self.incarnation_of(merged), sequence: merged }, time_ms);
         }
         Keep { bytes, after: (!Mutant::LogNotKeptForArchive.is_active()).then_some(record.archived.sequence) }
+    }
+
+    /// Makes checkpoints until the newest durable record is as it is to be: one that was under way already may have been written
+    /// before, and so may another's that is waited for.
+    pub(super) fn record(&self, is_recorded: impl Fn(&Work) -> bool) -> Result<()> {
+        const ATTEMPTS_MAX: u32 = 5;
+        for _ in 0..ATTEMPTS_MAX {
+            self.carry_out(Request::Record, |work| work.plan.push_back(Task::Checkpoint), &mut || {})?;
+            if is_recorded(&self.work.lock()) {
+                return Ok(());
+            }
+        }
+        Err(Error::invalid("what was to be recorded is not; it is with the next checkpoint, unless others change it meanwhile"))
     }
 
     /// That a checkpoint can be made.

@@ -55,8 +55,8 @@ struct Next {
     replay_start: LogPosition,
     /// From this generation on segments are kept for change feeds.
     kept_from: u64,
-    /// Up to this commit its record says that everything is archived.
-    archived_to: u64,
+    /// What its record says of the archive.
+    archive: Option<ArchiveRecord>,
     /// The snapshots that it names.
     named: Vec<Arc<Named>>,
 }
@@ -316,7 +316,7 @@ impl Checkpoint {
             log: work.merged_log,
             kept_from: kept.first().map_or(replay_start.generation, |segment| segment.generation),
             replay_start,
-            archived_to: archived_to(archive.as_ref()),
+            archive,
             named,
         });
         Ok(())
@@ -379,6 +379,8 @@ impl Checkpoint {
         drop(writer);
         // What the checkpoint before names stays, too, until the next one is durable.
         let named_before = core::mem::replace(&mut work.checkpoint_named, next.named);
+        let archived = archived_to(next.archive.as_ref());
+        work.checkpoint_archive = next.archive;
         let mut named = engine.named.lock();
         named.forget_unread();
         let mut space = engine.space.lock();
@@ -393,7 +395,7 @@ impl Checkpoint {
         // Space that could not be read is not given out again.
         space.release_pending(durable, &|free| {
             engine.nodes.quarantine().holds(free.extent)
-                || is_held(free, next.archived_to)
+                || is_held(free, archived)
                 || named.hold(free)
                 || named_before.iter().chain(&work.checkpoint_named).any(|one| one.holds(free))
         });

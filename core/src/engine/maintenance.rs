@@ -5,6 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::archive::ArchiveRecord;
 use super::checkpoint::Checkpoint;
 use super::compaction::{MergeRuns, MergeToBase, Relocate};
 use super::first_write::FirstWrite;
@@ -66,6 +67,8 @@ pub(super) struct Work {
     pub checkpoint_kept: u64,
     /// The named snapshots that that checkpoint's record has: likewise.
     pub checkpoint_named: Vec<Arc<Named>>,
+    /// What that record says of the archive.
+    pub checkpoint_archive: Option<ArchiveRecord>,
     /// `merged_log` as that checkpoint holds it.
     pub saved_log: LogPosition,
     /// Bytes of nodes written since the newest checkpoint, and whether layers changed.

@@ -11,7 +11,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::check::CheckReport;
-use super::maintenance::{Progress, Request, Task, Work};
+use super::maintenance::{Progress, Request, Work};
 use super::nodes::{Uncached, read_exact};
 use super::record::{put_layers, take_layers};
 use super::state::Engine;
@@ -173,17 +173,7 @@ impl Engine {
         }
         self.require_recordable()?;
         self.finish_opening()?;
-        {
-            let named = self.named.lock();
-            if named.list.iter().any(|one| one.name == name) {
-                return Err(Error::invalid(alloc::format!("there is a snapshot '{name}' already; drop it first")));
-            }
-            let value = named.list.len() as u64 + 1;
-            if value > NAMED_MAX as u64 {
-                let what = "the number of named snapshots";
-                return Err(Error::LimitExceeded { what, value, limit: NAMED_MAX as u64 });
-            }
-        }
+        self.require_room_for(name)?;
         let newest = self.head().sequence;
         self.freeze_now();
         let mut idle = 0;
@@ -206,8 +196,21 @@ impl Engine {
         }
     }
 
-    /// The trees hold just the commits that `work` says.
+    fn require_room_for(&self, name: &str) -> Result<()> {
+        let named = self.named.lock();
+        if named.list.iter().any(|one| one.name == name) {
+            return Err(Error::invalid(alloc::format!("there is a snapshot '{name}' already; drop it first")));
+        }
+        let (value, limit) = (named.list.len() as u64 + 1, NAMED_MAX as u64);
+        if value > limit {
+            return Err(Error::LimitExceeded { what: "the number of named snapshots", value, limit });
+        }
+        Ok(())
+    }
+
+    /// The trees hold just the commits that `work` says, and nobody else adds one.
     fn add_named(&self, name: &str, work: &Work) -> Result<()> {
+        self.require_room_for(name)?;
         let (sequence, time_ms) = (work.merged_sequence, work.merged_time_ms);
         let layers = Arc::new(Layers { frozen: Vec::new(), ..(*self.version().layers).clone() });
         // One that is being built may be abandoned, and its number given again.
@@ -271,9 +274,9 @@ impl Engine {
         found.ok_or_else(|| Error::invalid(alloc::format!("there is no snapshot '{name}'")))
     }
 
-    /// Makes durable which there are. Restartable.
-    pub(crate) fn record_named(&self) -> Result<()> {
-        self.carry_out(Request::Record, |work| work.plan.push_back(Task::Checkpoint), &mut || {})
+    /// Makes durable that one of this name exists, or that none does. Restartable.
+    pub(crate) fn record_named(&self, name: &str, exists: bool) -> Result<()> {
+        self.record(|work| work.checkpoint_named.iter().any(|one| one.name == name) == exists)
     }
 
     /// Bytes that are in use for this one, and perhaps for others like it: freed otherwise.

@@ -415,6 +415,7 @@ impl State {
             avoided: Default::default(),
             node_bytes_written: 0,
             checkpoint_named: self.named.list.clone(),
+            checkpoint_archive: record.and_then(|record| record.archive.clone()),
             superblock: self.superblock,
         };
         let history = History {

@@ -1,6 +1,6 @@
 //! The engine: what is visible, what is being written, where space is, what work is under way.
 //!
-//! Lock order: `work`, then the state of `durable`, then `writer`, then `space` or `visible`. Readers take `visible` alone,
+//! Lock order: `work`, then the state of `durable`, then `writer`, then `archive` or `named`, then `space` or `visible`. Readers take `visible` alone,
 //! for the time of cloning one reference. No lock but `work` is held over reads of nodes; `writer` is held over appends to
 //! the log, never over a sync.
 
