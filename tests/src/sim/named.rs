@@ -21,14 +21,22 @@ impl<E: Engine> Runner<E> {
     pub(super) fn name(&mut self) -> Result<(), Wrong> {
         let mut names = self.names.take().unwrap_or_default();
         let outcome = self.look_at_names(&mut names);
+        // Making one makes what it sees durable.
         self.note_completed_syncs();
+        let compared = outcome.and_then(|made| {
+            let Some((name, there)) = made else { return Ok(()) };
+            self.require_visible(&there, "what was named is")?;
+            names.known.push((name, Arc::new(there)));
+            Ok(())
+        });
         self.names = Some(names);
-        outcome
+        compared
     }
 
-    fn look_at_names(&self, names: &mut Names) -> Result<(), Wrong> {
+    /// Compares what has a name, and gives what is there now one, if it is that one's turn.
+    fn look_at_names(&self, names: &mut Names) -> Result<Option<(String, Tables)>, Wrong> {
         let engine = self.engine()?;
-        let Some(found) = engine.named()? else { return Ok(()) };
+        let Some(found) = engine.named()? else { return Ok(None) };
         for (name, expected) in &names.known {
             let Some((_, snapshot)) = found.iter().find(|(there, _)| there == name) else {
                 return Err(Wrong::Answer(format!("the snapshot '{name}' is gone")));
@@ -49,7 +57,8 @@ impl<E: Engine> Runner<E> {
         if names.known.len() >= NAMES_MAX {
             // Whatever comes of it: nobody relies on it any more.
             let (oldest, _) = names.known.remove(0);
-            return Ok(engine.unname(&oldest)?);
+            engine.unname(&oldest)?;
+            return Ok(None);
         }
         names.given += 1;
         let name = format!("{}", names.given);
@@ -59,8 +68,6 @@ impl<E: Engine> Runner<E> {
             return Err(Wrong::Answer(format!("the snapshot '{name}' was made and is not there")));
         };
         let there = everything_in(engine, snapshot)?;
-        self.require_visible(&there, "what was named is")?;
-        names.known.push((name, Arc::new(there)));
-        Ok(())
+        Ok(Some((name, there)))
     }
 }
