@@ -45,20 +45,21 @@ pub use collection::{
 };
 #[cfg(feature = "std")]
 pub use db::Trim;
-pub use db::{
-    AutoTable, Backup, BackupProgress, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database,
-    FeedPosition, Found, Increment, IncrementProgress, Isolation, NamedSnapshot, Options, Range, ReadTable, Replay, ReplayReport,
-    ReplayUntil, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable, WriteTransaction,
-};
-#[cfg(feature = "std")]
-pub use db::{ArchivePiece, ArchiveSink, ArchiveStatus, Pruned};
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use db::{ArchiveFolder, BackupReport, RestoreProgress, RestoreReport};
+#[cfg(feature = "std")]
+pub use db::{ArchivePiece, ArchiveSink, ArchiveStatus, Pruned};
+pub use db::{
+    AutoTable, Backup, BackupProgress, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database,
+    FeedPosition, Found, Increment, IncrementProgress, Isolation, NamedSnapshot, Options, Range, ReadTable, Replay,
+    ReplayReport, ReplayUntil, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable,
+    WriteTransaction,
+};
 pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{NamedType, Path, Value};
 pub use engine::{
-    Activity, ArchiveGap, ArchiveOptions, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,
-    Latency, Progress, RecoveryReport, RecoveryStage, Stats,
+    Activity, ArchiveGap, ArchiveOptions, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression,
+    Durability, Environment, Latency, Progress, RecoveryReport, RecoveryStage, Stats,
 };
 #[cfg(feature = "std")]
 pub use env::{Entered, Stop};

@@ -59,9 +59,7 @@ fn in_swift(consent: Consent, arguments: &[String]) -> Result<()> {
 /// What a backup costs those who write meanwhile.
 fn of_backups(arguments: &[String]) -> Result<()> {
     process::run(
-        cargo()?
-            .args(["run", "--release", "-p", "lightning-db-tests", "--bin", "backup-bench", "--"])
-            .args(arguments),
+        cargo()?.args(["run", "--release", "-p", "lightning-db-tests", "--bin", "backup-bench", "--"]).args(arguments),
     )
 }
 

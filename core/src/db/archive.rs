@@ -19,9 +19,7 @@ use super::database::{Database, Shared};
 use super::feed::FeedPosition;
 use super::increment::Increment;
 use super::pieces::Pieces;
-use crate::engine::{
-    ArchiveGap, ArchiveOptions, ArchiveRecord, Engine, RETAINED_MAX, Retained, require_valid,
-};
+use crate::engine::{ArchiveGap, ArchiveOptions, ArchiveRecord, Engine, RETAINED_MAX, Retained, require_valid};
 use crate::env::sync::Mutex;
 use crate::error::{Error, Result};
 use crate::increment::{ENDS_BYTES, Ends, HEADER_BYTES, Place};

@@ -294,7 +294,8 @@ mod tests {
         let env = Environment { clock: clock.clone(), entropy: Arc::new(SeededEntropy::new(3)) };
         let storage = Arc::new(MemoryStorage::new());
         let db = Database::open_storage(storage, env, Options { step_entries: 100, ..options() }).unwrap();
-        db.transaction(|tx| (0..5000_u32).try_for_each(|n| tx.table(T)?.put(n.to_be_bytes(), n.to_le_bytes()))).unwrap();
+        db.transaction(|tx| (0..5000_u32).try_for_each(|n| tx.table(T)?.put(n.to_be_bytes(), n.to_le_bytes())))
+            .unwrap();
         let mut backup = db.backup();
         assert_eq!(backup.rest_ns(), 0);
         backup.limit_rate(100_000);
@@ -308,7 +309,10 @@ mod tests {
         }
         // Laid out once and made once; what is behind the trees is made at the end.
         let due_ns = 2 * bytes * 10_000;
-        assert!(bytes > 15_000 && rested_ns > due_ns / 10 * 8 && rested_ns < due_ns / 10 * 12, "{rested_ns} of {due_ns}");
+        assert!(
+            bytes > 15_000 && rested_ns > due_ns / 10 * 8 && rested_ns < due_ns / 10 * 12,
+            "{rested_ns} of {due_ns}"
+        );
     }
 
     #[test]

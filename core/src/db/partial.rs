@@ -37,7 +37,6 @@ impl Partial {
         &self.partial
     }
 
-
     /// Gives it its name, in which nothing is that somebody else made meanwhile. It is synced already.
     pub(super) fn finish(self) -> Result<()> {
         match fs::hard_link(&self.partial, &self.to) {

@@ -163,9 +163,7 @@ impl Engine {
             let settled = |record: Option<&ArchiveRecord>| {
                 record.map(|ArchiveRecord { options, gap, retained, .. }| (options.clone(), *gap, retained.clone()))
             };
-            self.record(|work| {
-                settled(work.checkpoint_archive.as_ref()) == settled(self.archive.lock().as_ref())
-            })?;
+            self.record(|work| settled(work.checkpoint_archive.as_ref()) == settled(self.archive.lock().as_ref()))?;
         }
         Ok(())
     }
@@ -231,7 +229,9 @@ impl Engine {
                 return Ok(());
             }
         }
-        Err(Error::invalid("what was to be recorded is not; it is with the next checkpoint, unless others change it meanwhile"))
+        Err(Error::invalid(
+            "what was to be recorded is not; it is with the next checkpoint, unless others change it meanwhile",
+        ))
     }
 
     /// That a checkpoint can be made.

@@ -217,8 +217,12 @@ impl BackupWork {
         let record_sectors = loop {
             let none = checksum.of(&[]);
             record.map_pages = (0..pages).map(|index| (page(index), none)).collect();
-            record.pending =
-                Vec::from([PendingFree { extent: Extent { offset: 0, len: 0 }, checkpoint: 0, readable: 0..0, until_archived: 0 }]);
+            record.pending = Vec::from([PendingFree {
+                extent: Extent { offset: 0, len: 0 },
+                checkpoint: 0,
+                readable: 0..0,
+                until_archived: 0,
+            }]);
             let need = Superblock::COPY_BYTES + record.encode().len() as u64;
             let record_sectors = need.div_ceil(SECTOR_BYTES);
             record.sectors = first + pages + 2 * record_sectors;
@@ -245,7 +249,12 @@ impl BackupWork {
         let mut superblocks = Vec::new();
         for (slot, number) in (0..).zip(CHECKPOINTS) {
             // To each the other is one that waits to be reused.
-            record.pending = Vec::from([PendingFree { extent: extent(1 - slot), checkpoint: number, readable: 0..0, until_archived: 0 }]);
+            record.pending = Vec::from([PendingFree {
+                extent: extent(1 - slot),
+                checkpoint: number,
+                readable: 0..0,
+                until_archived: 0,
+            }]);
             let whole = extent(slot);
             let mut encoded = record.encode();
             encoded.resize((whole.len - Superblock::COPY_BYTES) as usize, 0);

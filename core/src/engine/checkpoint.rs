@@ -274,8 +274,14 @@ impl Checkpoint {
         for (slot, &whole) in record_extents.iter().enumerate() {
             // To each record the other is one that waits to be reused, not before both slots have new ones.
             let other = record_extents.iter().copied().find(|other| *other != whole);
-            let other = other.map(|extent| PendingFree { extent, checkpoint: building + slot as u64, readable: 0..0, until_archived: 0 });
-            let mut encoded = self.record(engine, &layers, work, (&kept, archive.as_ref(), &named), &space, &pages, other).encode();
+            let other = other.map(|extent| PendingFree {
+                extent,
+                checkpoint: building + slot as u64,
+                readable: 0..0,
+                until_archived: 0,
+            });
+            let mut encoded =
+                self.record(engine, &layers, work, (&kept, archive.as_ref(), &named), &space, &pages, other).encode();
             let extent =
                 Extent { offset: whole.offset + Superblock::COPY_BYTES, len: whole.len - Superblock::COPY_BYTES };
             encoded.resize(extent.len as usize, 0);

@@ -189,7 +189,9 @@ impl Engine {
             if self.step()? == Progress::Idle {
                 idle += 1;
                 if idle > IDLE_MAX {
-                    return Err(Error::invalid("what is in memory cannot be merged now; 'check' tells whether there is damage"));
+                    return Err(Error::invalid(
+                        "what is in memory cannot be merged now; 'check' tells whether there is damage",
+                    ));
                 }
                 self.freeze_now();
             }
@@ -297,8 +299,7 @@ impl Engine {
             let mut verifier = Verifier { report, values: Vec::new(), moved_below: None, name: &named.name };
             for (root, kind, moved_below) in roots {
                 verifier.moved_below = moved_below;
-                let mode =
-                    if kind == TreeKind::Base { MergeMode::DropTombstones } else { MergeMode::KeepTombstones };
+                let mode = if kind == TreeKind::Base { MergeMode::DropTombstones } else { MergeMode::KeepTombstones };
                 let mut walk = Walk::new(root, mode);
                 while walk.step(&Uncached(&self.nodes, kind), &mut verifier, self.options.step_entries)? {
                     Error::if_cancelled()?;

@@ -115,7 +115,12 @@ impl Engine {
 
     /// Plans what was asked for and runs until nothing is left to do. Called again after `NotResident` or `Pending` it
     /// goes on with what it planned then.
-    pub(super) fn carry_out(&self, request: Request, plan: impl FnOnce(&mut Work), progress: &mut dyn FnMut()) -> Result<()> {
+    pub(super) fn carry_out(
+        &self,
+        request: Request,
+        plan: impl FnOnce(&mut Work),
+        progress: &mut dyn FnMut(),
+    ) -> Result<()> {
         if self.work.lock().request != Some(request) {
             self.freeze_now();
             let mut work = self.work.lock();

@@ -30,7 +30,8 @@ pub fn increment(bytes: &[u8]) {
     }
     let again = encoder.take();
     assert_eq!(events_of(&again).as_ref(), Some(&events));
-    if let (Some(Event::Ends(end)), Some(first), Some(last)) = (events.last(), again.first_chunk(), again.last_chunk()) {
+    if let (Some(Event::Ends(end)), Some(first), Some(last)) = (events.last(), again.first_chunk(), again.last_chunk())
+    {
         let ends = Ends::decode(first, last).unwrap();
         assert_eq!((ends.after, ends.end), (*after, *end));
     }

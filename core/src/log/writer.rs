@@ -201,7 +201,8 @@ impl Log {
         let count = usize::try_from(keep.bytes / u64::from(self.config.segment_bytes.max(1))).unwrap_or(usize::MAX);
         let before = self.followed().filter(|segment| segment.generation < generation).count();
         let for_feeds = before.saturating_sub(count);
-        let first = keep.after.and_then(|after| self.holds_after(after)).map_or(for_feeds, |first| first.min(for_feeds));
+        let first =
+            keep.after.and_then(|after| self.holds_after(after)).map_or(for_feeds, |first| first.min(for_feeds));
         self.followed().take(before).skip(first).collect()
     }
 

@@ -181,7 +181,9 @@ fn as_text(status: &ArchiveStatus, (pieces, size, first, newest_ms): (u64, u64, 
     }
     if let Some(gap) = &status.gap {
         let (after, until) = (grouped(gap.after), grouped(gap.until));
-        let what = format!("commits after {after} and up to {until} were not archived in time: make a backup now; 'archive on' ends this alarm");
+        let what = format!(
+            "commits after {after} and up to {until} were not archived in time: make a backup now; 'archive on' ends this alarm"
+        );
         rows.push(row("alarm", what));
     }
     if let Some(why) = &status.failed {

@@ -193,7 +193,8 @@ fn an_archive_gives_back_any_commit_whoever_writes() {
 
     let verified = json(&shell.done("verify base.ldb a.ldb-archive --json"));
     assert_eq!((&verified["commits"], &verified["to_sequence"]), (&3.into(), &(first + 3).into()));
-    let restored = json(&shell.done(&format!("restore b.ldb base.ldb a.ldb-archive --to-sequence {} --json", first + 1)));
+    let restored =
+        json(&shell.done(&format!("restore b.ldb base.ldb a.ldb-archive --to-sequence {} --json", first + 1)));
     assert_eq!(restored["sequence"], first + 1);
     assert!(shell.done("get b.ldb t 1").contains(&long));
     shell.done("restore c.ldb base.ldb a.ldb-archive");

@@ -58,7 +58,8 @@ fn run(folder: &Path, records: u64, time: Duration) -> Result<()> {
     for batch in 0..records.div_ceil(1000) {
         db.transaction(|tx| {
             let mut table = tx.table(TABLE)?;
-            (batch * 1000..records.min((batch + 1) * 1000)).try_for_each(|key| table.put(key, value(&mut random).as_slice()))
+            (batch * 1000..records.min((batch + 1) * 1000))
+                .try_for_each(|key| table.put(key, value(&mut random).as_slice()))
         })?;
     }
     db.compact()?;
@@ -67,7 +68,11 @@ fn run(folder: &Path, records: u64, time: Duration) -> Result<()> {
         let (bytes, seconds) = backup(&db, folder, round)?;
         let disk_seconds = write_in_order(&folder.join("plain"), bytes);
         let megabytes = bytes as f64 / 1e6;
-        println!("backup alone: {:.0} MB/s; writing in order: {:.0} MB/s", megabytes / seconds, megabytes / disk_seconds);
+        println!(
+            "backup alone: {:.0} MB/s; writing in order: {:.0} MB/s",
+            megabytes / seconds,
+            megabytes / disk_seconds
+        );
         speeds.push(disk_seconds / seconds);
         for (durability, shares) in [(Durability::Relaxed, &mut shares), (Durability::Sync, &mut synced_shares)] {
             let alone = puts(&db, durability, records, time, &mut random)?;
@@ -91,7 +96,11 @@ fn run(folder: &Path, records: u64, time: Duration) -> Result<()> {
     }
     println!();
     println!("speed of a backup, of writing in order: {:.2}", median(speeds));
-    println!("rate of single puts beside backups, of their rate alone: {:.2} relaxed, {:.2} synced", median(shares), median(synced_shares));
+    println!(
+        "rate of single puts beside backups, of their rate alone: {:.2} relaxed, {:.2} synced",
+        median(shares),
+        median(synced_shares)
+    );
     Ok(())
 }
 

@@ -6,8 +6,8 @@ use lightning_db::env::Storage;
 use lightning_db::{Checksum, Compression, Error, Isolation};
 
 use super::action::{Answer, Durability, Query, TxOp};
-use super::clock::SimClock;
 use super::archive::SimSink;
+use super::clock::SimClock;
 use super::keeper::{Keeping, Kept};
 use super::plan::Plan;
 use super::replica::{Followed, Replica};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use lightning_db::env::{Clock, SeededEntropy};
 use lightning_db::{
-    ArchiveOptions, ArchiveSink, Change, ChangeFeed, Cursor, Database, Environment, Error, Isolation, Options, Progress, Savepoint, Snapshot, Table,
-    WriteTable, WriteTransaction,
+    ArchiveOptions, ArchiveSink, Change, ChangeFeed, Cursor, Database, Environment, Error, Isolation, Options,
+    Progress, Savepoint, Snapshot, Table, WriteTable, WriteTransaction,
 };
 
 use super::action::{Answer, Durability, Key, Move, Query, Range, TABLES, TxOp};

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::disk::Disk;
 use super::*;
 use crate::env::{FileId, MemoryStorage};
-use crate::log::{Followed, Keep, Follower, KnownSegment, LogPosition, intact};
+use crate::log::{Followed, Follower, Keep, KnownSegment, LogPosition, intact};
 
 fn segments(log: &Log) -> Vec<KnownSegment> {
     log.followed().collect()
