@@ -165,8 +165,9 @@ impl Database {
         if let Some(sink) = own.clone().or_else(|| archive.sink()) {
             require_own_pieces(engine, &pieces_of(&*sink)?)?;
         }
-        engine.make_all_durable()?;
+        // In this order: no crash takes back what counts as archived.
         let newest: Place = self.snapshot().position().into();
+        engine.make_all_durable()?;
         let mut elsewhere = false;
         engine.record_archive(|record| {
             *record = Some(match record.take() {
@@ -402,6 +403,11 @@ impl Work {
         complete: bool,
     ) -> Result<bool> {
         let from = record.archived;
+        if engine.require_part_of_history(from).is_err() {
+            // Somebody put other files in the place of these.
+            engine.archive_lost(from);
+            return Ok(true);
+        }
         if engine.followable() <= from.sequence {
             self.found_ns = None;
             return Ok(false);

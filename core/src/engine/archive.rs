@@ -246,7 +246,8 @@ impl Engine {
 impl ArchiveRecord {
     fn leave_gap(&mut self, newest: Place, time_ms: u64) {
         // Of two the archive is useless between them, unless a backup was made there: told is all of it.
-        let after = self.gap.as_ref().map_or(self.archived.sequence, |gap| gap.after.min(self.archived.sequence));
+        let archived = self.archived.sequence.min(newest.sequence);
+        let after = self.gap.as_ref().map_or(archived, |gap| gap.after.min(archived));
         self.gap = Some(ArchiveGap { after, until: newest.sequence, time_ms });
         self.archived = newest;
     }

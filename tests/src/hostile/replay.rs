@@ -18,7 +18,9 @@ fn open(storage: Arc<MemoryStorage>) -> Database {
 }
 
 /// A backup, the id of its database, and the commit that it is of, by incarnation and sequence.
-static BACKUP: LazyLock<(Vec<u8>, [u8; 16], (u64, u64))> = LazyLock::new(|| {
+type Backup = (Vec<u8>, [u8; 16], (u64, u64));
+
+static BACKUP: LazyLock<Backup> = LazyLock::new(|| {
     let source = open(Arc::new(MemoryStorage::new()));
     source.transaction(|tx| tx.table(T)?.put(b"key", b"value")).expect("there is room");
     let (mut backup, mut file) = (source.backup(), Vec::new());

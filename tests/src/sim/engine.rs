@@ -126,6 +126,9 @@ pub enum Ack {
     Later,
 }
 
+/// Snapshots with their names.
+pub type ByName<S> = Vec<(String, S)>;
+
 /// An engine under simulation. Every method wraps its reads in [`Site::drive`].
 pub trait Engine: Sized {
     /// A consistent view that later commits do not change.
@@ -162,7 +165,7 @@ pub trait Engine: Sized {
         Ok(Keeping::Never)
     }
     /// The snapshots that have a name. `None` of engines without.
-    fn named(&self) -> Result<Option<Vec<(String, Self::Snapshot)>>, Error> {
+    fn named(&self) -> Result<Option<ByName<Self::Snapshot>>, Error> {
         Ok(None)
     }
     /// Gives what is there now a name.

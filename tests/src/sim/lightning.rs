@@ -11,7 +11,7 @@ use lightning_db::{
 };
 
 use super::action::{Answer, Durability, Key, Move, Query, Range, TABLES, TxOp};
-use super::engine::{Ack, Engine, Site};
+use super::engine::{Ack, ByName, Engine, Site};
 use super::keeper::{Keeping, Kept};
 use super::replica::{Followed, Replica};
 
@@ -473,7 +473,7 @@ impl Engine for Lightning {
         }
     }
 
-    fn named(&self) -> Result<Option<Vec<(String, Snapshot)>>, Error> {
+    fn named(&self) -> Result<Option<ByName<Snapshot>>, Error> {
         let named = self.database.snapshots().into_iter().map(|named| {
             let snapshot = self.database.snapshot_named(&named.name)?;
             Ok((named.name, snapshot))
