@@ -48,18 +48,21 @@ pub use collection::{
 pub use db::Quarantined;
 #[cfg(feature = "std")]
 pub use db::Trim;
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use db::{ArchiveFolder, BackupReport, RestoreProgress, RestoreReport};
+#[cfg(feature = "std")]
+pub use db::{ArchivePiece, ArchiveSink, ArchiveStatus, Pruned};
 pub use db::{
     AutoTable, Backup, BackupProgress, BlobReader, Change, ChangeFeed, ChangedValue, Changes, Commit, Cursor, Database,
-    FeedPosition, Found, Increment, IncrementProgress, Isolation, Options, Range, ReadTable, Replay, ReplayReport,
-    ReplayUntil, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable, WriteTransaction,
+    FeedPosition, Found, Increment, IncrementProgress, Isolation, NamedSnapshot, Options, Range, ReadTable, Replay,
+    ReplayReport, ReplayUntil, Requests, Savepoint, Scrub, Since, Snapshot, TableInfo, Transaction, WriteTable,
+    WriteTransaction,
 };
-#[cfg(all(feature = "std", any(unix, windows)))]
-pub use db::{BackupReport, RestoreProgress, RestoreReport};
 pub use document::query::{self, PageToken, Query, Update, field};
 pub use document::{NamedType, Path, Value};
 pub use engine::{
-    Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,
-    Latency, Limits, Progress, RecoveryReport, RecoveryStage, Stats, Verify,
+    Activity, ArchiveGap, ArchiveOptions, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression,
+    Durability, Environment, Latency, Limits, Progress, RecoveryReport, RecoveryStage, Stats, Verify,
 };
 #[cfg(feature = "std")]
 pub use engine::{Finding, Health, Mode, Severity};

@@ -48,6 +48,8 @@ enum Command {
     Backup(commands::backup::Backup),
     Restore(commands::restore::Restore),
     Verify(commands::verify::Verify),
+    Archive(commands::archive::ArchiveCommand),
+    Snapshot(commands::snapshot::SnapshotCommand),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }
@@ -80,6 +82,8 @@ impl Cli {
             Command::Backup(command) => command.run(&mut output),
             Command::Restore(command) => command.run(&mut output),
             Command::Verify(command) => command.run(&mut output),
+            Command::Archive(command) => command.run(&mut output),
+            Command::Snapshot(command) => command.run(&mut output),
             Command::Completions(command) => command.run(&mut output),
             Command::Man(command) => command.run(&mut output),
         };

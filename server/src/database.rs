@@ -24,6 +24,27 @@ pub struct DatabaseArgs {
     keep_log: Option<u64>,
 }
 
+/// Which database, and as it was when.
+#[derive(Args, Debug)]
+pub struct ReadArgs {
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    /// As it was when this snapshot was made, which 'snapshot create' has named
+    #[arg(long, value_name = "NAME")]
+    snapshot: Option<String>,
+}
+
+impl ReadArgs {
+    /// Opens the database for reading, and what is to be seen of it.
+    pub fn open(&self) -> Outcome<Snapshot> {
+        let database = self.database.open(Access::Read)?;
+        match &self.snapshot {
+            None => Ok(database.snapshot()),
+            Some(name) => database.snapshot_named(name).map_err(Failure::engine(self.database.name())),
+        }
+    }
+}
+
 /// When a write is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum DurabilityArg {
@@ -108,8 +129,8 @@ pub struct TableTypes {
 
 impl TableTypes {
     /// The types of a table that exists.
-    pub fn of(database: &Database, args: &DatabaseArgs, table: &str) -> Outcome<Self> {
-        let tables = database.tables().map_err(Failure::engine(args.name()))?;
+    pub fn of(snapshot: &Snapshot, args: &DatabaseArgs, table: &str) -> Outcome<Self> {
+        let tables = snapshot.tables().map_err(Failure::engine(args.name()))?;
         match tables.iter().find(|info| info.name == table) {
             Some(info) => Ok(Self::from(info)),
             None => {
@@ -122,8 +143,8 @@ impl TableTypes {
     }
 
     /// The types of a table, if it exists.
-    pub fn find(database: &Database, args: &DatabaseArgs, table: &str) -> Outcome<Option<Self>> {
-        let tables = database.tables().map_err(Failure::engine(args.name()))?;
+    pub fn find(snapshot: &Snapshot, args: &DatabaseArgs, table: &str) -> Outcome<Option<Self>> {
+        let tables = snapshot.tables().map_err(Failure::engine(args.name()))?;
         Ok(tables.iter().find(|info| info.name == table).map(Self::from))
     }
 
@@ -157,10 +178,10 @@ pub struct TableView {
 }
 
 impl TableView {
-    pub fn open(database: &Database, args: &DatabaseArgs, table: &str) -> Outcome<Self> {
+    pub fn open(snapshot: &Snapshot, args: &DatabaseArgs, table: &str) -> Outcome<Self> {
         let subject = args.table_name(table);
-        let types = TableTypes::of(database, args, table)?;
-        Ok(Self { snapshot: database.snapshot(), table: table.to_owned(), subject, types })
+        let types = TableTypes::of(snapshot, args, table)?;
+        Ok(Self { snapshot: snapshot.clone(), table: table.to_owned(), subject, types })
     }
 
     pub fn get(&self, key: &[u8]) -> Outcome<Option<Vec<u8>>> {

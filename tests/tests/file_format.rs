@@ -462,7 +462,9 @@ fn head_end(record: &[u8]) -> usize {
     // Segments kept for feeds, and incarnations.
     at += 1 + 21 * usize::from(record[at]);
     at += 1 + 16 * usize::from(record[at]);
-    at + 16
+    // Neither an archive nor a named snapshot.
+    assert_eq!(record[at + 16..at + 18], [0, 0]);
+    at + 18
 }
 
 /// Where the newest superblock is, and the checkpoint record that it names.
@@ -503,7 +505,7 @@ fn a_list_of_free_space_that_lies_under_a_right_checksum_ends_in_an_error_or_an_
         let count = usize::from(files.data[record.start + list]);
         assert!((1..128).contains(&count));
         let mut lies: Vec<Vec<u8>> = Vec::new();
-        for at in list..list + 1 + 24 * count {
+        for at in list..list + 1 + 25 * count {
             for bit in [0, 1, 6, 7] {
                 let mut data = files.data.clone();
                 data[record.start + at] ^= 1 << bit;

@@ -25,10 +25,13 @@ const KOTLIN: &str = "kotlin";
 /// The first argument that asks for the benchmark in Swift.
 const SWIFT: &str = "swift";
 
+/// The first argument that asks what backups cost.
+const BACKUP: &str = "backup";
+
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
 pub struct Arguments {
-    /// 'documents', 'browser', 'node', 'kotlin' or 'swift' for those, and arguments of the benchmark program; --help lists them
+    /// 'documents', 'backup', 'browser', 'node', 'kotlin' or 'swift' for those, and arguments of the benchmark program; --help lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
@@ -39,6 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Some((first, rest)) if first == NODE => in_node(Consent::from_environment(), rest)?,
         Some((first, rest)) if first == KOTLIN => in_kotlin(Consent::from_environment(), rest)?,
         Some((first, rest)) if first == SWIFT => in_swift(Consent::from_environment(), rest)?,
+        Some((first, rest)) if first == BACKUP => of_backups(rest)?,
         _ => measure(&arguments.rest)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -50,6 +54,13 @@ fn in_swift(consent: Consent, arguments: &[String]) -> Result<()> {
     let package = package::swift::stage(package::mobile::Profile::Dist)?;
     let run = format!("run --package-path Benchmarks -c release bench {}", arguments.join(" "));
     process::run(&mut swift.command(&package, &run))
+}
+
+/// What a backup costs those who write meanwhile.
+fn of_backups(arguments: &[String]) -> Result<()> {
+    process::run(
+        cargo()?.args(["run", "--release", "-p", "lightning-db-tests", "--bin", "backup-bench", "--"]).args(arguments),
+    )
 }
 
 /// The npm package beside the databases that web pages use, in Chromium.

@@ -140,6 +140,19 @@ impl Database {
 }
 
 impl Snapshot {
+    /// A collection as this snapshot sees it, with the schema that it had then.
+    pub fn existing_collection<T: Document>(&self, name: &str) -> Result<ReadCollection<T>> {
+        let Some(entry) = self.definition(name)? else {
+            return Err(Error::NoSuchTable { table: name.to_string() });
+        };
+        let version = Definition::of(name, &entry)?.newest_version();
+        let known = Known { name: name.to_string(), version, last: Mutex::new(None) };
+        let definition = known.definition(Some(entry))?;
+        // Known before it is cloned: whatever is read of one snapshot is gone by the same time.
+        self.now_ms();
+        Ok(ReadCollection::new(self.clone(), definition))
+    }
+
     /// A collection as this snapshot sees it.
     pub fn collection<T: Document>(&self, collection: &Collection<T>) -> Result<ReadCollection<T>> {
         let definition = collection.known.definition(self.definition(&collection.known.name)?)?;

@@ -35,6 +35,18 @@ pub struct Backup {
     engine: Arc<Engine>,
     work: BackupWork,
     permit: BackupPermit,
+    rate: Option<Rate>,
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    pub(super) filling: Option<super::partial::Filling>,
+}
+
+/// How fast it may go.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    bytes_per_s: u64,
+    /// By the monotonic clock, and the bytes that were there then.
+    since_ns: u64,
+    since_bytes: u64,
 }
 
 /// How far a backup is.
@@ -61,8 +73,14 @@ impl Database {
 impl Snapshot {
     /// Begins a copy of the database as this snapshot sees it.
     pub fn backup(&self) -> Backup {
-        let work = BackupWork::new(&self.engine, Arc::clone(&self.version));
-        Backup { permit: BackupPermit::new(&self.engine), engine: Arc::clone(&self.engine), work }
+        Backup {
+            permit: BackupPermit::new(&self.engine),
+            engine: Arc::clone(&self.engine),
+            work: BackupWork::new(&self.engine, Arc::clone(&self.version)),
+            rate: None,
+            #[cfg(all(feature = "std", any(unix, windows)))]
+            filling: None,
+        }
     }
 }
 
@@ -83,6 +101,23 @@ impl Backup {
     /// The bytes that were made since the last call, perhaps none.
     pub fn take(&mut self) -> Vec<u8> {
         self.work.take()
+    }
+
+    /// From here on it is not to lay out, and then not to make, more than so many bytes a second (at least 1): both read all
+    /// of the database. [`write_to`](Self::write_to) keeps to it; whoever calls [`step`](Self::step) waits for
+    /// [`rest_ns`](Self::rest_ns) between two calls. Nobody else is held up by that.
+    pub fn limit_rate(&mut self, bytes_per_s: u64) {
+        let since_ns = self.engine.env.clock.monotonic_ns();
+        self.rate = Some(Rate { bytes_per_s: bytes_per_s.max(1), since_ns, since_bytes: self.work.bytes_passed() });
+    }
+
+    /// How long to wait before the next step, in nanoseconds, so that the rate that was set is kept: 0 where none is.
+    pub fn rest_ns(&self) -> u64 {
+        let Some(Rate { bytes_per_s, since_ns, since_bytes }) = self.rate else { return 0 };
+        let bytes = u128::from(self.work.bytes_passed().saturating_sub(since_bytes));
+        let due_ns = u64::try_from(bytes * 1_000_000_000 / u128::from(bytes_per_s)).unwrap_or(u64::MAX);
+        let passed_ns = self.engine.env.clock.monotonic_ns().saturating_sub(since_ns);
+        due_ns.saturating_sub(passed_ns)
     }
 
     /// How far it is.
@@ -242,6 +277,46 @@ mod tests {
         let mut feed = copy.changes(Since::Position(common)).unwrap();
         assert_eq!(feed.next().unwrap().unwrap().sequence(), beyond.sequence());
         assert_eq!(copy.changes(Since::Position(beyond)).unwrap_err().name(), "HistoryForked");
+    }
+
+    /// Time passes when it is told to.
+    #[derive(Default)]
+    struct Told(std::sync::atomic::AtomicU64);
+
+    impl crate::env::Clock for Told {
+        fn wall_ms(&self) -> u64 {
+            1000
+        }
+        fn monotonic_ns(&self) -> u64 {
+            self.0.load(std::sync::atomic::Ordering::Relaxed)
+        }
+    }
+
+    #[test]
+    fn a_limited_backup_rests_as_long_as_its_rate_asks_and_no_longer() {
+        let clock = Arc::new(Told::default());
+        let env = Environment { clock: clock.clone(), entropy: Arc::new(SeededEntropy::new(3)) };
+        let storage = Arc::new(MemoryStorage::new());
+        let db = Database::open_storage(storage, env, Options { step_entries: 100, ..options() }).unwrap();
+        db.transaction(|tx| (0..5000_u32).try_for_each(|n| tx.table(T)?.put(n.to_be_bytes(), n.to_le_bytes())))
+            .unwrap();
+        let mut backup = db.backup();
+        assert_eq!(backup.rest_ns(), 0);
+        backup.limit_rate(100_000);
+        let (mut rested_ns, mut bytes) = (0, 0);
+        while backup.step().unwrap() {
+            bytes += backup.take().len() as u64;
+            let rest_ns = backup.rest_ns();
+            clock.0.fetch_add(rest_ns, std::sync::atomic::Ordering::Relaxed);
+            rested_ns += rest_ns;
+            assert_eq!(backup.rest_ns(), 0);
+        }
+        // Laid out once and made once; what is behind the trees is made at the end.
+        let due_ns = 2 * bytes * 10_000;
+        assert!(
+            bytes > 15_000 && rested_ns > due_ns / 10 * 8 && rested_ns < due_ns / 10 * 12,
+            "{rested_ns} of {due_ns}"
+        );
     }
 
     #[test]

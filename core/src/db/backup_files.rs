@@ -4,19 +4,24 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::backup::BackupProgress;
+use super::archive::{ArchivePiece, pieces_of};
+use super::archive_folder::ArchiveFolder;
+use super::backup::{Backup, BackupProgress};
 use super::database::Database;
 use super::feed::FeedPosition;
 use super::increment::IncrementProgress;
 use super::options::Options;
-use super::partial::{Partial, failed, require_absent};
-use super::replay::{ReplayReport, ReplayUntil, require_follows};
+use super::partial::{Filling, Partial, failed, require_absent};
+use super::replay::{ReplayReport, ReplayUntil, require_follows, require_same_history};
 use crate::engine::{CheckReport, Environment};
 use crate::env::{FileStorage, OpenMode, SystemClock, SystemEntropy, beside};
 use crate::error::{Error, Result};
-use crate::increment::{Decoder, Event};
+use crate::increment::{Decoder, Event, History};
 
+/// Whoever cancels is heard this often.
+const REST_MAX: Duration = Duration::from_millis(100);
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 256 << 10;
 
@@ -30,7 +35,7 @@ pub struct BackupReport {
     pub from: FeedPosition,
     /// The last commit of the last increment.
     pub to: FeedPosition,
-    /// Commits in the increments.
+    /// Commits in the increments that the backup does not have.
     pub commits: u64,
     /// When the first and the last of them were made, in milliseconds since 1970.
     pub times_ms: Option<(u64, u64)>,
@@ -63,10 +68,7 @@ impl Database {
     /// whole and on the medium. Until then it is called `to` with `-partial` behind it; a crash leaves that, and it is to be
     /// deleted before the next one.
     pub fn backup_to(&self, to: impl AsRef<Path>, progress: &mut dyn FnMut(&BackupProgress)) -> Result<BackupProgress> {
-        let (partial, file) = Partial::create(to.as_ref())?;
-        let mut backup = self.backup();
-        partial.fill(file, &mut backup, |backup| progress(&backup.progress()))?;
-        Ok(backup.progress())
+        self.backup().write_to(to, progress)
     }
 
     /// Writes an [increment](Self::increment) of everything since to a new file, as [`backup_to`](Self::backup_to) does.
@@ -77,16 +79,34 @@ impl Database {
         progress: &mut dyn FnMut(&IncrementProgress),
     ) -> Result<IncrementProgress> {
         let mut increment = self.increment(since)?;
-        let (partial, file) = Partial::create(to.as_ref())?;
-        partial.fill(file, &mut increment, |increment| progress(&increment.progress()))?;
+        Filling::create(to.as_ref())?.fill(&mut increment, |increment| {
+            progress(&increment.progress());
+            Ok(())
+        })?;
         Ok(increment.progress())
     }
 
-    /// Makes the database in a new file, `to`, from a backup and its increments, in their order, up to `until`. Nothing may be
+    /// Makes the database in a new file, `to`, from a backup and its increments, in their order, up to `until`. A folder among
+    /// them is an [archive](Self::archive_on): of its pieces those are taken that follow the backup. Nothing may be
     /// there: no database, no log and no lock of one. Everything is verified and on the medium before it gets its name; until then it
     /// is called `to` with `-partial` behind it.
     pub fn restore(
         to: impl AsRef<Path>,
+        backup: impl AsRef<Path>,
+        increments: &[PathBuf],
+        until: ReplayUntil,
+        progress: &mut dyn FnMut(RestoreProgress<'_>),
+    ) -> Result<RestoreReport> {
+        let backup = backup.as_ref();
+        let mut file = File::open(backup).map_err(|error| failed(&error, backup))?;
+        Self::restore_from(to, &mut file, backup, increments, until, progress)
+    }
+
+    /// As [`restore`](Self::restore), from the bytes of a backup in their order, as out of a pipe; `backup` is what they are
+    /// called in errors.
+    pub fn restore_from(
+        to: impl AsRef<Path>,
+        bytes: &mut dyn Read,
         backup: impl AsRef<Path>,
         increments: &[PathBuf],
         until: ReplayUntil,
@@ -98,7 +118,7 @@ impl Database {
         }
         let (partial, mut file) = Partial::create(to)?;
         let mut copied = 0;
-        read_pieces(backup, &mut |piece| {
+        read_all(bytes, backup, &mut |piece| {
             file.write_all(piece).map_err(|error| failed(&error, partial.path()))?;
             copied += piece.len() as u64;
             progress(RestoreProgress::Copying(copied));
@@ -117,7 +137,10 @@ impl Database {
         let mut replayed = ReplayReport::of(&restored);
         if goes_on {
             let mut replay = restored.replay(until).map_err(|error| in_file(error, backup))?;
-            for increment in increments {
+            for increment in &with_pieces(increments, replay.position(), until)? {
+                if replay.report().left_out && !increments.contains(increment) {
+                    break;
+                }
                 read_pieces(increment, &mut |piece| {
                     replay.push(piece)?;
                     progress(RestoreProgress::Replaying(&replay.report()));
@@ -141,8 +164,8 @@ impl Database {
         Ok(RestoreReport { replayed, check })
     }
 
-    /// Reads a backup and its increments, in their order, and verifies every checksum in them and that each goes on where the
-    /// one before ends.
+    /// Reads a backup and its increments, in their order, and verifies every checksum in them and that they leave nothing out. A
+    /// folder among them is an archive, as in [`restore`](Self::restore).
     pub fn verify_backup(
         backup: impl AsRef<Path>,
         increments: &[PathBuf],
@@ -155,11 +178,14 @@ impl Database {
         require_clean(&base, backup)?;
         let id = *database.shared.engine.database_id();
         let (mut to, mut commits, mut times_ms) = (from, 0, None);
-        for increment in increments {
+        for increment in &with_pieces(increments, from, ReplayUntil::End)? {
             let summary = summary_of(increment)?;
             require_follows((&summary.database_id, summary.from), (&id, Some(to)))
+                .and_then(|()| require_same_history(&summary.history, to))
                 .map_err(|error| in_file(error, increment))?;
-            (to, commits) = (summary.to, commits + summary.commits);
+            if summary.to.sequence >= to.sequence {
+                (to, commits) = (summary.to, commits + summary.to.sequence - to.sequence);
+            }
             if let Some((first, last)) = summary.times_ms {
                 times_ms = Some((times_ms.map_or(first, |(first, _)| first), last));
             }
@@ -178,6 +204,41 @@ impl Database {
                 position_of_copy(&database, path)
             }
             Err(error) => Err(error),
+        }
+    }
+}
+
+impl Backup {
+    /// Writes the copy to a new file, as [`Database::backup_to`] does, at the [rate](Self::limit_rate) that was set. After an
+    /// error (the disk is full) it may be called again, with the same name, and goes on where it was; the file under way is
+    /// deleted with this value.
+    pub fn write_to(
+        &mut self,
+        to: impl AsRef<Path>,
+        progress: &mut dyn FnMut(&BackupProgress),
+    ) -> Result<BackupProgress> {
+        let mut filling = match self.filling.take() {
+            Some(filling) => filling,
+            None => Filling::create(to.as_ref())?,
+        };
+        let filled = filling.fill(self, |backup| {
+            progress(&backup.progress());
+            backup.rest()
+        });
+        if filled.is_err() {
+            self.filling = Some(filling);
+        }
+        filled.map(|()| self.progress())
+    }
+
+    /// Waits until the rate that was set allows another step. Whoever [cancels](crate::Stop) is heard meanwhile.
+    pub fn rest(&self) -> Result<()> {
+        loop {
+            match Duration::from_nanos(self.rest_ns()) {
+                Duration::ZERO => return Ok(()),
+                rest => std::thread::sleep(rest.min(REST_MAX)),
+            }
+            Error::if_cancelled()?;
         }
     }
 }
@@ -201,14 +262,15 @@ fn position_of_copy(database: &Database, path: &Path) -> Result<FeedPosition> {
 /// What an increment holds, every byte of it verified.
 struct Summary {
     database_id: [u8; 16],
+    history: History,
     from: FeedPosition,
     to: FeedPosition,
-    commits: u64,
     times_ms: Option<(u64, u64)>,
 }
 
 fn summary_of(path: &Path) -> Result<Summary> {
     let (mut decoder, mut begun, mut first_ms, mut end) = (Decoder::default(), None, None, None);
+    let mut history = History::default();
     let read = read_pieces(path, &mut |piece| {
         decoder.push(piece);
         while let Some(event) = decoder.next()? {
@@ -218,6 +280,7 @@ fn summary_of(path: &Path) -> Result<Summary> {
                     first_ms = crate::log::Preamble::split(&payload).map(|(preamble, _)| preamble.time_ms);
                 }
                 Event::Ends(found) => end = Some(found),
+                Event::History(found) => history = found,
                 _ => {}
             }
         }
@@ -227,21 +290,47 @@ fn summary_of(path: &Path) -> Result<Summary> {
     match (begun, end) {
         (Some((database_id, after)), Some(end)) => Ok(Summary {
             database_id,
+            history,
             from: after.into(),
             to: end.at.into(),
-            commits: end.commits,
             times_ms: first_ms.map(|first| (first, end.time_ms)),
         }),
         _ => Err(in_file(Error::DamagedBackup { offset: 0, what: String::from("it is empty") }, path)),
     }
 }
 
+/// The files to read, in their order: in the place of an archive those of its pieces that may have commits after the backup,
+/// and up to there.
+fn with_pieces(increments: &[PathBuf], backup: FeedPosition, until: ReplayUntil) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in increments {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let pieces = pieces_of(&ArchiveFolder::new(path)).map_err(|error| in_file(error, path))?;
+        let wanted = |piece: &&ArchivePiece| {
+            let begins_in_time = match until {
+                ReplayUntil::Sequence(last) => piece.after.sequence < last,
+                ReplayUntil::End | ReplayUntil::Time(_) => true,
+            };
+            piece.to.sequence > backup.sequence && begins_in_time
+        };
+        files.extend(pieces.iter().filter(wanted).map(|piece| path.join(&piece.name)));
+    }
+    Ok(files)
+}
+
 fn read_pieces(path: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut file = File::open(path).map_err(|error| failed(&error, path))?;
+    read_all(&mut file, path, take)
+}
+
+fn read_all(bytes: &mut dyn Read, path: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut buffer = std::vec![0; PIECE_BYTES];
     loop {
         Error::if_cancelled()?;
-        match file.read(&mut buffer) {
+        match bytes.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(len) => take(buffer.get(..len).unwrap_or_default())?,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

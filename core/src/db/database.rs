@@ -49,6 +49,8 @@ pub(super) struct Shared {
     pub scrubbing: Option<super::scrub::Scrubbing>,
     #[cfg(feature = "std")]
     pub alarm: Arc<super::alarm::Alarm>,
+    #[cfg(feature = "std")]
+    pub archive: Arc<super::archive::Archive>,
     /// Names the database among those open in this process.
     #[cfg(feature = "std")]
     pub registered: Option<std::path::PathBuf>,
@@ -92,6 +94,8 @@ impl Database {
                 }),
                 #[cfg(feature = "std")]
                 alarm: Arc::default(),
+                #[cfg(feature = "std")]
+                archive: Arc::default(),
                 #[cfg(feature = "std")]
                 row_locks: Arc::default(),
                 #[cfg(feature = "std")]
@@ -252,7 +256,10 @@ impl Database {
 
     /// Counters and sizes.
     pub fn stats(&self) -> Stats {
-        self.shared.engine.stats(self.shared.options.memory_budget_bytes)
+        let stats = self.shared.engine.stats(self.shared.options.memory_budget_bytes);
+        #[cfg(feature = "std")]
+        let stats = Stats { archive_failing: self.shared.archive.is_failing(), ..stats };
+        stats
     }
 
     /// Which background work is under way now. Costs one load, also while that work holds its locks.
@@ -266,6 +273,7 @@ impl Database {
         #[cfg(feature = "std")]
         {
             self.shared.stop_threads();
+            self.shared.archive_the_rest();
         }
         let result = self.shared.engine.close();
         #[cfg(feature = "std")]
@@ -478,6 +486,7 @@ impl Shared {
             background: self.background.clone(),
             scrubbing: None,
             alarm: Arc::clone(&self.alarm),
+            archive: Arc::clone(&self.archive),
             registered: None,
             is_lent: true,
         }
@@ -485,6 +494,7 @@ impl Shared {
 
     pub(super) fn stop_threads(&self) {
         self.alarm.stop();
+        self.archive.thread.stop();
         if let Some(scrubbing) = &self.scrubbing {
             scrubbing.stop();
         }
@@ -502,6 +512,7 @@ impl Drop for Shared {
         #[cfg(feature = "std")]
         {
             self.stop_threads();
+            self.archive_the_rest();
             self.deregister();
         }
         // Whatever fails here is found again in the log.

@@ -48,6 +48,7 @@ impl Database {
         if let Some(shared) = Arc::get_mut(&mut database.shared) {
             shared.registered = Some(name.clone());
         }
+        database.shared.go_on_archiving();
         open.insert(name, Arc::downgrade(&database.shared));
         Ok(database)
     }

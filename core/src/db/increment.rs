@@ -54,6 +54,8 @@ pub struct Increment {
     encoder: Encoder,
     /// The last commit that it is to have.
     until: u64,
+    /// It ends earlier, with the commit with which it comes to so many bytes.
+    bytes_max: u64,
     /// Of the last commit it has.
     time_ms: u64,
     /// The last commit before it.
@@ -99,15 +101,21 @@ impl Database {
     /// [`Options::feed_retention_bytes`](crate::Options::feed_retention_bytes) should be larger. A position after which this
     /// database's history took another course is [`Error::HistoryForked`].
     pub fn increment(&self, since: FeedPosition) -> Result<Increment> {
-        let engine = &self.shared.engine;
+        Increment::begin(&self.shared.engine, since)
+    }
+}
+
+impl Increment {
+    pub(super) fn begin(engine: &Arc<Engine>, since: FeedPosition) -> Result<Self> {
         let FeedPosition { incarnation, sequence } = since;
         let until = engine.followable();
         let reader = CommitReader::new(engine, FollowFrom::After { incarnation, sequence })?;
-        Ok(Increment {
+        Ok(Self {
             engine: Arc::clone(engine),
-            encoder: Encoder::new(engine.database_id(), since.into()),
+            encoder: Encoder::new(engine.database_id(), since.into(), &engine.history()),
             reader,
             until: until.max(sequence),
+            bytes_max: u64::MAX,
             time_ms: 0,
             since: sequence,
             under_way: None,
@@ -115,9 +123,7 @@ impl Database {
             permit: BackupPermit::new(engine),
         })
     }
-}
 
-impl Increment {
     /// The bytes that come next; `None` behind the last.
     #[allow(clippy::should_implement_trait, reason = "it may fail, and be called again then")]
     pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
@@ -137,6 +143,12 @@ impl Increment {
     /// The bytes that were made since the last call, perhaps none.
     pub fn take(&mut self) -> Vec<u8> {
         self.encoder.take()
+    }
+
+    /// The same, ended with the commit with which it comes to so many bytes.
+    #[cfg(feature = "std")]
+    pub(super) fn up_to_bytes(self, bytes_max: u64) -> Self {
+        Self { bytes_max, ..self }
     }
 
     /// How far it is.
@@ -179,7 +191,8 @@ impl Increment {
     }
 
     fn begin_commit(&mut self) -> Result<()> {
-        if self.reader.sequence >= self.until {
+        if self.reader.sequence >= self.until || self.encoder.bytes() >= self.bytes_max {
+            self.until = self.reader.sequence;
             self.engine.make_all_durable()?;
             let (time_ms, commits) = (self.time_ms, self.commits());
             self.encoder.end(&End { at: self.position().into(), time_ms, commits });

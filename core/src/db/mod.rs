@@ -4,6 +4,14 @@
 #[cfg(feature = "std")]
 mod alarm;
 #[cfg(feature = "std")]
+mod archive;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod archive_folder;
+#[cfg(all(test, feature = "std"))]
+mod archive_tests;
+#[cfg(feature = "std")]
+mod archive_thread;
+#[cfg(feature = "std")]
 mod background;
 mod backup;
 #[cfg(all(feature = "std", any(unix, windows)))]
@@ -35,6 +43,9 @@ mod key_length;
 mod limits_tests;
 #[cfg(feature = "std")]
 mod mode;
+mod named;
+#[cfg(all(test, feature = "std"))]
+mod named_tests;
 mod options;
 #[cfg(all(feature = "std", any(unix, windows)))]
 mod partial;
@@ -55,6 +66,10 @@ mod transaction;
 pub(crate) mod watched;
 pub(crate) mod watchers;
 
+#[cfg(feature = "std")]
+pub use archive::{ArchivePiece, ArchiveSink, ArchiveStatus, Pruned};
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use archive_folder::ArchiveFolder;
 pub use backup::{Backup, BackupProgress};
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use backup_files::{BackupReport, RestoreProgress, RestoreReport};
@@ -68,6 +83,7 @@ pub use health::Quarantined;
 pub use increment::{Increment, IncrementProgress};
 pub use isolation::Isolation;
 pub(crate) use key_length::OWN_BYTES_MAX as KEY_BYTES_MAX;
+pub use named::NamedSnapshot;
 pub use options::Options;
 pub use range::{Cursor, Range};
 pub use replay::{Replay, ReplayReport, ReplayUntil};

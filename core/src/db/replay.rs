@@ -10,10 +10,10 @@ use super::database::Database;
 use super::feed::FeedPosition;
 use super::transaction::WriteTransaction;
 use crate::codec::slot::{Slot, ValueRef};
-use crate::engine::{Durability, ValueWriter};
+use crate::engine::{Durability, ValueWriter, require_part};
 
 use crate::error::{Error, Result};
-use crate::increment::{Decoder, Event, Place};
+use crate::increment::{Decoder, Event, History, Place};
 use crate::log::{Operation, Operations, Preamble};
 use crate::table::prefix;
 use crate::testing::Mutant;
@@ -54,8 +54,8 @@ impl ReplayReport {
 }
 
 /// Brings a copy that a [`Backup`](super::Backup) made, opened as a database, to a later commit: exactly as the database was after
-/// it, with the same tables, indexes and numbers of commits. Increments are given one after the other, each going on where the
-/// one before ended.
+/// it, with the same tables, indexes and numbers of commits. Increments are given one after the other, without a gap between
+/// them; commits that the copy has already are passed over.
 ///
 /// Nothing else may be written to the copy meanwhile. It is not to be used before [`finish`](Self::finish) has said that
 /// all is there; after an error it is to be thrown away.
@@ -95,6 +95,8 @@ pub struct Replay {
     decoder: Decoder,
     /// The increment under way has said whose it is.
     begun: bool,
+    /// The last commit that it has given.
+    given: u64,
     /// Of the commit to come.
     values: Vec<Option<ValueRef>>,
     value: Option<ValueWriter>,
@@ -126,6 +128,7 @@ impl Database {
             at: FeedPosition { incarnation, sequence },
             decoder: Decoder::default(),
             begun: false,
+            given: 0,
             values: Vec::new(),
             value: None,
             gone: BTreeMap::new(),
@@ -192,12 +195,18 @@ impl Replay {
         match event {
             Event::Begins { database_id, after } => {
                 self.begun = true;
+                self.given = after.sequence;
                 let at = (!self.report.left_out).then_some(self.at);
                 require_follows((&database_id, after.into()), (engine.database_id(), at))?;
             }
-            // What is behind the commit that is wanted is read for its checksums alone.
+            Event::History(history) => {
+                if !self.report.left_out {
+                    require_same_history(&history, self.at)?;
+                }
+            }
+            // What is behind the commit that is wanted, or there already, is read for its checksums alone.
             Event::ValueBegins(_) | Event::ValuePiece(_) | Event::ValueEnds | Event::ValueGone
-                if self.report.left_out => {}
+                if self.report.left_out || self.given < self.at.sequence => {}
             Event::ValueBegins(len) => self.value = Some(ValueWriter::new(engine, len)?),
             Event::ValuePiece(bytes) => {
                 if let Some(value) = &mut self.value {
@@ -217,7 +226,7 @@ impl Replay {
             }
             Event::Commit { at, payload } => self.commit(at, &payload)?,
             Event::Ends(end) => {
-                if !self.report.left_out {
+                if !self.report.left_out && end.at.sequence >= self.at.sequence {
                     self.at = end.at.into();
                 }
             }
@@ -227,6 +236,10 @@ impl Replay {
 
     fn commit(&mut self, at: Place, payload: &[u8]) -> Result<()> {
         let sequence = at.sequence;
+        self.given = sequence;
+        if sequence <= self.at.sequence {
+            return Ok(());
+        }
         let Some((preamble, operations)) = Preamble::split(payload) else { return Err(malformed(sequence)) };
         self.report.left_out |= match self.until {
             ReplayUntil::End => false,
@@ -279,8 +292,8 @@ impl Replay {
     }
 }
 
-/// That an increment, of a database and after one of its commits, goes on where another, or the backup itself, has come to; of the same
-/// database alone where that is not asked.
+/// That an increment, of a database and after one of its commits, leaves nothing out behind where another, or the backup itself, has
+/// come to; of the same database alone where that is not asked.
 pub(super) fn require_follows(
     (id, after): (&[u8; 16], FeedPosition),
     (expected_id, at): (&[u8; 16], Option<FeedPosition>),
@@ -289,12 +302,24 @@ pub(super) fn require_follows(
         return Err(Error::invalid("the increment is of another database than the backup"));
     }
     match at {
-        Some(at) if at != after => Err(Error::invalid(format!(
-            "the increment goes on after commit {after}, this is at commit {at}; increments follow each other without a gap \
-             and without another history between them"
+        Some(at) if at.sequence < after.sequence => Err(Error::invalid(format!(
+            "commits {} to {} are missing: the increment goes on after commit {after}, this is at commit {at}; restore a newer \
+             backup, or to an earlier commit",
+            at.sequence + 1,
+            after.sequence
         ))),
         _ => Ok(()),
     }
+}
+
+/// That what has come to a commit goes on in the history that an increment is of.
+pub(super) fn require_same_history(history: &History, at: FeedPosition) -> Result<()> {
+    let ancestors = history.ancestors.iter().copied();
+    require_part(at.into(), history.incarnation, ancestors, u64::MAX).map_err(|_| {
+        Error::invalid(format!(
+            "the increment is of another history than commit {at}: the database was restored, or lost commits, between them"
+        ))
+    })
 }
 
 enum Applied<'a> {

@@ -171,6 +171,12 @@ impl BackupWork {
         (self.bytes_given, self.layout.as_ref().map(|layout| layout.file_bytes))
     }
 
+    /// Bytes of the copy that were laid out, and that were made.
+    pub(crate) fn bytes_passed(&self) -> u64 {
+        let laid_out = self.layout.as_ref().map_or(0, |layout| layout.end);
+        laid_out + self.pass.sink.position
+    }
+
     /// The commit that the copy is of.
     pub(crate) fn sequence(&self) -> u64 {
         self.version.sequence
@@ -200,6 +206,8 @@ impl BackupWork {
             ancestors: self.ancestors.clone(),
             time_ms: self.version.time_ms,
             sectors: 0,
+            archive: None,
+            named: Vec::new(),
             map_pages: Vec::new(),
             pending: Vec::new(),
         };
@@ -209,8 +217,12 @@ impl BackupWork {
         let record_sectors = loop {
             let none = checksum.of(&[]);
             record.map_pages = (0..pages).map(|index| (page(index), none)).collect();
-            record.pending =
-                Vec::from([PendingFree { extent: Extent { offset: 0, len: 0 }, checkpoint: 0, readable: 0..0 }]);
+            record.pending = Vec::from([PendingFree {
+                extent: Extent { offset: 0, len: 0 },
+                checkpoint: 0,
+                readable: 0..0,
+                until_archived: 0,
+            }]);
             let need = Superblock::COPY_BYTES + record.encode().len() as u64;
             let record_sectors = need.div_ceil(SECTOR_BYTES);
             record.sectors = first + pages + 2 * record_sectors;
@@ -237,7 +249,12 @@ impl BackupWork {
         let mut superblocks = Vec::new();
         for (slot, number) in (0..).zip(CHECKPOINTS) {
             // To each the other is one that waits to be reused.
-            record.pending = Vec::from([PendingFree { extent: extent(1 - slot), checkpoint: number, readable: 0..0 }]);
+            record.pending = Vec::from([PendingFree {
+                extent: extent(1 - slot),
+                checkpoint: number,
+                readable: 0..0,
+                until_archived: 0,
+            }]);
             let whole = extent(slot);
             let mut encoded = record.encode();
             encoded.resize((whole.len - Superblock::COPY_BYTES) as usize, 0);

@@ -259,6 +259,9 @@ impl Engine {
         for &extent in work.under_way() {
             visitor.extent(extent);
         }
+        for named in self.named() {
+            visitor.extent(named.bitmap.0);
+        }
         for &(offset, _) in &work.map_pages {
             visitor.extent(Extent { offset, len: SECTOR_BYTES });
         }
@@ -287,6 +290,9 @@ impl Engine {
                 }
             }
         }
-        Ok(visitor.report)
+        let mut report = visitor.report;
+        drop(space);
+        self.check_named(&mut report)?;
+        Ok(report)
     }
 }

@@ -3,9 +3,12 @@
 //! **Checkpoint order, never otherwise:** sync the log (a flush did) → write nodes (the jobs did), the pages of the space
 //! map and the checkpoint record → sync the data file → write the other superblock → sync → reuse.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::archive::{ArchiveRecord, archived_to, is_held};
 use super::maintenance::{Progress, Work};
+use super::named::Named;
 use super::record::CheckpointRecord;
 use super::state::{BarrierSlot, Engine, GrainCounts};
 use super::version::Layers;
@@ -52,6 +55,10 @@ struct Next {
     replay_start: LogPosition,
     /// From this generation on segments are kept for change feeds.
     kept_from: u64,
+    /// What its record says of the archive.
+    archive: Option<ArchiveRecord>,
+    /// The snapshots that it names.
+    named: Vec<Arc<Named>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,10 +170,13 @@ impl Checkpoint {
         let under_way = GrainCounts::of(work.under_way());
         let layers = engine.version().layers.clone();
         let replay_start = work.sealed.first().map_or(work.merged_log, |segment| segment.start);
-        let kept =
-            engine.writer.lock().log.as_ref().map_or_else(Vec::new, |log| {
-                log.kept_before(replay_start.generation, engine.options.feed_retention_bytes)
-            });
+        let kept = engine.writer.lock().log.as_ref().map_or_else(Vec::new, |log| {
+            let merged = (work.merged_sequence, work.merged_time_ms);
+            log.kept_before(replay_start.generation, engine.keep_of_log(log, replay_start.generation, merged))
+        });
+        // Asked once: what it says is what may be reused afterwards.
+        let archive = engine.archive_record();
+        let named = engine.named();
         let checksum = engine.nodes.seal().checksum;
         let mut space = engine.space.lock();
         space.map.require_consistent()?;
@@ -198,7 +208,7 @@ impl Checkpoint {
                 }
                 map_pages[*page as usize] = Some(extent.offset);
             }
-            let record = self.record(engine, &layers, work, &kept, &space, &[], None);
+            let record = self.record(engine, &layers, work, (&kept, archive.as_ref(), &named), &space, &[], None);
             let page_bytes = (8 + checksum.width() as u64) * space.map.page_count();
             let need = Superblock::COPY_BYTES + record.encode().len() as u64 + page_bytes;
             if record_extents.len() < slots || record_extents.iter().any(|extent| extent.len < need) {
@@ -264,8 +274,14 @@ impl Checkpoint {
         for (slot, &whole) in record_extents.iter().enumerate() {
             // To each record the other is one that waits to be reused, not before both slots have new ones.
             let other = record_extents.iter().copied().find(|other| *other != whole);
-            let other = other.map(|extent| PendingFree { extent, checkpoint: building + slot as u64, readable: 0..0 });
-            let mut encoded = self.record(engine, &layers, work, &kept, &space, &pages, other).encode();
+            let other = other.map(|extent| PendingFree {
+                extent,
+                checkpoint: building + slot as u64,
+                readable: 0..0,
+                until_archived: 0,
+            });
+            let mut encoded =
+                self.record(engine, &layers, work, (&kept, archive.as_ref(), &named), &space, &pages, other).encode();
             let extent =
                 Extent { offset: whole.offset + Superblock::COPY_BYTES, len: whole.len - Superblock::COPY_BYTES };
             encoded.resize(extent.len as usize, 0);
@@ -306,6 +322,8 @@ impl Checkpoint {
             log: work.merged_log,
             kept_from: kept.first().map_or(replay_start.generation, |segment| segment.generation),
             replay_start,
+            archive,
+            named,
         });
         Ok(())
     }
@@ -316,7 +334,7 @@ impl Checkpoint {
         engine: &Engine,
         layers: &Layers,
         work: &Work,
-        kept: &[KnownSegment],
+        (kept, archive, named): (&[KnownSegment], Option<&ArchiveRecord>, &[Arc<Named>]),
         space: &super::state::Space,
         pages: &[(u64, Digest)],
         other: Option<PendingFree>,
@@ -333,13 +351,15 @@ impl Checkpoint {
             ancestors: engine.history.ancestors.clone(),
             time_ms: work.merged_time_ms,
             sectors: space.map.sectors(),
+            archive: archive.cloned(),
+            named: named.to_vec(),
             map_pages: pages.to_vec(),
             pending: { space.pending.iter().cloned().chain(self.pending_frees(space.building)).chain(other).collect() },
         }
     }
 
     fn pending_frees(&self, checkpoint: u64) -> impl Iterator<Item = PendingFree> {
-        self.replaced.iter().map(move |&extent| PendingFree { extent, checkpoint, readable: 0..0 })
+        self.replaced.iter().map(move |&extent| PendingFree { extent, checkpoint, readable: 0..0, until_archived: 0 })
     }
 
     /// The superblock is durable: what the checkpoint before it freed may be reused.
@@ -363,18 +383,29 @@ impl Checkpoint {
         }
         engine.note_log_room(&writer);
         drop(writer);
+        // What the checkpoint before names stays, too, until the next one is durable.
+        let named_before = core::mem::replace(&mut work.checkpoint_named, next.named);
+        let archived = archived_to(next.archive.as_ref());
+        work.checkpoint_archive = next.archive;
+        let mut named = engine.named.lock();
+        named.forget_unread();
         let mut space = engine.space.lock();
         // In both slots it has two numbers.
         for free in self.pending_frees(durable - u64::from(self.both_slots)) {
             space.pending.push(free);
         }
         if let Some(extent) = self.first_record.take() {
-            space.pending.push(PendingFree { extent, checkpoint: durable, readable: 0..0 });
+            space.pending.push(PendingFree { extent, checkpoint: durable, readable: 0..0, until_archived: 0 });
         }
         space.building = durable + 1;
         // Space that could not be read is not given out again.
         space.expire(&engine.options.limits, engine.env.clock.monotonic_ns());
-        space.release_pending(durable, &|extent| engine.nodes.quarantine().holds(extent));
+        space.release_pending(durable, &|free| {
+            engine.nodes.quarantine().holds(free.extent)
+                || is_held(free, archived)
+                || named.hold(free)
+                || named_before.iter().chain(&work.checkpoint_named).any(|one| one.holds(free))
+        });
         drop(space);
         self.written.clear();
         engine.opening.store(false, crate::env::sync::atomic::Ordering::Release);

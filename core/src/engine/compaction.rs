@@ -316,7 +316,7 @@ impl Relocate {
                     return Ok(Progress::More);
                 };
                 // Moved, not gone.
-                self.extents.freed_values = 0;
+                self.extents.values_gone = 0;
                 work.published(&self.extents);
                 engine.publish_layers(|layers| Layers { base, ..layers.clone() }, &mut self.extents);
                 Ok(Progress::Idle)

@@ -1,13 +1,18 @@
 //! Doors for tests that feed the decoders of this layer arbitrary bytes: see [`crate::testing`].
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::archive::{ArchiveGap, ArchiveOptions, ArchiveRecord, Retained};
+use super::named::Named;
 use super::record::CheckpointRecord;
 use super::values::{BLOCK_BYTES, extent_of};
+use super::version::Layers;
 use crate::codec::checksum::{Checksum, Digest};
 use crate::codec::slot::ValueRef;
 use crate::hashing::HashMap;
+use crate::increment::Place;
 use crate::log::doors::{reseal_log, starts};
 use crate::space::SECTOR_BYTES;
 use crate::space::doors::{any_superblocks, put_superblock};
@@ -87,6 +92,24 @@ pub fn seeds(data: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let how = Checksum::ALL.iter().position(|other| *other == checksum).unwrap_or(0) as u8;
     seeds.push(("checkpoint_record", [&[how], record.as_slice()].concat()));
     let Ok(record) = CheckpointRecord::decode(&record, 0, checksum) else { return seeds };
+    let mut with_all = record.clone();
+    with_all.archive = Some(ArchiveRecord {
+        options: ArchiveOptions { folder: "elsewhere".into(), keep_ms: Some(5), ..ArchiveOptions::default() },
+        archived: Place { incarnation: 7, sequence: 1 },
+        gap: Some(ArchiveGap { after: 1, until: 2, time_ms: 3 }),
+        retained: Vec::from([Retained { sequence: 1, until_ms: 9 }]),
+    });
+    let (extent, layers) = (superblock.record.0, Layers { base: record.base, ..Layers::default() });
+    with_all.named.push(Arc::new(Named {
+        name: "before".into(),
+        sequence: 1,
+        time_ms: 2,
+        checkpoint: 1,
+        layers: Arc::new(layers),
+        bitmap: (extent, superblock.record.1),
+        sectors: None,
+    }));
+    seeds.push(("checkpoint_record", [&[how], with_all.encode().as_slice()].concat()));
     for &(offset, _) in &record.map_pages {
         let page = extent_bytes(&data, offset, 60).unwrap_or_default();
         let actions = [0, 10, 0, 0, 0, 1, 0, 90, 0, 0, 3, 0, 0, 0, 0, 5, 1, 2, 3, 4, 2, 0, 0, 16, 0, 0, 1, 1, 0, 0];
@@ -139,6 +162,16 @@ impl Resealing<'_> {
             self.root(run.points.as_mut());
             self.root(run.intervals.as_mut());
             layer.run = run.into();
+        }
+        for named in &mut record.named {
+            let mut one = (**named).clone();
+            let mut layers = (*one.layers).clone();
+            self.root(layers.base.as_mut());
+            one.layers = layers.into();
+            if let Some(bitmap) = extent_bytes(self.data, one.bitmap.0.offset, one.bitmap.0.len) {
+                one.bitmap.1 = self.seal.checksum.of(&[&bitmap]);
+            }
+            *named = one.into();
         }
         for (offset, checksum) in &mut record.map_pages {
             if let Some(page) = extent_bytes(self.data, *offset, SECTOR_BYTES) {

@@ -9,6 +9,7 @@ use super::record::Ancestor;
 use super::state::{Engine, Stopped};
 use crate::env::FileId;
 use crate::error::{Error, Result};
+use crate::increment::Place;
 use crate::log::{Follower, KnownSegment, Log};
 use crate::testing::Mutant;
 
@@ -27,17 +28,27 @@ pub(super) struct History {
 impl History {
     /// Whether a reader that has seen commit `sequence` of `incarnation` has seen only what led here, up to `newest`.
     fn require_part(&self, incarnation: u64, sequence: u64, newest: u64) -> Result<()> {
-        let common = if incarnation == self.incarnation || Mutant::ForkUnnoticed.is_active() {
-            Some(newest)
-        } else {
-            let at = self.ancestors.iter().position(|ancestor| ancestor.incarnation == incarnation);
-            let later = at.and_then(|at| self.ancestors.get(at..)).unwrap_or_default();
-            later.iter().map(|ancestor| ancestor.left_at).min()
-        };
-        match common {
-            Some(common) if sequence <= common => Ok(()),
-            common => Err(Error::HistoryForked { sequence, common }),
-        }
+        let at = Place { incarnation, sequence };
+        require_part(at, self.incarnation, self.ancestors.iter().map(|one| (one.incarnation, one.left_at)), newest)
+    }
+}
+
+/// That a commit is part of a history: of an incarnation, those before it (oldest first, each with the commit at which it was
+/// left), up to `newest`.
+pub(crate) fn require_part(
+    at: Place,
+    incarnation: u64,
+    ancestors: impl Iterator<Item = (u64, u64)>,
+    newest: u64,
+) -> Result<()> {
+    let common = if at.incarnation == incarnation || Mutant::ForkUnnoticed.is_active() {
+        Some(newest)
+    } else {
+        ancestors.skip_while(|&(ancestor, _)| ancestor != at.incarnation).map(|(_, left_at)| left_at).min()
+    };
+    match common {
+        Some(common) if at.sequence <= common => Ok(()),
+        common => Err(Error::HistoryForked { sequence: at.sequence, common }),
     }
 }
 
@@ -61,6 +72,21 @@ impl Engine {
             Some(parent) if *is_new && sequence <= parent.left_at && self.is_opening() => parent.incarnation,
             _ => *incarnation,
         }
+    }
+
+    /// The incarnation, and those before it with the commits at which they were left.
+    pub(crate) fn history(&self) -> crate::increment::History {
+        let History { incarnation, ancestors, .. } = &self.history;
+        crate::increment::History {
+            incarnation: *incarnation,
+            ancestors: ancestors.iter().map(|one| (one.incarnation, one.left_at)).collect(),
+        }
+    }
+
+    #[cfg(feature = "std")]
+    /// That this commit is one of those up to the newest.
+    pub(crate) fn require_part_of_history(&self, at: Place) -> Result<()> {
+        self.history.require_part(at.incarnation, at.sequence, self.version().sequence)
     }
 
     /// Of this database, drawn when it was made.

@@ -269,7 +269,7 @@ impl Work {
         self.unsaved = true;
         self.unsaved_bytes += extents.bytes;
         self.node_bytes_written += extents.bytes;
-        self.values = self.values.saturating_sub(extents.freed_values);
+        self.values = self.values.saturating_sub(extents.values_gone);
     }
 }
 

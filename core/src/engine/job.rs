@@ -18,10 +18,12 @@ const GATHERED_BYTES_MAX: usize = 256 << 10;
 #[derive(Debug, Default)]
 pub(super) struct JobExtents {
     pub written: Vec<Extent>,
+    /// Nodes.
     pub freed: Vec<Extent>,
+    pub freed_values: Vec<Extent>,
     pub bytes: u64,
-    /// Values among `freed`.
-    pub freed_values: u64,
+    /// How many values there are fewer.
+    pub values_gone: u64,
     /// How many of `written` some checkpoint's map left out, because nothing referred to them yet.
     left_out: usize,
     /// Nodes that lie one after the other and are not written yet.
@@ -87,8 +89,8 @@ impl JobExtents {
 
     /// These values die with this job.
     pub(super) fn free_values(&mut self, values: &[ValueRef]) {
-        self.freed.extend(values.iter().map(extent_of));
-        self.freed_values += values.len() as u64;
+        self.freed_values.extend(values.iter().map(extent_of));
+        self.values_gone += values.len() as u64;
     }
 }
 
@@ -137,7 +139,7 @@ impl NodeSink for JobSink<'_> {
 
     fn free_value(&mut self, value: ValueRef) {
         if Mutant::ValueFreedAtOnce.is_active() {
-            self.extents.freed_values += 1;
+            self.extents.values_gone += 1;
             return self.engine.space.lock().map.release(extent_of(&value));
         }
         self.extents.free_values(&[value]);

@@ -5,11 +5,13 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::archive::ArchiveRecord;
 use super::checkpoint::Checkpoint;
 use super::compaction::{MergeRuns, MergeToBase, Relocate};
 use super::first_write::FirstWrite;
 use super::flush::Flush;
 use super::job::JobExtents;
+use super::named::Named;
 use super::quarantine::{Avoided, damaged_among};
 use super::state::Engine;
 use crate::codec::checksum::Digest;
@@ -63,6 +65,10 @@ pub(super) struct Work {
     pub checkpoint_log: LogPosition,
     /// From this generation on that checkpoint's record keeps segments for change feeds: likewise.
     pub checkpoint_kept: u64,
+    /// The named snapshots that that checkpoint's record has: likewise.
+    pub checkpoint_named: Vec<Arc<Named>>,
+    /// What that record says of the archive.
+    pub checkpoint_archive: Option<ArchiveRecord>,
     /// `merged_log` as that checkpoint holds it.
     pub saved_log: LogPosition,
     /// Bytes of nodes written since the newest checkpoint, and whether layers changed.
@@ -142,6 +148,8 @@ impl Work {
 pub(super) enum Request {
     Settle,
     Compact,
+    #[cfg_attr(not(feature = "std"), allow(dead_code, reason = "nothing else is recorded there"))]
+    Record,
     Close,
 }
 

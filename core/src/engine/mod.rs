@@ -4,6 +4,7 @@
 //! Data moves one way: commit → log (durable) → memtable (visible) → merge → tree (compact) → log space reused.
 
 mod activity;
+mod archive;
 mod backup;
 #[cfg(feature = "std")]
 mod beside;
@@ -32,6 +33,7 @@ mod layer;
 mod lease;
 mod limits;
 mod maintenance;
+mod named;
 mod node_ages;
 mod nodes;
 mod open;
@@ -59,6 +61,7 @@ mod watchers;
 mod write_again;
 
 pub use activity::Activity;
+pub use archive::{ArchiveGap, ArchiveOptions};
 pub use check::CheckReport;
 pub use compaction_progress::{CompactionProgress, CompactionStage};
 #[cfg(feature = "std")]
@@ -73,12 +76,15 @@ pub use recovery_stage::RecoveryStage;
 pub use state::Environment;
 pub use stats::{Latency, Stats};
 
+#[cfg(feature = "std")]
+pub(crate) use archive::{ArchiveRecord, RETAINED_MAX, Retained, require_valid};
 pub(crate) use backup::BackupWork;
 pub(crate) use commit::Appended;
 pub(crate) use cursor::MergedCursor;
-pub(crate) use feed::FollowFrom;
+pub(crate) use feed::{FollowFrom, require_part};
 #[cfg(feature = "std")]
 pub(crate) use guard::Passed;
+pub(crate) use named::Named;
 pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
 pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};

@@ -9,6 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::archive::{archived_to, is_held};
 use super::backup::is_new_copy;
 use super::commit::{Durable, apply_operations};
 use super::feed::History;
@@ -16,6 +17,7 @@ use super::first_write::FirstWrite;
 #[cfg(feature = "std")]
 use super::guarded_storage::GuardedStorage;
 use super::maintenance::Work;
+use super::named::{NamedSnapshots, read_bitmaps};
 use super::node_ages::NodeAges;
 use super::nodes::{Nodes, read_exact};
 use super::options::{EngineOptions, Verify};
@@ -132,6 +134,7 @@ fn create(
         merged_sequence: 0,
         time_ms: 0,
         record: None,
+        named: NamedSnapshots::default(),
         sealed: Vec::new(),
         replayed_log_bytes: 0,
         is_clean: true,
@@ -254,7 +257,9 @@ fn recover(
     progress(RecoveryStage::ReleaseSpace);
     // What was reusable once this checkpoint was durable has perhaps been reused, for values that only the log names.
     let mut pending = PendingFrees::from_record(record.pending.clone());
-    pending.release(&mut map, superblock.checkpoint, &[], &|_| false);
+    let named = read_bitmaps(&*storage, &record.named, data_bytes)?;
+    let archived = archived_to(record.archive.as_ref());
+    pending.release(&mut map, superblock.checkpoint, &[], &|free| is_held(free, archived) || named.hold(free));
     progress(RecoveryStage::ReserveValues);
     for value in values.all.iter().filter(|_| !Mutant::LoggedValuesUnreserved.is_active()) {
         let extent = extent_of(value);
@@ -325,6 +330,7 @@ fn recover(
         merged_sequence: superblock.sequence,
         time_ms,
         record: Some(record),
+        named,
         sealed,
         replayed_log_bytes: end.as_ref().map_or(0, |end| end.replayed_bytes()),
         is_clean: clean,
@@ -344,6 +350,7 @@ fn recover(
 struct State {
     superblock: Superblock,
     record: Option<CheckpointRecord>,
+    named: NamedSnapshots,
     map: SpaceMap,
     pending: PendingFrees,
     layers: Layers,
@@ -414,6 +421,8 @@ impl State {
             avoided: Default::default(),
             failed: None,
             node_bytes_written: 0,
+            checkpoint_named: self.named.list.clone(),
+            checkpoint_archive: record.and_then(|record| record.archive.clone()),
             superblock: self.superblock,
         };
         let history = History {
@@ -466,6 +475,8 @@ impl State {
             log_is_full: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),
             history,
+            named: Mutex::new(self.named),
+            archive: Mutex::new(self.record.and_then(|record| record.archive)),
             watchers: super::watchers::Watchers::default(),
             uuids: crate::env::Uuids::default(),
             options,
@@ -551,7 +562,8 @@ fn require_in_use(map: &SpaceMap, record: &CheckpointRecord, superblock: &Superb
     let mut freed: crate::hashing::HashMap<u64, u64> = crate::hashing::HashMap::default();
     let pages = record.map_pages.iter().map(|&(offset, _)| Extent { offset, len: SECTOR_BYTES });
     let own = core::iter::once(superblock.record_and_copy()).chain(pages);
-    for extent in own.chain(record.pending.iter().map(|free| free.extent)) {
+    let bitmaps = record.named.iter().map(|named| named.bitmap.0);
+    for extent in own.chain(bitmaps).chain(record.pending.iter().map(|free| free.extent)) {
         let end = extent.offset.checked_add(extent.len).filter(|&end| end <= map.file_bytes());
         let mut whole = end.is_some()
             && extent.offset.is_multiple_of(GRAIN_BYTES)

@@ -3,6 +3,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::archive::ArchiveRecord;
+use super::named::{NAMED_MAX, Named};
 use super::version::{Run, RunLayer};
 use crate::codec::bytes::{Reader, Writer};
 use crate::codec::checksum::{Checksum, Digest, crc32};
@@ -51,6 +53,10 @@ pub(crate) struct CheckpointRecord {
     pub time_ms: u64,
     /// Sectors of the data file.
     pub sectors: u64,
+    /// The archive of the log, where there is one.
+    pub archive: Option<ArchiveRecord>,
+    /// The snapshots that have a name, oldest first.
+    pub named: Vec<Arc<Named>>,
     /// The pages of the space map, in order: offset and checksum.
     pub map_pages: Vec<(u64, Digest)>,
     /// Extents that wait to be reused.
@@ -61,19 +67,7 @@ impl CheckpointRecord {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.put_u16(RECORD_VERSION);
-        put_root(&mut out, self.base.as_ref());
-        out.put_varint(self.runs.len() as u64);
-        for layer in &self.runs {
-            out.put_u64(layer.run.id);
-            out.put_u64(*layer.run.sequences.start());
-            out.put_u64(*layer.run.sequences.end());
-            out.put_u8(layer.run.level);
-            out.put_u64(layer.run.bytes);
-            put_root(&mut out, layer.run.points.as_ref());
-            put_root(&mut out, layer.run.intervals.as_ref());
-            out.put_u8(u8::from(layer.merged_below.is_some()));
-            out.put_prefixed(layer.merged_below.as_deref().unwrap_or(&[]));
-        }
+        put_layers(&mut out, self.base.as_ref(), &self.runs);
         out.put_u64(self.values);
         out.put_u64(self.next_run_id);
         out.put_u64(self.base_age);
@@ -93,6 +87,14 @@ impl CheckpointRecord {
         }
         out.put_u64(self.time_ms);
         out.put_u64(self.sectors);
+        out.put_u8(u8::from(self.archive.is_some()));
+        if let Some(archive) = &self.archive {
+            archive.encode(&mut out);
+        }
+        out.put_varint(self.named.len() as u64);
+        for named in &self.named {
+            named.encode(&mut out);
+        }
         let checksum = crc32(&[&out]);
         out.put_u32(checksum);
         out.put_varint(self.map_pages.len() as u64);
@@ -105,6 +107,7 @@ impl CheckpointRecord {
             out.put_u64(free.extent.offset);
             out.put_u64(free.extent.len);
             out.put_u64(free.checkpoint);
+            out.put_varint(free.until_archived);
         }
         out
     }
@@ -154,7 +157,8 @@ impl CheckpointRecord {
             map_pages: list(reader, |reader| Some((reader.u64()?, Digest::decode(reader, checksum)?)))?,
             pending: list(reader, |reader| {
                 let extent = Extent { offset: reader.u64()?, len: reader.u64()? };
-                Some(PendingFree { extent, checkpoint: reader.u64()?, readable: 0..0 })
+                let (checkpoint, until_archived) = (reader.u64()?, reader.varint()?);
+                Some(PendingFree { extent, checkpoint, readable: 0..0, until_archived })
             })?,
             ..self
         })
@@ -164,22 +168,7 @@ impl CheckpointRecord {
         if reader.u16()? != RECORD_VERSION {
             return None;
         }
-        let base = take_root(reader, checksum)?;
-        let runs = list(reader, |reader| {
-            let (id, sequences) = (reader.counter()?, reader.counter()?..=reader.counter()?);
-            let (level, bytes) = (reader.u8()?, reader.u64()?);
-            let run = Run {
-                id,
-                sequences,
-                level,
-                bytes,
-                points: take_root(reader, checksum)?,
-                intervals: take_root(reader, checksum)?,
-            };
-            let bounded = reader.u8()? != 0;
-            let merged_below = reader.prefixed()?;
-            Some(RunLayer { run: Arc::new(run), merged_below: bounded.then(|| Arc::from(merged_below)) })
-        })?;
+        let (base, runs) = take_layers(reader, checksum)?;
         Some(Self {
             base,
             runs,
@@ -194,6 +183,13 @@ impl CheckpointRecord {
             })?,
             time_ms: reader.u64()?,
             sectors: reader.u64()?,
+            archive: match reader.u8()? {
+                0 => None,
+                1 => Some(ArchiveRecord::decode(reader)?),
+                _ => return None,
+            },
+            named: list(reader, |reader| Named::decode(reader, checksum).map(Arc::new))
+                .filter(|named| named.len() <= NAMED_MAX)?,
             map_pages: Vec::new(),
             pending: Vec::new(),
         })
@@ -208,6 +204,43 @@ fn list<T>(reader: &mut Reader<'_>, mut item: impl FnMut(&mut Reader<'_>) -> Opt
         items.push(item(reader)?);
     }
     Some(items)
+}
+
+/// A base and the runs above it, newest first.
+pub(super) fn put_layers(out: &mut Vec<u8>, base: Option<&Root>, runs: &[RunLayer]) {
+    put_root(out, base);
+    out.put_varint(runs.len() as u64);
+    for layer in runs {
+        out.put_u64(layer.run.id);
+        out.put_u64(*layer.run.sequences.start());
+        out.put_u64(*layer.run.sequences.end());
+        out.put_u8(layer.run.level);
+        out.put_u64(layer.run.bytes);
+        put_root(out, layer.run.points.as_ref());
+        put_root(out, layer.run.intervals.as_ref());
+        out.put_u8(u8::from(layer.merged_below.is_some()));
+        out.put_prefixed(layer.merged_below.as_deref().unwrap_or(&[]));
+    }
+}
+
+pub(super) fn take_layers(reader: &mut Reader<'_>, checksum: Checksum) -> Option<(Option<Root>, Vec<RunLayer>)> {
+    let base = take_root(reader, checksum)?;
+    let runs = list(reader, |reader| {
+        let (id, sequences) = (reader.counter()?, reader.counter()?..=reader.counter()?);
+        let (level, bytes) = (reader.u8()?, reader.u64()?);
+        let run = Run {
+            id,
+            sequences,
+            level,
+            bytes,
+            points: take_root(reader, checksum)?,
+            intervals: take_root(reader, checksum)?,
+        };
+        let bounded = reader.u8()? != 0;
+        let merged_below = reader.prefixed()?;
+        Some(RunLayer { run: Arc::new(run), merged_below: bounded.then(|| Arc::from(merged_below)) })
+    })?;
+    Some((base, runs))
 }
 
 fn put_root(out: &mut Vec<u8>, root: Option<&Root>) {

@@ -117,7 +117,12 @@ impl Engine {
 
     /// Plans what was asked for and runs until nothing is left to do. Called again after `NotResident` or `Pending` it
     /// goes on with what it planned then.
-    fn carry_out(&self, request: Request, plan: impl FnOnce(&mut Work), progress: &mut dyn FnMut()) -> Result<()> {
+    pub(super) fn carry_out(
+        &self,
+        request: Request,
+        plan: impl FnOnce(&mut Work),
+        progress: &mut dyn FnMut(),
+    ) -> Result<()> {
         if self.work.lock().request != Some(request) {
             self.freeze_now();
             let mut work = self.work.lock();
@@ -168,7 +173,9 @@ impl Engine {
         if !head.is_resting() {
             return None;
         }
-        work.merged_log = writer.log.as_ref()?.fresh_position(self.options.feed_retention_bytes);
+        let log = writer.log.as_ref()?;
+        let keep = self.keep_of_log(log, log.following_generation(), (head.sequence, head.time_ms));
+        work.merged_log = log.fresh_position(keep);
         work.merged_sequence = head.sequence;
         work.sealed.clear();
         if !Mutant::CommitsWhileClosing.is_active() {

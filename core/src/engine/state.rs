@@ -1,6 +1,6 @@
 //! The engine: what is visible, what is being written, where space is, what work is under way.
 //!
-//! Lock order: `work`, then the state of `durable`, then `writer`, then `space` or `visible`. Readers take `visible` alone,
+//! Lock order: `work`, then the state of `durable`, then `writer`, then `archive` or `named`, then `space` or `visible`. Readers take `visible` alone,
 //! for the time of cloning one reference. No lock but `work` is held over reads of nodes; `writer` is held over appends to
 //! the log, never over a sync.
 
@@ -10,11 +10,13 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use super::activity::SharedActivity;
+use super::archive::ArchiveRecord;
 use super::commit::Durable;
 use super::feed::History;
 use super::job::JobExtents;
 use super::limits::Limits;
 use super::maintenance::Work;
+use super::named::NamedSnapshots;
 use super::node_ages::NodeAges;
 use super::nodes::Nodes;
 use super::options::EngineOptions;
@@ -82,6 +84,10 @@ pub(crate) struct Engine {
     pub(super) is_damaged: AtomicBool,
     /// Which incarnation this is, and those before it.
     pub(super) history: History,
+    /// What is archived of the log; taken after `writer` and before `space`.
+    pub(super) archive: Mutex<Option<ArchiveRecord>>,
+    /// Snapshots that have a name; taken after `work` and before `space`.
+    pub(super) named: Mutex<NamedSnapshots>,
     /// Who is told of commits.
     pub(super) watchers: Watchers,
     pub(crate) uuids: Uuids,
@@ -320,6 +326,7 @@ impl Engine {
         writer.head.as_mut().map(&mut replace);
         writer.syncing.as_mut().map(&mut replace);
         drop(visible);
+        let newest = self.head_of(&writer).sequence;
         let current: Vec<Arc<Layers>> = replaced.into_iter().map(|(_, new)| new).collect();
         if let Some(layers) = current.last() {
             self.run_count.store(layers.runs.len(), Ordering::Relaxed);
@@ -327,7 +334,9 @@ impl Engine {
         if base_changed {
             space.ages.base_published();
         }
-        space.published(&current, &extents.freed, extents.fresh(), self.env.clock.monotonic_ns());
+        let values = extents.freed_values.iter().map(|extent| (*extent, newest));
+        let freed: Vec<(Extent, u64)> = extents.freed.iter().map(|extent| (*extent, 0)).chain(values).collect();
+        space.published(&current, &freed, extents.fresh(), self.env.clock.monotonic_ns());
     }
 
     /// Waits for a barrier over `file`, or answers `Pending` where the platform completes it later. `slot` remembers the
@@ -427,16 +436,18 @@ impl Space {
     /// Takes note of what the newest publication brought and dropped. `fresh` is what it brought in sectors of the
     /// checkpoint being built. A job that a checkpoint came across has also brought nodes in older sectors, which may hold
     /// nodes of earlier publications: nothing is noted of those, so they count as old as the database.
-    fn published(&mut self, current: &[Arc<Layers>], freed: &[Extent], fresh: &[Extent], now_ns: u64) {
+    /// What was freed comes with the commit up to which an archive needs it.
+    fn published(&mut self, current: &[Arc<Layers>], freed: &[(Extent, u64)], fresh: &[Extent], now_ns: u64) {
         let publication = self.publication;
         self.live.retain(|held| held.layers.strong_count() > 0);
         for held in &mut self.live {
             held.replaced_ns.get_or_insert(now_ns);
         }
-        for extent in freed {
-            self.map.expect_in_use(*extent);
+        for &(extent, until_archived) in freed {
+            self.map.expect_in_use(extent);
             let born = self.born.get(&(extent.offset / SECTOR_BYTES)).copied().unwrap_or(0);
-            self.pending.push(PendingFree { extent: *extent, checkpoint: self.building, readable: born..publication });
+            let (checkpoint, readable) = (self.building, born..publication);
+            self.pending.push(PendingFree { extent, checkpoint, readable, until_archived });
         }
         for extent in fresh {
             // A sector may be filled by several publications of one checkpoint: the earliest counts.
@@ -536,7 +547,7 @@ impl Space {
     }
 
     /// Reuses what may be reused now that checkpoint `durable` is durable.
-    pub(super) fn release_pending(&mut self, durable: u64, is_kept: &dyn Fn(Extent) -> bool) {
+    pub(super) fn release_pending(&mut self, durable: u64, is_kept: &dyn Fn(&PendingFree) -> bool) {
         let live = self.live_publications();
         for extent in self.pending.release(&mut self.map, durable, &live, is_kept) {
             self.born.remove(&(extent.offset / SECTOR_BYTES));
@@ -575,7 +586,7 @@ mod tests {
         let extents = [(); 2].map(|()| space.map.allocate(100).unwrap());
         assert_eq!(extents[0].offset / SECTOR_BYTES, extents[1].offset / SECTOR_BYTES);
         for (number, layers) in layers.iter().enumerate() {
-            let freed = if number == 2 { &extents[..1] } else { &[] };
+            let freed: &[_] = if number == 2 { &[(extents[0], 0)] } else { &[] };
             let fresh = extents.get(number..=number).unwrap_or(&[]);
             space.publication = number as u64 + 1;
             space.published(core::slice::from_ref(layers), freed, fresh, 0);
@@ -606,7 +617,7 @@ mod tests {
         space.publication = 2;
         space.published(&layers[1..2], &[], extents.fresh(), 0);
         space.publication = 3;
-        space.published(&layers[2..], &[earlier], &[], 0);
+        space.published(&layers[2..], &[(earlier, 0)], &[], 0);
         // A snapshot of the first publication reads it still.
         assert!(space.live_publications().contains(&1));
         space.building = 9;

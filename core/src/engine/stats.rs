@@ -169,6 +169,15 @@ pub struct Stats {
     pub snapshots_expired: u64,
     /// Interactive transactions that are open.
     pub transactions: u64,
+    /// Log and overwritten values that wait for the [archive](crate::Database::archive_on), where there is one.
+    #[cfg(feature = "std")]
+    pub archive_held_bytes: u64,
+    /// The archive's last attempt failed.
+    #[cfg(feature = "std")]
+    pub archive_failing: bool,
+    /// The archive lacks commits, and nobody has taken note of it yet.
+    #[cfg(feature = "std")]
+    pub archive_gap: bool,
     /// From the start of a commit to its acknowledgement.
     pub commit_latency: Latency,
     /// Syncs of the log.
@@ -190,6 +199,9 @@ impl Engine {
         let log_bytes = self.writer.lock().log.as_ref().map_or(self.replayed_log_bytes, crate::log::Log::live_bytes);
         let scrub = self.scrubs.progress();
         let transactions = self.transactions_open() as u64;
+        #[cfg(feature = "std")]
+        let (archive_held_bytes, archive_gap) =
+            (self.held_for_archive(), self.archive.lock().as_ref().is_some_and(|record| record.gap.is_some()));
         let mut space = self.space.lock();
         let held = space.held_states(self.env.clock.monotonic_ns());
         let snapshots_expired = space.expired;
@@ -234,6 +246,12 @@ impl Engine {
             snapshot_pinned_bytes: held.pinned_bytes,
             snapshots_expired,
             transactions,
+            #[cfg(feature = "std")]
+            archive_held_bytes,
+            #[cfg(feature = "std")]
+            archive_failing: false,
+            #[cfg(feature = "std")]
+            archive_gap,
             commit_latency: self.counters.commit_latency.snapshot(),
             sync_latency: self.counters.sync_latency.snapshot(),
             step_latency: self.counters.step_latency.snapshot(),

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::header::{self, HEADER_BYTES};
-use super::{Decoder, Encoder, End, Event, Place, RECORD_HEADER_BYTES};
+use super::{Decoder, ENDS_BYTES, Encoder, End, Ends, Event, History, Kind, Place, RECORD_HEADER_BYTES};
 use crate::codec::checksum::crc32;
 use crate::error::Error;
 
@@ -14,11 +14,13 @@ const AFTER: Place = Place { incarnation: 7, sequence: 41 };
 /// Takes an increment apart, and what came of it again.
 pub fn increment(bytes: &[u8]) {
     let Some(events) = events_of(bytes) else { return };
-    let Some(Event::Begins { database_id, after }) = events.first() else { return assert!(events.is_empty()) };
-    let mut encoder = Encoder::new(database_id, *after);
+    let [Event::Begins { database_id, after }, Event::History(history), ..] = events.as_slice() else {
+        return assert!(events.len() <= 1);
+    };
+    let mut encoder = Encoder::new(database_id, *after, history);
     for event in &events {
         match event {
-            Event::Begins { .. } | Event::ValueEnds => {}
+            Event::Begins { .. } | Event::History(_) | Event::ValueEnds => {}
             Event::ValueBegins(len) => encoder.begin_value(*len),
             Event::ValuePiece(piece) => encoder.value(piece),
             Event::ValueGone => encoder.value_is_gone(),
@@ -26,7 +28,25 @@ pub fn increment(bytes: &[u8]) {
             Event::Ends(end) => encoder.end(end),
         }
     }
-    assert_eq!(events_of(&encoder.take()), Some(events));
+    let again = encoder.take();
+    assert_eq!(events_of(&again).as_ref(), Some(&events));
+    if let (Some(Event::Ends(end)), Some(first), Some(last)) = (events.last(), again.first_chunk(), again.last_chunk())
+    {
+        let ends = Ends::decode(first, last).unwrap();
+        assert_eq!((ends.after, ends.end), (*after, *end));
+    }
+}
+
+/// Looks at the first and the last bytes of a piece of an archive.
+pub fn archive_piece(bytes: &[u8]) {
+    let mut bytes = bytes.to_vec();
+    reseal_increment(&mut bytes, None);
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<HEADER_BYTES>(), bytes.last_chunk::<ENDS_BYTES>())
+        && let Some(ends) = Ends::decode(first, last)
+    {
+        assert_eq!((ends.database_id, ends.after), (ID, AFTER));
+        assert!(ends.end.at.sequence >= AFTER.sequence);
+    }
 }
 
 /// As [`increment`], with checksums that are right.
@@ -46,6 +66,10 @@ pub fn reseal_increment(bytes: &mut [u8], of: Option<([u8; 16], (u64, u64))>) {
     let mut header = Vec::new();
     let mut chain = header::encode(&id, after, &mut header);
     first.copy_from_slice(&header);
+    let (len, kind) = (RECORD_HEADER_BYTES + 8, Kind::History as u8);
+    if of.is_some() && rest.len() >= len && rest[7] == kind {
+        rest[RECORD_HEADER_BYTES..len].copy_from_slice(&after.incarnation.to_le_bytes());
+    }
     while rest.len() >= RECORD_HEADER_BYTES {
         let len = u32::from_le_bytes([rest[4], rest[5], rest[6], 0]) as usize;
         let Some((record, more)) = rest.split_at_mut_checked(RECORD_HEADER_BYTES + len) else { return };
@@ -81,7 +105,8 @@ fn events_of(bytes: &[u8]) -> Option<Vec<Event>> {
 /// An increment of every kind of record.
 pub(crate) fn seeds() -> Vec<(&'static str, Vec<u8>)> {
     let place = |sequence| Place { sequence, ..AFTER };
-    let mut encoder = Encoder::new(&ID, AFTER);
+    let history = History { incarnation: 7, ancestors: Vec::from([(5, 20), (6, 30)]) };
+    let mut encoder = Encoder::new(&ID, AFTER, &history);
     // A put, a delete and a deleted range, after the time and the flags.
     encoder.commit(place(42), b"\x01\x00\x01\x04\x01key\x05value\x03\x04\x01old\x04\x02\x01a\x02\x01b");
     encoder.begin_value(12);

@@ -29,18 +29,27 @@
 //! | 3 | it is gone: it was overwritten before it was read; nothing of it is to be used |
 //! | 4 | a piece of a commit, and more of it to come |
 //! | 5 | the last piece of a commit; the first one begins with incarnation and sequence, 8 bytes each |
+//! | 7 | of which history the commits are, once and before all other records: the incarnation of the writer, and then those before it, oldest first, each with the commit at which it was left: 8 bytes each |
 //! | 6 | the end: incarnation and sequence of the last commit, its time in milliseconds since 1970, how many commits there were: 8 bytes each |
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used))]
 
+use alloc::vec::Vec;
+
 #[cfg(feature = "testing")]
 pub(crate) mod doors;
+#[cfg(feature = "std")]
+mod ends;
 mod header;
 mod read;
 #[cfg(test)]
 mod tests;
 mod write;
 
+#[cfg(feature = "std")]
+pub(crate) use ends::{ENDS_BYTES, Ends};
+#[cfg(feature = "std")]
+pub(crate) use header::HEADER_BYTES;
 pub(crate) use header::Place;
 pub(crate) use read::{Decoder, Event};
 pub(crate) use write::Encoder;
@@ -58,6 +67,7 @@ enum Kind {
     CommitPiece = 4,
     CommitEnds = 5,
     End = 6,
+    History = 7,
 }
 
 impl Kind {
@@ -69,9 +79,18 @@ impl Kind {
             4 => Kind::CommitPiece,
             5 => Kind::CommitEnds,
             6 => Kind::End,
+            7 => Kind::History,
             _ => return None,
         })
     }
+}
+
+/// The history that the commits of an increment are part of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct History {
+    pub incarnation: u64,
+    /// Those before it, oldest first, and the commit at which each was left.
+    pub ancestors: Vec<(u64, u64)>,
 }
 
 /// Where an increment ends, as its last record says.

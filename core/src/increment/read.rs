@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::header::{self, HEADER_BYTES, NoHeader, Place};
-use super::{BODY_BYTES_MAX, End, Kind, RECORD_HEADER_BYTES};
+use super::{BODY_BYTES_MAX, End, History, Kind, RECORD_HEADER_BYTES};
 use crate::codec::bytes::Reader;
 use crate::codec::checksum::crc32;
 use crate::error::{Error, Result};
@@ -19,6 +19,8 @@ const COMMIT_BYTES_MAX: usize = 1 << 30;
 pub(crate) enum Event {
     /// Whose it is, and the commit that it goes on after.
     Begins { database_id: [u8; 16], after: Place },
+    /// Which history its commits are part of.
+    History(History),
     /// A value of the commit to come begins, with its length.
     ValueBegins(u64),
     /// Some of its bytes.
@@ -51,6 +53,8 @@ pub(crate) struct Decoder {
     value_ended: bool,
     commit: Option<Vec<u8>>,
     commits: u64,
+    /// It has said of which history it is.
+    has_history: bool,
     ended: bool,
 }
 
@@ -132,7 +136,23 @@ impl Decoder {
 
     fn record(&mut self, kind: Kind, body: Vec<u8>) -> Result<Option<Event>> {
         let mut reader = Reader::new(&body);
+        if self.has_history == (kind == Kind::History) {
+            return Err(self.damaged("it does not say, once, of which history it is"));
+        }
         match (kind, self.value) {
+            (Kind::History, _) => {
+                let history = (|| {
+                    let incarnation = reader.u64()?;
+                    let mut ancestors = Vec::new();
+                    while !reader.is_empty() {
+                        ancestors.push((reader.u64()?, reader.counter()?));
+                    }
+                    Some(History { incarnation, ancestors })
+                })();
+                self.has_history = true;
+                let history = history.ok_or_else(|| self.damaged("its history is malformed"))?;
+                Ok(Some(Event::History(history)))
+            }
             (Kind::ValueBegins, None) if self.commit.is_none() => {
                 let len = reader.u64().filter(|_| reader.is_empty());
                 let len = len.ok_or_else(|| self.damaged("a value's length is missing"))?;

@@ -11,13 +11,17 @@ use crate::error::Error;
 
 const ID: [u8; 16] = *b"0123456789abcdef";
 
+fn history() -> History {
+    History { incarnation: 7, ancestors: vec![(5, 3), (6, 8)] }
+}
+
 fn place(sequence: u64) -> Place {
     Place { incarnation: 7, sequence }
 }
 
 /// Every kind of record once, a commit and a value of several pieces among them.
 fn sample() -> (Vec<u8>, Vec<Event>) {
-    let mut encoder = Encoder::new(&ID, place(10));
+    let mut encoder = Encoder::new(&ID, place(10), &history());
     let long = vec![3; BODY_BYTES_MAX + 5];
     encoder.commit(place(11), b"small");
     encoder.begin_value(long.len() as u64);
@@ -31,6 +35,7 @@ fn sample() -> (Vec<u8>, Vec<Event>) {
     encoder.end(&end);
     let expected = Vec::from([
         Event::Begins { database_id: ID, after: place(10) },
+        Event::History(history()),
         Event::Commit { at: place(11), payload: b"small".to_vec() },
         Event::ValueBegins(long.len() as u64),
         Event::ValuePiece(vec![3; BODY_BYTES_MAX]),
@@ -82,7 +87,7 @@ fn one_that_was_cut_or_goes_on_is_told() {
 #[test]
 fn a_record_of_another_place_or_file_is_told() {
     let of = |id: &[u8; 16], first: u64| {
-        let mut encoder = Encoder::new(id, place(first - 1));
+        let mut encoder = Encoder::new(id, place(first - 1), &history());
         encoder.commit(place(first), b"one");
         encoder.commit(place(first + 1), b"two");
         encoder.end(&End { at: place(first + 1), time_ms: 1, commits: 2 });
@@ -92,7 +97,10 @@ fn a_record_of_another_place_or_file_is_told() {
     let mixed = [&one[..HEADER_BYTES], &other[HEADER_BYTES..]].concat();
     assert_eq!(decode(&mixed, 4096).unwrap_err().name(), "DamagedBackup");
     let record = RECORD_HEADER_BYTES + 16 + 3;
-    let left_out = [&one[..HEADER_BYTES], &one[HEADER_BYTES + record..]].concat();
+    let first = HEADER_BYTES + RECORD_HEADER_BYTES + 8 + 2 * 16;
+    let left_out = [&one[..first], &one[first + record..]].concat();
+    assert_eq!(decode(&left_out, 4096).unwrap_err().name(), "DamagedBackup");
+    let left_out = [&one[..HEADER_BYTES], &one[first..]].concat();
     assert_eq!(decode(&left_out, 4096).unwrap_err().name(), "DamagedBackup");
     assert!(matches!(decode(&[b'x'; 300], 4096), Err(Error::NotADatabase { .. })));
 }
@@ -102,7 +110,7 @@ proptest! {
 
     #[test]
     fn every_changed_byte_is_told(at in any::<prop::sample::Index>(), flip in 1..=255_u8) {
-        let mut encoder = Encoder::new(&ID, place(10));
+        let mut encoder = Encoder::new(&ID, place(10), &history());
         for sequence in 11..40 {
             encoder.begin_value(3);
             encoder.value(b"val");

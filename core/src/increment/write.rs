@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::header::{self, Place};
-use super::{BODY_BYTES_MAX, End, Kind};
+use super::{BODY_BYTES_MAX, End, History, Kind};
 use crate::codec::bytes::Writer;
 use crate::codec::checksum::crc32;
 
@@ -17,11 +17,17 @@ pub(crate) struct Encoder {
 }
 
 impl Encoder {
-    /// An increment of the commits after `after`.
-    pub(crate) fn new(database_id: &[u8; 16], after: Place) -> Self {
+    /// An increment of the commits after `after`, of this history.
+    pub(crate) fn new(database_id: &[u8; 16], after: Place, history: &History) -> Self {
         let mut out = Vec::new();
         let chain = header::encode(database_id, after, &mut out);
-        Self { out, chain, taken: 0 }
+        let mut encoder = Self { out, chain, taken: 0 };
+        let mut fields = history.incarnation.to_le_bytes().to_vec();
+        for (ancestor, left_at) in &history.ancestors {
+            fields.extend([ancestor, left_at].map(|field| field.to_le_bytes()).concat());
+        }
+        encoder.record(Kind::History, &[&fields]);
+        encoder
     }
 
     /// What came together since the last call.

@@ -45,4 +45,4 @@ pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble};
 pub(crate) use outcome::{ReplayEnd, Verdict};
 pub(crate) use position::{KnownSegment, LogPosition, SealedSegment};
 pub(crate) use replay::{holds_commits, is_foreign, replay, require_own, was_begun};
-pub(crate) use writer::{Log, LogConfig};
+pub(crate) use writer::{Keep, Log, LogConfig};

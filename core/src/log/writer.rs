@@ -38,6 +38,15 @@ impl LogConfig {
     }
 }
 
+/// Which segments that recovery does not need are to stay.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Keep {
+    /// The newest ones, up to so many bytes.
+    pub bytes: u64,
+    /// All that hold commits after this one.
+    pub after: Option<u64>,
+}
+
 /// Appends commits. It never syncs: a commit is durable when the caller has synced the log file after `append`.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -175,17 +184,39 @@ impl Log {
     /// What the last checkpoint of a clean close holds instead: nothing to replay, and a log begun anew at the next
     /// opening, beside what is [kept](Self::kept_before) for feeds. When it is durable in both superblocks,
     /// [`Log::discard`] the file, or [release](Self::release_to_feeds) what is not kept and [trim](Self::trim) it.
-    pub(crate) fn fresh_position(&self, keep_bytes: u64) -> LogPosition {
-        let kept = self.kept_before(self.next_generation, keep_bytes);
+    pub(crate) fn fresh_position(&self, keep: Keep) -> LogPosition {
+        let kept = self.kept_before(self.next_generation, keep);
         let region = free_regions(&kept).next().unwrap_or(0);
         LogPosition::fresh_in(&self.config.layout(), region, self.next_generation, self.position.sequence)
     }
 
-    /// The newest segments before `generation` that change feeds may still follow and that take no more than `keep_bytes`.
-    pub(crate) fn kept_before(&self, generation: u64, keep_bytes: u64) -> Vec<KnownSegment> {
-        let count = usize::try_from(keep_bytes / u64::from(self.config.segment_bytes.max(1))).unwrap_or(usize::MAX);
+    /// Of the segment that comes next.
+    pub(crate) fn following_generation(&self) -> u64 {
+        self.next_generation
+    }
+
+    /// The newest segments before `generation` that may still be followed and are to be kept: those for change feeds, and those
+    /// for an archive.
+    pub(crate) fn kept_before(&self, generation: u64, keep: Keep) -> Vec<KnownSegment> {
+        let count = usize::try_from(keep.bytes / u64::from(self.config.segment_bytes.max(1))).unwrap_or(usize::MAX);
         let before = self.followed().filter(|segment| segment.generation < generation).count();
-        self.followed().take(before).skip(before.saturating_sub(count)).collect()
+        let for_feeds = before.saturating_sub(count);
+        let first =
+            keep.after.and_then(|after| self.holds_after(after)).map_or(for_feeds, |first| first.min(for_feeds));
+        self.followed().take(before).skip(first).collect()
+    }
+
+    /// Which of those that may be [followed](Self::followed) holds the beginning of the commit after this one; `None` where it is
+    /// gone.
+    pub(crate) fn holds_after(&self, after: u64) -> Option<usize> {
+        self.followed().filter(|segment| segment.sequence <= after).count().checked_sub(1)
+    }
+
+    /// Bytes of the segments before `generation` that hold commits after this one.
+    pub(crate) fn bytes_after(&self, after: u64, generation: u64) -> u64 {
+        let before = self.followed().filter(|segment| segment.generation < generation).count();
+        let first = self.holds_after(after).unwrap_or(before);
+        before.saturating_sub(first) as u64 * u64::from(self.config.segment_bytes)
     }
 
     /// The segments that hold every commit after the [sequence](KnownSegment::sequence) of the first, oldest first.

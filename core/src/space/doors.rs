@@ -57,7 +57,12 @@ pub fn space(bytes: &[u8]) {
             3 => {
                 if let Some((&offset, _)) = given.range(number * GRAIN_BYTES..).next() {
                     let extent = given.remove(&offset).unwrap();
-                    pending.push(PendingFree { extent, checkpoint, readable: u64::from(a)..u64::from(b) });
+                    pending.push(PendingFree {
+                        extent,
+                        checkpoint,
+                        readable: u64::from(a)..u64::from(b),
+                        until_archived: 0,
+                    });
                 }
             }
             4 => map.seal_window(),

@@ -19,6 +19,9 @@ pub(crate) struct PendingFree {
     /// The publications of layers that refer to it: from the one that brought it to before the one that dropped it.
     /// Empty after a reopening, because snapshots do not survive one.
     pub readable: Range<u64>,
+    /// Of a value: the newest commit when it was freed. An archive of the log needs it until it has that commit. 0 of what no
+    /// commit names.
+    pub until_archived: u64,
 }
 
 /// All extents waiting to be reused, oldest first.
@@ -59,6 +62,11 @@ impl PendingFrees {
         self.frees.iter().filter(is_pinned).map(|free| free.extent.len.next_multiple_of(super::GRAIN_BYTES)).sum()
     }
 
+    /// Bytes of those that an archive needs which has everything up to this commit.
+    pub(crate) fn bytes_until_archived(&self, archived: u64) -> u64 {
+        self.frees.iter().filter(|free| free.until_archived > archived).map(|free| free.extent.len).sum()
+    }
+
     /// Gives back to `map` what may be reused now that checkpoint `durable` is durable. `live` holds the
     /// publication numbers of the layers that snapshots still hold; what `is_kept` stays. Returns what was released.
     pub(crate) fn release(
@@ -66,13 +74,13 @@ impl PendingFrees {
         map: &mut SpaceMap,
         durable: u64,
         live: &[u64],
-        is_kept: &dyn Fn(Extent) -> bool,
+        is_kept: &dyn Fn(&PendingFree) -> bool,
     ) -> Vec<Extent> {
         let mut released = Vec::new();
         self.frees.retain(|free| {
             let pinned = live.iter().any(|at| free.readable.contains(at)) && !Mutant::SnapshotNotPinned.is_active();
             let by = if Mutant::ExtentReusedEarly.is_active() { durable + 1 } else { durable };
-            let reusable = free.checkpoint < by && !pinned && !is_kept(free.extent);
+            let reusable = free.checkpoint < by && !pinned && !is_kept(free);
             if reusable {
                 map.release(free.extent);
                 released.push(free.extent);
@@ -93,7 +101,7 @@ mod tests {
         let extent = map.allocate(100).unwrap();
         map.seal_window();
         let mut pending = PendingFrees::default();
-        pending.push(PendingFree { extent, checkpoint: 7, readable: 3..6 });
+        pending.push(PendingFree { extent, checkpoint: 7, readable: 3..6, until_archived: 0 });
         assert!(pending.release(&mut map, 7, &[], &|_| false).is_empty(), "the superblock of 6 still needs it");
         assert!(pending.release(&mut map, 8, &[5], &|_| false).is_empty(), "a snapshot of publication 5 reads it");
         assert_eq!(
@@ -110,9 +118,9 @@ mod tests {
         let mut pending = PendingFrees::default();
         for len in [100, 5000] {
             let extent = map.allocate(len).unwrap();
-            pending.push(PendingFree { extent, checkpoint: 1, readable: 0..0 });
+            pending.push(PendingFree { extent, checkpoint: 1, readable: 0..0, until_archived: 0 });
         }
-        let released = pending.release(&mut map, 9, &[], &|extent| extent.len == 100);
+        let released = pending.release(&mut map, 9, &[], &|free| free.extent.len == 100);
         assert_eq!((released.len(), pending.len()), (1, 1));
         assert_eq!(pending.release(&mut map, 9, &[], &|_| false).len(), 1);
     }

@@ -7,7 +7,7 @@
 pub use crate::document::doors::{document, document_key, path};
 pub use crate::document::query::doors::{query_cbor, query_text};
 pub use crate::engine::doors::{checkpoint_record, record_head, reseal, value_reference};
-pub use crate::increment::doors::{increment, increment_resealed, reseal_increment};
+pub use crate::increment::doors::{archive_piece, increment, increment_resealed, reseal_increment};
 pub use crate::log::doors::{frame, frame_resealed, log, log_resealed, operations};
 pub use crate::space::doors::{space, superblock, superblock_resealed};
 pub use crate::table::doors::{definition, keys, values};

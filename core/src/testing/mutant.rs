@@ -77,6 +77,16 @@ mutants! {
     FeedBeforeVisible: "a feed gives what snapshots see, never more",
     /// A change feed does not compare incarnations.
     ForkUnnoticed: "a reader that saw commits which a power loss took back is told so",
+    /// The log is written anew whatever the archive lacks.
+    LogNotKeptForArchive: "the log stays until the archive has it",
+    /// A value that was overwritten makes room for others before the archive has it.
+    ArchiveNotWaitedFor: "the space of an overwritten value is given out again when the archive has its commit",
+    /// What a named snapshot reads is given out again.
+    NamedSnapshotNotPinned: "what was freed since a named snapshot was made stays while it exists",
+    /// An archive that gets nowhere holds log and values without end.
+    ArchiveUnbounded: "what stays for the archive alone is bounded, and beyond that there is a gap",
+    /// A piece of an archive counts as archived before its sink has said so.
+    PieceBelievedEarly: "only a piece that has its name is archived",
     /// Frames do not say what was durable.
     DurableNotTold: "every frame says the highest sequence that was durable",
     /// The log is cut at a damaged frame whatever lies behind it.

@@ -1,9 +1,11 @@
 //! `lightning backup`
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use lightning_db::{BackupProgress, Database, IncrementProgress};
+use lightning_db::{Backup as Copy, BackupProgress, Database, Error, IncrementProgress};
 use serde_json::json;
 
 use crate::database::{Access, DatabaseArgs};
@@ -15,17 +17,24 @@ use crate::progress::{Progress, Rate, Unit, bytes, grouped};
 ///
 /// The copy is a database itself: what opens the one opens the other. It gets its name when it is whole and on the disk.
 /// Everything is verified as it is read; damage is an error, and leaves no copy. With --since it is an increment, which holds
-/// the commits after those of that file; 'restore' makes a database of a backup and its increments.
+/// the commits after those of that file; 'restore' makes a database of a backup and its increments, or its archive. To '-' the
+/// copy goes to standard output.
 #[derive(Args, Debug)]
 pub struct Backup {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// The new file; it must not exist yet
+    /// The new file, which must not exist yet; - for standard output
     #[arg(value_name = "TO")]
     to: PathBuf,
     /// Keep only what was committed after this backup or increment was made
     #[arg(long, value_name = "BACKUP")]
     since: Option<PathBuf>,
+    /// Copy no more than so many MB a second: everything is read twice, so the whole takes twice its size
+    #[arg(long, value_name = "MB", conflicts_with = "since", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
+    limit_rate: Option<u64>,
+    /// Keep what the archive has since this backup for so many days, whatever its limits are
+    #[arg(long, value_name = "DAYS", conflicts_with = "since", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    retain: Option<u64>,
     /// Tell how far it is, also where standard error is no terminal
     #[arg(long)]
     progress: bool,
@@ -38,9 +47,24 @@ impl Backup {
         }
         let rate = Rate::start();
         let progress = Progress::start(None, Unit::Count, self.progress);
-        let database = self.database.open_with(Access::Read, &mut |stage| progress.stage(stage))?;
+        let access = if self.retain.is_some() { Access::Write } else { Access::Read };
+        let database = self.database.open_with(access, &mut |stage| progress.stage(stage))?;
+        let mut backup = database.backup();
+        if let Some(megabytes) = self.limit_rate {
+            backup.limit_rate(megabytes << 20);
+        }
+        if let Some(days) = self.retain {
+            // Before the copy is made: what it needs is there when it is done.
+            let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis() as u64);
+            let until_ms = now_ms.saturating_add(days * 86_400_000);
+            let retained = database.retain_archive(backup.position(), until_ms);
+            retained.map_err(Failure::engine(self.database.name()))?;
+        }
+        if self.to == Path::new("-") {
+            return stream(&mut backup).map_err(Failure::engine(self.database.name()));
+        }
         let mut placed = false;
-        let done = database.backup_to(&self.to, &mut |at: &BackupProgress| {
+        let done = backup.write_to(&self.to, &mut |at: &BackupProgress| {
             if let Some(all) = at.bytes_all.filter(|_| !placed) {
                 placed = true;
                 progress.done(&format!("found a place for everything: {}", bytes(all)));
@@ -58,6 +82,7 @@ impl Backup {
             || json!({ "records": done.entries / 2, "bytes": done.bytes, "seconds": rate.seconds() }),
         )
     }
+
     fn increment(&self, since: &Path, output: &mut Output) -> Outcome {
         let rate = Rate::start();
         let progress = Progress::start(None, Unit::Count, self.progress);
@@ -79,4 +104,14 @@ impl Backup {
             || json!({ "commits": done.commits, "bytes": done.bytes, "seconds": rate.seconds() }),
         )
     }
+}
+
+/// All of it to standard output, and nothing else.
+fn stream(backup: &mut Copy) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    while let Some(piece) = backup.next()? {
+        out.write_all(&piece).map_err(|error| Error::Invalid { what: format!("standard output: {error}") })?;
+        backup.rest()?;
+    }
+    out.flush().map_err(|error| Error::Invalid { what: format!("standard output: {error}") })
 }

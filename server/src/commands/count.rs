@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::query::{QUERY_HELP, parse_query};
-use crate::database::{Access, DatabaseArgs, TableView};
+use crate::database::{ReadArgs, TableView};
 use crate::documents::CollectionView;
 use crate::failure::Outcome;
 use crate::output::Output;
@@ -17,7 +17,7 @@ use crate::range::KeyRangeArgs;
 #[command(after_help = QUERY_HELP)]
 pub struct Count {
     #[command(flatten)]
-    database: DatabaseArgs,
+    source: ReadArgs,
     /// The table or collection
     table: String,
     /// Of a collection: the query that the documents answer to
@@ -29,16 +29,16 @@ pub struct Count {
 
 impl Count {
     pub fn run(self, output: &mut Output) -> Outcome {
-        let database = self.database.open(Access::Read)?;
-        if let Some(view) = CollectionView::find(&database, &self.database, &self.table)? {
+        let snapshot = self.source.open()?;
+        if let Some(view) = CollectionView::find(&snapshot, &self.source.database, &self.table)? {
             let count = self.documents(&view)?;
             return output.result(|| count.to_string(), || json!({ "count": count }));
         }
         if !self.query.is_empty() {
             // It is not a collection, and the error says what it is.
-            CollectionView::open(&database, &self.database, &self.table)?;
+            CollectionView::open(&snapshot, &self.source.database, &self.table)?;
         }
-        let view = TableView::open(&database, &self.database, &self.table)?;
+        let view = TableView::open(&snapshot, &self.source.database, &self.table)?;
         let count = view.count(&self.range.bounds(&view.types.key)?)?;
         output.result(|| count.to_string(), || json!({ "count": count }))
     }

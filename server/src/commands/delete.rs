@@ -43,7 +43,7 @@ impl Delete {
     pub fn run(self, output: &mut Output) -> Outcome {
         let database = self.database.open(Access::Write)?;
         let subject = self.database.table_name(&self.table);
-        if let Some(view) = CollectionView::find(&database, &self.database, &self.table)? {
+        if let Some(view) = CollectionView::find(&database.snapshot(), &self.database, &self.table)? {
             let deleted = self.documents(&database, &view)?;
             drop(view);
             let subject = self.database.collection_name(&self.table);
@@ -51,9 +51,9 @@ impl Delete {
         }
         if self.query.is_some() {
             // It is not a collection, and the error says what it is.
-            CollectionView::open(&database, &self.database, &self.table)?;
+            CollectionView::open(&database.snapshot(), &self.database, &self.table)?;
         }
-        let types = TableTypes::of(&database, &self.database, &self.table)?;
+        let types = TableTypes::of(&database.snapshot(), &self.database, &self.table)?;
         let keys = self.keys.iter().map(|key| parse_key(&types.key, key)).collect::<Outcome<Vec<_>>>()?;
         let bounds = if keys.is_empty() { Some(self.range.bounds(&types.key)?) } else { None };
         let deleted = database.transaction_with(self.durability.into(), |tx| {

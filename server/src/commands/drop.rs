@@ -24,7 +24,7 @@ impl DropCommand {
     pub fn run(self, output: &mut Output) -> Outcome {
         let database = self.database.open(Access::Write)?;
         // Where there is nothing of this name, the error says what there is.
-        TableTypes::of(&database, &self.database, &self.name)?;
+        TableTypes::of(&database.snapshot(), &self.database, &self.name)?;
         let failed = |error| Failure::engine(self.database.name())(error);
         let (count, kind) = self.dropped(&database).map_err(failed)?;
         database.close().map_err(failed)?;

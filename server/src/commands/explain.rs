@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::query::{QUERY_HELP, parse_query};
-use crate::database::{Access, DatabaseArgs};
+use crate::database::ReadArgs;
 use crate::documents::CollectionView;
 use crate::failure::Outcome;
 use crate::output::Output;
@@ -16,7 +16,7 @@ use crate::types::on_one_line;
 #[command(after_help = QUERY_HELP)]
 pub struct Explain {
     #[command(flatten)]
-    database: DatabaseArgs,
+    source: ReadArgs,
     /// The collection
     collection: String,
     /// The query
@@ -27,8 +27,8 @@ pub struct Explain {
 impl Explain {
     pub fn run(self, output: &mut Output) -> Outcome {
         let query = parse_query(&self.query)?;
-        let database = self.database.open(Access::Read)?;
-        let view = CollectionView::open(&database, &self.database, &self.collection)?;
+        let snapshot = self.source.open()?;
+        let view = CollectionView::open(&snapshot, &self.source.database, &self.collection)?;
         let told = view.explain(query)?;
         output.result(
             || {

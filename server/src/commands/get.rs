@@ -3,7 +3,7 @@
 use clap::Args;
 use lightning_db::{Document, Value};
 
-use crate::database::{Access, DatabaseArgs, TableView};
+use crate::database::{ReadArgs, TableView};
 use crate::documents::{CollectionView, JsonForm, parse_key_value, write_json};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
@@ -14,7 +14,7 @@ use crate::types::{decode_key, decode_value};
 #[derive(Args, Debug)]
 pub struct Get {
     #[command(flatten)]
-    database: DatabaseArgs,
+    source: ReadArgs,
     /// The table or collection
     table: String,
     /// The keys
@@ -27,11 +27,11 @@ pub struct Get {
 
 impl Get {
     pub fn run(self, output: &mut Output) -> Outcome {
-        let database = self.database.open(Access::Read)?;
-        if let Some(view) = CollectionView::find(&database, &self.database, &self.table)? {
+        let snapshot = self.source.open()?;
+        if let Some(view) = CollectionView::find(&snapshot, &self.source.database, &self.table)? {
             return self.documents(&view, output);
         }
-        let view = TableView::open(&database, &self.database, &self.table)?;
+        let view = TableView::open(&snapshot, &self.source.database, &self.table)?;
         let keys = self.keys.iter().map(|key| parse_key(&view.types.key, key)).collect::<Outcome<Vec<_>>>()?;
         let mut missing = Vec::new();
         for (text, key) in self.keys.iter().zip(&keys) {
@@ -51,7 +51,7 @@ impl Get {
                 output.datum(&value)?;
             }
         }
-        self.told(&self.database.table_name(&self.table), &missing, "")
+        self.told(&self.source.database.table_name(&self.table), &missing, "")
     }
 
     fn documents(&self, view: &CollectionView, output: &mut Output) -> Outcome {
@@ -78,7 +78,7 @@ impl Get {
                 output.line(&json)?;
             }
         }
-        self.told(&self.database.collection_name(&self.table), &missing, &hint)
+        self.told(&self.source.database.collection_name(&self.table), &missing, &hint)
     }
 
     fn told(&self, subject: &str, missing: &[String], hint: &str) -> Outcome {

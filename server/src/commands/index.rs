@@ -68,7 +68,7 @@ impl Add {
     fn run(self, output: &mut Output) -> Outcome {
         let index = self.index()?;
         let database = self.database.open(Access::Write)?;
-        let view = CollectionView::open(&database, &self.database, &self.collection)?;
+        let view = CollectionView::open(&database.snapshot(), &self.database, &self.collection)?;
         let is_there = view.info.indexes.iter().any(|there| there.index.name() == index.name() && there.ready);
         let schema = Schema::key(view.info.key.clone()).version(view.info.version).with(index.clone());
         drop(view);
@@ -135,7 +135,7 @@ impl DropIndex {
     fn run(self, output: &mut Output) -> Outcome {
         let database = self.database.open(Access::Write)?;
         let failed = |error| Failure::engine(self.database.name())(error);
-        let view = CollectionView::open(&database, &self.database, &self.collection)?;
+        let view = CollectionView::open(&database.snapshot(), &self.database, &self.collection)?;
         let collection = database.existing_collection::<Value>(&self.collection).map_err(failed)?;
         let was_there = collection.drop_index(&self.index).map_err(failed)?;
         let names: Vec<_> = view.info.indexes.iter().map(|index| format!("'{}'", index.index.name())).collect();

@@ -1,5 +1,6 @@
 //! The commands, one file each: its arguments, and what it does.
 
+pub mod archive;
 pub mod backup;
 pub mod check;
 pub mod collections;
@@ -22,6 +23,7 @@ pub mod query;
 pub mod repair;
 pub mod restore;
 pub mod scan;
+pub mod snapshot;
 pub mod stats;
 pub mod tables;
 pub mod verify;

@@ -54,10 +54,10 @@ impl EntryArgs {
     /// Puts the entry, or inserts it where there may be none.
     pub fn write(self, refuse_existing: bool) -> Outcome {
         let database = self.database.open(Access::Create)?;
-        if let Some(view) = CollectionView::find(&database, &self.database, &self.table)? {
+        if let Some(view) = CollectionView::find(&database.snapshot(), &self.database, &self.table)? {
             return self.write_document(&database, view, refuse_existing);
         }
-        let recorded = TableTypes::find(&database, &self.database, &self.table)?;
+        let recorded = TableTypes::find(&database.snapshot(), &self.database, &self.table)?;
         let types = table_types(&self.table, recorded, self.key_type, self.value_type)?;
         let key: KeyBuffer = parse_key(&types.key, &self.key)?;
         let value = if self.value == "-" { read_value(&types.value)? } else { text_value(&types.value, &self.value)? };

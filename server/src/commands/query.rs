@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use clap::Args;
 use lightning_db::{Document, Query, Value};
 
-use crate::database::{Access, DatabaseArgs};
+use crate::database::ReadArgs;
 use crate::documents::{CollectionView, JsonForm, write_json};
 use crate::failure::{Failure, Outcome};
 use crate::grid::Grid;
@@ -29,7 +29,7 @@ Words in quotes are text; timestamp(\"2024-01-01\"), uuid(\"…\") and bytes(\"0
 #[command(after_help = QUERY_HELP)]
 pub struct QueryCommand {
     #[command(flatten)]
-    database: DatabaseArgs,
+    source: ReadArgs,
     /// The collection
     collection: String,
     /// The query; all documents without it
@@ -46,8 +46,8 @@ pub struct QueryCommand {
 impl QueryCommand {
     pub fn run(self, output: &mut Output) -> Outcome {
         let query = parse_query(&self.query)?;
-        let database = self.database.open(Access::Read)?;
-        let view = CollectionView::open(&database, &self.database, &self.collection)?;
+        let snapshot = self.source.open()?;
+        let view = CollectionView::open(&snapshot, &self.source.database, &self.collection)?;
         if self.table || (!output.is_json() && !self.typed && std::io::stdout().is_terminal()) {
             return show_table(&view, query, output);
         }

@@ -1,6 +1,6 @@
 //! `lightning restore`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lightning_db::{Database, ReplayUntil, RestoreProgress};
@@ -11,18 +11,19 @@ use crate::moment::{moment, time_ms};
 use crate::output::Output;
 use crate::progress::{Progress, Rate, Unit, grouped};
 
-/// Make a database of a backup and its increments, as it was after their last commit or an earlier one
+/// Make a database of a backup and its increments or its archive, as it was after their last commit or an earlier one
 ///
-/// It is verified before it gets its name, and overwrites nothing. Increments are given in the order in which they were made.
+/// It is verified before it gets its name, and overwrites nothing. Increments are given in the order in which they were made; of
+/// an archive's folder those pieces are read that follow the backup.
 #[derive(Args, Debug)]
 pub struct Restore {
     /// The new database file; it must not exist yet
     #[arg(value_name = "TO")]
     to: PathBuf,
-    /// What 'backup' made
+    /// What 'backup' made; - for standard input
     #[arg(value_name = "BACKUP")]
     backup: PathBuf,
-    /// What 'backup --since' made, oldest first
+    /// What 'backup --since' made, oldest first, or the folder of an archive
     #[arg(value_name = "INCREMENT")]
     increments: Vec<PathBuf>,
     /// Exactly the commits up to this one
@@ -45,14 +46,20 @@ impl Restore {
             (None, Some(time_ms)) => ReplayUntil::Time(time_ms),
             (None, None) => ReplayUntil::End,
         };
-        let report = Database::restore(&self.to, &self.backup, &self.increments, until, &mut |at| match at {
+        let mut told = |at: RestoreProgress<'_>| match at {
             RestoreProgress::Copying(done) => progress.at(done, || "bytes copied".to_owned()),
             RestoreProgress::Replaying(report) => progress.at(report.commits, || "commits taken in".to_owned()),
             RestoreProgress::Verifying(report) => {
                 progress.verified(report);
             }
             _ => {}
-        });
+        };
+        let report = if self.backup == Path::new("-") {
+            let mut bytes = std::io::stdin().lock();
+            Database::restore_from(&self.to, &mut bytes, "standard input", &self.increments, until, &mut told)
+        } else {
+            Database::restore(&self.to, &self.backup, &self.increments, until, &mut told)
+        };
         progress.finish();
         let report = report.map_err(Failure::engine(self.to.display().to_string()))?.replayed;
         output.result(

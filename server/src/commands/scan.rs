@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use clap::Args;
 use lightning_db::{Document, Value};
 
-use crate::database::{Access, DatabaseArgs, TableView};
+use crate::database::{ReadArgs, TableView};
 use crate::documents::CollectionView;
 use crate::failure::Outcome;
 use crate::output::Output;
@@ -16,7 +16,7 @@ use crate::types::{decode_key, decode_value};
 #[derive(Args, Debug)]
 pub struct Scan {
     #[command(flatten)]
-    database: DatabaseArgs,
+    source: ReadArgs,
     /// The table or collection
     table: String,
     #[command(flatten)]
@@ -34,11 +34,11 @@ pub struct Scan {
 
 impl Scan {
     pub fn run(self, output: &mut Output) -> Outcome {
-        let database = self.database.open(Access::Read)?;
-        if let Some(view) = CollectionView::find(&database, &self.database, &self.table)? {
+        let snapshot = self.source.open()?;
+        if let Some(view) = CollectionView::find(&snapshot, &self.source.database, &self.table)? {
             return self.documents(&view, output);
         }
-        let view = TableView::open(&database, &self.database, &self.table)?;
+        let view = TableView::open(&snapshot, &self.source.database, &self.table)?;
         let bounds = self.range.bounds(&view.types.key)?;
         let mut left = self.limit.unwrap_or(u64::MAX);
         if left == 0 {

@@ -85,6 +85,12 @@ fn as_text(tables: usize, figures: &Figures) -> String {
         );
         rows.push(("damage", what));
     }
+    if figures.archive_held_bytes > 0 {
+        rows.push(("archive", format!("{} wait for it", bytes(figures.archive_held_bytes))));
+    }
+    if figures.archive_gap || figures.archive_failing {
+        rows.push(("alarm", "the archive lacks commits or fails; see 'lightning archive status'".to_owned()));
+    }
     let latencies =
         [("commit", &figures.commit_latency), ("sync", &figures.sync_latency), ("step", &figures.step_latency)];
     rows.extend(
@@ -140,6 +146,9 @@ fn as_json(tables: usize, figures: &Figures) -> Json {
         "scrubs": figures.scrubs,
         "scrub_bytes": figures.scrub_bytes,
         "scrub_bytes_all": figures.scrub_bytes_all,
+        "archive_held_bytes": figures.archive_held_bytes,
+        "archive_failing": figures.archive_failing,
+        "archive_gap": figures.archive_gap,
         "quarantined": figures.quarantined,
         "quarantined_bytes": figures.quarantined_bytes,
         "commit_latency_us": latency_json(&figures.commit_latency),

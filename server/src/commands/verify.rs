@@ -19,7 +19,7 @@ pub struct Verify {
     /// What 'backup' made
     #[arg(value_name = "BACKUP")]
     backup: PathBuf,
-    /// What 'backup --since' made, oldest first
+    /// What 'backup --since' made, oldest first, or the folder of an archive
     #[arg(value_name = "INCREMENT")]
     increments: Vec<PathBuf>,
     /// Tell how far it is, also where standard error is no terminal

@@ -47,7 +47,7 @@ impl Watch {
     pub fn run(self, output: &mut Output) -> Outcome {
         let query = parse_query(&self.query)?;
         let database = self.database.open(Access::Write)?;
-        drop(CollectionView::open(&database, &self.database, &self.collection)?);
+        drop(CollectionView::open(&database.snapshot(), &self.database, &self.collection)?);
         let failed = |error| Failure::engine(self.database.name())(error);
         let collection = database.existing_collection::<Value>(&self.collection).map_err(failed)?;
         let mut subscription = collection.watch(query).map_err(failed)?;

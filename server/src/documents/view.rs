@@ -2,9 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use lightning_db::{
-    Collection, CollectionInfo, Database, Error, Explanation, Path, Query, ReadCollection, Snapshot, Value,
-};
+use lightning_db::{CollectionInfo, Error, Explanation, Path, Query, ReadCollection, Snapshot, Value};
 
 use crate::database::{DatabaseArgs, as_slices};
 use crate::failure::{Failure, Outcome};
@@ -22,22 +20,20 @@ pub struct CollectionView {
 
 impl CollectionView {
     /// The collection of this name; `None` where there is none.
-    pub fn find(database: &Database, args: &DatabaseArgs, name: &str) -> Outcome<Option<Self>> {
+    pub fn find(snapshot: &Snapshot, args: &DatabaseArgs, name: &str) -> Outcome<Option<Self>> {
         let subject = args.collection_name(name);
         let failed = |error| Failure::engine(&*subject)(error);
-        let snapshot = database.snapshot();
         let Some(info) = snapshot.collection_info(name).map_err(failed)? else { return Ok(None) };
-        let collection: Collection<Value> = database.existing_collection(name).map_err(failed)?;
-        let read = snapshot.collection(&collection).map_err(failed)?;
+        let read = snapshot.existing_collection(name).map_err(failed)?;
         let key = Path::parse(&info.key).map_err(failed)?;
-        Ok(Some(Self { snapshot, read, database: args.name(), subject, info, key }))
+        Ok(Some(Self { snapshot: snapshot.clone(), read, database: args.name(), subject, info, key }))
     }
 
     /// The collection of this name. A plain table is told apart from a name that is not there.
-    pub fn open(database: &Database, args: &DatabaseArgs, name: &str) -> Outcome<Self> {
-        match Self::find(database, args, name)? {
+    pub fn open(snapshot: &Snapshot, args: &DatabaseArgs, name: &str) -> Outcome<Self> {
+        match Self::find(snapshot, args, name)? {
             Some(view) => Ok(view),
-            None => Err(no_collection(database, args, name)?),
+            None => Err(no_collection(snapshot, args, name)?),
         }
     }
 
@@ -102,9 +98,8 @@ impl CollectionView {
 }
 
 /// Why there is no collection of this name.
-fn no_collection(database: &Database, args: &DatabaseArgs, name: &str) -> Outcome<Failure> {
+fn no_collection(snapshot: &Snapshot, args: &DatabaseArgs, name: &str) -> Outcome<Failure> {
     let failed = |error| Failure::engine(args.name())(error);
-    let snapshot = database.snapshot();
     let is_table = snapshot.tables().map_err(failed)?.iter().any(|table| table.name == name);
     if is_table {
         return Ok(Failure::usage(format!(

@@ -176,6 +176,78 @@ fn a_backup_and_its_increments_give_back_any_commit() {
 }
 
 #[test]
+fn an_archive_gives_back_any_commit_whoever_writes() {
+    let shell = with_rows(1_000);
+    let status = json(&shell.done("archive on a.ldb --hold 8 --json"));
+    assert_eq!((&status["on"], &status["pieces"]), (&true.into(), &0.into()));
+    shell.done("backup a.ldb base.ldb --retain 1");
+    let first = status["archived"].as_u64().unwrap();
+    let long = "x".repeat(20_000);
+    shell.done(&format!("put a.ldb t 1 {{\"long\":\"{long}\"}}"));
+    shell.done("put a.ldb t 1 {\"short\":1}");
+    shell.done("delete a.ldb t 2");
+    let status = json(&shell.done("archive status a.ldb --json"));
+    assert_eq!((&status["archived"], &status["newest"]), (&(first + 3).into(), &(first + 3).into()));
+    assert_eq!((&status["gap"], &status["failed"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+    assert_eq!(status["retained"]["after"], first);
+
+    let verified = json(&shell.done("verify base.ldb a.ldb-archive --json"));
+    assert_eq!((&verified["commits"], &verified["to_sequence"]), (&3.into(), &(first + 3).into()));
+    let restored =
+        json(&shell.done(&format!("restore b.ldb base.ldb a.ldb-archive --to-sequence {} --json", first + 1)));
+    assert_eq!(restored["sequence"], first + 1);
+    assert!(shell.done("get b.ldb t 1").contains(&long));
+    shell.done("restore c.ldb base.ldb a.ldb-archive");
+    assert_eq!(shell.done("scan c.ldb t"), shell.done("scan a.ldb t"));
+
+    // A copy is not archived; in the folder of the other it could not be.
+    assert!(shell.done("archive status b.ldb").contains("is not archived"));
+    let ran = shell.run("archive on b.ldb --folder a.ldb-archive");
+    assert!(ran.code != 0 && ran.err.contains("of another history"), "{}", ran.err);
+
+    let pruned = json(&shell.done("archive prune a.ldb --json"));
+    assert_eq!(pruned["pieces"], 0);
+    shell.done("archive off a.ldb");
+    shell.done("put a.ldb t 3 {}");
+    let ran = shell.run(&format!("restore d.ldb base.ldb a.ldb-archive --to-sequence {}", first + 4));
+    assert!(ran.code != 0 && ran.err.contains("give those that follow"), "{}", ran.err);
+}
+
+#[test]
+fn a_backup_goes_through_a_pipe() {
+    let shell = with_rows(3_000);
+    let copy = shell.piped("backup a.ldb - --limit-rate 100", b"");
+    shell.write("copy.ldb", &copy);
+    assert_eq!(json(&shell.done("check copy.ldb --json"))["clean"], true);
+    let restored = json(&String::from_utf8(shell.piped("restore b.ldb - --json", &copy)).unwrap());
+    assert_eq!(restored["left_out"], false);
+    assert_eq!(shell.done("scan b.ldb t"), shell.done("scan a.ldb t"));
+    let ran = shell.run_with(&["restore", "c.ldb", "-"], "no database");
+    assert!(ran.code != 0 && !shell.path("c.ldb").exists(), "{}", ran.err);
+}
+
+#[test]
+fn a_named_snapshot_shows_what_was_there() {
+    let shell = with_rows(200);
+    shell.done("snapshot create a.ldb before");
+    let before = shell.done("scan a.ldb t");
+    shell.done("delete a.ldb t 7");
+    shell.done("put a.ldb t 8 {\"new\":1}");
+    shell.done("compact a.ldb");
+    assert_eq!(shell.done("scan a.ldb t --snapshot before"), before);
+    assert_eq!(shell.done("count a.ldb t --snapshot before").trim(), "200");
+    assert_eq!(shell.done("count a.ldb t").trim(), "199");
+    let listed = json(&shell.done("snapshot list a.ldb --json"));
+    assert_eq!(listed["name"], "before");
+    assert!(listed["held_bytes"].as_u64().unwrap() > 0);
+    assert_eq!(json(&shell.done("check a.ldb --json"))["clean"], true);
+    let ran = shell.run("get a.ldb t 7 --snapshot after");
+    assert!(ran.code != 0 && ran.err.contains("there is no snapshot 'after'"), "{}", ran.err);
+    shell.done("snapshot drop a.ldb before");
+    assert_eq!(shell.done("snapshot list a.ldb"), "");
+}
+
+#[test]
 fn what_cannot_be_restored_is_told_and_leaves_nothing() {
     let shell = with_rows(100);
     shell.done("backup a.ldb base.ldb --keep-log 16");

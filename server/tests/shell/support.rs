@@ -46,6 +46,13 @@ impl Shell {
         Ran::from(self.command().args(arguments).write_stdin(input).output().expect("the command runs"))
     }
 
+    /// Runs it with these bytes on standard input, asserts that it was done, and gives the bytes it printed.
+    pub fn piped(&self, arguments: &str, input: &[u8]) -> Vec<u8> {
+        let output = self.command().args(arguments.split(' ')).write_stdin(input).output().expect("the command runs");
+        assert!(output.status.success(), "lightning {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
     /// Runs it, asserts that it was done, and gives what it printed.
     pub fn done(&self, arguments: &str) -> String {
         let ran = self.run(arguments);

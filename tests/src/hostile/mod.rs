@@ -63,6 +63,7 @@ pub const TARGETS: &[Target] = &[
     target("log_resealed", "log", open::log_resealed, Shape::Files),
     target("increment", "increment", decoders::increment, Shape::Bytes),
     target("increment_resealed", "increment", decoders::increment_resealed, Shape::Bytes),
+    target("archive_piece", "increment", decoders::archive_piece, Shape::Bytes),
     target("replay", "increment", replay::replay, Shape::Bytes),
     target("definition", "definition", decoders::definition, Shape::Bytes),
     target("keys", "keys", decoders::keys, Shape::Bytes),

@@ -185,6 +185,8 @@ pub enum Action {
     Follow,
     /// A backup is made, or an increment of the one there is, and restored from.
     Keep,
+    /// What has a name is compared, and what is there now gets one, or the oldest is given up.
+    Name,
     /// Bounded background work, this often.
     Step(u32),
     /// Background work until there is none.

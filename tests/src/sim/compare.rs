@@ -74,10 +74,14 @@ const ALL: (Bound<Key>, Bound<Key>) = (Bound::Unbounded, Bound::Unbounded);
 
 /// Reads all tables.
 pub(super) fn everything<E: Engine>(engine: &E) -> Result<Tables, Wrong> {
-    let snapshot = engine.snapshot()?;
+    everything_in(engine, &engine.snapshot()?)
+}
+
+/// Reads all tables as a snapshot sees them.
+pub(super) fn everything_in<E: Engine>(engine: &E, snapshot: &E::Snapshot) -> Result<Tables, Wrong> {
     let mut scans: [_; TABLES.len()] = Default::default();
     for (table, scan) in scans.iter_mut().enumerate() {
-        match engine.ask(&snapshot, &Query::Walk(table, ALL, vec![false], usize::MAX))? {
+        match engine.ask(snapshot, &Query::Walk(table, ALL, vec![false], usize::MAX))? {
             Answer::Entries(entries) => *scan = entries,
             other => return Err(Wrong::Answer(format!("a walk was answered by {other:?}"))),
         }

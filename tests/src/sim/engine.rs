@@ -6,6 +6,7 @@ use lightning_db::env::Storage;
 use lightning_db::{Checksum, Compression, Error, Isolation, Mode, Verify};
 
 use super::action::{Answer, Durability, Query, TxOp};
+use super::archive::SimSink;
 use super::clock::SimClock;
 use super::keeper::{Keeping, Kept};
 use super::plan::Plan;
@@ -36,11 +37,15 @@ pub struct Tuning {
     pub retention_bytes: u64,
     /// How long what a snapshot sees is kept after it was replaced.
     pub snapshot_ms: u64,
+    /// Whoever keeps backups has the log archived, and so much held for it.
+    pub archive_hold_bytes: Option<u64>,
 }
 
 /// Longer than any run.
 pub const SNAPSHOT_MS_LONG: u64 = 1 << 40;
 
+/// Enough for all of a run.
+pub const HOLD_BYTES_ALL: u64 = 1 << 34;
 /// Enough for all of a run.
 pub const RETENTION_BYTES_ALL: u64 = 1 << 34;
 
@@ -57,6 +62,7 @@ impl Default for Tuning {
             verify: Verify::Resident,
             retention_bytes: 0,
             snapshot_ms: SNAPSHOT_MS_LONG,
+            archive_hold_bytes: None,
         }
     }
 }
@@ -74,6 +80,8 @@ pub struct Site {
     pub pager: Option<Arc<PagingStorage<SimDisk>>>,
     /// Sizes.
     pub tuning: Tuning,
+    /// Where the log is archived.
+    pub sink: Arc<SimSink>,
     /// For the engine's own randomness; another one at every opening.
     pub entropy_seed: u64,
 }
@@ -86,6 +94,7 @@ impl Site {
         disk.complete_syncs_later(plan.late_syncs);
         Self {
             clock: Arc::new(SimClock::new(&disk)),
+            sink: Arc::new(SimSink::new(&disk)),
             disk,
             late_syncs: plan.late_syncs,
             pager,
@@ -97,7 +106,7 @@ impl Site {
     /// The same with another disk, and what is beside that.
     pub fn with_disk(self, disk: SimDisk) -> Self {
         let disk = Arc::new(disk);
-        Self { clock: Arc::new(SimClock::new(&disk)), disk, ..self }
+        Self { clock: Arc::new(SimClock::new(&disk)), sink: Arc::new(SimSink::new(&disk)), disk, ..self }
     }
 
     /// What the engine is opened on.
@@ -125,6 +134,9 @@ pub enum Ack {
     /// It has its place in the order of commits, and is acknowledged later.
     Later,
 }
+
+/// Snapshots with their names.
+pub type ByName<S> = Vec<(String, S)>;
 
 /// An engine under simulation. Every method wraps its reads in [`Site::drive`].
 pub trait Engine: Sized {
@@ -167,6 +179,20 @@ pub trait Engine: Sized {
     fn keep(&self, kept: &mut Kept) -> Result<Keeping, Error> {
         let _ = kept;
         Ok(Keeping::Never)
+    }
+    /// The snapshots that have a name. `None` of engines without.
+    fn named(&self) -> Result<Option<ByName<Self::Snapshot>>, Error> {
+        Ok(None)
+    }
+    /// Gives what is there now a name.
+    fn name(&self, name: &str) -> Result<(), Error> {
+        let _ = name;
+        Ok(())
+    }
+    /// Gives that up.
+    fn unname(&self, name: &str) -> Result<(), Error> {
+        let _ = name;
+        Ok(())
     }
     /// Does a bounded piece of background work; whether there is more. `Error::Pending` when all of it waits for syncs.
     fn step(&self) -> Result<bool, Error>;

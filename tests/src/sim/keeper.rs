@@ -8,7 +8,7 @@ use lightning_db::{Database, Environment, Error, FeedPosition, Options, ReplayUn
 
 use super::action::TABLES;
 use super::compare::Wrong;
-use super::engine::{Engine, RETENTION_BYTES_ALL};
+use super::engine::{Engine, HOLD_BYTES_ALL, RETENTION_BYTES_ALL, Tuning};
 use super::model::{Tables, tables_found};
 use super::run::Runner;
 
@@ -47,7 +47,9 @@ impl<E: Engine> Runner<E> {
         let mut kept = self.kept.take().unwrap_or_default();
         let outcome = self.engine()?.keep(&mut kept);
         self.note_completed_syncs();
-        let retention_bytes = self.site.tuning.retention_bytes;
+        let Tuning { retention_bytes, archive_hold_bytes, .. } = self.site.tuning;
+        let kept_all = archive_hold_bytes
+            .map_or(retention_bytes == RETENTION_BYTES_ALL, |hold_bytes| hold_bytes == HOLD_BYTES_ALL);
         self.kept = match outcome {
             Ok(Keeping::Never) => None,
             Ok(made @ (Keeping::Whole | Keeping::Increment)) => {
@@ -59,7 +61,7 @@ impl<E: Engine> Runner<E> {
             Ok(Keeping::Forked) if !kept.may_be_ahead => {
                 return Err(Wrong::Answer(String::from("increments report a fork, and nothing they have was lost")));
             }
-            Ok(Keeping::TooFarBehind) if retention_bytes == RETENTION_BYTES_ALL => {
+            Ok(Keeping::TooFarBehind) if kept_all => {
                 return Err(Wrong::Answer(String::from("an increment lacks commits that the log was to keep")));
             }
             Ok(Keeping::Forked | Keeping::TooFarBehind) => Some(Kept::default()),
@@ -80,6 +82,15 @@ impl<E: Engine> Runner<E> {
                 let difference = there.difference(&found).unwrap_or_default();
                 let what = format!("restored to commit {earlier} it is at {reached}: {difference}");
                 return Err(Wrong::Answer(what));
+            }
+        }
+        if self.site.tuning.archive_hold_bytes.is_some() {
+            // An archive has every commit, and every value that it put.
+            let first = kept.ends.first().map_or(sequence, |(first, _)| *first);
+            let between = first + (sequence - first) * (kept.ends.len() as u64 % 5) / 5;
+            let (reached, _) = restored(kept, ReplayUntil::Sequence(between))?;
+            if reached != between {
+                return Err(Wrong::Answer(format!("restored to commit {between} it is at {reached}")));
             }
         }
         kept.ends.push((sequence, found));

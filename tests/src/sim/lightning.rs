@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use lightning_db::env::{Clock, SeededEntropy};
 use lightning_db::{
-    Change, ChangeFeed, Cursor, Database, Environment, Error, Isolation, Mode, Options, Progress, Savepoint, Snapshot,
-    Table, WriteTable, WriteTransaction,
+    ArchiveOptions, ArchiveSink, Change, ChangeFeed, Cursor, Database, Environment, Error, Isolation, Mode, Options,
+    Progress, Savepoint, Snapshot, Table, WriteTable, WriteTransaction,
 };
 
 use super::action::{Answer, Durability, Key, Move, Query, Range, TABLES, TxOp};
-use super::engine::{Ack, Engine, Site};
+use super::engine::{Ack, ByName, Engine, Site};
 use super::keeper::{Keeping, Kept};
 use super::replica::{Followed, Replica};
 
@@ -277,6 +277,32 @@ impl Lightning {
         Ok(())
     }
 
+    /// In a folder of its own, if it is to be.
+    fn begin_archive(&self) -> Result<(), Error> {
+        let Some(hold_bytes) = self.site.tuning.archive_hold_bytes else { return Ok(()) };
+        self.call(|| self.database.archive_off())?;
+        self.site.sink.clear();
+        let mut options = ArchiveOptions::default();
+        options.hold_bytes = hold_bytes;
+        self.call(|| self.database.archive_on(options.clone()))
+    }
+
+    fn archive(&self, kept: &mut Kept) -> Result<Keeping, Error> {
+        let archived = self.call(|| self.database.archive_now());
+        match self.database.archive_status() {
+            None => return Ok(Keeping::Forked),
+            Some(status) if status.gap.is_some() => return Ok(Keeping::TooFarBehind),
+            Some(status) => match archived {
+                Ok(()) => kept.position = Some(status.archived),
+                Err(Error::HistoryForked { .. }) => return Ok(Keeping::Forked),
+                Err(Error::Invalid { what }) if what.contains("of another history") => return Ok(Keeping::Forked),
+                Err(error) => return Err(error),
+            },
+        }
+        kept.increments = self.site.sink.pieces();
+        Ok(Keeping::Increment)
+    }
+
     fn abort(&self, ops: &[TxOp]) -> Result<Vec<Answer>, Error> {
         let mut answers = Vec::new();
         let mut ended = Body::NotRun;
@@ -305,6 +331,9 @@ impl Engine for Lightning {
         };
         site.clock.call();
         let database = site.drive(|| Database::open_storage(site.storage(), environment.clone(), options(site)))?;
+        if site.tuning.archive_hold_bytes.is_some() {
+            database.attach_archive(Arc::clone(&site.sink) as Arc<dyn ArchiveSink>);
+        }
         Ok(Self { database, feed: RefCell::default(), site: site.clone() })
     }
 
@@ -412,6 +441,10 @@ impl Engine for Lightning {
 
     fn keep(&self, kept: &mut Kept) -> Result<Keeping, Error> {
         let Some(position) = kept.position else {
+            // Where nothing was committed there may be no database yet.
+            if self.database.snapshot().sequence() > 0 {
+                self.begin_archive()?;
+            }
             let mut backup = self.database.backup();
             let mut base = Vec::new();
             while let Some(piece) = self.call(|| backup.next())? {
@@ -425,6 +458,9 @@ impl Engine for Lightning {
             *kept = Kept { base, position: Some(position), ..Kept::default() };
             return Ok(Keeping::Whole);
         };
+        if self.site.tuning.archive_hold_bytes.is_some() {
+            return self.archive(kept);
+        }
         let made = self.call(|| self.database.increment(position)).and_then(|mut increment| {
             let mut bytes = Vec::new();
             while let Some(piece) = self.call(|| increment.next())? {
@@ -442,6 +478,22 @@ impl Engine for Lightning {
             Err(Error::NoLongerKept { .. }) => Ok(Keeping::TooFarBehind),
             Err(error) => Err(error),
         }
+    }
+
+    fn named(&self) -> Result<Option<ByName<Snapshot>>, Error> {
+        let named = self.database.snapshots().into_iter().map(|named| {
+            let snapshot = self.database.snapshot_named(&named.name)?;
+            Ok((named.name, snapshot))
+        });
+        named.collect::<Result<_, Error>>().map(Some)
+    }
+
+    fn name(&self, name: &str) -> Result<(), Error> {
+        self.call(|| self.database.create_snapshot(name))
+    }
+
+    fn unname(&self, name: &str) -> Result<(), Error> {
+        self.call(|| self.database.drop_snapshot(name))
     }
 
     fn step(&self) -> Result<bool, Error> {

@@ -8,7 +8,7 @@ use lightning_db::{Checksum, Compression, Isolation, Mode, Verify};
 use super::action::{Action, ClientStep, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
 use super::clients::CLIENTS;
 use super::clock::Time;
-use super::engine::{RETENTION_BYTES_ALL, SNAPSHOT_MS_LONG, Tuning};
+use super::engine::{HOLD_BYTES_ALL, RETENTION_BYTES_ALL, SNAPSHOT_MS_LONG, Tuning};
 use super::fate::Fate;
 use crate::random::Random;
 use crate::sim_disk::Fault;
@@ -57,6 +57,7 @@ impl Plan {
             verify: Verify::Resident,
             retention_bytes: 0,
             snapshot_ms: SNAPSHOT_MS_LONG,
+            archive_hold_bytes: None,
         };
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
         // Where nothing crashes: a new database is open before it is durable there, and may be found torn, see
@@ -68,7 +69,8 @@ impl Plan {
         let always = Random::new(seed ^ 0x5645_5249_4659).chance(1, 8);
         let verify = if always { Verify::Always } else { Verify::Resident };
         let (actions, snapshot_ms) = with_limits(seed, actions);
-        let tuning = Tuning { retention_bytes, snapshot_ms, verify, ..tuning };
+        let tuning =
+            Tuning { retention_bytes, archive_hold_bytes: archive_hold_bytes(seed), snapshot_ms, verify, ..tuning };
         // Of its own, so that it changes nothing else.
         let stale_cache = Random::new(seed ^ 0x5354_414C_4500).chance(1, 3);
         Self { seed, tuning, paging, late_syncs, stale_cache, actions }
@@ -88,11 +90,29 @@ pub(super) fn with_follower(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u6
     (actions.into_iter().flat_map(follow).flatten().collect(), retention_bytes)
 }
 
+/// Half of those without either give states a name. Of its own, too.
+fn with_names(seed: u64, actions: Vec<Action>) -> Vec<Action> {
+    let mut random = Random::new(seed ^ 0x4E41_4D45_5300);
+    if random.chance(1, 2) {
+        return actions;
+    }
+    let one_in = random.between(5, 40);
+    let name = |action| [Some(action), random.chance(1, one_in).then_some(Action::Name)];
+    actions.into_iter().flat_map(name).flatten().collect()
+}
+
+/// Half of those who keep backups have an archive, which is seldom let fall behind. Of its own, too.
+pub(super) fn archive_hold_bytes(seed: u64) -> Option<u64> {
+    let mut random = Random::new(seed ^ 0x4152_4348_4956);
+    let hold_bytes = if random.chance(1, 4) { 1 << 20 } else { HOLD_BYTES_ALL };
+    random.chance(1, 2).then_some(hold_bytes)
+}
+
 /// A third of the others have somebody who keeps backups and increments. Of its own, too.
 fn with_keeper(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u64) {
     let mut random = Random::new(seed ^ 0x4B45_4550_4552);
     if random.chance(2, 3) {
-        return (actions, 0);
+        return (with_names(seed, actions), 0);
     }
     let retention_bytes = if random.chance(1, 4) { 256 << 10 } else { RETENTION_BYTES_ALL };
     let one_in = random.between(10, 60);

@@ -13,6 +13,7 @@ use super::draft::Draft;
 use super::engine::{Engine, Site};
 use super::keeper::Kept;
 use super::model::{Model, Tables};
+use super::named::Names;
 use super::plan::Plan;
 use super::recovery::Loss;
 use super::replica::Replica;
@@ -133,6 +134,8 @@ pub struct Runner<E: Engine> {
     pub(super) replica: Option<Replica>,
     /// The backups there are, once one was asked for.
     pub(super) kept: Option<Kept>,
+    /// The states that have a name, once one was to have one.
+    pub(super) names: Option<Names>,
     pub(super) model: Model,
     pub(super) next_crash: Crash,
     /// Faults and failed syncs of the disk when the engine was opened.
@@ -164,6 +167,7 @@ impl<E: Engine> Runner<E> {
             waiting: Vec::new(),
             replica: None,
             kept: None,
+            names: None,
             model: Model::default(),
             next_crash: Crash::Kill,
             faults_at_open: 0,
@@ -212,6 +216,9 @@ impl<E: Engine> Runner<E> {
             }
             if self.kept.is_some() {
                 self.act(&Action::Keep)?;
+            }
+            if self.names.is_some() {
+                self.act(&Action::Name)?;
             }
         }
         Ok(self.stats())
@@ -275,6 +282,7 @@ impl<E: Engine> Runner<E> {
             }
             Action::Follow => self.follow(),
             Action::Keep => self.keep(),
+            Action::Name => self.name(),
             Action::Step(times) => self.step(*times),
             Action::Settle => self.settle_until_done(),
             Action::Compare => self.compare_all(),

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::disk::Disk;
 use super::*;
 use crate::env::{FileId, MemoryStorage};
-use crate::log::{Followed, Follower, KnownSegment, LogPosition, intact};
+use crate::log::{Followed, Follower, Keep, KnownSegment, LogPosition, intact};
 
 fn segments(log: &Log) -> Vec<KnownSegment> {
     log.followed().collect()
@@ -150,18 +150,18 @@ fn what_a_recovery_cut_off_is_passed_over() {
 
 #[test]
 fn kept_segments_are_followed_after_a_close_and_are_none_when_they_changed() {
-    let keep_bytes = 3 * u64::from(SEGMENT);
+    let keep = Keep { bytes: 3 * u64::from(SEGMENT), after: None };
     let storage = MemoryStorage::new();
     let mut log = Log::create(&storage, LogConfig { regions_max: 4, ..config() }, start()).unwrap();
     for sequence in 1..=40 {
         append(&mut log, &storage, sequence, 20_000);
         let position = log.position();
-        let kept = log.kept_before(position.generation, keep_bytes);
+        let kept = log.kept_before(position.generation, keep);
         log.release_to_feeds(&position, kept.first().map_or(position.generation, |segment| segment.generation));
         assert_eq!((log.live_bytes() < u64::from(SEGMENT), kept.len() <= 3), (true, true));
     }
-    let fresh = log.fresh_position(keep_bytes);
-    let kept = log.kept_before(fresh.generation, keep_bytes);
+    let fresh = log.fresh_position(keep);
+    let kept = log.kept_before(fresh.generation, keep);
     assert_eq!(kept.len(), 3);
     assert!(fresh.is_fresh() && kept.iter().all(|segment| segment.region != fresh.region));
     assert!(!log.position().is_fresh() && LogPosition::fresh(3, 4).is_fresh());

@@ -1,7 +1,7 @@
 use super::disk::Disk;
 use super::*;
 use crate::codec::slot::ValueRef;
-use crate::log::Operation;
+use crate::log::{Keep, Operation};
 use proptest::prelude::*;
 
 proptest! {
@@ -131,7 +131,7 @@ fn trim_cuts_free_regions_off_and_discard_empties_the_file() {
     assert!(log.live_bytes() < u64::from(SEGMENT));
     log.append(&storage, 3, &payload(3, 100_000)).unwrap();
 
-    let fresh = log.fresh_position(0);
+    let fresh = log.fresh_position(Keep::default());
     Log::discard(&storage).unwrap();
     let (found, end) = read_from(&storage, &[], fresh).unwrap();
     assert!(found.is_empty() && end.is_empty());
@@ -144,7 +144,7 @@ fn trim_cuts_free_regions_off_and_discard_empties_the_file() {
 #[test]
 fn an_old_log_behind_a_clean_close_is_neither_replayed_nor_called_torn() {
     let (storage, log, _) = written(&[100_000, 20]);
-    let (found, end) = read_from(&storage, &[], log.fresh_position(0)).unwrap();
+    let (found, end) = read_from(&storage, &[], log.fresh_position(Keep::default())).unwrap();
     assert!(found.is_empty());
     assert!(end.is_empty());
 }

@@ -7,10 +7,10 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use clap::Args;
-use lightning_db::{Database, Document, Query, Value};
+use lightning_db::{Document, Query, Snapshot, Value};
 
 use super::query::{QUERY_HELP, parse_query};
-use crate::database::{Access, DatabaseArgs, TableView};
+use crate::database::{ReadArgs, TableView};
 use crate::destination::Destination;
 use crate::documents::{CollectionView, JsonForm};
 use crate::failure::{Failure, Outcome};
@@ -35,7 +35,7 @@ use rows::RowWriter;
 #[command(after_help = QUERY_HELP)]
 pub struct Export {
     #[command(flatten)]
-    database: DatabaseArgs,
+    source: ReadArgs,
     /// The collection or table
     #[arg(value_name = "COLLECTION")]
     table: String,
@@ -72,7 +72,7 @@ impl Export {
         let file = self.output.as_deref().unwrap_or(&self.file);
         let format = self.format.unwrap_or_else(|| Format::of_name(file));
         let query = self.query.as_deref().map(parse_query).transpose()?;
-        let database = self.database.open(Access::Read)?;
+        let snapshot = self.source.open()?;
         let rate = Rate::start();
         let progress = Progress::start(None, Unit::Count, self.progress);
         let mut rows = 0u64;
@@ -82,16 +82,16 @@ impl Export {
                 progress.at(rows, || format!("rows  {} rows/s", grouped(rate.per_second(rows))));
             }
         };
-        match CollectionView::find(&database, &self.database, &self.table)? {
+        match CollectionView::find(&snapshot, &self.source.database, &self.table)? {
             Some(view) => {
                 progress.set_total(view.info.documents);
                 self.documents(&view, query, file, format, &mut counted)?;
             }
             None if query.is_some() || !self.fields.is_empty() || self.typed => {
                 // It is not a collection, and the error says what it is.
-                CollectionView::open(&database, &self.database, &self.table)?;
+                CollectionView::open(&snapshot, &self.source.database, &self.table)?;
             }
-            None => self.table(&database, file, format, &mut counted)?,
+            None => self.table(&snapshot, file, format, &mut counted)?,
         }
         progress.finish();
         if file == "-" {
@@ -103,7 +103,7 @@ impl Export {
         )
     }
 
-    fn table(&self, database: &Database, file: &str, format: Format, counted: &mut impl FnMut()) -> Outcome {
+    fn table(&self, snapshot: &Snapshot, file: &str, format: Format, counted: &mut impl FnMut()) -> Outcome {
         if self.records && format != Format::Jsonl {
             return Err(Failure::usage("--records writes JSON Lines; leave out --records or choose --format jsonl"));
         }
@@ -113,7 +113,7 @@ impl Export {
                 self.table
             )));
         }
-        let view = TableView::open(database, &self.database, &self.table)?;
+        let view = TableView::open(snapshot, &self.source.database, &self.table)?;
         let bounds = self.range.bounds(&view.types.key)?;
         let mut writer = RowWriter::new(Destination::create(file)?, format, self.records);
         writer.begin().map_err(|error| write_failed(file, error))?;

@@ -117,7 +117,7 @@ impl Import {
         let failed = |error| Failure::engine(self.database.name())(error);
         let info = database.snapshot().collection_info(&self.table).map_err(failed)?;
         let recorded = match info {
-            None => TableTypes::find(&database, &self.database, &self.table)?,
+            None => TableTypes::find(&database.snapshot(), &self.database, &self.table)?,
             Some(_) => None,
         };
         let is_new = info.is_none() && recorded.is_none();

@@ -1,0 +1,154 @@
+//! `backup-bench [--records N] [--folder PATH] [--seconds N]`: what a backup costs those who write meanwhile, and how near it
+//! comes to what the disk can do.
+//!
+//! A database of records of 100 bytes is loaded and merged. Then, in rounds: a file of the backup's size is written in order and
+//! synced; single puts are counted for a while; a backup is made alone; single puts are counted while backups are made one
+//! after the other. Only the ratios mean something elsewhere.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use lightning_db::{Database, Durability, Options, Result, Table};
+use lightning_db_tests::random::Random;
+
+const TABLE: Table<u64, &[u8]> = Table::new("t");
+const VALUE_BYTES: usize = 100;
+const ROUNDS: usize = 3;
+const PIECE_BYTES: usize = 256 << 10;
+
+fn main() -> ExitCode {
+    let (mut records, mut seconds) = (1_000_000_u64, 5_u64);
+    let mut folder = std::env::temp_dir();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut number = || arguments.next().and_then(|n| n.parse().ok());
+        match argument.as_str() {
+            "--records" => records = number().unwrap_or(records),
+            "--seconds" => seconds = number().unwrap_or(seconds),
+            "--folder" => folder = arguments.next().map_or(folder, PathBuf::from),
+            _ => {
+                eprintln!("usage: backup-bench [--records N] [--folder PATH] [--seconds N]");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    let folder = folder.join(format!("lightning-backup-bench-{}", std::process::id()));
+    let done = fs::create_dir_all(&folder)
+        .map_err(|error| error.to_string())
+        .and_then(|()| run(&folder, records, Duration::from_secs(seconds)).map_err(|error| error.to_string()));
+    let _ = fs::remove_dir_all(&folder);
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(folder: &Path, records: u64, time: Duration) -> Result<()> {
+    let mut options = Options::default();
+    options.durability = Durability::Relaxed;
+    let db = Database::open(folder.join("app.ldb"), options)?;
+    let mut random = Random::new(1);
+    for batch in 0..records.div_ceil(1000) {
+        db.transaction(|tx| {
+            let mut table = tx.table(TABLE)?;
+            (batch * 1000..records.min((batch + 1) * 1000))
+                .try_for_each(|key| table.put(key, value(&mut random).as_slice()))
+        })?;
+    }
+    db.compact()?;
+    let (mut shares, mut synced_shares, mut speeds) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let (bytes, seconds) = backup(&db, folder, round)?;
+        let disk_seconds = write_in_order(&folder.join("plain"), bytes);
+        let megabytes = bytes as f64 / 1e6;
+        println!(
+            "backup alone: {:.0} MB/s; writing in order: {:.0} MB/s",
+            megabytes / seconds,
+            megabytes / disk_seconds
+        );
+        speeds.push(disk_seconds / seconds);
+        for (durability, shares) in [(Durability::Relaxed, &mut shares), (Durability::Sync, &mut synced_shares)] {
+            let alone = puts(&db, durability, records, time, &mut random)?;
+            let stop = AtomicBool::new(false);
+            let beside = std::thread::scope(|scope| {
+                let backups = scope.spawn(|| {
+                    let mut number = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        number += 1;
+                        backup(&db, folder, 100 + number)?;
+                    }
+                    Ok(())
+                });
+                let beside = puts(&db, durability, records, time, &mut random);
+                stop.store(true, Ordering::Relaxed);
+                backups.join().unwrap_or_else(|_| panic!("a backup panicked")).and(beside)
+            })?;
+            println!("single puts, {durability:?}: {alone:.0}/s alone, {beside:.0}/s beside backups");
+            shares.push(beside / alone);
+        }
+    }
+    println!();
+    println!("speed of a backup, of writing in order: {:.2}", median(speeds));
+    println!(
+        "rate of single puts beside backups, of their rate alone: {:.2} relaxed, {:.2} synced",
+        median(shares),
+        median(synced_shares)
+    );
+    Ok(())
+}
+
+fn value(random: &mut Random) -> Vec<u8> {
+    // Not to be compressed, so that it is the disk that is measured.
+    (0..VALUE_BYTES / 4).flat_map(|_| (random.below(1 << 32) as u32).to_le_bytes()).collect()
+}
+
+/// Bytes and seconds.
+fn backup(db: &Database, folder: &Path, number: usize) -> Result<(u64, f64)> {
+    let to = folder.join(format!("{number}.ldb"));
+    let begun = Instant::now();
+    let done = db.backup_to(&to, &mut |_| {})?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let _ = fs::remove_file(&to);
+    Ok((done.bytes, seconds))
+}
+
+fn write_in_order(path: &Path, bytes: u64) -> f64 {
+    let mut random = Random::new(7);
+    let piece: Vec<u8> = (0..PIECE_BYTES / 4).flat_map(|_| (random.below(1 << 32) as u32).to_le_bytes()).collect();
+    let begun = Instant::now();
+    let mut file = File::create(path).expect("a file beside the database");
+    for _ in 0..bytes / PIECE_BYTES as u64 {
+        file.write_all(&piece).expect("there is room");
+    }
+    file.sync_all().expect("it can be synced");
+    let seconds = begun.elapsed().as_secs_f64();
+    let _ = fs::remove_file(path);
+    seconds
+}
+
+/// Single puts a second, over keys that are there.
+fn puts(db: &Database, durability: Durability, records: u64, time: Duration, random: &mut Random) -> Result<f64> {
+    let value = value(random);
+    let begun = Instant::now();
+    let mut count = 0_u64;
+    while begun.elapsed() < time {
+        let key = random.below(records);
+        db.transaction_with(durability, |tx| tx.table(TABLE)?.put(key, value.as_slice()))?;
+        count += 1;
+    }
+    let rate = count as f64 / begun.elapsed().as_secs_f64();
+    db.checkpoint()?;
+    Ok(rate)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
