@@ -58,6 +58,8 @@ pub use engine::{
     Activity, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression, Durability, Environment,
     Latency, Progress, RecoveryReport, RecoveryStage, Stats,
 };
+#[cfg(feature = "encryption")]
+pub use engine::{Encryption, EncryptionKey, KeyInfo, KeyKind, KeyProvider, PassphraseCost};
 #[cfg(feature = "std")]
 pub use env::{Entered, Stop};
 pub use error::{Corruption, Error, Result};

@@ -13,6 +13,8 @@ mod changes;
 mod check;
 mod database;
 mod definitions;
+#[cfg(all(test, feature = "encryption", feature = "std"))]
+mod encryption_tests;
 mod exclusive;
 mod feed;
 #[cfg(feature = "std")]
@@ -28,6 +30,8 @@ mod increment;
 mod increment_tests;
 mod isolation;
 mod key_length;
+#[cfg(feature = "encryption")]
+mod keys;
 mod options;
 #[cfg(all(feature = "std", any(unix, windows)))]
 mod partial;

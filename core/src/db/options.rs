@@ -1,6 +1,8 @@
 //! What an application chooses when it opens a database.
 
 use crate::engine::{Checksum, Compression, Durability, EngineOptions};
+#[cfg(feature = "encryption")]
+use crate::engine::{Encryption, EncryptionKey};
 use crate::error::{Error, Result};
 use crate::log::LogConfig;
 
@@ -21,6 +23,13 @@ pub struct Options {
     pub compression: Compression,
     /// What proves the nodes and values of a new database; one that exists stays as it was made.
     pub checksum: Checksum,
+    /// How a new database is encrypted, if it gets a [`key`](Self::key); one that exists stays as it was made.
+    #[cfg(feature = "encryption")]
+    pub encryption: Encryption,
+    /// What opens an encrypted database. A new database that is given one is encrypted, and this is its first key; see
+    /// [`add_key`](crate::Database::add_key) for others. For a database that is not encrypted it is [`Error::WrongKey`].
+    #[cfg(feature = "encryption")]
+    pub key: Option<EncryptionKey>,
     /// The log file never grows beyond this, and what [`feed_retention_bytes`](Self::feed_retention_bytes) adds; `None` leaves
     /// it to the memory budget.
     pub log_bytes_max: Option<u64>,
@@ -55,6 +64,10 @@ impl Default for Options {
             durability: Durability::Sync,
             compression: Compression::Lz4,
             checksum: Checksum::Crc32,
+            #[cfg(feature = "encryption")]
+            encryption: Encryption::default(),
+            #[cfg(feature = "encryption")]
+            key: None,
             log_bytes_max: None,
             feed_retention_bytes: 0,
             file_bytes_max: 1 << 46,
@@ -79,6 +92,13 @@ impl Options {
         options.read_only = self.read_only;
         options.compression = self.compression;
         options.checksum = self.checksum;
+        #[cfg(feature = "encryption")]
+        {
+            if self.checksum == Checksum::Tag && self.key.is_none() {
+                return Err(Error::invalid("only an encrypted database has tags for checksums: give it a key"));
+            }
+            (options.encryption, options.key) = (self.encryption, self.key.clone());
+        }
         options.file_bytes_max = self.file_bytes_max;
         options.inline_bytes_max = self.inline_bytes_max.clamp(64, 64 << 10);
         options.segment_bytes = self.log_segment_bytes;

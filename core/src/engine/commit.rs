@@ -18,6 +18,8 @@ use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicBool, Ordering};
 use crate::env::{FileId, Storage, Sync, SyncTicket};
 use crate::error::{Error, Result};
+#[cfg(feature = "encryption")]
+use crate::log::seal_payload;
 use crate::log::{Log, Operation, OperationWriter, Operations, Preamble};
 use crate::memtable::{Lookup, Memtable};
 use crate::testing::Mutant;
@@ -87,7 +89,14 @@ impl Engine {
         };
         write(&mut OperationWriter::begin(buffer, Preamble { values_unsynced, ..Preamble::at(time_ms) }));
         let Some(log) = writer.log.as_mut() else { return Err(Error::ReadOnly) };
-        if let Err(error) = log.append(self.storage(), sequence, buffer) {
+        #[cfg(feature = "encryption")]
+        let sealed = seal_payload(&self.nodes.seal().envelope, self.history.incarnation, sequence, buffer);
+        #[cfg(feature = "encryption")]
+        let payload = sealed.as_deref().unwrap_or(buffer);
+        #[cfg(not(feature = "encryption"))]
+        let payload: &[u8] = buffer;
+        let payload_len = payload.len();
+        if let Err(error) = log.append(self.storage(), sequence, payload) {
             // A log that found no room for a segment has written nothing.
             if !log.has_remains() || Mutant::FailedAppendLeft.is_active() {
                 return Err(error);
@@ -103,7 +112,7 @@ impl Engine {
             });
         }
         self.counters.commits.add(1);
-        self.counters.log_bytes.add(buffer.len());
+        self.counters.log_bytes.add(payload_len);
         writer.appended = sequence;
         let wait = durability == Durability::Sync;
         let Some((_, operations)) = Preamble::split(buffer) else {

@@ -20,6 +20,8 @@ mod feed;
 mod first_write;
 mod flush;
 mod job;
+#[cfg(feature = "encryption")]
+mod keys;
 mod layer;
 mod maintenance;
 mod node_ages;
@@ -49,6 +51,8 @@ pub use compaction_progress::{CompactionProgress, CompactionStage};
 pub use maintenance::Progress;
 pub use open::RecoveryReport;
 pub use options::{Checksum, Compression, Durability};
+#[cfg(feature = "encryption")]
+pub use options::{Encryption, EncryptionKey, KeyInfo, KeyKind, KeyProvider, PassphraseCost};
 pub use recovery_stage::RecoveryStage;
 pub use state::Environment;
 pub use stats::{Latency, Stats};
@@ -58,6 +62,8 @@ pub(crate) use commit::Appended;
 pub(crate) use cursor::MergedCursor;
 pub(crate) use feed::FollowFrom;
 pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
+#[cfg(feature = "encryption")]
+pub(crate) use open::unlock;
 pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};
 pub(crate) use read::{FoundValue, count, estimate, get, get_in_memtable, inline, look, prefetch, show};

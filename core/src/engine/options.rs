@@ -1,6 +1,8 @@
 //! Sizes and limits of one engine, derived from the options an application gives.
 
 pub use crate::codec::checksum::Checksum;
+#[cfg(feature = "encryption")]
+pub use crate::codec::cipher::{Encryption, EncryptionKey, KeyInfo, KeyKind, KeyProvider, PassphraseCost};
 pub use crate::codec::compress::Compression;
 
 /// When a commit is acknowledged.
@@ -46,6 +48,11 @@ pub(crate) struct EngineOptions {
     pub transaction_bytes_max: usize,
     pub compression: Compression,
     pub checksum: Checksum,
+    /// Of a new database that gets a key.
+    #[cfg(feature = "encryption")]
+    pub encryption: Encryption,
+    #[cfg(feature = "encryption")]
+    pub key: Option<EncryptionKey>,
     /// Entries a step of background work handles.
     pub step_entries: usize,
 }
@@ -69,6 +76,10 @@ impl EngineOptions {
             transaction_bytes_max: (memtable_bytes).max(1 << 20),
             compression: Compression::default(),
             checksum: Checksum::default(),
+            #[cfg(feature = "encryption")]
+            encryption: Encryption::default(),
+            #[cfg(feature = "encryption")]
+            key: None,
             step_entries: 4096,
         }
     }

@@ -1,0 +1,63 @@
+//! The keys of an encrypted database, changed while it is open.
+//!
+//! A change of keys is a checkpoint into both superblocks: until the first of them is durable the keys before count, afterwards
+//! the new ones, and when the second is durable no superblock has the old ones any more. What is sealed stays as it is, for the data
+//! key is the same.
+
+use alloc::vec::Vec;
+
+use super::checkpoint::Checkpoint;
+use super::state::{Engine, Stopped};
+use crate::codec::cipher::{Cipher, EncryptionKey, Envelope, KeyArea, KeyInfo, Lock};
+use crate::error::{Error, Result};
+use crate::space::Superblock;
+
+impl Engine {
+    /// The keys, by slot. None of a database that is not encrypted.
+    pub(crate) fn keys(&self) -> Vec<KeyInfo> {
+        let work = self.work.lock();
+        work.superblock.key_block.as_ref().map_or_else(Vec::new, |block| block.keys.infos())
+    }
+
+    /// One key more; its slot.
+    pub(crate) fn add_key(&self, key: &EncryptionKey) -> Result<u8> {
+        let mut slot = 0;
+        self.change_keys(|cipher, superblock, keys| {
+            let lock = Lock { encryption: cipher.encryption(), database_id: &superblock.database_id };
+            let (now, entropy) = (self.env.clock.wall_ms(), &*self.env.entropy);
+            let (keys, taken) = keys.with(lock, cipher.data_key(), key, now, entropy)?;
+            slot = taken;
+            Ok(keys)
+        })?;
+        Ok(slot)
+    }
+
+    /// One key less.
+    pub(crate) fn remove_key(&self, slot: u8) -> Result<()> {
+        self.change_keys(|_, _, keys| keys.without(slot))
+    }
+
+    fn change_keys(&self, change: impl FnOnce(&Cipher, &Superblock, &KeyArea) -> Result<KeyArea>) -> Result<()> {
+        let Envelope::Sealed(cipher) = &self.nodes.seal().envelope else {
+            return Err(Error::WrongKey { what: "the database is not encrypted, so it has no keys".into() });
+        };
+        self.finish_opening()?;
+        let mut work = self.work.lock();
+        while work.checkpoint.is_some() || work.flush.is_some() {
+            self.step_in(&mut work)?;
+        }
+        let stopped = self.writer.lock().stopped.as_ref().map(Stopped::error);
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        let Some(block) = &work.superblock.key_block else {
+            return Err(Error::invalid("the superblock has no keys"));
+        };
+        let keys = change(cipher, &work.superblock, &block.keys)?;
+        work.checkpoint = Some(Checkpoint::of_keys(keys));
+        while work.checkpoint.is_some() {
+            self.step_in(&mut work)?;
+        }
+        Ok(())
+    }
+}
