@@ -46,6 +46,7 @@ enum Command {
     Backup(commands::backup::Backup),
     Restore(commands::restore::Restore),
     Verify(commands::verify::Verify),
+    Key(commands::key::KeyCommand),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }
@@ -76,6 +77,7 @@ impl Cli {
             Command::Backup(command) => command.run(&mut output),
             Command::Restore(command) => command.run(&mut output),
             Command::Verify(command) => command.run(&mut output),
+            Command::Key(command) => command.run(&mut output),
             Command::Completions(command) => command.run(&mut output),
             Command::Man(command) => command.run(&mut output),
         };

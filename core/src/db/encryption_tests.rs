@@ -365,3 +365,169 @@ fn all_of(db: &Database) -> crate::Result<Vec<(String, Vec<u8>)>> {
     }
     Ok(all)
 }
+
+#[test]
+fn a_backup_and_its_increments_are_restored_by_a_key() {
+    let storage = Arc::new(MemoryStorage::new());
+    let db = open(&storage, 1, Some(key())).unwrap();
+    fill(&db, 0);
+    let mut backup = db.backup();
+    let since = backup.position();
+    let bytes = core::iter::from_fn(|| backup.next().unwrap()).flatten().collect::<Vec<u8>>();
+    fill(&db, 1);
+    let mut increment = db.increment(since).unwrap();
+    let changes = core::iter::from_fn(|| increment.next().unwrap()).flatten().collect::<Vec<u8>>();
+    let restored = |key| {
+        let copy = Arc::new(MemoryStorage::with_contents(bytes.clone(), Vec::new()));
+        open(&copy, 2, key)
+    };
+    assert!(matches!(restored(Some(EncryptionKey::raw([1; 32]))), Err(Error::WrongKey { .. })));
+    let copy = restored(Some(key())).unwrap();
+    let mut replay = copy.replay(crate::ReplayUntil::End).unwrap();
+    replay.push(&changes).unwrap();
+    replay.end_increment().unwrap();
+    replay.finish().unwrap();
+    check_filled(&copy, 1);
+    assert!(copy.check().unwrap().is_clean());
+    assert_eq!(all_of(&copy).unwrap(), all_of(&db).unwrap());
+    // Whatever is changed in it is told before anything of it is believed.
+    for at in (0..changes.len()).step_by(changes.len() / 97) {
+        let mut damaged = changes.clone();
+        damaged[at] ^= 4;
+        let copy = restored(Some(key())).unwrap();
+        let mut replay = copy.replay(crate::ReplayUntil::End).unwrap();
+        let replayed = replay.push(&damaged).and_then(|()| replay.end_increment());
+        assert!(replayed.is_err(), "byte {at}");
+    }
+    // One of a database that is not encrypted is not taken for it.
+    let plain = Arc::new(MemoryStorage::new());
+    let plain = open(&plain, 1, None).unwrap();
+    let since = plain.snapshot().position();
+    fill(&plain, 1);
+    let mut foreign = plain.increment(since).unwrap();
+    let foreign = core::iter::from_fn(|| foreign.next().unwrap()).flatten().collect::<Vec<u8>>();
+    let mut replay = restored(Some(key())).unwrap().replay(crate::ReplayUntil::End).unwrap();
+    assert!(replay.push(&foreign).is_err());
+}
+
+#[test]
+fn salvage_opens_a_damaged_database_by_its_key() {
+    let storage = Arc::new(MemoryStorage::new());
+    let db = open(&storage, 1, Some(key())).unwrap();
+    fill(&db, 0);
+    db.close().unwrap();
+    let [data, log] = contents(&storage);
+    // Both superblocks are lost, and with them all keys but those in front of the records.
+    let mut damaged = data.clone();
+    damaged[..8192].fill(0xdd);
+    let salvaged = |data: Vec<u8>, key: EncryptionKey| {
+        let source = Arc::new(MemoryStorage::with_contents(data, log.clone()));
+        let made = Arc::new(MemoryStorage::new());
+        let db = open(&made, 7, Some(key)).unwrap();
+        db.salvage(source, &mut |_| {}).map(|report| (db, report, made))
+    };
+    let (found, report, made) = salvaged(damaged, key()).unwrap();
+    assert_eq!(report.basis, crate::SalvageBasis::Copy);
+    check_filled(&found, 0);
+    tells_nothing("what was salvaged", &contents(&made)[0]);
+    assert!(matches!(salvaged(data.clone(), EncryptionKey::raw([1; 32])), Err(Error::WrongKey { .. })));
+    // Without inner nodes leaves are found by looking at every grain.
+    let mut nodes = 0;
+    for at in (8192..data.len()).step_by(4096) {
+        let mut damaged = data.clone();
+        damaged[at..at + 64].fill(0xdd);
+        let (found, report, _) = salvaged(damaged, key()).unwrap();
+        let words = found.table(WORDS).unwrap();
+        let there = (0..300).filter(|n| words.get(&format!("PLAINTEXT-key-0-{n}")).unwrap().is_some()).count();
+        nodes += usize::from(there < 299);
+        assert!(there == 299 || !report.losses.is_empty(), "sector {at}: {there}, {report:?}");
+    }
+    assert!(nodes > 0, "some damage was of leaves");
+}
+
+/// What somebody without the key puts back from an earlier copy of the file is no longer what anything refers to.
+#[test]
+fn an_older_sector_in_the_place_of_a_newer_one_is_told() {
+    let storage = Arc::new(MemoryStorage::new());
+    let db = open(&storage, 1, Some(key())).unwrap();
+    fill(&db, 0);
+    db.checkpoint().unwrap();
+    let [older, _] = contents(&storage);
+    fill(&db, 1);
+    db.compact().unwrap();
+    db.close().unwrap();
+    let [newer, _] = contents(&storage);
+    let expected = all_of(&open(&copy_of(&storage), 2, Some(key())).unwrap()).unwrap();
+    let mut told = 0;
+    for at in (8192..newer.len().min(older.len())).step_by(4096) {
+        if newer[at..at + 4096] == older[at..at + 4096] {
+            continue;
+        }
+        let mut mixed = newer.clone();
+        mixed[at..at + 4096].copy_from_slice(&older[at..at + 4096]);
+        let files = Arc::new(MemoryStorage::with_contents(mixed, Vec::new()));
+        match open(&files, 3, Some(key())).and_then(|db| Ok((all_of(&db)?, db.check()?.is_clean()))) {
+            Ok((found, true)) => assert_eq!(found, expected),
+            _ => told += 1,
+        }
+    }
+    assert!(told > 0);
+}
+
+mod properties {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Act {
+        Put(u8, usize),
+        Delete(u8),
+        Checkpoint,
+        Reopen,
+    }
+
+    fn acts() -> impl Strategy<Value = Vec<Act>> {
+        let act = prop_oneof![
+            6 => (any::<u8>(), prop_oneof![0usize..40, 900usize..1100, Just(70_000)]).prop_map(|(key, len)| Act::Put(key, len)),
+            3 => any::<u8>().prop_map(Act::Delete),
+            1 => Just(Act::Checkpoint),
+            1 => Just(Act::Reopen),
+        ];
+        proptest::collection::vec(act, 1..60)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn an_encrypted_database_answers_as_one_that_is_not(acts in acts(), chacha in any::<bool>()) {
+            let encryption = BOTH[usize::from(chacha)];
+            let stores = [Arc::new(MemoryStorage::new()), Arc::new(MemoryStorage::new())];
+            let open = |which: usize, seed| {
+                let key = (which == 1).then(key);
+                Database::open_storage(Arc::clone(&stores[which]) as Arc<dyn Storage>, env(seed), options(encryption, key)).unwrap()
+            };
+            let mut dbs = [open(0, 1), open(1, 1)];
+            for (step, act) in acts.iter().enumerate() {
+                for (which, db) in dbs.iter_mut().enumerate() {
+                    match act {
+                        Act::Put(key, len) => {
+                            db.table(WORDS).unwrap().put(&format!("{key}"), &vec![*key; *len]).unwrap();
+                        }
+                        Act::Delete(key) => {
+                            db.table(WORDS).unwrap().delete(&format!("{key}")).unwrap();
+                        }
+                        Act::Checkpoint => db.checkpoint().unwrap(),
+                        Act::Reopen => {
+                            db.close().unwrap();
+                            *db = open(which, 2 + step as u64);
+                        }
+                    }
+                }
+            }
+            dbs.iter().for_each(|db| { db.table(WORDS).unwrap().put("last", &[]).unwrap(); });
+            let [plain, sealed] = dbs;
+            prop_assert_eq!(all_of(&plain).unwrap(), all_of(&sealed).unwrap());
+            prop_assert!(sealed.check().unwrap().is_clean());
+        }
+    }
+}

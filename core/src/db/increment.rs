@@ -103,7 +103,7 @@ impl Database {
         let reader = CommitReader::new(engine, FollowFrom::After { incarnation, sequence })?;
         Ok(Increment {
             engine: Arc::clone(engine),
-            encoder: Encoder::new(engine.database_id(), since.into()),
+            encoder: engine.increment_encoder(since.into()),
             reader,
             until: until.max(sequence),
             time_ms: 0,

@@ -10,6 +10,7 @@ use super::state::{Engine, Stopped};
 use crate::codec::cipher::Envelope;
 use crate::env::FileId;
 use crate::error::{Error, Result};
+use crate::increment::{Encoder, Place};
 use crate::log::{Follower, KnownSegment, Log};
 use crate::testing::Mutant;
 
@@ -124,6 +125,18 @@ impl Engine {
             let oldest = segments.first().map_or_else(|| self.version().sequence, |segment| segment.sequence);
             Error::NoLongerKept { oldest: oldest + 1, asked: after + 1 }
         })
+    }
+
+    /// Begins an increment that goes on after `after`.
+    pub(crate) fn increment_encoder(&self, after: Place) -> Encoder {
+        let id = self.database_id();
+        #[cfg(feature = "encryption")]
+        if let Envelope::Sealed(cipher) = &self.nodes.seal().envelope
+            && let Some(block) = &self.work.lock().superblock.key_block
+        {
+            return Encoder::sealed(id, after, cipher, &block.keys);
+        }
+        Encoder::new(id, after)
     }
 
     /// What a commit does, of the payload that its frames hold.

@@ -44,7 +44,7 @@ pub fn reseal_increment(bytes: &mut [u8], of: Option<([u8; 16], (u64, u64))>) {
         None => (ID, AFTER),
     };
     let mut header = Vec::new();
-    let mut chain = header::encode(&id, after, &mut header);
+    let mut chain = header::encode(&id, after, &[], &mut header);
     first.copy_from_slice(&header);
     while rest.len() >= RECORD_HEADER_BYTES {
         let len = u32::from_le_bytes([rest[4], rest[5], rest[6], 0]) as usize;

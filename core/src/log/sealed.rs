@@ -68,7 +68,7 @@ pub(crate) fn seal_payload(envelope: &Envelope, incarnation: u64, sequence: u64,
     plain.put_u32(payload.len() as u32);
     plain.extend_from_slice(payload);
     plain.resize(padded_len(len), 0);
-    Some(cipher.seal_whole(Unit::Commit, sequence, &plain))
+    Some(cipher.seal_whole(Unit::Commit, sequence, &[], &plain))
 }
 
 /// The payload that was sealed as this commit's, by this incarnation if it is known.
@@ -79,7 +79,7 @@ pub(crate) fn open_payload(
     sequence: u64,
     sealed: &[u8],
 ) -> Option<Vec<u8>> {
-    let mut plain = cipher.open_whole(Unit::Commit, sequence, sealed)?;
+    let mut plain = cipher.open_whole(Unit::Commit, sequence, &[], sealed)?;
     let mut reader = Reader::new(&plain);
     let (by, len) = (reader.u64()?, reader.u32()? as usize);
     if incarnation.is_some_and(|incarnation| incarnation != by) || len > reader.remaining() {

@@ -14,6 +14,7 @@ pub mod get;
 pub mod import;
 pub mod index;
 pub mod insert;
+pub mod key;
 pub mod man;
 pub mod put;
 pub mod query;

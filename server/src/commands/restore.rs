@@ -7,6 +7,7 @@ use lightning_db::{Database, ReplayUntil, RestoreProgress};
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
+use crate::key::KeyArgs;
 use crate::moment::{moment, time_ms};
 use crate::output::Output;
 use crate::progress::{Progress, Rate, Unit, grouped};
@@ -31,6 +32,8 @@ pub struct Restore {
     /// The commits made at this time or before, as in '2026-11-22 03:00:00 UTC' or milliseconds since 1970
     #[arg(long, value_name = "TIME", value_parser = time_ms)]
     to_time: Option<u64>,
+    #[command(flatten)]
+    key: KeyArgs,
     /// Tell how far it is, also where standard error is no terminal
     #[arg(long)]
     progress: bool,
@@ -45,7 +48,8 @@ impl Restore {
             (None, Some(time_ms)) => ReplayUntil::Time(time_ms),
             (None, None) => ReplayUntil::End,
         };
-        let report = Database::restore(&self.to, &self.backup, &self.increments, until, &mut |at| match at {
+        let options = self.key.options()?;
+        let report = Database::restore_with(&self.to, &self.backup, &self.increments, until, &options, &mut |at| match at {
             RestoreProgress::Copying(done) => progress.at(done, || "bytes copied".to_owned()),
             RestoreProgress::Replaying(report) => progress.at(report.commits, || "commits taken in".to_owned()),
             RestoreProgress::Verifying(report) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lightning_db::env::Storage;
-use lightning_db::{Checksum, Compression, Error, Isolation};
+use lightning_db::{Checksum, Compression, Encryption, EncryptionKey, Error, Isolation, Options};
 
 use super::action::{Answer, Durability, Query, TxOp};
 use super::clock::SimClock;
@@ -30,8 +30,19 @@ pub struct Tuning {
     pub compression: Compression,
     /// What proves nodes and values.
     pub checksum: Checksum,
+    /// How everything is sealed, if it is.
+    pub encryption: Option<Encryption>,
     /// How much of the log is kept for change feeds.
     pub retention_bytes: u64,
+}
+
+impl Tuning {
+    /// Gives a database of this tuning its key, if it has one.
+    pub fn lock(&self, options: &mut Options) {
+        if let Some(encryption) = self.encryption {
+            (options.encryption, options.key) = (encryption, Some(EncryptionKey::raw([0x5a; 32])));
+        }
+    }
 }
 
 /// Enough for all of a run.
@@ -47,6 +58,7 @@ impl Default for Tuning {
             budget_bytes: 2 << 20,
             compression: Compression::Lz4,
             checksum: Checksum::Crc32,
+            encryption: None,
             retention_bytes: 0,
         }
     }

@@ -42,6 +42,7 @@ fn options(site: &Site) -> Options {
     options.inline_bytes_max = site.tuning.large_value_bytes as usize;
     options.feed_retention_bytes = site.tuning.retention_bytes;
     options.step_entries = site.tuning.step_entries as usize;
+    site.tuning.lock(&mut options);
     options
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use lightning_db::env::FileId;
-use lightning_db::{Checksum, Compression, Isolation};
+use lightning_db::{Checksum, Compression, Encryption, Isolation};
 
 use super::action::{Action, ClientStep, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
 use super::clients::CLIENTS;
@@ -54,6 +54,7 @@ impl Plan {
             budget_bytes: [2, 2, 4, 16][random.index(4)] << 20,
             compression: [Compression::Lz4, Compression::Lz4, Compression::None, Compression::Zstd][random.index(4)],
             checksum: [Checksum::Crc32, Checksum::Crc32, Checksum::Blake3][random.index(3)],
+            encryption: encryption(seed),
             retention_bytes: 0,
         };
         let paging = random.chance(1, 4).then(|| (random.between(1, 4), 4));
@@ -67,6 +68,13 @@ impl Plan {
         let stale_cache = Random::new(seed ^ 0x5354_414C_4500).chance(1, 3);
         Self { seed, tuning, paging, late_syncs, stale_cache, actions }
     }
+}
+
+/// A quarter of all databases is encrypted. Of its own, so that it changes nothing else.
+pub fn encryption(seed: u64) -> Option<Encryption> {
+    let mut random = Random::new(seed ^ 0x4349_5048_4552);
+    let encryption = [Encryption::Aes256Gcm, Encryption::ChaCha20Poly1305][random.index(2)];
+    random.chance(1, 4).then_some(encryption)
 }
 
 /// Half of all plans have a reader of the change feed, who looks often or seldom. Of its own, so that it changes nothing

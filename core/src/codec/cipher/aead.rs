@@ -50,12 +50,16 @@ impl Encryption {
         }
     }
 
-    /// One byte for it in what keys are derived from.
-    fn code(self) -> u8 {
+    /// One byte for it.
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::Aes256Gcm => 1,
             Self::ChaCha20Poly1305 => 2,
         }
+    }
+
+    pub(crate) fn from_code(code: u8) -> Option<Self> {
+        [Self::Aes256Gcm, Self::ChaCha20Poly1305].into_iter().find(|encryption| encryption.code() == code)
     }
 }
 
@@ -238,22 +242,22 @@ impl Cipher {
     }
 
     /// The unit with its nonce before it and its tag behind it.
-    pub(crate) fn seal_whole(&self, unit: Unit, place: u64, plain: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal_whole(&self, unit: Unit, place: u64, clear: &[u8], plain: &[u8]) -> Vec<u8> {
         let nonce = self.next_nonce(place);
         let mut out = Vec::with_capacity(plain.len() + SEALED_BYTES);
         out.extend_from_slice(&nonce);
         out.extend_from_slice(plain);
-        let tag = self.seal(&nonce, unit, place, &[], out.get_mut(NONCE_BYTES..).unwrap_or_default());
+        let tag = self.seal(&nonce, unit, place, clear, out.get_mut(NONCE_BYTES..).unwrap_or_default());
         out.extend_from_slice(&tag);
         out
     }
 
     /// What [`seal_whole`](Self::seal_whole) was given.
-    pub(crate) fn open_whole(&self, unit: Unit, place: u64, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn open_whole(&self, unit: Unit, place: u64, clear: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>()?;
         let (body, tag) = rest.split_last_chunk::<TAG_BYTES>()?;
         let mut plain = body.to_vec();
-        self.open(nonce, unit, place, &[], &mut plain, tag).then_some(plain)
+        self.open(nonce, unit, place, clear, &mut plain, tag).then_some(plain)
     }
 
     fn aad(&self, unit: Unit, place: u64, clear: &[u8]) -> Vec<u8> {
@@ -340,20 +344,20 @@ mod tests {
     fn a_unit_opens_in_any_session_of_its_database_at_its_place_only() {
         for encryption in ALL {
             let writes = cipher(encryption, ID, 1, 1);
-            let sealed = writes.seal_whole(Unit::Node, 64, b"the body");
+            let sealed = writes.seal_whole(Unit::Node, 64, &[], b"the body");
             assert!(!sealed.windows(4).any(|part| part == b"body"));
             let reads = cipher(encryption, ID, 1, 2);
-            assert_eq!(reads.open_whole(Unit::Node, 64, &sealed).as_deref(), Some(&b"the body"[..]));
-            assert_eq!(reads.open_whole(Unit::Node, 128, &sealed), None, "elsewhere");
-            assert_eq!(reads.open_whole(Unit::Record, 64, &sealed), None, "as something else");
-            assert_eq!(cipher(encryption, [8; 16], 1, 2).open_whole(Unit::Node, 64, &sealed), None, "another database");
-            assert_eq!(cipher(encryption, ID, 2, 2).open_whole(Unit::Node, 64, &sealed), None, "another key");
+            assert_eq!(reads.open_whole(Unit::Node, 64, &[], &sealed).as_deref(), Some(&b"the body"[..]));
+            assert_eq!(reads.open_whole(Unit::Node, 128, &[], &sealed), None, "elsewhere");
+            assert_eq!(reads.open_whole(Unit::Record, 64, &[], &sealed), None, "as something else");
+            assert_eq!(cipher(encryption, [8; 16], 1, 2).open_whole(Unit::Node, 64, &[], &sealed), None, "another database");
+            assert_eq!(cipher(encryption, ID, 2, 2).open_whole(Unit::Node, 64, &[], &sealed), None, "another key");
             for at in 0..sealed.len() {
                 let mut damaged = sealed.clone();
                 damaged[at] ^= 1;
-                assert_eq!(reads.open_whole(Unit::Node, 64, &damaged), None, "byte {at}");
+                assert_eq!(reads.open_whole(Unit::Node, 64, &[], &damaged), None, "byte {at}");
             }
-            assert_eq!(reads.open_whole(Unit::Node, 64, &sealed[..39]), None);
+            assert_eq!(reads.open_whole(Unit::Node, 64, &[], &sealed[..39]), None);
         }
     }
 
@@ -376,11 +380,11 @@ mod tests {
     fn keys_of_more_sessions_than_are_kept_are_derived_again() {
         let reads = cipher(Encryption::Aes256Gcm, ID, 1, 0);
         let sealed: Vec<_> = (1..=SESSIONS_KEPT as u64 * 2)
-            .map(|seed| cipher(Encryption::Aes256Gcm, ID, 1, seed << 32).seal_whole(Unit::Node, seed, &seed.to_le_bytes()))
+            .map(|seed| cipher(Encryption::Aes256Gcm, ID, 1, seed << 32).seal_whole(Unit::Node, seed, &[], &seed.to_le_bytes()))
             .collect();
         for _ in 0..2 {
             for (sealed, place) in sealed.iter().zip(1u64..) {
-                assert_eq!(reads.open_whole(Unit::Node, place, sealed).unwrap(), place.to_le_bytes());
+                assert_eq!(reads.open_whole(Unit::Node, place, &[], sealed).unwrap(), place.to_le_bytes());
             }
         }
         assert_eq!(reads.shared.sessions.lock().kept.len(), SESSIONS_KEPT);
