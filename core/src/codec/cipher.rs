@@ -34,6 +34,10 @@ pub use aead::Encryption;
 pub use key::{EncryptionKey, KeyProvider, PassphraseCost};
 #[cfg(feature = "encryption")]
 pub(crate) use slots::{KeyArea, Lock};
+#[cfg(all(feature = "encryption", feature = "testing"))]
+pub use slots::key_area;
+#[cfg(all(feature = "encryption", feature = "testing"))]
+pub(crate) use slots::key_area_seed;
 #[cfg(feature = "encryption")]
 pub use slots::{KeyInfo, KeyKind};
 
@@ -70,6 +74,8 @@ pub(crate) enum Unit {
     Commit = 7,
     /// A record of an increment; its place is its number in the file.
     Increment = 8,
+    /// Nothing: it fills the last sector of a value, so that its length is not to be seen.
+    Noise = 9,
 }
 
 /// What proves a unit that is as long sealed as it is open: kept by whoever refers to it.
@@ -154,6 +160,26 @@ impl Envelope {
                 (Digest::Hash(tag), Some(nonce)) => cipher.open(&nonce, unit, place, &[], bytes, &tag),
                 _ => false,
             },
+        }
+    }
+
+    /// What follows a value that ends at `end`, up to a multiple of `sector`: nothing to be read. Of values that are not sealed
+    /// that needs not be written.
+    pub(crate) fn noise_behind(&self, end: u64, sector: u64) -> Vec<u8> {
+        match self {
+            Self::Plain => {
+                let _ = (end, sector);
+                Vec::new()
+            }
+            #[cfg(feature = "encryption")]
+            Self::Sealed(cipher) => {
+                let mut noise = alloc::vec![0; (end.next_multiple_of(sector) - end) as usize];
+                if noise.is_empty() {
+                    return noise;
+                }
+                cipher.seal(&cipher.next_nonce(end), Unit::Noise, end, &[], &mut noise);
+                noise
+            }
         }
     }
 

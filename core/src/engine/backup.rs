@@ -401,8 +401,11 @@ impl ValueCopy {
         if self.copied < extent {
             return Ok(false);
         }
+        // The value ends where nothing else begins, so this is the place of nothing else.
         let beyond = extent.next_multiple_of(SECTOR_BYTES) - extent;
-        sink.out.resize(sink.out.len() + beyond as usize, 0);
+        let mut noise = sink.seal.envelope.noise_behind(self.place.offset + extent, SECTOR_BYTES);
+        noise.resize(beyond as usize, 0);
+        sink.out.extend_from_slice(&noise);
         self.is_whole = true;
         Ok(true)
     }

@@ -5,7 +5,8 @@
 //!
 //! A sealed value has the same form: its blocks are encrypted in place, the table is their nonce and then their tags, and the
 //! reference holds the tag of the table. Blocks and table take nonces that follow each other. They are bound to the value by
-//! each other and to their place by the reference alone, so a value that moves is copied as it is.
+//! each other and to their place by the reference alone, so a value that moves is copied as it is. Noise follows the table up to
+//! the end of the sector.
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -23,7 +24,7 @@ use crate::codec::slot::{Slot, ValueRef};
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
-use crate::space::Extent;
+use crate::space::{Extent, SECTOR_BYTES};
 use crate::testing::Mutant;
 use crate::tree::{Root, TreeCursor};
 
@@ -167,7 +168,14 @@ impl ValueWriter {
             self.abandon(engine);
             return Err(Error::Invalid { what });
         }
-        engine.storage().write_at(FileId::Data, self.extent.offset + self.len, &self.table)?;
+        let table_at = self.extent.offset + self.len;
+        let envelope = &engine.nodes.seal().envelope;
+        let table_end = table_at + self.table.len() as u64;
+        let noise = envelope.noise_behind(table_end, SECTOR_BYTES);
+        engine.storage().write_at(FileId::Data, table_at, &self.table)?;
+        if !noise.is_empty() {
+            engine.storage().write_at(FileId::Data, table_end, &noise)?;
+        }
         let checksum = match &engine.nodes.seal().envelope {
             Envelope::Plain => self.checksum.of(&[&self.table]),
             #[cfg(feature = "encryption")]
@@ -458,6 +466,10 @@ fn copy_stored(engine: &Engine, old: &ValueRef) -> Result<ValueRef> {
             let bytes = reader.stored(index)?;
             engine.storage().write_at(FileId::Data, at, bytes)?;
             at += bytes.len() as u64;
+        }
+        let noise = engine.nodes.seal().envelope.noise_behind(at, SECTOR_BYTES);
+        if !noise.is_empty() {
+            engine.storage().write_at(FileId::Data, at, &noise)?;
         }
         Ok(())
     };

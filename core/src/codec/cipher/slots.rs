@@ -343,6 +343,27 @@ fn split_key(slot_key: &[u8; 32], salt: &[u8; 32], lock: Lock<'_>) -> ([u8; 32],
     (commitment, wrapping)
 }
 
+/// Decodes a key area: it has one form, and a key that is tried on it opens nothing that was not sealed for it.
+#[cfg(feature = "testing")]
+pub fn key_area(bytes: &[u8]) {
+    let Some(area) = KeyArea::decode(bytes) else { return };
+    assert_eq!(area.encode(), bytes, "a key area has one form");
+    assert!(area.infos().len() <= SLOTS_MAX);
+    let lock = Lock { encryption: Encryption::Aes256Gcm, database_id: &[7; 16] };
+    let _ = area.unlock(lock, &EncryptionKey::raw([5; 32]));
+}
+
+/// Seeds for [`key_area`].
+#[cfg(feature = "testing")]
+pub(crate) fn key_area_seed() -> Vec<u8> {
+    let lock = Lock { encryption: Encryption::Aes256Gcm, database_id: &[7; 16] };
+    let cost = PassphraseCost { memory_kib: 64, passes: 1 };
+    let keys = [EncryptionKey::raw([5; 32]), EncryptionKey::passphrase_with("seed", cost)];
+    let entropy = crate::env::SeededEntropy::new(1);
+    let with = |area: KeyArea, key| area.with(lock, &[3; 32], key, 1000, &entropy).map_or(area, |(area, _)| area);
+    keys.iter().fold(KeyArea::default(), with).encode()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
