@@ -72,7 +72,9 @@ impl KeyArgs {
         };
         match self.cipher {
             None => {}
-            Some(_) if options.key.is_none() => return Err(Failure::usage("--cipher needs a key for the new database")),
+            Some(_) if options.key.is_none() => {
+                return Err(Failure::usage("--cipher needs a key for the new database"));
+            }
             Some(CipherArg::Aes256Gcm) => options.encryption = Encryption::Aes256Gcm,
             Some(CipherArg::ChaCha20Poly1305) => options.encryption = Encryption::ChaCha20Poly1305,
         }
@@ -120,30 +122,31 @@ impl<'a> Source<'a> {
     }
 
     fn key(&self, asked: Asked) -> Outcome<EncryptionKey> {
-        let text = match self {
-            Self::File(path) => {
-                let mut text = Zeroizing::new(String::new());
-                File::open(path)
-                    .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text))
-                    .map_err(Failure::file(format!("cannot read a key from {}", path.display())))?;
-                Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())
-            }
-            Self::Variable(name) => Zeroizing::new(std::env::var(name).map_err(|_| {
-                Failure::usage(format!("the environment variable {name} is not set, or is no text"))
-            })?),
-            Self::Terminal => {
-                let ask = |prompt: &str| {
-                    rpassword::prompt_password(prompt)
-                        .map(Zeroizing::new)
-                        .map_err(Failure::file("cannot ask for a passphrase on the terminal"))
-                };
-                let text = ask("Passphrase: ")?;
-                if asked == Asked::Twice && *ask("Once more: ")? != *text {
-                    return Err(Failure::usage("the passphrases are not the same"));
+        let text =
+            match self {
+                Self::File(path) => {
+                    let mut text = Zeroizing::new(String::new());
+                    File::open(path)
+                        .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text))
+                        .map_err(Failure::file(format!("cannot read a key from {}", path.display())))?;
+                    Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())
                 }
-                text
-            }
-        };
+                Self::Variable(name) => Zeroizing::new(std::env::var(name).map_err(|_| {
+                    Failure::usage(format!("the environment variable {name} is not set, or is no text"))
+                })?),
+                Self::Terminal => {
+                    let ask = |prompt: &str| {
+                        rpassword::prompt_password(prompt)
+                            .map(Zeroizing::new)
+                            .map_err(Failure::file("cannot ask for a passphrase on the terminal"))
+                    };
+                    let text = ask("Passphrase: ")?;
+                    if asked == Asked::Twice && *ask("Once more: ")? != *text {
+                        return Err(Failure::usage("the passphrases are not the same"));
+                    }
+                    text
+                }
+            };
         if text.is_empty() {
             return Err(Failure::usage("the key is empty"));
         }

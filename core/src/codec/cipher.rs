@@ -25,19 +25,19 @@ mod key;
 mod slots;
 
 #[cfg(feature = "encryption")]
-pub(crate) use aead::{Cipher, following};
+pub use aead::Encryption;
 #[cfg(all(test, feature = "encryption"))]
 pub(crate) use aead::witness;
 #[cfg(feature = "encryption")]
-pub use aead::Encryption;
+pub(crate) use aead::{Cipher, following};
 #[cfg(feature = "encryption")]
 pub use key::{EncryptionKey, KeyProvider, PassphraseCost};
-#[cfg(feature = "encryption")]
-pub(crate) use slots::{KeyArea, Lock};
 #[cfg(all(feature = "encryption", feature = "testing"))]
 pub use slots::key_area;
 #[cfg(all(feature = "encryption", feature = "testing"))]
 pub(crate) use slots::key_area_seed;
+#[cfg(feature = "encryption")]
+pub(crate) use slots::{KeyArea, Lock};
 #[cfg(feature = "encryption")]
 pub use slots::{KeyInfo, KeyKind};
 

@@ -122,8 +122,11 @@ impl Database {
         drop(file);
         let _beside = ["-log", "-lock"].map(|suffix| RemovedInTheEnd(beside(partial.path(), suffix)));
         let goes_on = !increments.is_empty() || until != ReplayUntil::End;
-        let restored =
-            open(FileStorage::open(partial.path(), OpenMode { read_only: !goes_on, create: false })?, !goes_on, options)?;
+        let restored = open(
+            FileStorage::open(partial.path(), OpenMode { read_only: !goes_on, create: false })?,
+            !goes_on,
+            options,
+        )?;
         if !restored.recovery().clean {
             let what = "it is no backup, but the file of a database that was in use; its log is missing";
             return Err(in_file(Error::invalid(what), backup));

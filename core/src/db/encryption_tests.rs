@@ -154,7 +154,8 @@ fn no_key_value_or_name_is_in_any_file_at_any_time() {
         files("while it is open", &storage);
         // A crash, and what recovery writes.
         let crashed = copy_of(&storage);
-        let again = Database::open_storage(Arc::clone(&crashed) as Arc<dyn Storage>, env.clone(), made.clone()).unwrap();
+        let again =
+            Database::open_storage(Arc::clone(&crashed) as Arc<dyn Storage>, env.clone(), made.clone()).unwrap();
         assert!(again.recovery().replayed_commits > 0);
         check_filled(&again, 0);
         fill(&again, 1);
@@ -213,10 +214,10 @@ fn keys_are_added_and_removed_while_it_is_open() {
     fill(&db, 0);
     let passphrase = || EncryptionKey::passphrase_with("correct horse", CHEAP);
     assert_eq!(db.add_key(&passphrase()).unwrap(), 1);
-    assert_eq!(db.keys().iter().map(|key| (key.slot, key.kind)).collect::<Vec<_>>(), [
-        (0, KeyKind::Raw),
-        (1, KeyKind::Passphrase)
-    ]);
+    assert_eq!(
+        db.keys().iter().map(|key| (key.slot, key.kind)).collect::<Vec<_>>(),
+        [(0, KeyKind::Raw), (1, KeyKind::Passphrase)]
+    );
     fill(&db, 1);
     // Both open it at once, also after a crash.
     for key in [key(), passphrase()] {

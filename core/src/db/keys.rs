@@ -14,8 +14,8 @@ impl Database {
         self.shared.engine.keys()
     }
 
-    /// Lets one key more open this database, at most eight, and gives its slot. It is durable when this returns; after an error
-    /// other than a failed sync nothing has changed. All keys lead to the same data: to change a passphrase add the new one, then
+    /// Lets one key more open this database, at most eight, and gives its slot. It is durable when this returns. After an error
+    /// of the storage [`keys`](Self::keys) tells, and after a failed sync reopening. All keys lead to the same data: to change a passphrase add the new one, then
     /// [remove](Self::remove_key) the old.
     ///
     /// On a storage that completes barriers later, [`Error::Pending`](crate::Error::Pending) means that the change goes on with the

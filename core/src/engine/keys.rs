@@ -42,22 +42,31 @@ impl Engine {
             return Err(Error::WrongKey { what: "the database is not encrypted, so it has no keys".into() });
         };
         self.finish_opening()?;
-        let mut work = self.work.lock();
-        while work.checkpoint.is_some() || work.flush.is_some() {
-            self.step_in(&mut work)?;
-        }
-        let stopped = self.writer.lock().stopped.as_ref().map(Stopped::error);
-        if let Some(error) = stopped {
-            return Err(error);
-        }
-        let Some(block) = &work.superblock.key_block else {
-            return Err(Error::invalid("the superblock has no keys"));
+        let keys = loop {
+            let mut work = self.work.lock();
+            if work.checkpoint.is_none() && work.flush.is_none() {
+                let stopped = self.writer.lock().stopped.as_ref().map(Stopped::error);
+                if let Some(error) = stopped {
+                    return Err(error);
+                }
+                let Some(block) = &work.superblock.key_block else {
+                    return Err(Error::invalid("the superblock has no keys"));
+                };
+                let keys = change(cipher, &work.superblock, &block.keys)?;
+                work.checkpoint = Some(Checkpoint::of_keys(keys.clone()));
+                break keys;
+            }
+            drop(work);
+            self.step()?;
         };
-        let keys = change(cipher, &work.superblock, &block.keys)?;
-        work.checkpoint = Some(Checkpoint::of_keys(keys));
-        while work.checkpoint.is_some() {
-            self.step_in(&mut work)?;
+        // A thread may take these steps instead.
+        while self.work.lock().checkpoint.is_some() {
+            self.step()?;
         }
-        Ok(())
+        let work = self.work.lock();
+        match &work.superblock.key_block {
+            Some(block) if block.keys == keys => Ok(()),
+            _ => Err(Error::invalid("the checkpoint that brings the keys failed in the background; try again")),
+        }
     }
 }

@@ -37,7 +37,8 @@ use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::log::{
-    Log, LogConfig, LogPosition, Operation, Operations, Owner, Verdict, holds_commits, intact, replay, require_own, was_begun,
+    Log, LogConfig, LogPosition, Operation, Operations, Owner, Verdict, holds_commits, intact, replay, require_own,
+    was_begun,
 };
 use crate::memtable::{ChunkPool, Memtable};
 #[cfg(feature = "encryption")]

@@ -64,9 +64,7 @@ fn open_block(envelope: &Envelope, checksum: Checksum, table: &[u8], index: u64,
         Envelope::Plain => Digest::from_bytes(expected) == Some(checksum.of(&[block])),
         #[cfg(feature = "encryption")]
         Envelope::Sealed(cipher) => match (table.first_chunk(), expected.first_chunk()) {
-            (Some(first), Some(tag)) => {
-                cipher.open(&following(first, index), Unit::ValueBlock, index, &[], block, tag)
-            }
+            (Some(first), Some(tag)) => cipher.open(&following(first, index), Unit::ValueBlock, index, &[], block, tag),
             _ => false,
         },
     }
@@ -281,7 +279,15 @@ pub(crate) struct ValueReader {
 
 impl ValueReader {
     pub(crate) fn new(nodes: &Arc<Nodes>, value: ValueRef) -> Self {
-        Self { nodes: Arc::clone(nodes), value, table: None, block: None, stored: None, keeps_stored: false, may_be_gone: false }
+        Self {
+            nodes: Arc::clone(nodes),
+            value,
+            table: None,
+            block: None,
+            stored: None,
+            keeps_stored: false,
+            may_be_gone: false,
+        }
     }
 
     /// Of a value that may have been overwritten: then reading it is [`Error::Corrupt`], and nothing is reported.

@@ -45,15 +45,16 @@ impl Salvage<'_> {
             for (from, record) in self.beginning.older.iter().chain(&self.beginning.checkpoint) {
                 // The first time only to see whether the log is as it should be.
                 let own = Some(from.incarnation);
-                let whole = match replay(&*storage, owner(), own, &record.sealed, record.log, &mut |_| Ok(Verdict::Whole)) {
-                    Err(error) if error.not_resident().is_some() => return Err(error),
-                    Err(_) => continue,
-                    Ok(end) => {
-                        end.checkpoint <= superblock.checkpoint
-                            && end.torn.is_none()
-                            && end.last_sequence() >= superblock.sequence
-                    }
-                };
+                let whole =
+                    match replay(&*storage, owner(), own, &record.sealed, record.log, &mut |_| Ok(Verdict::Whole)) {
+                        Err(error) if error.not_resident().is_some() => return Err(error),
+                        Err(_) => continue,
+                        Ok(end) => {
+                            end.checkpoint <= superblock.checkpoint
+                                && end.torn.is_none()
+                                && end.last_sequence() >= superblock.sequence
+                        }
+                    };
                 if !whole {
                     continue;
                 }

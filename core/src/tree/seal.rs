@@ -18,16 +18,16 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+#[cfg(feature = "encryption")]
+use crate::codec::checksum::crc32;
 use crate::codec::checksum::{Checksum, Digest};
 use crate::codec::cipher::Envelope;
 #[cfg(feature = "encryption")]
-use crate::codec::checksum::crc32;
-#[cfg(feature = "encryption")]
 use crate::codec::cipher::{Cipher, NONCE_BYTES, TAG_BYTES, Unit};
 
+use super::NodeRef;
 use super::layout::{AGE_AT, CHECKSUM_LEN, HEADER_LEN, Header, KIND_AT};
 use super::node::Node;
-use super::NodeRef;
 use crate::testing::Mutant;
 
 /// Which tree a node is part of, for whoever finds it without its parents.

@@ -62,8 +62,8 @@ impl Backup {
         let rate = Rate::start();
         let progress = Progress::start(None, Unit::Count, self.progress);
         let options = self.database.key.options()?;
-        let position = Database::position_of_backup_with(since, &options)
-            .map_err(Failure::engine(since.display().to_string()))?;
+        let position =
+            Database::position_of_backup_with(since, &options).map_err(Failure::engine(since.display().to_string()))?;
         // The log is followed as whoever writes it does.
         let database = self.database.open_with(Access::Write, &mut |stage| progress.stage(stage))?;
         let done = database.increment_to(&self.to, position, &mut |at: &IncrementProgress| {

@@ -49,14 +49,15 @@ impl Restore {
             (None, None) => ReplayUntil::End,
         };
         let options = self.key.options()?;
-        let report = Database::restore_with(&self.to, &self.backup, &self.increments, until, &options, &mut |at| match at {
-            RestoreProgress::Copying(done) => progress.at(done, || "bytes copied".to_owned()),
-            RestoreProgress::Replaying(report) => progress.at(report.commits, || "commits taken in".to_owned()),
-            RestoreProgress::Verifying(report) => {
-                progress.verified(report);
-            }
-            _ => {}
-        });
+        let report =
+            Database::restore_with(&self.to, &self.backup, &self.increments, until, &options, &mut |at| match at {
+                RestoreProgress::Copying(done) => progress.at(done, || "bytes copied".to_owned()),
+                RestoreProgress::Replaying(report) => progress.at(report.commits, || "commits taken in".to_owned()),
+                RestoreProgress::Verifying(report) => {
+                    progress.verified(report);
+                }
+                _ => {}
+            });
         progress.finish();
         let report = report.map_err(Failure::engine(self.to.display().to_string()))?.replayed;
         output.result(

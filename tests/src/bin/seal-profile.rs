@@ -23,7 +23,10 @@ fn main() -> Result<()> {
         fill(&path, encryption, records)?;
         let bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
         let (small, large) = (gets(&path, encryption, records, 2 << 20)?, gets(&path, encryption, records, 512 << 20)?);
-        println!("{name:20} {small:7.0} ns not cached {large:7.0} ns cached {:7.1} bytes a record", bytes as f64 / records as f64);
+        println!(
+            "{name:20} {small:7.0} ns not cached {large:7.0} ns cached {:7.1} bytes a record",
+            bytes as f64 / records as f64
+        );
     }
     Ok(())
 }

@@ -212,7 +212,14 @@ impl Cipher {
     }
 
     /// Encrypts `bytes` in place and gives the tag, which proves `clear` too.
-    pub(crate) fn seal(&self, nonce: &Nonce, unit: Unit, place: u64, clear: &[u8], bytes: &mut [u8]) -> [u8; TAG_BYTES] {
+    pub(crate) fn seal(
+        &self,
+        nonce: &Nonce,
+        unit: Unit,
+        place: u64,
+        clear: &[u8],
+        bytes: &mut [u8],
+    ) -> [u8; TAG_BYTES] {
         let (session, counter) = split(nonce);
         let aad = self.aad(unit, place, clear);
         let tag = match session == self.session {
@@ -350,7 +357,11 @@ mod tests {
             assert_eq!(reads.open_whole(Unit::Node, 64, &[], &sealed).as_deref(), Some(&b"the body"[..]));
             assert_eq!(reads.open_whole(Unit::Node, 128, &[], &sealed), None, "elsewhere");
             assert_eq!(reads.open_whole(Unit::Record, 64, &[], &sealed), None, "as something else");
-            assert_eq!(cipher(encryption, [8; 16], 1, 2).open_whole(Unit::Node, 64, &[], &sealed), None, "another database");
+            assert_eq!(
+                cipher(encryption, [8; 16], 1, 2).open_whole(Unit::Node, 64, &[], &sealed),
+                None,
+                "another database"
+            );
             assert_eq!(cipher(encryption, ID, 2, 2).open_whole(Unit::Node, 64, &[], &sealed), None, "another key");
             for at in 0..sealed.len() {
                 let mut damaged = sealed.clone();
@@ -380,7 +391,9 @@ mod tests {
     fn keys_of_more_sessions_than_are_kept_are_derived_again() {
         let reads = cipher(Encryption::Aes256Gcm, ID, 1, 0);
         let sealed: Vec<_> = (1..=SESSIONS_KEPT as u64 * 2)
-            .map(|seed| cipher(Encryption::Aes256Gcm, ID, 1, seed << 32).seal_whole(Unit::Node, seed, &[], &seed.to_le_bytes()))
+            .map(|seed| {
+                cipher(Encryption::Aes256Gcm, ID, 1, seed << 32).seal_whole(Unit::Node, seed, &[], &seed.to_le_bytes())
+            })
             .collect();
         for _ in 0..2 {
             for (sealed, place) in sealed.iter().zip(1u64..) {
@@ -396,16 +409,17 @@ mod tests {
         let hex = |text: &str| -> Vec<u8> {
             (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
         };
-        let check = |encryption: Encryption, key: &str, nonce: &str, aad: &str, plain: Vec<u8>, begins: &str, tag: &str| {
-            let keyed = encryption.keyed(hex(key).first_chunk().unwrap());
-            let (nonce, aad) = (*hex(nonce).first_chunk().unwrap(), hex(aad));
-            let mut bytes = plain.clone();
-            let made = keyed.seal(nonce, &aad, &mut bytes).unwrap();
-            assert_eq!(bytes[..8], hex(begins)[..]);
-            assert_eq!(made[..], hex(tag)[..]);
-            assert!(keyed.open(nonce, &aad, &mut bytes, &made));
-            assert_eq!(bytes, plain);
-        };
+        let check =
+            |encryption: Encryption, key: &str, nonce: &str, aad: &str, plain: Vec<u8>, begins: &str, tag: &str| {
+                let keyed = encryption.keyed(hex(key).first_chunk().unwrap());
+                let (nonce, aad) = (*hex(nonce).first_chunk().unwrap(), hex(aad));
+                let mut bytes = plain.clone();
+                let made = keyed.seal(nonce, &aad, &mut bytes).unwrap();
+                assert_eq!(bytes[..8], hex(begins)[..]);
+                assert_eq!(made[..], hex(tag)[..]);
+                assert!(keyed.open(nonce, &aad, &mut bytes, &made));
+                assert_eq!(bytes, plain);
+            };
         check(
             Encryption::Aes256Gcm,
             "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308",

@@ -106,7 +106,8 @@ impl Eq for EncryptionKey {}
 
 /// The key of a passphrase.
 pub(super) fn derive(text: &[u8], salt: &[u8; 16], cost: PassphraseCost) -> Result<Zeroizing<[u8; 32]>> {
-    let refused = |_| Error::invalid("the passphrase cannot be tried: its parameters are impossible, or there is no memory");
+    let refused =
+        |_| Error::invalid("the passphrase cannot be tried: its parameters are impossible, or there is no memory");
     let params = argon2::Params::new(cost.memory_kib, cost.passes, 1, Some(32)).map_err(refused)?;
     let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let mut key = Zeroizing::new([0; 32]);

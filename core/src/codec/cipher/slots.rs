@@ -307,7 +307,7 @@ impl Slot {
         let mut salt = [0; 32];
         entropy.fill(&mut salt);
         let (commitment, wrapping) = split_key(slot_key, &salt, lock);
-        let mut slot = Self { info, by_provider, salt, commitment, sealed: *data_key, tag: [0; 16] };
+        let mut slot = Self { info, by_provider, salt, commitment, sealed: [0; 32], tag: [0; 16] };
         let mut sealed = Zeroizing::new(*data_key);
         let tag = lock.encryption.keyed(&wrapping).seal([0; 12], &slot.aad(lock), &mut *sealed);
         let Some(tag) = tag else { return Err(Error::invalid("the key cannot be wrapped")) };
@@ -393,11 +393,19 @@ mod tests {
     }
 
     fn keys() -> [EncryptionKey; 3] {
-        [EncryptionKey::raw([5; 32]), EncryptionKey::passphrase_with("correct horse", CHEAP), EncryptionKey::provider(Arc::new(Keeper(0x55)))]
+        [
+            EncryptionKey::raw([5; 32]),
+            EncryptionKey::passphrase_with("correct horse", CHEAP),
+            EncryptionKey::provider(Arc::new(Keeper(0x55))),
+        ]
     }
 
     fn wrong() -> [EncryptionKey; 3] {
-        [EncryptionKey::raw([6; 32]), EncryptionKey::passphrase_with("battery staple", CHEAP), EncryptionKey::provider(Arc::new(Keeper(0x56)))]
+        [
+            EncryptionKey::raw([6; 32]),
+            EncryptionKey::passphrase_with("battery staple", CHEAP),
+            EncryptionKey::provider(Arc::new(Keeper(0x56))),
+        ]
     }
 
     fn area(keys: &[EncryptionKey]) -> KeyArea {
@@ -409,7 +417,10 @@ mod tests {
     fn each_kind_of_key_opens_its_slot_and_no_other_key_any() {
         let area = area(&keys());
         let area = KeyArea::decode(&area.encode()).unwrap();
-        assert_eq!(area.infos().iter().map(|info| (info.slot, info.added_ms)).collect::<Vec<_>>(), [(0, 77), (1, 77), (2, 77)]);
+        assert_eq!(
+            area.infos().iter().map(|info| (info.slot, info.added_ms)).collect::<Vec<_>>(),
+            [(0, 77), (1, 77), (2, 77)]
+        );
         for key in keys() {
             assert_eq!(*area.unlock(LOCK, &key).unwrap(), [3; 32], "{key:?}");
         }
@@ -458,9 +469,16 @@ mod tests {
     fn there_are_eight_slots_and_the_last_key_stays() {
         let entropy = SeededEntropy::new(1);
         let mut full = area(&(0..SLOTS_MAX as u8).map(|n| EncryptionKey::raw([n; 32])).collect::<Vec<_>>());
-        assert!(matches!(full.with(LOCK, &[3; 32], &EncryptionKey::raw([99; 32]), 0, &entropy), Err(Error::LimitExceeded { .. })));
+        assert!(matches!(
+            full.with(LOCK, &[3; 32], &EncryptionKey::raw([99; 32]), 0, &entropy),
+            Err(Error::LimitExceeded { .. })
+        ));
         full = full.without(3).unwrap();
-        assert_eq!(full.with(LOCK, &[3; 32], &EncryptionKey::raw([99; 32]), 0, &entropy).unwrap().1, 3, "the free slot");
+        assert_eq!(
+            full.with(LOCK, &[3; 32], &EncryptionKey::raw([99; 32]), 0, &entropy).unwrap().1,
+            3,
+            "the free slot"
+        );
         for number in [0, 1, 2, 4, 5, 6] {
             full = full.without(number).unwrap();
         }
