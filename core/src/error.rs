@@ -42,6 +42,12 @@ pub enum Error {
         /// What to do.
         remedy: &'static str,
     },
+    /// The database is encrypted, and no key, or not one of its keys, was given; or it is not, and one was. Nothing was changed.
+    #[cfg(feature = "encryption")]
+    WrongKey {
+        /// What was given, and what the database has.
+        what: String,
+    },
     /// Another process (or handle) has the database open for writing.
     Locked {
         /// Who holds it.
@@ -343,6 +349,8 @@ impl Error {
             Error::LimitReached { .. } => 37,
             #[cfg(feature = "std")]
             Error::Unavailable { .. } => 38,
+            #[cfg(feature = "encryption")]
+            Error::WrongKey { .. } => 33,
         }
     }
 
@@ -366,6 +374,8 @@ impl Error {
             Error::DamagedBackup { .. } => "DamagedBackup",
             Error::NotADatabase { .. } => "NotADatabase",
             Error::Unsupported { .. } => "Unsupported",
+            #[cfg(feature = "encryption")]
+            Error::WrongKey { .. } => "WrongKey",
             Error::Locked { .. } => "Locked",
             Error::Poisoned { .. } => "Poisoned",
             Error::OutcomeUnknown { .. } => "OutcomeUnknown",
@@ -421,6 +431,8 @@ impl fmt::Display for Error {
             }
             Error::NotADatabase { found } => write!(f, "not a Lightning DB database: {found}"),
             Error::Unsupported { what, remedy } => write!(f, "{what} is not supported by this build; {remedy}"),
+            #[cfg(feature = "encryption")]
+            Error::WrongKey { what } => write!(f, "{what}; nothing was changed"),
             Error::Locked { holder } => write!(f, "the database is open in {holder}; close it there first"),
             Error::Poisoned { cause } => {
                 write!(f, "writing has stopped ({cause}); reopen the database to go on")

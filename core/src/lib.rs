@@ -64,6 +64,8 @@ pub use engine::{
     Activity, ArchiveGap, ArchiveOptions, CheckReport, Checksum, CompactionProgress, CompactionStage, Compression,
     Durability, Environment, Latency, Limits, Progress, RecoveryReport, RecoveryStage, Stats, Verify,
 };
+#[cfg(feature = "encryption")]
+pub use engine::{Encryption, EncryptionKey, KeyInfo, KeyKind, KeyProvider, PassphraseCost};
 #[cfg(feature = "std")]
 pub use engine::{Finding, Health, Mode, Severity};
 #[cfg(feature = "std")]

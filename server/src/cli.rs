@@ -50,6 +50,7 @@ enum Command {
     Verify(commands::verify::Verify),
     Archive(commands::archive::ArchiveCommand),
     Snapshot(commands::snapshot::SnapshotCommand),
+    Key(commands::key::KeyCommand),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
 }
@@ -84,6 +85,7 @@ impl Cli {
             Command::Verify(command) => command.run(&mut output),
             Command::Archive(command) => command.run(&mut output),
             Command::Snapshot(command) => command.run(&mut output),
+            Command::Key(command) => command.run(&mut output),
             Command::Completions(command) => command.run(&mut output),
             Command::Man(command) => command.run(&mut output),
         };

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use lightning_db::{Database, Durability, Options, RecoveryStage, Snapshot, TableInfo};
 
 use crate::failure::{Failure, Outcome};
+use crate::key::KeyArgs;
 use crate::range::Bounds;
 use crate::types::Type;
 
@@ -22,6 +23,8 @@ pub struct DatabaseArgs {
     /// How much of the log to keep for increments of backups, in MB [default: 0]
     #[arg(long, value_name = "MB", global = true, value_parser = clap::value_parser!(u64).range(..=1 << 20))]
     keep_log: Option<u64>,
+    #[command(flatten)]
+    pub key: KeyArgs,
 }
 
 /// Which database, and as it was when.
@@ -95,6 +98,7 @@ impl DatabaseArgs {
         options.read_only = access == Access::Read;
         options.memory_budget_bytes = self.memory_budget_bytes();
         options.feed_retention_bytes = self.keep_log.unwrap_or_default() << 20;
+        self.key.apply(&mut options, !self.path.exists())?;
         Database::open_with(&self.path, options, stage).map_err(Failure::opening(self.name()))
     }
 

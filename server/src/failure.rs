@@ -89,7 +89,7 @@ impl Failure {
             Self::Engine { error, .. } => match error.name() {
                 "Unexpected" => 1,
                 "NoSuchTable" | "TableTypeMismatch" | "SchemaMismatch" | "SchemaTooNew" | "DuplicateKey"
-                | "InvalidDocument" | "Invalid" | "LimitExceeded" => 2,
+                | "InvalidDocument" | "Invalid" | "LimitExceeded" | "WrongKey" => 2,
                 "Corrupt" | "DamagedBackup" | "NotADatabase" => 3,
                 "Locked" => 4,
                 "StorageFull" | "PermissionDenied" | "StorageFailed" | "NotResident" | "Poisoned"

@@ -12,6 +12,7 @@ mod destination;
 mod documents;
 mod failure;
 mod grid;
+mod key;
 mod moment;
 mod output;
 mod progress;

@@ -18,10 +18,13 @@ pub enum Checksum {
     /// proves the whole database. The file opens only in builds with the feature `blake3`.
     #[cfg(feature = "blake3")]
     Blake3,
+    /// The tags of the cipher: of every encrypted database, whatever was asked for. Of others it cannot be asked for.
+    #[cfg(feature = "encryption")]
+    Tag,
 }
 
 impl Checksum {
-    /// All that this build knows.
+    /// All that this build can compute.
     pub(crate) const ALL: &[Self] = &[
         Self::Crc32,
         #[cfg(feature = "blake3")]
@@ -34,7 +37,17 @@ impl Checksum {
             Self::Crc32 => "CRC-32",
             #[cfg(feature = "blake3")]
             Self::Blake3 => "BLAKE3",
+            #[cfg(feature = "encryption")]
+            Self::Tag => "tags of the cipher",
         }
+    }
+
+    /// Whether it is the cipher that proves.
+    pub(crate) fn is_tag(self) -> bool {
+        #[cfg(feature = "encryption")]
+        return self == Self::Tag;
+        #[cfg(not(feature = "encryption"))]
+        false
     }
 
     /// The digest of the concatenation of `parts`.
@@ -49,8 +62,11 @@ impl Checksum {
                 }
                 let mut digest = [0; 16];
                 hasher.finalize_xof().fill(&mut digest);
-                Digest::Blake3(digest)
+                Digest::Hash(digest)
             }
+            // Only a cipher makes tags: this equals none.
+            #[cfg(feature = "encryption")]
+            Self::Tag => Digest::Crc32(crc32(parts)),
         }
     }
 
@@ -60,6 +76,8 @@ impl Checksum {
             Self::Crc32 => 4,
             #[cfg(feature = "blake3")]
             Self::Blake3 => 16,
+            #[cfg(feature = "encryption")]
+            Self::Tag => 16,
         }
     }
 }
@@ -68,27 +86,58 @@ impl Checksum {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Digest {
     Crc32(u32),
-    #[cfg(feature = "blake3")]
-    Blake3([u8; 16]),
+    /// A hash; where a database is encrypted, a tag.
+    #[cfg(any(feature = "blake3", feature = "encryption"))]
+    Hash([u8; 16]),
+    /// The tag of a value in an extent of its own, whose form is another than with a hash.
+    #[cfg(feature = "encryption")]
+    Tag([u8; 16]),
 }
 
 impl Digest {
     /// The longest digest, in bytes.
     pub(crate) const WIDTH_MAX: usize = 16;
 
+    /// Which checksum of a value this is.
     pub(crate) fn kind(self) -> Checksum {
         match self {
             Self::Crc32(_) => Checksum::Crc32,
             #[cfg(feature = "blake3")]
-            Self::Blake3(_) => Checksum::Blake3,
+            Self::Hash(_) => Checksum::Blake3,
+            #[cfg(all(feature = "encryption", not(feature = "blake3")))]
+            Self::Hash(_) => Checksum::Tag,
+            #[cfg(feature = "encryption")]
+            Self::Tag(_) => Checksum::Tag,
+        }
+    }
+
+    /// Bytes of the encoding.
+    pub(crate) fn width(self) -> usize {
+        match self {
+            Self::Crc32(_) => 4,
+            #[cfg(any(feature = "blake3", feature = "encryption"))]
+            Self::Hash(_) => 16,
+            #[cfg(feature = "encryption")]
+            Self::Tag(_) => 16,
+        }
+    }
+
+    /// Of nothing yet, but as long as one of `checksum`.
+    pub(crate) fn none(checksum: Checksum) -> Self {
+        match checksum {
+            #[cfg(feature = "encryption")]
+            Checksum::Tag => Self::Hash([0; 16]),
+            other => other.of(&[]),
         }
     }
 
     pub(crate) fn encode(self, out: &mut Vec<u8>) {
         match self {
             Self::Crc32(crc) => out.put_u32(crc),
-            #[cfg(feature = "blake3")]
-            Self::Blake3(digest) => out.extend_from_slice(&digest),
+            #[cfg(any(feature = "blake3", feature = "encryption"))]
+            Self::Hash(digest) => out.extend_from_slice(&digest),
+            #[cfg(feature = "encryption")]
+            Self::Tag(tag) => out.extend_from_slice(&tag),
         }
     }
 
@@ -97,7 +146,9 @@ impl Digest {
         Some(match kind {
             Checksum::Crc32 => Self::Crc32(reader.u32()?),
             #[cfg(feature = "blake3")]
-            Checksum::Blake3 => Self::Blake3(reader.bytes16()?),
+            Checksum::Blake3 => Self::Hash(reader.bytes16()?),
+            #[cfg(feature = "encryption")]
+            Checksum::Tag => Self::Hash(reader.bytes16()?),
         })
     }
 
@@ -105,8 +156,8 @@ impl Digest {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         match bytes.len() {
             4 => bytes.first_chunk().map(|crc| Self::Crc32(u32::from_le_bytes(*crc))),
-            #[cfg(feature = "blake3")]
-            16 => bytes.first_chunk().map(|digest| Self::Blake3(*digest)),
+            #[cfg(any(feature = "blake3", feature = "encryption"))]
+            16 => bytes.first_chunk().map(|digest| Self::Hash(*digest)),
             _ => None,
         }
     }
@@ -115,8 +166,10 @@ impl Digest {
     pub(crate) fn first_bytes(self) -> [u8; 4] {
         match self {
             Self::Crc32(crc) => crc.to_le_bytes(),
-            #[cfg(feature = "blake3")]
-            Self::Blake3([a, b, c, d, ..]) => [a, b, c, d],
+            #[cfg(any(feature = "blake3", feature = "encryption"))]
+            Self::Hash([a, b, c, d, ..]) => [a, b, c, d],
+            #[cfg(feature = "encryption")]
+            Self::Tag([a, b, c, d, ..]) => [a, b, c, d],
         }
     }
 }
@@ -126,8 +179,10 @@ impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Crc32(crc) => write!(f, "{crc:#010x}"),
-            #[cfg(feature = "blake3")]
-            Self::Blake3(digest) => digest.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            #[cfg(any(feature = "blake3", feature = "encryption"))]
+            Self::Hash(digest) => digest.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
+            #[cfg(feature = "encryption")]
+            Self::Tag(tag) => tag.iter().try_for_each(|byte| write!(f, "{byte:02x}")),
         }
     }
 }

@@ -14,10 +14,12 @@ use super::feed::FeedPosition;
 use super::increment::IncrementProgress;
 use super::options::Options;
 use super::partial::{Filling, Partial, failed, require_absent};
-use super::replay::{ReplayReport, ReplayUntil, require_follows, require_same_history};
+use super::replay::{ReplayReport, ReplayUntil, decoder, require_follows, require_same_history};
 use crate::engine::{CheckReport, Environment};
 use crate::env::{FileStorage, OpenMode, SystemClock, SystemEntropy, beside};
 use crate::error::{Error, Result};
+#[cfg(feature = "encryption")]
+use crate::increment::Opener;
 use crate::increment::{Decoder, Event, History};
 
 /// Whoever cancels is heard this often.
@@ -97,22 +99,34 @@ impl Database {
         until: ReplayUntil,
         progress: &mut dyn FnMut(RestoreProgress<'_>),
     ) -> Result<RestoreReport> {
-        let backup = backup.as_ref();
-        let mut file = File::open(backup).map_err(|error| failed(&error, backup))?;
-        Self::restore_from(to, &mut file, backup, increments, until, progress)
+        Self::restore_with(to, backup, increments, until, &Options::default(), progress)
     }
 
-    /// As [`restore`](Self::restore), from the bytes of a backup in their order, as out of a pipe; `backup` is what they are
-    /// called in errors.
-    pub fn restore_from(
+    /// As [`restore`](Self::restore), with these options: the key that opens an encrypted backup, the memory it may take.
+    pub fn restore_with(
         to: impl AsRef<Path>,
-        bytes: &mut dyn Read,
         backup: impl AsRef<Path>,
         increments: &[PathBuf],
         until: ReplayUntil,
+        options: &Options,
         progress: &mut dyn FnMut(RestoreProgress<'_>),
     ) -> Result<RestoreReport> {
-        let (to, backup) = (to.as_ref(), backup.as_ref());
+        let backup = backup.as_ref();
+        let mut file = File::open(backup).map_err(|error| failed(&error, backup))?;
+        Self::restore_from(to, (&mut file, backup), increments, until, options, progress)
+    }
+
+    /// As [`restore_with`](Self::restore_with), from the bytes of a backup in their order, as out of a pipe, and what they are called
+    /// in errors.
+    pub fn restore_from(
+        to: impl AsRef<Path>,
+        (bytes, backup): (&mut dyn Read, &Path),
+        increments: &[PathBuf],
+        until: ReplayUntil,
+        options: &Options,
+        progress: &mut dyn FnMut(RestoreProgress<'_>),
+    ) -> Result<RestoreReport> {
+        let to = to.as_ref();
         for suffix in ["-log", "-lock"] {
             require_absent(&beside(to, suffix))?;
         }
@@ -128,8 +142,11 @@ impl Database {
         drop(file);
         let _beside = ["-log", "-lock"].map(|suffix| RemovedInTheEnd(beside(partial.path(), suffix)));
         let goes_on = !increments.is_empty() || until != ReplayUntil::End;
-        let restored =
-            open(FileStorage::open(partial.path(), OpenMode { read_only: !goes_on, create: false })?, !goes_on)?;
+        let restored = open(
+            FileStorage::open(partial.path(), OpenMode { read_only: !goes_on, create: false })?,
+            !goes_on,
+            options,
+        )?;
         if !restored.recovery().clean {
             let what = "it is no backup, but the file of a database that was in use; its log is missing";
             return Err(in_file(Error::invalid(what), backup));
@@ -171,15 +188,25 @@ impl Database {
         increments: &[PathBuf],
         progress: &mut dyn FnMut(&CheckReport),
     ) -> Result<BackupReport> {
+        Self::verify_backup_with(backup, increments, &Options::default(), progress)
+    }
+
+    /// As [`verify_backup`](Self::verify_backup), with these options: the key that opens an encrypted backup, the memory it may take.
+    pub fn verify_backup_with(
+        backup: impl AsRef<Path>,
+        increments: &[PathBuf],
+        options: &Options,
+        progress: &mut dyn FnMut(&CheckReport),
+    ) -> Result<BackupReport> {
         let backup = backup.as_ref();
-        let database = open(FileStorage::open(backup, OpenMode { read_only: true, create: false })?, true)?;
+        let database = open(FileStorage::open(backup, OpenMode { read_only: true, create: false })?, true, options)?;
         let from = position_of_copy(&database, backup)?;
         let base = database.check_with(progress)?;
         require_clean(&base, backup)?;
         let id = *database.shared.engine.database_id();
         let (mut to, mut commits, mut times_ms) = (from, 0, None);
         for increment in &with_pieces(increments, from, ReplayUntil::End)? {
-            let summary = summary_of(increment)?;
+            let summary = summary_of(increment, decoder(&database))?;
             require_follows((&summary.database_id, summary.from), (&id, Some(to)))
                 .and_then(|()| require_same_history(&summary.history, to))
                 .map_err(|error| in_file(error, increment))?;
@@ -196,11 +223,21 @@ impl Database {
     /// The last commit in a backup or an increment, for an increment of what comes after it. Everything in an increment is
     /// verified for it.
     pub fn position_of_backup(file: impl AsRef<Path>) -> Result<FeedPosition> {
+        Self::position_of_backup_with(file, &Options::default())
+    }
+
+    /// As [`position_of_backup`](Self::position_of_backup), with these options: the key that opens an encrypted one.
+    pub fn position_of_backup_with(file: impl AsRef<Path>, options: &Options) -> Result<FeedPosition> {
         let path = file.as_ref();
-        match summary_of(path) {
+        #[cfg(feature = "encryption")]
+        let decoder = Decoder::opened_by(options.key.clone().map_or(Opener::Nothing, Opener::Key));
+        #[cfg(not(feature = "encryption"))]
+        let decoder = Decoder::default();
+        match summary_of(path, decoder) {
             Ok(summary) => Ok(summary.to),
             Err(Error::NotADatabase { .. }) => {
-                let database = open(FileStorage::open(path, OpenMode { read_only: true, create: false })?, true)?;
+                let mode = OpenMode { read_only: true, create: false };
+                let database = open(FileStorage::open(path, mode)?, true, options)?;
                 position_of_copy(&database, path)
             }
             Err(error) => Err(error),
@@ -243,9 +280,9 @@ impl Backup {
     }
 }
 
-fn open(storage: FileStorage, read_only: bool) -> Result<Database> {
+fn open(storage: FileStorage, read_only: bool, options: &Options) -> Result<Database> {
     let env = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
-    let options = Options { read_only, create: false, ..Options::default() };
+    let options = Options { read_only, create: false, ..options.clone() };
     Database::open_storage(Arc::new(storage), env, options)
 }
 
@@ -268,8 +305,8 @@ struct Summary {
     times_ms: Option<(u64, u64)>,
 }
 
-fn summary_of(path: &Path) -> Result<Summary> {
-    let (mut decoder, mut begun, mut first_ms, mut end) = (Decoder::default(), None, None, None);
+fn summary_of(path: &Path, mut decoder: Decoder) -> Result<Summary> {
+    let (mut begun, mut first_ms, mut end) = (None, None, None);
     let mut history = History::default();
     let read = read_pieces(path, &mut |piece| {
         decoder.push(piece);

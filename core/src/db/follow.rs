@@ -54,6 +54,7 @@ impl CommitReader {
             }
             match follower.next(engine.storage(), self.until) {
                 Ok(Followed::Commit { sequence, payload, offset }) => {
+                    let payload = engine.opened_payload(sequence, payload, offset)?;
                     return Ok(Some(Logged { sequence, payload, offset }));
                 }
                 Ok(Followed::End) => {

@@ -112,7 +112,7 @@ impl Increment {
         let reader = CommitReader::new(engine, FollowFrom::After { incarnation, sequence })?;
         Ok(Self {
             engine: Arc::clone(engine),
-            encoder: Encoder::new(engine.database_id(), since.into(), &engine.history()),
+            encoder: engine.increment_encoder(since.into()),
             reader,
             until: until.max(sequence),
             bytes_max: u64::MAX,

@@ -22,6 +22,8 @@ mod changes;
 mod check;
 mod database;
 mod definitions;
+#[cfg(all(test, feature = "encryption", feature = "std"))]
+mod encryption_tests;
 mod exclusive;
 mod feed;
 #[cfg(feature = "std")]
@@ -39,6 +41,8 @@ mod increment;
 mod increment_tests;
 mod isolation;
 mod key_length;
+#[cfg(feature = "encryption")]
+mod keys;
 #[cfg(all(test, feature = "std"))]
 mod limits_tests;
 #[cfg(feature = "std")]

@@ -1,5 +1,7 @@
 //! What an application chooses when it opens a database.
 
+#[cfg(feature = "encryption")]
+use crate::engine::{Encryption, EncryptionKey};
 use crate::engine::{Checksum, Compression, Durability, EngineOptions, Limits, Verify};
 use crate::error::{Error, Result};
 use crate::log::LogConfig;
@@ -23,6 +25,13 @@ pub struct Options {
     pub checksum: Checksum,
     /// What is proven how often.
     pub verify: Verify,
+    /// How a new database is encrypted, if it gets a [`key`](Self::key); one that exists stays as it was made.
+    #[cfg(feature = "encryption")]
+    pub encryption: Encryption,
+    /// What opens an encrypted database. A new database that is given one is encrypted, and this is its first key; see
+    /// [`add_key`](crate::Database::add_key) for others. For a database that is not encrypted it is [`Error::WrongKey`].
+    #[cfg(feature = "encryption")]
+    pub key: Option<EncryptionKey>,
     /// The log keeps the newest commits up to so many bytes, in whole segments, for [`changes`](crate::Database::changes),
     /// also after a clean close. 0, the default, keeps none for that: a feed then has what the log happens to hold.
     pub feed_retention_bytes: u64,
@@ -56,6 +65,10 @@ impl Default for Options {
             compression: Compression::Lz4,
             checksum: Checksum::Crc32,
             verify: Verify::Resident,
+            #[cfg(feature = "encryption")]
+            encryption: Encryption::default(),
+            #[cfg(feature = "encryption")]
+            key: None,
             feed_retention_bytes: 0,
             memtable_bytes: None,
             log_segment_bytes: LogConfig::SEGMENT_BYTES,
@@ -82,6 +95,13 @@ impl Options {
         options.compression = self.compression;
         options.checksum = self.checksum;
         options.verify = self.verify;
+        #[cfg(feature = "encryption")]
+        {
+            if self.checksum == Checksum::Tag && self.key.is_none() {
+                return Err(Error::invalid("only an encrypted database has tags for checksums: give it a key"));
+            }
+            (options.encryption, options.key) = (self.encryption, self.key.clone());
+        }
         options.inline_bytes_max = self.inline_bytes_max.clamp(64, 64 << 10);
         options.segment_bytes = self.log_segment_bytes;
         options.step_entries = self.step_entries.max(1);

@@ -13,6 +13,8 @@ use crate::codec::slot::{Slot, ValueRef};
 use crate::engine::{Durability, ValueWriter, require_part};
 
 use crate::error::{Error, Result};
+#[cfg(feature = "encryption")]
+use crate::increment::Opener;
 use crate::increment::{Decoder, Event, History, Place};
 use crate::log::{Operation, Operations, Preamble};
 use crate::table::prefix;
@@ -126,7 +128,7 @@ impl Database {
             database: self.clone(),
             until,
             at: FeedPosition { incarnation, sequence },
-            decoder: Decoder::default(),
+            decoder: decoder(self),
             begun: false,
             given: 0,
             values: Vec::new(),
@@ -134,6 +136,17 @@ impl Database {
             gone: BTreeMap::new(),
             report: ReplayReport::of(self),
         })
+    }
+}
+
+/// Of an increment for this copy.
+pub(super) fn decoder(copy: &Database) -> Decoder {
+    #[cfg(feature = "encryption")]
+    return Decoder::opened_by(Opener::Database(copy.shared.engine.nodes.seal().envelope.clone()));
+    #[cfg(not(feature = "encryption"))]
+    {
+        let _ = copy;
+        Decoder::default()
     }
 }
 
@@ -150,7 +163,7 @@ impl Replay {
     /// That the increment ends here; the next one may follow. One that was cut is [`Error::DamagedBackup`].
     pub fn end_increment(&mut self) -> Result<()> {
         self.decoder.finish()?;
-        self.decoder = Decoder::default();
+        self.decoder = decoder(&self.database);
         self.begun = false;
         Ok(())
     }

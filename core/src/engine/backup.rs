@@ -17,8 +17,11 @@ use super::cursor::MergedCursor;
 use super::open::random;
 use super::record::{ANCESTORS_MAX, Ancestor, CheckpointRecord};
 use super::state::Engine;
-use super::values::{BLOCK_BYTES, ValueReader, extent_of};
+use super::values::{ValueReader, extent_of};
 use super::version::{Layers, Version};
+#[cfg(feature = "encryption")]
+use crate::codec::cipher::Envelope;
+use crate::codec::cipher::{Proof, Unit};
 use crate::codec::slot::{Slot, ValueRef};
 use crate::env::FileId;
 use crate::error::{Error, Result};
@@ -47,6 +50,8 @@ pub(crate) struct BackupWork {
     pass: Pass,
     /// Of the copy: what is the same in both superblocks.
     superblock: Superblock,
+    /// Both passes seal in one session of their own.
+    seal: Seal,
     ancestors: Vec<Ancestor>,
     layout: Option<Layout>,
     phase: Phase,
@@ -91,8 +96,11 @@ impl BackupWork {
         };
         // Of both passes, whatever becomes the base meanwhile: it is in every node, and so in what names them.
         let age = engine.space.lock().ages.base().max(version.sequence);
+        let found = engine.nodes.seal();
+        let seal = Seal { envelope: found.envelope.for_copy(&*engine.env.entropy), ..found.clone() };
         Self {
-            pass: Pass::new(engine, &version, age, false),
+            pass: Pass::new(engine, &version, &seal, age, false),
+            seal,
             version,
             age,
             superblock,
@@ -118,12 +126,13 @@ impl BackupWork {
         match self.layout.take() {
             None => {
                 let layout = self.lay_out(engine, root)?;
-                let mut next = Pass::new(engine, &self.version, self.age, true);
+                let mut next = Pass::new(engine, &self.version, &self.seal, self.age, true);
                 next.sink.out = vec![0; (RESERVED_SECTORS * SECTOR_BYTES) as usize];
                 for (number, superblock) in CHECKPOINTS.iter().zip(&layout.1) {
                     let at = (number % 2 * SECTOR_BYTES) as usize;
-                    if let Some(sector) = next.sink.out.get_mut(at..at + Superblock::COPY_BYTES as usize) {
-                        sector.copy_from_slice(&superblock.encode_copy());
+                    let copy = superblock.encode_copy();
+                    if let Some(sector) = next.sink.out.get_mut(at..at + copy.len()) {
+                        sector.copy_from_slice(&copy);
                     }
                 }
                 self.layout = Some(layout.0);
@@ -186,6 +195,8 @@ impl BackupWork {
     fn lay_out(&self, engine: &Engine, root: Option<Root>) -> Result<(Layout, Vec<Superblock>)> {
         let sink = &self.pass.sink;
         let checksum = sink.seal.checksum;
+        let envelope = &sink.seal.envelope;
+        let copy_bytes = self.superblock.copy_bytes();
         let first = sink.position.div_ceil(SECTOR_BYTES);
         let log = {
             let work = engine.work.lock();
@@ -215,7 +226,7 @@ impl BackupWork {
         let page = |index: u64| (first + index) * SECTOR_BYTES;
         let mut pages = 1;
         let record_sectors = loop {
-            let none = checksum.of(&[]);
+            let none = Proof::none(checksum);
             record.map_pages = (0..pages).map(|index| (page(index), none)).collect();
             record.pending = Vec::from([PendingFree {
                 extent: Extent { offset: 0, len: 0 },
@@ -223,7 +234,7 @@ impl BackupWork {
                 readable: 0..0,
                 until_archived: 0,
             }]);
-            let need = Superblock::COPY_BYTES + record.encode().len() as u64;
+            let need = copy_bytes + record.encode().len() as u64;
             let record_sectors = need.div_ceil(SECTOR_BYTES);
             record.sectors = first + pages + 2 * record_sectors;
             let wanted = record.sectors.div_ceil(SECTORS_PER_PAGE);
@@ -238,8 +249,8 @@ impl BackupWork {
         counts.resize(record.sectors as usize, GRAINS_PER_SECTOR as u8);
         counts.resize((pages * SECTORS_PER_PAGE) as usize, 0);
         record.map_pages = (0..pages)
-            .zip(counts.chunks(SECTORS_PER_PAGE as usize))
-            .map(|(index, image)| (page(index), checksum.of(&[image])))
+            .zip(counts.chunks_mut(SECTORS_PER_PAGE as usize))
+            .map(|(index, image)| (page(index), envelope.prove(checksum, Unit::MapPage, page(index), image)))
             .collect();
         let mut tail = counts;
         let extent = |slot: u64| Extent {
@@ -257,14 +268,19 @@ impl BackupWork {
             }]);
             let whole = extent(slot);
             let mut encoded = record.encode();
-            encoded.resize((whole.len - Superblock::COPY_BYTES) as usize, 0);
-            let place =
-                Extent { offset: whole.offset + Superblock::COPY_BYTES, len: whole.len - Superblock::COPY_BYTES };
+            let place = Extent { offset: whole.offset + copy_bytes, len: whole.len - copy_bytes };
+            encoded.resize(place.len as usize, 0);
             let superblock = Superblock {
                 checkpoint: number,
-                record: (place, checksum.of(&[&encoded])),
+                record: (place, envelope.prove(checksum, Unit::Record, place.offset, &mut encoded)),
                 file_bytes,
                 ..self.superblock.clone()
+            };
+            #[cfg(feature = "encryption")]
+            let superblock = match envelope {
+                // Nothing else has its slot for a place.
+                Envelope::Sealed(cipher) => superblock.authenticated(cipher, number % 2),
+                Envelope::Plain => superblock,
             };
             tail.extend_from_slice(&superblock.encode_copy());
             tail.extend_from_slice(&encoded);
@@ -303,20 +319,20 @@ struct ValueCopy {
     reader: ValueReader,
     /// Where it is in the copy.
     place: ValueRef,
-    /// Bytes of it that are there.
+    /// Blocks, and bytes, of it that are there.
+    blocks: u64,
     copied: u64,
-    table: Vec<u8>,
     is_whole: bool,
 }
 
 impl Pass {
-    fn new(engine: &Engine, version: &Version, age: u64, keeps: bool) -> Self {
+    fn new(engine: &Engine, version: &Version, seal: &Seal, age: u64, keeps: bool) -> Self {
         Self {
             cursor: MergedCursor::new(version, &engine.nodes),
             layers: Arc::clone(&version.layers),
             bulk: Bulk::new(engine.options.compression),
             sink: Sink {
-                seal: *engine.nodes.seal(),
+                seal: seal.clone(),
                 age,
                 position: RESERVED_SECTORS * SECTOR_BYTES,
                 counts: vec![GRAINS_PER_SECTOR as u8; RESERVED_SECTORS as usize],
@@ -352,7 +368,7 @@ impl Pass {
                     let value = match &mut self.value {
                         Some(value) => value,
                         none => {
-                            let reader = ValueReader::new(&engine.nodes, found, Some(Arc::clone(&self.layers)));
+                            let reader = ValueReader::of_stored(&engine.nodes, found, Some(Arc::clone(&self.layers)));
                             // Before a place is found for it, because that takes memory by its length.
                             reader.require_in_file()?;
                             self.values += 1;
@@ -388,31 +404,27 @@ fn require_room(bytes: u64, engine: &Engine, value: &ValueRef) -> Result<u64> {
 
 impl ValueCopy {
     fn new(reader: ValueReader, place: ValueRef) -> Self {
-        Self { reader, place, copied: 0, table: Vec::new(), is_whole: false }
+        Self { reader, place, blocks: 0, copied: 0, is_whole: false }
     }
 
-    /// One block; whether that was the last.
+    /// One block as it is stored, or the table; whether that was all.
     fn step(&mut self, sink: &mut Sink) -> Result<bool> {
-        let len = self.place.len;
         if !sink.keeps || self.is_whole {
             return Ok(true);
         }
-        if self.copied < len {
-            let mut block = vec![0; usize::try_from(len - self.copied).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES)];
-            let read = self.reader.read_at(self.copied, &mut block)?;
-            if read != block.len() {
-                return Err(Error::invalid("a value ends before its length"));
-            }
-            sink.seal.checksum.of(&[&block]).encode(&mut self.table);
-            sink.out.extend_from_slice(&block);
-            self.copied += read as u64;
-        }
-        if self.copied < len {
+        let stored = self.reader.stored(self.blocks)?;
+        sink.out.extend_from_slice(stored);
+        self.blocks += 1;
+        self.copied += stored.len() as u64;
+        let extent = extent_of(&self.place).len;
+        if self.copied < extent {
             return Ok(false);
         }
-        sink.out.extend_from_slice(&self.table);
-        let beyond = extent_of(&self.place).len.next_multiple_of(SECTOR_BYTES) - extent_of(&self.place).len;
-        sink.out.resize(sink.out.len() + beyond as usize, 0);
+        // The value ends where nothing else begins, so this is the place of nothing else.
+        let beyond = extent.next_multiple_of(SECTOR_BYTES) - extent;
+        let mut noise = sink.seal.envelope.noise_behind(self.place.offset + extent, SECTOR_BYTES);
+        noise.resize(beyond as usize, 0);
+        sink.out.extend_from_slice(&noise);
         self.is_whole = true;
         Ok(true)
     }

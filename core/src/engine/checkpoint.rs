@@ -12,10 +12,14 @@ use super::named::Named;
 use super::record::CheckpointRecord;
 use super::state::{BarrierSlot, Engine, GrainCounts};
 use super::version::Layers;
-use crate::codec::checksum::Digest;
+#[cfg(feature = "encryption")]
+use crate::codec::cipher::{Envelope, KeyArea};
+use crate::codec::cipher::{Proof, Unit};
 use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::{KnownSegment, LogPosition};
+#[cfg(feature = "encryption")]
+use crate::space::KeyBlock;
 use crate::space::{Extent, GRAIN_BYTES, PendingFree, SECTOR_BYTES, Superblock};
 use crate::testing::Mutant;
 
@@ -42,6 +46,9 @@ pub(super) struct Checkpoint {
     /// Its number, once everything that belongs to it is known.
     number: Option<u64>,
     next: Option<Next>,
+    /// The keys that it brings, if they are others than before.
+    #[cfg(feature = "encryption")]
+    keys: Option<KeyArea>,
 }
 
 /// What will be true once the superblock is durable.
@@ -50,7 +57,7 @@ struct Next {
     superblock: Superblock,
     /// For the other slot, where both get one.
     second: Option<Superblock>,
-    map_pages: Vec<(u64, Digest)>,
+    map_pages: Vec<(u64, Proof)>,
     log: LogPosition,
     replay_start: LogPosition,
     /// From this generation on segments are kept for change feeds.
@@ -87,7 +94,15 @@ impl Checkpoint {
             dirty_pages: Vec::new(),
             number: None,
             next: None,
+            #[cfg(feature = "encryption")]
+            keys: None,
         }
+    }
+
+    /// Brings other keys, into both slots: the ones before must open neither.
+    #[cfg(feature = "encryption")]
+    pub(super) fn of_keys(keys: KeyArea) -> Self {
+        Self { both_slots: true, keys: Some(keys), ..Self::new(false) }
     }
 
     /// The checkpoint that follows opening: it names the log's new beginning.
@@ -177,7 +192,17 @@ impl Checkpoint {
         // Asked once: what it says is what may be reused afterwards.
         let archive = engine.archive_record();
         let named = engine.named();
-        let checksum = engine.nodes.seal().checksum;
+        let seal = engine.nodes.seal();
+        let checksum = seal.checksum;
+        let found = Superblock {
+            #[cfg(feature = "encryption")]
+            key_block: match self.keys.clone() {
+                Some(keys) => Some(KeyBlock::new(keys)),
+                None => work.superblock.key_block.clone(),
+            },
+            ..work.superblock.clone()
+        };
+        let copy_bytes = found.copy_bytes();
         let mut space = engine.space.lock();
         space.map.require_consistent()?;
         let building = space.building;
@@ -209,8 +234,8 @@ impl Checkpoint {
                 map_pages[*page as usize] = Some(extent.offset);
             }
             let record = self.record(engine, &layers, work, (&kept, archive.as_ref(), &named), &space, &[], None);
-            let page_bytes = (8 + checksum.width() as u64) * space.map.page_count();
-            let need = Superblock::COPY_BYTES + record.encode().len() as u64 + page_bytes;
+            let page_bytes = (8 + Proof::width(checksum) as u64) * space.map.page_count();
+            let need = copy_bytes + record.encode().len() as u64 + page_bytes;
             if record_extents.len() < slots || record_extents.iter().any(|extent| extent.len < need) {
                 for small in record_extents.drain(..) {
                     space.map.release(small);
@@ -254,7 +279,7 @@ impl Checkpoint {
                 Some(offset) => {
                     let mut image = space.page_image(page, &under_way);
                     image.resize(SECTOR_BYTES as usize, 0);
-                    pages.push((offset, checksum.of(&[&image])));
+                    pages.push((offset, seal.envelope.prove(checksum, Unit::MapPage, offset, &mut image)));
                     images.push((offset, image));
                 }
                 None => match work.map_pages.get(page as usize) {
@@ -268,7 +293,7 @@ impl Checkpoint {
             sequence: work.merged_sequence,
             clean: self.clean,
             file_bytes: space.map.file_bytes(),
-            ..work.superblock.clone()
+            ..found
         };
         let mut superblocks = Vec::new();
         for (slot, &whole) in record_extents.iter().enumerate() {
@@ -282,11 +307,15 @@ impl Checkpoint {
             });
             let mut encoded =
                 self.record(engine, &layers, work, (&kept, archive.as_ref(), &named), &space, &pages, other).encode();
-            let extent =
-                Extent { offset: whole.offset + Superblock::COPY_BYTES, len: whole.len - Superblock::COPY_BYTES };
+            let extent = Extent { offset: whole.offset + copy_bytes, len: whole.len - copy_bytes };
             encoded.resize(extent.len as usize, 0);
-            let record = (extent, checksum.of(&[&encoded]));
+            let record = (extent, seal.envelope.prove(checksum, Unit::Record, extent.offset, &mut encoded));
             let superblock = Superblock { checkpoint: building + slot as u64, record, ..common.clone() };
+            #[cfg(feature = "encryption")]
+            let superblock = match &seal.envelope {
+                Envelope::Sealed(cipher) => superblock.authenticated(cipher, 0),
+                Envelope::Plain => superblock,
+            };
             // Where both superblocks are lost, the copy leads to the record.
             let mut image = superblock.encode_copy();
             image.extend_from_slice(&encoded);
@@ -336,7 +365,7 @@ impl Checkpoint {
         work: &Work,
         (kept, archive, named): (&[KnownSegment], Option<&ArchiveRecord>, &[Arc<Named>]),
         space: &super::state::Space,
-        pages: &[(u64, Digest)],
+        pages: &[(u64, Proof)],
         other: Option<PendingFree>,
     ) -> CheckpointRecord {
         CheckpointRecord {

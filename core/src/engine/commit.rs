@@ -19,6 +19,8 @@ use crate::env::sync::atomic::{AtomicBool, Ordering};
 use crate::env::{FileId, Storage, Sync, SyncTicket};
 use crate::error::{Error, Result};
 use crate::limit::Limit;
+#[cfg(feature = "encryption")]
+use crate::log::seal_payload;
 use crate::log::{Log, Operation, OperationWriter, Operations, Preamble};
 use crate::memtable::{Lookup, Memtable};
 use crate::testing::Mutant;
@@ -88,7 +90,14 @@ impl Engine {
         };
         write(&mut OperationWriter::begin(buffer, Preamble { values_unsynced, ..Preamble::at(time_ms) }));
         let Some(log) = writer.log.as_mut() else { return Err(Error::ReadOnly) };
-        if let Err(error) = log.append(self.storage(), sequence, buffer) {
+        #[cfg(feature = "encryption")]
+        let sealed = seal_payload(&self.nodes.seal().envelope, self.history.incarnation, sequence, buffer);
+        #[cfg(feature = "encryption")]
+        let payload = sealed.as_deref().unwrap_or(buffer);
+        #[cfg(not(feature = "encryption"))]
+        let payload: &[u8] = buffer;
+        let payload_len = payload.len();
+        if let Err(error) = log.append(self.storage(), sequence, payload) {
             #[cfg(feature = "std")]
             self.guard.append_failed(&error, sequence - 1, self.env.clock.monotonic_ns());
             // A log that found no room for a segment has written nothing.
@@ -108,7 +117,7 @@ impl Engine {
         #[cfg(feature = "std")]
         self.guard.appended();
         self.counters.commits.add(1);
-        self.counters.log_bytes.add(buffer.len());
+        self.counters.log_bytes.add(payload_len);
         writer.appended = sequence;
         let wait = durability == Durability::Sync;
         let Some((_, operations)) = Preamble::split(buffer) else {

@@ -7,9 +7,10 @@ use alloc::vec::Vec;
 
 use super::record::Ancestor;
 use super::state::{Engine, Stopped};
+use crate::codec::cipher::Envelope;
 use crate::env::FileId;
 use crate::error::{Error, Result};
-use crate::increment::Place;
+use crate::increment::{Encoder, Place};
 use crate::log::{Follower, KnownSegment, Log};
 use crate::testing::Mutant;
 
@@ -149,6 +150,31 @@ impl Engine {
             let oldest = segments.first().map_or_else(|| self.version().sequence, |segment| segment.sequence);
             Error::NoLongerKept { oldest: oldest + 1, asked: after + 1 }
         })
+    }
+
+    /// Begins an increment that goes on after `after`.
+    pub(crate) fn increment_encoder(&self, after: Place) -> Encoder {
+        let id = self.database_id();
+        #[cfg(feature = "encryption")]
+        if let Envelope::Sealed(cipher) = &self.nodes.seal().envelope
+            && let Some(block) = &self.work.lock().superblock.key_block
+        {
+            return Encoder::sealed(id, after, &self.history(), cipher, &block.keys);
+        }
+        Encoder::new(id, after, &self.history())
+    }
+
+    /// What a commit does, of the payload that its frames hold.
+    pub(crate) fn opened_payload(&self, sequence: u64, payload: Vec<u8>, offset: u64) -> Result<Vec<u8>> {
+        let _ = (sequence, offset);
+        match &self.nodes.seal().envelope {
+            Envelope::Plain => Ok(payload),
+            #[cfg(feature = "encryption")]
+            Envelope::Sealed(cipher) => crate::log::open_payload(cipher, None, sequence, &payload).ok_or_else(|| {
+                let what = alloc::format!("commit {sequence}: it is not what was sealed");
+                Error::corrupt(FileId::Log, offset, what)
+            }),
+        }
     }
 
     /// Why there will be no more commits, if there will not.

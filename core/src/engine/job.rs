@@ -118,8 +118,9 @@ impl<'a> JobSink<'a> {
 impl NodeSink for JobSink<'_> {
     fn write(&mut self, mut stored: Vec<u8>) -> Result<NodeRef> {
         let (extent, age) = {
+            let len = self.engine.nodes.seal().closed_len(stored.len());
             let mut space = self.engine.space.lock();
-            (space.map.allocate(stored.len() as u64)?, self.age.unwrap_or(space.ages.next_base()))
+            (space.map.allocate(len as u64)?, self.age.unwrap_or(space.ages.next_base()))
         };
         self.extents.written.push(extent);
         self.extents.bytes += extent.len;

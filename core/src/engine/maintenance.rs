@@ -14,7 +14,7 @@ use super::job::JobExtents;
 use super::named::Named;
 use super::quarantine::{Avoided, damaged_among};
 use super::state::Engine;
-use crate::codec::checksum::Digest;
+use crate::codec::cipher::Proof;
 use crate::env::Storage;
 use crate::env::sync::atomic::Ordering;
 use crate::error::{Error, Result};
@@ -52,7 +52,7 @@ pub(super) struct Work {
     /// The newest durable superblock.
     pub superblock: Superblock,
     /// The pages of the space map as that superblock's record names them.
-    pub map_pages: Vec<(u64, Digest)>,
+    pub map_pages: Vec<(u64, Proof)>,
     /// The log from here on is not in the trees.
     pub merged_log: LogPosition,
     /// Parts of the log before that a recovery cut, and that are not in the trees either.

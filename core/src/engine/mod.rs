@@ -29,6 +29,8 @@ mod guarded_storage;
 #[cfg(feature = "std")]
 mod health;
 mod job;
+#[cfg(feature = "encryption")]
+mod keys;
 mod layer;
 mod lease;
 mod limits;
@@ -72,6 +74,8 @@ pub use limits::Limits;
 pub use maintenance::Progress;
 pub use open::RecoveryReport;
 pub use options::{Checksum, Compression, Durability, Verify};
+#[cfg(feature = "encryption")]
+pub use options::{Encryption, EncryptionKey, KeyInfo, KeyKind, KeyProvider, PassphraseCost};
 pub use recovery_stage::RecoveryStage;
 pub use state::Environment;
 pub use stats::{Latency, Stats};
@@ -86,6 +90,8 @@ pub(crate) use feed::{FollowFrom, require_part};
 pub(crate) use guard::Passed;
 pub(crate) use named::Named;
 pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
+#[cfg(feature = "encryption")]
+pub(crate) use open::unlock;
 pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};
 pub(crate) use read::{FoundValue, count, estimate, get, get_in_memtable, inline, look, prefetch, show};

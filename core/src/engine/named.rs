@@ -17,7 +17,8 @@ use super::record::{put_layers, take_layers};
 use super::state::Engine;
 use super::version::{Layers, RunLayer, Version};
 use crate::codec::bytes::{Reader, Writer};
-use crate::codec::checksum::{Checksum, Digest};
+use crate::codec::checksum::Checksum;
+use crate::codec::cipher::{Envelope, Proof, Unit};
 use crate::codec::slot::ValueRef;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
@@ -44,8 +45,8 @@ pub(crate) struct Named {
     /// The checkpoint that was being built when it was made.
     pub checkpoint: u64,
     pub layers: Arc<Layers>,
-    /// Where the bitmap is, and its checksum.
-    pub bitmap: (Extent, Digest),
+    /// Where the bitmap is, and what proves it.
+    pub bitmap: (Extent, Proof),
     /// The sectors that were in use; `None` where that cannot be read: then all of them were.
     pub sectors: Option<Arc<[u8]>>,
 }
@@ -64,10 +65,10 @@ impl Named {
             out.put_u64(field);
         }
         put_layers(out, self.layers.base.as_ref(), &self.layers.runs);
-        let (extent, checksum) = &self.bitmap;
+        let (extent, proof) = &self.bitmap;
         out.put_u64(extent.offset);
         out.put_u64(extent.len);
-        checksum.encode(out);
+        proof.encode(out);
     }
 
     /// The bitmap is read [later](read_bitmaps).
@@ -77,7 +78,7 @@ impl Named {
         let (sequence, time_ms, checkpoint) = (reader.counter()?, reader.u64()?, reader.counter()?);
         let (base, runs) = take_layers(reader, checksum)?;
         let extent = Extent { offset: reader.u64()?, len: reader.u64().filter(|&len| len <= BITMAP_BYTES_MAX)? };
-        let bitmap = (extent, Digest::decode(reader, checksum)?);
+        let bitmap = (extent, Proof::decode(reader, checksum)?);
         let layers = Arc::new(Layers { base, runs, ..Layers::default() });
         Some(Self { name, sequence, time_ms, checkpoint, layers, bitmap, sectors: None })
     }
@@ -103,17 +104,24 @@ impl Named {
 }
 
 /// Reads the bitmaps of those that a record names, and gives each base a number that no other base has.
-pub(super) fn read_bitmaps(storage: &dyn Storage, named: &[Arc<Named>], file_bytes: u64) -> Result<NamedSnapshots> {
+pub(super) fn read_bitmaps(
+    storage: &dyn Storage,
+    (envelope, checksum): (&Envelope, Checksum),
+    named: &[Arc<Named>],
+    file_bytes: u64,
+) -> Result<NamedSnapshots> {
     let mut list = Vec::new();
     for (number, one) in (0..).zip(named) {
-        let (extent, checksum) = one.bitmap;
+        let (extent, proof) = &one.bitmap;
         let lies_within = extent.offset.checked_add(extent.len).is_some_and(|end| end <= file_bytes);
         let mut sectors = None;
         if lies_within {
             let mut bytes = vec![0; extent.len as usize];
             match read_exact(storage, extent.offset, &mut bytes, "the sectors of a named snapshot") {
                 Err(error) if error.not_resident().is_some() => return Err(error),
-                Ok(()) if checksum.kind().of(&[&bytes]) == checksum => sectors = Some(Arc::from(bytes)),
+                Ok(()) if envelope.verify(checksum, Unit::Bitmap, extent.offset, proof, &mut bytes) => {
+                    sectors = Some(Arc::from(bytes));
+                }
                 _ => {}
             }
         }
@@ -217,7 +225,7 @@ impl Engine {
         let layers = Arc::new(Layers { frozen: Vec::new(), ..(*self.version().layers).clone() });
         // One that is being built may be abandoned, and its number given again.
         let checkpoint = work.superblock.checkpoint + 1;
-        let (extent, bytes) = {
+        let (extent, mut bytes) = {
             let mut space = self.space.lock();
             let sectors = space.map.sectors();
             let mut bytes = vec![0_u8; sectors.div_ceil(8) as usize];
@@ -231,12 +239,13 @@ impl Engine {
             (space.map.allocate(bytes.len() as u64)?, bytes)
         };
         self.nodes.invalidate(extent.offset);
+        let (sectors, seal) = (Some(Arc::from(bytes.as_slice())), self.nodes.seal());
+        let proof = seal.envelope.prove(seal.checksum, Unit::Bitmap, extent.offset, &mut bytes);
         if let Err(error) = self.storage().write_at(FileId::Data, extent.offset, &bytes) {
             self.space.lock().map.release(extent);
             return Err(error.into());
         }
-        let bitmap = (extent, self.nodes.seal().checksum.of(&[&bytes]));
-        let (name, sectors) = (String::from(name), Some(Arc::from(bytes)));
+        let (name, bitmap) = (String::from(name), (extent, proof));
         let named = Named { name, sequence, time_ms, checkpoint, layers, bitmap, sectors };
         self.named.lock().list.push(Arc::new(named));
         Ok(())

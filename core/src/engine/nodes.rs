@@ -17,10 +17,10 @@ use crate::error::{Error, Result};
 use crate::space::Extent;
 use crate::testing::Mutant;
 use crate::tree::node::{Layout, Node, NodeView};
-use crate::tree::{self, Found, NodeRef, NodeSource, Root, Seal, TreeKind};
+use crate::tree::{self, Found, NodeRef, NodeSource, Root, STORED_LEN_MAX, Seal, TreeKind};
 
 /// No node is longer: a key and a value at their limits, and room.
-const NODE_BYTES_MAX: u32 = 1 << 20;
+const NODE_BYTES_MAX: u32 = STORED_LEN_MAX as u32;
 
 /// Keys that are looked up together.
 pub(crate) const PREFETCHED_MAX: usize = 32;
@@ -214,13 +214,8 @@ impl Nodes {
         }
         let mut stored = vec![0; reference.len as usize];
         read_exact(&*self.storage, reference.offset, &mut stored, "a node")?;
-        let checksum = self.seal.digest(&stored, reference.offset);
-        let proven = checksum == reference.checksum && Seal::begins_with(&stored, checksum);
-        if !proven && !Mutant::NodeUnverified.is_active() {
-            let what = format!("node of {} bytes: checksum {checksum}, expected {}", reference.len, reference.checksum);
-            return Err(Error::corrupt(FileId::Data, reference.offset, what));
-        }
-        let node = Node::from_stored(stored, pool).and_then(|node| {
+        let opened = self.seal.open(stored, reference);
+        let node = opened.and_then(|stored| Node::from_stored(stored, pool)).and_then(|node| {
             if node.is_proven_by(self.seal.checksum) {
                 Ok(node)
             } else {

@@ -29,14 +29,24 @@ use super::stats::Counters;
 use super::values::{extent_of, is_there};
 use super::version::{Layers, MemtableValues, Version};
 use super::write_again::{Found, write_lengths_again};
+#[cfg(feature = "encryption")]
+use crate::codec::checksum::Checksum;
+#[cfg(feature = "encryption")]
+use crate::codec::cipher::{Cipher, EncryptionKey, KeyArea, Lock};
+use crate::codec::cipher::{Envelope, Proof, Unit};
+#[cfg(feature = "encryption")]
+use crate::env::Entropy;
 use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::env::{FileId, ReadBack, Storage};
 use crate::error::{Error, Result};
 use crate::log::{
-    Log, LogConfig, LogPosition, Operation, Operations, Verdict, holds_commits, intact, replay, require_own, was_begun,
+    Log, LogConfig, LogPosition, Operation, Operations, Owner, Verdict, holds_commits, intact, replay, require_own,
+    was_begun,
 };
 use crate::memtable::{ChunkPool, Memtable};
+#[cfg(feature = "encryption")]
+use crate::space::KeyBlock;
 use crate::space::{
     Extent, Features, GRAIN_BYTES, Older, PendingFrees, RESERVED_SECTORS, SECTOR_BYTES, SpaceMap, Superblock,
     SuperblockSlots,
@@ -91,6 +101,8 @@ fn create(
     options: EngineOptions,
     progress: &mut dyn FnMut(RecoveryStage),
 ) -> Result<(Engine, RecoveryReport)> {
+    #[cfg_attr(not(feature = "encryption"), allow(unused_mut, reason = "it is what was asked for"))]
+    let mut options = options;
     if options.read_only || !options.create {
         return Err(Error::NotADatabase {
             found: format!("{} is empty, and this open may not create a database", storage.name()),
@@ -102,9 +114,23 @@ fn create(
     }
     let mut database_id = [0; 16];
     env.entropy.fill(&mut database_id);
+    let features = Features::new(options.compression, options.checksum);
+    #[cfg(feature = "encryption")]
+    let (features, key_block, envelope) = match options.key.clone() {
+        None => (features, None, Envelope::Plain),
+        Some(key) => {
+            let (keys, envelope) = first_key(&options, &key, database_id, &env)?;
+            options.checksum = Checksum::Tag;
+            (features.encrypted(options.encryption), Some(KeyBlock::new(keys)), envelope)
+        }
+    };
+    #[cfg(not(feature = "encryption"))]
+    let envelope = Envelope::Plain;
     let superblock = Superblock {
+        #[cfg(feature = "encryption")]
+        key_block,
         database_id,
-        features: Features::new(options.compression, options.checksum),
+        features,
         incarnation: random(&env),
         parent: (0, 0),
         checkpoint: 0,
@@ -112,7 +138,7 @@ fn create(
         created_ms: env.clock.wall_ms(),
         clean: false,
         segment_bytes: options.segment_bytes,
-        record: (Extent { offset: 0, len: 0 }, options.checksum.of(&[])),
+        record: (Extent { offset: 0, len: 0 }, Proof::none(options.checksum)),
         file_bytes: 0,
     };
     progress(RecoveryStage::StartLog);
@@ -141,6 +167,7 @@ fn create(
         begins_incarnation: false,
         first_write: None,
         superblock,
+        envelope,
     };
     let engine = state.into_engine(storage, env, options);
     engine.first_checkpoint(true, progress)?;
@@ -148,10 +175,15 @@ fn create(
 }
 
 /// Whether every value that the operations refer to is on storage, and where.
-fn values_are_there(storage: &dyn Storage, operations: Operations<'_>, extents: &mut Vec<Extent>) -> Result<bool> {
+fn values_are_there(
+    storage: &dyn Storage,
+    envelope: &Envelope,
+    operations: Operations<'_>,
+    extents: &mut Vec<Extent>,
+) -> Result<bool> {
     for operation in operations {
         if let Operation::PutExtent { value, .. } = operation? {
-            if !is_there(storage, &value)? {
+            if !is_there(storage, envelope, &value)? {
                 return Ok(false);
             }
             extents.push(extent_of(&value));
@@ -178,15 +210,19 @@ fn recover(
     let mut options = options;
     options.compression = superblock.features.compression();
     options.checksum = superblock.features.checksum();
+    #[cfg(feature = "encryption")]
+    let envelope = unlock(&superblock, options.key.as_ref(), &*env.entropy)?;
+    #[cfg(not(feature = "encryption"))]
+    let envelope = Envelope::Plain;
     progress(RecoveryStage::CheckpointRecord);
-    let record = read_record(&*storage, &superblock)?;
+    let record = read_record(&*storage, &superblock, &envelope)?;
     progress(RecoveryStage::SpaceMap);
     if record.sectors.checked_mul(SECTOR_BYTES) != Some(superblock.file_bytes) {
         let what = format!("the checkpoint record is of a file of {} sectors, the superblock is not", record.sectors);
         return Err(Error::corrupt(FileId::Data, superblock.record.0.offset, what));
     }
     announce_reads(&*storage, &record, superblock.file_bytes);
-    let mut map = read_map(&*storage, &record, &options)?;
+    let mut map = read_map(&*storage, &record, &options, &envelope)?;
 
     progress(RecoveryStage::VerifySpace);
     require_in_use(&map, &record, &superblock)?;
@@ -225,9 +261,18 @@ fn recover(
             return Err(Error::corrupt(FileId::Log, 0, what));
         }
         let own = Some(superblock.incarnation);
-        let end = replay(&*storage, superblock.database_id, own, &record.sealed, record.log, &mut |commit| {
+        let owner = Owner { database_id: superblock.database_id, envelope: envelope.clone() };
+        let end = replay(&*storage, owner, own, &record.sealed, record.log, &mut |commit| {
             if commit.sequence > sequence {
-                if commit.values_unsynced && !values_are_there(&*storage, commit.operations(), &mut unsynced_values)? {
+                #[cfg(feature = "encryption")]
+                if matches!(envelope, Envelope::Sealed(_)) && commit.sequence != sequence + 1 {
+                    // The checksums of frames keep nobody from leaving one out who means to.
+                    let what = format!("commit {} is missing", sequence + 1);
+                    return Err(Error::corrupt(FileId::Log, commit.offset, what));
+                }
+                if commit.values_unsynced
+                    && !values_are_there(&*storage, &envelope, commit.operations(), &mut unsynced_values)?
+                {
                     return Ok(Verdict::Torn);
                 }
                 if !apply_operations(&mut memtable, commit.operations(), commit.sequence, &mut values) {
@@ -257,7 +302,7 @@ fn recover(
     progress(RecoveryStage::ReleaseSpace);
     // What was reusable once this checkpoint was durable has perhaps been reused, for values that only the log names.
     let mut pending = PendingFrees::from_record(record.pending.clone());
-    let named = read_bitmaps(&*storage, &record.named, data_bytes)?;
+    let named = read_bitmaps(&*storage, (&envelope, options.checksum), &record.named, data_bytes)?;
     let archived = archived_to(record.archive.as_ref());
     pending.release(&mut map, superblock.checkpoint, &[], &|free| is_held(free, archived) || named.hold(free));
     progress(RecoveryStage::ReserveValues);
@@ -337,6 +382,7 @@ fn recover(
         begins_incarnation,
         first_write,
         superblock,
+        envelope,
     };
     let read_only = options.read_only;
     let engine = state.into_engine(storage, env, options);
@@ -368,6 +414,7 @@ struct State {
     is_clean: bool,
     begins_incarnation: bool,
     first_write: Option<FirstWrite>,
+    envelope: Envelope,
 }
 
 impl State {
@@ -432,7 +479,8 @@ impl State {
             ancestors: self.ancestors,
             is_new: self.begins_incarnation,
         };
-        let seal = Seal { checksum: options.checksum, database_id: work.superblock.database_id };
+        let seal =
+            Seal { checksum: options.checksum, database_id: work.superblock.database_id, envelope: self.envelope };
         #[cfg(feature = "std")]
         let guarded = Arc::new(GuardedStorage::new(storage, Arc::clone(&env.clock), options.limits.read_bytes_per_s));
         #[cfg(feature = "std")]
@@ -511,8 +559,9 @@ impl Engine {
 /// No checkpoint record is longer.
 pub(crate) const RECORD_BYTES_MAX: u64 = 1 << 30;
 
-fn read_record(storage: &dyn Storage, superblock: &Superblock) -> Result<CheckpointRecord> {
-    let (extent, checksum) = superblock.record;
+fn read_record(storage: &dyn Storage, superblock: &Superblock, envelope: &Envelope) -> Result<CheckpointRecord> {
+    let (extent, proof) = superblock.record;
+    let checksum = superblock.features.checksum();
     if extent.len > RECORD_BYTES_MAX
         || extent.offset.checked_add(extent.len).is_none_or(|end| end > superblock.file_bytes)
     {
@@ -520,10 +569,53 @@ fn read_record(storage: &dyn Storage, superblock: &Superblock) -> Result<Checkpo
     }
     let mut bytes = vec![0; extent.len as usize];
     read_exact(storage, extent.offset, &mut bytes, "the checkpoint record")?;
-    if checksum.kind().of(&[&bytes]) != checksum {
+    if !envelope.verify(checksum, Unit::Record, extent.offset, &proof, &mut bytes) {
         return Err(Error::corrupt(FileId::Data, extent.offset, "the checkpoint record is damaged"));
     }
-    CheckpointRecord::decode(&bytes, extent.offset, checksum.kind())
+    CheckpointRecord::decode(&bytes, extent.offset, checksum)
+}
+
+/// Draws the key that everything is sealed with, and wraps it for the first key that opens the database.
+#[cfg(feature = "encryption")]
+fn first_key(
+    options: &EngineOptions,
+    key: &EncryptionKey,
+    database_id: [u8; 16],
+    env: &Environment,
+) -> Result<(KeyArea, Envelope)> {
+    let mut data_key = zeroize::Zeroizing::new([0; 32]);
+    env.entropy.fill(&mut *data_key);
+    let lock = Lock { encryption: options.encryption, database_id: &database_id };
+    let none = KeyArea::default();
+    let (keys, _) = none.with(lock, &data_key, key, env.clock.wall_ms(), &*env.entropy)?;
+    let cipher = Cipher::new(options.encryption, database_id, data_key, &*env.entropy);
+    Ok((keys, Envelope::Sealed(Arc::new(cipher))))
+}
+
+/// Begins a session with the database that this superblock is of.
+#[cfg(feature = "encryption")]
+pub(crate) fn unlock(superblock: &Superblock, key: Option<&EncryptionKey>, entropy: &dyn Entropy) -> Result<Envelope> {
+    let Some(encryption) = superblock.features.encryption() else {
+        return match key {
+            None => Ok(Envelope::Plain),
+            Some(_) => Err(Error::WrongKey { what: "a key was given, but the database is not encrypted".into() }),
+        };
+    };
+    let Some(key) = key else {
+        let what = format!("the database is encrypted ({}), and no key was given", encryption.name());
+        return Err(Error::WrongKey { what });
+    };
+    let Some(block) = &superblock.key_block else {
+        return Err(Error::corrupt(FileId::Data, 0, "the superblock has no keys"));
+    };
+    let lock = Lock { encryption, database_id: &superblock.database_id };
+    let data_key = block.keys.unlock(lock, key)?;
+    let cipher = Cipher::new(encryption, superblock.database_id, data_key, entropy);
+    if !superblock.is_authentic(&cipher) {
+        let at = superblock.checkpoint % 2 * SECTOR_BYTES;
+        return Err(Error::corrupt(FileId::Data, at, "the superblock was changed by somebody who has no key"));
+    }
+    Ok(Envelope::Sealed(Arc::new(cipher)))
 }
 
 /// Hints at what is read next, by opening and by whoever looks for the first key: the medium brings it all at once, rather than
@@ -539,12 +631,18 @@ fn announce_reads(storage: &dyn Storage, record: &CheckpointRecord, file_bytes: 
     }
 }
 
-fn read_map(storage: &dyn Storage, record: &CheckpointRecord, options: &EngineOptions) -> Result<SpaceMap> {
+fn read_map(
+    storage: &dyn Storage,
+    record: &CheckpointRecord,
+    options: &EngineOptions,
+    envelope: &Envelope,
+) -> Result<SpaceMap> {
     let mut counts = Vec::new();
     let mut page = vec![0; SECTOR_BYTES as usize];
-    for &(offset, checksum) in &record.map_pages {
+    for (offset, proof) in &record.map_pages {
+        let offset = *offset;
         read_exact(storage, offset, &mut page, "a page of the space map")?;
-        if options.checksum.of(&[&page]) != checksum {
+        if !envelope.verify(options.checksum, Unit::MapPage, offset, proof, &mut page) {
             return Err(Error::corrupt(FileId::Data, offset, "a page of the space map is damaged"));
         }
         counts.extend_from_slice(&page);

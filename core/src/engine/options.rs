@@ -1,6 +1,8 @@
 //! Sizes and limits of one engine, derived from the options an application gives.
 
 pub use crate::codec::checksum::Checksum;
+#[cfg(feature = "encryption")]
+pub use crate::codec::cipher::{Encryption, EncryptionKey, KeyInfo, KeyKind, KeyProvider, PassphraseCost};
 pub use crate::codec::compress::Compression;
 
 use super::limits::Limits;
@@ -60,6 +62,11 @@ pub(crate) struct EngineOptions {
     pub compression: Compression,
     pub checksum: Checksum,
     pub verify: Verify,
+    /// Of a new database that gets a key.
+    #[cfg(feature = "encryption")]
+    pub encryption: Encryption,
+    #[cfg(feature = "encryption")]
+    pub key: Option<EncryptionKey>,
     /// Entries a step of background work handles.
     pub step_entries: usize,
     pub limits: Limits,
@@ -84,6 +91,10 @@ impl EngineOptions {
             compression: Compression::default(),
             checksum: Checksum::default(),
             verify: Verify::default(),
+            #[cfg(feature = "encryption")]
+            encryption: Encryption::default(),
+            #[cfg(feature = "encryption")]
+            key: None,
             step_entries: 4096,
             limits: Limits::default(),
         }

@@ -8,6 +8,7 @@ use super::named::{NAMED_MAX, Named};
 use super::version::{Run, RunLayer};
 use crate::codec::bytes::{Reader, Writer};
 use crate::codec::checksum::{Checksum, Digest, crc32};
+use crate::codec::cipher::Proof;
 use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::{KnownSegment, LogPosition, SealedSegment};
@@ -57,8 +58,8 @@ pub(crate) struct CheckpointRecord {
     pub archive: Option<ArchiveRecord>,
     /// The snapshots that have a name, oldest first.
     pub named: Vec<Arc<Named>>,
-    /// The pages of the space map, in order: offset and checksum.
-    pub map_pages: Vec<(u64, Digest)>,
+    /// The pages of the space map, in order: offset and what proves them.
+    pub map_pages: Vec<(u64, Proof)>,
     /// Extents that wait to be reused.
     pub pending: Vec<PendingFree>,
 }
@@ -98,9 +99,9 @@ impl CheckpointRecord {
         let checksum = crc32(&[&out]);
         out.put_u32(checksum);
         out.put_varint(self.map_pages.len() as u64);
-        for &(offset, checksum) in &self.map_pages {
-            out.put_u64(offset);
-            checksum.encode(&mut out);
+        for (offset, proof) in &self.map_pages {
+            out.put_u64(*offset);
+            proof.encode(&mut out);
         }
         out.put_varint(self.pending.len() as u64);
         for free in &self.pending {
@@ -154,7 +155,7 @@ impl CheckpointRecord {
 
     fn with_rest(self, reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
         Some(Self {
-            map_pages: list(reader, |reader| Some((reader.u64()?, Digest::decode(reader, checksum)?)))?,
+            map_pages: list(reader, |reader| Some((reader.u64()?, Proof::decode(reader, checksum)?)))?,
             pending: list(reader, |reader| {
                 let extent = Extent { offset: reader.u64()?, len: reader.u64()? };
                 let (checkpoint, until_archived) = (reader.u64()?, reader.varint()?);

@@ -30,7 +30,7 @@ use crate::env::{Clock, Entropy, FileId, Storage, SyncTicket, Uuids};
 use crate::error::{Error, Result};
 use crate::hashing::HashMap;
 use crate::limit::Limit;
-use crate::log::Log;
+use crate::log::{Log, framed_len};
 use crate::memtable::ChunkPool;
 use crate::space::{Extent, GRAINS_PER_SECTOR, PendingFree, PendingFrees, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap};
 use crate::testing::Mutant;
@@ -422,7 +422,8 @@ impl Engine {
 
     /// Takes note of whether the log has room for one more transaction. To be called when the log grew or was released.
     pub(super) fn note_log_room(&self, writer: &Writer) {
-        let full = writer.log.as_ref().is_some_and(|log| log.is_full_for(self.options.transaction_bytes_max as u64));
+        let len = framed_len(&self.nodes.seal().envelope, self.options.transaction_bytes_max) as u64;
+        let full = writer.log.as_ref().is_some_and(|log| log.is_full_for(len));
         self.log_is_full.store(full, Ordering::Relaxed);
     }
 

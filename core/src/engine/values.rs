@@ -2,6 +2,11 @@
 //!
 //! An extent holds the value's bytes and then one checksum for each block of 64 KiB; the reference holds the checksum of
 //! that table. So a part of a value is verified without reading the rest.
+//!
+//! A sealed value has the same form: its blocks are encrypted in place, the table is their nonce and then their tags, and the
+//! reference holds the tag of the table. Blocks and table take nonces that follow each other. They are bound to the value by
+//! each other and to their place by the reference alone, so a value that moves is copied as it is. Noise follows the table up to
+//! the end of the sector.
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -14,11 +19,14 @@ use super::options::VALUE_BYTES_MAX;
 use super::state::Engine;
 use super::version::Layers;
 use crate::codec::checksum::{Checksum, Digest};
+use crate::codec::cipher::{Envelope, NONCE_BYTES};
+#[cfg(feature = "encryption")]
+use crate::codec::cipher::{Unit, following};
 use crate::codec::slot::{Slot, ValueRef};
 use crate::env::{FileId, Storage, StorageErrorKind};
 use crate::error::{Error, Result};
 use crate::memtable::Memtable;
-use crate::space::Extent;
+use crate::space::{Extent, SECTOR_BYTES};
 use crate::testing::Mutant;
 use crate::tree::{Root, TreeCursor};
 
@@ -26,7 +34,52 @@ use crate::tree::{Root, TreeCursor};
 pub(crate) const BLOCK_BYTES: usize = 64 << 10;
 
 fn table_bytes(len: u64, checksum: Checksum) -> u64 {
-    len.div_ceil(BLOCK_BYTES as u64) * checksum.width() as u64
+    let nonce = if checksum.is_tag() { NONCE_BYTES as u64 } else { 0 };
+    nonce + blocks(len) * checksum.width() as u64
+}
+
+fn blocks(len: u64) -> u64 {
+    len.div_ceil(BLOCK_BYTES as u64)
+}
+
+/// Whether this is the table that the reference means.
+fn is_table(envelope: &Envelope, value: &ValueRef, table: &[u8]) -> bool {
+    match envelope {
+        Envelope::Plain => value.checksum.kind().of(&[table]) == value.checksum,
+        #[cfg(feature = "encryption")]
+        Envelope::Sealed(cipher) => match (value.checksum, table.first_chunk()) {
+            (Digest::Tag(tag), Some(first)) => {
+                let nonce = following(first, blocks(value.len));
+                cipher.open(&nonce, Unit::ValueTable, value.len, table, &mut [], &tag)
+            }
+            _ => false,
+        },
+    }
+}
+
+/// Whether this is block `index` as `table` says; if it was sealed, it is open now.
+fn open_block(envelope: &Envelope, checksum: Checksum, table: &[u8], index: u64, block: &mut [u8]) -> bool {
+    let width = checksum.width();
+    let at = table_bytes(0, checksum) as usize + index as usize * width;
+    let Some(expected) = table.get(at..at + width) else { return false };
+    match envelope {
+        Envelope::Plain => Digest::from_bytes(expected) == Some(checksum.of(&[block])),
+        #[cfg(feature = "encryption")]
+        Envelope::Sealed(cipher) => match (table.first_chunk(), expected.first_chunk()) {
+            (Some(first), Some(tag)) => cipher.open(&following(first, index), Unit::ValueBlock, index, &[], block, tag),
+            _ => false,
+        },
+    }
+}
+
+/// The value of these bytes and their table.
+fn open_all(envelope: &Envelope, value: &ValueRef, bytes: &mut [u8], table: &[u8]) -> bool {
+    let checksum = value.checksum.kind();
+    is_table(envelope, value, table)
+        && bytes
+            .chunks_mut(BLOCK_BYTES)
+            .zip(0..)
+            .all(|(block, index)| open_block(envelope, checksum, table, index, block))
 }
 
 /// The space a value occupies; of a reference that no honest program wrote, beyond the end of any file.
@@ -57,7 +110,12 @@ impl ValueWriter {
         }
         let checksum = engine.nodes.seal().checksum;
         let extent = engine.space.lock().allocate_value(len + table_bytes(len, checksum))?;
-        Ok(Self { extent, checksum, len, written: 0, block: Vec::new(), table: Vec::new() })
+        let table = match &engine.nodes.seal().envelope {
+            Envelope::Plain => Vec::new(),
+            #[cfg(feature = "encryption")]
+            Envelope::Sealed(cipher) => cipher.nonces(0, blocks(len) + 1).to_vec(),
+        };
+        Ok(Self { extent, checksum, len, written: 0, block: Vec::new(), table })
     }
 
     /// Appends bytes. More than the length announced is an error.
@@ -78,8 +136,23 @@ impl ValueWriter {
     }
 
     fn flush_block(&mut self, engine: &Engine) -> Result<()> {
-        engine.storage().write_at(FileId::Data, self.extent.offset + self.written, &self.block)?;
-        self.checksum.of(&[&self.block]).encode(&mut self.table);
+        let at = self.extent.offset + self.written;
+        match &engine.nodes.seal().envelope {
+            Envelope::Plain => {
+                engine.storage().write_at(FileId::Data, at, &self.block)?;
+                self.checksum.of(&[&self.block]).encode(&mut self.table);
+            }
+            // A block that is written again after an error is the same, and so is what it is sealed to.
+            #[cfg(feature = "encryption")]
+            Envelope::Sealed(cipher) => {
+                let mut sealed = self.block.clone();
+                let index = self.written / BLOCK_BYTES as u64;
+                let first = self.table.first_chunk().copied().unwrap_or_default();
+                let tag = cipher.seal(&following(&first, index), Unit::ValueBlock, index, &[], &mut sealed);
+                engine.storage().write_at(FileId::Data, at, &sealed)?;
+                self.table.extend_from_slice(&tag);
+            }
+        }
         self.written += self.block.len() as u64;
         self.block.clear();
         Ok(())
@@ -95,8 +168,24 @@ impl ValueWriter {
             self.abandon(engine);
             return Err(Error::Invalid { what });
         }
-        engine.storage().write_at(FileId::Data, self.extent.offset + self.len, &self.table)?;
-        Ok(ValueRef { offset: self.extent.offset, len: self.len, checksum: self.checksum.of(&[&self.table]) })
+        let table_at = self.extent.offset + self.len;
+        let envelope = &engine.nodes.seal().envelope;
+        let table_end = table_at + self.table.len() as u64;
+        let noise = envelope.noise_behind(table_end, SECTOR_BYTES);
+        engine.storage().write_at(FileId::Data, table_at, &self.table)?;
+        if !noise.is_empty() {
+            engine.storage().write_at(FileId::Data, table_end, &noise)?;
+        }
+        let checksum = match &engine.nodes.seal().envelope {
+            Envelope::Plain => self.checksum.of(&[&self.table]),
+            #[cfg(feature = "encryption")]
+            Envelope::Sealed(cipher) => {
+                let first = self.table.first_chunk().copied().unwrap_or_default();
+                let nonce = following(&first, blocks(self.len));
+                Digest::Tag(cipher.seal(&nonce, Unit::ValueTable, self.len, &self.table, &mut []))
+            }
+        };
+        Ok(ValueRef { offset: self.extent.offset, len: self.len, checksum })
     }
 
     /// Gives the space back.
@@ -117,11 +206,11 @@ impl Engine {
 }
 
 /// Whether all of a value is on storage as it was written. Reads twice before it judges: a commit is cut off for it.
-pub(super) fn is_there(storage: &dyn Storage, value: &ValueRef) -> Result<bool> {
-    Ok(reads_well(storage, value)? || reads_well(storage, value)?)
+pub(super) fn is_there(storage: &dyn Storage, envelope: &Envelope, value: &ValueRef) -> Result<bool> {
+    Ok(reads_well(storage, envelope, value)? || reads_well(storage, envelope, value)?)
 }
 
-fn reads_well(storage: &dyn Storage, value: &ValueRef) -> Result<bool> {
+fn reads_well(storage: &dyn Storage, envelope: &Envelope, value: &ValueRef) -> Result<bool> {
     let checksum = value.checksum.kind();
     let extent = extent_of(value);
     if value.len > VALUE_BYTES_MAX || extent.offset.saturating_add(extent.len) > storage.len(FileId::Data)? {
@@ -129,16 +218,16 @@ fn reads_well(storage: &dyn Storage, value: &ValueRef) -> Result<bool> {
     }
     let mut table = vec![0; table_bytes(value.len, checksum) as usize];
     storage.read_at(FileId::Data, value.offset + value.len, &mut table)?;
-    if checksum.of(&[&table]) != value.checksum {
+    if !is_table(envelope, value, &table) {
         return Ok(false);
     }
     let mut block = vec![0; BLOCK_BYTES];
-    for (index, expected) in table.chunks(checksum.width()).enumerate() {
-        let start = index as u64 * BLOCK_BYTES as u64;
+    for index in 0..blocks(value.len) {
+        let start = index * BLOCK_BYTES as u64;
         let len = value.len.saturating_sub(start).min(BLOCK_BYTES as u64) as usize;
         let Some(block) = block.get_mut(..len) else { return Ok(false) };
         storage.read_at(FileId::Data, value.offset + start, block)?;
-        if Digest::from_bytes(expected) != Some(checksum.of(&[block])) {
+        if !open_block(envelope, checksum, &table, index, block) {
             return Ok(false);
         }
     }
@@ -146,8 +235,7 @@ fn reads_well(storage: &dyn Storage, value: &ValueRef) -> Result<bool> {
 }
 
 /// All of a value that nothing may hold any more: `None` when its space holds something else by now.
-pub(super) fn read_if_there(storage: &dyn Storage, value: &ValueRef) -> Result<Option<Vec<u8>>> {
-    let checksum = value.checksum.kind();
+pub(super) fn read_if_there(storage: &dyn Storage, envelope: &Envelope, value: &ValueRef) -> Result<Option<Vec<u8>>> {
     let extent = extent_of(value);
     let end = extent.offset.checked_add(extent.len);
     if value.len > VALUE_BYTES_MAX || end.is_none_or(|end| storage.len(FileId::Data).is_ok_and(|len| end > len)) {
@@ -166,18 +254,14 @@ pub(super) fn read_if_there(storage: &dyn Storage, value: &ValueRef) -> Result<O
         read => read?,
     }
     let table = bytes.split_off(usize::try_from(value.len).unwrap_or(usize::MAX).min(len));
-    let proven = checksum.of(&[&table]) == value.checksum
-        && bytes
-            .chunks(BLOCK_BYTES)
-            .zip(table.chunks(checksum.width()))
-            .all(|(block, expected)| Digest::from_bytes(expected) == Some(checksum.of(&[block])));
+    let proven = open_all(envelope, value, &mut bytes, &table);
     Ok(proven.then_some(bytes))
 }
 
 impl Engine {
     /// The value that a commit in the log refers to, unless it is gone.
     pub(crate) fn logged_value(&self, value: &ValueRef) -> Result<Option<Vec<u8>>> {
-        read_if_there(self.storage(), value)
+        read_if_there(self.storage(), &self.nodes.seal().envelope, value)
     }
 }
 
@@ -188,6 +272,9 @@ pub(crate) struct ValueReader {
     value: ValueRef,
     table: Option<Vec<u8>>,
     block: Option<(u64, Vec<u8>)>,
+    /// That block as it is stored, where it is sealed and was asked for so.
+    stored: Option<Vec<u8>>,
+    keeps_stored: bool,
     /// Nothing holds its space: what is found there instead is no damage.
     may_be_gone: bool,
     /// The state that keeps it, unless it is current and stays so.
@@ -197,7 +284,16 @@ pub(crate) struct ValueReader {
 impl ValueReader {
     /// Of a value that `layers` keep; without them of one that stays where it is as long as it is read.
     pub(crate) fn new(nodes: &Arc<Nodes>, value: ValueRef, layers: Option<Arc<Layers>>) -> Self {
-        Self { nodes: Arc::clone(nodes), value, table: None, block: None, may_be_gone: false, layers }
+        Self {
+            nodes: Arc::clone(nodes),
+            value,
+            table: None,
+            block: None,
+            stored: None,
+            keeps_stored: false,
+            may_be_gone: false,
+            layers,
+        }
     }
 
     /// Of a value that may have been overwritten: then reading it is [`Error::Corrupt`], and nothing is reported.
@@ -231,6 +327,22 @@ impl ValueReader {
             filled += take;
         }
         Ok(filled)
+    }
+
+    /// A reader that gives what is stored, see [`stored`](Self::stored).
+    pub(crate) fn of_stored(nodes: &Arc<Nodes>, value: ValueRef, layers: Option<Arc<Layers>>) -> Self {
+        Self { keeps_stored: true, ..Self::new(nodes, value, layers) }
+    }
+
+    /// Block `index` as it is stored, verified; behind the last the table, then nothing.
+    pub(crate) fn stored(&mut self, index: u64) -> Result<&[u8]> {
+        let count = blocks(self.value.len);
+        if index < count || self.table.is_none() {
+            self.load(index.min(count.saturating_sub(1)))?;
+        }
+        let block = self.stored.as_deref().or(self.block.as_ref().map(|(_, block)| block.as_slice()));
+        let found = if index < count { block } else { self.table.as_deref().filter(|_| index == count) };
+        Ok(found.unwrap_or_default())
     }
 
     /// The whole value.
@@ -282,10 +394,11 @@ impl ValueReader {
         let value = self.value;
         self.require_in_file()?;
         let checksum = value.checksum.kind();
+        let envelope = &self.nodes.seal().envelope;
         if self.table.is_none() {
             let mut table = vec![0; table_bytes(value.len, checksum) as usize];
             read_exact(self.nodes.storage(), value.offset + value.len, &mut table, "a value's checksums")?;
-            if checksum.of(&[&table]) != value.checksum {
+            if !is_table(envelope, &value, &table) {
                 return Err(Error::corrupt(
                     FileId::Data,
                     value.offset + value.len,
@@ -294,16 +407,19 @@ impl ValueReader {
             }
             self.table = Some(table);
         }
+        let Some(table) = &self.table else { return Ok(()) };
         let start = index * BLOCK_BYTES as u64;
-        let len = (value.len - start).min(BLOCK_BYTES as u64) as usize;
+        let len = value.len.saturating_sub(start).min(BLOCK_BYTES as u64) as usize;
+        if len == 0 {
+            return Ok(());
+        }
         let mut block = vec![0; len];
         read_exact(self.nodes.storage(), value.offset + start, &mut block, "a value")?;
-        let (width, index_bytes) = (checksum.width(), index as usize * checksum.width());
-        let expected = self.table.as_ref().and_then(|table| table.get(index_bytes..index_bytes + width));
-        let proven = expected.and_then(Digest::from_bytes) == Some(checksum.of(&[&block]));
-        if !proven && !Mutant::ValueUnverified.is_active() {
+        let stored = (self.keeps_stored && checksum.is_tag()).then(|| block.clone());
+        if !open_block(envelope, checksum, table, index, &mut block) && !Mutant::ValueUnverified.is_active() {
             return Err(Error::corrupt(FileId::Data, value.offset + start, "a block of a value is damaged"));
         }
+        self.stored = stored;
         self.block = Some((index, block));
         Ok(())
     }
@@ -341,15 +457,7 @@ impl ValueMoves {
                 // Moved already, when the step to the next record lacked bytes.
                 && !matches!(self.moved.get(key), crate::memtable::Lookup::Found { .. })
             {
-                let bytes = ValueReader::new(&engine.nodes, old, None).read_all()?;
-                let mut writer = ValueWriter::new(engine, old.len)?;
-                let new = match writer.write(engine, &bytes) {
-                    Ok(()) => writer.finish(engine)?,
-                    Err(error) => {
-                        writer.abandon(engine);
-                        return Err(error);
-                    }
-                };
+                let new = copy_stored(engine, &old)?;
                 // It becomes part of the base with this job, or is released with it.
                 engine.space.lock().settle(extent_of(&new));
                 self.written.push(extent_of(&new));
@@ -358,6 +466,33 @@ impl ValueMoves {
             self.cursor.next()?;
         }
         Ok(false)
+    }
+}
+
+/// Copies a value as it is stored, verified.
+fn copy_stored(engine: &Engine, old: &ValueRef) -> Result<ValueRef> {
+    let mut reader = ValueReader::of_stored(&engine.nodes, *old);
+    reader.require_in_file()?;
+    let extent = engine.space.lock().allocate_value(extent_of(old).len)?;
+    let mut copy = || {
+        let mut at = extent.offset;
+        for index in 0..=blocks(old.len) {
+            let bytes = reader.stored(index)?;
+            engine.storage().write_at(FileId::Data, at, bytes)?;
+            at += bytes.len() as u64;
+        }
+        let noise = engine.nodes.seal().envelope.noise_behind(at, SECTOR_BYTES);
+        if !noise.is_empty() {
+            engine.storage().write_at(FileId::Data, at, &noise)?;
+        }
+        Ok(())
+    };
+    match copy() {
+        Ok(()) => Ok(ValueRef { offset: extent.offset, ..*old }),
+        Err(error) => {
+            engine.space.lock().withdraw(extent);
+            Err(error)
+        }
     }
 }
 

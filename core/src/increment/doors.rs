@@ -64,7 +64,7 @@ pub fn reseal_increment(bytes: &mut [u8], of: Option<([u8; 16], (u64, u64))>) {
         None => (ID, AFTER),
     };
     let mut header = Vec::new();
-    let mut chain = header::encode(&id, after, &mut header);
+    let mut chain = header::encode(&id, after, &[], &mut header);
     first.copy_from_slice(&header);
     let (len, kind) = (RECORD_HEADER_BYTES + 8, Kind::History as u8);
     if of.is_some() && rest.len() >= len && rest[7] == kind {

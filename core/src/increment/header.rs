@@ -26,23 +26,38 @@ pub(super) enum NoHeader {
     Damaged,
 }
 
-/// Appends the header; gives its checksum, to which the first record is chained.
-pub(super) fn encode(database_id: &[u8; 16], after: Place, out: &mut Vec<u8>) -> u32 {
+/// Appends the header and the keys; gives the checksum to which the first record is chained.
+pub(super) fn encode(database_id: &[u8; 16], after: Place, keys: &[u8], out: &mut Vec<u8>) -> u32 {
     let start = out.len();
     out.extend_from_slice(&MAGIC);
     out.put_u32(VERSION);
-    out.put_u32(0);
+    out.put_u32(keys.len() as u32);
     out.extend_from_slice(database_id);
     out.put_u64(after.incarnation);
     out.put_u64(after.sequence);
     out.resize(start + COVERED, 0);
     let checksum = crc32(&[out.get(start..).unwrap_or_default()]);
     out.put_u32(checksum);
+    if keys.is_empty() {
+        return checksum;
+    }
+    let checksum = crc32(&[&checksum.to_le_bytes(), keys]);
+    out.extend_from_slice(keys);
+    out.put_u32(checksum);
     checksum
 }
 
-/// The database's id, the commit it goes on after, and the checksum.
-pub(super) fn decode(bytes: &[u8]) -> Result<([u8; 16], Place, u32), NoHeader> {
+/// The fields of a header.
+pub(super) struct Header {
+    pub database_id: [u8; 16],
+    /// The commit it goes on after.
+    pub after: Place,
+    pub checksum: u32,
+    /// Bytes of the keys behind it, and then a checksum; without keys there is none.
+    pub keys_len: usize,
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<Header, NoHeader> {
     let mut reader = Reader::new(bytes);
     if reader.take(MAGIC.len()) != Some(&MAGIC) {
         return Err(NoHeader::Foreign);
@@ -58,10 +73,10 @@ pub(super) fn decode(bytes: &[u8]) -> Result<([u8; 16], Place, u32), NoHeader> {
         return Err(NoHeader::Newer(version));
     }
     let fields = (|| {
-        reader.u32()?;
-        let id = reader.bytes16()?;
-        Some((id, Place { incarnation: reader.u64()?, sequence: reader.counter()? }))
+        let keys_len = reader.u32()? as usize;
+        let database_id = reader.bytes16()?;
+        let after = Place { incarnation: reader.u64()?, sequence: reader.counter()? };
+        Some(Header { database_id, after, checksum, keys_len })
     })();
-    let (id, after) = fields.ok_or(NoHeader::Damaged)?;
-    Ok((id, after, checksum))
+    fields.ok_or(NoHeader::Damaged)
 }

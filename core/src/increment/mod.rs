@@ -9,12 +9,15 @@
 //! |---|---|---|
 //! | 0 | 8 | magic `LightInc` |
 //! | 8 | 4 | version: 0 |
-//! | 12 | 4 | zero |
+//! | 12 | 4 | zero; of an encrypted database, bytes of the keys that follow the header |
 //! | 16 | 16 | id of the database |
 //! | 32 | 8 | incarnation of the commit that it goes on after |
 //! | 40 | 8 | that commit's sequence |
 //! | 48 | 76 | zero |
 //! | 124 | 4 | CRC-32 of bytes 0 to 124 |
+//!
+//! Behind the header of an encrypted database's increment come its keys and 4 bytes of CRC-32 of the header's and of them; the
+//! first record is chained to that, and bodies are sealed (`sealed.rs`).
 //!
 //! | at | size | field of a record |
 //! |---|---|---|
@@ -42,6 +45,8 @@ pub(crate) mod doors;
 mod ends;
 mod header;
 mod read;
+#[cfg(feature = "encryption")]
+mod sealed;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -52,6 +57,8 @@ pub(crate) use ends::{ENDS_BYTES, Ends};
 pub(crate) use header::HEADER_BYTES;
 pub(crate) use header::Place;
 pub(crate) use read::{Decoder, Event};
+#[cfg(feature = "encryption")]
+pub(crate) use sealed::Opener;
 pub(crate) use write::Encoder;
 
 /// Bytes of a record before its body.

@@ -4,7 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::header::{self, HEADER_BYTES, NoHeader, Place};
+use super::header::{self, HEADER_BYTES, Header, NoHeader, Place};
+#[cfg(feature = "encryption")]
+use super::sealed::{KEYS_BYTES_MAX, Opener, Records};
 use super::{BODY_BYTES_MAX, End, History, Kind, RECORD_HEADER_BYTES};
 use crate::codec::bytes::Reader;
 use crate::codec::checksum::crc32;
@@ -56,9 +58,19 @@ pub(crate) struct Decoder {
     /// It has said of which history it is.
     has_history: bool,
     ended: bool,
+    #[cfg(feature = "encryption")]
+    opener: Opener,
+    #[cfg(feature = "encryption")]
+    records: Option<Records>,
 }
 
 impl Decoder {
+    /// Of an increment that this opens, if it is sealed.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn opened_by(opener: Opener) -> Self {
+        Self { opener, ..Self::default() }
+    }
+
     /// Takes more bytes of the increment.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.bytes.drain(..self.passed.min(self.bytes.len()));
@@ -93,7 +105,13 @@ impl Decoder {
             if crc32(&[&chain.to_le_bytes(), covered]) != checksum && !Mutant::IncrementUnverified.is_active() {
                 return Err(self.damaged("the checksum of a record is wrong"));
             }
-            let body = body.to_vec();
+            #[cfg_attr(not(feature = "encryption"), allow(unused_mut, reason = "nothing is sealed"))]
+            let mut body = body.to_vec();
+            #[cfg(feature = "encryption")]
+            if let Some(records) = &mut self.records {
+                let opened = records.open(kind, &body);
+                body = opened.ok_or_else(|| self.damaged("a record is not what was sealed"))?;
+            }
             let event = self.record(kind, body)?;
             self.chain = Some(checksum);
             self.pass(RECORD_HEADER_BYTES + len);
@@ -118,9 +136,25 @@ impl Decoder {
             return Ok(None);
         }
         match header::decode(bytes) {
-            Ok((database_id, after, checksum)) => {
+            Ok(Header { database_id, after, checksum, keys_len }) => {
+                #[cfg(feature = "encryption")]
+                let (checksum, passed) = {
+                    let Some((keys, chain, passed)) = self.keys(checksum, keys_len)? else { return Ok(None) };
+                    self.records = Records::open_with(&self.opener, &database_id, after, &keys)?;
+                    (chain, passed)
+                };
+                #[cfg(not(feature = "encryption"))]
+                let passed = match keys_len {
+                    0 => HEADER_BYTES,
+                    _ => {
+                        return Err(Error::Unsupported {
+                            what: String::from("an encrypted increment"),
+                            remedy: "build lightning-db with the feature 'encryption'",
+                        });
+                    }
+                };
                 (self.chain, self.at) = (Some(checksum), Some(after));
-                self.pass(HEADER_BYTES);
+                self.pass(passed);
                 Ok(Some(Event::Begins { database_id, after }))
             }
             Err(NoHeader::Foreign) => {
@@ -132,6 +166,23 @@ impl Decoder {
             }),
             Err(NoHeader::Damaged) => Err(self.damaged("its header is wrong")),
         }
+    }
+
+    /// The keys behind a header of this checksum, the checksum to go on from, and where they end; `None` until they have come.
+    #[cfg(feature = "encryption")]
+    fn keys(&self, checksum: u32, keys_len: usize) -> Result<Option<(Vec<u8>, u32, usize)>> {
+        if keys_len == 0 {
+            return Ok(Some((Vec::new(), checksum, HEADER_BYTES)));
+        }
+        if keys_len > KEYS_BYTES_MAX {
+            return Err(self.damaged("its keys are longer than any"));
+        }
+        let mut reader = Reader::new(self.rest().get(HEADER_BYTES..).unwrap_or_default());
+        let (Some(keys), Some(stored)) = (reader.take(keys_len), reader.u32()) else { return Ok(None) };
+        if crc32(&[&checksum.to_le_bytes(), keys]) != stored {
+            return Err(self.damaged("the checksum of its keys is wrong"));
+        }
+        Ok(Some((keys.to_vec(), stored, HEADER_BYTES + keys_len + 4)))
     }
 
     fn record(&mut self, kind: Kind, body: Vec<u8>) -> Result<Option<Event>> {

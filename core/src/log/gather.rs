@@ -12,12 +12,15 @@ use super::frame::{FRAME_HEADER_BYTES, FrameHeader, Kind, Link, Place};
 use super::operation::{Operations, Preamble};
 use super::position::{LogPosition, SealedSegment};
 use super::scan::{Search, guess_layout};
+#[cfg(feature = "encryption")]
+use super::sealed::open_payload;
 use super::segment::{
     FILE_HEADER_BYTES, FileHeader, FileState, Layout, SECTOR_BYTES, SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES,
     SegmentHeader,
 };
 use super::window::Window;
 use crate::codec::checksum::crc32;
+use crate::codec::cipher::Envelope;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 
@@ -28,6 +31,7 @@ const COMMIT_BYTES_MAX: usize = 1 << 30;
 pub(crate) struct Gather<'a> {
     pub storage: &'a dyn Storage,
     pub database_id: [u8; 16],
+    pub envelope: &'a Envelope,
     /// Bytes of a segment, where something else than the log says it.
     pub segment_bytes: Option<u32>,
     /// What the checkpoint record says of the log; without it every segment is taken.
@@ -61,7 +65,8 @@ impl Gather<'_> {
         let mut window = Window::new(file_bytes);
         let layout = self.layout(&mut window, file_bytes)?;
         let segments = self.segments(&mut window, layout, file_bytes)?;
-        let mut assembly = Assembly { sequence: self.sequence, durable: 0, pending: None, found };
+        let envelope = self.envelope;
+        let mut assembly = Assembly { envelope, sequence: self.sequence, durable: 0, pending: None, found };
         for (generation, part) in segments {
             self.read(&mut window, layout, generation, part, &mut assembly, visit)?;
         }
@@ -155,7 +160,7 @@ impl Gather<'_> {
         layout: Layout,
         generation: u64,
         part: Part,
-        assembly: &mut Assembly,
+        assembly: &mut Assembly<'_>,
         visit: &mut dyn FnMut(u64, Operations<'_>) -> Result<()>,
     ) -> Result<()> {
         if self.record.is_none() {
@@ -233,7 +238,9 @@ struct Pending {
     chain: u32,
 }
 
-struct Assembly {
+struct Assembly<'a> {
+    #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "nothing is sealed"))]
+    envelope: &'a Envelope,
     /// Of the last commit given.
     sequence: u64,
     durable: u64,
@@ -241,7 +248,7 @@ struct Assembly {
     found: Gathered,
 }
 
-impl Assembly {
+impl Assembly<'_> {
     fn take(&mut self, frame: Frame<'_>, visit: &mut dyn FnMut(u64, Operations<'_>) -> Result<()>) -> Result<()> {
         let header = frame.header;
         self.durable = self.durable.max(header.durable);
@@ -292,7 +299,18 @@ impl Assembly {
         offset: u64,
         visit: &mut dyn FnMut(u64, Operations<'_>) -> Result<()>,
     ) -> Result<()> {
-        let Some((preamble, operations)) = Preamble::split(&pending.body) else { return Ok(()) };
+        #[cfg(feature = "encryption")]
+        let opened = match self.envelope {
+            Envelope::Sealed(cipher) => match open_payload(cipher, None, pending.sequence, &pending.body) {
+                None => return Ok(()),
+                opened => opened,
+            },
+            Envelope::Plain => None,
+        };
+        #[cfg(not(feature = "encryption"))]
+        let opened: Option<Vec<u8>> = None;
+        let payload = opened.as_deref().unwrap_or(&pending.body);
+        let Some((preamble, operations)) = Preamble::split(payload) else { return Ok(()) };
         let operations = Operations::new(operations, pending.sequence, offset);
         if operations.clone().any(|operation| operation.is_err()) {
             return Ok(());

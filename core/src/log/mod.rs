@@ -32,6 +32,7 @@ mod outcome;
 mod position;
 mod replay;
 mod scan;
+mod sealed;
 mod segment;
 mod window;
 mod writer;
@@ -45,4 +46,7 @@ pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble};
 pub(crate) use outcome::{ReplayEnd, Verdict};
 pub(crate) use position::{KnownSegment, LogPosition, SealedSegment};
 pub(crate) use replay::{holds_commits, is_foreign, replay, require_own, was_begun};
+pub(crate) use sealed::{Owner, framed_len};
+#[cfg(feature = "encryption")]
+pub(crate) use sealed::{open_payload, seal_payload};
 pub(crate) use writer::{Keep, Log, LogConfig};

@@ -12,6 +12,7 @@
 //! | 4 | delete of a range | first key, first key not in it |
 //! | 5 | delete of a range to the end | first key |
 //! | 6 | put of a value in its own extent, with a hash | key, 32 bytes of [`ValueRef`] |
+//! | 7 | put of a sealed value in its own extent | key, 33 bytes of [`ValueRef`] |
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -29,6 +30,8 @@ const DELETE_RANGE: u8 = 4;
 const DELETE_FROM: u8 = 5;
 #[cfg(feature = "blake3")]
 const PUT_HASHED_EXTENT: u8 = 6;
+#[cfg(feature = "encryption")]
+const PUT_SEALED_EXTENT: u8 = 7;
 
 const VALUES_UNSYNCED: u8 = 2;
 
@@ -91,6 +94,8 @@ impl<'a> OperationWriter<'a> {
             Checksum::Crc32 => PUT_EXTENT,
             #[cfg(feature = "blake3")]
             Checksum::Blake3 => PUT_HASHED_EXTENT,
+            #[cfg(feature = "encryption")]
+            Checksum::Tag => PUT_SEALED_EXTENT,
         });
         self.out.put_prefixed(key);
         value.encode(self.out);
@@ -171,6 +176,11 @@ impl<'a> Operations<'a> {
                 key: reader.prefixed()?,
                 value: ValueRef::decode(reader.take(ValueRef::encoded_len(Checksum::Blake3))?)?,
             },
+            #[cfg(feature = "encryption")]
+            PUT_SEALED_EXTENT => Operation::PutExtent {
+                key: reader.prefixed()?,
+                value: ValueRef::decode(reader.take(ValueRef::encoded_len(Checksum::Tag))?)?,
+            },
             DELETE => Operation::Delete { key: reader.prefixed()? },
             DELETE_RANGE => Operation::DeleteRange { start: reader.prefixed()?, end: Some(reader.prefixed()?) },
             DELETE_FROM => Operation::DeleteRange { start: reader.prefixed()?, end: None },
@@ -203,11 +213,13 @@ mod tests {
 
     #[test]
     fn every_operation_comes_back() {
-        Checksum::ALL.iter().for_each(|&checksum| comes_back(checksum));
+        Checksum::ALL.iter().for_each(|&checksum| comes_back(checksum.of(&[b"x"])));
+        #[cfg(feature = "encryption")]
+        comes_back(crate::codec::checksum::Digest::Tag([7; 16]));
     }
 
-    fn comes_back(checksum: Checksum) {
-        let value = ValueRef { offset: 1 << 40, len: 9, checksum: checksum.of(&[b"x"]) };
+    fn comes_back(checksum: crate::codec::checksum::Digest) {
+        let value = ValueRef { offset: 1 << 40, len: 9, checksum };
         let written = Preamble { time_ms: 1_700_000_000_000, values_unsynced: true };
         let mut payload = alloc::vec![1, 2, 3];
         let mut writer = OperationWriter::begin(&mut payload, written);

@@ -8,9 +8,14 @@ use super::operation::Preamble;
 use super::outcome::{Commit, ReplayEnd, Torn, Verdict};
 use super::position::{KnownSegment, LiveSegment, LogPosition, SealedSegment};
 use super::scan::{Evidence, Search, guess_layout};
+use super::sealed::Owner;
+#[cfg(feature = "encryption")]
+use super::sealed::open_payload;
 use super::segment::{FileHeader, FileState, Layout, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::window::Window;
 use crate::codec::checksum::crc32;
+#[cfg(feature = "encryption")]
+use crate::codec::cipher::Envelope;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
 use crate::testing::Mutant;
@@ -28,12 +33,15 @@ use crate::testing::Mutant;
 ///   tells it from one that was left beside a restored file.
 pub(crate) fn replay(
     storage: &dyn Storage,
-    database_id: [u8; 16],
+    owner: impl Into<Owner>,
     incarnation: Option<u64>,
     sealed: &[SealedSegment],
     from: LogPosition,
     visit: &mut dyn FnMut(Commit<'_>) -> Result<Verdict>,
 ) -> Result<ReplayEnd> {
+    let Owner { database_id, envelope } = owner.into();
+    #[cfg(not(feature = "encryption"))]
+    let _ = envelope;
     let file_bytes = storage.len(FileId::Log)?;
     let needs_file = !sealed.is_empty() || !from.is_fresh();
     let header = match FileHeader::read(storage, &database_id, file_bytes)? {
@@ -52,6 +60,8 @@ pub(crate) fn replay(
     let mut replay = Replay {
         storage,
         database_id: &database_id,
+        #[cfg(feature = "encryption")]
+        envelope: &envelope,
         layout,
         window: Window::new(file_bytes),
         begins_as: incarnation.filter(|_| sealed.is_empty() && from.is_fresh()),
@@ -184,6 +194,8 @@ struct Cut {
 struct Replay<'a> {
     storage: &'a dyn Storage,
     database_id: &'a [u8; 16],
+    #[cfg(feature = "encryption")]
+    envelope: &'a Envelope,
     layout: Layout,
     window: Window,
     /// Of the log that begins at a fresh position.
@@ -450,6 +462,17 @@ impl<'a> Replay<'a> {
             return Ok(Verdict::Whole);
         }
         let payload = if first { body_of(&mut self.window, self.storage, header, offset)? } else { &self.body };
+        #[cfg(feature = "encryption")]
+        let opened = match self.envelope {
+            Envelope::Sealed(cipher) => {
+                let opened = open_payload(cipher, Some(self.incarnation), header.sequence, payload);
+                let why = || format!("commit {}: it is not what was sealed", header.sequence);
+                Some(opened.ok_or_else(|| damaged(at, pending.offset, &why()))?)
+            }
+            Envelope::Plain => None,
+        };
+        #[cfg(feature = "encryption")]
+        let payload = opened.as_deref().unwrap_or(payload);
         let Some((Preamble { time_ms, values_unsynced }, operations)) = Preamble::split(payload) else {
             let what = format!("commit {}: its payload does not begin as one does", header.sequence);
             return Err(damaged(at, pending.offset, &what));

@@ -8,6 +8,7 @@ use super::grains::Grains;
 use super::report::SalvageBasis;
 use super::source::Source;
 use crate::codec::checksum::Checksum;
+use crate::codec::cipher::{Envelope, Unit};
 use crate::engine::{CheckpointRecord, RECORD_BYTES_MAX};
 use crate::env::FileId;
 use crate::error::{Error, Result};
@@ -52,8 +53,12 @@ pub(super) fn find(source: &Source) -> Result<Beginning> {
     let newest = slots.first().map_or(0, |newest| newest.checkpoint);
     // With both superblocks whole, what they do not name was never finished.
     let mut found = None;
+    let mut envelope = match slots.first() {
+        Some(newest) => Some(source.envelope(newest)?),
+        None => None,
+    };
     if !alone {
-        found = first_whole(source, slots.iter().cloned())?;
+        found = first_whole(source, envelope.as_ref(), slots.iter().cloned())?;
     }
     let mut is_copy = false;
     let mut all = slots.clone();
@@ -62,15 +67,18 @@ pub(super) fn find(source: &Source) -> Result<Beginning> {
         if known.is_none() {
             known = copies.first().map(|copy| (copy.database_id, copy.features.checksum(), copy.segment_bytes));
         }
+        if let (None, Some(newest)) = (&envelope, copies.first()) {
+            envelope = Some(source.envelope(newest)?);
+        }
         all.extend(copies.iter().cloned());
         let newer = copies.iter().filter(|copy| copy.checkpoint > newest).cloned();
-        found = first_whole(source, newer)?;
+        found = first_whole(source, envelope.as_ref(), newer)?;
         is_copy = found.is_some();
         if found.is_none() {
-            found = first_whole(source, slots.into_iter())?;
+            found = first_whole(source, envelope.as_ref(), slots.into_iter())?;
         }
         if found.is_none() {
-            found = first_whole(source, copies.into_iter())?;
+            found = first_whole(source, envelope.as_ref(), copies.into_iter())?;
             is_copy = found.is_some();
         }
     }
@@ -81,7 +89,7 @@ pub(super) fn find(source: &Source) -> Result<Beginning> {
             });
             all.sort_by_key(|other| core::cmp::Reverse(other.checkpoint));
             // One superblock is as old as that; what is older has no log any more.
-            first_whole(source, all.into_iter().take(2))?
+            first_whole(source, envelope.as_ref(), all.into_iter().take(2))?
         }
         None => None,
     };
@@ -96,7 +104,8 @@ pub(super) fn find(source: &Source) -> Result<Beginning> {
         },
     };
     let alone = alone || found.as_ref().is_some_and(|(superblock, _)| superblock.checkpoint < newest);
-    Ok(Beginning { seal: Seal { checksum, database_id }, segment_bytes, checkpoint: found, older, is_copy, alone })
+    let seal = Seal { checksum, database_id, envelope: envelope.unwrap_or_default() };
+    Ok(Beginning { seal, segment_bytes, checkpoint: found, older, is_copy, alone })
 }
 
 /// The superblocks that are whole, newest first.
@@ -144,23 +153,32 @@ fn copies(source: &Source, database: Option<[u8; 16]>) -> Result<Vec<Superblock>
 /// The first of these whose record is whole, or at least the part of it that names the trees.
 fn first_whole(
     source: &Source,
+    envelope: Option<&Envelope>,
     superblocks: impl Iterator<Item = Superblock>,
 ) -> Result<Option<(Superblock, CheckpointRecord)>> {
+    let Some(envelope) = envelope else { return Ok(None) };
     for superblock in superblocks {
+        #[cfg(feature = "encryption")]
+        if let Envelope::Sealed(cipher) = envelope
+            && !superblock.is_authentic(cipher)
+        {
+            continue;
+        }
         let extent = superblock.record.0;
         if extent.len > RECORD_BYTES_MAX || extent.offset.checked_add(extent.len).is_none_or(|end| end > source.bytes) {
             continue;
         }
         let mut bytes = vec![0; usize::try_from(extent.len).unwrap_or(0)];
         source.read(extent.offset, &mut bytes)?;
-        let checksum = superblock.record.1;
-        let kind = checksum.kind();
-        let whole = if kind.of(&[&bytes]) == checksum {
+        let kind = superblock.features.checksum();
+        let whole = if envelope.verify(kind, Unit::Record, extent.offset, &superblock.record.1, &mut bytes) {
             CheckpointRecord::decode(&bytes, extent.offset, kind).ok()
         } else {
             None
         };
-        if let Some(record) = whole.or_else(|| CheckpointRecord::salvage(&bytes, kind)) {
+        // Of a sealed one no part is believed alone.
+        let head = || CheckpointRecord::salvage(&bytes, kind).filter(|_| matches!(envelope, Envelope::Plain));
+        if let Some(record) = whole.or_else(head) {
             return Ok(Some((superblock, record)));
         }
     }
@@ -170,7 +188,7 @@ fn first_whole(
 /// Which checksums the nodes of this database have: those by which any node verifies.
 fn checksum_of(source: &Source, database_id: [u8; 16]) -> Result<Checksum> {
     for &checksum in Checksum::ALL {
-        if Grains::new(source).next_node(&Seal { checksum, database_id })?.is_some() {
+        if Grains::new(source).next_node(&Seal { checksum, database_id, envelope: Envelope::Plain })?.is_some() {
             return Ok(checksum);
         }
     }

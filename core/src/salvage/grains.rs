@@ -6,10 +6,10 @@ use super::source::Source;
 use crate::error::Result;
 use crate::space::{GRAIN_BYTES, RESERVED_SECTORS, SECTOR_BYTES, Superblock};
 use crate::tree::node::Node;
-use crate::tree::{HEADER_LEN, Header, NodeRef, Seal};
+use crate::tree::{Header, NodeRef, STORED_LEN_MAX, Seal};
 
 /// No node is longer as stored.
-const NODE_BYTES_MAX: usize = 1 << 20;
+const NODE_BYTES_MAX: usize = STORED_LEN_MAX;
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 4 << 20;
 /// What looks like a node and is none is hashed up to this many times the file's length in all; then only what claims to be
@@ -55,21 +55,13 @@ impl<'s> Grains<'s> {
             let (at, hashed) = (self.at, self.hashed_in_vain);
             let Some(bytes) = self.here()? else { return Ok(None) };
             let len_max = if hashed > hashed_max { SHORT_BYTES } else { NODE_BYTES_MAX };
-            let Some((header, stored)) = plausible(bytes, len_max) else {
-                self.at += GRAIN_BYTES;
-                continue;
-            };
-            let digest = seal.digest(stored, at);
-            let len = stored.len();
-            let node =
-                if Seal::begins_with(stored, digest) { Node::from_stored(stored.to_vec(), None).ok() } else { None };
-            match node {
-                Some(node) => {
-                    self.at += (len as u64).next_multiple_of(GRAIN_BYTES);
-                    return Ok(Some((NodeRef { offset: at, len: len as u32, checksum: digest }, header, node)));
+            match seal.find(bytes, at, len_max) {
+                Some(Ok((reference, header, node))) => {
+                    self.at += u64::from(reference.len).next_multiple_of(GRAIN_BYTES);
+                    return Ok(Some((reference, header, node)));
                 }
-                None => {
-                    self.hashed_in_vain += len as u64;
+                looked_at => {
+                    self.hashed_in_vain += looked_at.map_or(0, |found| found.err().unwrap_or(0) as u64);
                     self.at += GRAIN_BYTES;
                 }
             }
@@ -84,21 +76,10 @@ impl<'s> Grains<'s> {
             let copy = Superblock::decode_copy(bytes);
             self.at += GRAIN_BYTES;
             if let Some(Ok(superblock)) = copy
-                && superblock.record.0.offset == at + Superblock::COPY_BYTES
+                && superblock.record.0.offset == at + superblock.copy_bytes()
             {
                 return Ok(Some(superblock));
             }
         }
     }
-}
-
-/// The stored bytes of what looks like a node.
-fn plausible(bytes: &[u8], len_max: usize) -> Option<(Header, &[u8])> {
-    // Cheap, and refuses nearly everything.
-    if !matches!(bytes.get(4)? & 0xf0, 0xb0 | 0xc0 | 0xd0) {
-        return None;
-    }
-    let header = Header::parse(bytes).ok()?;
-    let len = HEADER_LEN + header.stored_len as usize;
-    (len <= len_max).then_some((header, bytes.get(..len)?))
 }

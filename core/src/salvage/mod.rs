@@ -71,7 +71,13 @@ impl Database {
         if !self.tables()?.is_empty() {
             return Err(Error::invalid("salvage needs a new database to write to, and this one has tables"));
         }
-        let source = Source::open(source)?;
+        #[cfg_attr(not(feature = "encryption"), allow(unused_mut, reason = "nothing is encrypted"))]
+        let mut source = Source::open(source)?;
+        #[cfg(feature = "encryption")]
+        {
+            // The damaged database is opened by the key of the new one.
+            source.key = self.own_key();
+        }
         let beginning = begin::find(&source)?;
         self.salvage_from(&source, &beginning, progress)
     }
@@ -83,7 +89,12 @@ impl Database {
         progress: &mut dyn FnMut(&SalvageReport),
     ) -> Result<SalvageReport> {
         let mut work = Salvage {
-            nodes: Arc::new(Nodes::new(Arc::clone(&source.storage), beginning.seal, CACHE_BYTES, Verify::Resident)),
+            nodes: Arc::new(Nodes::new(
+                Arc::clone(&source.storage),
+                beginning.seal.clone(),
+                CACHE_BYTES,
+                Verify::Resident,
+            )),
             source,
             beginning,
             sink: Sink::new(self),

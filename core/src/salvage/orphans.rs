@@ -19,12 +19,13 @@ use super::Salvage;
 use super::grains::Grains;
 use super::trees::Tree;
 use super::walk::{Bounds, Met, walk};
+use crate::codec::cipher::Unit;
 use crate::engine::CheckpointRecord;
 use crate::error::Result;
 use crate::hashing::HashMap;
 use crate::space::{Extent, GRAINS_PER_SECTOR, SECTOR_BYTES, SECTORS_PER_PAGE, Superblock};
 use crate::tree::node::NodeView;
-use crate::tree::{Header, NodeRef, TreeKind};
+use crate::tree::{Header, NodeRef, Seal, TreeKind};
 
 /// What the candidates of one pass may take.
 const CANDIDATE_BYTES_MAX: usize = 32 << 20;
@@ -282,10 +283,11 @@ fn grains_left(
 
 /// A page of the space map, if it is whole.
 fn read_page(work: &Salvage<'_>, record: &CheckpointRecord, number: u64) -> Result<Option<Vec<u8>>> {
-    let Some(&(offset, checksum)) = usize::try_from(number).ok().and_then(|at| record.map_pages.get(at)) else {
+    let Some((offset, proof)) = usize::try_from(number).ok().and_then(|at| record.map_pages.get(at)) else {
         return Ok(None);
     };
     let mut page = vec![0; SECTOR_BYTES as usize];
-    work.source.read(offset, &mut page)?;
-    Ok((checksum.kind().of(&[&page]) == checksum).then_some(page))
+    work.source.read(*offset, &mut page)?;
+    let Seal { checksum, envelope, .. } = &work.beginning.seal;
+    Ok(envelope.verify(*checksum, Unit::MapPage, *offset, proof, &mut page).then_some(page))
 }

@@ -3,15 +3,18 @@
 use super::Salvage;
 use super::report::LogEnd;
 use crate::error::{Error, Result};
-use crate::log::{Gather, Operation, Operations, Verdict, is_foreign, replay, was_begun};
+use crate::log::{Gather, Operation, Operations, Owner, Verdict, is_foreign, replay, was_begun};
 
 impl Salvage<'_> {
     pub(super) fn replay_log(&mut self) -> Result<()> {
         let storage = alloc::sync::Arc::clone(&self.source.storage);
         let id = self.beginning.seal.database_id;
+        let envelope = self.beginning.seal.envelope.clone();
+        let owner = || Owner { database_id: id, envelope: envelope.clone() };
         let mut gather = Gather {
             storage: &*storage,
             database_id: id,
+            envelope: &envelope,
             segment_bytes: self.beginning.segment_bytes,
             record: None,
             sequence: 0,
@@ -42,21 +45,22 @@ impl Salvage<'_> {
             for (from, record) in self.beginning.older.iter().chain(&self.beginning.checkpoint) {
                 // The first time only to see whether the log is as it should be.
                 let own = Some(from.incarnation);
-                let whole = match replay(&*storage, id, own, &record.sealed, record.log, &mut |_| Ok(Verdict::Whole)) {
-                    Err(error) if error.not_resident().is_some() => return Err(error),
-                    Err(_) => continue,
-                    Ok(end) => {
-                        end.checkpoint <= superblock.checkpoint
-                            && end.torn.is_none()
-                            && end.last_sequence() >= superblock.sequence
-                    }
-                };
+                let whole =
+                    match replay(&*storage, owner(), own, &record.sealed, record.log, &mut |_| Ok(Verdict::Whole)) {
+                        Err(error) if error.not_resident().is_some() => return Err(error),
+                        Err(_) => continue,
+                        Ok(end) => {
+                            end.checkpoint <= superblock.checkpoint
+                                && end.torn.is_none()
+                                && end.last_sequence() >= superblock.sequence
+                        }
+                    };
                 if !whole {
                     continue;
                 }
                 let mut commits = 0;
                 let mut last = in_trees;
-                replay(&*storage, id, own, &record.sealed, record.log, &mut |commit| {
+                replay(&*storage, owner(), own, &record.sealed, record.log, &mut |commit| {
                     if commit.sequence > from.sequence {
                         commits += 1;
                         last = LogEnd { commit: commit.sequence, time_ms: commit.time_ms };

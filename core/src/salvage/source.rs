@@ -2,21 +2,48 @@
 
 use alloc::sync::Arc;
 
+use crate::codec::cipher::Envelope;
+#[cfg(feature = "encryption")]
+use crate::engine::EncryptionKey;
+#[cfg(feature = "encryption")]
+use crate::env::Entropy;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
-use crate::space::SECTOR_BYTES;
+use crate::space::{SECTOR_BYTES, Superblock};
 
 /// The damaged files.
 pub(super) struct Source {
     pub storage: Arc<dyn Storage>,
     /// Length of the data file.
     pub bytes: u64,
+    /// What opens it, if it is encrypted; and randomness for the session that this takes.
+    #[cfg(feature = "encryption")]
+    pub key: Option<(EncryptionKey, Arc<dyn Entropy>)>,
 }
 
 impl Source {
     pub(super) fn open(storage: Arc<dyn Storage>) -> Result<Self> {
         let bytes = storage.len(FileId::Data)?;
-        Ok(Self { storage, bytes })
+        Ok(Self {
+            storage,
+            bytes,
+            #[cfg(feature = "encryption")]
+            key: None,
+        })
+    }
+
+    /// How the units are kept of the database that this superblock is of.
+    pub(super) fn envelope(&self, superblock: &Superblock) -> Result<Envelope> {
+        #[cfg(feature = "encryption")]
+        return match &self.key {
+            Some((key, entropy)) => crate::engine::unlock(superblock, Some(key), &**entropy),
+            None => crate::engine::unlock(superblock, None, &crate::env::SeededEntropy::new(0)),
+        };
+        #[cfg(not(feature = "encryption"))]
+        {
+            let _ = superblock;
+            Ok(Envelope::Plain)
+        }
     }
 
     /// Reads from the data file; what lies beyond its end, and sectors that cannot be read, are zeros.

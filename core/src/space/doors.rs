@@ -120,7 +120,9 @@ pub(crate) fn any_superblocks(data: &mut [u8]) -> Vec<(usize, Superblock)> {
 const SLOTS_END: usize = 2 * SECTOR_BYTES as usize;
 
 fn any_superblock(data: &mut [u8], at: usize) -> Option<Superblock> {
-    let bytes = data.get_mut(at..at + Superblock::COPY_BYTES as usize)?;
+    let bytes = data.get_mut(at..)?;
+    let len = bytes.len().min(SECTOR_BYTES as usize);
+    let bytes = bytes.get_mut(..len)?;
     Superblock::reseal(bytes).then(|| Superblock::decode_copy(bytes)?.ok()).flatten()
 }
 

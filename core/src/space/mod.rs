@@ -14,4 +14,6 @@ pub(crate) use map::{
     Extent, GRAIN_BYTES, GRAINS_PER_SECTOR, RESERVED_SECTORS, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap,
 };
 pub(crate) use pending::{PendingFree, PendingFrees};
+#[cfg(feature = "encryption")]
+pub(crate) use superblock::KeyBlock;
 pub(crate) use superblock::{Features, Older, Superblock, SuperblockSlots};

@@ -6,9 +6,14 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
+#[cfg(feature = "encryption")]
+use super::map::GRAIN_BYTES;
 use super::map::{Extent, SECTOR_BYTES};
 use crate::codec::bytes::{Reader, Writer};
 use crate::codec::checksum::{Checksum, Digest, crc32};
+use crate::codec::cipher::Proof;
+#[cfg(feature = "encryption")]
+use crate::codec::cipher::{Cipher, Encryption, KeyArea, Nonce, TAG_BYTES, Unit, take_nonce};
 use crate::codec::compress::Compression;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
@@ -26,6 +31,16 @@ const LOG_SEGMENT_BYTES_MIN: u32 = 64 << 10;
 /// Where the length of the file is, behind the longest checksum.
 const FILE_BYTES_AT: usize = 112 + Digest::WIDTH_MAX;
 
+const ENCRYPTION_REMEDY: &str =
+    "build lightning-db with the feature 'encryption', or export the data where that is on and import it here";
+
+/// Where the nonces and the tag of an encrypted database's superblock are.
+#[cfg(feature = "encryption")]
+const RECORD_NONCE_AT: usize = FILE_BYTES_AT + 8;
+/// What its tag covers, beside the key slots.
+#[cfg(feature = "encryption")]
+const AUTHENTICATED: usize = RECORD_NONCE_AT + 24;
+
 /// Bits for what a reader must understand to open the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Features(pub u64);
@@ -34,8 +49,10 @@ impl Features {
     pub(crate) const LZ4: u64 = 1;
     pub(crate) const ZSTD: u64 = 1 << 1;
     pub(crate) const BLAKE3: u64 = 1 << 2;
+    pub(crate) const AES: u64 = 1 << 3;
+    pub(crate) const CHACHA: u64 = 1 << 4;
     /// Each with its name, whether this build has it, and what to do if not.
-    const KNOWN: [(u64, &'static str, bool, &'static str); 3] = [
+    const KNOWN: [(u64, &'static str, bool, &'static str); 5] = [
         (Self::LZ4, "LZ4 compression", true, ""),
         (
             Self::ZSTD,
@@ -49,6 +66,8 @@ impl Features {
             cfg!(feature = "blake3"),
             "build lightning-db with the feature 'blake3', or export the data where that is on and import it here",
         ),
+        (Self::AES, "AES-256-GCM encryption", cfg!(feature = "encryption"), ENCRYPTION_REMEDY),
+        (Self::CHACHA, "ChaCha20-Poly1305 encryption", cfg!(feature = "encryption"), ENCRYPTION_REMEDY),
     ];
 
     /// Of a new database.
@@ -63,8 +82,30 @@ impl Features {
             Checksum::Crc32 => 0,
             #[cfg(feature = "blake3")]
             Checksum::Blake3 => Self::BLAKE3,
+            #[cfg(feature = "encryption")]
+            Checksum::Tag => 0,
         };
         Self(compression | checksum)
+    }
+
+    /// Of a new database that is encrypted so. Its tags take the place of any checksum.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn encrypted(self, encryption: Encryption) -> Self {
+        let bit = match encryption {
+            Encryption::Aes256Gcm => Self::AES,
+            Encryption::ChaCha20Poly1305 => Self::CHACHA,
+        };
+        Self(self.0 & !Self::BLAKE3 | bit)
+    }
+
+    /// How everything is sealed, if it is.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn encryption(self) -> Option<Encryption> {
+        match self.0 & (Self::AES | Self::CHACHA) {
+            0 => None,
+            Self::CHACHA => Some(Encryption::ChaCha20Poly1305),
+            _ => Some(Encryption::Aes256Gcm),
+        }
     }
 
     /// How leaves are written.
@@ -79,6 +120,10 @@ impl Features {
 
     /// What proves nodes and values.
     pub(crate) fn checksum(self) -> Checksum {
+        #[cfg(feature = "encryption")]
+        if self.encryption().is_some() {
+            return Checksum::Tag;
+        }
         match self.0 & Self::BLAKE3 {
             #[cfg(feature = "blake3")]
             Self::BLAKE3 => Checksum::Blake3,
@@ -93,6 +138,12 @@ impl Features {
             if self.0 & bit != 0 && !available {
                 return Err(Error::Unsupported { what: String::from(what), remedy });
             }
+        }
+        if (self.0 & (Self::AES | Self::CHACHA | Self::BLAKE3)).count_ones() > 1 {
+            return Err(Error::Unsupported {
+                what: format!("a contradiction (feature bits {:#x})", self.0),
+                remedy: "restore the file from a backup",
+            });
         }
         if unknown != 0 {
             return Err(Error::Unsupported {
@@ -125,33 +176,96 @@ pub(crate) struct Superblock {
     pub clean: bool,
     /// Bytes of one log segment.
     pub segment_bytes: u32,
-    /// Where the checkpoint record lies, and its checksum.
-    pub record: (Extent, Digest),
+    /// Where the checkpoint record lies, and what proves it.
+    pub record: (Extent, Proof),
     /// Length of the data file in bytes when this was written.
     pub file_bytes: u64,
+    /// Of an encrypted database.
+    #[cfg(feature = "encryption")]
+    pub key_block: Option<KeyBlock>,
+}
+
+/// What a superblock has beside if its database is encrypted.
+#[cfg(feature = "encryption")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeyBlock {
+    /// The keys that open it.
+    pub keys: KeyArea,
+    /// Nonce and tag of the superblock itself, which is in clear.
+    own: (Nonce, [u8; TAG_BYTES]),
+}
+
+#[cfg(feature = "encryption")]
+impl KeyBlock {
+    pub(crate) fn new(keys: KeyArea) -> Self {
+        Self { keys, ..Self::default() }
+    }
+
+    /// What is appended to the fields; the rest of it is behind them.
+    fn encode(&self, record: &Proof, out: &mut Vec<u8>) -> Vec<u8> {
+        let keys = self.keys.encode();
+        out.extend_from_slice(&record.nonce.unwrap_or_default());
+        out.extend_from_slice(&self.own.0);
+        out.extend_from_slice(&self.own.1);
+        out.put_u32(keys.len() as u32);
+        out.put_u32(crc32(&[&keys]));
+        keys
+    }
 }
 
 impl Superblock {
     /// Bytes of a superblock without the zeros that fill its sector; a copy of it stands in front of the checkpoint record.
-    pub(crate) const COPY_BYTES: u64 = ENCODED_LEN as u64;
+    pub(crate) fn copy_bytes(&self) -> u64 {
+        #[cfg(feature = "encryption")]
+        if let Some(lock) = &self.key_block {
+            return (ENCODED_LEN as u64 + lock.keys.encode().len() as u64).next_multiple_of(GRAIN_BYTES);
+        }
+        ENCODED_LEN as u64
+    }
 
     /// The copy of this superblock that stands in front of its record.
     pub(crate) fn encode_copy(&self) -> Vec<u8> {
         let mut copy = self.encode();
-        copy.truncate(ENCODED_LEN);
+        copy.truncate(self.copy_bytes() as usize);
         copy
     }
 
     /// The superblock that begins here, if one does.
     pub(crate) fn decode_copy(bytes: &[u8]) -> Option<Result<Self>> {
-        bytes.starts_with(&MAGIC).then(|| Self::decode(bytes.get(..ENCODED_LEN)?)).flatten()
+        bytes.starts_with(&MAGIC).then(|| Self::decode(bytes)).flatten()
     }
 
     /// The checkpoint record and the copy in front of it.
     pub(crate) fn record_and_copy(&self) -> Extent {
         let Extent { offset, len } = self.record.0;
-        let copy = Self::COPY_BYTES.min(offset);
+        let copy = self.copy_bytes().min(offset);
         Extent { offset: offset - copy, len: len.saturating_add(copy) }
+    }
+
+    /// This superblock, proven by the cipher. All else of it is settled.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn authenticated(mut self, cipher: &Cipher, place: u64) -> Self {
+        let nonce = cipher.next_nonce(place);
+        let tag = cipher.seal(&nonce, Unit::Superblock, self.checkpoint, &self.authenticated_bytes(), &mut []);
+        if let Some(lock) = &mut self.key_block {
+            lock.own = (nonce, tag);
+        }
+        self
+    }
+
+    /// Whether somebody with the key has made it so.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn is_authentic(&self, cipher: &Cipher) -> bool {
+        let Some(KeyBlock { own: (nonce, tag), .. }) = &self.key_block else { return false };
+        cipher.open(nonce, Unit::Superblock, self.checkpoint, &self.authenticated_bytes(), &mut [], tag)
+    }
+
+    #[cfg(feature = "encryption")]
+    fn authenticated_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.encode();
+        bytes.truncate(AUTHENTICATED);
+        bytes.extend(self.key_block.iter().flat_map(|lock| lock.keys.encode()));
+        bytes
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -170,12 +284,16 @@ impl Superblock {
         out.put_u64(u64::from(self.clean));
         out.put_u64(self.record.0.offset);
         out.put_u64(self.record.0.len);
-        self.record.1.encode(&mut out);
+        self.record.1.digest.encode(&mut out);
         out.resize(FILE_BYTES_AT, 0);
         out.put_u64(self.file_bytes);
+        #[cfg(feature = "encryption")]
+        let keys = self.key_block.as_ref().map(|lock| lock.encode(&self.record.1, &mut out));
         out.resize(ENCODED_LEN - 4, 0);
         let checksum = crc32(&[&out]);
         out.put_u32(checksum);
+        #[cfg(feature = "encryption")]
+        out.extend(keys.into_iter().flatten());
         out.resize(SECTOR_BYTES as usize, 0);
         out
     }
@@ -207,7 +325,21 @@ impl Superblock {
         if let Err(error) = features.require_known() {
             return Some(Err(error));
         }
+        #[cfg(feature = "encryption")]
+        let lock = match features.encryption() {
+            Some(_) => Some(Self::decode_lock(sector)?),
+            None => None,
+        };
+        #[cfg(feature = "encryption")]
+        let nonce = match &lock {
+            Some(_) => Some(take_nonce(&mut Reader::new(body.get(RECORD_NONCE_AT..)?))?),
+            None => None,
+        };
+        #[cfg(not(feature = "encryption"))]
+        let nonce = None;
         Some(Ok(Self {
+            #[cfg(feature = "encryption")]
+            key_block: lock,
             segment_bytes,
             database_id,
             features,
@@ -220,12 +352,23 @@ impl Superblock {
             record: {
                 let extent = Extent { offset: reader.u64()?, len: reader.u64()? };
                 let kind = features.checksum();
-                let checksum = Digest::decode(&mut reader, kind)?;
+                let digest = Digest::decode(&mut reader, kind)?;
                 reader.take(Digest::WIDTH_MAX - kind.width())?;
-                (extent, checksum)
+                (extent, Proof { digest, nonce })
             },
             file_bytes: reader.u64()?,
         }))
+    }
+
+    /// Nonce, tag and keys, if the keys are whole.
+    #[cfg(feature = "encryption")]
+    fn decode_lock(sector: &[u8]) -> Option<KeyBlock> {
+        let mut reader = Reader::new(sector.get(AUTHENTICATED..ENCODED_LEN)?);
+        let own = (take_nonce(&mut reader)?, reader.bytes16()?);
+        let (len, checksum) = (reader.u32()?, reader.u32()?);
+        let keys = sector.get(ENCODED_LEN..ENCODED_LEN.checked_add(len as usize)?)?;
+        let whole = crc32(&[keys]) == checksum;
+        Some(KeyBlock { keys: KeyArea::decode(keys).filter(|_| whole)?, own })
     }
 
     /// Makes a sector begin as a superblock does.
@@ -369,8 +512,10 @@ mod tests {
             created_ms: 123,
             clean: true,
             segment_bytes: 1 << 20,
-            record: (Extent { offset: 8192, len: 300 }, Digest::Crc32(0xabcd)),
+            record: (Extent { offset: 8192, len: 300 }, Proof::plain(Digest::Crc32(0xabcd))),
             file_bytes: 16384,
+            #[cfg(feature = "encryption")]
+            key_block: None,
         }
     }
 
@@ -438,7 +583,7 @@ mod tests {
                 assert_eq!((features.compression(), features.checksum()), (compression, checksum));
                 let made = Superblock {
                     features,
-                    record: (Extent { offset: 8192, len: 1 }, checksum.of(&[b"record"])),
+                    record: (Extent { offset: 8192, len: 1 }, Proof::plain(checksum.of(&[b"record"]))),
                     ..superblock(2)
                 };
                 assert_eq!(Superblock::decode(&made.encode()).unwrap().unwrap(), made);

@@ -4,6 +4,8 @@
 //! encode again to what it was decoded from: a door panics where that is not so. A door whose name ends in `resealed` first
 //! makes the checksum right that would keep arbitrary bytes out.
 
+#[cfg(feature = "encryption")]
+pub use crate::codec::cipher::key_area;
 pub use crate::document::doors::{document, document_key, path};
 pub use crate::document::query::doors::{query_cbor, query_text};
 pub use crate::engine::doors::{checkpoint_record, record_head, reseal, value_reference};
@@ -18,5 +20,7 @@ pub fn seeds(data: &[u8]) -> alloc::vec::Vec<(&'static str, alloc::vec::Vec<u8>)
     let mut seeds = crate::engine::doors::seeds(data);
     seeds.extend(crate::log::doors::seeds());
     seeds.extend(crate::increment::doors::seeds());
+    #[cfg(feature = "encryption")]
+    seeds.push(("key_area", crate::codec::cipher::key_area_seed()));
     seeds
 }

@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 
 use crate::codec::bytes::Writer;
-use crate::codec::checksum::Checksum;
 use crate::codec::compress::Compression;
 
 use super::NodeRef;
@@ -190,8 +189,13 @@ impl Measure {
 }
 
 /// Bytes of the references to `children` children.
-pub(super) fn children_len(children: usize, checksum: Checksum) -> usize {
-    children * child_len(checksum.width())
+pub(super) fn children_len(children: usize, digest_width: usize) -> usize {
+    children * child_len(digest_width)
+}
+
+/// Bytes of the digests by which the first of them, and so all, is proven.
+pub(super) fn digest_width(children: &[Child]) -> usize {
+    children.first().map_or(4, |child| child.node.checksum.width())
 }
 
 /// The stored bytes of a leaf of `entries`, whose shape this is; not sealed yet.
@@ -213,9 +217,9 @@ pub(super) fn leaf<'a>(
 
 /// The stored bytes of an inner node, not sealed yet. `shape` is that of the separators of all children but the first.
 pub(super) fn inner(shape: &Shape, level: u8, children: &[Child]) -> Vec<u8> {
-    let checksum = children.first().map_or(Checksum::Crc32, |child| child.node.checksum.kind());
-    let flags = if checksum.width() > 4 { HASHED } else { 0 };
-    let refs_len = children_len(children.len(), checksum);
+    let width = digest_width(children);
+    let flags = if width > 4 { HASHED } else { 0 };
+    let refs_len = children_len(children.len(), width);
     let mut out = Vec::with_capacity(shape.raw_len(refs_len));
     let separators = children.iter().skip(1).map(|child| child.separator.as_slice());
     put_header(shape, level, children.len(), refs_len, flags, &mut out);

@@ -237,7 +237,8 @@ impl Layout {
 }
 
 fn flags_are_unknown(flags: u8) -> bool {
-    (cfg!(not(feature = "blake3")) && flags & HASHED != 0) || !compress::is_known(flags & COMPRESSION_MASK)
+    (cfg!(not(any(feature = "blake3", feature = "encryption"))) && flags & HASHED != 0)
+        || !compress::is_known(flags & COMPRESSION_MASK)
 }
 
 #[inline]

@@ -28,9 +28,9 @@ mod tests;
 
 pub(crate) use cursor::TreeCursor;
 pub(crate) use get::{Found, count_range, get, key_after, leaf_range};
-pub(crate) use layout::{HEADER_LEN, Header};
+pub(crate) use layout::Header;
 pub(crate) use merge::{Bulk, Change, Changes, Merge, Mode as MergeMode, Progress as MergeProgress};
-pub(crate) use seal::{Seal, TreeKind};
+pub(crate) use seal::{STORED_LEN_MAX, Seal, TreeKind};
 pub(crate) use walk::{Damage, Visitor, Walk};
 
 /// Finds one node in the data file and proves it: a node is read through its parent's reference, never by itself.

@@ -86,7 +86,9 @@ impl Backup {
     fn increment(&self, since: &Path, output: &mut Output) -> Outcome {
         let rate = Rate::start();
         let progress = Progress::start(None, Unit::Count, self.progress);
-        let position = Database::position_of_backup(since).map_err(Failure::engine(since.display().to_string()))?;
+        let options = self.database.key.options()?;
+        let position =
+            Database::position_of_backup_with(since, &options).map_err(Failure::engine(since.display().to_string()))?;
         // The log is followed as whoever writes it does.
         let database = self.database.open_with(Access::Write, &mut |stage| progress.stage(stage))?;
         let done = database.increment_to(&self.to, position, &mut |at: &IncrementProgress| {

@@ -16,6 +16,7 @@ pub mod health;
 pub mod import;
 pub mod index;
 pub mod insert;
+pub mod key;
 pub mod limits;
 pub mod man;
 pub mod put;

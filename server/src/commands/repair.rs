@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use lightning_db::{Database, Loss, LossKind, Options, SalvageBasis, SalvageReport};
+use lightning_db::{Database, EncryptionKey, Loss, LossKind, Options, SalvageBasis, SalvageReport};
 use serde_json::json;
 
 use crate::database::DatabaseArgs;
@@ -43,6 +43,8 @@ impl Repair {
         let progress = Progress::start(None, Unit::Count, self.progress);
         let mut options = Options::default();
         options.memory_budget_bytes = self.database.memory_budget_bytes();
+        self.database.key.apply(&mut options, false)?;
+        let key = options.key.clone();
         let mut told = 0;
         let report = Database::repair(&self.database.path, &self.output, options, &mut |report| {
             progress.at(report.records, || format!("records  {} pages read", grouped(report.nodes)));
@@ -53,7 +55,7 @@ impl Repair {
         });
         progress.finish();
         let report = report.map_err(Failure::engine(self.database.name()))?;
-        let types = self.key_types()?;
+        let types = self.key_types(key)?;
         output.result(|| self.as_text(&report, &types), || as_json(&report, &types))?;
         if report.is_complete() {
             return Ok(());
@@ -65,8 +67,9 @@ impl Repair {
     }
 
     /// The tables of the new database, with the types of their keys.
-    fn key_types(&self) -> Outcome<BTreeMap<String, Type>> {
+    fn key_types(&self, key: Option<EncryptionKey>) -> Outcome<BTreeMap<String, Type>> {
         let mut options = Options::default();
+        options.key = key;
         options.read_only = true;
         let failed = || Failure::engine(self.output.display().to_string());
         let database = Database::open(&self.output, options).map_err(failed())?;

@@ -7,6 +7,7 @@ use lightning_db::{Database, ReplayUntil, RestoreProgress};
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
+use crate::key::KeyArgs;
 use crate::moment::{moment, time_ms};
 use crate::output::Output;
 use crate::progress::{Progress, Rate, Unit, grouped};
@@ -32,6 +33,8 @@ pub struct Restore {
     /// The commits made at this time or before, as in '2026-11-22 03:00:00 UTC' or milliseconds since 1970
     #[arg(long, value_name = "TIME", value_parser = time_ms)]
     to_time: Option<u64>,
+    #[command(flatten)]
+    key: KeyArgs,
     /// Tell how far it is, also where standard error is no terminal
     #[arg(long)]
     progress: bool,
@@ -46,6 +49,7 @@ impl Restore {
             (None, Some(time_ms)) => ReplayUntil::Time(time_ms),
             (None, None) => ReplayUntil::End,
         };
+        let options = self.key.options()?;
         let mut told = |at: RestoreProgress<'_>| match at {
             RestoreProgress::Copying(done) => progress.at(done, || "bytes copied".to_owned()),
             RestoreProgress::Replaying(report) => progress.at(report.commits, || "commits taken in".to_owned()),
@@ -55,10 +59,10 @@ impl Restore {
             _ => {}
         };
         let report = if self.backup == Path::new("-") {
-            let mut bytes = std::io::stdin().lock();
-            Database::restore_from(&self.to, &mut bytes, "standard input", &self.increments, until, &mut told)
+            let from = (&mut std::io::stdin().lock() as &mut dyn Read, Path::new("standard input"));
+            Database::restore_from(&self.to, from, &self.increments, until, &options, &mut told)
         } else {
-            Database::restore(&self.to, &self.backup, &self.increments, until, &mut told)
+            Database::restore_with(&self.to, &self.backup, &self.increments, until, &options, &mut told)
         };
         progress.finish();
         let report = report.map_err(Failure::engine(self.to.display().to_string()))?.replayed;

@@ -7,6 +7,7 @@ use lightning_db::Database;
 use serde_json::json;
 
 use crate::failure::{Failure, Outcome};
+use crate::key::KeyArgs;
 use crate::moment::moment;
 use crate::output::Output;
 use crate::progress::{Progress, Rate, Unit, grouped};
@@ -22,6 +23,8 @@ pub struct Verify {
     /// What 'backup --since' made, oldest first, or the folder of an archive
     #[arg(value_name = "INCREMENT")]
     increments: Vec<PathBuf>,
+    #[command(flatten)]
+    key: KeyArgs,
     /// Tell how far it is, also where standard error is no terminal
     #[arg(long)]
     progress: bool,
@@ -31,7 +34,8 @@ impl Verify {
     pub fn run(self, output: &mut Output) -> Outcome {
         let rate = Rate::start();
         let progress = Progress::start(None, Unit::Count, self.progress);
-        let report = Database::verify_backup(&self.backup, &self.increments, &mut |report| {
+        let options = self.key.options()?;
+        let report = Database::verify_backup_with(&self.backup, &self.increments, &options, &mut |report| {
             progress.verified(report);
         });
         progress.finish();

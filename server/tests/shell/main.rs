@@ -4,6 +4,7 @@
 
 mod collections;
 mod docs;
+mod encryption;
 mod entries;
 mod failures;
 mod foreign;

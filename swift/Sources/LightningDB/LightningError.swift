@@ -72,6 +72,8 @@ public struct LightningError: Error, Sendable, Equatable, CustomStringConvertibl
         case cancelled = "Cancelled"
         /// A backup does not hold what its checksums promise, or was cut: nothing of it was restored.
         case damagedBackup = "DamagedBackup"
+        /// The database is encrypted, and no key of it was given; or it is not, and one was: nothing was changed.
+        case wrongKey = "WrongKey"
         /// A fault of this library. Please report it.
         case `internal` = "Internal"
     }

@@ -52,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     target("superblock_resealed", "superblock", decoders::superblock_resealed, Shape::Bytes),
     target("checkpoint_record", "checkpoint_record", decoders::checkpoint_record, Shape::Bytes),
     target("record_head", "checkpoint_record", decoders::record_head, Shape::Bytes),
+    target("key_area", "key_area", decoders::key_area, Shape::Bytes),
     target("space", "space", decoders::space, Shape::Bytes),
     target("node", "node", decoders::node, Shape::Bytes),
     target("node_compressed", "node_compressed", decoders::node_compressed, Shape::Bytes),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lightning_db::env::Storage;
-use lightning_db::{Checksum, Compression, Error, Isolation, Mode, Verify};
+use lightning_db::{Checksum, Compression, Encryption, EncryptionKey, Error, Isolation, Mode, Options, Verify};
 
 use super::action::{Answer, Durability, Query, TxOp};
 use super::archive::SimSink;
@@ -33,6 +33,8 @@ pub struct Tuning {
     pub checksum: Checksum,
     /// What is proven how often.
     pub verify: Verify,
+    /// How everything is sealed, if it is.
+    pub encryption: Option<Encryption>,
     /// How much of the log is kept for change feeds.
     pub retention_bytes: u64,
     /// How long what a snapshot sees is kept after it was replaced.
@@ -46,6 +48,15 @@ pub const SNAPSHOT_MS_LONG: u64 = 1 << 40;
 
 /// Enough for all of a run.
 pub const HOLD_BYTES_ALL: u64 = 1 << 34;
+impl Tuning {
+    /// Gives a database of this tuning its key, if it has one.
+    pub fn lock(&self, options: &mut Options) {
+        if let Some(encryption) = self.encryption {
+            (options.encryption, options.key) = (encryption, Some(EncryptionKey::raw([0x5a; 32])));
+        }
+    }
+}
+
 /// Enough for all of a run.
 pub const RETENTION_BYTES_ALL: u64 = 1 << 34;
 
@@ -60,6 +71,7 @@ impl Default for Tuning {
             compression: Compression::Lz4,
             checksum: Checksum::Crc32,
             verify: Verify::Resident,
+            encryption: None,
             retention_bytes: 0,
             snapshot_ms: SNAPSHOT_MS_LONG,
             archive_hold_bytes: None,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use lightning_db::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
-use lightning_db::{Database, Environment, Error, FeedPosition, Options, ReplayUntil, Table};
+use lightning_db::{Database, Encryption, Environment, Error, FeedPosition, Options, ReplayUntil, Table};
 
 use super::action::TABLES;
 use super::compare::Wrong;
@@ -106,7 +106,15 @@ fn restored(kept: &Kept, until: ReplayUntil) -> Result<(u64, Tables), Wrong> {
         let env = Environment { clock: Arc::new(FixedClock(1)), entropy: Arc::new(SeededEntropy::new(1)) };
         let mut options = Options::default();
         options.background_thread = false;
-        let database = Database::open_storage(Arc::new(storage), env, options)?;
+        let storage = Arc::new(storage);
+        let database = match Database::open_storage(storage.clone(), env.clone(), options.clone()) {
+            Err(Error::WrongKey { .. }) => {
+                // What kind of cipher it has it says itself.
+                Tuning { encryption: Some(Encryption::default()), ..Tuning::default() }.lock(&mut options);
+                Database::open_storage(storage, env, options)?
+            }
+            opened => opened?,
+        };
         let mut replay = database.replay(until)?;
         for increment in &kept.increments {
             replay.push(increment)?;

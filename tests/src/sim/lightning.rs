@@ -44,6 +44,7 @@ fn options(site: &Site) -> Options {
     options.feed_retention_bytes = site.tuning.retention_bytes;
     options.step_entries = site.tuning.step_entries as usize;
     options.limits.snapshot_ms_max = site.tuning.snapshot_ms;
+    site.tuning.lock(&mut options);
     options
 }
 

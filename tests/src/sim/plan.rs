@@ -3,7 +3,7 @@
 use std::ops::Bound;
 
 use lightning_db::env::FileId;
-use lightning_db::{Checksum, Compression, Isolation, Mode, Verify};
+use lightning_db::{Checksum, Compression, Encryption, Isolation, Mode, Verify};
 
 use super::action::{Action, ClientStep, Crash, Durability, Key, Move, Query, Range, TABLES, TxOp, Value, key};
 use super::clients::CLIENTS;
@@ -55,6 +55,7 @@ impl Plan {
             compression: [Compression::Lz4, Compression::Lz4, Compression::None, Compression::Zstd][random.index(4)],
             checksum: [Checksum::Crc32, Checksum::Crc32, Checksum::Blake3][random.index(3)],
             verify: Verify::Resident,
+            encryption: encryption(seed),
             retention_bytes: 0,
             snapshot_ms: SNAPSHOT_MS_LONG,
             archive_hold_bytes: None,
@@ -75,6 +76,13 @@ impl Plan {
         let stale_cache = Random::new(seed ^ 0x5354_414C_4500).chance(1, 3);
         Self { seed, tuning, paging, late_syncs, stale_cache, actions }
     }
+}
+
+/// A quarter of all databases is encrypted. Of its own, so that it changes nothing else.
+pub fn encryption(seed: u64) -> Option<Encryption> {
+    let mut random = Random::new(seed ^ 0x4349_5048_4552);
+    let encryption = [Encryption::Aes256Gcm, Encryption::ChaCha20Poly1305][random.index(2)];
+    random.chance(1, 4).then_some(encryption)
 }
 
 /// Half of all plans have a reader of the change feed, who looks often or seldom. Of its own, so that it changes nothing

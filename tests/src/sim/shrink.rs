@@ -124,8 +124,8 @@ pub fn leave_out<T: Clone>(mut items: Vec<T>, mut offer: impl FnMut(&[T]) -> boo
 
 /// Stored as most databases are.
 fn plain(tuning: Tuning) -> Tuning {
-    let Tuning { budget_bytes, compression, checksum, verify, .. } = Tuning::default();
-    Tuning { budget_bytes, compression, checksum, verify, ..tuning }
+    let Tuning { budget_bytes, compression, checksum, verify, encryption, .. } = Tuning::default();
+    Tuning { budget_bytes, compression, checksum, verify, encryption, ..tuning }
 }
 
 fn ops(action: &Action) -> Option<&Vec<TxOp>> {

@@ -26,6 +26,7 @@ impl Runner {
         options.memory_budget_bytes = tuning.budget_bytes as usize;
         options.compression = tuning.compression;
         options.checksum = tuning.checksum;
+        tuning.lock(&mut options);
         options.memtable_bytes = Some(tuning.memtable_bytes as usize);
         options.log_segment_bytes = tuning.segment_bytes;
         options.inline_bytes_max = tuning.large_value_bytes as usize;

@@ -3,7 +3,6 @@
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use crate::codec::checksum::Checksum;
 use crate::testing::Mutant;
 use crate::tree::encode::{self, Child, Measure, Shape};
 use crate::tree::layout::KIND_INLINE;
@@ -66,8 +65,7 @@ impl InnerBuffer {
 
     /// Bytes of the references to `count` of the children.
     fn refs_len(&self, count: usize) -> usize {
-        let checksum = self.children.first().map_or(Checksum::Crc32, |child| child.node.checksum.kind());
-        encode::children_len(count, checksum)
+        encode::children_len(count, encode::digest_width(&self.children))
     }
 
     fn regroup(&mut self) {

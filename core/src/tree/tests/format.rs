@@ -169,7 +169,7 @@ fn compressible_leaves_are_compressed_behind_their_header() {
 #[cfg(feature = "blake3")]
 #[test]
 fn an_inner_node_of_hashes_says_so_in_its_flags() {
-    let node = |n: u64| NodeRef { offset: n << 32, len: 100 + n as u32, checksum: Digest::Blake3([n as u8; 16]) };
+    let node = |n: u64| NodeRef { offset: n << 32, len: 100 + n as u32, checksum: Digest::Hash([n as u8; 16]) };
     let stored = inner(1, &[(b"", node(1), 10), (b"m", node(2), 20)]);
     assert_eq!(stored[5], 0b1000_0000);
     assert_eq!(stored[32 + 1 + 4 + 2 * 12..][..32], [[1; 16], [2; 16]].concat());

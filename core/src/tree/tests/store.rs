@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use crate::codec::checksum::{Checksum, Digest};
+use crate::codec::cipher::Envelope;
 use crate::codec::compress::Compression;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::env::{FileId, StorageError, StorageErrorKind};
@@ -17,7 +18,7 @@ use crate::tree::node::Node;
 use crate::tree::walk::{Damage, Visitor, Walk};
 use crate::tree::{NodeRef, NodeSink, NodeSizes, NodeSource, Root, Seal, TreeKind, damaged};
 
-pub(super) const SEAL: Seal = Seal { checksum: Checksum::Crc32, database_id: [3; 16] };
+pub(super) const SEAL: Seal = Seal { checksum: Checksum::Crc32, database_id: [3; 16], envelope: Envelope::Plain };
 
 /// Every node ever written, and which are free. Panics on a double free and on reading what was freed or never written.
 #[derive(Debug, Default)]

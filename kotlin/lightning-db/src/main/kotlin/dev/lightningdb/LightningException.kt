@@ -166,6 +166,10 @@ public sealed class LightningException(
     public class DamagedBackup internal constructor(message: String, fields: Map<String, String>) :
         LightningException("DamagedBackup", message, fields)
 
+    /** The database is encrypted, and no key of it was given; or it is not, and one was. Nothing was changed. */
+    public class WrongKey internal constructor(message: String, fields: Map<String, String>) :
+        LightningException("WrongKey", message, fields)
+
     /** A fault of this library. Please report it. */
     public class Internal internal constructor(message: String, fields: Map<String, String>) :
         LightningException("Internal", message, fields)
@@ -205,6 +209,7 @@ public sealed class LightningException(
             "ProtectedDataUnavailable" -> ProtectedDataUnavailable(text, fields)
             "Cancelled" -> Cancelled(text, fields)
             "DamagedBackup" -> DamagedBackup(text, fields)
+            "WrongKey" -> WrongKey(text, fields)
             else -> Internal(text, fields)
         }
     }

@@ -1,0 +1,110 @@
+//! Increments of an encrypted database. Behind the header stand the cipher, one byte (1 AES-256-GCM, 2 ChaCha20-Poly1305), and the
+//! key slots of the database, so that an increment opens by itself. The body of each record is sealed: its length in 4 bytes, the
+//! body, and zeros up to a multiple of 64; bound to its number in the file, its kind, and the commit that the increment goes on after.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::header::Place;
+use super::{BODY_BYTES_MAX, Kind};
+use crate::codec::bytes::{Reader, Writer};
+use crate::codec::cipher::{Cipher, Encryption, EncryptionKey, Envelope, KeyArea, Lock, SEALED_BYTES, Unit};
+use crate::error::{Error, Result};
+
+/// What is sealed in one record at most: with its length and the zeros a body is no longer than others.
+pub(super) const PIECE_BYTES_MAX: usize = BODY_BYTES_MAX - SEALED_BYTES - PADDED_TO - 4;
+/// No cipher and slots are longer.
+pub(super) const KEYS_BYTES_MAX: usize = 4096;
+const PADDED_TO: usize = 64;
+
+/// What opens an increment.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Opener {
+    /// Nothing does: it must not be sealed.
+    #[default]
+    Nothing,
+    /// The database that it is brought to is open.
+    Database(Envelope),
+    /// One of its keys.
+    Key(EncryptionKey),
+}
+
+/// Seals the records of one increment, or opens them.
+#[derive(Debug)]
+pub(super) struct Records {
+    cipher: Arc<Cipher>,
+    after: Place,
+    number: u64,
+}
+
+impl Records {
+    pub(super) fn new(cipher: Arc<Cipher>, after: Place) -> Self {
+        Self { cipher, after, number: 0 }
+    }
+
+    /// Of an increment with these keys behind its header; `None` where it has none.
+    pub(super) fn open_with(opener: &Opener, id: &[u8; 16], after: Place, keys: &[u8]) -> Result<Option<Self>> {
+        let opened = |cipher: &Arc<Cipher>| Ok(Some(Self::new(Arc::clone(cipher), after)));
+        match opener {
+            Opener::Nothing | Opener::Database(Envelope::Plain) if keys.is_empty() => Ok(None),
+            Opener::Nothing | Opener::Database(Envelope::Plain) => {
+                Err(Error::WrongKey { what: "the increment is encrypted, and no key was given".into() })
+            }
+            _ if keys.is_empty() => {
+                Err(Error::WrongKey { what: "a key was given, but the increment is not encrypted".into() })
+            }
+            Opener::Database(Envelope::Sealed(cipher)) => opened(cipher),
+            Opener::Key(key) => {
+                let damaged = || Error::DamagedBackup { offset: 0, what: String::from("its keys are malformed") };
+                let (code, area) = keys.split_first().ok_or_else(damaged)?;
+                let encryption = Encryption::from_code(*code).ok_or_else(damaged)?;
+                let area = KeyArea::decode(area).ok_or_else(damaged)?;
+                let data_key = area.unlock(Lock { encryption, database_id: id }, key)?;
+                // Nothing is sealed in this session.
+                let cipher = Cipher::new(encryption, *id, data_key, &crate::env::SeededEntropy::new(0));
+                opened(&Arc::new(cipher))
+            }
+        }
+    }
+
+    /// The body of the next record.
+    pub(super) fn seal(&mut self, kind: Kind, body: &[&[u8]]) -> Vec<u8> {
+        let len: usize = body.iter().map(|part| part.len()).sum();
+        let mut plain = Vec::with_capacity((4 + len).next_multiple_of(PADDED_TO));
+        plain.put_u32(len as u32);
+        body.iter().for_each(|part| plain.extend_from_slice(part));
+        plain.resize((4 + len).next_multiple_of(PADDED_TO), 0);
+        let sealed = self.cipher.seal_whole(Unit::Increment, self.number, &self.clear(kind), &plain);
+        self.number += 1;
+        sealed
+    }
+
+    /// The body of the next record, if it is that.
+    pub(super) fn open(&mut self, kind: Kind, sealed: &[u8]) -> Option<Vec<u8>> {
+        let mut plain = self.cipher.open_whole(Unit::Increment, self.number, &self.clear(kind), sealed)?;
+        let mut reader = Reader::new(&plain);
+        let len = reader.u32().map(|len| len as usize).filter(|&len| len <= reader.remaining())?;
+        plain.truncate(4 + len);
+        plain.drain(..4);
+        self.number += 1;
+        Some(plain)
+    }
+
+    fn clear(&self, kind: Kind) -> [u8; 17] {
+        let mut clear = [0; 17];
+        let (incarnation, rest) = clear.split_at_mut(8);
+        incarnation.copy_from_slice(&self.after.incarnation.to_le_bytes());
+        let (sequence, code) = rest.split_at_mut(8);
+        sequence.copy_from_slice(&self.after.sequence.to_le_bytes());
+        code.fill(kind as u8);
+        clear
+    }
+}
+
+/// What stands behind the header.
+pub(super) fn encode_keys(cipher: &Cipher, keys: &KeyArea) -> Vec<u8> {
+    let mut out = Vec::from([cipher.encryption().code()]);
+    out.extend(keys.encode());
+    out
+}

@@ -1,0 +1,2 @@
+#![no_main]
+lightning_db_fuzz::bytes!("key_area");
