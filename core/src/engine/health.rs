@@ -86,7 +86,7 @@ impl Engine {
         self.note_space(&mut health, stats);
         self.note_held(&mut health, stats);
         self.note_scrub(&mut health, stats);
-        health.findings.sort_by(|a, b| b.severity.cmp(&a.severity));
+        health.findings.sort_by_key(|finding| core::cmp::Reverse(finding.severity));
         health
     }
 

@@ -46,7 +46,7 @@ impl Health {
         let types = types(&database);
         let mut found: Vec<_> = database.health().findings.into_iter().map(Found::from).collect();
         found.extend(of_recovery(database.recovery()));
-        found.sort_by(|a, b| b.severity.cmp(&a.severity));
+        found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         output.result(
             || as_text(&self.database.name(), &found, &quarantined, &types),
             || as_json(&found, &quarantined, &types),
