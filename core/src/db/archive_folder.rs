@@ -78,8 +78,11 @@ impl ArchiveSink for ArchiveFolder {
 
     fn begin(&self) -> Result<()> {
         let path = self.path(UNDER_WAY);
-        let made = fs::create_dir_all(&self.folder).and_then(|()| File::create(&path));
-        let file = made.map_err(|error| failed(&error, &path))?;
+        if !self.folder.exists() {
+            fs::create_dir_all(&self.folder).map_err(|error| failed(&error, &self.folder))?;
+            self.folder.parent().map_or(Ok(()), sync_folder)?;
+        }
+        let file = File::create(&path).map_err(|error| failed(&error, &path))?;
         *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
         Ok(())
     }

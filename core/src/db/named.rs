@@ -42,7 +42,8 @@ impl Database {
     /// db.create_snapshot("before-import")?;
     /// db.table(WORDS)?.put("one", 2)?;
     /// let before = db.snapshot_named("before-import")?;
-    /// assert_eq!(before.table(WORDS)?.get("one")?, Some(1));
+    /// let one = before.table(WORDS)?.get("one")?.map(|found| found.into_owned()).transpose()?;
+    /// assert_eq!(one, Some(1));
     /// drop(before);
     /// db.drop_snapshot("before-import")?;
     /// # Ok::<(), lightning_db::Error>(())
