@@ -27,6 +27,10 @@ pub(crate) enum Opener {
     /// The database that it is brought to is open.
     Database(Envelope),
     /// One of its keys.
+    #[cfg_attr(
+        not(all(feature = "std", any(unix, windows))),
+        allow(dead_code, reason = "only files are looked at without their database")
+    )]
     Key(EncryptionKey),
 }
 
