@@ -75,7 +75,7 @@ pub(crate) enum Unit {
     /// A record of an increment; its place is its number in the file.
     Increment = 8,
     /// The sectors of a named snapshot; its place is its offset.
-    Bitmap = 9,
+    Bitmap = 10,
     /// Nothing: it fills the last sector of a value, so that its length is not to be seen.
     Noise = 9,
 }

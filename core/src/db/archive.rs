@@ -22,7 +22,7 @@ use super::pieces::Pieces;
 use crate::engine::{ArchiveGap, ArchiveOptions, ArchiveRecord, Engine, RETAINED_MAX, Retained, require_valid};
 use crate::env::sync::Mutex;
 use crate::error::{Error, Result};
-use crate::increment::{ENDS_BYTES, Ends, HEADER_BYTES, Place};
+use crate::increment::{END_BYTES, Ends, HEADER_BYTES, Place};
 use crate::testing::Mutant;
 
 /// A piece ends with the commit with which it comes to so many bytes.
@@ -475,9 +475,9 @@ fn names_of(sink: &dyn ArchiveSink) -> Result<Vec<String>> {
 fn piece_of(sink: &dyn ArchiveSink, name: String) -> Result<ArchivePiece> {
     let damaged = || Error::DamagedBackup { offset: 0, what: std::format!("'{name}' is no whole piece of an archive") };
     let bytes = sink.len(&name)?;
-    let (mut first, mut last) = ([0; HEADER_BYTES], [0; ENDS_BYTES]);
-    let last_at = bytes.checked_sub(ENDS_BYTES as u64).ok_or_else(damaged)?;
-    if sink.read_at(&name, 0, &mut first)? != HEADER_BYTES || sink.read_at(&name, last_at, &mut last)? != ENDS_BYTES {
+    let (mut first, mut last) = ([0; HEADER_BYTES], [0; END_BYTES]);
+    let last_at = bytes.checked_sub(END_BYTES as u64).ok_or_else(damaged)?;
+    if sink.read_at(&name, 0, &mut first)? != HEADER_BYTES || sink.read_at(&name, last_at, &mut last)? != END_BYTES {
         return Err(damaged());
     }
     let Ends { database_id, after, end } = Ends::decode(&first, &last).ok_or_else(damaged)?;

@@ -1,8 +1,8 @@
 //! What an application chooses when it opens a database.
 
+use crate::engine::{Checksum, Compression, Durability, EngineOptions, Limits, Verify};
 #[cfg(feature = "encryption")]
 use crate::engine::{Encryption, EncryptionKey};
-use crate::engine::{Checksum, Compression, Durability, EngineOptions, Limits, Verify};
 use crate::error::{Error, Result};
 use crate::log::LogConfig;
 

@@ -471,7 +471,7 @@ impl ValueMoves {
 
 /// Copies a value as it is stored, verified.
 fn copy_stored(engine: &Engine, old: &ValueRef) -> Result<ValueRef> {
-    let mut reader = ValueReader::of_stored(&engine.nodes, *old);
+    let mut reader = ValueReader::of_stored(&engine.nodes, *old, None);
     reader.require_in_file()?;
     let extent = engine.space.lock().allocate_value(extent_of(old).len)?;
     let mut copy = || {

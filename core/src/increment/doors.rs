@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::header::{self, HEADER_BYTES};
-use super::{Decoder, ENDS_BYTES, Encoder, End, Ends, Event, History, Kind, Place, RECORD_HEADER_BYTES};
+use super::{Decoder, END_BYTES, Encoder, End, Ends, Event, History, Kind, Place, RECORD_HEADER_BYTES};
 use crate::codec::checksum::crc32;
 use crate::error::Error;
 
@@ -41,7 +41,7 @@ pub fn increment(bytes: &[u8]) {
 pub fn archive_piece(bytes: &[u8]) {
     let mut bytes = bytes.to_vec();
     reseal_increment(&mut bytes, None);
-    if let (Some(first), Some(last)) = (bytes.first_chunk::<HEADER_BYTES>(), bytes.last_chunk::<ENDS_BYTES>())
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<HEADER_BYTES>(), bytes.last_chunk::<END_BYTES>())
         && let Some(ends) = Ends::decode(first, last)
     {
         assert_eq!((ends.database_id, ends.after), (ID, AFTER));

@@ -1,11 +1,8 @@
 //! What the first and the last bytes of an increment say: enough to choose among many.
 
-use super::header::{self, HEADER_BYTES, Place};
-use super::{End, Kind, RECORD_HEADER_BYTES};
+use super::header::{self, HEADER_BYTES, Header, Place};
+use super::{END_BYTES, End};
 use crate::codec::bytes::Reader;
-
-/// Bytes of the record at the end.
-pub(crate) const ENDS_BYTES: usize = RECORD_HEADER_BYTES + 32;
 
 /// Where an increment begins and ends. What lies between is not looked at, and the last record's checksum with it: whoever
 /// reads all of it verifies that.
@@ -18,13 +15,9 @@ pub(crate) struct Ends {
 
 impl Ends {
     /// Of the first and the last bytes; `None` where they are no ends of a whole increment.
-    pub(crate) fn decode(first: &[u8; HEADER_BYTES], last: &[u8; ENDS_BYTES]) -> Option<Self> {
-        let (database_id, after, _) = header::decode(first).ok()?;
+    pub(crate) fn decode(first: &[u8; HEADER_BYTES], last: &[u8; END_BYTES]) -> Option<Self> {
+        let Header { database_id, after, .. } = header::decode(first).ok()?;
         let mut reader = Reader::new(last);
-        reader.u32()?;
-        if reader.u32()? != 32 | (Kind::End as u32) << 24 {
-            return None;
-        }
         let at = Place { incarnation: reader.u64()?, sequence: reader.counter()? };
         let (time_ms, commits) = (reader.u64()?, reader.u64()?);
         let whole = after.sequence.checked_add(commits) == Some(at.sequence);

@@ -52,7 +52,7 @@ mod tests;
 mod write;
 
 #[cfg(feature = "std")]
-pub(crate) use ends::{ENDS_BYTES, Ends};
+pub(crate) use ends::Ends;
 #[cfg(feature = "std")]
 pub(crate) use header::HEADER_BYTES;
 pub(crate) use header::Place;
@@ -63,6 +63,8 @@ pub(crate) use write::Encoder;
 
 /// Bytes of a record before its body.
 const RECORD_HEADER_BYTES: usize = 8;
+/// Bytes of the fields of the last record.
+pub(crate) const END_BYTES: usize = 32;
 /// The longest body.
 pub(crate) const BODY_BYTES_MAX: usize = 256 << 10;
 

@@ -1,15 +1,17 @@
 //! Increments of an encrypted database. Behind the header stand the cipher, one byte (1 AES-256-GCM, 2 ChaCha20-Poly1305), and the
 //! key slots of the database, so that an increment opens by itself. The body of each record is sealed: its length in 4 bytes, the
-//! body, and zeros up to a multiple of 64; bound to its number in the file, its kind, and the commit that the increment goes on after.
+//! body, and zeros up to a multiple of 64; bound to its number in the file, its kind, the commit that the increment goes on after, and
+//! the tag of the record before. The fields of the last record stand open behind its tag, which covers them: an archive is chosen from by what
+//! they say.
 
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::header::Place;
-use super::{BODY_BYTES_MAX, Kind};
+use super::{BODY_BYTES_MAX, END_BYTES, Kind};
 use crate::codec::bytes::{Reader, Writer};
-use crate::codec::cipher::{Cipher, Encryption, EncryptionKey, Envelope, KeyArea, Lock, SEALED_BYTES, Unit};
+use crate::codec::cipher::{Cipher, Encryption, EncryptionKey, Envelope, KeyArea, Lock, SEALED_BYTES, TAG_BYTES, Unit};
 use crate::error::{Error, Result};
 
 /// What is sealed in one record at most: with its length and the zeros a body is no longer than others.
@@ -40,11 +42,13 @@ pub(super) struct Records {
     cipher: Arc<Cipher>,
     after: Place,
     number: u64,
+    /// The tag of the record before.
+    previous: [u8; TAG_BYTES],
 }
 
 impl Records {
     pub(super) fn new(cipher: Arc<Cipher>, after: Place) -> Self {
-        Self { cipher, after, number: 0 }
+        Self { cipher, after, number: 0, previous: [0; TAG_BYTES] }
     }
 
     /// Of an increment with these keys behind its header; `None` where it has none.
@@ -74,36 +78,54 @@ impl Records {
 
     /// The body of the next record.
     pub(super) fn seal(&mut self, kind: Kind, body: &[&[u8]]) -> Vec<u8> {
-        let len: usize = body.iter().map(|part| part.len()).sum();
-        let mut plain = Vec::with_capacity((4 + len).next_multiple_of(PADDED_TO));
-        plain.put_u32(len as u32);
-        body.iter().for_each(|part| plain.extend_from_slice(part));
-        plain.resize((4 + len).next_multiple_of(PADDED_TO), 0);
-        let sealed = self.cipher.seal_whole(Unit::Increment, self.number, &self.clear(kind), &plain);
-        self.number += 1;
+        let (open, plain) = match kind {
+            Kind::End => (body.concat(), Vec::new()),
+            _ => (Vec::new(), padded(body)),
+        };
+        let mut sealed = self.cipher.seal_whole(Unit::Increment, self.number, &self.clear(kind, &open), &plain);
+        self.pass(&sealed);
+        sealed.extend_from_slice(&open);
         sealed
     }
 
     /// The body of the next record, if it is that.
-    pub(super) fn open(&mut self, kind: Kind, sealed: &[u8]) -> Option<Vec<u8>> {
-        let mut plain = self.cipher.open_whole(Unit::Increment, self.number, &self.clear(kind), sealed)?;
+    pub(super) fn open(&mut self, kind: Kind, stored: &[u8]) -> Option<Vec<u8>> {
+        let open_bytes = if kind == Kind::End { END_BYTES } else { 0 };
+        let (sealed, open) = stored.split_at_checked(stored.len().checked_sub(open_bytes)?)?;
+        let mut plain = self.cipher.open_whole(Unit::Increment, self.number, &self.clear(kind, open), sealed)?;
+        self.pass(sealed);
+        if kind == Kind::End {
+            return plain.is_empty().then(|| open.to_vec());
+        }
         let mut reader = Reader::new(&plain);
         let len = reader.u32().map(|len| len as usize).filter(|&len| len <= reader.remaining())?;
         plain.truncate(4 + len);
         plain.drain(..4);
-        self.number += 1;
         Some(plain)
     }
 
-    fn clear(&self, kind: Kind) -> [u8; 17] {
-        let mut clear = [0; 17];
-        let (incarnation, rest) = clear.split_at_mut(8);
-        incarnation.copy_from_slice(&self.after.incarnation.to_le_bytes());
-        let (sequence, code) = rest.split_at_mut(8);
-        sequence.copy_from_slice(&self.after.sequence.to_le_bytes());
-        code.fill(kind as u8);
-        clear
+    fn pass(&mut self, sealed: &[u8]) {
+        self.number += 1;
+        if let Some(tag) = sealed.last_chunk() {
+            self.previous = *tag;
+        }
     }
+
+    /// What a record is bound to, and what of it stands open.
+    fn clear(&self, kind: Kind, open: &[u8]) -> Vec<u8> {
+        let Place { incarnation, sequence } = self.after;
+        [&incarnation.to_le_bytes()[..], &sequence.to_le_bytes(), &[kind as u8], &self.previous, open].concat()
+    }
+}
+
+/// The body behind its length, and zeros that tell nothing of that.
+fn padded(body: &[&[u8]]) -> Vec<u8> {
+    let len: usize = body.iter().map(|part| part.len()).sum();
+    let mut plain = Vec::with_capacity((4 + len).next_multiple_of(PADDED_TO));
+    plain.put_u32(len as u32);
+    body.iter().for_each(|part| plain.extend_from_slice(part));
+    plain.resize(plain.len().next_multiple_of(PADDED_TO), 0);
+    plain
 }
 
 /// What stands behind the header.
