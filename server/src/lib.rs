@@ -3,6 +3,8 @@
 //! One file for each command under `commands`; `types` knows keys and values whose types are read from the file,
 //! `documents` is what collections hold, as JSON and on the command line; `records` reads what is imported, `output` prints, `failure` holds the exit codes.
 
+// `stats --json` is one literal.
+#![recursion_limit = "256"]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod cli;

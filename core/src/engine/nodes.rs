@@ -419,9 +419,9 @@ mod tests {
         let options = Options { background_thread: false, verify, ..Options::default() };
         let storage = Arc::new(MemoryStorage::new());
         let db = Database::open_storage(storage.clone(), env, options)?;
-        db.transaction(|tx| (0..500u32).try_for_each(|key| tx.table(T)?.put(&key.to_be_bytes(), &[7; 100])))?;
+        db.transaction(|tx| (0..500u32).try_for_each(|key| tx.table(T)?.put(key.to_be_bytes(), [7; 100])))?;
         db.compact()?;
-        let get = || db.table(T)?.get(&9u32.to_be_bytes()).map(|found| found.unwrap().to_vec());
+        let get = || db.table(T)?.get(9u32.to_be_bytes()).map(|found| found.unwrap().to_vec());
         assert_eq!(get()?, [7; 100]);
         let len = storage.len(FileId::Data)?;
         // In each grain, behind the superblocks.

@@ -1,5 +1,6 @@
 //! `lightning restore`
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
