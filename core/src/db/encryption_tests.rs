@@ -524,7 +524,7 @@ mod properties {
                     }
                 }
             }
-            dbs.iter().for_each(|db| { db.table(WORDS).unwrap().put("last", &[]).unwrap(); });
+            dbs.iter().for_each(|db| { db.table(WORDS).unwrap().put("last", []).unwrap(); });
             let [plain, sealed] = dbs;
             prop_assert_eq!(all_of(&plain).unwrap(), all_of(&sealed).unwrap());
             prop_assert!(sealed.check().unwrap().is_clean());
