@@ -33,9 +33,13 @@ impl Database {
     ) -> Result<Self> {
         let name = canonical_name(path.as_ref())?;
         // Held over the opening, so that two threads do not open one path at once.
-        let mut open = registry();
-        let open = open.get_or_insert_default();
+        let mut registry = registry();
+        let open = registry.get_or_insert_default();
         if let Some(shared) = open.get(&name).and_then(Weak::upgrade) {
+            // What a passphrase takes holds up nobody else.
+            drop(registry);
+            #[cfg(feature = "encryption")]
+            shared.engine.require_key(options.key.as_ref())?;
             if shared.options.read_only && !options.read_only {
                 return Err(Error::Locked { holder: String::from("this process, for reading only") });
             }

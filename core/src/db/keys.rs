@@ -24,8 +24,9 @@ impl Database {
         self.shared.engine.add_key(key)
     }
 
-    /// The key in `slot` opens this database no more, and no older superblock does either. The last key stays. Whoever had
-    /// the key and a copy of the file from before has what was in it, and what they could decipher then they still can.
+    /// The key in `slot` opens this database no more, and no older superblock does either. The last key stays. The data key is the same:
+    /// whoever has the removed key and any copy of the file, one from before or a later one, in whose free space the old slots may
+    /// still lie, can get at it. Where a key is known to others, export into a new database.
     pub fn remove_key(&self, slot: u8) -> Result<()> {
         self.shared.engine.remove_key(slot)
     }

@@ -76,6 +76,19 @@ fn is_near(used: u64, limit: u64) -> bool {
     u128::from(used) * 100 >= u128::from(limit) * u128::from(NEARLY)
 }
 
+fn note_archive(health: &mut Health, stats: &Stats) {
+    let held = stats.archive_held_bytes;
+    if stats.archive_gap {
+        let cause = String::from("the archive lacks commits: it could not be written to for too long");
+        let remedy = "see to its folder, say 'archive on' again, and make a backup: what lies before it can only be restored up to the gap";
+        health.add(Severity::Critical, "archive-gap", cause, remedy);
+    } else if stats.archive_failing {
+        let cause = format!("the archive cannot be written to; {held} bytes are held for it");
+        let remedy = "see to its folder (room, permissions); it is tried again by itself, until too much would be held";
+        health.add(Severity::Warning, "archive-failing", cause, remedy);
+    }
+}
+
 impl Engine {
     /// What is not as it should be now.
     pub(crate) fn health(&self, stats: &Stats) -> Health {
@@ -86,6 +99,7 @@ impl Engine {
         self.note_space(&mut health, stats);
         self.note_held(&mut health, stats);
         self.note_scrub(&mut health, stats);
+        note_archive(&mut health, stats);
         health.findings.sort_by_key(|finding| core::cmp::Reverse(finding.severity));
         health
     }

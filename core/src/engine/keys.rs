@@ -7,6 +7,8 @@
 use alloc::vec::Vec;
 
 use super::checkpoint::Checkpoint;
+#[cfg(feature = "std")]
+use super::open::unlock;
 use super::state::{Engine, Stopped};
 use crate::codec::cipher::{Cipher, EncryptionKey, Envelope, KeyArea, KeyInfo, Lock};
 use crate::error::{Error, Result};
@@ -17,6 +19,13 @@ impl Engine {
     pub(crate) fn keys(&self) -> Vec<KeyInfo> {
         let work = self.work.lock();
         work.superblock.key_block.as_ref().map_or_else(Vec::new, |block| block.keys.infos())
+    }
+
+    /// That this key opens the database, and none if it needs none: as if it were not open already.
+    #[cfg(feature = "std")]
+    pub(crate) fn require_key(&self, key: Option<&EncryptionKey>) -> Result<()> {
+        let superblock = self.work.lock().superblock.clone();
+        unlock(&superblock, key, &*self.env.entropy).map(drop)
     }
 
     /// One key more; its slot.

@@ -584,7 +584,7 @@ fn first_key(
     env: &Environment,
 ) -> Result<(KeyArea, Envelope)> {
     let mut data_key = zeroize::Zeroizing::new([0; 32]);
-    env.entropy.fill(&mut *data_key);
+    env.entropy.fill_key(&mut *data_key)?;
     let lock = Lock { encryption: options.encryption, database_id: &database_id };
     let none = KeyArea::default();
     let (keys, _) = none.with(lock, &data_key, key, env.clock.wall_ms(), &*env.entropy)?;

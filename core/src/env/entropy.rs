@@ -3,11 +3,21 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use super::sync::MaybeSendSync;
+#[cfg(feature = "std")]
+use crate::error::Error;
+use crate::error::Result;
 
 /// A source of random bytes for database ids, incarnations and salts.
 pub trait Entropy: MaybeSendSync {
-    /// Fills `buf` with bytes nobody can predict (in production).
+    /// Fills `buf` with bytes nobody can predict (in production). An implementation that gives the same bytes twice, over two openings
+    /// as well, breaks the encryption of a database that it is given to.
     fn fill(&self, buf: &mut [u8]);
+
+    /// As [`fill`](Self::fill), for keys: an error where what there is will not do for that.
+    fn fill_key(&self, buf: &mut [u8]) -> Result<()> {
+        self.fill(buf);
+        Ok(())
+    }
 }
 
 /// A reproducible generator (SplitMix64, Steele et al. 2014) for tests and simulation. Not for production: two databases
@@ -53,6 +63,18 @@ impl Entropy for SystemEntropy {
             return;
         }
         fill_from_hash_seeds(buf);
+    }
+
+    fn fill_key(&self, buf: &mut [u8]) -> Result<()> {
+        #[cfg(any(unix, windows))]
+        if getrandom::fill(buf).is_ok() {
+            return Ok(());
+        }
+        let _ = buf;
+        Err(Error::Unsupported {
+            what: "making a key: the system gives no random numbers".into(),
+            remedy: "let the program have the system's generator, or open the database with an Entropy of your own",
+        })
     }
 }
 

@@ -98,6 +98,12 @@ pub(super) fn find(source: &Source) -> Result<Beginning> {
             (superblock.database_id, superblock.features.checksum(), Some(superblock.segment_bytes))
         }
         (Some((id, checksum, segment)), None) => (id, checksum, Some(segment)),
+        // Whatever lies there in the clear was put there by somebody without the key, or is of another database.
+        #[cfg(feature = "encryption")]
+        (None, None) if source.key.is_some() => {
+            let what = "no superblock and no copy of one says how the database is encrypted: its keys are lost";
+            return Err(Error::WrongKey { what: what.into() });
+        }
         (None, None) => match database_of_log(&*source.storage)? {
             Some(id) => (id, checksum_of(source, id)?, None),
             None => return Err(not_a_database(source, "has neither a superblock, nor a copy of one, nor a log")),

@@ -12,8 +12,8 @@ use crate::output::Output;
 
 /// List, add, remove and replace the keys of an encrypted database
 ///
-/// Each of up to eight keys opens all of the database. What is stored is not written again: whoever had a key that was removed, and a copy of
-/// the file from before, can read that copy.
+/// Each of up to eight keys opens all of the database. What is stored is not written again: whoever has a key that was removed, and any
+/// copy of the file, can get at it.
 #[derive(Args, Debug)]
 pub struct KeyCommand {
     #[command(subcommand)]

@@ -226,8 +226,11 @@ impl Cipher {
             true => self.keyed.seal(counter, &aad, bytes),
             false => self.shared.session(&session).seal(counter, &aad, bytes),
         };
-        // No unit is longer than a cipher takes, which is 64 GiB at least.
-        tag.unwrap_or_default()
+        // No unit is longer than a cipher takes, which is 64 GiB at least. If one were, nothing of it would leave in the clear.
+        tag.unwrap_or_else(|| {
+            bytes.fill(0);
+            Default::default()
+        })
     }
 
     /// Decrypts `bytes` in place; false if they, or `clear`, are not what was sealed as this unit at this place.

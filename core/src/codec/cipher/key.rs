@@ -48,7 +48,7 @@ impl PassphraseCost {
 /// Somebody who keeps a key and gives it to nobody: a Keychain, an Android Keystore, a key management service.
 ///
 /// The database draws a key of 32 bytes for the provider to wrap, keeps what it gives back, and asks to unwrap that at each
-/// opening.
+/// opening. It is asked while background work waits, so it must not call the database.
 pub trait KeyProvider: MaybeSendSync {
     /// Encrypts `key` so that only [`unwrap`](Self::unwrap) gives it back: at most 512 bytes.
     fn wrap(&self, key: &[u8; 32]) -> Result<Vec<u8>>;
@@ -107,10 +107,14 @@ impl Eq for EncryptionKey {}
 /// The key of a passphrase.
 pub(super) fn derive(text: &[u8], salt: &[u8; 16], cost: PassphraseCost) -> Result<Zeroizing<[u8; 32]>> {
     let refused =
-        |_| Error::invalid("the passphrase cannot be tried: its parameters are impossible, or there is no memory");
-    let params = argon2::Params::new(cost.memory_kib, cost.passes, 1, Some(32)).map_err(refused)?;
+        || Error::invalid("the passphrase cannot be tried: its parameters are impossible, or there is no memory");
+    let params = argon2::Params::new(cost.memory_kib, cost.passes, 1, Some(32)).map_err(|_| refused())?;
+    // The last of them give the key.
+    let mut blocks = Zeroizing::new(Vec::new());
+    blocks.try_reserve_exact(params.block_count()).map_err(|_| refused())?;
+    blocks.resize(params.block_count(), argon2::Block::default());
     let argon2 = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
     let mut key = Zeroizing::new([0; 32]);
-    argon2.hash_password_into(text, salt, &mut *key).map_err(refused)?;
+    argon2.hash_password_into_with_memory(text, salt, &mut *key, blocks.as_mut_slice()).map_err(|_| refused())?;
     Ok(key)
 }

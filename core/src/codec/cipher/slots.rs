@@ -159,16 +159,21 @@ impl KeyArea {
                 _ => None,
             },
             Secret::Provider(provider) => {
-                let mut found = None;
+                // Another provider's may be what it stumbles over.
+                let (mut found, mut failed) = (None, None);
                 for slot in of(KeyKind::Provider) {
-                    if let Some(key) = provider.unwrap(&slot.by_provider)?.map(Zeroizing::new) {
-                        found = slot.open(lock, &key);
+                    match provider.unwrap(&slot.by_provider) {
+                        Ok(key) => found = key.map(Zeroizing::new).and_then(|key| slot.open(lock, &key)),
+                        Err(error) => failed = Some(error),
                     }
                     if found.is_some() {
                         break;
                     }
                 }
-                found
+                match (found, failed) {
+                    (None, Some(error)) => return Err(error),
+                    (found, _) => found,
+                }
             }
         };
         found.ok_or_else(|| {
@@ -223,7 +228,7 @@ impl KeyArea {
             }
             Secret::Provider(provider) => {
                 let mut key = Zeroizing::new([0; 32]);
-                entropy.fill(&mut *key);
+                entropy.fill_key(&mut *key)?;
                 by_provider = provider.wrap(&key)?;
                 if by_provider.len() > WRAPPED_BY_PROVIDER_MAX {
                     let (value, limit) = (by_provider.len() as u64, WRAPPED_BY_PROVIDER_MAX as u64);
