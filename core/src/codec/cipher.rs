@@ -86,17 +86,26 @@ pub(crate) struct Proof {
     /// The checksum, or the tag.
     pub digest: Digest,
     /// Of what is sealed.
+    #[cfg(feature = "encryption")]
     pub nonce: Option<Nonce>,
 }
 
 impl Proof {
     pub(crate) fn plain(digest: Digest) -> Self {
-        Self { digest, nonce: None }
+        Self {
+            digest,
+            #[cfg(feature = "encryption")]
+            nonce: None,
+        }
     }
 
     /// Of nothing that was written, in the form of `checksum`.
     pub(crate) fn none(checksum: Checksum) -> Self {
-        Self { digest: Digest::none(checksum), nonce: checksum.is_tag().then_some([0; NONCE_BYTES]) }
+        Self {
+            digest: Digest::none(checksum),
+            #[cfg(feature = "encryption")]
+            nonce: checksum.is_tag().then_some([0; NONCE_BYTES]),
+        }
     }
 
     /// Bytes of the encoding.
@@ -106,11 +115,14 @@ impl Proof {
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         self.digest.encode(out);
+        #[cfg(feature = "encryption")]
         out.extend_from_slice(self.nonce.as_ref().map_or(&[], |nonce| nonce));
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
+        #[cfg_attr(not(feature = "encryption"), allow(unused_mut, reason = "it has no nonce"))]
         let mut proof = Self::plain(Digest::decode(reader, checksum)?);
+        #[cfg(feature = "encryption")]
         if checksum.is_tag() {
             proof.nonce = Some(take_nonce(reader)?);
         }

@@ -88,6 +88,7 @@ pub(crate) struct ArchiveRecord {
 }
 
 impl ArchiveRecord {
+    #[inline(never)]
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let ArchiveOptions { folder, hold_bytes, interval_ms, keep_bytes, keep_ms } = &self.options;
         out.put_prefixed(folder.as_bytes());
@@ -110,6 +111,7 @@ impl ArchiveRecord {
         }
     }
 
+    #[inline(never)]
     pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
         let folder = reader.prefixed().filter(|folder| folder.len() <= FOLDER_BYTES_MAX)?;
         let folder = String::from(core::str::from_utf8(folder).ok()?);
@@ -209,7 +211,21 @@ impl Engine {
     pub(super) fn keep_of_log(&self, log: &Log, generation: u64, (merged, time_ms): (u64, u64)) -> Keep {
         let bytes = self.options.feed_retention_bytes;
         let mut archive = self.archive.lock();
-        let Some(record) = &mut *archive else { return Keep { bytes, after: None } };
+        match &mut *archive {
+            None => Keep { bytes, after: None },
+            Some(record) => self.keep_for_archive(record, log, generation, (merged, time_ms)),
+        }
+    }
+
+    #[inline(never)]
+    fn keep_for_archive(
+        &self,
+        record: &mut ArchiveRecord,
+        log: &Log,
+        generation: u64,
+        (merged, time_ms): (u64, u64),
+    ) -> Keep {
+        let bytes = self.options.feed_retention_bytes;
         let after = record.archived.sequence;
         let held = log.bytes_after(after, generation) + self.space.lock().pending.bytes_until_archived(after);
         let too_much = held > record.options.hold_bytes && !Mutant::ArchiveUnbounded.is_active();

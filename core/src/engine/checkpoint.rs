@@ -428,7 +428,7 @@ impl Checkpoint {
         }
         space.building = durable + 1;
         // Space that could not be read is not given out again.
-        space.expire(&engine.options.limits, engine.env.clock.monotonic_ns());
+        space.expire(&engine.options.limits, &*engine.env.clock);
         space.release_pending(durable, &|free| {
             engine.nodes.quarantine().holds(free.extent)
                 || is_held(free, archived)

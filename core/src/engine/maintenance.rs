@@ -81,6 +81,7 @@ pub(super) struct Work {
     /// What is damaged, and merged no more.
     pub avoided: Avoided,
     /// Why the last step failed.
+    #[cfg(feature = "std")]
     pub failed: Option<Error>,
     /// What someone waits for, and has put into the plan.
     pub request: Option<Request>,
@@ -201,7 +202,7 @@ impl Engine {
         if let Some(stopped) = self.writer.lock().stopped.as_ref().filter(|stopped| stopped.stops_work()) {
             return Err(stopped.error());
         }
-        self.space.lock().expire(&self.options.limits, self.env.clock.monotonic_ns());
+        self.space.lock().expire(&self.options.limits, &*self.env.clock);
         let mut work = self.work.lock();
         self.step_in(&mut work).map_err(|error| match error {
             Error::OutcomeUnknown { cause } => Error::Poisoned { cause },
@@ -212,6 +213,7 @@ impl Engine {
     pub(super) fn step_in(&self, work: &mut Work) -> Result<Progress> {
         let start = self.env.clock.monotonic_ns();
         let result = self.do_step(work);
+        #[cfg(feature = "std")]
         match &result {
             Err(error) if !goes_on_after(error) => work.failed = Some(error.clone()),
             _ => work.failed = None,

@@ -59,6 +59,7 @@ pub(super) struct NamedSnapshots {
 }
 
 impl Named {
+    #[inline(never)]
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         out.put_prefixed(self.name.as_bytes());
         for field in [self.sequence, self.time_ms, self.checkpoint] {
@@ -72,6 +73,7 @@ impl Named {
     }
 
     /// The bitmap is read [later](read_bitmaps).
+    #[inline(never)]
     pub(super) fn decode(reader: &mut Reader<'_>, checksum: Checksum) -> Option<Self> {
         let name = reader.prefixed().filter(|name| (1..=NAME_BYTES_MAX).contains(&name.len()))?;
         let name = String::from(core::str::from_utf8(name).ok()?);

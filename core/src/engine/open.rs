@@ -466,6 +466,7 @@ impl State {
             plan: alloc::collections::VecDeque::new(),
             merge_all: false,
             avoided: Default::default(),
+            #[cfg(feature = "std")]
             failed: None,
             node_bytes_written: 0,
             checkpoint_named: self.named.list.clone(),

@@ -465,7 +465,16 @@ impl Space {
 
     /// Ends what was held for too long, or is one too many. What a read is inside of counts as held until it has left; the
     /// next call looks again.
-    pub(super) fn expire(&mut self, limits: &Limits, now_ns: u64) {
+    #[inline]
+    pub(super) fn expire(&mut self, limits: &Limits, clock: &dyn Clock) {
+        // The newest state is there always.
+        if self.live.len() > 1 {
+            self.expire_held(limits, clock.monotonic_ns());
+        }
+    }
+
+    #[inline(never)]
+    fn expire_held(&mut self, limits: &Limits, now_ns: u64) {
         self.live.retain(|held| held.layers.strong_count() > 0);
         let replaced = self.live.iter().filter(|held| held.replaced_ns.is_some()).count();
         let mut excess = replaced.saturating_sub(limits.snapshots_max);

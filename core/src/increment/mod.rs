@@ -64,6 +64,7 @@ pub(crate) use write::Encoder;
 /// Bytes of a record before its body.
 const RECORD_HEADER_BYTES: usize = 8;
 /// Bytes of the fields of the last record.
+#[cfg_attr(not(feature = "std"), allow(dead_code, reason = "only an archive is chosen from by them"))]
 pub(crate) const END_BYTES: usize = 32;
 /// The longest body.
 pub(crate) const BODY_BYTES_MAX: usize = 256 << 10;

@@ -335,8 +335,6 @@ impl Superblock {
             Some(_) => Some(take_nonce(&mut Reader::new(body.get(RECORD_NONCE_AT..)?))?),
             None => None,
         };
-        #[cfg(not(feature = "encryption"))]
-        let nonce = None;
         Some(Ok(Self {
             #[cfg(feature = "encryption")]
             key_block: lock,
@@ -354,7 +352,11 @@ impl Superblock {
                 let kind = features.checksum();
                 let digest = Digest::decode(&mut reader, kind)?;
                 reader.take(Digest::WIDTH_MAX - kind.width())?;
-                (extent, Proof { digest, nonce })
+                #[cfg(feature = "encryption")]
+                let proof = Proof { digest, nonce };
+                #[cfg(not(feature = "encryption"))]
+                let proof = Proof::plain(digest);
+                (extent, proof)
             },
             file_bytes: reader.u64()?,
         }))
