@@ -149,6 +149,7 @@ mod tests {
     }
 
     /// Without this the test above could not fail.
+    #[cfg(feature = "testing")]
     #[test]
     fn an_engine_that_reuses_what_is_read_or_reads_what_is_reused_is_noticed() {
         use lightning_db::testing::mutant::Mutant;

@@ -51,6 +51,7 @@ pub(crate) const TAG_BYTES: usize = 16;
 pub(crate) const SEALED_BYTES: usize = NONCE_BYTES + TAG_BYTES;
 
 /// The nonce of one unit.
+#[cfg(feature = "encryption")]
 pub(crate) type Nonce = [u8; NONCE_BYTES];
 
 /// Kinds of units: one is never taken for another.
@@ -130,6 +131,7 @@ impl Proof {
     }
 }
 
+#[cfg(feature = "encryption")]
 pub(crate) fn take_nonce(reader: &mut Reader<'_>) -> Option<Nonce> {
     reader.take(NONCE_BYTES)?.first_chunk().copied()
 }

@@ -88,6 +88,12 @@ pub(crate) struct ArchiveRecord {
 }
 
 impl ArchiveRecord {
+    /// A clone that does not stand where there is no archive.
+    #[inline(never)]
+    pub(super) fn copied(&self) -> Self {
+        self.clone()
+    }
+
     #[inline(never)]
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         let ArchiveOptions { folder, hold_bytes, interval_ms, keep_bytes, keep_ms } = &self.options;
@@ -146,7 +152,7 @@ pub(super) fn is_held(free: &PendingFree, archived_to: u64) -> bool {
 impl Engine {
     /// What is known of the archive now, where there is one.
     pub(crate) fn archive_record(&self) -> Option<ArchiveRecord> {
-        self.archive.lock().clone()
+        self.archive.lock().as_ref().map(ArchiveRecord::copied)
     }
 
     #[cfg(feature = "std")]

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use super::archive::{ArchiveRecord, archived_to, is_held};
 use super::maintenance::{Progress, Work};
-use super::named::Named;
+use super::named::{Named, copied};
 use super::record::CheckpointRecord;
 use super::state::{BarrierSlot, Engine, GrainCounts};
 use super::version::Layers;
@@ -381,7 +381,7 @@ impl Checkpoint {
             time_ms: work.merged_time_ms,
             sectors: space.map.sectors(),
             archive: archive.cloned(),
-            named: named.to_vec(),
+            named: copied(named),
             map_pages: pages.to_vec(),
             pending: { space.pending.iter().cloned().chain(self.pending_frees(space.building)).chain(other).collect() },
         }
@@ -418,6 +418,7 @@ impl Checkpoint {
         work.checkpoint_archive = next.archive;
         let mut named = engine.named.lock();
         named.forget_unread();
+        let is_awaited = !named.is_empty() || !named_before.is_empty() || work.checkpoint_archive.is_some();
         let mut space = engine.space.lock();
         // In both slots it has two numbers.
         for free in self.pending_frees(durable - u64::from(self.both_slots)) {
@@ -429,12 +430,15 @@ impl Checkpoint {
         space.building = durable + 1;
         // Space that could not be read is not given out again.
         space.expire(&engine.options.limits, &*engine.env.clock);
-        space.release_pending(durable, &|free| {
-            engine.nodes.quarantine().holds(free.extent)
+        let quarantine = engine.nodes.quarantine();
+        let is_kept_now = |free: &PendingFree| quarantine.holds(free.extent);
+        let is_kept_for_others = |free: &PendingFree| {
+            is_kept_now(free)
                 || is_held(free, archived)
                 || named.hold(free)
                 || named_before.iter().chain(&work.checkpoint_named).any(|one| one.holds(free))
-        });
+        };
+        space.release_pending(durable, if is_awaited { &is_kept_for_others } else { &is_kept_now });
         drop(space);
         self.written.clear();
         engine.opening.store(false, crate::env::sync::atomic::Ordering::Release);

@@ -97,7 +97,7 @@ impl NodeSource for Leased<'_> {
             Some(node) => self.lease.require().map(|()| node),
             None => {
                 let _inside = self.lease.enter()?;
-                self.nodes.node(reference)
+                self.nodes.fetch(reference)
             }
         }
     }

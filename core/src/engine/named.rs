@@ -106,6 +106,7 @@ impl Named {
 }
 
 /// Reads the bitmaps of those that a record names, and gives each base a number that no other base has.
+#[inline(never)]
 pub(super) fn read_bitmaps(
     storage: &dyn Storage,
     (envelope, checksum): (&Envelope, Checksum),
@@ -133,10 +134,28 @@ pub(super) fn read_bitmaps(
     Ok(NamedSnapshots { list, dropped: Vec::new() })
 }
 
+/// The same ones. Most databases have none, and their pages need nothing of this.
+pub(super) fn copied(named: &[Arc<Named>]) -> Vec<Arc<Named>> {
+    #[inline(never)]
+    fn copied_if_any(named: &[Arc<Named>]) -> Vec<Arc<Named>> {
+        named.to_vec()
+    }
+    if named.is_empty() { Vec::new() } else { copied_if_any(named) }
+}
+
 impl NamedSnapshots {
     /// Whether one of them reads what was freed there. Those that nobody reads any more are forgotten.
     pub(super) fn hold(&self, free: &PendingFree) -> bool {
         self.list.iter().chain(&self.dropped).any(|named| named.holds(free))
+    }
+
+    pub(super) fn listed(&self) -> Vec<Arc<Named>> {
+        copied(&self.list)
+    }
+
+    /// Whether there are none, and nobody reads one that was dropped.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty() && self.dropped.is_empty()
     }
 
     pub(super) fn forget_unread(&mut self) {
@@ -173,7 +192,7 @@ impl tree::Visitor for Verifier<'_> {
 impl Engine {
     /// Those that exist, oldest first.
     pub(crate) fn named(&self) -> Vec<Arc<Named>> {
-        self.named.lock().list.clone()
+        self.named.lock().listed()
     }
 
     /// Makes one of everything that is committed now. Restartable until it is there.

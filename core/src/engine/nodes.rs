@@ -349,18 +349,10 @@ fn descend<'p>(pin: &'p Pin<'_, Layout>, root: &Root, key: &[u8]) -> Option<Pinn
 
 impl NodeSource for Nodes {
     fn node(&self, reference: &NodeRef) -> Result<Node> {
-        if let Some(node) = self.resident(reference) {
-            return Ok(node);
+        match self.resident(reference) {
+            Some(node) => Ok(node),
+            None => self.fetch(reference),
         }
-        if let Some(block) = self.cache.get(reference.offset) {
-            return Ok(Node::of_block(block));
-        }
-        let node = self.read(reference, Some(self.cache.pool()))?;
-        // What is not resident is found by no other way either, so each read comes here.
-        if self.verify == Verify::Resident {
-            self.cache.insert(reference.offset, node.clone().into_block());
-        }
-        Ok(node)
     }
 
     fn child(&self, parent: &Node, index: usize, reference: &NodeRef) -> Result<Node> {
@@ -372,6 +364,21 @@ impl NodeSource for Nodes {
 
     fn expect_child(&self, parent: &Node, index: usize) {
         self.cache.expect_child(parent.block(), index);
+    }
+}
+
+impl Nodes {
+    /// A node that no pin finds.
+    pub(super) fn fetch(&self, reference: &NodeRef) -> Result<Node> {
+        if let Some(block) = self.cache.get(reference.offset) {
+            return Ok(Node::of_block(block));
+        }
+        let node = self.read(reference, Some(self.cache.pool()))?;
+        // What is not resident is found by no other way either, so each read comes here.
+        if self.verify == Verify::Resident {
+            self.cache.insert(reference.offset, node.clone().into_block());
+        }
+        Ok(node)
     }
 }
 

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::archive::{archived_to, is_held};
+use super::archive::{ArchiveRecord, archived_to, is_held};
 use super::backup::is_new_copy;
 use super::commit::{Durable, apply_operations};
 use super::feed::History;
@@ -48,8 +48,8 @@ use crate::memtable::{ChunkPool, Memtable};
 #[cfg(feature = "encryption")]
 use crate::space::KeyBlock;
 use crate::space::{
-    Extent, Features, GRAIN_BYTES, Older, PendingFrees, RESERVED_SECTORS, SECTOR_BYTES, SpaceMap, Superblock,
-    SuperblockSlots,
+    Extent, Features, GRAIN_BYTES, Older, PendingFree, PendingFrees, RESERVED_SECTORS, SECTOR_BYTES, SpaceMap,
+    Superblock, SuperblockSlots,
 };
 use crate::testing::Mutant;
 use crate::tree::Seal;
@@ -83,7 +83,7 @@ impl Engine {
     pub(crate) fn open(arguments: OpenArguments<'_>) -> Result<(Self, RecoveryReport)> {
         let OpenArguments { mut storage, env, options, progress } = arguments;
         if options.verify == Verify::Always {
-            storage = Arc::new(ReadBack(storage));
+            storage = ReadBack::over(storage);
         }
         progress(RecoveryStage::Superblocks);
         let opened = match SuperblockSlots::read(&*storage)? {
@@ -302,9 +302,14 @@ fn recover(
     progress(RecoveryStage::ReleaseSpace);
     // What was reusable once this checkpoint was durable has perhaps been reused, for values that only the log names.
     let mut pending = PendingFrees::from_record(record.pending.clone());
-    let named = read_bitmaps(&*storage, (&envelope, options.checksum), &record.named, data_bytes)?;
+    let named = match record.named.as_slice() {
+        [] => NamedSnapshots::default(),
+        all => read_bitmaps(&*storage, (&envelope, options.checksum), all, data_bytes)?,
+    };
+    let is_awaited = !named.is_empty() || record.archive.is_some();
     let archived = archived_to(record.archive.as_ref());
-    pending.release(&mut map, superblock.checkpoint, &[], &|free| is_held(free, archived) || named.hold(free));
+    let is_kept = |free: &PendingFree| is_held(free, archived) || named.hold(free);
+    pending.release(&mut map, superblock.checkpoint, &[], if is_awaited { &is_kept } else { &|_| false });
     progress(RecoveryStage::ReserveValues);
     for value in values.all.iter().filter(|_| !Mutant::LoggedValuesUnreserved.is_active()) {
         let extent = extent_of(value);
@@ -469,8 +474,8 @@ impl State {
             #[cfg(feature = "std")]
             failed: None,
             node_bytes_written: 0,
-            checkpoint_named: self.named.list.clone(),
-            checkpoint_archive: record.and_then(|record| record.archive.clone()),
+            checkpoint_named: self.named.listed(),
+            checkpoint_archive: record.and_then(|record| record.archive.as_ref().map(ArchiveRecord::copied)),
             superblock: self.superblock,
         };
         let history = History {

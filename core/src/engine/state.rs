@@ -334,9 +334,9 @@ impl Engine {
         if base_changed {
             space.ages.base_published();
         }
-        let values = extents.freed_values.iter().map(|extent| (*extent, newest));
-        let freed: Vec<(Extent, u64)> = extents.freed.iter().map(|extent| (*extent, 0)).chain(values).collect();
-        space.published(&current, &freed, extents.fresh(), self.env.clock.monotonic_ns());
+        space.freed(&extents.freed, 0);
+        space.freed(&extents.freed_values, newest);
+        space.published(&current, extents.fresh(), self.env.clock.monotonic_ns());
     }
 
     /// Waits for a barrier over `file`, or answers `Pending` where the platform completes it later. `slot` remembers the
@@ -434,21 +434,24 @@ impl Engine {
 }
 
 impl Space {
-    /// Takes note of what the newest publication brought and dropped. `fresh` is what it brought in sectors of the
-    /// checkpoint being built. A job that a checkpoint came across has also brought nodes in older sectors, which may hold
-    /// nodes of earlier publications: nothing is noted of those, so they count as old as the database.
-    /// What was freed comes with the commit up to which an archive needs it.
-    fn published(&mut self, current: &[Arc<Layers>], freed: &[(Extent, u64)], fresh: &[Extent], now_ns: u64) {
+    /// Takes note of what the newest publication dropped, and the commit up to which an archive needs it.
+    fn freed(&mut self, freed: &[Extent], until_archived: u64) {
+        for &extent in freed {
+            self.map.expect_in_use(extent);
+            let born = self.born.get(&(extent.offset / SECTOR_BYTES)).copied().unwrap_or(0);
+            let (checkpoint, readable) = (self.building, born..self.publication);
+            self.pending.push(PendingFree { extent, checkpoint, readable, until_archived });
+        }
+    }
+
+    /// Takes note of what the newest publication brought. `fresh` is what it brought in sectors of the checkpoint being
+    /// built. A job that a checkpoint came across has also brought nodes in older sectors, which may hold nodes of earlier
+    /// publications: nothing is noted of those, so they count as old as the database.
+    fn published(&mut self, current: &[Arc<Layers>], fresh: &[Extent], now_ns: u64) {
         let publication = self.publication;
         self.live.retain(|held| held.layers.strong_count() > 0);
         for held in &mut self.live {
             held.replaced_ns.get_or_insert(now_ns);
-        }
-        for &(extent, until_archived) in freed {
-            self.map.expect_in_use(extent);
-            let born = self.born.get(&(extent.offset / SECTOR_BYTES)).copied().unwrap_or(0);
-            let (checkpoint, readable) = (self.building, born..publication);
-            self.pending.push(PendingFree { extent, checkpoint, readable, until_archived });
         }
         for extent in fresh {
             // A sector may be filled by several publications of one checkpoint: the earliest counts.
@@ -596,10 +599,11 @@ mod tests {
         let extents = [(); 2].map(|()| space.map.allocate(100).unwrap());
         assert_eq!(extents[0].offset / SECTOR_BYTES, extents[1].offset / SECTOR_BYTES);
         for (number, layers) in layers.iter().enumerate() {
-            let freed: &[_] = if number == 2 { &[(extents[0], 0)] } else { &[] };
+            let freed: &[_] = if number == 2 { &extents[..1] } else { &[] };
             let fresh = extents.get(number..=number).unwrap_or(&[]);
             space.publication = number as u64 + 1;
-            space.published(core::slice::from_ref(layers), freed, fresh, 0);
+            space.freed(freed, 0);
+            space.published(core::slice::from_ref(layers), fresh, 0);
         }
         // The first publication reads the extent, the third does not any more.
         let readable: Vec<_> = space.pending.iter().map(|free| free.readable.clone()).collect();
@@ -615,7 +619,7 @@ mod tests {
         let [earlier, job] = [(); 2].map(|()| space.map.allocate(100).unwrap());
         assert_eq!(earlier.offset / SECTOR_BYTES, job.offset / SECTOR_BYTES);
         space.publication = 1;
-        space.published(&layers[..1], &[], &[earlier], 0);
+        space.published(&layers[..1], &[earlier], 0);
         let mut extents = JobExtents::default();
         extents.written.push(job);
         extents.leave_out(&MemoryStorage::new()).unwrap();
@@ -625,9 +629,10 @@ mod tests {
         assert!(space.born.is_empty());
         extents.written.push(space.map.allocate_sectors(100).unwrap());
         space.publication = 2;
-        space.published(&layers[1..2], &[], extents.fresh(), 0);
+        space.published(&layers[1..2], extents.fresh(), 0);
         space.publication = 3;
-        space.published(&layers[2..], &[(earlier, 0)], &[], 0);
+        space.freed(&[earlier], 0);
+        space.published(&layers[2..], &[], 0);
         // A snapshot of the first publication reads it still.
         assert!(space.live_publications().contains(&1));
         space.building = 9;
