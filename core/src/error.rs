@@ -136,14 +136,7 @@ pub enum Error {
         retry_ms: Option<u64>,
     },
     /// A table was opened with other key or value types than it was made with.
-    TableTypeMismatch {
-        /// The table.
-        table: String,
-        /// The types recorded in the file.
-        recorded: String,
-        /// The types asked for.
-        requested: String,
-    },
+    TableTypeMismatch(Box<TableTypeMismatch>),
     /// There is no table of this name.
     NoSuchTable {
         /// The name.
@@ -166,27 +159,9 @@ pub enum Error {
         known: u32,
     },
     /// Two documents would have the same entry in a unique index.
-    DuplicateKey {
-        /// The collection.
-        collection: String,
-        /// The index.
-        index: String,
-        /// The value both have.
-        value: String,
-        /// The key of the document that has it.
-        key: String,
-    },
+    DuplicateKey(Box<DuplicateKey>),
     /// A document cannot be stored: a field is missing or has the wrong type, or it is no document at all.
-    InvalidDocument {
-        /// The collection.
-        collection: String,
-        /// The field; empty when the whole document is meant.
-        field: String,
-        /// The document's key, if it is known.
-        key: String,
-        /// What is wrong.
-        what: String,
-    },
+    InvalidDocument(Box<InvalidDocument>),
     /// `insert` found the key, or `replace` did not, or a compare-and-swap found another value.
     Unexpected {
         /// What was expected and what was found.
@@ -212,6 +187,43 @@ pub struct Corruption {
     /// Byte offset of the damaged part.
     pub offset: u64,
     /// What is wrong there.
+    pub what: String,
+}
+
+/// Of which types a table is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableTypeMismatch {
+    /// The table.
+    pub table: String,
+    /// The types recorded in the file.
+    pub recorded: String,
+    /// The types asked for.
+    pub requested: String,
+}
+
+/// What two documents would both have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuplicateKey {
+    /// The collection.
+    pub collection: String,
+    /// The index.
+    pub index: String,
+    /// The value both have.
+    pub value: String,
+    /// The key of the document that has it.
+    pub key: String,
+}
+
+/// What is wrong with a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidDocument {
+    /// The collection.
+    pub collection: String,
+    /// The field; empty when the whole document is meant.
+    pub field: String,
+    /// The document's key, if it is known.
+    pub key: String,
+    /// What is wrong.
     pub what: String,
 }
 
@@ -474,7 +486,8 @@ impl fmt::Display for Error {
             Error::Unavailable { why, retry_ms: None } => write!(f, "{why}; try again later"),
             #[cfg(feature = "std")]
             Error::Unavailable { why, retry_ms: Some(ms) } => write!(f, "{why}; try again in {ms} ms"),
-            Error::TableTypeMismatch { table, recorded, requested } => {
+            Error::TableTypeMismatch(mismatch) => {
+                let TableTypeMismatch { table, recorded, requested } = &**mismatch;
                 write!(f, "table '{table}' holds {recorded}, not {requested}; open it with the types it was made with")
             }
             Error::NoSuchTable { table } => write!(f, "there is no table '{table}'"),
@@ -484,11 +497,15 @@ impl fmt::Display for Error {
                 "the documents of collection '{collection}' have version {found}, this application knows versions up to \
                  {known}; use a newer version of it"
             ),
-            Error::DuplicateKey { collection, index, value, key } => write!(
-                f,
-                "collection '{collection}', unique index '{index}': {value} is the value of document {key} already"
-            ),
-            Error::InvalidDocument { collection, field, key, what } => {
+            Error::DuplicateKey(duplicate) => {
+                let DuplicateKey { collection, index, value, key } = &**duplicate;
+                write!(
+                    f,
+                    "collection '{collection}', unique index '{index}': {value} is the value of document {key} already"
+                )
+            }
+            Error::InvalidDocument(invalid) => {
+                let InvalidDocument { collection, field, key, what } = &**invalid;
                 write!(f, "collection '{collection}'")?;
                 if !key.is_empty() {
                     write!(f, ", document {key}")?;

@@ -70,7 +70,7 @@ pub use engine::{Encryption, EncryptionKey, KeyInfo, KeyKind, KeyProvider, Passp
 pub use engine::{Finding, Health, Mode, Severity};
 #[cfg(feature = "std")]
 pub use env::{Entered, Stop};
-pub use error::{Corruption, Error, Result};
+pub use error::{Corruption, DuplicateKey, Error, InvalidDocument, Result, TableTypeMismatch};
 pub use limit::Limit;
 pub use salvage::{LogEnd, Loss, LossKind, SalvageBasis, SalvageReport};
 pub use table::{Key, KeyBuffer, KeyPart, KeyPrefix, KeyRange, Lend, Stored, Table, Value as StoredValue};

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
-use lightning_db::Error;
+use lightning_db::{DuplicateKey, Error, InvalidDocument, TableTypeMismatch};
 
 /// What went wrong. One to one with the core's errors; the packages for Swift and Kotlin make a case of theirs from the name.
 #[derive(Clone, Debug, PartialEq, Eq, uniffi::Error)]
@@ -116,17 +116,20 @@ fn fields_of(error: &Error) -> Vec<(&'static str, String)> {
             fields.extend(retry_ms.map(|ms| ("retryMs", ms.to_string())));
             fields
         }
-        Error::TableTypeMismatch { table, recorded, requested } => {
+        Error::TableTypeMismatch(mismatch) => {
+            let TableTypeMismatch { table, recorded, requested } = &**mismatch;
             vec![("table", text(table)), ("recorded", text(recorded)), ("requested", text(requested))]
         }
         Error::SchemaMismatch { collection, what } => vec![("collection", text(collection)), ("what", text(what))],
         Error::SchemaTooNew { collection, found, known } => {
             vec![("collection", text(collection)), ("found", found.to_string()), ("known", known.to_string())]
         }
-        Error::DuplicateKey { collection, index, value, key } => {
+        Error::DuplicateKey(duplicate) => {
+            let DuplicateKey { collection, index, value, key } = &**duplicate;
             vec![("collection", text(collection)), ("index", text(index)), ("value", text(value)), ("key", text(key))]
         }
-        Error::InvalidDocument { collection, field, key, what } => {
+        Error::InvalidDocument(invalid) => {
+            let InvalidDocument { collection, field, key, what } = &**invalid;
             vec![("collection", text(collection)), ("field", text(field)), ("key", text(key)), ("what", text(what))]
         }
         Error::Unexpected { what, key } => vec![("what", text(what)), ("key", text(key))],

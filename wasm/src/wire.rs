@@ -9,7 +9,7 @@
 //! gives, status 1 an error as `[name, is it retryable, field…]`, with the fields in the order in which `fields` writes them.
 //! After the answers may come events of live results, status 2, as `[live result, …]`.
 
-use lightning_db::{Document, Error, Result, Value};
+use lightning_db::{Document, DuplicateKey, Error, InvalidDocument, Result, Value};
 
 pub const ANSWER: u8 = 0;
 pub const FAILURE: u8 = 1;
@@ -313,13 +313,17 @@ fn fields_of(error: &Error, out: &mut Answer<'_>) -> u64 {
         },
         Error::TransactionTimeout { limit_ms } => (1, out.u64(*limit_ms)),
         Error::LimitExceeded { what, value, limit } => (3, out.str(what).u64(*value).u64(*limit)),
-        Error::TableTypeMismatch { table, recorded, requested } => (3, out.str(table).str(recorded).str(requested)),
+        Error::TableTypeMismatch(mismatch) => {
+            (3, out.str(&mismatch.table).str(&mismatch.recorded).str(&mismatch.requested))
+        }
         Error::SchemaMismatch { collection, what } => (2, out.str(collection).str(what)),
         Error::SchemaTooNew { collection, found, known } => (3, out.str(collection).u32(*found).u32(*known)),
-        Error::DuplicateKey { collection, index, value, key } => {
+        Error::DuplicateKey(duplicate) => {
+            let DuplicateKey { collection, index, value, key } = &**duplicate;
             (4, out.str(collection).str(index).str(value).str(key))
         }
-        Error::InvalidDocument { collection, field, key, what } => {
+        Error::InvalidDocument(invalid) => {
+            let InvalidDocument { collection, field, key, what } = &**invalid;
             (4, out.str(collection).str(field).str(key).str(what))
         }
         Error::Unexpected { what, key } => (2, out.str(what).str(key)),

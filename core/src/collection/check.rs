@@ -197,8 +197,8 @@ impl Check<'_> {
     fn failed(&mut self, place: &str, error: Error) -> Result<()> {
         let what = match error {
             Error::Corrupt(_) if self.is_damaged => return Ok(()),
-            Error::InvalidDocument { field, what, .. } if field.is_empty() => what,
-            Error::InvalidDocument { field, what, .. } => format!("field '{field}': {what}"),
+            Error::InvalidDocument(invalid) if invalid.field.is_empty() => invalid.what,
+            Error::InvalidDocument(invalid) => format!("field '{}': {}", invalid.field, invalid.what),
             Error::Invalid { what } => what,
             Error::Corrupt(_) | Error::LimitExceeded { .. } | Error::TableTypeMismatch { .. } => error.to_string(),
             error => return Err(error),

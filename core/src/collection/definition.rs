@@ -1,5 +1,6 @@
 //! A collection's schema as the catalogue keeps it, with the numbers of its tables.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -9,7 +10,7 @@ use super::auto_key::AutoKey;
 use super::schema::{INDEXES_MAX, Index, Schema};
 use crate::db::Snapshot;
 use crate::document::{Path, Value, cbor};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TableTypeMismatch};
 use crate::table::catalogue::{SCHEMA_OPTION, TableEntry};
 
 /// What the catalogue says of keys and values of a collection.
@@ -68,11 +69,11 @@ impl Definition {
     /// Reads the definition of `name`. A table that is no collection is an error.
     pub(crate) fn of(name: &str, entry: &TableEntry) -> Result<Self> {
         let Some(schema) = entry.option(SCHEMA_OPTION).filter(|_| entry.value_type == VALUE_TYPE) else {
-            return Err(Error::TableTypeMismatch {
+            return Err(Error::TableTypeMismatch(Box::new(TableTypeMismatch {
                 table: String::from(name),
                 recorded: format!("{} to {}", entry.key_type, entry.value_type),
                 requested: format!("{KEY_TYPE} to {VALUE_TYPE}"),
-            });
+            })));
         };
         let schema = cbor::decode(schema)?;
         Self::read(name, entry.id, &schema).ok_or_else(|| {

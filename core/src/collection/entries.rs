@@ -7,6 +7,7 @@
 //! Missing and null are the same, and nothing is equal to them where entries must be unique. An array under a path of a
 //! multi-valued index has an entry for each of its different elements, an empty one that of null.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -14,7 +15,7 @@ use alloc::vec::Vec;
 use super::definition::IndexDefinition;
 use crate::document::query::folded_value;
 use crate::document::{Path, Value, cbor, key};
-use crate::error::{Error, Result};
+use crate::error::{Error, InvalidDocument, Result};
 use crate::table::KeyBuffer;
 
 /// Entries of one document in one index; more are refused.
@@ -47,12 +48,12 @@ pub(crate) struct Subject<'a> {
 
 impl Subject<'_> {
     pub(crate) fn wrong(&self, field: &Path, what: String) -> Error {
-        Error::InvalidDocument {
+        Error::InvalidDocument(Box::new(InvalidDocument {
             collection: String::from(self.collection),
             field: field.to_string(),
             key: shown(self.key),
             what,
-        }
+        }))
     }
 }
 

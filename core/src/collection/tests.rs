@@ -13,7 +13,7 @@ use crate::document::Value;
 use crate::document::query::{Query, Update, field};
 use crate::engine::{Environment, Progress};
 use crate::env::{Clock, HandSet, MemoryStorage, SeededEntropy, Storage};
-use crate::error::{Error, Result};
+use crate::error::{DuplicateKey, Error, Result};
 
 pub(super) fn open(storage: &Arc<MemoryStorage>, clock: &Arc<HandSet>) -> Database {
     let env = Environment { clock: Arc::clone(clock) as Arc<dyn Clock>, entropy: Arc::new(SeededEntropy::new(7)) };
@@ -90,7 +90,8 @@ fn a_unique_value_belongs_to_one_document() {
     let people = people(&database());
     people.put(&person(1, "Ada", 36)).unwrap();
     let error = people.put(&person(2, "Ada", 20)).unwrap_err();
-    let Error::DuplicateKey { collection, index, value, key } = &error else { panic!("{error}") };
+    let Error::DuplicateKey(duplicate) = &error else { panic!("{error}") };
+    let DuplicateKey { collection, index, value, key } = &**duplicate;
     assert_eq!((collection.as_str(), index.as_str(), value.as_str(), key.as_str()), ("people", "name", "\"Ada\"", "1"));
     assert_eq!(people.get(2).unwrap(), None, "nothing of the transaction is kept");
     people.put(&person(1, "Ada", 37)).unwrap();
@@ -293,8 +294,8 @@ fn what_cannot_be_stored_is_named() {
     let with_map: Value = [("id", Value::from(1)), ("age", person(1, "a", 1))].into_iter().collect();
     for (document, field_named) in [(no_key, "id"), (with_array, "age"), (with_map, "age")] {
         match people.put(&document) {
-            Err(Error::InvalidDocument { collection, field, .. }) => {
-                assert_eq!((collection.as_str(), field.as_str()), ("people", field_named));
+            Err(Error::InvalidDocument(invalid)) => {
+                assert_eq!((invalid.collection.as_str(), invalid.field.as_str()), ("people", field_named));
             }
             other => panic!("{other:?}"),
         }

@@ -1,5 +1,6 @@
 //! Writing documents, and their entries in the indexes with them.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -9,7 +10,7 @@ use super::entries::{Entry, NULL_ITEM, Subject, entries, shown};
 use super::stored::Stored;
 use crate::db::{KEY_BYTES_MAX, WriteTransaction};
 use crate::document::{Path, cbor};
-use crate::error::{Error, Result};
+use crate::error::{DuplicateKey, Error, InvalidDocument, Result};
 use crate::table::KeyBuffer;
 use crate::testing::Mutant;
 
@@ -127,12 +128,12 @@ impl<'t> Writer<'t> {
 
     /// The error for a change that a document cannot have.
     pub(super) fn wrong_change(&self, record: &[u8], error: &Error) -> Error {
-        Error::InvalidDocument {
+        Error::InvalidDocument(Box::new(InvalidDocument {
             collection: self.definition.name.clone(),
             field: String::new(),
             key: shown(record),
             what: error.to_string(),
-        }
+        }))
     }
 
     /// A document that is not gone.
@@ -246,22 +247,24 @@ impl<'t> Writer<'t> {
         if is_gone {
             return Ok(Some(other));
         }
-        Err(Error::DuplicateKey {
+        Err(Error::DuplicateKey(Box::new(DuplicateKey {
             collection: self.definition.name.clone(),
             index: index.name.clone(),
             value: shown(&entry.key),
             key: shown(&other),
-        })
+        })))
     }
 }
 
 /// The encoded key of a document, which is looked at whole first.
 pub(super) fn record_key_of(definition: &Definition, document: &[u8]) -> Result<KeyBuffer> {
-    let wrong = |field: Option<&Path>, what: String| Error::InvalidDocument {
-        collection: definition.name.clone(),
-        field: field.map(Path::to_string).unwrap_or_default(),
-        key: String::new(),
-        what,
+    let wrong = |field: Option<&Path>, what: String| {
+        Error::InvalidDocument(Box::new(InvalidDocument {
+            collection: definition.name.clone(),
+            field: field.map(Path::to_string).unwrap_or_default(),
+            key: String::new(),
+            what,
+        }))
     };
     cbor::validate(document).map_err(|error| match error {
         error @ Error::LimitExceeded { .. } => error,

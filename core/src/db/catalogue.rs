@@ -3,12 +3,13 @@
 //! **When a remembered definition is right:** for every version at or after the commit that last changed the catalogue.
 //! That commit's number is kept beside the definitions; older versions read the catalogue itself.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 
 use crate::engine::{self, Engine, Version};
 use crate::env::sync::Mutex;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, TableTypeMismatch};
 use crate::hashing::HashMap;
 use crate::table::catalogue::{TableEntry, entry_key};
 use crate::table::{Key, Table, Value};
@@ -131,9 +132,9 @@ pub(super) fn check_type_names(name: &str, key_type: &str, value_type: &str, ent
     if entry.key_type == key_type && entry.value_type == value_type {
         return Ok(());
     }
-    Err(Error::TableTypeMismatch {
+    Err(Error::TableTypeMismatch(Box::new(TableTypeMismatch {
         table: String::from(name),
         recorded: alloc::format!("{} to {}", entry.key_type, entry.value_type),
         requested: alloc::format!("{key_type} to {value_type}"),
-    })
+    })))
 }

@@ -94,6 +94,7 @@ impl Seal {
     }
 
     /// Completes a node that is about to be stored at `offset`, and gives its checksum. `age` is told in its low 32 bits.
+    #[cfg_attr(not(feature = "encryption"), allow(clippy::ptr_arg, reason = "what is sealed grows"))]
     pub(crate) fn close(&self, stored: &mut Vec<u8>, offset: u64, tree: TreeKind, age: u64) -> Digest {
         if let Some(kind) = stored.get_mut(KIND_AT) {
             *kind = tree as u8 | (*kind & 0x0f);

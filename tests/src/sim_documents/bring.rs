@@ -206,7 +206,7 @@ fn migrate_one(document: &mut Value, from: u32) -> Result<(), Error> {
 fn named(error: &Error, rules: &BTreeSet<usize>) -> Option<usize> {
     let words = error.to_string();
     rules.iter().copied().find(|rule| match error {
-        Error::DuplicateKey { index, .. } => *index == name(*rule),
+        Error::DuplicateKey(duplicate) => duplicate.index == name(*rule),
         _ => words.contains(&format!("index '{}'", name(*rule))),
     })
 }
