@@ -170,15 +170,15 @@ impl Database {
         engine.make_all_durable()?;
         let mut elsewhere = false;
         engine.record_archive(|record| {
-            *record = Some(match record.take() {
+            *record = Some(Box::new(match record.take() {
                 None => ArchiveRecord { options, archived: newest, gap: None, retained: Vec::new() },
                 // What is there goes on; in another folder it begins anew.
                 Some(old) => {
                     elsewhere = old.options.folder != options.folder;
                     let archived = if elsewhere { newest } else { old.archived };
-                    ArchiveRecord { options, archived, gap: None, ..old }
+                    ArchiveRecord { options, archived, gap: None, ..*old }
                 }
-            });
+            }));
             Ok(())
         })?;
         if let Some(own) = own.filter(|_| elsewhere || archive.sink().is_none()) {

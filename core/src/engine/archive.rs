@@ -14,6 +14,7 @@
 //! the archive gets a gap: it goes on with the newest commit in the trees, and the gap is recorded and told until it is
 //! acknowledged. Writers never wait for an archive.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -90,8 +91,8 @@ pub(crate) struct ArchiveRecord {
 impl ArchiveRecord {
     /// A clone that does not stand where there is no archive.
     #[inline(never)]
-    pub(super) fn copied(&self) -> Self {
-        self.clone()
+    pub(super) fn copied(&self) -> Box<Self> {
+        Box::new(self.clone())
     }
 
     #[inline(never)]
@@ -118,7 +119,7 @@ impl ArchiveRecord {
     }
 
     #[inline(never)]
-    pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Option<Box<Self>> {
         let folder = reader.prefixed().filter(|folder| folder.len() <= FOLDER_BYTES_MAX)?;
         let folder = String::from(core::str::from_utf8(folder).ok()?);
         let (hold_bytes, interval_ms) = (reader.u64()?, reader.u64()?);
@@ -135,7 +136,7 @@ impl ArchiveRecord {
             retained.push(Retained { sequence: reader.counter()?, until_ms: reader.u64()? });
         }
         let options = ArchiveOptions { folder, hold_bytes, interval_ms, keep_bytes, keep_ms };
-        Some(Self { options, archived, gap, retained })
+        Some(Box::new(Self { options, archived, gap, retained }))
     }
 }
 
@@ -151,13 +152,16 @@ pub(super) fn is_held(free: &PendingFree, archived_to: u64) -> bool {
 
 impl Engine {
     /// What is known of the archive now, where there is one.
-    pub(crate) fn archive_record(&self) -> Option<ArchiveRecord> {
-        self.archive.lock().as_ref().map(ArchiveRecord::copied)
+    pub(crate) fn archive_record(&self) -> Option<Box<ArchiveRecord>> {
+        self.archive.lock().as_deref().map(ArchiveRecord::copied)
     }
 
     #[cfg(feature = "std")]
     /// Changes what is known of the archive, and makes that durable. Restartable, as a change that is made again is the same.
-    pub(crate) fn record_archive(&self, change: impl FnOnce(&mut Option<ArchiveRecord>) -> Result<()>) -> Result<()> {
+    pub(crate) fn record_archive(
+        &self,
+        change: impl FnOnce(&mut Option<Box<ArchiveRecord>>) -> Result<()>,
+    ) -> Result<()> {
         self.require_recordable()?;
         self.finish_opening()?;
         let changed = {
@@ -171,7 +175,7 @@ impl Engine {
             let settled = |record: Option<&ArchiveRecord>| {
                 record.map(|ArchiveRecord { options, gap, retained, .. }| (options.clone(), *gap, retained.clone()))
             };
-            self.record(|work| settled(work.checkpoint_archive.as_ref()) == settled(self.archive.lock().as_ref()))?;
+            self.record(|work| settled(work.checkpoint_archive.as_deref()) == settled(self.archive.lock().as_deref()))?;
         }
         Ok(())
     }

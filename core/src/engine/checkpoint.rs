@@ -3,6 +3,7 @@
 //! **Checkpoint order, never otherwise:** sync the log (a flush did) → write nodes (the jobs did), the pages of the space
 //! map and the checkpoint record → sync the data file → write the other superblock → sync → reuse.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -63,7 +64,7 @@ struct Next {
     /// From this generation on segments are kept for change feeds.
     kept_from: u64,
     /// What its record says of the archive.
-    archive: Option<ArchiveRecord>,
+    archive: Option<Box<ArchiveRecord>>,
     /// The snapshots that it names.
     named: Vec<Arc<Named>>,
 }
@@ -233,7 +234,7 @@ impl Checkpoint {
                 }
                 map_pages[*page as usize] = Some(extent.offset);
             }
-            let record = self.record(engine, &layers, work, (&kept, archive.as_ref(), &named), &space, &[], None);
+            let record = self.record(engine, &layers, work, (&kept, archive.as_deref(), &named), &space, &[], None);
             let page_bytes = (8 + Proof::width(checksum) as u64) * space.map.page_count();
             let need = copy_bytes + record.encode().len() as u64 + page_bytes;
             if record_extents.len() < slots || record_extents.iter().any(|extent| extent.len < need) {
@@ -306,7 +307,7 @@ impl Checkpoint {
                 until_archived: 0,
             });
             let mut encoded =
-                self.record(engine, &layers, work, (&kept, archive.as_ref(), &named), &space, &pages, other).encode();
+                self.record(engine, &layers, work, (&kept, archive.as_deref(), &named), &space, &pages, other).encode();
             let extent = Extent { offset: whole.offset + copy_bytes, len: whole.len - copy_bytes };
             encoded.resize(extent.len as usize, 0);
             let record = (extent, seal.envelope.prove(checksum, Unit::Record, extent.offset, &mut encoded));
@@ -380,7 +381,7 @@ impl Checkpoint {
             ancestors: engine.history.ancestors.clone(),
             time_ms: work.merged_time_ms,
             sectors: space.map.sectors(),
-            archive: archive.cloned(),
+            archive: archive.map(ArchiveRecord::copied),
             named: copied(named),
             map_pages: pages.to_vec(),
             pending: { space.pending.iter().cloned().chain(self.pending_frees(space.building)).chain(other).collect() },
@@ -414,7 +415,7 @@ impl Checkpoint {
         drop(writer);
         // What the checkpoint before names stays, too, until the next one is durable.
         let named_before = core::mem::replace(&mut work.checkpoint_named, next.named);
-        let archived = archived_to(next.archive.as_ref());
+        let archived = archived_to(next.archive.as_deref());
         work.checkpoint_archive = next.archive;
         let mut named = engine.named.lock();
         named.forget_unread();

@@ -102,12 +102,12 @@ pub fn seeds(data: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     seeds.push(("checkpoint_record", [&[how], record.as_slice()].concat()));
     let Ok(record) = CheckpointRecord::decode(&record, 0, checksum) else { return seeds };
     let mut with_all = record.clone();
-    with_all.archive = Some(ArchiveRecord {
+    with_all.archive = Some(alloc::boxed::Box::new(ArchiveRecord {
         options: ArchiveOptions { folder: "elsewhere".into(), keep_ms: Some(5), ..ArchiveOptions::default() },
         archived: Place { incarnation: 7, sequence: 1 },
         gap: Some(ArchiveGap { after: 1, until: 2, time_ms: 3 }),
         retained: Vec::from([Retained { sequence: 1, until_ms: 9 }]),
-    });
+    }));
     let (extent, layers) = (superblock.record.0, Layers { base: record.base, ..Layers::default() });
     with_all.named.push(Arc::new(Named {
         name: "before".into(),

@@ -1,6 +1,7 @@
 //! Background work as bounded steps: flush, merge of runs, checkpoint, relocation. With `std` a thread calls
 //! [`Engine::step`]; in a browser the worker does between messages; in a test the simulator.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -68,7 +69,7 @@ pub(super) struct Work {
     /// The named snapshots that that checkpoint's record has: likewise.
     pub checkpoint_named: Vec<Arc<Named>>,
     /// What that record says of the archive.
-    pub checkpoint_archive: Option<ArchiveRecord>,
+    pub checkpoint_archive: Option<Box<ArchiveRecord>>,
     /// `merged_log` as that checkpoint holds it.
     pub saved_log: LogPosition,
     /// Bytes of nodes written since the newest checkpoint, and whether layers changed.

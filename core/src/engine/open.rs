@@ -307,7 +307,7 @@ fn recover(
         all => read_bitmaps(&*storage, (&envelope, options.checksum), all, data_bytes)?,
     };
     let is_awaited = !named.is_empty() || record.archive.is_some();
-    let archived = archived_to(record.archive.as_ref());
+    let archived = archived_to(record.archive.as_deref());
     let is_kept = |free: &PendingFree| is_held(free, archived) || named.hold(free);
     pending.release(&mut map, superblock.checkpoint, &[], if is_awaited { &is_kept } else { &|_| false });
     progress(RecoveryStage::ReserveValues);
@@ -475,7 +475,7 @@ impl State {
             failed: None,
             node_bytes_written: 0,
             checkpoint_named: self.named.listed(),
-            checkpoint_archive: record.and_then(|record| record.archive.as_ref().map(ArchiveRecord::copied)),
+            checkpoint_archive: record.and_then(|record| record.archive.as_deref().map(ArchiveRecord::copied)),
             superblock: self.superblock,
         };
         let history = History {

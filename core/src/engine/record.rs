@@ -1,5 +1,6 @@
 //! The checkpoint record: everything a superblock refers to. Little-endian; written to an extent of its own.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -55,7 +56,7 @@ pub(crate) struct CheckpointRecord {
     /// Sectors of the data file.
     pub sectors: u64,
     /// The archive of the log, where there is one.
-    pub archive: Option<ArchiveRecord>,
+    pub archive: Option<Box<ArchiveRecord>>,
     /// The snapshots that have a name, oldest first.
     pub named: Vec<Arc<Named>>,
     /// The pages of the space map, in order: offset and what proves them.
@@ -208,6 +209,7 @@ fn list<T>(reader: &mut Reader<'_>, mut item: impl FnMut(&mut Reader<'_>) -> Opt
 }
 
 /// A base and the runs above it, newest first.
+#[inline(always)]
 pub(super) fn put_layers(out: &mut Vec<u8>, base: Option<&Root>, runs: &[RunLayer]) {
     put_root(out, base);
     out.put_varint(runs.len() as u64);
@@ -224,6 +226,7 @@ pub(super) fn put_layers(out: &mut Vec<u8>, base: Option<&Root>, runs: &[RunLaye
     }
 }
 
+#[inline(always)]
 pub(super) fn take_layers(reader: &mut Reader<'_>, checksum: Checksum) -> Option<(Option<Root>, Vec<RunLayer>)> {
     let base = take_root(reader, checksum)?;
     let runs = list(reader, |reader| {

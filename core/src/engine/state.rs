@@ -4,6 +4,7 @@
 //! for the time of cloning one reference. No lock but `work` is held over reads of nodes; `writer` is held over appends to
 //! the log, never over a sync.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
@@ -85,7 +86,7 @@ pub(crate) struct Engine {
     /// Which incarnation this is, and those before it.
     pub(super) history: History,
     /// What is archived of the log; taken after `writer` and before `space`.
-    pub(super) archive: Mutex<Option<ArchiveRecord>>,
+    pub(super) archive: Mutex<Option<Box<ArchiveRecord>>>,
     /// Snapshots that have a name; taken after `work` and before `space`.
     pub(super) named: Mutex<NamedSnapshots>,
     /// Who is told of commits.
