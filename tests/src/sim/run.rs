@@ -307,6 +307,10 @@ impl<E: Engine> Runner<E> {
                 Ok(())
             }
             Action::Mode(mode) => self.set_mode(*mode),
+            // What befalls it is seen to in normal mode: that needs writes and checks.
+            Action::Fate(fate) if self.mode != Mode::Normal => {
+                self.set_mode(Mode::Normal).and_then(|()| self.befall(*fate))
+            }
             Action::Fate(fate) => self.befall(*fate),
             Action::Time(time) => {
                 self.site.clock.happen(*time);
