@@ -29,10 +29,12 @@ try {
       })
       tabs.postMessage({ join: id, hidden: false, version })
       await first
-      // It is silent to whoever it does not serve.
-      own.postMessage('ping')
-      // Channels are slower than the messages of a worker, on a busy machine much slower.
-      for (let round = 0; round < (heard.length < expected ? 100_000 : 200); round++) await window.database.table('notes').get('a')
+      // It is silent to whoever it does not serve. Channels are slower than the messages of a worker, on a busy machine much slower, and
+      // what comes before the owner listens is lost: so it is asked again, as tabs do.
+      for (let round = 0; round < (heard.length < expected ? 100_000 : 200); round++) {
+        if (round % 2000 === 0) own.postMessage('ping')
+        await window.database.table('notes').get('a')
+      }
       own.close()
       tabs.close()
       return heard
@@ -66,8 +68,8 @@ try {
       await window.database.close()
       return all
     })
-    assert.equal(same.length, 2)
-    assert.equal(same[1], 'here')
+    assert.ok(same.length >= 2, `${same.length}`)
+    assert.ok(same.slice(1).every(answer => answer === 'here'), same.join())
     for (const heard of [older, newer]) {
       assert.equal(heard.length, 1)
       assert.equal(heard[0].version, same[0].version)
