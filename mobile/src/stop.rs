@@ -4,6 +4,7 @@
 //! A commit that is under way is made, or it is not: it is never half, and whoever has to know looks.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -19,8 +20,21 @@ use crate::objects::{self, Object, locked};
 #[derive(Debug, Default, uniffi::Object)]
 pub struct Stop {
     stopped: CoreStop,
-    /// Calls that somebody waits for.
-    waiting: Mutex<Vec<(CoreStop, Waker)>>,
+    /// The calls that it was given to, from before they begin: one may be given up before anybody waits for it.
+    calls: Mutex<Calls>,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    next: u64,
+    by_number: BTreeMap<u64, Call>,
+}
+
+#[derive(Debug)]
+struct Call {
+    stop: CoreStop,
+    /// Of whoever waits for it.
+    waker: Option<Waker>,
 }
 
 #[uniffi::export]
@@ -34,11 +48,50 @@ impl Stop {
     /// Gives up all calls that it was given to, those that are still to be made as well. They are `Cancelled`.
     pub fn stop(&self) {
         self.stopped.stop();
-        let waiting = std::mem::take(&mut *locked(&self.waiting));
-        for (call, waker) in waiting {
-            call.stop();
-            waker.wake();
+        let calls = std::mem::take(&mut locked(&self.calls).by_number);
+        for call in calls.into_values() {
+            call.stop.stop();
+            call.waker.into_iter().for_each(Waker::wake);
         }
+    }
+}
+
+/// A call that a [`Stop`] was given to.
+struct Given {
+    stop: Arc<Stop>,
+    number: u64,
+}
+
+impl Given {
+    fn new(stop: Arc<Stop>, call: &CoreStop) -> Self {
+        let number = {
+            let mut calls = locked(&stop.calls);
+            let number = calls.next;
+            calls.next += 1;
+            calls.by_number.insert(number, Call { stop: call.clone(), waker: None });
+            number
+        };
+        // Behind that: who stops it from now on finds the call.
+        if stop.stopped.is_stopped() {
+            call.stop();
+        }
+        Self { stop, number }
+    }
+
+    /// Has `waker` woken when the call is given up; `false` where it was.
+    fn wait(&self, waker: &Waker) -> bool {
+        let mut calls = locked(&self.stop.calls);
+        let Some(call) = calls.by_number.get_mut(&self.number).filter(|call| !call.stop.is_stopped()) else {
+            return false;
+        };
+        call.waker = Some(waker.clone());
+        true
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        locked(&self.stop.calls).by_number.remove(&self.number);
     }
 }
 
@@ -73,22 +126,20 @@ pub fn unblock<R: Send + 'static>(
     body: impl FnOnce() -> Result<R, Failure> + Send + 'static,
 ) -> Unblocked<R> {
     let call = CoreStop::new();
-    if stop.as_ref().is_some_and(|stop| stop.stopped.is_stopped()) {
-        call.stop();
-    }
+    let given = stop.map(|stop| Given::new(stop, &call));
     let told = call.clone();
     let task = on_thread(Box::new(move || {
         let _entered = told.enter();
         // Whoever was given up before it began has done nothing.
         Box::new(CoreStop::check().map_err(Failure::from).and_then(|()| body()))
     }));
-    Unblocked { stop, call, task: Some(task), is_needed: false, gives: PhantomData }
+    Unblocked { given, call, task: Some(task), is_needed: false, gives: PhantomData }
 }
 
 /// As [`unblock`], for what must be done whether anybody waits for it or not: closing, letting go of files.
 pub fn unblock_needed<R: Send + 'static>(body: impl FnOnce() -> Result<R, Failure> + Send + 'static) -> Unblocked<R> {
     let task = on_thread(Box::new(move || Box::new(body())));
-    Unblocked { stop: None, call: CoreStop::new(), task: Some(task), is_needed: true, gives: PhantomData }
+    Unblocked { given: None, call: CoreStop::new(), task: Some(task), is_needed: true, gives: PhantomData }
 }
 
 /// One task for calls of all kinds: each kind of its own would be compiled anew, with all that is around it.
@@ -98,7 +149,7 @@ fn on_thread(body: Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>) -> blocking:
 
 /// The result of a call on a thread of its own.
 pub struct Unblocked<R> {
-    stop: Option<Arc<Stop>>,
+    given: Option<Given>,
     call: CoreStop,
     task: Option<blocking::Task<Box<dyn Any + Send>>>,
     is_needed: bool,
@@ -115,18 +166,10 @@ impl<R: 'static> Future for Unblocked<R> {
             let result = result.downcast::<Result<R, Failure>>();
             return Poll::Ready(result.map_or_else(|_| Err(Error::Closed.into()), |result| *result));
         }
-        // Before it is asked whether it was stopped: whoever stops it from now on wakes.
-        if let Some(stop) = &self.stop {
-            let mut waiting = locked(&stop.waiting);
-            waiting.retain(|(_, waker)| !waker.will_wake(context.waker()));
-            waiting.push((self.call.clone(), context.waker().clone()));
-            drop(waiting);
-            if stop.stopped.is_stopped() {
-                // It ends by itself, and what it gives then is dropped.
-                self.call.stop();
-                self.task = None;
-                return Poll::Ready(Err(Error::Cancelled.into()));
-            }
+        if self.given.as_ref().is_some_and(|given| !given.wait(context.waker())) {
+            // It ends by itself, and what it gives then is dropped.
+            self.task = None;
+            return Poll::Ready(Err(Error::Cancelled.into()));
         }
         Poll::Pending
     }

@@ -588,3 +588,35 @@ fn a_transaction_looks_up_what_it_has_written_itself() {
         })
         .unwrap();
 }
+
+/// Puts in no order touch every leaf, so the merge of a close writes the trees anew beside the old ones.
+#[test]
+fn what_the_last_merge_left_free_is_cut_off_by_the_same_close() {
+    let storage: Arc<MemoryStorage> = Arc::default();
+    let options = || Options { background_thread: false, memory_budget_bytes: 32 << 20, ..Options::default() };
+    let env = || Environment { clock: Arc::<HandSet>::default(), entropy: Arc::new(SeededEntropy::new(7)) };
+    let open = || Database::open_storage(Arc::clone(&storage) as Arc<dyn Storage>, env(), options()).unwrap();
+    let database: Database = open();
+    let places = database.collection::<Value>("places", Schema::key("id").index("n")).unwrap();
+    let mixed = |i: u64| i.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let place = |i: u64| -> Value {
+        let bytes: Vec<u8> = (0..12).flat_map(|at| mixed(mixed(i + (at << 32))).to_be_bytes()).collect();
+        let fields = [
+            ("id", Value::from(format!("{:016x}", mixed(i)))),
+            ("n", Value::from((mixed(i) >> 40) as i64)),
+            ("v", Value::from(bytes)),
+        ];
+        fields.into_iter().collect()
+    };
+    for part in 0..10 {
+        let batch: Vec<Value> = (part * 10_000..(part + 1) * 10_000).map(place).collect();
+        places.put_many(&batch).unwrap();
+    }
+    for i in 200_000..210_000 {
+        places.put(&place(i)).unwrap();
+    }
+    database.close().unwrap();
+    drop((places, database));
+    let stats = open().stats();
+    assert!(stats.free_bytes < stats.file_bytes / 12, "{} of {} bytes are free", stats.free_bytes, stats.file_bytes);
+}

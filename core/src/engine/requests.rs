@@ -141,12 +141,13 @@ impl Engine {
         result
     }
 
-    /// A close merges the runs unless they are tiny beside the base.
+    /// A close merges the runs, and what is about to become one, unless they are tiny beside the base.
     fn merging_all_pays(&self) -> bool {
         const BASE_PART_MIN: u64 = 64;
         let layers = Arc::clone(&self.version().layers);
         let runs: u64 = layers.runs.iter().map(|layer| layer.run.entries()).sum();
-        layers.base.as_ref().is_none_or(|base| base.entries <= runs.saturating_mul(BASE_PART_MIN))
+        let frozen: u64 = layers.frozen.iter().map(|frozen| frozen.memtable.len() as u64).sum();
+        layers.base.as_ref().is_none_or(|base| base.entries <= (runs + frozen).saturating_mul(BASE_PART_MIN))
     }
 
     /// Gives what lies beyond the newest durable superblock's file back to the platform. Whatever the superblock before

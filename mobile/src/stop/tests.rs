@@ -45,6 +45,26 @@ fn whoever_drops_a_call_does_not_wait_and_the_call_learns_of_it() {
 }
 
 #[test]
+fn a_call_that_is_stopped_before_anybody_waits_for_it_learns_of_it() {
+    let stop = Stop::new();
+    let (go, gone) = mpsc::channel::<()>();
+    let (begin, begun) = mpsc::channel();
+    let (tell, told) = mpsc::channel();
+    let call = unblock(Some(Arc::clone(&stop)), move || {
+        begin.send(()).unwrap();
+        gone.recv().unwrap();
+        tell.send(CoreStop::check()).unwrap();
+        Ok(())
+    });
+    begun.recv().unwrap();
+    stop.stop();
+    go.send(()).unwrap();
+    assert_eq!(told.recv().unwrap(), Err(Error::Cancelled));
+    drop(call);
+    assert!(locked(&stop.calls).by_number.is_empty(), "it is not kept");
+}
+
+#[test]
 fn whoever_stops_a_call_has_its_answer_at_once_while_it_ends_by_itself() {
     let stop = Stop::new();
     let (go, gone) = mpsc::channel::<()>();
