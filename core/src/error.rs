@@ -328,7 +328,7 @@ impl Error {
                 #[cfg(feature = "std")]
                 StorageErrorKind::ProtectedData => 30,
                 #[cfg(feature = "std")]
-                StorageErrorKind::Unavailable => 38,
+                StorageErrorKind::Unavailable => 36,
             },
             Error::Pending(_) => 5,
             Error::Corrupt(_) => 6,
@@ -357,10 +357,10 @@ impl Error {
             #[cfg(feature = "std")]
             Error::Cancelled => 31,
             Error::DamagedBackup { .. } => 32,
-            Error::SnapshotExpired { .. } => 36,
-            Error::LimitReached { .. } => 37,
+            Error::SnapshotExpired { .. } => 34,
+            Error::LimitReached { .. } => 35,
             #[cfg(feature = "std")]
-            Error::Unavailable { .. } => 38,
+            Error::Unavailable { .. } => 36,
             #[cfg(feature = "encryption")]
             Error::WrongKey { .. } => 33,
         }

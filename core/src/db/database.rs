@@ -46,7 +46,7 @@ pub(super) struct Shared {
     #[cfg(feature = "std")]
     pub background: Option<Arc<super::background::Background>>,
     #[cfg(feature = "std")]
-    pub scrubbing: Option<super::scrub::Scrubbing>,
+    pub scrubbing: Option<super::stoppable_thread::StoppableThread>,
     #[cfg(feature = "std")]
     pub alarm: Arc<super::alarm::Alarm>,
     #[cfg(feature = "std")]
@@ -89,8 +89,8 @@ impl Database {
                 #[cfg(feature = "std")]
                 background,
                 #[cfg(feature = "std")]
-                scrubbing: options.scrub_interval_s.and_then(|interval| {
-                    super::scrub::Scrubbing::start(&engine, core::time::Duration::from_secs(u64::from(interval.max(1))))
+                scrubbing: options.scrub_interval_s.map(|interval| {
+                    super::scrub::start(&engine, core::time::Duration::from_secs(u64::from(interval.max(1))))
                 }),
                 #[cfg(feature = "std")]
                 alarm: Arc::default(),

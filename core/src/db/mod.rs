@@ -63,6 +63,8 @@ mod row_locks;
 mod scrub;
 mod snapshot;
 #[cfg(feature = "std")]
+mod stoppable_thread;
+#[cfg(feature = "std")]
 mod suspend;
 #[cfg(all(test, feature = "std"))]
 mod tests;
