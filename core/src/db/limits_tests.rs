@@ -307,6 +307,40 @@ fn a_transaction_ends_after_its_time() {
 }
 
 #[test]
+fn a_transaction_that_idles_beyond_its_time_commits_nothing_and_holds_nobody_up() {
+    let world = world(|limits| limits.transactions_max = 2);
+    let db = &world.db;
+    world.write(0);
+    let table = db.table(T).unwrap();
+    let timeout = Err(Error::TransactionTimeout { limit_ms: 1000 });
+    let locked = |key: u64| {
+        let mut open = db.begin(Isolation::ReadCommitted);
+        let mut rows = open.table(T).unwrap();
+        assert_eq!(rows.get_for_update(key).unwrap().unwrap().bytes(), value(key, 0));
+        rows.put(key, [9].as_slice()).unwrap();
+        open
+    };
+    let mut idle = [locked(1), locked(2)];
+    world.pass_ms(1000);
+    // It writes, locks or deletes what they have locked, and as many more can begin.
+    table.put(1, [1].as_slice()).unwrap();
+    table.delete_range(2..3).unwrap();
+    let mut third = locked(3);
+    assert_eq!(idle.each_mut().map(Transaction::commit), [timeout.clone(), timeout.clone()]);
+    assert_eq!(idle[0].table(T).unwrap().get(1).map(drop), timeout);
+    third.commit().unwrap();
+    assert_eq!(db.stats().transactions, 0);
+    assert_eq!([1, 2, 3].map(|key| table.get(key).unwrap()), [Some(Vec::from([1])), None, Some(Vec::from([9]))]);
+    // One that comes to its commit in time, and to the writer lock too late, has lost its rows as well.
+    let mut late = locked(4);
+    world.pass_ms(1000);
+    table.put(4, [4].as_slice()).unwrap();
+    late.end_after(u64::MAX / 2, 0);
+    assert_eq!(late.commit(), Err(Error::TransactionTimeout { limit_ms: 0 }));
+    assert_eq!(table.get(4).unwrap(), Some(Vec::from([4])));
+}
+
+#[test]
 fn a_transaction_may_be_given_less_than_the_memory_budget_allows() {
     let world = world(|limits| limits.transaction_bytes_max = Some(10_000));
     let result = world.db.transaction(|tx| tx.table(T)?.put(1, [0; 8000].as_slice()));

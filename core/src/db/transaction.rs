@@ -74,6 +74,8 @@ pub(super) struct Rows {
     pub locks: Arc<RowLocks>,
     pub writer: Arc<Exclusive>,
     pub party: Party,
+    /// It has locked some.
+    pub has_locked: bool,
 }
 
 #[cfg(feature = "std")]
@@ -111,6 +113,7 @@ impl WriteTransaction {
                 party: shared.row_locks.party(),
                 locks: Arc::clone(&shared.row_locks),
                 writer: Arc::clone(&shared.exclusive),
+                has_locked: false,
             },
             engine,
             catalogue,
@@ -295,7 +298,7 @@ impl WriteTransaction {
     pub(super) fn write(&mut self, key: &[u8], slot: Slot<'_>) -> Result<()> {
         self.check_writable()?;
         #[cfg(feature = "std")]
-        self.rows.locks.wait(self.rows.party, key)?;
+        self.rows.locks.wait(self.rows.party, self.deadline_ns, key)?;
         super::key_length::check_key_length(key)?;
         let more = match slot {
             Slot::Inline(bytes) => bytes.len(),
@@ -317,7 +320,7 @@ impl WriteTransaction {
     pub(super) fn delete_span(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
         self.check_writable()?;
         #[cfg(feature = "std")]
-        self.rows.locks.wait_range(self.rows.party, from, to)?;
+        self.rows.locks.wait_range(self.rows.party, self.deadline_ns, from, to)?;
         self.changes.memtable.delete_range(from, Some(to), 0);
         Ok(())
     }
@@ -419,19 +422,21 @@ impl WriteTransaction {
     fn lock_row(&mut self, key: &[u8]) -> Result<()> {
         self.check_deadline()?;
         if self.reads.exclusive {
-            return self.rows.locks.wait(self.rows.party, key);
+            return self.rows.locks.wait(self.rows.party, self.deadline_ns, key);
         }
         // Under the writer lock, so that no writer is half-way who looked before the row was locked: whoever writes looks
         // at the locks under the writer lock too.
         let writer = Arc::clone(&self.rows.writer);
         let guard = loop {
             let guard = self.rows.take_writer(&writer)?;
-            if self.rows.locks.try_acquire(self.rows.party, key)? {
+            let until_ns = self.deadline_ns.map_or(u64::MAX, |(end_ns, _)| end_ns);
+            if self.rows.locks.try_acquire(self.rows.party, key, until_ns)? {
                 break guard;
             }
             drop(guard);
-            self.rows.locks.wait(self.rows.party, key)?;
+            self.rows.locks.wait(self.rows.party, self.deadline_ns, key)?;
         };
+        self.rows.has_locked = true;
         let result = self.see_locked_row(key);
         drop(guard);
         result
@@ -473,9 +478,11 @@ impl WriteTransaction {
         Ok(was_there)
     }
 
-    /// It is ended so many milliseconds after `start_ns`.
-    pub(super) fn end_after(&mut self, start_ns: u64, limit_ms: u64) {
-        self.deadline_ns = Some((start_ns.saturating_add(limit_ms.saturating_mul(1_000_000)), limit_ms));
+    /// It is ended so many milliseconds after `start_ns`; gives when that is.
+    pub(super) fn end_after(&mut self, start_ns: u64, limit_ms: u64) -> u64 {
+        let end_ns = start_ns.saturating_add(limit_ms.saturating_mul(1_000_000));
+        self.deadline_ns = Some((end_ns, limit_ms));
+        end_ns
     }
 
     /// Every call is this error.
@@ -494,10 +501,33 @@ impl WriteTransaction {
 
     fn check_deadline(&self) -> Result<()> {
         match self.deadline_ns {
-            Some((deadline, limit_ms)) if self.engine.env.clock.monotonic_ns() >= deadline => {
-                Err(self.changes.broken_off.clone().unwrap_or(Error::TransactionTimeout { limit_ms }))
-            }
+            Some((deadline, _)) if self.engine.env.clock.monotonic_ns() >= deadline => Err(self.timed_out()),
             _ => Ok(()),
+        }
+    }
+
+    /// What whoever is out of time, or was refused from the beginning, is told.
+    #[cold]
+    fn timed_out(&self) -> Error {
+        let limit_ms = self.deadline_ns.map_or(0, |(_, limit_ms)| limit_ms);
+        self.changes.broken_off.clone().unwrap_or(Error::TransactionTimeout { limit_ms })
+    }
+
+    /// An error where its time had ended at `now_ns`, when its commit began.
+    pub(super) fn require_in_time(&self, now_ns: u64) -> Result<()> {
+        match self.deadline_ns {
+            Some((deadline, _)) if now_ns >= deadline && !Mutant::OverdueCommits.is_active() => Err(self.timed_out()),
+            _ => Ok(()),
+        }
+    }
+
+    /// An error where others have taken what it had locked, because its time had ended. The caller holds the writer lock,
+    /// under which rows are locked.
+    #[cfg(feature = "std")]
+    pub(super) fn require_rows(&self) -> Result<()> {
+        match self.rows.has_locked && !self.rows.locks.holds_any(self.rows.party) {
+            true => Err(self.timed_out()),
+            false => Ok(()),
         }
     }
 }

@@ -195,6 +195,10 @@ mutants! {
     SnapshotMovesOn: "all reads of a transaction see one snapshot",
     /// At read committed all reads see one snapshot.
     ReadCommittedStays: "read committed sees what is committed at the moment",
+    /// Who holds rows beyond its time keeps them.
+    OverdueKeepsRows: "a transaction that takes longer than it may holds nobody up",
+    /// An interactive transaction commits after its time.
+    OverdueCommits: "a transaction that takes longer than it may is ended: nothing of it is committed",
     /// A remembered table definition is used for versions older than the last change of the catalogue.
     NewTableInOldSnapshot: "a remembered definition is right from the commit that last changed the catalogue",
     /// A document that is written over keeps its entries in the indexes.
