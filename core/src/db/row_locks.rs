@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::vec::Vec;
 
-use crate::env::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::env::Clock;
+use crate::env::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::env::sync::{Condvar, Mutex, MutexGuard};
 use crate::error::{Error, Result};
 use crate::testing::Mutant;

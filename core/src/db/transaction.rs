@@ -63,6 +63,9 @@ pub struct WriteTransaction {
     /// What its commit writes beside the changes, of the request that it carries out.
     pub(super) remembered: Option<Remembered>,
     pub(super) committed: bool,
+    /// Memory that it may fill.
+    #[cfg(feature = "std")]
+    pub(super) granted_bytes: usize,
     #[cfg(feature = "std")]
     pub(super) rows: Rows,
 }
@@ -134,6 +137,8 @@ impl WriteTransaction {
             deadline_ns: None,
             remembered: None,
             committed: false,
+            #[cfg(feature = "std")]
+            granted_bytes: engine::OWN_BYTES,
         }
     }
 
@@ -280,6 +285,7 @@ impl WriteTransaction {
     pub(super) fn get_raw(&mut self, key: &[u8]) -> Result<Option<FoundValue<'_>>> {
         self.check_deadline()?;
         self.reads.point(self.isolation, key);
+        self.require_memory_of_reads()?;
         self.see_what_is_committed()?;
         match engine::get_in_memtable(&self.changes.memtable, key) {
             Some(said) => Ok(said),
@@ -304,15 +310,53 @@ impl WriteTransaction {
             Slot::Inline(bytes) => bytes.len(),
             _ => 0,
         } + key.len();
+        self.require_room(more)?;
+        self.changes.memtable.put(key, slot, 0);
+        Ok(())
+    }
+
+    /// An error where so many bytes more are more than a transaction may change.
+    fn require_room(&mut self, more: usize) -> Result<()> {
         let limit = self.engine.options.transaction_bytes_max;
-        if self.changes.memtable.bytes() + more > limit {
+        let bytes = self.changes.memtable.bytes() + more;
+        if bytes > limit {
             return Err(Error::LimitExceeded {
                 what: "the size of a transaction's changes in bytes",
-                value: (self.changes.memtable.bytes() + more) as u64,
+                value: bytes as u64,
                 limit: limit as u64,
             });
         }
-        self.changes.memtable.put(key, slot, 0);
+        #[cfg(feature = "std")]
+        if bytes + self.reads.bytes() > self.granted_bytes {
+            return self.take_memory(bytes + self.reads.bytes());
+        }
+        Ok(())
+    }
+
+    /// What was read is remembered for the commit, and takes memory like what was changed.
+    #[inline]
+    fn require_memory_of_reads(&mut self) -> Result<()> {
+        #[cfg(feature = "std")]
+        if self.reads.bytes() > engine::OWN_BYTES / 2 {
+            let bytes = self.changes.memtable.bytes() + self.reads.bytes();
+            if bytes > self.granted_bytes {
+                return self.take_memory(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for memory that all transactions share, for some time ahead where there is enough.
+    #[cfg(feature = "std")]
+    #[cold]
+    fn take_memory(&mut self, bytes: usize) -> Result<()> {
+        let ahead = bytes.next_multiple_of(engine::OWN_BYTES);
+        let memory = &self.engine.transaction_memory;
+        let granted = match memory.take(ahead - self.granted_bytes) {
+            Ok(()) => ahead,
+            Err(_) => memory.take(bytes - self.granted_bytes).map(|()| bytes)?,
+        };
+        self.granted_bytes = granted;
         Ok(())
     }
 
@@ -321,6 +365,7 @@ impl WriteTransaction {
         self.check_writable()?;
         #[cfg(feature = "std")]
         self.rows.locks.wait_range(self.rows.party, self.deadline_ns, from, to)?;
+        self.require_room(from.len() + to.len())?;
         self.changes.memtable.delete_range(from, Some(to), 0);
         Ok(())
     }
@@ -539,6 +584,10 @@ impl Drop for WriteTransaction {
                 self.engine.withdraw_value(&value);
             }
         }
+        #[cfg(feature = "std")]
+        if self.granted_bytes > engine::OWN_BYTES {
+            self.engine.transaction_memory.give_back(self.granted_bytes - engine::OWN_BYTES);
+        }
     }
 }
 
@@ -679,6 +728,7 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
             return Ok(0);
         }
         self.tx.reads.range(self.tx.isolation, &from, &to);
+        self.tx.require_memory_of_reads()?;
         self.tx.see_what_is_committed()?;
         engine::count(&self.tx.version, Some(&self.tx.changes.memtable), &self.tx.engine.nodes, &from, Some(&to))
     }
@@ -696,6 +746,7 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
     /// The whole range asked for counts as read, whatever part of it is then looked at.
     fn view(&mut self, from: &[u8], to: &[u8]) -> Result<View> {
         self.tx.reads.range(self.tx.isolation, from, to);
+        self.tx.require_memory_of_reads()?;
         self.tx.see_what_is_committed()?;
         Ok(View {
             engine: Arc::clone(&self.tx.engine),
