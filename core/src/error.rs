@@ -279,9 +279,19 @@ impl Error {
     #[inline]
     pub(crate) fn is_refused_for_now(&self) -> bool {
         #[cfg(feature = "std")]
-        return matches!(self, Error::Storage(error)
+        return self.is_too_fast()
+            || matches!(self, Error::Storage(error)
             if matches!(error.kind,
                 StorageErrorKind::Suspended | StorageErrorKind::ProtectedData | StorageErrorKind::Unavailable));
+        #[cfg(not(feature = "std"))]
+        false
+    }
+
+    /// Whether more is read than is allowed where nobody may wait.
+    #[inline]
+    pub(crate) fn is_too_fast(&self) -> bool {
+        #[cfg(feature = "std")]
+        return matches!(self, Error::LimitReached { limit: Limit::ReadRate, .. });
         #[cfg(not(feature = "std"))]
         false
     }
@@ -328,7 +338,9 @@ impl Error {
                 #[cfg(feature = "std")]
                 StorageErrorKind::ProtectedData => 30,
                 #[cfg(feature = "std")]
-                StorageErrorKind::Unavailable => 38,
+                StorageErrorKind::Unavailable => 36,
+                #[cfg(feature = "std")]
+                StorageErrorKind::TooFast { .. } => 35,
             },
             Error::Pending(_) => 5,
             Error::Corrupt(_) => 6,
@@ -357,10 +369,10 @@ impl Error {
             #[cfg(feature = "std")]
             Error::Cancelled => 31,
             Error::DamagedBackup { .. } => 32,
-            Error::SnapshotExpired { .. } => 36,
-            Error::LimitReached { .. } => 37,
+            Error::SnapshotExpired { .. } => 34,
+            Error::LimitReached { .. } => 35,
             #[cfg(feature = "std")]
-            Error::Unavailable { .. } => 38,
+            Error::Unavailable { .. } => 36,
             #[cfg(feature = "encryption")]
             Error::WrongKey { .. } => 33,
         }
@@ -379,6 +391,8 @@ impl Error {
                 StorageErrorKind::ProtectedData => "ProtectedDataUnavailable",
                 #[cfg(feature = "std")]
                 StorageErrorKind::Unavailable => "Unavailable",
+                #[cfg(feature = "std")]
+                StorageErrorKind::TooFast { .. } => "LimitReached",
                 StorageErrorKind::UnexpectedEnd | StorageErrorKind::Other => "StorageFailed",
             },
             Error::Pending(_) => "Pending",
@@ -527,6 +541,48 @@ impl core::error::Error for Error {}
 
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
+        #[cfg(feature = "std")]
+        if let StorageErrorKind::TooFast { allowed, used } = error.kind {
+            return Error::LimitReached { limit: Limit::ReadRate, allowed, used };
+        }
         Error::Storage(Box::new(error))
+    }
+}
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_those_that_are_documented_without_a_gap() {
+        let text = include_str!("../../docs/errors.md");
+        let line = text.lines().find(|line| line.starts_with("`1 ")).unwrap();
+        let documented = line.split('`').filter_map(|part| part.split_once(' ')).filter_map(|(number, name)| {
+            let number: u16 = number.parse().ok()?;
+            (number < 100).then_some((number, name))
+        });
+        let documented: alloc::vec::Vec<(u16, &str)> = documented.collect();
+        assert!(documented.iter().map(|(number, _)| *number).eq(1..=36), "{documented:?}");
+        let storage = |kind| Error::Storage(Box::new(StorageError::new(kind, FileId::Data, 0, 0, "")));
+        let limit = Limit::Snapshots;
+        let some = [
+            storage(StorageErrorKind::Full),
+            storage(StorageErrorKind::Other),
+            storage(StorageErrorKind::Suspended),
+            storage(StorageErrorKind::Unavailable),
+            StorageError::new(StorageErrorKind::TooFast { allowed: 1, used: 2 }, FileId::Data, 0, 0, "").into(),
+            Error::corrupt(FileId::Data, 0, ""),
+            Error::Closed,
+            Error::ReadOnly,
+            Error::TransactionTimeout { limit_ms: 1 },
+            Error::DamagedBackup { offset: 0, what: String::new() },
+            Error::SnapshotExpired { limit, allowed: 1, used: 2 },
+            Error::LimitReached { limit, allowed: 1, used: 2 },
+            Error::Unavailable { why: "", retry_ms: None },
+            Error::Cancelled,
+        ];
+        for error in some {
+            assert!(documented.contains(&(error.number(), error.name())), "{} {}", error.number(), error.name());
+        }
     }
 }

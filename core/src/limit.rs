@@ -14,9 +14,15 @@ pub enum Limit {
     Snapshots,
     /// Live results that are followed at once.
     Watches,
+    /// What all transactions under way hold in memory, in bytes.
+    #[cfg(feature = "std")]
+    TransactionMemory,
     /// Bytes appended to the log in a second.
     #[cfg(feature = "std")]
     WriteRate,
+    /// Bytes read from the data file in a second.
+    #[cfg(feature = "std")]
+    ReadRate,
     /// Backups that are made at once.
     #[cfg(feature = "std")]
     Backups,
@@ -31,7 +37,11 @@ impl Limit {
             Limit::Snapshots => "snapshots_max",
             Limit::Watches => "watches_max",
             #[cfg(feature = "std")]
+            Limit::TransactionMemory => "transactions_bytes_max",
+            #[cfg(feature = "std")]
             Limit::WriteRate => "write_bytes_per_s",
+            #[cfg(feature = "std")]
+            Limit::ReadRate => "read_bytes_per_s",
             #[cfg(feature = "std")]
             Limit::Backups => "backups_max",
         }
@@ -57,6 +67,18 @@ impl Limit {
             Limit::Watches => {
                 write!(f, "{used} live results are followed, which is the limit; end those that nobody looks at")
             }
+            #[cfg(feature = "std")]
+            Limit::TransactionMemory => write!(
+                f,
+                "transactions hold {used} bytes of what they have changed and read, of the {allowed} that are allowed, and this \
+                 one needs more; run it again when others have ended"
+            ),
+            #[cfg(feature = "std")]
+            Limit::ReadRate => write!(
+                f,
+                "more is read than the {allowed} bytes a second that are allowed, {used} in all since the database was opened; \
+                 read again in a while"
+            ),
             #[cfg(feature = "std")]
             Limit::WriteRate => write!(
                 f,

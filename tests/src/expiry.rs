@@ -1,12 +1,13 @@
 //! A snapshot expires in the middle of a read of storage, and everything is written anew before the read goes on.
 
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
-use lightning_db::env::{Clock, FileId, MemoryStorage, SeededEntropy, Storage, StorageError, Sync};
+use lightning_db::env::{FileId, MemoryStorage, SeededEntropy, Storage, StorageError, Sync};
 use lightning_db::{Database, Durability, Environment, Error, Options, Table, Trim};
 
+use crate::looks::HandSet;
 use crate::random::Random;
 
 const T: Table<'_, u64, &[u8]> = Table::new("t");
@@ -14,18 +15,6 @@ const KEYS: u64 = 1500;
 /// How often everything is written anew meanwhile: after the third time what the snapshot saw is reused.
 const ROUNDS: u64 = 8;
 const SNAPSHOT_MS: u64 = 1000;
-
-#[derive(Default)]
-struct HandSet(AtomicU64);
-
-impl Clock for HandSet {
-    fn wall_ms(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-    fn monotonic_ns(&self) -> u64 {
-        self.wall_ms() * 1_000_000
-    }
-}
 
 type Hook = Box<dyn FnOnce() + Send>;
 

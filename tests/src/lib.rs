@@ -11,6 +11,7 @@ pub mod history;
 #[cfg(feature = "testing")]
 pub mod hostile;
 pub mod live_results;
+pub mod looks;
 pub mod memory;
 #[cfg(feature = "testing")]
 pub mod mutants;

@@ -10,6 +10,7 @@ use lightning_db::{Database, Environment, Error, Options, Table};
 
 use crate::expiry;
 use crate::live_results;
+use crate::looks;
 use crate::sim::clock::SimClock;
 use crate::sim::damage::damage;
 use crate::sim::lightning::Lightning;
@@ -40,6 +41,8 @@ pub enum Way {
     Tables,
     /// A snapshot expires while it is read.
     Expiry,
+    /// Short looks at one rule each.
+    Looks,
     /// A plan of documents in collections.
     Documents(Weather),
     /// Live results are followed while commits are visible late.
@@ -47,7 +50,7 @@ pub enum Way {
 }
 
 /// In this order, with so many seeds of each in one round.
-pub const WAYS: [(Way, u64); 15] = [
+pub const WAYS: [(Way, u64); 16] = [
     (Way::Plan(Weather::Crashes), 2),
     (Way::Plan(Weather::Storm), 12),
     (Way::Plan(Weather::Fair), 2),
@@ -60,6 +63,7 @@ pub const WAYS: [(Way, u64); 15] = [
     (Way::UnclosedLarge, 1),
     (Way::Tables, 1),
     (Way::Expiry, 1),
+    (Way::Looks, 1),
     (Way::Documents(Weather::Fair), 3),
     (Way::Documents(Weather::Crashes), 3),
     (Way::LiveResults, 4),
@@ -144,6 +148,7 @@ impl Way {
             }
             Way::Tables => caught(|| tables(seed)),
             Way::Expiry => caught(|| expiry::look(seed)),
+            Way::Looks => caught(|| looks::look(seed)),
             Way::Documents(weather) => {
                 let plan = sim_documents::plan::Plan::new(seed, ACTIONS_OF_DOCUMENTS, weather);
                 let (done, outcome) = sim_documents::run::run_counted(&plan, false);
@@ -242,6 +247,7 @@ impl std::fmt::Display for Way {
             Way::UnclosedLarge => "unclosed, large commits",
             Way::Tables => "tables",
             Way::Expiry => "expiry",
+            Way::Looks => "short looks",
             Way::Documents(Weather::Fair) => "documents",
             Way::Documents(_) => "documents, crashes",
             Way::LiveResults => "live results",

@@ -14,11 +14,12 @@ use core::fmt;
 
 #[cfg(any(unix, windows))]
 use super::archive_folder::ArchiveFolder;
-use super::archive_thread::Thread;
+use super::archive_thread;
 use super::database::{Database, Shared};
 use super::feed::FeedPosition;
 use super::increment::Increment;
 use super::pieces::Pieces;
+use super::stoppable_thread::StoppableThread;
 use crate::engine::{ArchiveGap, ArchiveOptions, ArchiveRecord, Engine, RETAINED_MAX, Retained, require_valid};
 use crate::env::sync::Mutex;
 use crate::error::{Error, Result};
@@ -112,7 +113,7 @@ pub(super) struct Archive {
     /// Why the last attempt failed. Not under `work`, which is held while the sink is waited for.
     failed: Mutex<Option<String>>,
     work: Mutex<Work>,
-    pub(super) thread: Thread,
+    pub(super) thread: StoppableThread,
 }
 
 #[derive(Debug, Default)]
@@ -300,7 +301,7 @@ impl Shared {
             && self.background.is_some()
             && self.archive.sink().is_some()
         {
-            self.archive.thread.start(&self.archive, &self.engine, Duration::from_millis(record.options.interval_ms));
+            archive_thread::start(&self.archive, &self.engine, Duration::from_millis(record.options.interval_ms));
         }
     }
 
@@ -339,7 +340,7 @@ impl Archive {
                 Ok(false)
             }
             (None, Some(_)) => Err(no_sink()),
-            (Some(sink), Some(record)) => work.step(engine, &*sink, &record, complete),
+            (Some(sink), Some(record)) => work.step(&Turn { engine, sink: &*sink, record: &record, complete }),
         };
         match &stepped {
             // Where there was nothing to do nobody knows.
@@ -356,14 +357,19 @@ impl Archive {
     }
 }
 
+/// What one step of the archive is given.
+#[derive(Clone, Copy)]
+struct Turn<'a> {
+    engine: &'a Arc<Engine>,
+    sink: &'a dyn ArchiveSink,
+    record: &'a ArchiveRecord,
+    /// Whether it does not wait until a piece is due.
+    complete: bool,
+}
+
 impl Work {
-    fn step(
-        &mut self,
-        engine: &Arc<Engine>,
-        sink: &dyn ArchiveSink,
-        record: &ArchiveRecord,
-        complete: bool,
-    ) -> Result<bool> {
+    fn step(&mut self, turn: &Turn<'_>) -> Result<bool> {
+        let Turn { engine, sink, record, .. } = *turn;
         if !self.is_known {
             let pieces = pieces_of(sink)?;
             require_own_pieces(engine, &pieces)?;
@@ -376,7 +382,7 @@ impl Work {
             // It was told to go on from elsewhere.
             self.piece = None;
         }
-        let Some((_, piece)) = &mut self.piece else { return self.begin(engine, sink, record, complete) };
+        let Some((_, piece)) = &mut self.piece else { return self.begin(turn) };
         let more = piece.go_on()?;
         let made = piece.take_made();
         if !made.is_empty() {
@@ -395,13 +401,8 @@ impl Work {
         Ok(engine.followable() > to.sequence)
     }
 
-    fn begin(
-        &mut self,
-        engine: &Arc<Engine>,
-        sink: &dyn ArchiveSink,
-        record: &ArchiveRecord,
-        complete: bool,
-    ) -> Result<bool> {
+    fn begin(&mut self, turn: &Turn<'_>) -> Result<bool> {
+        let Turn { engine, sink, record, complete } = *turn;
         let from = record.archived;
         if engine.require_part_of_history(from).is_err() {
             // Somebody put other files in the place of these.

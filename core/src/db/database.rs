@@ -46,7 +46,7 @@ pub(super) struct Shared {
     #[cfg(feature = "std")]
     pub background: Option<Arc<super::background::Background>>,
     #[cfg(feature = "std")]
-    pub scrubbing: Option<super::scrub::Scrubbing>,
+    pub scrubbing: Option<super::stoppable_thread::StoppableThread>,
     #[cfg(feature = "std")]
     pub alarm: Arc<super::alarm::Alarm>,
     #[cfg(feature = "std")]
@@ -89,15 +89,15 @@ impl Database {
                 #[cfg(feature = "std")]
                 background,
                 #[cfg(feature = "std")]
-                scrubbing: options.scrub_interval_s.and_then(|interval| {
-                    super::scrub::Scrubbing::start(&engine, core::time::Duration::from_secs(u64::from(interval.max(1))))
+                scrubbing: options.scrub_interval_s.map(|interval| {
+                    super::scrub::start(&engine, core::time::Duration::from_secs(u64::from(interval.max(1))))
                 }),
                 #[cfg(feature = "std")]
                 alarm: Arc::default(),
                 #[cfg(feature = "std")]
                 archive: Arc::default(),
                 #[cfg(feature = "std")]
-                row_locks: Arc::default(),
+                row_locks: Arc::new(super::row_locks::RowLocks::new(&engine.env.clock)),
                 #[cfg(feature = "std")]
                 registered: None,
                 engine,
@@ -185,8 +185,9 @@ impl Database {
         let shared = &*self.shared;
         let engine = &shared.engine;
         let mut tx = WriteTransaction::new(shared, engine.version(), isolation);
-        tx.end_after(engine.env.clock.monotonic_ns(), engine.options.limits.transaction_ms_max);
-        let pin = engine.begin_optimistic(tx.version.sequence).unwrap_or_else(|(pin, error)| {
+        let now_ns = engine.env.clock.monotonic_ns();
+        let until_ns = tx.end_after(now_ns, engine.options.limits.transaction_ms_max);
+        let pin = engine.begin_optimistic(tx.version.sequence, now_ns, until_ns).unwrap_or_else(|(pin, error)| {
             tx.refuse(error);
             pin
         });
@@ -538,9 +539,12 @@ impl Transaction {
             let guard = rows.take_writer(&shared.exclusive)?;
             let written = &self.tx.changes.memtable;
             let taken = rows.locks.taken(rows.party, |key| engine::get_in_memtable(written, key).is_some());
-            let Some(taken) = taken else { return Ok(guard) };
+            let Some(taken) = taken else {
+                self.tx.require_rows()?;
+                return Ok(guard);
+            };
             drop(guard);
-            rows.locks.wait(rows.party, &taken)?;
+            rows.locks.wait(rows.party, self.tx.deadline_ns, &taken)?;
         }
         #[cfg(not(feature = "std"))]
         shared.exclusive.lock()
@@ -559,6 +563,7 @@ impl Transaction {
         let shared = Arc::clone(&self.database.shared);
         let start = shared.engine.env.clock.monotonic_ns();
         if self.appended.is_none() {
+            self.tx.require_in_time(start)?;
             let appended = {
                 let mut exclusive = self.writer_lock(&shared)?;
                 self.database.admit(false)?;

@@ -43,6 +43,9 @@ pub enum Isolation {
 pub(super) struct ReadSet {
     points: BTreeSet<Vec<u8>>,
     ranges: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Memory in use, approximately.
+    #[cfg(feature = "std")]
+    bytes: usize,
     /// Whether the transaction's owner was told anything of its snapshot.
     pub(super) observed: bool,
     /// The closure form of a transaction holds the writer lock and never conflicts.
@@ -60,6 +63,7 @@ impl ReadSet {
     pub(super) fn definition(&mut self, isolation: Isolation, key: &[u8]) {
         if isolation == Isolation::Serializable && !self.exclusive && !self.points.contains(key) {
             self.points.insert(key.to_vec());
+            self.grew(key.len());
         }
     }
 
@@ -67,7 +71,26 @@ impl ReadSet {
         self.observed = true;
         if isolation == Isolation::Serializable && !self.exclusive {
             self.ranges.push((from.to_vec(), to.to_vec()));
+            self.grew(from.len() + to.len());
         }
+    }
+
+    #[inline]
+    fn grew(&mut self, key_bytes: usize) {
+        // What each remembered key costs beside its bytes.
+        #[cfg(feature = "std")]
+        {
+            self.bytes += key_bytes + 64;
+        }
+        #[cfg(not(feature = "std"))]
+        let _ = key_bytes;
+    }
+
+    /// Memory in use, approximately.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

@@ -27,6 +27,8 @@ struct Hooked {
     reads_fail: AtomicBool,
     /// What is appended to the log is written, and fails.
     appends_fail: AtomicBool,
+    /// There is no room for anything.
+    is_full: AtomicBool,
 }
 
 fn failed(file: FileId, offset: u64, len: usize) -> StorageError {
@@ -54,6 +56,10 @@ impl Storage for Hooked {
         self.memory.read_at(file, offset, buffer)
     }
     fn write_at(&self, file: FileId, offset: u64, bytes: &[u8]) -> Result<(), StorageError> {
+        // A short mark overwrites what a failed append has left.
+        if (file == FileId::Data || bytes.len() > 4096) && self.is_full.load(Ordering::Relaxed) {
+            return Err(StorageError::new(StorageErrorKind::Full, file, offset, bytes.len() as u64, "no room"));
+        }
         self.memory.write_at(file, offset, bytes)?;
         // What overwrites a failed append is a short mark.
         if file == FileId::Log && bytes.len() > 4096 && self.appends_fail.load(Ordering::Relaxed) {
@@ -304,6 +310,40 @@ fn a_transaction_ends_after_its_time() {
         tx.table(T)?.put(1, [1].as_slice())
     });
     assert_eq!(result, Err(Error::TransactionTimeout { limit_ms: 1000 }));
+}
+
+#[test]
+fn a_transaction_that_idles_beyond_its_time_commits_nothing_and_holds_nobody_up() {
+    let world = world(|limits| limits.transactions_max = 2);
+    let db = &world.db;
+    world.write(0);
+    let table = db.table(T).unwrap();
+    let timeout = Err(Error::TransactionTimeout { limit_ms: 1000 });
+    let locked = |key: u64| {
+        let mut open = db.begin(Isolation::ReadCommitted);
+        let mut rows = open.table(T).unwrap();
+        assert_eq!(rows.get_for_update(key).unwrap().unwrap().bytes(), value(key, 0));
+        rows.put(key, [9].as_slice()).unwrap();
+        open
+    };
+    let mut idle = [locked(1), locked(2)];
+    world.pass_ms(1000);
+    // It writes, locks or deletes what they have locked, and as many more can begin.
+    table.put(1, [1].as_slice()).unwrap();
+    table.delete_range(2..3).unwrap();
+    let mut third = locked(3);
+    assert_eq!(idle.each_mut().map(Transaction::commit), [timeout.clone(), timeout.clone()]);
+    assert_eq!(idle[0].table(T).unwrap().get(1).map(drop), timeout);
+    third.commit().unwrap();
+    assert_eq!(db.stats().transactions, 0);
+    assert_eq!([1, 2, 3].map(|key| table.get(key).unwrap()), [Some(Vec::from([1])), None, Some(Vec::from([9]))]);
+    // One that comes to its commit in time, and to the writer lock too late, has lost its rows as well.
+    let mut late = locked(4);
+    world.pass_ms(1000);
+    table.put(4, [4].as_slice()).unwrap();
+    late.end_after(u64::MAX / 2, 0);
+    assert_eq!(late.commit(), Err(Error::TransactionTimeout { limit_ms: 0 }));
+    assert_eq!(table.get(4).unwrap(), Some(Vec::from([4])));
 }
 
 #[test]
@@ -575,6 +615,170 @@ fn health_tells_of_a_full_file_a_full_log_and_a_poisoned_writer() {
     let health = db.health();
     assert_eq!((health.findings[0].name, health.findings[0].severity), ("poisoned", Severity::Critical));
     assert!(health.findings[0].cause.contains("the medium is gone"), "{health:?}");
+}
+
+#[test]
+fn health_tells_of_a_suspended_database_and_of_one_that_has_no_room() {
+    let world = world(|_| {});
+    let db = &world.db;
+    world.write(0);
+    db.suspend().unwrap();
+    let health = db.health();
+    assert_eq!((names(db), health.severity()), (Vec::from(["suspended"]), Some(Severity::Notice)));
+    assert!(health.is_well() && health.findings[0].remedy == "resume it", "{health:?}");
+    db.resume().unwrap();
+    assert_eq!(names(db), [""; 0]);
+
+    // Of a commit, and of background work.
+    let table = db.table(T).unwrap();
+    world.storage.is_full.store(true, Ordering::Relaxed);
+    assert_eq!(table.put(1, [7; 6000].as_slice()).unwrap_err().name(), "StorageFull");
+    let health = db.health();
+    assert_eq!((names(db), health.severity()), (Vec::from(["storage-full"]), Some(Severity::Critical)));
+    assert!(health.findings[0].cause.starts_with("there is no room: "), "{health:?}");
+    world.storage.is_full.store(false, Ordering::Relaxed);
+    table.put(1, [7; 6000].as_slice()).unwrap();
+    assert_eq!(names(db), [""; 0]);
+    world.storage.is_full.store(true, Ordering::Relaxed);
+    assert_eq!(db.checkpoint().unwrap_err().name(), "StorageFull");
+    assert_eq!(names(db), ["storage-full"]);
+    world.storage.is_full.store(false, Ordering::Relaxed);
+    db.checkpoint().unwrap();
+    assert_eq!(names(db), [""; 0]);
+}
+
+#[test]
+fn health_tells_of_a_scrub_that_is_late_or_fails() {
+    let world = world(|_| {});
+    let db = &world.db;
+    world.write(0);
+    let engine = &db.shared.engine;
+    engine.scrubs.expect(engine.env.clock.monotonic_ns() + 5_000_000_000);
+    let mut scrub = db.scrub();
+    assert!(scrub.step(1).unwrap());
+    world.pass_ms(5000);
+    assert_eq!(names(db), [""; 0]);
+    world.pass_ms(3000);
+    let health = db.health();
+    assert_eq!((names(db), health.severity()), (Vec::from(["scrub-overdue"]), Some(Severity::Warning)));
+    let stats = db.stats();
+    let expected = alloc::format!(
+        "verifying everything stored is 3 s late; {} bytes of {} are done",
+        stats.scrub_bytes,
+        stats.scrub_bytes_all
+    );
+    assert_eq!(health.findings[0].cause, expected);
+    engine.scrubs.expect(u64::MAX);
+    assert_eq!(names(db), [""; 0]);
+
+    world.storage.reads_fail.store(true, Ordering::Relaxed);
+    let error = scrub.step(1).unwrap_err();
+    let health = db.health();
+    let failing = health.findings.iter().find(|finding| finding.name == "scrub-failing").unwrap();
+    assert_eq!(failing.severity, Severity::Warning);
+    assert_eq!(failing.cause, alloc::format!("verifying everything stored has failed: {error}"));
+    world.storage.reads_fail.store(false, Ordering::Relaxed);
+    let mut scrub = db.scrub();
+    while scrub.step(100).unwrap() {}
+    assert_eq!(names(db), [""; 0]);
+}
+
+#[test]
+fn where_nobody_may_wait_reads_that_are_too_many_are_refused_and_go_on_where_they_were() {
+    let world = world(|limits| limits.read_bytes_per_s = Some(20_000));
+    let db = &world.db;
+    world.pass_ms(1);
+    let refused = core::cell::Cell::new(0);
+    let patiently = |what: &mut dyn FnMut() -> Result<()>| {
+        while let Err(error) = what() {
+            assert_eq!(limit_of(Err::<(), _>(error.clone())), Limit::ReadRate);
+            assert!(error.is_retryable() && error.name() == "LimitReached");
+            refused.set(refused.get() + 1);
+            assert!(refused.get() < 10_000, "it never ends");
+            world.pass_ms(100);
+        }
+    };
+    for part in 0..KEYS / 100 {
+        patiently(&mut || {
+            db.transaction(|tx| {
+                let mut table = tx.table(T)?;
+                (part * 100..(part + 1) * 100).try_for_each(|key| table.put(key, value(key, 0).as_slice()))
+            })
+        });
+    }
+    patiently(&mut || db.checkpoint());
+    db.trim_memory(Trim::All);
+    let snapshot = db.snapshot();
+    let (table, mut key) = (snapshot.table(T).unwrap(), 0);
+    let began_ms = world.clock.0.load(Ordering::Relaxed);
+    patiently(&mut || {
+        while key < KEYS {
+            assert_eq!(table.get(key)?.unwrap().bytes(), value(key, 0));
+            key += 1;
+        }
+        Ok(())
+    });
+    let stored = db.stats().node_bytes_written;
+    let took_ms = world.clock.0.load(Ordering::Relaxed) - began_ms;
+    assert!(refused.get() > 10 && took_ms > 1000, "refused {refused:?} times in {took_ms} ms, {stored} bytes of nodes");
+    let mut scrub = db.scrub();
+    patiently(&mut || {
+        while scrub.step(3)? {}
+        Ok(())
+    });
+    assert!(scrub.report().is_clean());
+    assert_eq!((db.stats().quarantined, db.stats().damaged), (0, false));
+    patiently(&mut || db.compact());
+    assert_eq!(names(db), [""; 0]);
+}
+
+#[test]
+fn all_transactions_together_fill_no_more_memory_than_is_allowed() {
+    let world = world(|limits| {
+        limits.transaction_bytes_max = Some(300 << 10);
+        limits.transactions_bytes_max = Some(1);
+    });
+    let db = &world.db;
+    let allowed = db.limits().transactions_bytes_max.unwrap();
+    assert_eq!(allowed, 600 << 10, "at least two can be as large as they may");
+    let long = alloc::vec![7u8; 1000];
+    db.table(T).unwrap();
+    let fill = |tx: &mut WriteTransaction, from: u64, count: u64| -> Result<()> {
+        let mut table = tx.table(T)?;
+        (from..from + count).try_for_each(|key| table.put(key, long.as_slice()))
+    };
+    let mut open: Vec<_> = (0..4).map(|_| db.begin(Isolation::Snapshot)).collect();
+    let results: Vec<_> = open.iter_mut().enumerate().map(|(at, tx)| fill(tx, at as u64 * 1000, 250)).collect();
+    assert!(results[0].is_ok() && results[1].is_ok(), "{results:?}");
+    let refused = results.into_iter().find_map(Result::err).unwrap();
+    assert_eq!(limit_of(Err::<(), _>(refused.clone())), Limit::TransactionMemory);
+    assert!(refused.is_retryable());
+    assert!(db.shared.engine.transaction_memory.taken() <= allowed);
+    // One that is small asks for nothing.
+    db.table(T).unwrap().put(9000, long.as_slice()).unwrap();
+    open.truncate(1);
+    open[0].commit().unwrap();
+    drop(open);
+    assert_eq!(db.shared.engine.transaction_memory.taken(), 0);
+    db.transaction(|tx| fill(tx, 0, 250)).unwrap();
+
+    // What is read is remembered for the commit.
+    let mut reader = db.begin(Isolation::Serializable);
+    let read = |reader: &mut Transaction, keys: u64| (0..keys).try_for_each(|key| reader.table(T)?.get(key).map(drop));
+    read(&mut reader, 5000).unwrap();
+    read(&mut reader, 5000).unwrap();
+    assert!(db.shared.engine.transaction_memory.taken() > 300 << 10);
+    assert_eq!(limit_of(read(&mut reader, 50_000)), Limit::TransactionMemory);
+    let ranges = (0..50_000).try_for_each(|key| reader.table(T)?.count(key..key + 1).map(drop));
+    assert_eq!(limit_of(ranges), Limit::TransactionMemory);
+    drop(reader);
+    // Deleted ranges are changes as well.
+    let result = db.transaction(|tx| {
+        let mut table = tx.table(T)?;
+        (0..50_000).try_for_each(|key| table.delete_range(key * 3..key * 3 + 1))
+    });
+    assert_eq!(result.unwrap_err().name(), "LimitExceeded");
+    assert_eq!(db.shared.engine.transaction_memory.taken(), 0);
 }
 
 #[test]

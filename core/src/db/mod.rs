@@ -50,6 +50,8 @@ mod mode;
 mod named;
 #[cfg(all(test, feature = "std"))]
 mod named_tests;
+#[cfg(all(test, feature = "std", target_os = "linux"))]
+mod open_files_tests;
 mod options;
 #[cfg(all(feature = "std", any(unix, windows)))]
 mod partial;
@@ -62,6 +64,8 @@ mod requests;
 mod row_locks;
 mod scrub;
 mod snapshot;
+#[cfg(feature = "std")]
+mod stoppable_thread;
 #[cfg(feature = "std")]
 mod suspend;
 #[cfg(all(test, feature = "std"))]

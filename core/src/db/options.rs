@@ -105,6 +105,10 @@ impl Options {
         options.inline_bytes_max = self.inline_bytes_max.clamp(64, 64 << 10);
         options.segment_bytes = self.log_segment_bytes;
         options.step_entries = self.step_entries.max(1);
+        #[cfg(feature = "std")]
+        {
+            options.may_wait = self.background_thread;
+        }
         options.feed_retention_bytes = self.feed_retention_bytes;
         if let Some(bytes) = self.memtable_bytes {
             options.memtable_bytes = bytes.clamp(4 << 10, 1 << 30);
@@ -132,6 +136,13 @@ impl Options {
             snapshot_ms_max: self.limits.snapshot_ms_max.max(self.limits.transaction_ms_max),
             snapshots_max: self.limits.snapshots_max.max(SNAPSHOTS_MIN),
             transaction_bytes_max: Some(options.transaction_bytes_max),
+            #[cfg(feature = "std")]
+            transactions_bytes_max: Some(
+                self.limits
+                    .transactions_bytes_max
+                    .unwrap_or(self.memory_budget_bytes)
+                    .max(options.transaction_bytes_max.saturating_mul(2)),
+            ),
             log_bytes_max: Some(options.log_bytes_max),
             ..self.limits.clone()
         };

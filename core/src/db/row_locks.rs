@@ -4,11 +4,16 @@
 //! Before anyone waits, the edges are followed; a circle is broken at once by refusing one of its interactive
 //! transactions. The closure form of a transaction holds the writer lock and is never the victim: every circle through it
 //! goes through an interactive one too, because there is only one writer lock.
+//!
+//! **Who holds a row beyond its time has lost it:** whoever wants the row then takes away all that transaction has locked, idle
+//! as it is, and its commit is refused.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 use std::vec::Vec;
 
+use crate::env::Clock;
 use crate::env::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::env::sync::{Condvar, Mutex, MutexGuard};
 use crate::error::{Error, Result};
@@ -23,6 +28,9 @@ const WRITER_POLL: Duration = Duration::from_millis(2);
 
 /// One transaction in the graph.
 pub(super) type Party = u32;
+
+/// When a transaction is ended, by the monotonic clock, and what its limit is in milliseconds.
+pub(super) type Deadline = (u64, u64);
 
 /// Says in the graph, while it lives, that a closure holds the writer lock.
 pub(super) struct WriterParty<'a>(&'a RowLocks);
@@ -41,8 +49,8 @@ impl Drop for WriterParty<'_> {
 }
 
 /// All row locks of one database.
-#[derive(Debug, Default)]
 pub(super) struct RowLocks {
+    clock: Arc<dyn Clock>,
     graph: Mutex<Graph>,
     changed: Condvar,
     next: AtomicU32,
@@ -53,12 +61,19 @@ pub(super) struct RowLocks {
 #[derive(Debug, Default)]
 struct Graph {
     owner: HashMap<Vec<u8>, Party>,
-    rows: HashMap<Party, Vec<Vec<u8>>>,
+    locked: HashMap<Party, Locked>,
     waits: HashMap<Party, Wait>,
     /// The party that holds the writer lock in a closure.
     writer: Option<Party>,
     /// Waiters that must give up.
     victims: HashSet<Party>,
+}
+
+/// What one transaction has locked, and until when it may.
+#[derive(Debug)]
+struct Locked {
+    rows: Vec<Vec<u8>>,
+    until_ns: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +124,16 @@ impl Graph {
 }
 
 impl RowLocks {
+    pub(super) fn new(clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            clock: Arc::clone(clock),
+            graph: Mutex::default(),
+            changed: Condvar::default(),
+            next: AtomicU32::new(0),
+            held: AtomicUsize::new(0),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Graph> {
         self.graph.lock()
     }
@@ -124,13 +149,14 @@ impl RowLocks {
         self.held.load(Ordering::Acquire) > 0
     }
 
-    /// Locks a row for `party`; false when another transaction has it. What a transaction locked it keeps until it ends.
-    pub(super) fn try_acquire(&self, party: Party, key: &[u8]) -> Result<bool> {
+    /// Locks a row for `party`, whose time ends at `until_ns`; false when another transaction has it. What a transaction locked
+    /// it keeps until it or its time ends.
+    pub(super) fn try_acquire(&self, party: Party, key: &[u8], until_ns: u64) -> Result<bool> {
         let mut graph = self.lock();
         if let Some(&owner) = graph.owner.get(key) {
             return Ok(owner == party);
         }
-        let rows = graph.rows.entry(party).or_default();
+        let Locked { rows, .. } = graph.locked.entry(party).or_insert(Locked { rows: Vec::new(), until_ns });
         if rows.len() >= ROWS_MAX {
             let value = rows.len() as u64 + 1;
             return Err(Error::LimitExceeded {
@@ -145,15 +171,17 @@ impl RowLocks {
         Ok(true)
     }
 
-    /// Waits until nobody but `party` has the row locked.
-    pub(super) fn wait(&self, party: Party, key: &[u8]) -> Result<()> {
-        self.wait_for(party, |graph| graph.owner.get(key).is_some_and(|&owner| owner != party).then(|| key.to_vec()))
+    /// Waits until nobody but `party` has the row locked, at most until its own time ends.
+    pub(super) fn wait(&self, party: Party, end: Option<Deadline>, key: &[u8]) -> Result<()> {
+        self.wait_for(party, end, |graph| {
+            graph.owner.get(key).is_some_and(|&owner| owner != party).then(|| key.to_vec())
+        })
     }
 
-    /// Waits until nobody but `party` has a row from `from` up to, not including, `to` locked.
-    pub(super) fn wait_range(&self, party: Party, from: &[u8], to: &[u8]) -> Result<()> {
+    /// Waits until nobody but `party` has a row from `from` up to, not including, `to` locked, likewise.
+    pub(super) fn wait_range(&self, party: Party, end: Option<Deadline>, from: &[u8], to: &[u8]) -> Result<()> {
         let inside = |key: &[u8]| from <= key && key < to;
-        self.wait_for(party, |graph| {
+        self.wait_for(party, end, |graph| {
             graph.owner.iter().find(|&(key, &owner)| owner != party && inside(key)).map(|(key, _)| key.clone())
         })
     }
@@ -168,12 +196,30 @@ impl RowLocks {
     }
 
     /// Waits as long as `obstacle` names a row that another transaction has locked.
-    fn wait_for(&self, party: Party, obstacle: impl Fn(&Graph) -> Option<Vec<u8>>) -> Result<()> {
+    fn wait_for(
+        &self,
+        party: Party,
+        end: Option<Deadline>,
+        obstacle: impl Fn(&Graph) -> Option<Vec<u8>>,
+    ) -> Result<()> {
         if !self.any() {
             return Ok(());
         }
         let mut graph = self.lock();
         while let Some(key) = obstacle(&graph) {
+            let now_ns = self.clock.monotonic_ns();
+            let owner = graph.owner.get(&key).copied();
+            let until_ns = owner.and_then(|owner| graph.locked.get(&owner)).map_or(u64::MAX, |locked| locked.until_ns);
+            if let Some(owner) = owner.filter(|_| until_ns <= now_ns && !Mutant::OverdueKeepsRows.is_active()) {
+                self.free_rows(&mut graph, owner);
+                self.changed.notify_all();
+                continue;
+            }
+            if let Some((_, limit_ms)) = end.filter(|(end_ns, _)| *end_ns <= now_ns) {
+                graph.waits.remove(&party);
+                graph.victims.remove(&party);
+                return Err(Error::TransactionTimeout { limit_ms });
+            }
             graph.waits.insert(party, Wait::Row(key.clone()));
             let victims = graph.victims.len();
             let refused = graph.break_circle(party) || graph.victims.remove(&party);
@@ -185,7 +231,8 @@ impl RowLocks {
             if graph.victims.len() > victims {
                 self.changed.notify_all();
             }
-            graph = self.changed.wait(graph);
+            let rest_ns = until_ns.min(end.map_or(u64::MAX, |(end_ns, _)| end_ns)).saturating_sub(now_ns);
+            graph = self.changed.wait_timeout(graph, Duration::from_nanos(rest_ns)).0;
         }
         graph.waits.remove(&party);
         graph.victims.remove(&party);
@@ -222,7 +269,15 @@ impl RowLocks {
 
     /// Whether `party` has locked any row.
     pub(super) fn holds_any(&self, party: Party) -> bool {
-        self.any() && self.lock().rows.contains_key(&party)
+        self.any() && self.lock().locked.contains_key(&party)
+    }
+
+    fn free_rows(&self, graph: &mut Graph, party: Party) {
+        let Some(locked) = graph.locked.remove(&party) else { return };
+        for key in locked.rows {
+            graph.owner.remove(&key);
+            self.held.fetch_sub(1, Ordering::Release);
+        }
     }
 
     /// The transaction has ended: its rows are free.
@@ -231,16 +286,19 @@ impl RowLocks {
             return;
         }
         let mut graph = self.lock();
-        for key in graph.rows.remove(&party).unwrap_or_default() {
-            graph.owner.remove(&key);
-            self.held.fetch_sub(1, Ordering::Release);
-        }
+        self.free_rows(&mut graph, party);
         graph.waits.remove(&party);
         graph.victims.remove(&party);
         drop(graph);
         if !Mutant::RowsFreedSilently.is_active() {
             self.changed.notify_all();
         }
+    }
+}
+
+impl core::fmt::Debug for RowLocks {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("RowLocks").field("graph", &self.graph).finish_non_exhaustive()
     }
 }
 
@@ -252,18 +310,46 @@ fn deadlock(key: &[u8]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, mpsc};
+    use crate::env::HandSet;
+    use std::sync::mpsc;
+
+    /// By a clock that is set by hand.
+    fn row_locks() -> (Arc<RowLocks>, Arc<HandSet>) {
+        let clock = Arc::new(HandSet::default());
+        (Arc::new(RowLocks::new(&(Arc::clone(&clock) as Arc<dyn Clock>))), clock)
+    }
 
     fn acquire(locks: &RowLocks, party: Party, key: &[u8]) -> Result<()> {
-        while !locks.try_acquire(party, key)? {
-            locks.wait(party, key)?;
+        while !locks.try_acquire(party, key, u64::MAX)? {
+            locks.wait(party, None, key)?;
         }
         Ok(())
     }
 
     #[test]
+    fn who_holds_rows_beyond_its_time_loses_them_to_whoever_wants_one() {
+        let (locks, clock) = row_locks();
+        let (idle, other) = (locks.party(), locks.party());
+        for row in [b"1", b"2"] {
+            assert_eq!(locks.try_acquire(idle, row, 1_000_000), Ok(true));
+        }
+        clock.0.store(1, Ordering::Relaxed);
+        locks.wait(other, None, b"1").unwrap();
+        assert_eq!((locks.holds_any(idle), locks.any()), (false, false));
+        // And with a range.
+        assert_eq!(locks.try_acquire(idle, b"3", 1_000_000), Ok(true));
+        locks.wait_range(other, None, b"2", b"4").unwrap();
+        assert!(!locks.any());
+        // Who waits beyond its own time waits no longer.
+        assert_eq!(locks.try_acquire(idle, b"3", 9_000_000), Ok(true));
+        let timeout = Err(Error::TransactionTimeout { limit_ms: 7 });
+        assert_eq!(locks.wait(other, Some((1_000_000, 7)), b"3"), timeout);
+        assert!(locks.lock().waits.is_empty());
+    }
+
+    #[test]
     fn a_circle_of_two_rows_refuses_the_one_that_closes_it() {
-        let locks = Arc::new(RowLocks::default());
+        let (locks, _) = row_locks();
         let (a, b) = (locks.party(), locks.party());
         acquire(&locks, a, b"1").unwrap();
         acquire(&locks, b, b"2").unwrap();
@@ -286,7 +372,7 @@ mod tests {
 
     #[test]
     fn the_writer_is_never_the_victim() {
-        let locks = Arc::new(RowLocks::default());
+        let (locks, _) = row_locks();
         let (writer, interactive) = (locks.party(), locks.party());
         acquire(&locks, interactive, b"row").unwrap();
         locks.set_writer(Some(writer));
@@ -305,7 +391,7 @@ mod tests {
 
     #[test]
     fn waiting_in_a_line_is_no_deadlock() {
-        let locks = Arc::new(RowLocks::default());
+        let (locks, _) = row_locks();
         let first = locks.party();
         acquire(&locks, first, b"row").unwrap();
         let threads: Vec<_> = (0..4)

@@ -53,14 +53,14 @@ impl fmt::Debug for Scrub {
 }
 
 #[cfg(feature = "std")]
-pub(super) use thread::Scrubbing;
+pub(super) use thread::start;
 
 #[cfg(feature = "std")]
 mod thread {
-    use std::sync::{Arc, Condvar, Mutex, PoisonError};
-    use std::thread::JoinHandle;
+    use std::sync::Arc;
     use std::time::Duration;
 
+    use crate::db::stoppable_thread::{Stop, StoppableThread};
     use crate::engine::{Engine, ScrubWork};
 
     /// Nodes read at once, and the rest between: some 25 MB a second, unless it has to be more for everything to be read in
@@ -68,64 +68,32 @@ mod thread {
     const STEP_NODES: usize = 64;
     const STEP_REST_NS_MAX: u64 = 10_000_000;
 
-    /// The thread that scrubs now and then. It ends with the database.
-    #[derive(Debug)]
-    pub(in crate::db) struct Scrubbing {
-        stop: Arc<Stop>,
-        thread: Mutex<Option<JoinHandle<()>>>,
+    /// The thread that scrubs now and then: a scrub begins each `interval`, and is to be done within it. Where the system
+    /// gives no thread nothing is scrubbed, and `stats` tells so.
+    pub(in crate::db) fn start(engine: &Arc<Engine>, interval: Duration) -> StoppableThread {
+        let thread = StoppableThread::default();
+        let engine = Arc::clone(engine);
+        thread.start("lightning-scrub", move |stop| run(&engine, interval, stop));
+        thread
     }
 
-    #[derive(Debug, Default)]
-    struct Stop {
-        stopped: Mutex<bool>,
-        changed: Condvar,
-    }
-
-    impl Stop {
-        /// Rests; true when it is to end.
-        fn rest(&self, time: Duration) -> bool {
-            let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-            let rested = self.changed.wait_timeout_while(stopped, time, |stopped| !*stopped);
-            *rested.unwrap_or_else(PoisonError::into_inner).0
-        }
-    }
-
-    impl Scrubbing {
-        /// A scrub begins each `interval`, and is to be done within it. `None` when the system gives no thread.
-        pub(in crate::db) fn start(engine: &Arc<Engine>, interval: Duration) -> Option<Self> {
-            let stop = Arc::new(Stop::default());
-            let (engine, seen) = (Arc::clone(engine), Arc::clone(&stop));
-            let thread = std::thread::Builder::new().name("lightning-scrub".into()).spawn(move || {
-                let now_ns = || engine.env.clock.monotonic_ns();
-                let mut rest = interval;
-                while !seen.rest(rest) {
-                    let due_ns = now_ns().saturating_add(u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX));
-                    engine.scrubs.expect(due_ns);
-                    let mut work = ScrubWork::new(&engine);
-                    let mut bytes = 0;
-                    // An I/O error is told to whoever reads there; the next scrub begins anew.
-                    while let Ok(true) = work.step(&engine, STEP_NODES) {
-                        let step_bytes = work.bytes() - core::mem::replace(&mut bytes, work.bytes());
-                        let rest_ns = engine.scrubs.rest_ns(step_bytes, STEP_REST_NS_MAX, now_ns());
-                        if seen.rest(Duration::from_nanos(rest_ns)) {
-                            return;
-                        }
-                    }
-                    rest = Duration::from_nanos(due_ns.saturating_sub(now_ns()));
+    fn run(engine: &Engine, interval: Duration, stop: &Stop) {
+        let now_ns = || engine.env.clock.monotonic_ns();
+        let mut rest = interval;
+        while !stop.rest(rest) {
+            let due_ns = now_ns().saturating_add(u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX));
+            engine.scrubs.expect(due_ns);
+            let mut work = ScrubWork::new(engine);
+            let mut bytes = 0;
+            // An I/O error is told to whoever reads there; the next scrub begins anew.
+            while let Ok(true) = work.step(engine, STEP_NODES) {
+                let step_bytes = work.bytes() - core::mem::replace(&mut bytes, work.bytes());
+                let rest_ns = engine.scrubs.rest_ns(step_bytes, STEP_REST_NS_MAX, now_ns());
+                if stop.rest(Duration::from_nanos(rest_ns)) {
+                    return;
                 }
-            });
-            Some(Self { stop, thread: Mutex::new(Some(thread.ok()?)) })
-        }
-
-        /// Ends the thread and waits for it.
-        pub(in crate::db) fn stop(&self) {
-            *self.stop.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-            self.stop.changed.notify_all();
-            let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(thread) = thread {
-                // A panic there has been reported by the panic hook.
-                let _ = thread.join();
             }
+            rest = Duration::from_nanos(due_ns.saturating_sub(now_ns()));
         }
     }
 }

@@ -63,6 +63,9 @@ pub struct WriteTransaction {
     /// What its commit writes beside the changes, of the request that it carries out.
     pub(super) remembered: Option<Remembered>,
     pub(super) committed: bool,
+    /// Memory that it may fill.
+    #[cfg(feature = "std")]
+    pub(super) granted_bytes: usize,
     #[cfg(feature = "std")]
     pub(super) rows: Rows,
 }
@@ -74,6 +77,8 @@ pub(super) struct Rows {
     pub locks: Arc<RowLocks>,
     pub writer: Arc<Exclusive>,
     pub party: Party,
+    /// It has locked some.
+    pub has_locked: bool,
 }
 
 #[cfg(feature = "std")]
@@ -111,6 +116,7 @@ impl WriteTransaction {
                 party: shared.row_locks.party(),
                 locks: Arc::clone(&shared.row_locks),
                 writer: Arc::clone(&shared.exclusive),
+                has_locked: false,
             },
             engine,
             catalogue,
@@ -131,6 +137,8 @@ impl WriteTransaction {
             deadline_ns: None,
             remembered: None,
             committed: false,
+            #[cfg(feature = "std")]
+            granted_bytes: engine::OWN_BYTES,
         }
     }
 
@@ -277,6 +285,7 @@ impl WriteTransaction {
     pub(super) fn get_raw(&mut self, key: &[u8]) -> Result<Option<FoundValue<'_>>> {
         self.check_deadline()?;
         self.reads.point(self.isolation, key);
+        self.require_memory_of_reads()?;
         self.see_what_is_committed()?;
         match engine::get_in_memtable(&self.changes.memtable, key) {
             Some(said) => Ok(said),
@@ -295,21 +304,59 @@ impl WriteTransaction {
     pub(super) fn write(&mut self, key: &[u8], slot: Slot<'_>) -> Result<()> {
         self.check_writable()?;
         #[cfg(feature = "std")]
-        self.rows.locks.wait(self.rows.party, key)?;
+        self.rows.locks.wait(self.rows.party, self.deadline_ns, key)?;
         super::key_length::check_key_length(key)?;
         let more = match slot {
             Slot::Inline(bytes) => bytes.len(),
             _ => 0,
         } + key.len();
+        self.require_room(more)?;
+        self.changes.memtable.put(key, slot, 0);
+        Ok(())
+    }
+
+    /// An error where so many bytes more are more than a transaction may change.
+    fn require_room(&mut self, more: usize) -> Result<()> {
         let limit = self.engine.options.transaction_bytes_max;
-        if self.changes.memtable.bytes() + more > limit {
+        let bytes = self.changes.memtable.bytes() + more;
+        if bytes > limit {
             return Err(Error::LimitExceeded {
                 what: "the size of a transaction's changes in bytes",
-                value: (self.changes.memtable.bytes() + more) as u64,
+                value: bytes as u64,
                 limit: limit as u64,
             });
         }
-        self.changes.memtable.put(key, slot, 0);
+        #[cfg(feature = "std")]
+        if bytes + self.reads.bytes() > self.granted_bytes {
+            return self.take_memory(bytes + self.reads.bytes());
+        }
+        Ok(())
+    }
+
+    /// What was read is remembered for the commit, and takes memory like what was changed.
+    #[inline]
+    fn require_memory_of_reads(&mut self) -> Result<()> {
+        #[cfg(feature = "std")]
+        if self.reads.bytes() > engine::OWN_BYTES / 2 {
+            let bytes = self.changes.memtable.bytes() + self.reads.bytes();
+            if bytes > self.granted_bytes {
+                return self.take_memory(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for memory that all transactions share, for some time ahead where there is enough.
+    #[cfg(feature = "std")]
+    #[cold]
+    fn take_memory(&mut self, bytes: usize) -> Result<()> {
+        let ahead = bytes.next_multiple_of(engine::OWN_BYTES);
+        let memory = &self.engine.transaction_memory;
+        let granted = match memory.take(ahead - self.granted_bytes) {
+            Ok(()) => ahead,
+            Err(_) => memory.take(bytes - self.granted_bytes).map(|()| bytes)?,
+        };
+        self.granted_bytes = granted;
         Ok(())
     }
 
@@ -317,7 +364,8 @@ impl WriteTransaction {
     pub(super) fn delete_span(&mut self, from: &[u8], to: &[u8]) -> Result<()> {
         self.check_writable()?;
         #[cfg(feature = "std")]
-        self.rows.locks.wait_range(self.rows.party, from, to)?;
+        self.rows.locks.wait_range(self.rows.party, self.deadline_ns, from, to)?;
+        self.require_room(from.len() + to.len())?;
         self.changes.memtable.delete_range(from, Some(to), 0);
         Ok(())
     }
@@ -419,19 +467,21 @@ impl WriteTransaction {
     fn lock_row(&mut self, key: &[u8]) -> Result<()> {
         self.check_deadline()?;
         if self.reads.exclusive {
-            return self.rows.locks.wait(self.rows.party, key);
+            return self.rows.locks.wait(self.rows.party, self.deadline_ns, key);
         }
         // Under the writer lock, so that no writer is half-way who looked before the row was locked: whoever writes looks
         // at the locks under the writer lock too.
         let writer = Arc::clone(&self.rows.writer);
         let guard = loop {
             let guard = self.rows.take_writer(&writer)?;
-            if self.rows.locks.try_acquire(self.rows.party, key)? {
+            let until_ns = self.deadline_ns.map_or(u64::MAX, |(end_ns, _)| end_ns);
+            if self.rows.locks.try_acquire(self.rows.party, key, until_ns)? {
                 break guard;
             }
             drop(guard);
-            self.rows.locks.wait(self.rows.party, key)?;
+            self.rows.locks.wait(self.rows.party, self.deadline_ns, key)?;
         };
+        self.rows.has_locked = true;
         let result = self.see_locked_row(key);
         drop(guard);
         result
@@ -473,9 +523,11 @@ impl WriteTransaction {
         Ok(was_there)
     }
 
-    /// It is ended so many milliseconds after `start_ns`.
-    pub(super) fn end_after(&mut self, start_ns: u64, limit_ms: u64) {
-        self.deadline_ns = Some((start_ns.saturating_add(limit_ms.saturating_mul(1_000_000)), limit_ms));
+    /// It is ended so many milliseconds after `start_ns`; gives when that is.
+    pub(super) fn end_after(&mut self, start_ns: u64, limit_ms: u64) -> u64 {
+        let end_ns = start_ns.saturating_add(limit_ms.saturating_mul(1_000_000));
+        self.deadline_ns = Some((end_ns, limit_ms));
+        end_ns
     }
 
     /// Every call is this error.
@@ -494,10 +546,33 @@ impl WriteTransaction {
 
     fn check_deadline(&self) -> Result<()> {
         match self.deadline_ns {
-            Some((deadline, limit_ms)) if self.engine.env.clock.monotonic_ns() >= deadline => {
-                Err(self.changes.broken_off.clone().unwrap_or(Error::TransactionTimeout { limit_ms }))
-            }
+            Some((deadline, _)) if self.engine.env.clock.monotonic_ns() >= deadline => Err(self.timed_out()),
             _ => Ok(()),
+        }
+    }
+
+    /// What whoever is out of time, or was refused from the beginning, is told.
+    #[cold]
+    fn timed_out(&self) -> Error {
+        let limit_ms = self.deadline_ns.map_or(0, |(_, limit_ms)| limit_ms);
+        self.changes.broken_off.clone().unwrap_or(Error::TransactionTimeout { limit_ms })
+    }
+
+    /// An error where its time had ended at `now_ns`, when its commit began.
+    pub(super) fn require_in_time(&self, now_ns: u64) -> Result<()> {
+        match self.deadline_ns {
+            Some((deadline, _)) if now_ns >= deadline && !Mutant::OverdueCommits.is_active() => Err(self.timed_out()),
+            _ => Ok(()),
+        }
+    }
+
+    /// An error where others have taken what it had locked, because its time had ended. The caller holds the writer lock,
+    /// under which rows are locked.
+    #[cfg(feature = "std")]
+    pub(super) fn require_rows(&self) -> Result<()> {
+        match self.rows.has_locked && !self.rows.locks.holds_any(self.rows.party) {
+            true => Err(self.timed_out()),
+            false => Ok(()),
         }
     }
 }
@@ -508,6 +583,10 @@ impl Drop for WriteTransaction {
             for value in self.values.drain(..) {
                 self.engine.withdraw_value(&value);
             }
+        }
+        #[cfg(feature = "std")]
+        if self.granted_bytes > engine::OWN_BYTES {
+            self.engine.transaction_memory.give_back(self.granted_bytes - engine::OWN_BYTES);
         }
     }
 }
@@ -649,6 +728,7 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
             return Ok(0);
         }
         self.tx.reads.range(self.tx.isolation, &from, &to);
+        self.tx.require_memory_of_reads()?;
         self.tx.see_what_is_committed()?;
         engine::count(&self.tx.version, Some(&self.tx.changes.memtable), &self.tx.engine.nodes, &from, Some(&to))
     }
@@ -666,6 +746,7 @@ impl<K: Key, V: Value> WriteTable<'_, K, V> {
     /// The whole range asked for counts as read, whatever part of it is then looked at.
     fn view(&mut self, from: &[u8], to: &[u8]) -> Result<View> {
         self.tx.reads.range(self.tx.isolation, from, to);
+        self.tx.require_memory_of_reads()?;
         self.tx.see_what_is_committed()?;
         Ok(View {
             engine: Arc::clone(&self.tx.engine),

@@ -204,6 +204,11 @@ impl Checkpoint {
             ..work.superblock.clone()
         };
         let copy_bytes = found.copy_bytes();
+        // A map that is not right is left out: it is made again by whoever opens the database next.
+        #[cfg(feature = "std")]
+        let has_map = !engine.leaves_space();
+        #[cfg(not(feature = "std"))]
+        let has_map = true;
         let mut space = engine.space.lock();
         space.map.require_consistent()?;
         let building = space.building;
@@ -221,7 +226,7 @@ impl Checkpoint {
                 .dirty_pages()
                 .iter()
                 .copied()
-                .filter(|&page| map_pages.get(page as usize).copied().flatten().is_none())
+                .filter(|&page| has_map && map_pages.get(page as usize).copied().flatten().is_none())
                 .collect();
             for page in &fresh {
                 if let Some(&(offset, _)) = work.map_pages.get(*page as usize) {
@@ -270,12 +275,13 @@ impl Checkpoint {
             space.map.release(extent);
             self.written.retain(|written| *written != extent);
         }
-        for page in work.map_pages.get(space.map.page_count() as usize..).unwrap_or(&[]) {
+        let page_count = if has_map { space.map.page_count() } else { 0 };
+        for page in work.map_pages.get(page_count as usize..).unwrap_or(&[]) {
             self.replaced.push(Extent { offset: page.0, len: SECTOR_BYTES });
         }
         let mut pages = Vec::new();
         let mut images = Vec::new();
-        for page in 0..space.map.page_count() {
+        for page in 0..page_count {
             match map_pages.get(page as usize).copied().flatten() {
                 Some(offset) => {
                     let mut image = space.page_image(page, &under_way);

@@ -15,7 +15,7 @@ use crate::codec::slot::{Slot, ValueRef};
 #[cfg(feature = "std")]
 use crate::env::sync::Condvar;
 use crate::env::sync::Mutex;
-use crate::env::sync::atomic::{AtomicBool, Ordering};
+use crate::env::sync::atomic::Ordering;
 use crate::env::{FileId, Storage, Sync, SyncTicket};
 use crate::error::{Error, Result};
 use crate::limit::Limit;
@@ -384,19 +384,25 @@ impl Engine {
         self.tickets.lock().complete(ticket, result);
     }
 
-    /// An optimistic transaction begins after commit `start`: what it needs for validation is kept. Where there are too many,
-    /// nothing is, and the pin is one that has ended.
-    pub(crate) fn begin_optimistic(&self, start: u64) -> core::result::Result<OptimisticPin, (OptimisticPin, Error)> {
+    /// An optimistic transaction begins after commit `start`, now, and ends at `until_ns` at the latest: what it needs for
+    /// validation is kept. Where there are too many that have time left, nothing is, and the pin is none.
+    pub(crate) fn begin_optimistic(
+        &self,
+        start: u64,
+        now_ns: u64,
+        until_ns: u64,
+    ) -> core::result::Result<OptimisticPin, (OptimisticPin, Error)> {
         let allowed = self.options.limits.transactions_max;
         let mut optimistic = self.optimistic.lock();
+        if optimistic.count() >= allowed {
+            optimistic.end_overdue(now_ns);
+        }
         let used = optimistic.count();
-        let pin = OptimisticPin { start, ended: AtomicBool::new(used >= allowed) };
         if used >= allowed {
             let (allowed, used) = (allowed as u64, used as u64);
-            return Err((pin, Error::LimitReached { limit: Limit::Transactions, allowed, used }));
+            return Err((OptimisticPin(0), Error::LimitReached { limit: Limit::Transactions, allowed, used }));
         }
-        optimistic.begin(start);
-        Ok(pin)
+        Ok(optimistic.begin(start, until_ns))
     }
 
     /// Interactive transactions that are open.
@@ -406,9 +412,7 @@ impl Engine {
 
     /// It has ended, one way or the other. Saying so again does nothing.
     pub(crate) fn end_optimistic(&self, pin: &OptimisticPin) {
-        if !pin.ended.swap(true, Ordering::Relaxed) {
-            self.optimistic.lock().end(pin.start);
-        }
+        self.optimistic.lock().end(pin);
     }
 
     /// Shows what a commit would be validated against.

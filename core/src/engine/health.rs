@@ -100,6 +100,11 @@ impl Engine {
         self.note_held(&mut health, stats);
         self.note_scrub(&mut health, stats);
         note_archive(&mut health, stats);
+        if let Some(healed) = self.healed.in_words() {
+            let remedy = "nothing was lost, and nothing has to be done; but what damaged one place may damage others: verify \
+                          everything, see to the medium, make a backup";
+            health.add(Severity::Notice, "healed", healed, remedy);
+        }
         health.findings.sort_by_key(|finding| core::cmp::Reverse(finding.severity));
         health
     }

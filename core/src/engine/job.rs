@@ -22,6 +22,9 @@ pub(super) struct JobExtents {
     pub freed: Vec<Extent>,
     pub freed_values: Vec<Extent>,
     pub bytes: u64,
+    /// Freed nodes that cannot be read: what they name is freed without being known.
+    #[cfg(feature = "std")]
+    pub hidden: usize,
     /// How many values there are fewer.
     pub values_gone: u64,
     /// How many of `written` some checkpoint's map left out, because nothing referred to them yet.

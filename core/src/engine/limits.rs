@@ -14,6 +14,11 @@ pub struct Limits {
     /// Keys and values that one transaction may change, in bytes; `None` leaves it to the memory budget, which is also the
     /// most that is given.
     pub transaction_bytes_max: Option<usize>,
+    /// What all transactions under way may hold in memory together, of what they have changed and read, in bytes; each has 64 KiB
+    /// beside it. One that needs more gets [`Error::LimitReached`](crate::Error::LimitReached). `None` leaves it to the memory
+    /// budget, and it is never less than two transactions may change.
+    #[cfg(feature = "std")]
+    pub transactions_bytes_max: Option<usize>,
     /// What a snapshot, cursor or transaction sees is kept for so many milliseconds after it was replaced, unless nobody reads
     /// it any more: as long as it is kept, its space cannot be used again. Then whoever reads it gets
     /// [`Error::SnapshotExpired`](crate::Error::SnapshotExpired). Never less than [`transaction_ms_max`](Self::transaction_ms_max).
@@ -26,8 +31,8 @@ pub struct Limits {
     /// nothing can wait because there is no background thread, get [`Error::LimitReached`](crate::Error::LimitReached).
     #[cfg(feature = "std")]
     pub write_bytes_per_s: Option<u64>,
-    /// Bytes that are read from the data file in a second, likewise. Reads wait, background work included; what is in memory
-    /// is read as always.
+    /// Bytes that are read from the data file in a second, likewise, background work included; what is in memory is read as
+    /// always.
     #[cfg(feature = "std")]
     pub read_bytes_per_s: Option<u64>,
     /// Backups and increments that are made at once. One that is begun above it answers its first call with
@@ -47,6 +52,8 @@ impl Default for Limits {
             transactions_max: 1024,
             transaction_ms_max: 30_000,
             transaction_bytes_max: None,
+            #[cfg(feature = "std")]
+            transactions_bytes_max: None,
             snapshot_ms_max: 24 * 60 * 60 * 1000,
             snapshots_max: 1024,
             watches_max: 10_000,

@@ -177,7 +177,7 @@ enum Lane {
 
 /// Whether a job that ended a step so stands where it was and goes on with the next.
 pub(super) fn goes_on_after(error: &Error) -> bool {
-    error.not_resident().is_some() || matches!(error, Error::Pending(_))
+    error.not_resident().is_some() || matches!(error, Error::Pending(_)) || error.is_too_fast()
 }
 
 impl Engine {

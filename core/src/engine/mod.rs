@@ -27,6 +27,8 @@ mod guard;
 #[cfg(feature = "std")]
 mod guarded_storage;
 #[cfg(feature = "std")]
+mod healed;
+#[cfg(feature = "std")]
 mod health;
 mod job;
 #[cfg(feature = "encryption")]
@@ -53,10 +55,13 @@ mod requests;
 mod scrub;
 mod scrubs;
 mod short;
+mod space_rebuild;
 mod state;
 mod stats;
 #[cfg(feature = "std")]
 mod suspend;
+#[cfg(feature = "std")]
+mod transaction_memory;
 mod values;
 mod version;
 mod watchers;
@@ -100,6 +105,8 @@ pub(crate) use record::CheckpointRecord;
 pub(crate) use scrub::ScrubWork;
 pub(crate) use short::ShortWindow;
 pub(crate) use state::Engine;
+#[cfg(feature = "std")]
+pub(crate) use transaction_memory::OWN_BYTES;
 pub(crate) use values::{BLOCK_BYTES, ValueReader, ValueWriter};
 pub(crate) use version::Version;
 pub(crate) use watchers::Watcher;

@@ -447,6 +447,38 @@ mod tests {
     }
 
     #[test]
+    fn the_point_index_is_made_again_by_whoever_reads() {
+        let env = Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(7)) };
+        let options = Options { background_thread: false, ..Options::default() };
+        let db = Database::open_storage(Arc::new(MemoryStorage::new()), env, options).unwrap();
+        let key = |number: u32| format!("key {number}").into_bytes();
+        let write = |tx: &mut crate::WriteTransaction| {
+            (0..500).try_for_each(|number| tx.table(T)?.put(key(number).as_slice(), key(number).as_slice()))
+        };
+        db.transaction(write).unwrap();
+        db.compact().unwrap();
+        let engine = Arc::clone(&db.snapshot().engine);
+        let since = engine.version().layers.base_since;
+        let mut prefix = crate::table::KeyBuffer::new();
+        crate::table::prefix::encode_prefix(1, &mut prefix);
+        let known = || {
+            let is_known = |number: &u32| {
+                let whole = [&prefix[..], &key(*number)].concat();
+                engine.nodes.show_at_point(since, &whole, |value| assert_eq!(value, key(*number))).is_ok()
+            };
+            (0..500).filter(is_known).count()
+        };
+        for _ in 0..3 {
+            assert_eq!(known(), 0);
+            for number in (0..500).chain(0..500) {
+                assert_eq!(db.table(T).unwrap().get(key(number).as_slice()).unwrap().unwrap(), key(number));
+            }
+            assert!(known() > 450, "{} of 500", known());
+            db.trim_memory(crate::Trim::All);
+        }
+    }
+
+    #[test]
     fn what_was_found_in_one_base_is_never_served_for_another() {
         let env = Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(7)) };
         let options = Options { background_thread: false, ..Options::default() };

@@ -16,6 +16,8 @@ use super::feed::History;
 use super::first_write::FirstWrite;
 #[cfg(feature = "std")]
 use super::guarded_storage::GuardedStorage;
+#[cfg(feature = "std")]
+use super::healed::Healed;
 use super::maintenance::Work;
 use super::named::{NamedSnapshots, read_bitmaps};
 use super::node_ages::NodeAges;
@@ -24,6 +26,7 @@ use super::options::{EngineOptions, Verify};
 use super::recent::Recent;
 use super::record::{ANCESTORS_MAX, Ancestor, CheckpointRecord};
 use super::recovery_stage::RecoveryStage;
+use super::space_rebuild::Rebuild;
 use super::state::{Engine, Environment, Held, Space, Stopped, Tickets, Writer};
 use super::stats::Counters;
 use super::values::{extent_of, is_there};
@@ -166,6 +169,8 @@ fn create(
         is_clean: true,
         begins_incarnation: false,
         first_write: None,
+        #[cfg(feature = "std")]
+        healed: Healed::default(),
         superblock,
         envelope,
     };
@@ -222,15 +227,29 @@ fn recover(
         return Err(Error::corrupt(FileId::Data, superblock.record.0.offset, what));
     }
     announce_reads(&*storage, &record, superblock.file_bytes);
-    let mut map = read_map(&*storage, &record, &options, &envelope)?;
+    let map = read_map(&*storage, &record, &options, &envelope);
 
     progress(RecoveryStage::VerifySpace);
-    require_in_use(&map, &record, &superblock)?;
+    let map = map.and_then(|map| require_in_use(&map, &record, &superblock).map(|()| map));
+    #[cfg(feature = "std")]
+    let healed = Healed::default();
+    let (mut map, is_rebuilt) = match map {
+        Ok(map) => (map, false),
+        Err(damage) => {
+            let (superblock, record) = (&superblock, &record);
+            let rebuild = Rebuild { storage: &storage, superblock, record, options: &options, envelope: &envelope };
+            let map = rebuild.map(&damage)?;
+            #[cfg(feature = "std")]
+            healed.tell(rebuild.in_words(&damage));
+            (map, true)
+        }
+    };
 
     let mut memtable = Memtable::new();
     let mut values = MemtableValues::default();
-    // One that says so beside another that does is all there is to know: nothing has come after it.
-    let untouched = superblock.clean && matches!(older, Older::Closed);
+    // One that says so beside another that does is all there is to know: nothing has come after it. A map that was made again
+    // is made durable at once.
+    let untouched = superblock.clean && matches!(older, Older::Closed) && !is_rebuilt;
     let clean = superblock.clean
         && match older {
             Older::Closed => true,
@@ -386,6 +405,8 @@ fn recover(
         is_clean: clean,
         begins_incarnation,
         first_write,
+        #[cfg(feature = "std")]
+        healed,
         superblock,
         envelope,
     };
@@ -419,6 +440,8 @@ struct State {
     is_clean: bool,
     begins_incarnation: bool,
     first_write: Option<FirstWrite>,
+    #[cfg(feature = "std")]
+    healed: Healed,
     envelope: Envelope,
 }
 
@@ -488,7 +511,7 @@ impl State {
         let seal =
             Seal { checksum: options.checksum, database_id: work.superblock.database_id, envelope: self.envelope };
         #[cfg(feature = "std")]
-        let guarded = Arc::new(GuardedStorage::new(storage, Arc::clone(&env.clock), options.limits.read_bytes_per_s));
+        let guarded = Arc::new(GuardedStorage::new(storage, Arc::clone(&env.clock), &options));
         #[cfg(feature = "std")]
         let storage: Arc<dyn Storage> = Arc::clone(&guarded) as Arc<dyn Storage>;
         Engine {
@@ -528,6 +551,12 @@ impl State {
             activity: super::activity::SharedActivity::default(),
             log_is_full: AtomicBool::new(false),
             is_damaged: AtomicBool::new(false),
+            #[cfg(feature = "std")]
+            transaction_memory: super::transaction_memory::TransactionMemory::new(
+                options.limits.transactions_bytes_max.unwrap_or(usize::MAX),
+            ),
+            #[cfg(feature = "std")]
+            healed: self.healed,
             history,
             named: Mutex::new(self.named),
             archive: Mutex::new(self.record.and_then(|record| record.archive)),
@@ -637,7 +666,7 @@ fn announce_reads(storage: &dyn Storage, record: &CheckpointRecord, file_bytes: 
     }
 }
 
-fn read_map(
+pub(super) fn read_map(
     storage: &dyn Storage,
     record: &CheckpointRecord,
     options: &EngineOptions,
@@ -662,7 +691,7 @@ fn read_map(
 
 /// What is freed sooner or later whatever the trees hold must be in use, each grain once; otherwise the map and the record
 /// do not belong together.
-fn require_in_use(map: &SpaceMap, record: &CheckpointRecord, superblock: &Superblock) -> Result<()> {
+pub(super) fn require_in_use(map: &SpaceMap, record: &CheckpointRecord, superblock: &Superblock) -> Result<()> {
     let mut freed: crate::hashing::HashMap<u64, u64> = crate::hashing::HashMap::default();
     let pages = record.map_pages.iter().map(|&(offset, _)| Extent { offset, len: SECTOR_BYTES });
     let own = core::iter::once(superblock.record_and_copy()).chain(pages);

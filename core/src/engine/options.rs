@@ -70,6 +70,9 @@ pub(crate) struct EngineOptions {
     /// Entries a step of background work handles.
     pub step_entries: usize,
     pub limits: Limits,
+    /// Whoever asks may be kept waiting.
+    #[cfg(feature = "std")]
+    pub may_wait: bool,
 }
 
 impl EngineOptions {
@@ -97,6 +100,8 @@ impl EngineOptions {
             key: None,
             step_entries: 4096,
             limits: Limits::default(),
+            #[cfg(feature = "std")]
+            may_wait: true,
         }
     }
 }

@@ -26,10 +26,17 @@ const REMEMBERED_MAX: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Quarantine {
     extents: Mutex<BTreeMap<u64, u64>>,
+    /// Those to which the newest state refers no more. They are nobody's loss, and are not given out again either.
+    #[cfg(feature = "std")]
+    left: Mutex<BTreeMap<u64, u64>>,
 }
 
 impl Quarantine {
     pub(super) fn add(&self, extent: Extent) {
+        #[cfg(feature = "std")]
+        if self.left.lock().contains_key(&extent.offset) {
+            return;
+        }
         let mut extents = self.extents.lock();
         if extents.len() < REMEMBERED_MAX {
             extents.insert(extent.offset, extent.len);
@@ -42,6 +49,18 @@ impl Quarantine {
         if !extents.is_empty() {
             extents.remove(&offset);
         }
+        #[cfg(feature = "std")]
+        self.left.lock().remove(&offset);
+    }
+
+    /// The newest state refers to this no more; whether it was found damaged.
+    #[cfg(feature = "std")]
+    pub(super) fn leave(&self, extent: Extent) -> bool {
+        let was_damaged = self.extents.lock().remove(&extent.offset).is_some();
+        if was_damaged {
+            self.left.lock().insert(extent.offset, extent.len);
+        }
+        was_damaged
     }
 
     /// Where they are, and how long.
@@ -51,9 +70,11 @@ impl Quarantine {
     }
 
     pub(super) fn holds(&self, extent: Extent) -> bool {
-        let extents = self.extents.lock();
-        let end = extent.offset.saturating_add(extent.len);
-        extents.range(..end).next_back().is_some_and(|(offset, len)| offset.saturating_add(*len) > extent.offset)
+        #[cfg(feature = "std")]
+        if overlaps(&self.left.lock(), extent) {
+            return true;
+        }
+        overlaps(&self.extents.lock(), extent)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -65,6 +86,11 @@ impl Quarantine {
         let extents = self.extents.lock();
         (extents.len() as u64, extents.values().sum())
     }
+}
+
+fn overlaps(extents: &BTreeMap<u64, u64>, extent: Extent) -> bool {
+    let end = extent.offset.saturating_add(extent.len);
+    extents.range(..end).next_back().is_some_and(|(offset, len)| offset.saturating_add(*len) > extent.offset)
 }
 
 /// What merges keep away from, until the database is opened again.

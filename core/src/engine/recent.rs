@@ -3,7 +3,7 @@
 //! Memtables carry the sequence of every change. Those already merged are kept here, within one memtable's worth of
 //! memory, while a transaction that began before their last change lives; past that, such a transaction is too old.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 use super::version::Version;
@@ -23,16 +23,22 @@ pub(crate) struct Recent {
 /// Where optimistic transactions under way began: as many as [`transactions_max`](super::Limits::transactions_max).
 #[derive(Debug, Default)]
 pub(super) struct Optimistic {
-    starts: BTreeMap<u64, u64>,
-    count: usize,
+    open: Vec<Open>,
+    /// The last number that was given.
+    last: u64,
 }
 
-/// One optimistic transaction under way.
 #[derive(Debug)]
-pub(crate) struct OptimisticPin {
-    pub(super) start: u64,
-    pub(super) ended: crate::env::sync::atomic::AtomicBool,
+struct Open {
+    number: u64,
+    /// It sees what was committed up to here.
+    start: u64,
+    until_ns: u64,
 }
+
+/// One optimistic transaction under way, by a number that no other gets; 0 for none.
+#[derive(Debug)]
+pub(crate) struct OptimisticPin(pub(super) u64);
 
 impl Recent {
     pub(super) fn new(complete_since: u64, bytes_max: usize) -> Self {
@@ -75,26 +81,29 @@ impl Recent {
 }
 
 impl Optimistic {
-    pub(super) fn begin(&mut self, start: u64) {
-        *self.starts.entry(start).or_insert(0) += 1;
-        self.count += 1;
+    pub(super) fn begin(&mut self, start: u64, until_ns: u64) -> OptimisticPin {
+        self.last += 1;
+        self.open.push(Open { number: self.last, start, until_ns });
+        OptimisticPin(self.last)
     }
 
-    pub(super) fn end(&mut self, start: u64) {
-        if let Some(count) = self.starts.get_mut(&start) {
-            *count -= 1;
-            if *count == 0 {
-                self.starts.remove(&start);
-            }
-            self.count -= 1;
+    pub(super) fn end(&mut self, pin: &OptimisticPin) {
+        // Most are short: it is among the last.
+        if let Some(at) = self.open.iter().rposition(|open| open.number == pin.0) {
+            self.open.swap_remove(at);
         }
     }
 
+    /// Those whose time is over can commit nothing any more, whether they know it or not.
+    pub(super) fn end_overdue(&mut self, now_ns: u64) {
+        self.open.retain(|open| open.until_ns > now_ns);
+    }
+
     pub(super) fn count(&self) -> usize {
-        self.count
+        self.open.len()
     }
 
     pub(super) fn oldest(&self) -> Option<u64> {
-        self.starts.keys().next().copied()
+        self.open.iter().map(|open| open.start).min()
     }
 }

@@ -83,6 +83,10 @@ pub(crate) struct Engine {
     pub(super) log_is_full: AtomicBool,
     /// Background work has met damage in the data file.
     pub(super) is_damaged: AtomicBool,
+    #[cfg(feature = "std")]
+    pub(crate) transaction_memory: super::transaction_memory::TransactionMemory,
+    #[cfg(feature = "std")]
+    pub(super) healed: super::healed::Healed,
     /// Which incarnation this is, and those before it.
     pub(super) history: History,
     /// What is archived of the log; taken after `writer` and before `space`.
@@ -297,6 +301,8 @@ impl Engine {
     /// Replaces the layers of every state that is visible or about to be. The caller holds `work`, so layers change in
     /// one order; the writer lock keeps commits from slipping in between.
     pub(super) fn publish_layers(&self, change: impl Fn(&Layers) -> Layers, extents: &mut JobExtents) {
+        #[cfg(feature = "std")]
+        self.note_freed_damage(extents);
         let mut writer = self.writer.lock();
         let mut space = self.space.lock();
         extents.include(&mut space);

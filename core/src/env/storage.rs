@@ -140,6 +140,14 @@ pub enum StorageErrorKind {
     /// Reading has failed so often that it is not tried for a while. Nothing was done.
     #[cfg(feature = "std")]
     Unavailable,
+    /// More is read than [`read_bytes_per_s`](crate::Limits::read_bytes_per_s) allows, and nobody may wait. Nothing was done.
+    #[cfg(feature = "std")]
+    TooFast {
+        /// Bytes in a second.
+        allowed: u64,
+        /// Bytes read since the database was opened.
+        used: u64,
+    },
     /// Anything else.
     Other,
 }

@@ -127,6 +127,8 @@ mutants! {
     ExpiredUnderReader: "an expired state is kept until no read is inside",
     /// A value is given back at once when its record is replaced.
     ValueFreedAtOnce: "values are freed as nodes are",
+    /// A space map that is made again has forgotten what waits to be reused.
+    RebuiltWithoutPending: "what is used is what the trees, the record and what waits to be reused refer to",
     /// The nodes that a merge replaced are never given back.
     ExtentLeaked: "reachable + pending = in use",
     /// Values overwritten while in a memtable are never given back.
@@ -195,6 +197,16 @@ mutants! {
     SnapshotMovesOn: "all reads of a transaction see one snapshot",
     /// At read committed all reads see one snapshot.
     ReadCommittedStays: "read committed sees what is committed at the moment",
+    /// Transactions take as much memory as they like.
+    TransactionMemoryUnbounded: "all transactions together hold no more in memory than is allowed",
+    /// Reads go on although more is read than is allowed.
+    ReadRateIgnored: "where nobody may wait, who reads more than is allowed is told so",
+    /// An emergency shutdown does not sync what was acknowledged.
+    ShutDownUnsynced: "what was acknowledged before an emergency shutdown is durable after it",
+    /// Who holds rows beyond its time keeps them.
+    OverdueKeepsRows: "a transaction that takes longer than it may holds nobody up",
+    /// An interactive transaction commits after its time.
+    OverdueCommits: "a transaction that takes longer than it may is ended: nothing of it is committed",
     /// A remembered table definition is used for versions older than the last change of the catalogue.
     NewTableInOldSnapshot: "a remembered definition is right from the commit that last changed the catalogue",
     /// A document that is written over keeps its entries in the indexes.

@@ -197,6 +197,8 @@ pub enum Action {
     Check,
     /// Closes cleanly and opens again.
     Reopen,
+    /// An emergency shutdown, and down.
+    ShutDown(Crash),
     /// Down after this many more I/Os.
     CrashAfter(u64, Crash),
     /// Down here.

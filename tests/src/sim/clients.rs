@@ -17,6 +17,7 @@ use super::action::{Answer, ClientStep, Durability, TABLES, TxOp};
 use super::compare::{Wrong, difference};
 use super::draft::{Commit, Draft};
 use super::engine::{Ack, Engine};
+use super::recovery::TRANSACTION_NS_MAX;
 use super::run::Runner;
 
 /// Clients at most.
@@ -26,7 +27,9 @@ pub const CLIENTS: usize = 4;
 pub(super) struct Client<T> {
     tx: T,
     isolation: Isolation,
+    /// Between these it began, by the monotonic clock.
     began_ns: u64,
+    begun_ns: u64,
     /// What it may be seeing, the newest first: several as long as commits wait for their syncs.
     views: Vec<View>,
     /// What it did, and was answered.
@@ -96,6 +99,7 @@ impl<E: Engine> Runner<E> {
     fn begin(&mut self, isolation: Isolation) -> Result<Client<E::Transaction>, Wrong> {
         let began_ns = self.site.clock.shown_ns();
         let tx = self.engine()?.begin(isolation)?;
+        let begun_ns = self.site.clock.shown_ns();
         self.note_completed_syncs();
         let late = self.site.late_syncs;
         let views = self.model.visible().map(|(number, state)| View {
@@ -110,6 +114,7 @@ impl<E: Engine> Runner<E> {
             tx,
             isolation,
             began_ns,
+            begun_ns,
             views,
             steps: Vec::new(),
             failed: Vec::new(),
@@ -173,7 +178,11 @@ impl<E: Engine> Runner<E> {
         self.stats.operations += 1;
         let Some(commit) = client.views.first().map(|view| view.draft.commit()) else { return Ok(()) };
         let hidden_until = (durability == Durability::Sync).then(|| self.site.disk.next_ticket());
+        let is_overdue = self.site.clock.shown_ns().saturating_sub(client.begun_ns) >= TRANSACTION_NS_MAX;
         match self.engine()?.commit(&mut client.tx, durability) {
+            Ok(_) if is_overdue && E::ENDS_TRANSACTIONS => {
+                Err(Wrong::Answer(String::from("a commit was let through after the time of its transaction")))
+            }
             Ok(ack) => {
                 // One that wrote nothing was as if it had happened when it began.
                 if !commit.is_empty()
@@ -186,6 +195,8 @@ impl<E: Engine> Runner<E> {
                 Ok(())
             }
             Err(Error::Conflict { what }) => self.refused(&client, &what),
+            // It was not tried.
+            Err(Error::TransactionTimeout { .. }) => self.out_of_time(client.began_ns),
             Err(Error::TransactionTooOld) => {
                 self.stats.too_old += 1;
                 if self.committed_beside(&client) > 0 {
@@ -202,6 +213,19 @@ impl<E: Engine> Runner<E> {
                 Err(Wrong::Error(error))
             }
         }
+    }
+
+    /// Nobody who has written commits any more.
+    pub(super) fn commit_after_shutdown(&mut self) -> Result<(), Wrong> {
+        for at in 0..CLIENTS {
+            let Some(mut client) = self.clients[at].take() else { continue };
+            let writes = client.views.iter().all(|view| !view.draft.commit().is_empty());
+            let answer = self.engine()?.commit(&mut client.tx, Durability::Sync);
+            if writes && answer.is_ok() {
+                return Err(Wrong::Answer(String::from("after a shutdown a client's commit is let through")));
+            }
+        }
+        Ok(())
     }
 
     /// A conflict needs somebody to be in conflict with.

@@ -154,6 +154,8 @@ pub type ByName<S> = Vec<(String, S)>;
 pub trait Engine: Sized {
     /// Whether [`set_mode`](Self::set_mode) does anything.
     const HAS_MODES: bool = false;
+    /// Whether a transaction is ended that takes longer than it may.
+    const ENDS_TRANSACTIONS: bool = false;
     /// A consistent view that later commits do not change.
     type Snapshot;
     /// An interactive transaction.
@@ -179,6 +181,10 @@ pub trait Engine: Sized {
     fn set_mode(&self, mode: Mode) -> Result<(), Error> {
         let _ = mode;
         Ok(())
+    }
+    /// Makes durable what was acknowledged, and does nothing any more; false of engines that cannot but close.
+    fn shut_down(&self) -> Result<bool, Error> {
+        Ok(false)
     }
     /// Answers a question.
     fn ask(&self, snapshot: &Self::Snapshot, query: &Query) -> Result<Answer, Error>;

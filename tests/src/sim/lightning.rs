@@ -322,6 +322,7 @@ impl Lightning {
 
 impl Engine for Lightning {
     const HAS_MODES: bool = true;
+    const ENDS_TRANSACTIONS: bool = true;
     type Snapshot = Snapshot;
     type Transaction = Open;
 
@@ -379,6 +380,10 @@ impl Engine for Lightning {
 
     fn set_mode(&self, mode: Mode) -> Result<(), Error> {
         self.database.set_mode(mode)
+    }
+
+    fn shut_down(&self) -> Result<bool, Error> {
+        self.call(|| self.database.shut_down_now()).map(|()| true)
     }
 
     fn snapshot(&self) -> Result<Snapshot, Error> {

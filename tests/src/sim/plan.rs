@@ -70,6 +70,7 @@ impl Plan {
         let always = Random::new(seed ^ 0x5645_5249_4659).chance(1, 8);
         let verify = if always { Verify::Always } else { Verify::Resident };
         let (actions, snapshot_ms) = with_limits(seed, actions);
+        let actions = with_shutdowns(seed, actions);
         let tuning =
             Tuning { retention_bytes, archive_hold_bytes: archive_hold_bytes(seed), snapshot_ms, verify, ..tuning };
         // Of its own, so that it changes nothing else.
@@ -163,6 +164,26 @@ pub(super) fn with_limits(seed: u64, actions: Vec<Action>) -> (Vec<Action>, u64)
         _ => return (actions, SNAPSHOT_MS_LONG),
     }
     (with, SNAPSHOT_MS_LONG)
+}
+
+/// In a quarter of all plans somebody shuts the database down in an emergency. Of its own, so that it changes nothing else.
+fn with_shutdowns(seed: u64, actions: Vec<Action>) -> Vec<Action> {
+    let mut random = Random::new(seed ^ 0x5348_5554_0000);
+    if random.chance(3, 4) {
+        return actions;
+    }
+    let mut crash = || match random.below(2) {
+        0 => Crash::Kill,
+        _ => Crash::Power(random.below(u64::MAX)),
+    };
+    let mut with = Vec::new();
+    for (at, action) in actions.into_iter().enumerate() {
+        with.push(action);
+        if at % 60 == 30 {
+            with.push(Action::ShutDown(crash()));
+        }
+    }
+    with
 }
 
 /// As short as the time that a transaction may take, which is the shortest.

@@ -13,7 +13,7 @@ use super::run::Runner;
 /// More openings in a row than the plan has accidents for.
 const OPENINGS_MAX: u32 = 100;
 /// No transaction may take longer on the monotonic clock.
-const TRANSACTION_NS_MAX: u64 = 30_000_000_000;
+pub(super) const TRANSACTION_NS_MAX: u64 = 30_000_000_000;
 
 impl<E: Engine> Runner<E> {
     /// An error is right only if the disk gave a reason for it, and then it must be an honest one.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lightning_db::{Error, Mode};
 
-use super::action::{Action, Answer, Crash, Durability, Query, TxOp};
+use super::action::{Action, Answer, Crash, Durability, Query, TxOp, key, value};
 use super::clients::{CLIENTS, Client, Waiting};
 use super::compare::{Wrong, compare, difference, same};
 use super::draft::Draft;
@@ -288,6 +288,7 @@ impl<E: Engine> Runner<E> {
             Action::Compare => self.compare_all(),
             Action::Check => self.check_all(),
             Action::Reopen => self.reopen(),
+            Action::ShutDown(crash) => self.shut_down(*crash),
             Action::CrashAfter(ios, crash) => {
                 self.crash_after(*ios, *crash);
                 Ok(())
@@ -506,6 +507,42 @@ impl<E: Engine> Runner<E> {
             self.open(Loss::NONE).map_err(Wrong::Answer)?;
         }
         Ok(())
+    }
+
+    /// In an emergency: everything acknowledged stays, whatever happens to the machine then; what is under way is refused.
+    fn shut_down(&mut self, crash: Crash) -> Result<(), Wrong> {
+        if self.site.late_syncs {
+            return self.reopen();
+        }
+        match self.engine()?.shut_down() {
+            Ok(false) => return self.reopen(),
+            _ if self.site.disk.is_crashed() => return Ok(()),
+            Ok(true) => self.model.synced(),
+            // It says that it does not know.
+            Err(_) if self.site.disk.faults_met() > self.faults_at_open => {}
+            Err(error) => return Err(Wrong::Error(error)),
+        }
+        let (files, faults) = (self.site.disk.contents(), self.site.disk.faults_met());
+        let refused =
+            self.engine()?.transaction(Some(Durability::Sync), &[TxOp::Put(0, key(b"too late"), value(1, 4))]);
+        let is_right = match &refused {
+            Err(Error::Closed) => true,
+            // The mode, or what spares the disk, may be the first to refuse.
+            Err(Error::ReadOnly | Error::Unavailable { .. }) => true,
+            refused => refused.is_err() && self.site.disk.faults_met() > faults,
+        };
+        if !is_right {
+            return Err(Wrong::Answer(format!("after a shutdown a commit is answered with {refused:?}")));
+        }
+        self.commit_after_shutdown()?;
+        if self.site.disk.is_crashed() {
+            return Ok(());
+        }
+        if self.site.disk.contents() != files {
+            return Err(Wrong::Answer(String::from("after a shutdown something is written")));
+        }
+        self.next_crash = crash;
+        self.go_down().map_err(Wrong::Answer)
     }
 
     fn settle(&mut self) -> Result<(), String> {
