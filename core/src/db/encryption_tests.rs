@@ -13,22 +13,22 @@ use crate::error::Error;
 use crate::table::Table;
 use crate::{Database, Durability, Options};
 
-const WORDS: Table<&str, &[u8]> = Table::new("secret-table");
-const CHEAP: PassphraseCost = PassphraseCost { memory_kib: 64, passes: 1 };
+pub(super) const WORDS: Table<&str, &[u8]> = Table::new("secret-table");
+pub(super) const CHEAP: PassphraseCost = PassphraseCost { memory_kib: 64, passes: 1 };
 const BOTH: [Encryption; 2] = [Encryption::Aes256Gcm, Encryption::ChaCha20Poly1305];
 
 /// Writes to memory until it has been told to so many times; the last write is half done.
-struct Failing {
+pub(super) struct Failing {
     memory: Arc<MemoryStorage>,
     left: core::sync::atomic::AtomicUsize,
 }
 
 impl Failing {
-    fn new(memory: &Arc<MemoryStorage>) -> Arc<Self> {
+    pub(super) fn new(memory: &Arc<MemoryStorage>) -> Arc<Self> {
         Arc::new(Self { memory: Arc::clone(memory), left: usize::MAX.into() })
     }
 
-    fn fail_after(&self, operations: usize) {
+    pub(super) fn fail_after(&self, operations: usize) {
         self.left.store(operations, core::sync::atomic::Ordering::SeqCst);
     }
 
@@ -72,15 +72,15 @@ impl Storage for Failing {
     }
 }
 
-fn env(seed: u64) -> Environment {
+pub(super) fn env(seed: u64) -> Environment {
     Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(seed)) }
 }
 
-fn key() -> EncryptionKey {
+pub(super) fn key() -> EncryptionKey {
     EncryptionKey::raw([42; 32])
 }
 
-fn options(encryption: Encryption, key: Option<EncryptionKey>) -> Options {
+pub(super) fn options(encryption: Encryption, key: Option<EncryptionKey>) -> Options {
     let small = Options {
         background_thread: false,
         memory_budget_bytes: 2 << 20,
@@ -93,17 +93,17 @@ fn options(encryption: Encryption, key: Option<EncryptionKey>) -> Options {
     Options { encryption, key, ..small }
 }
 
-fn open(storage: &Arc<MemoryStorage>, seed: u64, key: Option<EncryptionKey>) -> crate::Result<Database> {
+pub(super) fn open(storage: &Arc<MemoryStorage>, seed: u64, key: Option<EncryptionKey>) -> crate::Result<Database> {
     Database::open_storage(Arc::clone(storage) as Arc<dyn Storage>, env(seed), options(Encryption::Aes256Gcm, key))
 }
 
 /// The files as they are now: what a crash of the process leaves.
-fn copy_of(storage: &MemoryStorage) -> Arc<MemoryStorage> {
+pub(super) fn copy_of(storage: &MemoryStorage) -> Arc<MemoryStorage> {
     let [data, log] = contents(storage);
     Arc::new(MemoryStorage::with_contents(data, log))
 }
 
-fn contents(storage: &MemoryStorage) -> [Vec<u8>; 2] {
+pub(super) fn contents(storage: &MemoryStorage) -> [Vec<u8>; 2] {
     [FileId::Data, FileId::Log].map(|file| {
         let mut bytes = vec![0; storage.len(file).unwrap() as usize];
         storage.read_at(file, 0, &mut bytes).unwrap();
@@ -112,7 +112,7 @@ fn contents(storage: &MemoryStorage) -> [Vec<u8>; 2] {
 }
 
 /// Short and long values, all with the same word in them, some deleted again.
-fn fill(db: &Database, round: u64) {
+pub(super) fn fill(db: &Database, round: u64) {
     let long = b"PLAINTEXT of a value that has an extent of its own. ".repeat(4000);
     let words = db.table(WORDS).unwrap();
     for n in 0..300u64 {
@@ -122,7 +122,7 @@ fn fill(db: &Database, round: u64) {
     words.delete(format!("PLAINTEXT-key-{round}-7")).unwrap();
 }
 
-fn check_filled(db: &Database, round: u64) {
+pub(super) fn check_filled(db: &Database, round: u64) {
     let words = db.table(WORDS).unwrap();
     assert_eq!(words.get(format!("PLAINTEXT-key-{round}-9")).unwrap().as_deref(), Some(&b"PLAINTEXT value 9"[..]));
     assert_eq!(words.get(format!("PLAINTEXT-key-{round}-7")).unwrap(), None);
@@ -356,7 +356,7 @@ fn every_flipped_byte_is_told() {
     assert!(told > 3000, "{told}");
 }
 
-fn all_of(db: &Database) -> crate::Result<Vec<(String, Vec<u8>)>> {
+pub(super) fn all_of(db: &Database) -> crate::Result<Vec<(String, Vec<u8>)>> {
     let mut all = Vec::new();
     let snapshot = db.snapshot();
     let words = snapshot.table(WORDS)?;

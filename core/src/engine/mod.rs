@@ -49,6 +49,10 @@ mod read;
 mod recent;
 mod record;
 mod recovery_stage;
+#[cfg(feature = "encryption")]
+mod reencryption;
+#[cfg(feature = "encryption")]
+mod renew;
 mod requests;
 mod scrub;
 mod scrubs;
@@ -77,6 +81,8 @@ pub use options::{Checksum, Compression, Durability, Verify};
 #[cfg(feature = "encryption")]
 pub use options::{Encryption, EncryptionKey, KeyInfo, KeyKind, KeyProvider, PassphraseCost};
 pub use recovery_stage::RecoveryStage;
+#[cfg(feature = "encryption")]
+pub use reencryption::{Reencryption, ReencryptionStage};
 pub use state::Environment;
 pub use stats::{Latency, Stats};
 

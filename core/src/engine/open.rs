@@ -32,7 +32,7 @@ use super::write_again::{Found, write_lengths_again};
 #[cfg(feature = "encryption")]
 use crate::codec::checksum::Checksum;
 #[cfg(feature = "encryption")]
-use crate::codec::cipher::{Cipher, EncryptionKey, KeyArea, Lock};
+use crate::codec::cipher::{Cipher, DataKeys, EncryptionKey, KeyArea, Lock};
 use crate::codec::cipher::{Envelope, Proof, Unit};
 #[cfg(feature = "encryption")]
 use crate::env::Entropy;
@@ -423,7 +423,16 @@ struct State {
 }
 
 impl State {
-    fn into_engine(self, storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -> Engine {
+    #[cfg_attr(not(feature = "encryption"), allow(unused_mut, reason = "nothing is under two data keys"))]
+    fn into_engine(mut self, storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -> Engine {
+        // What another session has begun.
+        #[cfg(feature = "encryption")]
+        let reencryption = self.superblock.key_block.as_ref().filter(|block| block.keys.has_retired()).map(|_| {
+            self.map.set_wiping(true);
+            self.map.mark_dirty(&(0..self.map.page_count()).collect::<Vec<_>>());
+            self.log.iter_mut().for_each(|log| log.set_wiping(true));
+            super::reencryption::ReencryptionWork::new()
+        });
         let layers = Arc::new(Layers { publication: 1, ..self.layers });
         let mut in_flight = alloc::collections::BTreeMap::new();
         for value in &self.values.all {
@@ -455,6 +464,8 @@ impl State {
             flush: None,
             merge: None,
             checkpoint: None,
+            #[cfg(feature = "encryption")]
+            reencryption,
             request: None,
             map_pages: record.map_or_else(Vec::new, |record| record.map_pages.clone()),
             merged_log: self.position,
@@ -594,7 +605,7 @@ fn first_key(
     let lock = Lock { encryption: options.encryption, database_id: &database_id };
     let none = KeyArea::default();
     let (keys, _) = none.with(lock, &data_key, key, env.clock.wall_ms(), &*env.entropy)?;
-    let cipher = Cipher::new(options.encryption, database_id, data_key, &*env.entropy);
+    let cipher = Cipher::new(options.encryption, database_id, DataKeys::first(data_key), &*env.entropy);
     Ok((keys, Envelope::Sealed(Arc::new(cipher))))
 }
 
@@ -615,8 +626,8 @@ pub(crate) fn unlock(superblock: &Superblock, key: Option<&EncryptionKey>, entro
         return Err(Error::corrupt(FileId::Data, 0, "the superblock has no keys"));
     };
     let lock = Lock { encryption, database_id: &superblock.database_id };
-    let data_key = block.keys.unlock(lock, key)?;
-    let cipher = Cipher::new(encryption, superblock.database_id, data_key, entropy);
+    let data_keys = block.keys.unlock(lock, key)?;
+    let cipher = Cipher::new(encryption, superblock.database_id, data_keys, entropy);
     if !superblock.is_authentic(&cipher) {
         let at = superblock.checkpoint % 2 * SECTOR_BYTES;
         return Err(Error::corrupt(FileId::Data, at, "the superblock was changed by somebody who has no key"));

@@ -98,7 +98,7 @@ mod tests {
     use alloc::sync::Arc;
 
     fn cipher() -> Arc<Cipher> {
-        let key = zeroize::Zeroizing::new([1; 32]);
+        let key = crate::codec::cipher::DataKeys::first(zeroize::Zeroizing::new([1; 32]));
         Arc::new(Cipher::new(Encryption::Aes256Gcm, [2; 16], key, &SeededEntropy::new(3)))
     }
 
