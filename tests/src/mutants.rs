@@ -10,6 +10,7 @@ use lightning_db::{Database, Environment, Error, Options, Table};
 
 use crate::expiry;
 use crate::live_results;
+use crate::reencryption;
 use crate::sim::clock::SimClock;
 use crate::sim::damage::damage;
 use crate::sim::lightning::Lightning;
@@ -40,6 +41,10 @@ pub enum Way {
     Tables,
     /// A snapshot expires while it is read.
     Expiry,
+    /// Everything is encrypted anew, all the time.
+    Rekeying(Weather),
+    /// The same once, and nothing of before may be left in the files.
+    Reencryption,
     /// A plan of documents in collections.
     Documents(Weather),
     /// Live results are followed while commits are visible late.
@@ -47,7 +52,7 @@ pub enum Way {
 }
 
 /// In this order, with so many seeds of each in one round.
-pub const WAYS: [(Way, u64); 15] = [
+pub const WAYS: [(Way, u64); 17] = [
     (Way::Plan(Weather::Crashes), 2),
     (Way::Plan(Weather::Storm), 12),
     (Way::Plan(Weather::Fair), 2),
@@ -60,6 +65,8 @@ pub const WAYS: [(Way, u64); 15] = [
     (Way::UnclosedLarge, 1),
     (Way::Tables, 1),
     (Way::Expiry, 1),
+    (Way::Rekeying(Weather::Storm), 2),
+    (Way::Reencryption, 1),
     (Way::Documents(Weather::Fair), 3),
     (Way::Documents(Weather::Crashes), 3),
     (Way::LiveResults, 4),
@@ -144,6 +151,8 @@ impl Way {
             }
             Way::Tables => caught(|| tables(seed)),
             Way::Expiry => caught(|| expiry::look(seed)),
+            Way::Rekeying(weather) => run(&Plan::of_rekeying(seed, ACTIONS, weather), stats),
+            Way::Reencryption => caught(|| reencryption::look(seed)),
             Way::Documents(weather) => {
                 let plan = sim_documents::plan::Plan::new(seed, ACTIONS_OF_DOCUMENTS, weather);
                 let (done, outcome) = sim_documents::run::run_counted(&plan, false);
@@ -242,6 +251,8 @@ impl std::fmt::Display for Way {
             Way::UnclosedLarge => "unclosed, large commits",
             Way::Tables => "tables",
             Way::Expiry => "expiry",
+            Way::Rekeying(_) => "keys, storm",
+            Way::Reencryption => "encrypted anew",
             Way::Documents(Weather::Fair) => "documents",
             Way::Documents(_) => "documents, crashes",
             Way::LiveResults => "live results",

@@ -97,7 +97,7 @@ pub(crate) use guard::Passed;
 pub(crate) use named::Named;
 pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
 #[cfg(feature = "encryption")]
-pub(crate) use open::unlock;
+pub(crate) use open::{may_be_of, unlock};
 pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};
 pub(crate) use read::{FoundValue, count, estimate, get, get_in_memtable, inline, look, prefetch, show};

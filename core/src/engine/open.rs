@@ -192,6 +192,17 @@ fn values_are_there(
     Ok(true)
 }
 
+/// Whether the history that the record tells has this commit as one of its incarnation. How an incarnation began that was left too long
+/// ago is not recorded.
+#[cfg(feature = "encryption")]
+pub(crate) fn may_be_of(ancestors: &[Ancestor], newest: u64, (incarnation, sequence): (u64, u64)) -> bool {
+    let at = ancestors.iter().position(|one| sequence <= one.left_at);
+    match at {
+        Some(0) if ancestors.len() >= ANCESTORS_MAX => true,
+        at => at.and_then(|at| ancestors.get(at)).map_or(newest, |one| one.incarnation) == incarnation,
+    }
+}
+
 fn recover(
     storage: Arc<dyn Storage>,
     env: Environment,
@@ -268,6 +279,14 @@ fn recover(
                 if matches!(envelope, Envelope::Sealed(_)) && commit.sequence != sequence + 1 {
                     // The checksums of frames keep nobody from leaving one out who means to.
                     let what = format!("commit {} is missing", sequence + 1);
+                    return Err(Error::corrupt(FileId::Log, commit.offset, what));
+                }
+                #[cfg(feature = "encryption")]
+                if matches!(envelope, Envelope::Sealed(_))
+                    && !may_be_of(&record.ancestors, superblock.incarnation, (commit.incarnation, commit.sequence))
+                {
+                    // Headers of segments are proven by checksums alone; what of the log was left behind, the record knows.
+                    let what = format!("commit {} was taken back, and put in again", commit.sequence);
                     return Err(Error::corrupt(FileId::Log, commit.offset, what));
                 }
                 if commit.values_unsynced
@@ -721,4 +740,23 @@ pub(super) fn random(env: &Environment) -> u64 {
     let mut bytes = [0; 8];
     env.entropy.fill(&mut bytes);
     u64::from_le_bytes(bytes)
+}
+
+#[cfg(all(test, feature = "encryption"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_is_of_the_incarnation_that_history_says() {
+        let ancestors = [(10, 5), (20, 5), (30, 8)].map(|(incarnation, left_at)| Ancestor { incarnation, left_at });
+        for (incarnation, sequence) in [(10, 1), (10, 5), (30, 6), (30, 8), (40, 9)] {
+            for other in [10, 20, 30, 40] {
+                assert_eq!(may_be_of(&ancestors, 40, (other, sequence)), other == incarnation, "{sequence} of {other}");
+            }
+        }
+        assert!(may_be_of(&[], 40, (40, 1)) && !may_be_of(&[], 40, (30, 1)));
+        // What was before the oldest that is recorded is not known.
+        let many = [Ancestor { incarnation: 1, left_at: 7 }; 1].repeat(ANCESTORS_MAX);
+        assert!(may_be_of(&many, 40, (99, 7)) && !may_be_of(&many, 40, (99, 8)));
+    }
 }

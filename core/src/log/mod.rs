@@ -43,7 +43,7 @@ mod tests;
 pub(crate) use follow::{Followed, Follower, intact};
 pub(crate) use gather::{Gather, database_of_log};
 pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble};
-pub(crate) use outcome::{ReplayEnd, Verdict};
+pub(crate) use outcome::{Commit, ReplayEnd, Verdict};
 pub(crate) use position::{KnownSegment, LogPosition, SealedSegment};
 pub(crate) use replay::{holds_commits, is_foreign, replay, require_own, was_begun};
 pub(crate) use sealed::{Owner, framed_len};
