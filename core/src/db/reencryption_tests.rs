@@ -16,15 +16,15 @@ fn new_key() -> EncryptionKey {
     EncryptionKey::raw([77; 32])
 }
 
-/// How many pieces of 64 bytes, at the same place, are as they were: whatever was sealed in them is there still. What stands in clear in superblocks
-/// and in the log's headers may be the same.
+/// How many pieces of 64 bytes, at the same place, are as they were: whatever was sealed in them is there still. What stands in clear in superblocks,
+/// their copies and the log's headers may be the same.
 fn left_of(before: &[Vec<u8>; 2], after: &[Vec<u8>; 2]) -> Vec<(usize, usize)> {
     let mut left = Vec::new();
     for (file, (before, after)) in before.iter().zip(after).enumerate() {
         let in_clear = if file == 0 { 8192 } else { 4096 };
         for at in (in_clear..before.len().min(after.len())).step_by(64) {
             let [was, is] = [before, after].map(|bytes| &bytes[at..(at + 64).min(bytes.len())]);
-            if was == is && is.iter().any(|byte| *byte != 0) {
+            if was == is && is.iter().any(|byte| *byte != 0) && !is.starts_with(b"LightnDB") {
                 left.push((file, at));
             }
         }

@@ -96,9 +96,9 @@ pub(crate) use feed::{FollowFrom, require_part};
 pub(crate) use guard::Passed;
 pub(crate) use named::Named;
 pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
+pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
 #[cfg(feature = "encryption")]
 pub(crate) use open::{may_be_of, unlock};
-pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};
 pub(crate) use read::{FoundValue, count, estimate, get, get_in_memtable, inline, look, prefetch, show};
 pub(crate) use recent::{OptimisticPin, Recent};

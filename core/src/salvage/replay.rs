@@ -66,16 +66,15 @@ impl Salvage<'_> {
                     let _ = commit;
                     Ok(Verdict::Whole)
                 };
-                let whole =
-                    match replay(&*storage, owner(), own, &record.sealed, record.log, &mut look) {
-                        Err(error) if error.not_resident().is_some() => return Err(error),
-                        Err(_) => continue,
-                        Ok(end) => {
-                            end.checkpoint <= superblock.checkpoint
-                                && end.torn.is_none()
-                                && end.last_sequence() >= superblock.sequence
-                        }
-                    };
+                let whole = match replay(&*storage, owner(), own, &record.sealed, record.log, &mut look) {
+                    Err(error) if error.not_resident().is_some() => return Err(error),
+                    Err(_) => continue,
+                    Ok(end) => {
+                        end.checkpoint <= superblock.checkpoint
+                            && end.torn.is_none()
+                            && end.last_sequence() >= superblock.sequence
+                    }
+                };
                 if !whole {
                     continue;
                 }
