@@ -484,6 +484,49 @@ fn an_older_sector_in_the_place_of_a_newer_one_is_told() {
     assert!(told > 0);
 }
 
+/// Whoever kept what a power loss took back cannot put it in again, though all that proves a segment's header is a checksum.
+#[test]
+fn a_commit_that_was_taken_back_is_not_believed_when_it_is_put_in_again() {
+    use crate::log::{Owner, Verdict, forged::forge, replay, seal_payload};
+    let storage = Arc::new(MemoryStorage::new());
+    let db = open(&storage, 1, Some(key())).unwrap();
+    fill(&db, 0);
+    db.checkpoint().unwrap();
+    let left = copy_of(&storage);
+    let engine = &db.shared.engine;
+    let (position, config) = engine.log_for_tests();
+    for n in 0..3u8 {
+        db.table(WORDS).unwrap().put("taken back", &[n]).unwrap();
+    }
+    let envelope = engine.nodes.seal().envelope.clone();
+    let owner = Owner { database_id: config.database_id, envelope: envelope.clone() };
+    let mut commits = Vec::new();
+    replay(&*storage, owner, None, &[], position, &mut |commit| {
+        let sealed = seal_payload(&envelope, commit.incarnation, commit.sequence, commit.payload);
+        commits.push((commit.sequence, sealed.unwrap()));
+        Ok(Verdict::Whole)
+    })
+    .unwrap();
+    assert_eq!(commits.len(), 3);
+    // The power loss: another life begins without them.
+    let again = open(&left, 2, Some(key())).unwrap();
+    again.table(WORDS).unwrap().put("instead", &[9]).unwrap();
+    let (at, now) = again.shared.engine.log_for_tests();
+    assert_ne!(now.incarnation, config.incarnation);
+    let files = copy_of(&left);
+    core::mem::forget((db, again));
+    assert!(open(&copy_of(&files), 3, Some(key())).unwrap().table(WORDS).unwrap().get("instead").unwrap().is_some());
+    forge(&*files, &config, at, &commits);
+    let error = open(&files, 3, Some(key())).err().unwrap();
+    assert!(format!("{error}").contains("taken back"), "{error}");
+    // Salvage does not believe it either.
+    let made = open(&Arc::new(MemoryStorage::new()), 7, Some(key())).unwrap();
+    let report = made.salvage(files, &mut |_| {}).unwrap();
+    assert!(!report.lost_commits.is_empty(), "{report:?}");
+    assert!(made.table(WORDS).unwrap().get("taken back").unwrap().is_none(), "{report:?}");
+    check_filled(&made, 0);
+}
+
 mod properties {
     use super::*;
     use proptest::prelude::*;

@@ -38,6 +38,9 @@ impl Database {
     /// that come; without a thread for it in [steps](Self::step). When it is done nothing in the two files opens under the data key of before, also
     /// in free space. Feeds that were not read up to now begin anew. Backups, and pieces of an archive, that were made before stay as they are.
     /// It needs room for a copy of the largest value, and for what snapshots hold meanwhile.
+    ///
+    /// On a storage that completes barriers later, [`Error::Pending`](crate::Error::Pending) means that the change of keys goes on with the
+    /// next [steps](Self::step).
     pub fn reencrypt(&self, key: &EncryptionKey) -> Result<()> {
         self.shared.engine.reencrypt(key)?;
         self.poke(true);

@@ -113,9 +113,9 @@ fn readers_and_writers_go_on_meanwhile() {
     }
     // A value that is begun before and committed after, and one that never is.
     let mut open_value = db.begin(crate::Isolation::Snapshot);
-    open_value.table(WORDS).unwrap().put("begun before", &[9; 100_000]).unwrap();
+    open_value.table(WORDS).unwrap().put("begun before", [9; 100_000]).unwrap();
     let mut never = db.begin(crate::Isolation::Snapshot);
-    never.table(WORDS).unwrap().put("never", &[8; 100_000]).unwrap();
+    never.table(WORDS).unwrap().put("never", [8; 100_000]).unwrap();
     let before = contents(&storage);
     let snapshot = db.snapshot();
     let seen = |snapshot: &crate::Snapshot| {
@@ -131,9 +131,9 @@ fn readers_and_writers_go_on_meanwhile() {
     let mut waited = Vec::new();
     for turn in 0..100_000u64 {
         let Some(progress) = db.reencryption() else { break };
-        words.put(format!("turn {}", turn % 50), &turn.to_le_bytes()).unwrap();
+        words.put(format!("turn {}", turn % 50), turn.to_le_bytes()).unwrap();
         if turn % 40 == 0 {
-            words.put("turned long", &vec![turn as u8; 50_000]).unwrap();
+            words.put("turned long", vec![turn as u8; 50_000]).unwrap();
         }
         assert_eq!(words.get(format!("turn {}", turn % 50)).unwrap().as_deref(), Some(&turn.to_le_bytes()[..]));
         if db.step().unwrap() == Progress::Idle && progress.waiting_for.is_some() {
@@ -294,7 +294,13 @@ fn a_named_snapshot_of_before_keeps_the_old_key() {
     let waits = db.finish_reencryption(&mut |_| {}).unwrap_err();
     assert!(format!("{waits}").contains("the snapshot 'before'"), "{waits}");
     assert!(format!("{:?}", db.health()).contains("'before'"));
+    assert!(db.stats().reencryption.unwrap().waiting_for.unwrap().contains("'before'"));
     db.close().unwrap();
+    // What is closed stays as it is.
+    let closed = contents(&storage);
+    assert_eq!(db.step().unwrap(), Progress::Idle);
+    assert!(matches!(db.finish_reencryption(&mut |_| {}), Err(Error::Closed)));
+    assert!(contents(&storage) == closed);
     let db = open(&storage, 2, Some(new_key())).unwrap();
     check_filled(&db, 0);
     let report = db.check().unwrap();

@@ -82,6 +82,9 @@ impl Engine {
         self.finish_opening()?;
         let mut idle = 0;
         while let Some(under_way) = self.reencryption() {
+            if let Some(stopped) = &self.writer.lock().stopped {
+                return Err(stopped.error());
+            }
             progress(&under_way);
             Error::if_cancelled()?;
             match self.step()? {

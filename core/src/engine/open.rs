@@ -746,6 +746,14 @@ pub(super) fn random(env: &Environment) -> u64 {
 mod tests {
     use super::*;
 
+    impl Engine {
+        /// Where the newest checkpoint begins to replay, and what segments are made with.
+        pub(crate) fn log_for_tests(&self) -> (LogPosition, LogConfig) {
+            let work = self.work.lock();
+            (work.merged_log, log_config(&work.superblock, &self.options))
+        }
+    }
+
     #[test]
     fn a_commit_is_of_the_incarnation_that_history_says() {
         let ancestors = [(10, 5), (20, 5), (30, 8)].map(|(incarnation, left_at)| Ancestor { incarnation, left_at });

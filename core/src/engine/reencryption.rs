@@ -236,8 +236,8 @@ impl Engine {
     /// One step, where nothing else is under way.
     pub(super) fn step_reencryption(&self, work: &mut Work) -> Result<Progress> {
         let is_idle = work.flush.is_none() && work.merge.is_none() && work.checkpoint.is_none();
-        // Whoever waits for something else does not wait for this.
-        if !is_idle || work.request.is_some() {
+        // Whoever waits for something else does not wait for this, and what is closed stays as it is.
+        if !is_idle || work.request.is_some() || work.reencryption.is_none() || self.writer.lock().stopped.is_some() {
             return Ok(Progress::Idle);
         }
         let Some(mut under_way) = work.reencryption.take() else { return Ok(Progress::Idle) };

@@ -25,6 +25,8 @@
 pub(crate) mod doors;
 mod draft;
 mod follow;
+#[cfg(all(test, feature = "encryption"))]
+pub(crate) mod forged;
 mod frame;
 mod gather;
 mod operation;

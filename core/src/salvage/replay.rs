@@ -15,10 +15,17 @@ impl Salvage<'_> {
         let id = self.beginning.seal.database_id;
         let envelope = self.beginning.seal.envelope.clone();
         let owner = || Owner { database_id: id, envelope: envelope.clone() };
+        #[cfg(feature = "encryption")]
+        let left: alloc::vec::Vec<(u64, u64)> = {
+            let ancestors = self.beginning.checkpoint.iter().flat_map(|(_, record)| &record.ancestors);
+            ancestors.map(|one| (one.incarnation, one.left_at)).collect()
+        };
         let mut gather = Gather {
             storage: &*storage,
             database_id: id,
             envelope: &envelope,
+            #[cfg(feature = "encryption")]
+            left: &left,
             segment_bytes: self.beginning.segment_bytes,
             record: None,
             sequence: 0,

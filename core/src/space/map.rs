@@ -481,7 +481,8 @@ mod tests {
         let node = map.allocate(100).unwrap();
         assert_eq!(node.offset, first.offset);
         assert_eq!(map.unwiped(), [Extent { len: 3 * SECTOR_BYTES, ..first }], "all of the window");
-        map.wiped(&map.unwiped().to_vec());
+        let given_out = map.unwiped().to_vec();
+        map.wiped(&given_out);
         map.allocate(100).unwrap();
         assert!(map.unwiped().is_empty(), "it is wiped already");
         let value = map.allocate_sectors(5000).unwrap();
