@@ -316,6 +316,41 @@ fn a_named_snapshot_of_before_keeps_the_old_key() {
     assert_eq!(named.table(WORDS).unwrap().range(..).unwrap().count(), 300);
 }
 
+/// What the archive has not yet stays until it has it; and pieces of before and after lead to the newest commit, from a backup of before.
+#[test]
+fn the_archive_is_waited_for_and_goes_on() {
+    let storage = Arc::new(MemoryStorage::new());
+    let sink = Arc::new(super::archive_tests::Sink::default());
+    let db = open(&storage, 1, Some(key())).unwrap();
+    db.attach_archive(Arc::clone(&sink) as Arc<dyn crate::ArchiveSink>);
+    fill(&db, 0);
+    db.archive_on(crate::ArchiveOptions::default()).unwrap();
+    let mut backup = db.backup();
+    let bytes = core::iter::from_fn(|| backup.next().unwrap()).flatten().collect::<Vec<u8>>();
+    drop(backup);
+    fill(&db, 1);
+    db.archive_now().unwrap();
+    fill(&db, 2);
+    let before = contents(&storage);
+    // The same key opens it, but another data key is behind it.
+    db.reencrypt(&key()).unwrap();
+    let waits = db.finish_reencryption(&mut |_| {}).unwrap_err();
+    assert!(format!("{waits}").contains("archive"), "{waits}");
+    db.archive_now().unwrap();
+    finish(&db);
+    assert_eq!(left_of(&before, &contents(&storage)), []);
+    fill(&db, 3);
+    db.archive_now().unwrap();
+    let copy = open(&Arc::new(MemoryStorage::with_contents(bytes, Vec::new())), 2, Some(key())).unwrap();
+    let mut replay = copy.replay(crate::ReplayUntil::End).unwrap();
+    for piece in sink.pieces() {
+        replay.push(&piece).unwrap();
+        replay.end_increment().unwrap();
+    }
+    replay.finish().unwrap();
+    assert_eq!(all_of(&copy).unwrap(), all_of(&db).unwrap());
+}
+
 #[test]
 fn a_thread_does_it_while_others_write() {
     let storage = Arc::new(MemoryStorage::new());

@@ -389,6 +389,8 @@ impl Engine {
             (kept, needed.first().is_none_or(|segment| segment.generation > under_way.log_generation))
         };
         let is_old = |free: &&PendingFree| free.checkpoint <= freed_by;
+        // As it is known now: the next checkpoint records it.
+        let archived = super::archive::archived_to(self.archive.lock().as_deref());
         let (is_left, held_by) = {
             let named = self.named.lock();
             let outdated = |one: &&Arc<super::named::Named>| {
@@ -406,7 +408,6 @@ impl Engine {
             }
             let by_snapshots =
                 || left().any(|free| named.hold(free) || live.iter().any(|at| free.readable.contains(at)));
-            let archived = super::archive::archived_to(work.checkpoint_archive.as_deref());
             let by_archive = || left().any(|free| super::archive::is_held(free, archived));
             let by_damage = || left().any(|free| self.nodes.quarantine().holds(free.extent));
             let held_by = match () {
