@@ -496,7 +496,7 @@ fn a_commit_that_was_taken_back_is_not_believed_when_it_is_put_in_again() {
     let engine = &db.shared.engine;
     let (position, config) = engine.log_for_tests();
     for n in 0..3u8 {
-        db.table(WORDS).unwrap().put("taken back", &[n]).unwrap();
+        db.table(WORDS).unwrap().put("taken back", [n]).unwrap();
     }
     let envelope = engine.nodes.seal().envelope.clone();
     let owner = Owner { database_id: config.database_id, envelope: envelope.clone() };
@@ -510,7 +510,7 @@ fn a_commit_that_was_taken_back_is_not_believed_when_it_is_put_in_again() {
     assert_eq!(commits.len(), 3);
     // The power loss: another life begins without them.
     let again = open(&left, 2, Some(key())).unwrap();
-    again.table(WORDS).unwrap().put("instead", &[9]).unwrap();
+    again.table(WORDS).unwrap().put("instead", [9]).unwrap();
     let (at, now) = again.shared.engine.log_for_tests();
     assert_ne!(now.incarnation, config.incarnation);
     let files = copy_of(&left);
