@@ -65,7 +65,9 @@ pub use engine::{
     Durability, Environment, Latency, Limits, Progress, RecoveryReport, RecoveryStage, Stats, Verify,
 };
 #[cfg(feature = "encryption")]
-pub use engine::{Encryption, EncryptionKey, KeyInfo, KeyKind, KeyProvider, PassphraseCost};
+pub use engine::{
+    Encryption, EncryptionKey, KeyInfo, KeyKind, KeyProvider, PassphraseCost, Reencryption, ReencryptionStage,
+};
 #[cfg(feature = "std")]
 pub use engine::{Finding, Health, Mode, Severity};
 #[cfg(feature = "std")]

@@ -36,7 +36,7 @@ pub struct KeyArgs {
 
 /// A key to be added.
 #[derive(Args, Debug)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub struct NewKeyArgs {
     /// The new key, in the first line of this file: 64 hexadecimal digits, or else a passphrase
     #[arg(long, value_name = "FILE")]
@@ -91,9 +91,19 @@ impl KeyArgs {
 
 impl NewKeyArgs {
     pub fn key(&self) -> Outcome<EncryptionKey> {
-        let source =
-            Source::of(self.new_key_file.as_ref(), self.new_key_fd, self.new_key_env.as_ref(), self.ask_new_key);
-        source.ok_or_else(|| Failure::usage("say where the new key is"))?.key(Asked::Twice)
+        let source = self.source().ok_or_else(|| {
+            Failure::usage("say where the new key is: --new-key-file, --new-key-fd, --new-key-env or --ask-new-key")
+        });
+        source?.key(Asked::Twice)
+    }
+
+    /// Whether there is one.
+    pub fn is_given(&self) -> bool {
+        self.source().is_some()
+    }
+
+    fn source(&self) -> Option<Source<'_>> {
+        Source::of(self.new_key_file.as_ref(), self.new_key_fd, self.new_key_env.as_ref(), self.ask_new_key)
     }
 }
 

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod mutants;
 pub mod paging;
 pub mod random;
+pub mod reencryption;
 pub mod sim;
 pub mod sim_disk;
 pub mod sim_documents;

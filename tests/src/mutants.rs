@@ -11,6 +11,7 @@ use lightning_db::{Database, Environment, Error, Options, Table};
 use crate::expiry;
 use crate::live_results;
 use crate::looks;
+use crate::reencryption;
 use crate::sim::clock::SimClock;
 use crate::sim::damage::damage;
 use crate::sim::lightning::Lightning;
@@ -43,6 +44,10 @@ pub enum Way {
     Expiry,
     /// Short looks at one rule each.
     Looks,
+    /// Everything is encrypted anew, all the time.
+    Rekeying(Weather),
+    /// The same once, and nothing of before may be left in the files.
+    Reencryption,
     /// A plan of documents in collections.
     Documents(Weather),
     /// Live results are followed while commits are visible late.
@@ -50,7 +55,7 @@ pub enum Way {
 }
 
 /// In this order, with so many seeds of each in one round.
-pub const WAYS: [(Way, u64); 16] = [
+pub const WAYS: [(Way, u64); 18] = [
     (Way::Plan(Weather::Crashes), 2),
     (Way::Plan(Weather::Storm), 12),
     (Way::Plan(Weather::Fair), 2),
@@ -64,6 +69,8 @@ pub const WAYS: [(Way, u64); 16] = [
     (Way::Tables, 1),
     (Way::Expiry, 1),
     (Way::Looks, 1),
+    (Way::Rekeying(Weather::Storm), 2),
+    (Way::Reencryption, 1),
     (Way::Documents(Weather::Fair), 3),
     (Way::Documents(Weather::Crashes), 3),
     (Way::LiveResults, 4),
@@ -149,6 +156,8 @@ impl Way {
             Way::Tables => caught(|| tables(seed)),
             Way::Expiry => caught(|| expiry::look(seed)),
             Way::Looks => caught(|| looks::look(seed)),
+            Way::Rekeying(weather) => run(&Plan::of_rekeying(seed, ACTIONS, weather), stats),
+            Way::Reencryption => caught(|| reencryption::look(seed)),
             Way::Documents(weather) => {
                 let plan = sim_documents::plan::Plan::new(seed, ACTIONS_OF_DOCUMENTS, weather);
                 let (done, outcome) = sim_documents::run::run_counted(&plan, false);
@@ -248,6 +257,8 @@ impl std::fmt::Display for Way {
             Way::Tables => "tables",
             Way::Expiry => "expiry",
             Way::Looks => "short looks",
+            Way::Rekeying(_) => "keys, storm",
+            Way::Reencryption => "encrypted anew",
             Way::Documents(Weather::Fair) => "documents",
             Way::Documents(_) => "documents, crashes",
             Way::LiveResults => "live results",

@@ -4,7 +4,7 @@
 //!
 //! **What is simulated**: clients with interactive transactions beside each other ([`clients`]), closed transactions, reads,
 //! held snapshots, background steps, crashes and power loss at any I/O, faults of the disk, time that passes, jumps and
-//! stands still ([`clock`]), a reader of the change feed ([`replica`]), somebody who keeps backups, with increments or an archive ([`keeper`], [`archive`]), somebody who gives states a name ([`named`]), syncs that complete later, and what befalls the files themselves ([`fate`]).
+//! stands still ([`clock`]), a reader of the change feed ([`replica`]), somebody who keeps backups, with increments or an archive ([`keeper`], [`archive`]), somebody who gives states a name ([`named`]), changes of keys and encrypting everything anew, syncs that complete later, and what befalls the files themselves ([`fate`]).
 //!
 //! **To add something** (a watcher, an index, a backup):
 //! - an *action* is a variant of [`Action`](action::Action), made from the seed in [`plan`] (with a share of the dice), and

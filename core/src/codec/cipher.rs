@@ -8,6 +8,8 @@
 //! **No nonce comes twice**: the counter only rises within a session, whatever becomes of what was sealed, and two sessions have
 //! the same id with a probability of n²/2¹²⁹ for n sessions. A file that is copied and opened twice is two sessions.
 //!
+//! The data key has a generation, which every nonce tells in its last two bytes: while a database is sealed anew, two of them are known.
+//!
 //! What is authenticated with a unit binds it to its database, its kind and its place.
 
 #[cfg(feature = "encryption")]
@@ -29,7 +31,7 @@ pub use aead::Encryption;
 #[cfg(all(test, feature = "encryption"))]
 pub(crate) use aead::witness;
 #[cfg(feature = "encryption")]
-pub(crate) use aead::{Cipher, following};
+pub(crate) use aead::{Cipher, DataKeys, following, generation_of};
 #[cfg(feature = "encryption")]
 pub use key::{EncryptionKey, KeyProvider, PassphraseCost};
 #[cfg(all(feature = "encryption", feature = "testing"))]
@@ -196,6 +198,15 @@ impl Envelope {
                 cipher.seal(&cipher.next_nonce(end), Unit::Noise, end, &[], &mut noise);
                 noise
             }
+        }
+    }
+
+    /// Whether this nonce is of a data key that is to be forgotten.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn is_outdated(&self, nonce: &Nonce) -> bool {
+        match self {
+            Self::Plain => false,
+            Self::Sealed(cipher) => generation_of(nonce) != cipher.generation(),
         }
     }
 

@@ -20,10 +20,10 @@ use crate::error::{Error, Result};
 
 /// Keeps pieces in memory, and fails when it is told to.
 #[derive(Debug, Default)]
-struct Sink(Mutex<Pieces>);
+pub(super) struct Sink(Mutex<Pieces>);
 
 #[derive(Debug, Default)]
-struct Pieces {
+pub(super) struct Pieces {
     whole: BTreeMap<String, Vec<u8>>,
     under_way: Option<Vec<u8>>,
     /// How many calls succeed.
@@ -43,7 +43,7 @@ impl Sink {
         self.0.lock().unwrap().calls_left = calls;
     }
 
-    fn pieces(&self) -> Vec<Vec<u8>> {
+    pub(super) fn pieces(&self) -> Vec<Vec<u8>> {
         self.0.lock().unwrap().whole.values().cloned().collect()
     }
 }

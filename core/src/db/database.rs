@@ -424,7 +424,7 @@ impl Database {
 
     /// Tells the background thread that there may be work; without one whoever calls [`step`](Self::step) finds it.
     #[cfg_attr(not(feature = "std"), allow(unused_variables))]
-    fn poke(&self, due: bool) {
+    pub(super) fn poke(&self, due: bool) {
         #[cfg(feature = "std")]
         if let Some(background) = &self.shared.background
             && background.start()

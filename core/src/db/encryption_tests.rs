@@ -13,22 +13,22 @@ use crate::error::Error;
 use crate::table::Table;
 use crate::{Database, Durability, Options};
 
-const WORDS: Table<&str, &[u8]> = Table::new("secret-table");
-const CHEAP: PassphraseCost = PassphraseCost { memory_kib: 64, passes: 1 };
+pub(super) const WORDS: Table<&str, &[u8]> = Table::new("secret-table");
+pub(super) const CHEAP: PassphraseCost = PassphraseCost { memory_kib: 64, passes: 1 };
 const BOTH: [Encryption; 2] = [Encryption::Aes256Gcm, Encryption::ChaCha20Poly1305];
 
 /// Writes to memory until it has been told to so many times; the last write is half done.
-struct Failing {
+pub(super) struct Failing {
     memory: Arc<MemoryStorage>,
     left: core::sync::atomic::AtomicUsize,
 }
 
 impl Failing {
-    fn new(memory: &Arc<MemoryStorage>) -> Arc<Self> {
+    pub(super) fn new(memory: &Arc<MemoryStorage>) -> Arc<Self> {
         Arc::new(Self { memory: Arc::clone(memory), left: usize::MAX.into() })
     }
 
-    fn fail_after(&self, operations: usize) {
+    pub(super) fn fail_after(&self, operations: usize) {
         self.left.store(operations, core::sync::atomic::Ordering::SeqCst);
     }
 
@@ -72,15 +72,15 @@ impl Storage for Failing {
     }
 }
 
-fn env(seed: u64) -> Environment {
+pub(super) fn env(seed: u64) -> Environment {
     Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(seed)) }
 }
 
-fn key() -> EncryptionKey {
+pub(super) fn key() -> EncryptionKey {
     EncryptionKey::raw([42; 32])
 }
 
-fn options(encryption: Encryption, key: Option<EncryptionKey>) -> Options {
+pub(super) fn options(encryption: Encryption, key: Option<EncryptionKey>) -> Options {
     let small = Options {
         background_thread: false,
         memory_budget_bytes: 2 << 20,
@@ -93,17 +93,17 @@ fn options(encryption: Encryption, key: Option<EncryptionKey>) -> Options {
     Options { encryption, key, ..small }
 }
 
-fn open(storage: &Arc<MemoryStorage>, seed: u64, key: Option<EncryptionKey>) -> crate::Result<Database> {
+pub(super) fn open(storage: &Arc<MemoryStorage>, seed: u64, key: Option<EncryptionKey>) -> crate::Result<Database> {
     Database::open_storage(Arc::clone(storage) as Arc<dyn Storage>, env(seed), options(Encryption::Aes256Gcm, key))
 }
 
 /// The files as they are now: what a crash of the process leaves.
-fn copy_of(storage: &MemoryStorage) -> Arc<MemoryStorage> {
+pub(super) fn copy_of(storage: &MemoryStorage) -> Arc<MemoryStorage> {
     let [data, log] = contents(storage);
     Arc::new(MemoryStorage::with_contents(data, log))
 }
 
-fn contents(storage: &MemoryStorage) -> [Vec<u8>; 2] {
+pub(super) fn contents(storage: &MemoryStorage) -> [Vec<u8>; 2] {
     [FileId::Data, FileId::Log].map(|file| {
         let mut bytes = vec![0; storage.len(file).unwrap() as usize];
         storage.read_at(file, 0, &mut bytes).unwrap();
@@ -112,7 +112,7 @@ fn contents(storage: &MemoryStorage) -> [Vec<u8>; 2] {
 }
 
 /// Short and long values, all with the same word in them, some deleted again.
-fn fill(db: &Database, round: u64) {
+pub(super) fn fill(db: &Database, round: u64) {
     let long = b"PLAINTEXT of a value that has an extent of its own. ".repeat(4000);
     let words = db.table(WORDS).unwrap();
     for n in 0..300u64 {
@@ -122,7 +122,7 @@ fn fill(db: &Database, round: u64) {
     words.delete(format!("PLAINTEXT-key-{round}-7")).unwrap();
 }
 
-fn check_filled(db: &Database, round: u64) {
+pub(super) fn check_filled(db: &Database, round: u64) {
     let words = db.table(WORDS).unwrap();
     assert_eq!(words.get(format!("PLAINTEXT-key-{round}-9")).unwrap().as_deref(), Some(&b"PLAINTEXT value 9"[..]));
     assert_eq!(words.get(format!("PLAINTEXT-key-{round}-7")).unwrap(), None);
@@ -356,7 +356,7 @@ fn every_flipped_byte_is_told() {
     assert!(told > 3000, "{told}");
 }
 
-fn all_of(db: &Database) -> crate::Result<Vec<(String, Vec<u8>)>> {
+pub(super) fn all_of(db: &Database) -> crate::Result<Vec<(String, Vec<u8>)>> {
     let mut all = Vec::new();
     let snapshot = db.snapshot();
     let words = snapshot.table(WORDS)?;
@@ -431,6 +431,16 @@ fn salvage_opens_a_damaged_database_by_its_key() {
     check_filled(&found, 0);
     tells_nothing("what was salvaged", &contents(&made)[0]);
     assert!(matches!(salvaged(data.clone(), EncryptionKey::raw([1; 32])), Err(Error::WrongKey { .. })));
+    // A superblock that was made up, with a right checksum, is passed over: the other is believed.
+    for slot in 0..2 {
+        let mut forged = data.clone();
+        let sector = &mut forged[slot * 4096..slot * 4096 + 4096];
+        sector[72] ^= 1;
+        let checksum = crate::codec::checksum::crc32(&[&sector[..252]]);
+        sector[252..256].copy_from_slice(&checksum.to_le_bytes());
+        let (found, _, _) = salvaged(forged, key()).unwrap();
+        check_filled(&found, 0);
+    }
     // Without inner nodes leaves are found by looking at every grain.
     let mut nodes = 0;
     for at in (8192..data.len()).step_by(4096) {
@@ -472,6 +482,49 @@ fn an_older_sector_in_the_place_of_a_newer_one_is_told() {
         }
     }
     assert!(told > 0);
+}
+
+/// Whoever kept what a power loss took back cannot put it in again, though all that proves a segment's header is a checksum.
+#[test]
+fn a_commit_that_was_taken_back_is_not_believed_when_it_is_put_in_again() {
+    use crate::log::{Owner, Verdict, forged::forge, replay, seal_payload};
+    let storage = Arc::new(MemoryStorage::new());
+    let db = open(&storage, 1, Some(key())).unwrap();
+    fill(&db, 0);
+    db.checkpoint().unwrap();
+    let left = copy_of(&storage);
+    let engine = &db.shared.engine;
+    let (position, config) = engine.log_for_tests();
+    for n in 0..3u8 {
+        db.table(WORDS).unwrap().put("taken back", [n]).unwrap();
+    }
+    let envelope = engine.nodes.seal().envelope.clone();
+    let owner = Owner { database_id: config.database_id, envelope: envelope.clone() };
+    let mut commits = Vec::new();
+    replay(&*storage, owner, None, &[], position, &mut |commit| {
+        let sealed = seal_payload(&envelope, commit.incarnation, commit.sequence, commit.payload);
+        commits.push((commit.sequence, sealed.unwrap()));
+        Ok(Verdict::Whole)
+    })
+    .unwrap();
+    assert_eq!(commits.len(), 3);
+    // The power loss: another life begins without them.
+    let again = open(&left, 2, Some(key())).unwrap();
+    again.table(WORDS).unwrap().put("instead", [9]).unwrap();
+    let (at, now) = again.shared.engine.log_for_tests();
+    assert_ne!(now.incarnation, config.incarnation);
+    let files = copy_of(&left);
+    core::mem::forget((db, again));
+    assert!(open(&copy_of(&files), 3, Some(key())).unwrap().table(WORDS).unwrap().get("instead").unwrap().is_some());
+    forge(&*files, &config, at, &commits);
+    let error = open(&files, 3, Some(key())).err().unwrap();
+    assert!(format!("{error}").contains("taken back"), "{error}");
+    // Salvage does not believe it either.
+    let made = open(&Arc::new(MemoryStorage::new()), 7, Some(key())).unwrap();
+    let report = made.salvage(files, &mut |_| {}).unwrap();
+    assert!(!report.lost_commits.is_empty(), "{report:?}");
+    assert!(made.table(WORDS).unwrap().get("taken back").unwrap().is_none(), "{report:?}");
+    check_filled(&made, 0);
 }
 
 mod properties {

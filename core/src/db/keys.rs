@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::database::Database;
-use crate::engine::{EncryptionKey, KeyInfo};
+use crate::engine::{EncryptionKey, KeyInfo, Reencryption};
 use crate::env::Entropy;
 use crate::error::Result;
 
@@ -26,9 +26,37 @@ impl Database {
 
     /// The key in `slot` opens this database no more, and no older superblock does either. The last key stays. The data key is the same:
     /// whoever has the removed key and any copy of the file, one from before or a later one, in whose free space the old slots may
-    /// still lie, can get at it. Where a key is known to others, export into a new database.
+    /// still lie, can get at it. Where a key is known to others, [encrypt everything anew](Self::reencrypt).
     pub fn remove_key(&self, slot: u8) -> Result<()> {
         self.shared.engine.remove_key(slot)
+    }
+
+    /// Begins to encrypt everything anew, under a new data key, which `key` alone opens: all other keys of the database are gone when this
+    /// returns. Others may be [added](Self::add_key) at once.
+    ///
+    /// The rest is background work while readers and writers go on ([`reencryption`](Self::reencryption) tells how far it is), in this session and those
+    /// that come; without a thread for it in [steps](Self::step). When it is done nothing in the two files opens under the data key of before, also
+    /// in free space. Feeds that were not read up to now begin anew. Backups, and pieces of an archive, that were made before stay as they are.
+    /// It needs room for a copy of the largest value, and for what snapshots hold meanwhile.
+    ///
+    /// On a storage that completes barriers later, [`Error::Pending`](crate::Error::Pending) means that the change of keys goes on with the
+    /// next [steps](Self::step).
+    pub fn reencrypt(&self, key: &EncryptionKey) -> Result<()> {
+        self.shared.engine.reencrypt(key)?;
+        self.poke(true);
+        Ok(())
+    }
+
+    /// How far [encrypting everything anew](Self::reencrypt) is; `None` when nothing of that is left to do. In a database that was closed
+    /// properly it goes on after the first write, or with [`finish_reencryption`](Self::finish_reencryption).
+    pub fn reencryption(&self) -> Option<Reencryption> {
+        self.shared.engine.reencryption()
+    }
+
+    /// Goes on with [encrypting everything anew](Self::reencrypt) until that is done, and tells how far it is after each bounded step. An error
+    /// says what it waits for, if it cannot go on: named snapshots of before, readers, the archive, damage.
+    pub fn finish_reencryption(&self, progress: &mut dyn FnMut(&Reencryption)) -> Result<()> {
+        self.shared.engine.finish_reencryption(progress)
     }
 
     /// What it was opened with, and randomness.

@@ -58,6 +58,8 @@ mod partial;
 mod pieces;
 mod range;
 mod raw;
+#[cfg(all(test, feature = "encryption", feature = "std"))]
+mod reencryption_tests;
 mod replay;
 mod requests;
 #[cfg(feature = "std")]

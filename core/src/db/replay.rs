@@ -142,7 +142,10 @@ impl Database {
 /// Of an increment for this copy.
 pub(super) fn decoder(copy: &Database) -> Decoder {
     #[cfg(feature = "encryption")]
-    return Decoder::opened_by(Opener::Database(copy.shared.engine.nodes.seal().envelope.clone()));
+    return Decoder::opened_by(Opener::Database(
+        copy.shared.engine.nodes.seal().envelope.clone(),
+        copy.shared.options.key.clone(),
+    ));
     #[cfg(not(feature = "encryption"))]
     {
         let _ = copy;

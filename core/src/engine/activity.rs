@@ -84,5 +84,7 @@ fn bit_of(merge: &MergeJob) -> usize {
         MergeJob::Runs(_) => MERGE_RUNS,
         MergeJob::ToBase(_) => MERGE_TO_BASE,
         MergeJob::Relocate(_) => RELOCATION,
+        #[cfg(feature = "encryption")]
+        MergeJob::Renew(_) => RELOCATION,
     }
 }

@@ -83,7 +83,11 @@ impl BackupWork {
     /// Of what `version` holds.
     pub(crate) fn new(engine: &Engine, version: Arc<Version>) -> Self {
         let history = &engine.history;
-        let found = engine.work.lock().superblock.clone();
+        // Of one moment: what seals the copy is what its keys open.
+        let (found, envelope) = {
+            let work = engine.work.lock();
+            (work.superblock.clone(), engine.nodes.seal().envelope.for_copy(&*engine.env.entropy))
+        };
         let mut ancestors = history.ancestors.clone();
         ancestors.push(Ancestor { incarnation: history.incarnation, left_at: version.sequence });
         ancestors.drain(..ancestors.len().saturating_sub(ANCESTORS_MAX));
@@ -96,8 +100,7 @@ impl BackupWork {
         };
         // Of both passes, whatever becomes the base meanwhile: it is in every node, and so in what names them.
         let age = engine.space.lock().ages.base().max(version.sequence);
-        let found = engine.nodes.seal();
-        let seal = Seal { envelope: found.envelope.for_copy(&*engine.env.entropy), ..found.clone() };
+        let seal = Seal { envelope, ..engine.nodes.seal().clone() };
         Self {
             pass: Pass::new(engine, &version, &seal, age, false),
             seal,

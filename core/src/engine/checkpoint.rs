@@ -14,7 +14,7 @@ use super::record::CheckpointRecord;
 use super::state::{BarrierSlot, Engine, GrainCounts};
 use super::version::Layers;
 #[cfg(feature = "encryption")]
-use crate::codec::cipher::{Envelope, KeyArea};
+use crate::codec::cipher::{Cipher, Envelope, KeyArea};
 use crate::codec::cipher::{Proof, Unit};
 use crate::env::FileId;
 use crate::error::{Error, Result};
@@ -50,6 +50,10 @@ pub(super) struct Checkpoint {
     /// The keys that it brings, if they are others than before.
     #[cfg(feature = "encryption")]
     keys: Option<KeyArea>,
+    /// What seals from then on, if those are of a new data key. It seals the superblocks already: whoever has the one of before must not
+    /// be able to make them up.
+    #[cfg(feature = "encryption")]
+    successor: Option<Cipher>,
 }
 
 /// What will be true once the superblock is durable.
@@ -97,6 +101,8 @@ impl Checkpoint {
             next: None,
             #[cfg(feature = "encryption")]
             keys: None,
+            #[cfg(feature = "encryption")]
+            successor: None,
         }
     }
 
@@ -104,6 +110,18 @@ impl Checkpoint {
     #[cfg(feature = "encryption")]
     pub(super) fn of_keys(keys: KeyArea) -> Self {
         Self { both_slots: true, keys: Some(keys), ..Self::new(false) }
+    }
+
+    /// Brings a new data key, likewise.
+    #[cfg(feature = "encryption")]
+    pub(super) fn of_data_key(keys: KeyArea, successor: Cipher) -> Self {
+        Self { successor: Some(successor), ..Self::of_keys(keys) }
+    }
+
+    /// Takes the data key before away, likewise, when all that was under it is wiped, in the log too.
+    #[cfg(feature = "encryption")]
+    pub(super) fn of_last_key(keys: KeyArea) -> Self {
+        Self { phase: Phase::SyncLog, ..Self::of_keys(keys) }
     }
 
     /// The checkpoint that follows opening: it names the log's new beginning.
@@ -126,6 +144,10 @@ impl Checkpoint {
             }
             Phase::Write => {
                 self.write(engine, work)?;
+                #[cfg(feature = "encryption")]
+                if Mutant::NewKeyBeforeItsSlot.is_active() {
+                    self.take_up_keys(engine, work);
+                }
                 self.phase = Phase::SyncData;
             }
             Phase::SyncData => {
@@ -188,7 +210,17 @@ impl Checkpoint {
         let replay_start = work.sealed.first().map_or(work.merged_log, |segment| segment.start);
         let kept = engine.writer.lock().log.as_ref().map_or_else(Vec::new, |log| {
             let merged = (work.merged_sequence, work.merged_time_ms);
-            log.kept_before(replay_start.generation, engine.keep_of_log(log, replay_start.generation, merged))
+            let keep = engine.keep_of_log(log, replay_start.generation, merged);
+            #[cfg_attr(not(feature = "encryption"), allow(unused_mut, reason = "nothing is to be released"))]
+            let mut kept = log.kept_before(replay_start.generation, keep);
+            #[cfg(feature = "encryption")]
+            if let Some(reencryption) = &work.reencryption {
+                // Feeds do not get what is under the data key of before any more.
+                let needed = log.kept_before(replay_start.generation, crate::log::Keep { bytes: 0, ..keep });
+                let generation = reencryption.log_to_release();
+                kept.retain(|segment| segment.generation > generation || needed.contains(segment));
+            }
+            kept
         });
         // Asked once: what it says is what may be reused afterwards.
         let archive = engine.archive_record();
@@ -320,7 +352,7 @@ impl Checkpoint {
             let superblock = Superblock { checkpoint: building + slot as u64, record, ..common.clone() };
             #[cfg(feature = "encryption")]
             let superblock = match &seal.envelope {
-                Envelope::Sealed(cipher) => superblock.authenticated(cipher, 0),
+                Envelope::Sealed(cipher) => superblock.authenticated(self.successor.as_ref().unwrap_or(cipher), 0),
                 Envelope::Plain => superblock,
             };
             // Where both superblocks are lost, the copy leads to the record.
@@ -329,6 +361,7 @@ impl Checkpoint {
             images.push((whole.offset, image));
             superblocks.push(superblock);
         }
+        space.wipe_given_out(engine.storage())?;
         let mut superblocks = superblocks.into_iter();
         let Some(superblock) = superblocks.next() else { return Ok(()) };
         if self.both_slots {
@@ -448,7 +481,23 @@ impl Checkpoint {
         space.release_pending(durable, if is_awaited { &is_kept_for_others } else { &is_kept_now });
         drop(space);
         self.written.clear();
+        #[cfg(feature = "encryption")]
+        self.take_up_keys(engine, work);
         engine.opening.store(false, crate::env::sync::atomic::Ordering::Release);
+    }
+
+    /// The superblocks have them.
+    #[cfg(feature = "encryption")]
+    fn take_up_keys(&mut self, engine: &Engine, work: &mut Work) {
+        let has_retired = work.superblock.key_block.as_ref().is_some_and(|block| block.keys.has_retired());
+        match (self.successor.take(), &engine.nodes.seal().envelope) {
+            (Some(successor), Envelope::Sealed(cipher)) => {
+                cipher.go_on_as(successor);
+                engine.begin_reencryption(work);
+            }
+            _ if work.reencryption.is_some() && !has_retired && self.keys.is_some() => engine.end_reencryption(work),
+            _ => {}
+        }
     }
 
     /// Nothing refers to what was written: it is free again.

@@ -67,6 +67,8 @@ fn stage_of(work: &Work) -> CompactionStage {
     match &work.merge {
         Some(MergeJob::Relocate(_)) => CompactionStage::Move,
         Some(MergeJob::Runs(_) | MergeJob::ToBase(_)) => CompactionStage::Merge,
+        #[cfg(feature = "encryption")]
+        Some(MergeJob::Renew(_)) => CompactionStage::Merge,
         None if work.flush.is_some() => CompactionStage::Merge,
         None => CompactionStage::Checkpoint,
     }

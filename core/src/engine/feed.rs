@@ -159,7 +159,9 @@ impl Engine {
         if let Envelope::Sealed(cipher) = &self.nodes.seal().envelope
             && let Some(block) = &self.work.lock().superblock.key_block
         {
-            return Encoder::sealed(id, after, &self.history(), cipher, &block.keys);
+            // All of it is to be opened by what stands in its header.
+            let cipher = alloc::sync::Arc::new(cipher.apart(&*self.env.entropy));
+            return Encoder::sealed(id, after, &self.history(), &cipher, &block.keys);
         }
         Encoder::new(id, after, &self.history())
     }

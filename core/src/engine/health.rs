@@ -89,6 +89,26 @@ fn note_archive(health: &mut Health, stats: &Stats) {
     }
 }
 
+#[cfg(feature = "encryption")]
+fn note_reencryption(health: &mut Health, stats: &Stats) {
+    let Some(under_way) = &stats.reencryption else { return };
+    let stage = under_way.stage.name();
+    match &under_way.waiting_for {
+        None => {
+            let cause = format!("everything is being encrypted anew ({stage}); the data key of before is still needed");
+            let remedy = "nothing: it goes on by itself while the database is open and written to";
+            health.add(Severity::Notice, "reencryption", cause, remedy);
+        }
+        Some(what) => {
+            let cause = format!(
+                "everything is being encrypted anew ({stage}), which waits for {what}; the data key of before is still needed"
+            );
+            let remedy = "see to what it waits for; it goes on by itself afterwards";
+            health.add(Severity::Warning, "reencryption-waiting", cause, remedy);
+        }
+    }
+}
+
 impl Engine {
     /// What is not as it should be now.
     pub(crate) fn health(&self, stats: &Stats) -> Health {
@@ -105,6 +125,8 @@ impl Engine {
                           everything, see to the medium, make a backup";
             health.add(Severity::Notice, "healed", healed, remedy);
         }
+        #[cfg(feature = "encryption")]
+        note_reencryption(&mut health, stats);
         health.findings.sort_by_key(|finding| core::cmp::Reverse(finding.severity));
         health
     }

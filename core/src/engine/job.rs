@@ -123,9 +123,11 @@ impl NodeSink for JobSink<'_> {
         let (extent, age) = {
             let len = self.engine.nodes.seal().closed_len(stored.len());
             let mut space = self.engine.space.lock();
-            (space.map.allocate(len as u64)?, self.age.unwrap_or(space.ages.next_base()))
+            let extent = space.map.allocate(len as u64)?;
+            self.extents.written.push(extent);
+            space.wipe_given_out(self.engine.storage())?;
+            (extent, self.age.unwrap_or(space.ages.next_base()))
         };
-        self.extents.written.push(extent);
         self.extents.bytes += extent.len;
         self.engine.nodes.invalidate(extent.offset);
         let checksum = self.engine.nodes.seal().close(&mut stored, extent.offset, self.tree, age);

@@ -14,6 +14,10 @@ use super::flush::Flush;
 use super::job::JobExtents;
 use super::named::Named;
 use super::quarantine::{Avoided, damaged_among};
+#[cfg(feature = "encryption")]
+use super::reencryption::ReencryptionWork;
+#[cfg(feature = "encryption")]
+use super::renew::Renew;
 use super::state::Engine;
 use crate::codec::cipher::Proof;
 use crate::env::Storage;
@@ -50,6 +54,9 @@ pub(super) struct Work {
     pub flush: Option<Flush>,
     pub merge: Option<MergeJob>,
     pub checkpoint: Option<Checkpoint>,
+    /// While everything is sealed under a new data key.
+    #[cfg(feature = "encryption")]
+    pub reencryption: Option<ReencryptionWork>,
     /// The newest durable superblock.
     pub superblock: Superblock,
     /// The pages of the space map as that superblock's record names them.
@@ -98,6 +105,8 @@ pub(super) enum MergeJob {
     Runs(MergeRuns),
     ToBase(MergeToBase),
     Relocate(Relocate),
+    #[cfg(feature = "encryption")]
+    Renew(Renew),
 }
 
 impl MergeJob {
@@ -106,6 +115,8 @@ impl MergeJob {
             MergeJob::Runs(merge) => merge.step(engine, work),
             MergeJob::ToBase(merge) => merge.step(engine, work),
             MergeJob::Relocate(relocate) => relocate.step(engine, work),
+            #[cfg(feature = "encryption")]
+            MergeJob::Renew(renew) => renew.step(engine, work),
         }
     }
 
@@ -114,11 +125,22 @@ impl MergeJob {
             MergeJob::Runs(merge) => &mut merge.extents,
             MergeJob::ToBase(merge) => &mut merge.extents,
             MergeJob::Relocate(relocate) => &mut relocate.extents,
+            #[cfg(feature = "encryption")]
+            MergeJob::Renew(renew) => &mut renew.extents,
         }
     }
 
     fn changes_base(&self) -> bool {
         !matches!(self, MergeJob::Runs(_))
+    }
+
+    /// It failed, and is not gone on with.
+    fn give_up(&mut self, engine: &Engine) {
+        #[cfg(feature = "encryption")]
+        if let MergeJob::Renew(renew) = self {
+            renew.give_up(engine);
+        }
+        let _ = engine;
     }
 }
 
@@ -236,6 +258,8 @@ impl Engine {
             self.freeze(&mut writer, 1);
         }
         self.forget_what_healed(work);
+        #[cfg(feature = "encryption")]
+        self.sync_new_segment(work)?;
         let (mut waiting, mut done) = (None, Progress::Idle);
         for lane in [Lane::Checkpoint, Lane::Flush, Lane::Merge] {
             let result = match lane {
@@ -253,6 +277,10 @@ impl Engine {
                 Err(error @ Error::Pending(_)) => waiting = Some(error),
                 Err(error) => return Err(error),
             }
+        }
+        #[cfg(feature = "encryption")]
+        if done == Progress::Idle && waiting.is_none() {
+            return self.step_reencryption(work);
         }
         if done == Progress::More { Ok(done) } else { waiting.map_or(Ok(done), Err) }
     }
@@ -335,8 +363,15 @@ impl Engine {
                 return Err(error);
             }
             Err(error) if self.is_damage(&error) => {
+                merge.give_up(self);
                 self.abandon(merge.extents());
                 match &merge {
+                    #[cfg(feature = "encryption")]
+                    MergeJob::Renew(_) => {
+                        if let Some(reencryption) = &mut work.reencryption {
+                            reencryption.stopped_by(&error);
+                        }
+                    }
                     MergeJob::Runs(merge) => {
                         let damaged = damaged_among(&self.nodes, merge.inputs(), &error)?;
                         work.avoided.runs.extend(damaged);
@@ -347,6 +382,7 @@ impl Engine {
                 }
             }
             Err(error) => {
+                merge.give_up(self);
                 self.abandon(merge.extents());
                 return Err(error);
             }

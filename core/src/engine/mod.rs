@@ -51,6 +51,10 @@ mod read;
 mod recent;
 mod record;
 mod recovery_stage;
+#[cfg(feature = "encryption")]
+mod reencryption;
+#[cfg(feature = "encryption")]
+mod renew;
 mod requests;
 mod scrub;
 mod scrubs;
@@ -82,6 +86,8 @@ pub use options::{Checksum, Compression, Durability, Verify};
 #[cfg(feature = "encryption")]
 pub use options::{Encryption, EncryptionKey, KeyInfo, KeyKind, KeyProvider, PassphraseCost};
 pub use recovery_stage::RecoveryStage;
+#[cfg(feature = "encryption")]
+pub use reencryption::{Reencryption, ReencryptionStage};
 pub use state::Environment;
 pub use stats::{Latency, Stats};
 
@@ -95,9 +101,9 @@ pub(crate) use feed::{FollowFrom, require_part};
 pub(crate) use guard::Passed;
 pub(crate) use named::Named;
 pub(crate) use nodes::{Nodes, PREFETCHED_MAX};
-#[cfg(feature = "encryption")]
-pub(crate) use open::unlock;
 pub(crate) use open::{OpenArguments, RECORD_BYTES_MAX};
+#[cfg(feature = "encryption")]
+pub(crate) use open::{may_be_of, unlock};
 pub(crate) use options::{EngineOptions, KEY_BYTES_MAX};
 pub(crate) use read::{FoundValue, count, estimate, get, get_in_memtable, inline, look, prefetch, show};
 pub(crate) use recent::{OptimisticPin, Recent};

@@ -257,7 +257,12 @@ impl Engine {
                     *byte |= 1 << (sector % 8);
                 }
             }
-            (space.map.allocate(bytes.len() as u64)?, bytes)
+            let extent = space.map.allocate(bytes.len() as u64)?;
+            if let Err(error) = space.wipe_given_out(self.storage()) {
+                space.map.release(extent);
+                return Err(error);
+            }
+            (extent, bytes)
         };
         self.nodes.invalidate(extent.offset);
         let (sectors, seal) = (Some(Arc::from(bytes.as_slice())), self.nodes.seal());

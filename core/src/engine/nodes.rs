@@ -365,6 +365,11 @@ impl NodeSource for Nodes {
     fn expect_child(&self, parent: &Node, index: usize) {
         self.cache.expect_child(parent.block(), index);
     }
+
+    #[cfg(feature = "encryption")]
+    fn is_outdated(&self, reference: &NodeRef) -> Result<bool> {
+        self.is_outdated_node(reference)
+    }
 }
 
 impl Nodes {

@@ -35,7 +35,7 @@ use super::write_again::{Found, write_lengths_again};
 #[cfg(feature = "encryption")]
 use crate::codec::checksum::Checksum;
 #[cfg(feature = "encryption")]
-use crate::codec::cipher::{Cipher, EncryptionKey, KeyArea, Lock};
+use crate::codec::cipher::{Cipher, DataKeys, EncryptionKey, KeyArea, Lock};
 use crate::codec::cipher::{Envelope, Proof, Unit};
 #[cfg(feature = "encryption")]
 use crate::env::Entropy;
@@ -197,6 +197,17 @@ fn values_are_there(
     Ok(true)
 }
 
+/// Whether the history that the record tells has this commit as one of its incarnation. How an incarnation began that was left too long
+/// ago is not recorded.
+#[cfg(feature = "encryption")]
+pub(crate) fn may_be_of(ancestors: &[Ancestor], newest: u64, (incarnation, sequence): (u64, u64)) -> bool {
+    let at = ancestors.iter().position(|one| sequence <= one.left_at);
+    match at {
+        Some(0) if ancestors.len() >= ANCESTORS_MAX => true,
+        at => at.and_then(|at| ancestors.get(at)).map_or(newest, |one| one.incarnation) == incarnation,
+    }
+}
+
 fn recover(
     storage: Arc<dyn Storage>,
     env: Environment,
@@ -287,6 +298,14 @@ fn recover(
                 if matches!(envelope, Envelope::Sealed(_)) && commit.sequence != sequence + 1 {
                     // The checksums of frames keep nobody from leaving one out who means to.
                     let what = format!("commit {} is missing", sequence + 1);
+                    return Err(Error::corrupt(FileId::Log, commit.offset, what));
+                }
+                #[cfg(feature = "encryption")]
+                if matches!(envelope, Envelope::Sealed(_))
+                    && !may_be_of(&record.ancestors, superblock.incarnation, (commit.incarnation, commit.sequence))
+                {
+                    // Headers of segments are proven by checksums alone; what of the log was left behind, the record knows.
+                    let what = format!("commit {} was taken back, and put in again", commit.sequence);
                     return Err(Error::corrupt(FileId::Log, commit.offset, what));
                 }
                 if commit.values_unsynced
@@ -446,7 +465,16 @@ struct State {
 }
 
 impl State {
-    fn into_engine(self, storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -> Engine {
+    #[cfg_attr(not(feature = "encryption"), allow(unused_mut, reason = "nothing is under two data keys"))]
+    fn into_engine(mut self, storage: Arc<dyn Storage>, env: Environment, options: EngineOptions) -> Engine {
+        // What another session has begun.
+        #[cfg(feature = "encryption")]
+        let reencryption = self.superblock.key_block.as_ref().filter(|block| block.keys.has_retired()).map(|_| {
+            self.map.set_wiping(true);
+            self.map.mark_dirty(&(0..self.map.page_count()).collect::<Vec<_>>());
+            self.log.iter_mut().for_each(|log| log.set_wiping(true));
+            super::reencryption::ReencryptionWork::new()
+        });
         let layers = Arc::new(Layers { publication: 1, ..self.layers });
         let mut in_flight = alloc::collections::BTreeMap::new();
         for value in &self.values.all {
@@ -478,6 +506,8 @@ impl State {
             flush: None,
             merge: None,
             checkpoint: None,
+            #[cfg(feature = "encryption")]
+            reencryption,
             request: None,
             map_pages: record.map_or_else(Vec::new, |record| record.map_pages.clone()),
             merged_log: self.position,
@@ -623,7 +653,7 @@ fn first_key(
     let lock = Lock { encryption: options.encryption, database_id: &database_id };
     let none = KeyArea::default();
     let (keys, _) = none.with(lock, &data_key, key, env.clock.wall_ms(), &*env.entropy)?;
-    let cipher = Cipher::new(options.encryption, database_id, data_key, &*env.entropy);
+    let cipher = Cipher::new(options.encryption, database_id, DataKeys::first(data_key), &*env.entropy);
     Ok((keys, Envelope::Sealed(Arc::new(cipher))))
 }
 
@@ -644,8 +674,8 @@ pub(crate) fn unlock(superblock: &Superblock, key: Option<&EncryptionKey>, entro
         return Err(Error::corrupt(FileId::Data, 0, "the superblock has no keys"));
     };
     let lock = Lock { encryption, database_id: &superblock.database_id };
-    let data_key = block.keys.unlock(lock, key)?;
-    let cipher = Cipher::new(encryption, superblock.database_id, data_key, entropy);
+    let data_keys = block.keys.unlock(lock, key)?;
+    let cipher = Cipher::new(encryption, superblock.database_id, data_keys, entropy);
     if !superblock.is_authentic(&cipher) {
         let at = superblock.checkpoint % 2 * SECTOR_BYTES;
         return Err(Error::corrupt(FileId::Data, at, "the superblock was changed by somebody who has no key"));
@@ -739,4 +769,31 @@ pub(super) fn random(env: &Environment) -> u64 {
     let mut bytes = [0; 8];
     env.entropy.fill(&mut bytes);
     u64::from_le_bytes(bytes)
+}
+
+#[cfg(all(test, feature = "encryption"))]
+mod tests {
+    use super::*;
+
+    impl Engine {
+        /// Where the newest checkpoint begins to replay, and what segments are made with.
+        pub(crate) fn log_for_tests(&self) -> (LogPosition, LogConfig) {
+            let work = self.work.lock();
+            (work.merged_log, log_config(&work.superblock, &self.options))
+        }
+    }
+
+    #[test]
+    fn a_commit_is_of_the_incarnation_that_history_says() {
+        let ancestors = [(10, 5), (20, 5), (30, 8)].map(|(incarnation, left_at)| Ancestor { incarnation, left_at });
+        for (incarnation, sequence) in [(10, 1), (10, 5), (30, 6), (30, 8), (40, 9)] {
+            for other in [10, 20, 30, 40] {
+                assert_eq!(may_be_of(&ancestors, 40, (other, sequence)), other == incarnation, "{sequence} of {other}");
+            }
+        }
+        assert!(may_be_of(&[], 40, (40, 1)) && !may_be_of(&[], 40, (30, 1)));
+        // What was before the oldest that is recorded is not known.
+        let many = [Ancestor { incarnation: 1, left_at: 7 }; 1].repeat(ANCESTORS_MAX);
+        assert!(may_be_of(&many, 40, (99, 7)) && !may_be_of(&many, 40, (99, 8)));
+    }
 }

@@ -434,6 +434,19 @@ impl Engine {
         self.log_is_full.store(full, Ordering::Relaxed);
     }
 
+    /// Space for a value of `len` stored bytes, in flight until it is settled or withdrawn.
+    pub(super) fn allocate_value(&self, len: u64) -> Result<Extent> {
+        let mut space = self.space.lock();
+        let extent = space.allocate_value(len)?;
+        match space.wipe_given_out(self.storage()) {
+            Ok(()) => Ok(extent),
+            Err(error) => {
+                space.withdraw(extent);
+                Err(error)
+            }
+        }
+    }
+
     /// Bytes the active memtable holds, read without a lock.
     pub(crate) fn memtable_bytes(&self) -> usize {
         self.memtable_bytes.load(Ordering::Relaxed)
@@ -468,7 +481,7 @@ impl Space {
     }
 
     /// Publications that someone still reads, in ascending order.
-    fn live_publications(&mut self) -> Vec<u64> {
+    pub(super) fn live_publications(&mut self) -> Vec<u64> {
         self.live.retain(|held| held.layers.strong_count() > 0);
         self.live.iter().map(|held| held.publication).collect()
     }
@@ -523,8 +536,24 @@ impl Space {
         }
     }
 
+    /// Wipes what was given out, where that is to be done before anything is written there. To be called before the lock is let go
+    /// of: sectors that were given out and back are others' afterwards.
+    #[inline]
+    pub(super) fn wipe_given_out(&mut self, storage: &dyn Storage) -> Result<()> {
+        #[cfg(feature = "encryption")]
+        while let Some(&extent) = self.map.unwiped().first() {
+            if !Mutant::StaleSpaceUnwiped.is_active() {
+                storage.write_at(FileId::Data, extent.offset, &alloc::vec![0; extent.len as usize])?;
+            }
+            self.map.wiped(&[extent]);
+        }
+        #[cfg(not(feature = "encryption"))]
+        let _ = storage;
+        Ok(())
+    }
+
     /// Space for a value of `len` stored bytes, in flight until [`settle`](Self::settle) or [`withdraw`](Self::withdraw).
-    pub(super) fn allocate_value(&mut self, len: u64) -> Result<Extent> {
+    fn allocate_value(&mut self, len: u64) -> Result<Extent> {
         let extent = self.map.allocate_sectors(len)?;
         self.in_flight.insert(extent.offset, extent.len);
         Ok(extent)

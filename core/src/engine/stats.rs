@@ -178,6 +178,9 @@ pub struct Stats {
     /// The archive lacks commits, and nobody has taken note of it yet.
     #[cfg(feature = "std")]
     pub archive_gap: bool,
+    /// How far [encrypting everything anew](crate::Database::reencrypt) is, where that is under way.
+    #[cfg(feature = "encryption")]
+    pub reencryption: Option<super::reencryption::Reencryption>,
     /// From the start of a commit to its acknowledgement.
     pub commit_latency: Latency,
     /// Syncs of the log.
@@ -198,6 +201,8 @@ impl Engine {
         };
         let log_bytes = self.writer.lock().log.as_ref().map_or(self.replayed_log_bytes, crate::log::Log::live_bytes);
         let scrub = self.scrubs.progress();
+        #[cfg(feature = "encryption")]
+        let reencryption = self.reencryption();
         let transactions = self.transactions_open() as u64;
         #[cfg(feature = "std")]
         let (archive_held_bytes, archive_gap) =
@@ -252,6 +257,8 @@ impl Engine {
             archive_failing: false,
             #[cfg(feature = "std")]
             archive_gap,
+            #[cfg(feature = "encryption")]
+            reencryption,
             commit_latency: self.counters.commit_latency.snapshot(),
             sync_latency: self.counters.sync_latency.snapshot(),
             step_latency: self.counters.step_latency.snapshot(),

@@ -109,7 +109,7 @@ impl ValueWriter {
             });
         }
         let checksum = engine.nodes.seal().checksum;
-        let extent = engine.space.lock().allocate_value(len + table_bytes(len, checksum))?;
+        let extent = engine.allocate_value(len + table_bytes(len, checksum))?;
         let table = match &engine.nodes.seal().envelope {
             Envelope::Plain => Vec::new(),
             #[cfg(feature = "encryption")]
@@ -186,6 +186,12 @@ impl ValueWriter {
             }
         };
         Ok(ValueRef { offset: self.extent.offset, len: self.len, checksum })
+    }
+
+    /// Where it is written.
+    #[cfg(feature = "encryption")]
+    pub(super) fn extent(&self) -> Extent {
+        self.extent
     }
 
     /// Gives the space back.
@@ -473,7 +479,7 @@ impl ValueMoves {
 fn copy_stored(engine: &Engine, old: &ValueRef) -> Result<ValueRef> {
     let mut reader = ValueReader::of_stored(&engine.nodes, *old, None);
     reader.require_in_file()?;
-    let extent = engine.space.lock().allocate_value(extent_of(old).len)?;
+    let extent = engine.allocate_value(extent_of(old).len)?;
     let mut copy = || {
         let mut at = extent.offset;
         for index in 0..=blocks(old.len) {

@@ -26,8 +26,8 @@ pub(crate) enum Opener {
     /// Nothing does: it must not be sealed.
     #[default]
     Nothing,
-    /// The database that it is brought to is open.
-    Database(Envelope),
+    /// The database that it is brought to is open; and what that was opened with, for an increment under a data key that it has not.
+    Database(Envelope, Option<EncryptionKey>),
     /// One of its keys.
     #[cfg_attr(
         not(all(feature = "std", any(unix, windows))),
@@ -55,25 +55,33 @@ impl Records {
     pub(super) fn open_with(opener: &Opener, id: &[u8; 16], after: Place, keys: &[u8]) -> Result<Option<Self>> {
         let opened = |cipher: &Arc<Cipher>| Ok(Some(Self::new(Arc::clone(cipher), after)));
         match opener {
-            Opener::Nothing | Opener::Database(Envelope::Plain) if keys.is_empty() => Ok(None),
-            Opener::Nothing | Opener::Database(Envelope::Plain) => {
+            Opener::Nothing | Opener::Database(Envelope::Plain, _) if keys.is_empty() => Ok(None),
+            Opener::Nothing | Opener::Database(Envelope::Plain, _) => {
                 Err(Error::WrongKey { what: "the increment is encrypted, and no key was given".into() })
             }
             _ if keys.is_empty() => {
                 Err(Error::WrongKey { what: "a key was given, but the increment is not encrypted".into() })
             }
-            Opener::Database(Envelope::Sealed(cipher)) => opened(cipher),
+            Opener::Database(Envelope::Sealed(cipher), key) => {
+                let (encryption, area) = decode_keys(keys)?;
+                match key {
+                    Some(key) if !cipher.knows(area.generation()) => {
+                        opened(&Arc::new(Self::unlocked(encryption, &area, id, key)?))
+                    }
+                    _ => opened(cipher),
+                }
+            }
             Opener::Key(key) => {
-                let damaged = || Error::DamagedBackup { offset: 0, what: String::from("its keys are malformed") };
-                let (code, area) = keys.split_first().ok_or_else(damaged)?;
-                let encryption = Encryption::from_code(*code).ok_or_else(damaged)?;
-                let area = KeyArea::decode(area).ok_or_else(damaged)?;
-                let data_key = area.unlock(Lock { encryption, database_id: id }, key)?;
-                // Nothing is sealed in this session.
-                let cipher = Cipher::new(encryption, *id, data_key, &crate::env::SeededEntropy::new(0));
-                opened(&Arc::new(cipher))
+                let (encryption, area) = decode_keys(keys)?;
+                opened(&Arc::new(Self::unlocked(encryption, &area, id, key)?))
             }
         }
+    }
+
+    fn unlocked(encryption: Encryption, area: &KeyArea, id: &[u8; 16], key: &EncryptionKey) -> Result<Cipher> {
+        let data_keys = area.unlock(Lock { encryption, database_id: id }, key)?;
+        // Nothing is sealed in this session.
+        Ok(Cipher::new(encryption, *id, data_keys, &crate::env::SeededEntropy::new(0)))
     }
 
     /// The body of the next record.
@@ -126,6 +134,13 @@ fn padded(body: &[&[u8]]) -> Vec<u8> {
     body.iter().for_each(|part| plain.extend_from_slice(part));
     plain.resize(plain.len().next_multiple_of(PADDED_TO), 0);
     plain
+}
+
+/// The cipher and the keys that stand behind the header.
+fn decode_keys(keys: &[u8]) -> Result<(Encryption, KeyArea)> {
+    let damaged = || Error::DamagedBackup { offset: 0, what: String::from("its keys are malformed") };
+    let (code, area) = keys.split_first().ok_or_else(damaged)?;
+    Ok((Encryption::from_code(*code).ok_or_else(damaged)?, KeyArea::decode(area).ok_or_else(damaged)?))
 }
 
 /// What stands behind the header.

@@ -130,7 +130,8 @@ impl<'a> Draft<'a> {
         self.bytes.resize(padding, 0);
     }
 
-    fn link(&mut self, storage: &dyn Storage, next: LiveSegment) -> Result<()> {
+    /// Leaves the segment, however much room it has.
+    pub(super) fn link(&mut self, storage: &dyn Storage, next: LiveSegment) -> Result<()> {
         self.frame(Kind::Link, false, &Link { region: next.region, generation: next.generation }.encode());
         self.write(storage)?;
         self.bytes.clear();

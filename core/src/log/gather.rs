@@ -13,7 +13,7 @@ use super::operation::{Operations, Preamble};
 use super::position::{LogPosition, SealedSegment};
 use super::scan::{Search, guess_layout};
 #[cfg(feature = "encryption")]
-use super::sealed::open_payload;
+use super::sealed::open_payload_of_any;
 use super::segment::{
     FILE_HEADER_BYTES, FileHeader, FileState, Layout, SECTOR_BYTES, SEGMENT_BYTES_MIN, SEGMENT_HEADER_BYTES,
     SegmentHeader,
@@ -32,6 +32,9 @@ pub(crate) struct Gather<'a> {
     pub storage: &'a dyn Storage,
     pub database_id: [u8; 16],
     pub envelope: &'a Envelope,
+    /// Incarnations that are known to have ended, and with which commit.
+    #[cfg(feature = "encryption")]
+    pub left: &'a [(u64, u64)],
     /// Bytes of a segment, where something else than the log says it.
     pub segment_bytes: Option<u32>,
     /// What the checkpoint record says of the log; without it every segment is taken.
@@ -66,7 +69,15 @@ impl Gather<'_> {
         let layout = self.layout(&mut window, file_bytes)?;
         let segments = self.segments(&mut window, layout, file_bytes)?;
         let envelope = self.envelope;
-        let mut assembly = Assembly { envelope, sequence: self.sequence, durable: 0, pending: None, found };
+        let mut assembly = Assembly {
+            envelope,
+            #[cfg(feature = "encryption")]
+            left: self.left,
+            sequence: self.sequence,
+            durable: 0,
+            pending: None,
+            found,
+        };
         for (generation, part) in segments {
             self.read(&mut window, layout, generation, part, &mut assembly, visit)?;
         }
@@ -241,6 +252,8 @@ struct Pending {
 struct Assembly<'a> {
     #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "nothing is sealed"))]
     envelope: &'a Envelope,
+    #[cfg(feature = "encryption")]
+    left: &'a [(u64, u64)],
     /// Of the last commit given.
     sequence: u64,
     durable: u64,
@@ -301,9 +314,13 @@ impl Assembly<'_> {
     ) -> Result<()> {
         #[cfg(feature = "encryption")]
         let opened = match self.envelope {
-            Envelope::Sealed(cipher) => match open_payload(cipher, None, pending.sequence, &pending.body) {
+            Envelope::Sealed(cipher) => match open_payload_of_any(cipher, pending.sequence, &pending.body) {
                 None => return Ok(()),
-                opened => opened,
+                // Taken back by a power loss, and put in again by somebody.
+                Some((by, _)) if self.left.iter().any(|&(one, left_at)| one == by && pending.sequence > left_at) => {
+                    return Ok(());
+                }
+                Some((_, opened)) => Some(opened),
             },
             Envelope::Plain => None,
         };

@@ -25,6 +25,8 @@
 pub(crate) mod doors;
 mod draft;
 mod follow;
+#[cfg(all(test, feature = "encryption"))]
+pub(crate) mod forged;
 mod frame;
 mod gather;
 mod operation;
@@ -43,7 +45,7 @@ mod tests;
 pub(crate) use follow::{Followed, Follower, intact};
 pub(crate) use gather::{Gather, database_of_log};
 pub(crate) use operation::{Operation, OperationWriter, Operations, Preamble};
-pub(crate) use outcome::{ReplayEnd, Verdict};
+pub(crate) use outcome::{Commit, ReplayEnd, Verdict};
 pub(crate) use position::{KnownSegment, LogPosition, SealedSegment};
 pub(crate) use replay::{holds_commits, is_foreign, replay, require_own, was_begun};
 pub(crate) use sealed::{Owner, framed_len};

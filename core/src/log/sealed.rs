@@ -79,15 +79,26 @@ pub(crate) fn open_payload(
     sequence: u64,
     sealed: &[u8],
 ) -> Option<Vec<u8>> {
+    let (by, payload) = open_payload_of_any(cipher, sequence, sealed)?;
+    incarnation.is_none_or(|incarnation| incarnation == by).then_some(payload)
+}
+
+/// The same of whatever incarnation, and which it was.
+#[cfg(feature = "encryption")]
+pub(crate) fn open_payload_of_any(
+    cipher: &crate::codec::cipher::Cipher,
+    sequence: u64,
+    sealed: &[u8],
+) -> Option<(u64, Vec<u8>)> {
     let mut plain = cipher.open_whole(Unit::Commit, sequence, &[], sealed)?;
     let mut reader = Reader::new(&plain);
     let (by, len) = (reader.u64()?, reader.u32()? as usize);
-    if incarnation.is_some_and(|incarnation| incarnation != by) || len > reader.remaining() {
+    if len > reader.remaining() {
         return None;
     }
     plain.truncate(HEAD_BYTES + len);
     plain.drain(..HEAD_BYTES);
-    Some(plain)
+    Some((by, plain))
 }
 
 #[cfg(all(test, feature = "encryption"))]
@@ -98,7 +109,7 @@ mod tests {
     use alloc::sync::Arc;
 
     fn cipher() -> Arc<Cipher> {
-        let key = zeroize::Zeroizing::new([1; 32]);
+        let key = crate::codec::cipher::DataKeys::first(zeroize::Zeroizing::new([1; 32]));
         Arc::new(Cipher::new(Encryption::Aes256Gcm, [2; 16], key, &SeededEntropy::new(3)))
     }
 

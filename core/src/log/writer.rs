@@ -16,6 +16,10 @@ use crate::testing::Mutant;
 /// The buffer of an append is given back above this, so that one large commit does not hold memory for ever.
 const SCRATCH_BYTES_KEPT: usize = 320 * 1024;
 
+/// Zeros are written in pieces of this size.
+#[cfg(feature = "encryption")]
+const ZEROS_BYTES: u64 = 256 << 10;
+
 /// What a log is made with.
 #[derive(Clone, Debug)]
 pub(crate) struct LogConfig {
@@ -71,6 +75,9 @@ pub(crate) struct Log {
     remains: bool,
     /// Of the file this writes nothing yet: see [`Log::create_later`].
     unwritten: bool,
+    /// Regions hold what must not stay: they are filled with zeros before they are used again.
+    #[cfg(feature = "encryption")]
+    wipes: bool,
 }
 
 impl Log {
@@ -155,6 +162,8 @@ impl Log {
             scratch: Vec::new(),
             remains: false,
             unwritten: true,
+            #[cfg(feature = "encryption")]
+            wipes: false,
             config,
         })
     }
@@ -354,15 +363,60 @@ impl Log {
     }
 
     fn append_chain(&mut self, storage: &dyn Storage, kind: Kind, sequence: u64, payload: &[u8]) -> Result<()> {
+        let links = links_needed(self.config.layout(), &self.position, payload.len());
+        self.append_after(storage, links, false, (kind, sequence, payload))
+    }
+
+    /// Goes on in a new segment, with a mark: what is written from now on shares no segment with what was written before.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn leave_segment(&mut self, storage: &dyn Storage) -> Result<()> {
+        self.append_after(storage, 1, true, (Kind::Mark, self.position.sequence, &[]))
+    }
+
+    /// From now on regions are filled with zeros before they are used again, or are no longer.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn set_wiping(&mut self, wipes: bool) {
+        self.wipes = wipes;
+    }
+
+    /// The generation of the oldest segment that is kept for anybody.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn oldest_kept(&self) -> u64 {
+        self.live.front().map_or(self.position.generation, |segment| segment.generation)
+    }
+
+    /// Fills with zeros region `region`, unless it is in use; whether there are more.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn wipe(&mut self, storage: &dyn Storage, region: u32) -> Result<bool> {
+        let layout = self.config.layout();
+        let file_bytes = storage.len(FileId::Log)?;
+        let (start, end) = (layout.region_start(region), layout.region_end(region).min(file_bytes));
+        if start < end && self.live.iter().all(|segment| segment.region != region) {
+            fill_with_zeros(storage, start, end)?;
+        }
+        Ok(layout.region_end(region) < file_bytes)
+    }
+
+    fn append_after(
+        &mut self,
+        storage: &dyn Storage,
+        links: usize,
+        leaves: bool,
+        (kind, sequence, payload): (Kind, u64, &[u8]),
+    ) -> Result<()> {
         if self.unwritten {
             return Err(Error::invalid("the log's beginning must be written before a commit"));
         }
-        let links = links_needed(self.config.layout(), &self.position, payload.len());
         let successors = self.take_regions(storage, links)?;
         let buffer = mem::take(&mut self.scratch);
         let had_remains = mem::replace(&mut self.remains, true);
         let mut draft = Draft::begin(&self.config, self.durable, self.position, &self.tail, buffer);
-        let written = draft.write_chain(storage, &successors, kind, sequence, payload);
+        let written = match successors.split_first() {
+            Some((next, others)) if leaves => {
+                draft.link(storage, *next).and_then(|()| draft.write_chain(storage, others, kind, sequence, payload))
+            }
+            _ => draft.write_chain(storage, &successors, kind, sequence, payload),
+        };
         let buffer = if written.is_ok() {
             let (position, entered, buffer) = draft.finish(&mut self.tail);
             self.position = position;
@@ -395,6 +449,13 @@ impl Log {
         }
         let regions: Vec<u32> = free_regions(self.live.make_contiguous()).take(count).collect();
         self.grow(storage, regions.iter().copied().max().unwrap_or(0))?;
+        #[cfg(feature = "encryption")]
+        if self.wipes && !Mutant::StaleSpaceUnwiped.is_active() {
+            let layout = self.config.layout();
+            for &region in &regions {
+                fill_with_zeros(storage, layout.region_start(region), layout.region_end(region))?;
+            }
+        }
         let mut taken = Vec::with_capacity(count);
         for region in regions {
             taken.push(LiveSegment { generation: self.next_generation, region });
@@ -411,6 +472,17 @@ impl Log {
         }
         Ok(())
     }
+}
+
+#[cfg(feature = "encryption")]
+fn fill_with_zeros(storage: &dyn Storage, mut at: u64, end: u64) -> Result<()> {
+    let zeros = alloc::vec![0; end.saturating_sub(at).min(ZEROS_BYTES) as usize];
+    while at < end {
+        let len = (end - at).min(ZEROS_BYTES);
+        storage.write_at(FileId::Log, at, zeros.get(..len as usize).unwrap_or_default())?;
+        at += len;
+    }
+    Ok(())
 }
 
 fn following(generation: u64) -> Result<u64> {

@@ -53,9 +53,10 @@ pub(super) fn find(source: &Source) -> Result<Beginning> {
     let newest = slots.first().map_or(0, |newest| newest.checkpoint);
     // With both superblocks whole, what they do not name was never finished.
     let mut found = None;
-    let mut envelope = match slots.first() {
-        Some(newest) => Some(source.envelope(newest)?),
-        None => None,
+    // Those that nobody with a key has made may stand before copies that somebody has.
+    let (mut envelope, forged) = match envelope_of(source, &slots) {
+        Err(error @ Error::Corrupt(_)) => (None, Some(error)),
+        found => (found?, None),
     };
     if !alone {
         found = first_whole(source, envelope.as_ref(), slots.iter().cloned())?;
@@ -67,8 +68,11 @@ pub(super) fn find(source: &Source) -> Result<Beginning> {
         if known.is_none() {
             known = copies.first().map(|copy| (copy.database_id, copy.features.checksum(), copy.segment_bytes));
         }
-        if let (None, Some(newest)) = (&envelope, copies.first()) {
-            envelope = Some(source.envelope(newest)?);
+        if envelope.is_none() {
+            envelope = envelope_of(source, &copies)?;
+            if let (None, Some(forged)) = (&envelope, forged) {
+                return Err(forged);
+            }
         }
         all.extend(copies.iter().cloned());
         let newer = copies.iter().filter(|copy| copy.checkpoint > newest).cloned();
@@ -112,6 +116,31 @@ pub(super) fn find(source: &Source) -> Result<Beginning> {
     let alone = alone || found.as_ref().is_some_and(|(superblock, _)| superblock.checkpoint < newest);
     let seal = Seal { checksum, database_id, envelope: envelope.unwrap_or_default() };
     Ok(Beginning { seal, segment_bytes, checkpoint: found, older, is_copy, alone })
+}
+
+/// How the units are kept, as the first of these says that can be believed; `None` where there are none.
+fn envelope_of(source: &Source, superblocks: &[Superblock]) -> Result<Option<Envelope>> {
+    /// A passphrase is tried on so many, at most: each attempt may take its time.
+    const ATTEMPTS_MAX: usize = 4;
+    let mut failed: Option<(Error, &Superblock)> = None;
+    for superblock in superblocks.iter().take(ATTEMPTS_MAX) {
+        // What the same keys do not open needs not be tried again.
+        #[cfg(feature = "encryption")]
+        if let Some((Error::WrongKey { .. }, before)) = &failed {
+            let keys = |one: &Superblock| one.key_block.as_ref().map(|block| block.keys.clone());
+            if keys(before) == keys(superblock) {
+                continue;
+            }
+        }
+        match source.envelope(superblock) {
+            Ok(envelope) => return Ok(Some(envelope)),
+            Err(error) if error.not_resident().is_some() => return Err(error),
+            Err(error) => {
+                failed.get_or_insert((error, superblock));
+            }
+        }
+    }
+    failed.map_or(Ok(None), |(error, _)| Err(error))
 }
 
 /// The superblocks that are whole, newest first.

@@ -2,8 +2,12 @@
 
 use super::Salvage;
 use super::report::LogEnd;
+#[cfg(feature = "encryption")]
+use crate::codec::cipher::Envelope;
+#[cfg(feature = "encryption")]
+use crate::env::FileId;
 use crate::error::{Error, Result};
-use crate::log::{Gather, Operation, Operations, Owner, Verdict, is_foreign, replay, was_begun};
+use crate::log::{Commit, Gather, Operation, Operations, Owner, Verdict, is_foreign, replay, was_begun};
 
 impl Salvage<'_> {
     pub(super) fn replay_log(&mut self) -> Result<()> {
@@ -11,10 +15,17 @@ impl Salvage<'_> {
         let id = self.beginning.seal.database_id;
         let envelope = self.beginning.seal.envelope.clone();
         let owner = || Owner { database_id: id, envelope: envelope.clone() };
+        #[cfg(feature = "encryption")]
+        let left: alloc::vec::Vec<(u64, u64)> = {
+            let ancestors = self.beginning.checkpoint.iter().flat_map(|(_, record)| &record.ancestors);
+            ancestors.map(|one| (one.incarnation, one.left_at)).collect()
+        };
         let mut gather = Gather {
             storage: &*storage,
             database_id: id,
             envelope: &envelope,
+            #[cfg(feature = "encryption")]
+            left: &left,
             segment_bytes: self.beginning.segment_bytes,
             record: None,
             sequence: 0,
@@ -45,16 +56,32 @@ impl Salvage<'_> {
             for (from, record) in self.beginning.older.iter().chain(&self.beginning.checkpoint) {
                 // The first time only to see whether the log is as it should be.
                 let own = Some(from.incarnation);
-                let whole =
-                    match replay(&*storage, owner(), own, &record.sealed, record.log, &mut |_| Ok(Verdict::Whole)) {
-                        Err(error) if error.not_resident().is_some() => return Err(error),
-                        Err(_) => continue,
-                        Ok(end) => {
-                            end.checkpoint <= superblock.checkpoint
-                                && end.torn.is_none()
-                                && end.last_sequence() >= superblock.sequence
+                #[cfg(feature = "encryption")]
+                let mut newest = from.sequence;
+                #[cfg_attr(not(feature = "encryption"), allow(unused_mut, reason = "it remembers nothing"))]
+                let mut look = |commit: Commit<'_>| {
+                    #[cfg(feature = "encryption")]
+                    if matches!(envelope, Envelope::Sealed(_)) && commit.sequence > newest {
+                        // Checksums of frames keep nobody from leaving one out, or putting one in, who means to.
+                        let follows = commit.sequence == newest + 1;
+                        let at = (commit.incarnation, commit.sequence);
+                        if !follows || !crate::engine::may_be_of(&record.ancestors, from.incarnation, at) {
+                            return Err(Error::corrupt(FileId::Log, commit.offset, "this is not the next commit"));
                         }
-                    };
+                        newest = commit.sequence;
+                    }
+                    let _ = commit;
+                    Ok(Verdict::Whole)
+                };
+                let whole = match replay(&*storage, owner(), own, &record.sealed, record.log, &mut look) {
+                    Err(error) if error.not_resident().is_some() => return Err(error),
+                    Err(_) => continue,
+                    Ok(end) => {
+                        end.checkpoint <= superblock.checkpoint
+                            && end.torn.is_none()
+                            && end.last_sequence() >= superblock.sequence
+                    }
+                };
                 if !whole {
                     continue;
                 }

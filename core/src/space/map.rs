@@ -58,6 +58,9 @@ pub(crate) struct SpaceMap {
     limit_sectors: u64,
     /// What was given back though it was not in use.
     released_twice: Option<Extent>,
+    /// Free sectors hold what must not stay: those that were given out since and are not wiped yet.
+    #[cfg(feature = "encryption")]
+    unwiped: Option<Vec<Extent>>,
 }
 
 impl SpaceMap {
@@ -71,6 +74,8 @@ impl SpaceMap {
             dirty_pages: Vec::new(),
             limit_sectors: limit_bytes / SECTOR_BYTES,
             released_twice: None,
+            #[cfg(feature = "encryption")]
+            unwiped: None,
         };
         map.used.resize(RESERVED_SECTORS as usize, FULL);
         map.dirty_pages.push(0);
@@ -185,6 +190,10 @@ impl SpaceMap {
         self.count(extent, |count, by| count.checked_add(by).filter(|&sum| sum <= FULL));
         let start = window.start / GRAINS_PER_SECTOR;
         let taken = window.end / GRAINS_PER_SECTOR - start;
+        #[cfg(feature = "encryption")]
+        if let Some(last) = self.unwiped.as_mut().and_then(|unwiped| unwiped.last_mut()) {
+            last.len = sectors * SECTOR_BYTES;
+        }
         if taken > sectors {
             self.insert_run(start + sectors, taken - sectors);
             self.drop_free_tail();
@@ -322,7 +331,51 @@ impl SpaceMap {
             self.insert_run(start + take, len - take);
         }
         self.window = start * GRAINS_PER_SECTOR..(start + take) * GRAINS_PER_SECTOR;
+        #[cfg(feature = "encryption")]
+        if let Some(unwiped) = &mut self.unwiped {
+            unwiped.push(Extent { offset: start * SECTOR_BYTES, len: take * SECTOR_BYTES });
+        }
         Ok(())
+    }
+
+    /// From now on sectors are to be wiped when they are given out, or are no longer. What is allocated next starts in sectors of
+    /// its own.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn set_wiping(&mut self, wipes: bool) {
+        self.seal_window();
+        self.unwiped = wipes.then(Vec::new);
+    }
+
+    /// What was given out and has to be wiped before anything is written there.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn unwiped(&self) -> &[Extent] {
+        self.unwiped.as_deref().unwrap_or_default()
+    }
+
+    /// Those were wiped.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn wiped(&mut self, extents: &[Extent]) {
+        if let Some(unwiped) = &mut self.unwiped {
+            unwiped.retain(|extent| !extents.contains(extent));
+        }
+    }
+
+    /// Takes the first free sectors at or behind `sector`, at most `max`, as one extent; those behind the end of the map, up to
+    /// `end`, are free too.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn take_free(&mut self, sector: u64, end: u64, max: u64) -> Result<Option<Extent>> {
+        let before = self.free.range(..=sector).next_back().filter(|&(start, len)| start + len > sector);
+        let (from, until) = match before.or_else(|| self.free.range(sector..).next()) {
+            Some((&start, &len)) => (start.max(sector), start + len),
+            None => (self.sectors().max(sector), end),
+        };
+        let until = until.min(end).min(from.saturating_add(max)).min(self.limit_sectors);
+        if from >= until {
+            return Ok(None);
+        }
+        let extent = Extent { offset: from * SECTOR_BYTES, len: (until - from) * SECTOR_BYTES };
+        self.reserve(extent)?;
+        Ok(Some(extent))
     }
 
     /// Lengthens the map by free sectors. Every page it now reaches must be persisted.
@@ -415,6 +468,44 @@ impl SpaceMap {
 mod tests {
     use super::*;
     use alloc::vec;
+
+    #[cfg(feature = "encryption")]
+    #[test]
+    fn what_is_given_out_is_to_be_wiped_and_free_sectors_are_taken_one_after_the_other() {
+        let mut map = SpaceMap::new(1 << 30);
+        let [first, second, third] = [(); 3].map(|()| map.allocate_sectors(3 * SECTOR_BYTES).unwrap());
+        assert!(map.unwiped().is_empty());
+        map.release(first);
+        map.release(third);
+        map.set_wiping(true);
+        let node = map.allocate(100).unwrap();
+        assert_eq!(node.offset, first.offset);
+        assert_eq!(map.unwiped(), [Extent { len: 3 * SECTOR_BYTES, ..first }], "all of the window");
+        let given_out = map.unwiped().to_vec();
+        map.wiped(&given_out);
+        map.allocate(100).unwrap();
+        assert!(map.unwiped().is_empty(), "it is wiped already");
+        let value = map.allocate_sectors(5000).unwrap();
+        assert_eq!(map.unwiped(), [Extent { offset: value.offset, len: 2 * SECTOR_BYTES }], "no more than it takes");
+        map.seal_window();
+        let end = 40;
+        let mut taken = Vec::new();
+        while let Some(extent) = map
+            .take_free(taken.last().map_or(0, |last: &Extent| (last.offset + last.len) / SECTOR_BYTES), end, 4)
+            .unwrap()
+        {
+            assert!(extent.len <= 4 * SECTOR_BYTES);
+            assert!(extent.offset != second.offset && extent.offset != value.offset);
+            taken.push(extent);
+        }
+        let sectors: u64 = taken.iter().map(|extent| extent.len / SECTOR_BYTES).sum();
+        assert_eq!(sectors, end - RESERVED_SECTORS - 1 - 3 - 2, "everything but superblocks, the node, and two values");
+        taken.iter().for_each(|extent| map.release(*extent));
+        assert!(map.take_free(0, 2, 4).unwrap().is_none() && map.require_consistent().is_ok());
+        map.set_wiping(false);
+        map.allocate(100).unwrap();
+        assert!(map.unwiped().is_empty());
+    }
 
     #[test]
     fn what_is_given_back_twice_is_an_error_that_stays() {

@@ -13,7 +13,7 @@ use crate::codec::bytes::{Reader, Writer};
 use crate::codec::checksum::{Checksum, Digest, crc32};
 use crate::codec::cipher::Proof;
 #[cfg(feature = "encryption")]
-use crate::codec::cipher::{Cipher, Encryption, KeyArea, Nonce, TAG_BYTES, Unit, take_nonce};
+use crate::codec::cipher::{Cipher, Encryption, KeyArea, Nonce, TAG_BYTES, Unit, generation_of, take_nonce};
 use crate::codec::compress::Compression;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
@@ -256,8 +256,10 @@ impl Superblock {
     /// Whether somebody with the key has made it so.
     #[cfg(feature = "encryption")]
     pub(crate) fn is_authentic(&self, cipher: &Cipher) -> bool {
-        let Some(KeyBlock { own: (nonce, tag), .. }) = &self.key_block else { return false };
-        cipher.open(nonce, Unit::Superblock, self.checkpoint, &self.authenticated_bytes(), &mut [], tag)
+        let Some(KeyBlock { own: (nonce, tag), keys }) = &self.key_block else { return false };
+        // Whoever had the data key before must not be able to make one up.
+        generation_of(nonce) == keys.generation()
+            && cipher.open(nonce, Unit::Superblock, self.checkpoint, &self.authenticated_bytes(), &mut [], tag)
     }
 
     #[cfg(feature = "encryption")]

@@ -53,6 +53,18 @@ macro_rules! mutants {
 }
 
 mutants! {
+    /// A new data key seals before the superblocks that bring it are durable.
+    NewKeyBeforeItsSlot: "a data key is in both superblocks before anything is sealed under it",
+    /// The old data key is forgotten as soon as the base is sealed anew.
+    OldKeyForgottenEarly: "the old data key stays until nothing sealed under it is read",
+    /// Values in extents of their own are not sealed anew.
+    ValueNotSealedAnew: "everything is sealed anew before the old data key is forgotten",
+    /// Values that were begun before a new data key are not waited for.
+    ValueInFlightForgotten: "values sealed before are in the trees before these are sealed anew",
+    /// The segment that a new data key begins is not synced before checkpoints lead there.
+    NewSegmentNotSynced: "a segment of the log is durable before a checkpoint names a place in it",
+    /// Space that held what was sealed under the old data key is given out, and left, as it is.
+    StaleSpaceUnwiped: "nothing in the files opens under a data key that was forgotten",
     /// A commit is acknowledged without a sync of the log.
     CommitNotSynced: "append, apply, sync, publish, acknowledge",
     /// A memtable is merged while its log is not yet durable.

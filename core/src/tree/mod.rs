@@ -30,6 +30,8 @@ pub(crate) use cursor::TreeCursor;
 pub(crate) use get::{Found, count_range, get, key_after, leaf_range};
 pub(crate) use layout::Header;
 pub(crate) use merge::{Bulk, Change, Changes, Merge, Mode as MergeMode, Progress as MergeProgress};
+#[cfg(feature = "encryption")]
+pub(crate) use seal::nonce_offset;
 pub(crate) use seal::{STORED_LEN_MAX, Seal, TreeKind};
 pub(crate) use walk::{Damage, Visitor, Walk};
 
@@ -83,6 +85,12 @@ pub(crate) trait NodeSource {
 
     /// Child `index` of `parent` will be read soon.
     fn expect_child(&self, _parent: &node::Node, _index: usize) {}
+
+    /// Whether the node is sealed under a data key that is to be forgotten.
+    #[cfg(feature = "encryption")]
+    fn is_outdated(&self, _reference: &NodeRef) -> Result<bool> {
+        Ok(false)
+    }
 }
 
 /// What a pointer leads to gives the nodes.
@@ -102,6 +110,11 @@ macro_rules! source_behind {
             #[inline]
             fn expect_child(&self, parent: &node::Node, index: usize) {
                 (**self).expect_child(parent, index);
+            }
+
+            #[cfg(feature = "encryption")]
+            fn is_outdated(&self, reference: &NodeRef) -> Result<bool> {
+                (**self).is_outdated(reference)
             }
         }
     };

@@ -72,6 +72,12 @@ const GRAIN: usize = 64;
 /// The longest that can be one.
 pub(crate) const STORED_LEN_MAX: usize = 1 << 20;
 
+/// Where the nonce of a sealed node lies.
+#[cfg(feature = "encryption")]
+pub(crate) fn nonce_offset(reference: &NodeRef) -> u64 {
+    reference.offset.saturating_add((SEALED_AT - NONCE_BYTES) as u64)
+}
+
 impl Seal {
     /// The checksum of a stored node at `offset`: of the database's id, the offset and the node after its own checksum.
     pub(crate) fn digest(&self, stored: &[u8], offset: u64) -> Digest {

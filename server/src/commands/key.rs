@@ -1,7 +1,7 @@
 //! `lightning key`
 
 use clap::{Args, Subcommand};
-use lightning_db::{Database, KeyInfo, KeyKind};
+use lightning_db::{Database, KeyInfo, KeyKind, ReencryptionStage};
 use serde_json::json;
 
 use crate::database::{Access, DatabaseArgs};
@@ -9,11 +9,12 @@ use crate::failure::{Failure, Outcome};
 use crate::key::NewKeyArgs;
 use crate::moment::moment;
 use crate::output::Output;
+use crate::progress::{Progress, Rate, Unit, grouped};
 
-/// List, add, remove and replace the keys of an encrypted database
+/// List, add, remove and replace the keys of an encrypted database, or encrypt everything anew
 ///
-/// Each of up to eight keys opens all of the database. What is stored is not written again: whoever has a key that was removed, and any
-/// copy of the file, can get at it.
+/// Each of up to eight keys opens all of the database. What is stored is not written again, but by 'reencrypt': whoever has a key that was
+/// removed, and any copy of the file, can get at it.
 #[derive(Args, Debug)]
 pub struct KeyCommand {
     #[command(subcommand)]
@@ -26,6 +27,7 @@ enum Action {
     Add(Add),
     Remove(Remove),
     Rotate(Rotate),
+    Reencrypt(Reencrypt),
 }
 
 /// List the keys of a database: slot, kind, and when each was added
@@ -66,6 +68,20 @@ struct Rotate {
     slot: Option<u8>,
 }
 
+/// Encrypt everything in a database anew, under a new key, which alone opens it then
+///
+/// What was begun and not completed is gone on with: then no new key is given. Copies that were made before stay as they are.
+#[derive(Args, Debug)]
+struct Reencrypt {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    #[command(flatten)]
+    new: NewKeyArgs,
+    /// Tell how far it is, also where standard error is no terminal
+    #[arg(long)]
+    progress: bool,
+}
+
 impl KeyCommand {
     pub fn run(self, output: &mut Output) -> Outcome {
         match self.action {
@@ -73,6 +89,7 @@ impl KeyCommand {
             Action::Add(add) => add.run(output),
             Action::Remove(remove) => remove.run(output),
             Action::Rotate(rotate) => rotate.run(output),
+            Action::Reencrypt(reencrypt) => reencrypt.run(output),
         }
     }
 }
@@ -130,6 +147,46 @@ impl Rotate {
             || json!({ "added": slot, "removed": old }),
         )
     }
+}
+
+impl Reencrypt {
+    fn run(self, output: &mut Output) -> Outcome {
+        let rate = Rate::start();
+        let progress = Progress::start(None, Unit::Count, self.progress);
+        let database = self.database.open_with(Access::Write, &mut |stage| progress.stage(stage))?;
+        keys(&database, &self.database)?;
+        let failed = || Failure::engine(self.database.name());
+        match (database.reencryption(), self.new.is_given()) {
+            (None, _) => database.reencrypt(&self.new.key()?).map_err(failed())?,
+            (Some(_), false) => {}
+            (Some(_), true) => {
+                return Err(Failure::usage(
+                    "everything is being encrypted anew already; leave the new key out to go on with that, and say it again when it is done",
+                ));
+            }
+        }
+        let mut stage = None;
+        let finished = database.finish_reencryption(&mut |at| {
+            if stage.replace(at.stage) != Some(at.stage) {
+                progress.done(at.stage.name());
+            }
+            if at.stage == ReencryptionStage::Rewrite {
+                progress.at(at.done, || format!("of about {} written anew", grouped(at.all)));
+            }
+        });
+        let finished = finished.and_then(|()| database.close());
+        progress.finish();
+        finished.map_err(failed())?;
+        let keys = database.keys();
+        output.result(
+            || format!("encrypted {} anew; {} opens it now", self.database.name(), count_of_keys(keys.len())),
+            || json!({ "keys": keys.len(), "seconds": rate.seconds() }),
+        )
+    }
+}
+
+fn count_of_keys(keys: usize) -> String {
+    if keys == 1 { String::from("one key") } else { format!("each of {keys} keys") }
 }
 
 /// The keys; that there are none is an error.

@@ -91,6 +91,14 @@ fn as_text(tables: usize, figures: &Figures) -> String {
     if figures.archive_gap || figures.archive_failing {
         rows.push(("alarm", "the archive lacks commits or fails; see 'lightning archive status'".to_owned()));
     }
+    if let Some(under_way) = &figures.reencryption {
+        let how_far = match (&under_way.waiting_for, under_way.all) {
+            (Some(what), _) => format!("{}; waits for {what}", under_way.stage.name()),
+            (None, 0) => under_way.stage.name().to_owned(),
+            (None, all) => format!("{}, {} of about {}", under_way.stage.name(), grouped(under_way.done), grouped(all)),
+        };
+        rows.push(("encrypted anew", how_far));
+    }
     let latencies =
         [("commit", &figures.commit_latency), ("sync", &figures.sync_latency), ("step", &figures.step_latency)];
     rows.extend(
@@ -149,6 +157,12 @@ fn as_json(tables: usize, figures: &Figures) -> Json {
         "archive_held_bytes": figures.archive_held_bytes,
         "archive_failing": figures.archive_failing,
         "archive_gap": figures.archive_gap,
+        "reencryption": figures.reencryption.as_ref().map(|under_way| json!({
+            "stage": under_way.stage.name(),
+            "done": under_way.done,
+            "all": under_way.all,
+            "waiting_for": under_way.waiting_for,
+        })),
         "quarantined": figures.quarantined,
         "quarantined_bytes": figures.quarantined_bytes,
         "commit_latency_us": latency_json(&figures.commit_latency),

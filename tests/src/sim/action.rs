@@ -187,6 +187,8 @@ pub enum Action {
     Keep,
     /// What has a name is compared, and what is there now gets one, or the oldest is given up.
     Name,
+    /// The keys of an encrypted database change, or everything in it is encrypted anew; the number says which.
+    Rekey(u64),
     /// Bounded background work, this often.
     Step(u32),
     /// Background work until there is none.

@@ -52,8 +52,13 @@ impl Tuning {
     /// Gives a database of this tuning its key, if it has one.
     pub fn lock(&self, options: &mut Options) {
         if let Some(encryption) = self.encryption {
-            (options.encryption, options.key) = (encryption, Some(EncryptionKey::raw([0x5a; 32])));
+            (options.encryption, options.key) = (encryption, self.key());
         }
+    }
+
+    /// That key.
+    pub fn key(&self) -> Option<EncryptionKey> {
+        self.encryption.map(|_| EncryptionKey::raw([0x5a; 32]))
     }
 }
 
@@ -210,6 +215,12 @@ pub trait Engine: Sized {
     /// Gives that up.
     fn unname(&self, name: &str) -> Result<(), Error> {
         let _ = name;
+        Ok(())
+    }
+    /// Changes the keys, where there are any: adds one, removes one, or encrypts everything anew, as the number says. The one that the
+    /// database is opened with stays.
+    fn rekey(&self, which: u64) -> Result<(), Error> {
+        let _ = which;
         Ok(())
     }
     /// Does a bounded piece of background work; whether there is more. `Error::Pending` when all of it waits for syncs.

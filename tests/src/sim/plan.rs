@@ -42,6 +42,16 @@ pub enum Weather {
 }
 
 impl Plan {
+    /// The plan of a seed, of a database that is encrypted anew all the time.
+    pub fn of_rekeying(seed: u64, actions: usize, weather: Weather) -> Self {
+        let plan = Self::new(seed, actions, weather);
+        let encryption = [Encryption::Aes256Gcm, Encryption::ChaCha20Poly1305][(seed % 2) as usize];
+        let retention_bytes = plan.tuning.retention_bytes.min(256 << 10);
+        let tuning = Tuning { encryption: Some(encryption), retention_bytes, ..plan.tuning };
+        let actions = plan.actions.into_iter().filter(|action| !matches!(action, Action::Keep)).collect();
+        Self { tuning, actions: with_rekeying(seed, actions, 12), ..plan }
+    }
+
     /// The plan of a seed.
     pub fn new(seed: u64, actions: usize, weather: Weather) -> Self {
         let mut random = Random::new(seed);
@@ -71,6 +81,13 @@ impl Plan {
         let verify = if always { Verify::Always } else { Verify::Resident };
         let (actions, snapshot_ms) = with_limits(seed, actions);
         let actions = with_shutdowns(seed, actions);
+        // A feed that must never fall behind may, when what it has not read is under a key that is to be forgotten.
+        let may_rekey = retention_bytes != RETENTION_BYTES_ALL;
+        let one_in = Random::new(seed ^ 0x5245_4B45_5900).between(10, 80);
+        let actions = match tuning.encryption {
+            Some(_) if may_rekey => with_rekeying(seed, actions, one_in),
+            _ => actions,
+        };
         let tuning =
             Tuning { retention_bytes, archive_hold_bytes: archive_hold_bytes(seed), snapshot_ms, verify, ..tuning };
         // Of its own, so that it changes nothing else.
@@ -84,6 +101,14 @@ pub fn encryption(seed: u64) -> Option<Encryption> {
     let mut random = Random::new(seed ^ 0x4349_5048_4552);
     let encryption = [Encryption::Aes256Gcm, Encryption::ChaCha20Poly1305][random.index(2)];
     random.chance(1, 4).then_some(encryption)
+}
+
+/// Now and then somebody changes the keys, or has everything encrypted anew, after one in so many actions. Of its own, so that it changes
+/// nothing else.
+fn with_rekeying(seed: u64, actions: Vec<Action>, one_in: u64) -> Vec<Action> {
+    let mut random = Random::new(seed ^ 0x4B45_5953_0000);
+    let rekey = |action| [Some(action), random.chance(1, one_in).then(|| Action::Rekey(random.bits()))];
+    actions.into_iter().flat_map(rekey).flatten().collect()
 }
 
 /// Half of all plans have a reader of the change feed, who looks often or seldom. Of its own, so that it changes nothing

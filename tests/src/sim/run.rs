@@ -283,6 +283,7 @@ impl<E: Engine> Runner<E> {
             Action::Follow => self.follow(),
             Action::Keep => self.keep(),
             Action::Name => self.name(),
+            Action::Rekey(which) => self.rekey(*which),
             Action::Step(times) => self.step(*times),
             Action::Settle => self.settle_until_done(),
             Action::Compare => self.compare_all(),
@@ -432,6 +433,13 @@ impl<E: Engine> Runner<E> {
         self.mode = mode;
         self.was_maintained |= mode == Mode::Maintenance;
         Ok(())
+    }
+
+    fn rekey(&mut self, which: u64) -> Result<(), Wrong> {
+        let outcome = self.engine()?.rekey(which);
+        // Whoever waits for its checkpoint waits for barriers asked for before.
+        self.note_completed_syncs();
+        outcome.map_err(Wrong::Error)
     }
 
     fn step(&mut self, times: u32) -> Result<(), Wrong> {

@@ -15,12 +15,22 @@ use zeroize::Zeroizing;
 use super::{NONCE_BYTES, Nonce, SEALED_BYTES, TAG_BYTES, Unit};
 use crate::env::Entropy;
 use crate::env::sync::Mutex;
+use crate::error::Result;
 
 /// Keys of other sessions that are kept; others are derived again, which costs a microsecond or two.
 const SESSIONS_KEPT: usize = 64;
 
 /// A session's id.
 type SessionId = [u8; 16];
+
+/// The generation of the data key stands in the high bits of the counter. So the counter has 48: a session that used them up would
+/// have sealed four petabytes at least, and its units would be refused, not its nonces repeated.
+const GENERATION_SHIFT: u32 = 48;
+
+/// Of which generation the data key is that this nonce was drawn for.
+pub(crate) fn generation_of(nonce: &Nonce) -> u16 {
+    nonce.last_chunk().map_or(0, |high| u16::from_le_bytes(*high))
+}
 
 /// How a new database is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,38 +99,74 @@ impl Keyed {
     }
 }
 
+/// The keys that the units of one database are sealed under. All of a database is sealed under one of them, but while it is sealed
+/// anew: then some units are under the one before.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct DataKeys {
+    /// How often everything was sealed anew. Each nonce tells it.
+    pub generation: u16,
+    pub current: Zeroizing<[u8; 32]>,
+    /// Of the generation before, as long as anything is sealed under it.
+    pub retired: Option<Zeroizing<[u8; 32]>>,
+}
+
+/// Shows nothing secret.
+impl fmt::Debug for DataKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataKeys").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+impl DataKeys {
+    /// Of a database that was never sealed anew.
+    pub(crate) fn first(current: Zeroizing<[u8; 32]>) -> Self {
+        Self { generation: 0, current, retired: None }
+    }
+
+    /// The key of this generation, if there is anything under it.
+    fn of(&self, generation: u16) -> Option<&Zeroizing<[u8; 32]>> {
+        if generation == self.generation {
+            return Some(&self.current);
+        }
+        self.retired.as_ref().filter(|_| self.generation.checked_sub(1) == Some(generation))
+    }
+}
+
 /// What all sessions of one database share.
 struct Shared {
     encryption: Encryption,
     database_id: [u8; 16],
-    data_key: Zeroizing<[u8; 32]>,
+    keys: Mutex<DataKeys>,
     /// Of sessions that wrote what was read lately, the next to give way first.
     sessions: Mutex<Sessions>,
 }
 
 #[derive(Default)]
 struct Sessions {
-    kept: Vec<(SessionId, Arc<Keyed>)>,
+    kept: Vec<(SessionId, u16, Arc<Keyed>)>,
     next_out: usize,
 }
 
 impl Shared {
-    fn derive(&self, session: &SessionId) -> Keyed {
+    /// `None` where the data key of that generation is forgotten, or never was.
+    fn derive(&self, session: &SessionId, generation: u16) -> Option<Keyed> {
         let mut key = Zeroizing::new([0; 32]);
         let info = [&self.database_id[..], &[self.encryption.code()]];
-        let hkdf = Hkdf::<Sha256>::new(Some(session), &*self.data_key);
+        let keys = self.keys.lock();
+        let hkdf = Hkdf::<Sha256>::new(Some(session), &**keys.of(generation)?);
         // 32 bytes are one block of the hash: there is no error.
         let _ = hkdf.expand_multi_info(&[b"lightning-db session", info[0], info[1]], &mut *key);
-        self.encryption.keyed(&key)
+        Some(self.encryption.keyed(&key))
     }
 
-    fn session(&self, id: &SessionId) -> Arc<Keyed> {
+    fn session(&self, id: &SessionId, generation: u16) -> Option<Arc<Keyed>> {
         let mut sessions = self.sessions.lock();
-        if let Some((_, keyed)) = sessions.kept.iter().find(|(kept, _)| kept == id) {
-            return Arc::clone(keyed);
+        let is_it = |kept: &&(SessionId, u16, _)| kept.0 == *id && kept.1 == generation;
+        if let Some((_, _, keyed)) = sessions.kept.iter().find(is_it) {
+            return Some(Arc::clone(keyed));
         }
-        let keyed = Arc::new(self.derive(id));
-        let entry = (*id, Arc::clone(&keyed));
+        let keyed = Arc::new(self.derive(id, generation)?);
+        let entry = (*id, generation, Arc::clone(&keyed));
         if sessions.kept.len() < SESSIONS_KEPT {
             sessions.kept.push(entry);
         } else {
@@ -130,24 +176,32 @@ impl Shared {
                 *place = entry;
             }
         }
-        keyed
+        Some(keyed)
     }
 }
 
 /// Where a session's counters come from.
+#[derive(Clone, Copy)]
 enum Counter {
     /// One higher with every attempt.
-    Rising(Mutex<u64>),
+    Rising(u64),
     /// The unit's place.
     Place,
+}
+
+/// What is sealed in now.
+#[derive(Clone)]
+struct Session {
+    id: SessionId,
+    generation: u16,
+    keyed: Arc<Keyed>,
+    counter: Counter,
 }
 
 /// Seals in a session of its own; opens what any session of the database has sealed.
 pub(crate) struct Cipher {
     shared: Arc<Shared>,
-    session: SessionId,
-    keyed: Keyed,
-    counter: Counter,
+    session: Mutex<Session>,
 }
 
 impl fmt::Debug for Cipher {
@@ -157,26 +211,62 @@ impl fmt::Debug for Cipher {
 }
 
 impl Cipher {
-    /// Begins a session.
-    pub(crate) fn new(
-        encryption: Encryption,
-        database_id: [u8; 16],
-        data_key: Zeroizing<[u8; 32]>,
-        entropy: &dyn Entropy,
-    ) -> Self {
-        let shared = Shared { encryption, database_id, data_key, sessions: Mutex::new(Sessions::default()) };
-        Self::begin(Arc::new(shared), Counter::Rising(Mutex::new(0)), entropy)
+    /// Begins a session under the current one of these keys.
+    pub(crate) fn new(encryption: Encryption, database_id: [u8; 16], keys: DataKeys, entropy: &dyn Entropy) -> Self {
+        let shared =
+            Shared { encryption, database_id, keys: Mutex::new(keys), sessions: Mutex::new(Sessions::default()) };
+        Self::begin(Arc::new(shared), Counter::Rising(0), entropy)
     }
 
     fn begin(shared: Arc<Shared>, counter: Counter, entropy: &dyn Entropy) -> Self {
-        let mut session = [0; 16];
-        entropy.fill(&mut session);
-        let keyed = shared.derive(&session);
-        Self { shared, session, keyed, counter }
+        let mut id = [0; 16];
+        entropy.fill(&mut id);
+        let (generation, keyed) = {
+            let generation = shared.keys.lock().generation;
+            // There is always a key of the current generation.
+            let keyed = shared.derive(&id, generation).unwrap_or_else(|| shared.encryption.keyed(&[0; 32]));
+            (generation, Arc::new(keyed))
+        };
+        Self { shared, session: Mutex::new(Session { id, generation, keyed, counter }) }
     }
 
     pub(super) fn for_copy(&self, entropy: &dyn Entropy) -> Self {
         Self::begin(Arc::clone(&self.shared), Counter::Place, entropy)
+    }
+
+    /// For a file of its own, all of which is to be under one data key: a session that goes on as it began.
+    pub(crate) fn apart(&self, entropy: &dyn Entropy) -> Self {
+        Self::begin(Arc::clone(&self.shared), Counter::Rising(0), entropy)
+    }
+
+    /// What is to be sealed in from some moment on: a session under a new data key. It knows the one of now as the one before.
+    /// `None` while there is one before this one already, or after 65,535 times.
+    pub(crate) fn successor(&self, entropy: &dyn Entropy) -> Result<Option<Self>> {
+        let mut current = Zeroizing::new([0; 32]);
+        entropy.fill_key(&mut *current)?;
+        let keys = self.shared.keys.lock();
+        let (None, Some(generation)) = (&keys.retired, keys.generation.checked_add(1)) else { return Ok(None) };
+        let keys = DataKeys { generation, current, retired: Some(keys.current.clone()) };
+        Ok(Some(Self::new(self.shared.encryption, self.shared.database_id, keys, entropy)))
+    }
+
+    /// From now on this seals as `successor` would, which is of no use any more.
+    pub(crate) fn go_on_as(&self, successor: Self) {
+        let keys = successor.data_keys();
+        *self.shared.keys.lock() = keys;
+        *self.session.lock() = successor.session.lock().clone();
+    }
+
+    /// Nothing is sealed under the retired data key any more: it is wiped, and what was derived from it.
+    pub(crate) fn forget_retired(&self) {
+        let generation = {
+            let mut keys = self.shared.keys.lock();
+            keys.retired = None;
+            keys.generation
+        };
+        let mut sessions = self.shared.sessions.lock();
+        sessions.kept.retain(|(_, of, _)| *of == generation);
+        sessions.next_out = 0;
     }
 
     /// Which algorithm.
@@ -184,9 +274,19 @@ impl Cipher {
         self.shared.encryption
     }
 
-    /// The key that everything is sealed with: for the slots that wrap it.
-    pub(crate) fn data_key(&self) -> &Zeroizing<[u8; 32]> {
-        &self.shared.data_key
+    /// The keys that everything is sealed with: for the slots that wrap them.
+    pub(crate) fn data_keys(&self) -> DataKeys {
+        self.shared.keys.lock().clone()
+    }
+
+    /// The generation that is sealed under now.
+    pub(crate) fn generation(&self) -> u16 {
+        self.session.lock().generation
+    }
+
+    /// Whether there is a data key of this generation.
+    pub(crate) fn knows(&self, generation: u16) -> bool {
+        self.shared.keys.lock().of(generation).is_some()
     }
 
     /// A nonce for the unit at `place`, which is this unit's even if it is never written.
@@ -196,19 +296,32 @@ impl Cipher {
 
     /// The first of `count` nonces, whose counters follow each other.
     pub(crate) fn nonces(&self, place: u64, count: u64) -> Nonce {
-        let counter = match &self.counter {
+        let mut session = self.session.lock();
+        let counter = match &mut session.counter {
             Counter::Place => place,
             Counter::Rising(next) => {
-                let mut next = next.lock();
                 let counter = *next;
                 *next += count;
                 counter
             }
         };
-        let nonce = join(&self.session, counter);
+        let nonce = join(&session.id, counter.wrapping_add(u64::from(session.generation) << GENERATION_SHIFT));
         #[cfg(test)]
         witness::drawn(&nonce, count);
         nonce
+    }
+
+    /// The key of the session that this nonce is of.
+    fn keyed(&self, nonce: &Nonce) -> Option<Arc<Keyed>> {
+        let (id, _) = split(nonce);
+        let generation = generation_of(nonce);
+        {
+            let session = self.session.lock();
+            if session.id == id && session.generation == generation {
+                return Some(Arc::clone(&session.keyed));
+            }
+        }
+        self.shared.session(&id, generation)
     }
 
     /// Encrypts `bytes` in place and gives the tag, which proves `clear` too.
@@ -220,13 +333,11 @@ impl Cipher {
         clear: &[u8],
         bytes: &mut [u8],
     ) -> [u8; TAG_BYTES] {
-        let (session, counter) = split(nonce);
+        let (_, counter) = split(nonce);
         let aad = self.aad(unit, place, clear);
-        let tag = match session == self.session {
-            true => self.keyed.seal(counter, &aad, bytes),
-            false => self.shared.session(&session).seal(counter, &aad, bytes),
-        };
-        // No unit is longer than a cipher takes, which is 64 GiB at least. If one were, nothing of it would leave in the clear.
+        let tag = self.keyed(nonce).and_then(|keyed| keyed.seal(counter, &aad, bytes));
+        // No unit is longer than a cipher takes, which is 64 GiB at least. If one were, or if its key were forgotten, nothing of it
+        // would leave in the clear.
         tag.unwrap_or_else(|| {
             bytes.fill(0);
             Default::default()
@@ -243,12 +354,9 @@ impl Cipher {
         bytes: &mut [u8],
         tag: &[u8; TAG_BYTES],
     ) -> bool {
-        let (session, counter) = split(nonce);
+        let (_, counter) = split(nonce);
         let aad = self.aad(unit, place, clear);
-        match session == self.session {
-            true => self.keyed.open(counter, &aad, bytes, tag),
-            false => self.shared.session(&session).open(counter, &aad, bytes, tag),
-        }
+        self.keyed(nonce).is_some_and(|keyed| keyed.open(counter, &aad, bytes, tag))
     }
 
     /// The unit with its nonce before it and its tag behind it.
@@ -323,6 +431,11 @@ pub(crate) mod witness {
         DRAWN.with_borrow_mut(|drawn| *drawn = Some((BTreeSet::new(), 0)));
     }
 
+    /// All of them.
+    pub(crate) fn drawn_so_far() -> BTreeSet<Nonce> {
+        DRAWN.with_borrow(|drawn| drawn.as_ref().map_or_else(BTreeSet::new, |(drawn, _)| drawn.clone()))
+    }
+
     /// How many were drawn, and how many of them again.
     pub(crate) fn end() -> (usize, usize) {
         DRAWN.with_borrow_mut(Option::take).map_or((0, 0), |(drawn, again)| (drawn.len(), again))
@@ -347,7 +460,7 @@ mod tests {
     const ALL: [Encryption; 2] = [Encryption::Aes256Gcm, Encryption::ChaCha20Poly1305];
 
     fn cipher(encryption: Encryption, id: [u8; 16], key: u8, seed: u64) -> Cipher {
-        Cipher::new(encryption, id, Zeroizing::new([key; 32]), &SeededEntropy::new(seed))
+        Cipher::new(encryption, id, DataKeys::first(Zeroizing::new([key; 32])), &SeededEntropy::new(seed))
     }
 
     #[test]
@@ -388,6 +501,38 @@ mod tests {
         let copy = one.for_copy(&SeededEntropy::new(3));
         assert_eq!(copy.next_nonce(64), copy.next_nonce(64), "both passes of a copy");
         assert_ne!(copy.next_nonce(64)[..16], one.next_nonce(64)[..16]);
+    }
+
+    #[test]
+    fn what_is_sealed_anew_opens_beside_what_is_not_until_the_old_key_is_forgotten() {
+        for encryption in ALL {
+            witness::begin();
+            let one = cipher(encryption, ID, 1, 1);
+            let before = one.seal_whole(Unit::Node, 64, &[], b"before");
+            let apart = one.apart(&SeededEntropy::new(5));
+            let successor = one.successor(&SeededEntropy::new(2)).unwrap().unwrap();
+            let first = successor.seal_whole(Unit::Superblock, 1, &[], b"first");
+            assert_eq!(one.open_whole(Unit::Superblock, 1, &[], &first), None, "nobody knows it yet");
+            one.go_on_as(successor);
+            let after = one.seal_whole(Unit::Node, 64, &[], b"after");
+            assert_eq!(generation_of(after.first_chunk().unwrap()), 1);
+            assert!(one.successor(&SeededEntropy::new(3)).unwrap().is_none(), "one after the other");
+            let aside = apart.seal_whole(Unit::Increment, 0, &[], b"aside");
+            assert_eq!(generation_of(aside.first_chunk().unwrap()), 0, "it goes on as it began");
+            let known = [(&before, Unit::Node, 64), (&after, Unit::Node, 64), (&first, Unit::Superblock, 1)];
+            for (sealed, unit, place) in known {
+                assert!(one.open_whole(unit, place, &[], sealed).is_some());
+            }
+            // What somebody who has the old key makes of it is not taken for what the new one has sealed.
+            let mut forged = before.clone();
+            forged[22] = 1;
+            assert_eq!(one.open_whole(Unit::Node, 64, &[], &forged), None);
+            one.forget_retired();
+            assert_eq!(one.open_whole(Unit::Node, 64, &[], &before), None);
+            assert!(one.open_whole(Unit::Node, 64, &[], &after).is_some());
+            assert!(one.data_keys().retired.is_none() && !one.knows(0) && one.knows(1));
+            assert_eq!(witness::end().1, 0);
+        }
     }
 
     #[test]

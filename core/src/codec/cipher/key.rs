@@ -48,7 +48,7 @@ impl PassphraseCost {
 /// Somebody who keeps a key and gives it to nobody: a Keychain, an Android Keystore, a key management service.
 ///
 /// The database draws a key of 32 bytes for the provider to wrap, keeps what it gives back, and asks to unwrap that at each
-/// opening. It is asked while background work waits, so it must not call the database.
+/// opening.
 pub trait KeyProvider: MaybeSendSync {
     /// Encrypts `key` so that only [`unwrap`](Self::unwrap) gives it back: at most 512 bytes.
     fn wrap(&self, key: &[u8; 32]) -> Result<Vec<u8>>;

@@ -2,7 +2,7 @@
 //!
 //! | bytes | field of the area |
 //! |---|---|
-//! | 1 | version: 1 |
+//! | 1 | version: 1, or 2 |
 //! | 1 | 1 if there are parameters of passphrases, else 0; then they follow: |
 //! | 16, 4, 4 | · salt, memory in KiB, passes of Argon2id |
 //! | 1 | number of slots, then for each: |
@@ -13,6 +13,18 @@
 //! | 32 | · salt |
 //! | 32 | · commitment |
 //! | 48 | · the data key, sealed |
+//!
+//! An area with version 2 is of a database that was sealed anew, or is being so. Behind the slots it has:
+//!
+//! | bytes | |
+//! |---|---|
+//! | 2 | the generation of the data key: how often that was |
+//! | 1 | 1 while something is sealed under the data key before, else 0; then there follow: |
+//! | 32 | · salt |
+//! | 48 | · that key, sealed |
+//!
+//! The data key before is sealed by a key that HKDF-SHA256 derives from the data key and the salt, with a nonce of zeros; associated data
+//! are the database's id and the generation. So whoever opens the area has both, and who had only the old one has not the new.
 //!
 //! From the slot's key (the raw key, what Argon2id makes of the passphrase, what the provider unwraps) and the slot's salt HKDF-SHA256
 //! derives a commitment and a wrapping key. The commitment is compared before anything is unwrapped: neither cipher commits to its key,
@@ -29,7 +41,7 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::aead::Encryption;
+use super::aead::{DataKeys, Encryption};
 use super::key::{EncryptionKey, PassphraseCost, Secret, derive};
 use crate::codec::bytes::{Reader, Writer};
 use crate::env::Entropy;
@@ -41,6 +53,8 @@ pub(crate) const SLOTS_MAX: usize = 8;
 pub(crate) const AREA_BYTES_MAX: usize = 3584;
 const WRAPPED_BY_PROVIDER_MAX: usize = 512;
 const VERSION: u8 = 1;
+/// With generations of data keys.
+const VERSION_RENEWED: u8 = 2;
 
 /// Of which kind a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +95,17 @@ struct Slot {
 pub(crate) struct KeyArea {
     passphrases: Option<([u8; 16], PassphraseCost)>,
     slots: Vec<Slot>,
+    /// Of the data key in the slots.
+    generation: u16,
+    retired: Option<Retired>,
+}
+
+/// The data key before, sealed by the one in the slots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Retired {
+    salt: [u8; 32],
+    sealed: [u8; 32],
+    tag: [u8; 16],
 }
 
 /// What a slot belongs to.
@@ -93,7 +118,7 @@ pub(crate) struct Lock<'a> {
 impl KeyArea {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        out.put_u8(VERSION);
+        out.put_u8(if self.generation == 0 { VERSION } else { VERSION_RENEWED });
         out.put_u8(u8::from(self.passphrases.is_some()));
         if let Some((salt, cost)) = &self.passphrases {
             out.extend_from_slice(salt);
@@ -106,13 +131,23 @@ impl KeyArea {
             out.extend_from_slice(&slot.sealed);
             out.extend_from_slice(&slot.tag);
         }
+        if self.generation > 0 {
+            out.extend_from_slice(&self.generation.to_le_bytes());
+            out.put_u8(u8::from(self.retired.is_some()));
+            if let Some(Retired { salt, sealed, tag }) = &self.retired {
+                out.extend_from_slice(salt);
+                out.extend_from_slice(sealed);
+                out.extend_from_slice(tag);
+            }
+        }
         out
     }
 
     /// `None` if it is malformed, or asks for more than anyone may.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
-        if bytes.len() > AREA_BYTES_MAX || reader.u8()? != VERSION {
+        let version = reader.u8()?;
+        if bytes.len() > AREA_BYTES_MAX || !matches!(version, VERSION | VERSION_RENEWED) {
             return None;
         }
         let passphrases = match reader.u8()? {
@@ -138,7 +173,20 @@ impl KeyArea {
             }
             slots.push(slot);
         }
-        reader.is_empty().then_some(Self { passphrases, slots })
+        let (mut generation, mut retired) = (0, None);
+        if version == VERSION_RENEWED {
+            generation = reader.u16().filter(|&generation| generation > 0)?;
+            retired = match reader.u8()? {
+                0 => None,
+                1 => Some(Retired {
+                    salt: *reader.take(32)?.first_chunk()?,
+                    sealed: *reader.take(32)?.first_chunk()?,
+                    tag: *reader.take(16)?.first_chunk()?,
+                }),
+                _ => return None,
+            };
+        }
+        reader.is_empty().then_some(Self { passphrases, slots, generation, retired })
     }
 
     /// The keys, by slot.
@@ -146,8 +194,54 @@ impl KeyArea {
         self.slots.iter().map(|slot| slot.info).collect()
     }
 
-    /// The data key, after one derivation at most.
-    pub(crate) fn unlock(&self, lock: Lock<'_>, key: &EncryptionKey) -> Result<Zeroizing<[u8; 32]>> {
+    /// The generation of the data key in the slots.
+    pub(crate) fn generation(&self) -> u16 {
+        self.generation
+    }
+
+    /// Whether anything may be sealed under the data key before.
+    pub(crate) fn has_retired(&self) -> bool {
+        self.retired.is_some()
+    }
+
+    /// The data keys, after one derivation at most.
+    pub(crate) fn unlock(&self, lock: Lock<'_>, key: &EncryptionKey) -> Result<DataKeys> {
+        let current = self.unlock_slot(lock, key)?;
+        let retired = match &self.retired {
+            None => None,
+            Some(retired) => {
+                let opened = retired.open(lock, self.generation, &current);
+                Some(
+                    opened
+                        .ok_or_else(|| Error::WrongKey { what: "the data key before is damaged in its slot".into() })?,
+                )
+            }
+        };
+        Ok(DataKeys { generation: self.generation, current, retired })
+    }
+
+    /// An area for these data keys that this key alone opens.
+    pub(crate) fn renewed(
+        lock: Lock<'_>,
+        keys: &DataKeys,
+        key: &EncryptionKey,
+        added_ms: u64,
+        entropy: &dyn Entropy,
+    ) -> Result<Self> {
+        let retired = match &keys.retired {
+            None => None,
+            Some(retired) => Some(Retired::seal(lock, keys.generation, &keys.current, retired, entropy)?),
+        };
+        let none = Self { generation: keys.generation, retired, ..Self::default() };
+        Ok(none.with(lock, &keys.current, key, added_ms, entropy)?.0)
+    }
+
+    /// Nothing is sealed under the data key before.
+    pub(crate) fn without_retired(&self) -> Self {
+        Self { retired: None, ..self.clone() }
+    }
+
+    fn unlock_slot(&self, lock: Lock<'_>, key: &EncryptionKey) -> Result<Zeroizing<[u8; 32]>> {
         let of = |kind| self.slots.iter().filter(move |slot| slot.info.kind == kind);
         let found = match key.secret() {
             Secret::Raw(key) => of(KeyKind::Raw).find_map(|slot| slot.open(lock, key)),
@@ -266,6 +360,42 @@ impl KeyArea {
     }
 }
 
+impl Retired {
+    fn seal(
+        lock: Lock<'_>,
+        generation: u16,
+        current: &[u8; 32],
+        before: &[u8; 32],
+        entropy: &dyn Entropy,
+    ) -> Result<Self> {
+        let mut salt = [0; 32];
+        entropy.fill(&mut salt);
+        let mut sealed = Zeroizing::new(*before);
+        let wrapping = Self::wrapping(current, &salt);
+        let tag = lock.encryption.keyed(&wrapping).seal([0; 12], &Self::aad(lock, generation), &mut *sealed);
+        let Some(tag) = tag else { return Err(Error::invalid("the key cannot be wrapped")) };
+        Ok(Self { salt, sealed: *sealed, tag })
+    }
+
+    fn open(&self, lock: Lock<'_>, generation: u16, current: &[u8; 32]) -> Option<Zeroizing<[u8; 32]>> {
+        let mut key = Zeroizing::new(self.sealed);
+        let wrapping = Self::wrapping(current, &self.salt);
+        let opened = lock.encryption.keyed(&wrapping).open([0; 12], &Self::aad(lock, generation), &mut *key, &self.tag);
+        opened.then_some(key)
+    }
+
+    fn wrapping(current: &[u8; 32], salt: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+        let mut wrapping = Zeroizing::new([0; 32]);
+        // 32 bytes are one block of the hash: there is no error.
+        let _ = Hkdf::<Sha256>::new(Some(salt), current).expand(b"lightning-db retired", &mut *wrapping);
+        wrapping
+    }
+
+    fn aad(lock: Lock<'_>, generation: u16) -> Vec<u8> {
+        [&lock.database_id[..], &generation.to_le_bytes()].concat()
+    }
+}
+
 impl Slot {
     /// What comes before the sealed key, and is authenticated with it.
     fn put_fields(&self, out: &mut Vec<u8>) {
@@ -366,7 +496,10 @@ pub(crate) fn key_area_seed() -> Vec<u8> {
     let keys = [EncryptionKey::raw([5; 32]), EncryptionKey::passphrase_with("seed", cost)];
     let entropy = crate::env::SeededEntropy::new(1);
     let with = |area: KeyArea, key| area.with(lock, &[3; 32], key, 1000, &entropy).map_or(area, |(area, _)| area);
-    keys.iter().fold(KeyArea::default(), with).encode()
+    let [current, retired] = [[3; 32], [2; 32]].map(Zeroizing::new);
+    let renewed = DataKeys { generation: 2, current, retired: Some(retired) };
+    let area = KeyArea::renewed(lock, &renewed, &EncryptionKey::raw([6; 32]), 1000, &entropy);
+    keys.iter().fold(area.unwrap_or_default(), with).encode()
 }
 
 #[cfg(test)]
@@ -427,7 +560,7 @@ mod tests {
             [(0, 77), (1, 77), (2, 77)]
         );
         for key in keys() {
-            assert_eq!(*area.unlock(LOCK, &key).unwrap(), [3; 32], "{key:?}");
+            assert_eq!(*area.unlock(LOCK, &key).unwrap().current, [3; 32], "{key:?}");
         }
         for key in wrong() {
             let error = area.unlock(LOCK, &key).unwrap_err();
@@ -454,6 +587,27 @@ mod tests {
         for len in 0..bytes.len() {
             assert_eq!(KeyArea::decode(&bytes[..len]), None);
         }
+    }
+
+    #[test]
+    fn an_area_of_two_generations_gives_both_keys_and_every_byte_of_it_is_proven() {
+        let entropy = SeededEntropy::new(1);
+        let [current, retired] = [[4; 32], [3; 32]].map(Zeroizing::new);
+        let both = DataKeys { generation: 7, current, retired: Some(retired) };
+        let key = EncryptionKey::raw([5; 32]);
+        let area = KeyArea::renewed(LOCK, &both, &key, 77, &entropy).unwrap();
+        let bytes = area.encode();
+        let decoded = KeyArea::decode(&bytes).unwrap();
+        assert_eq!((decoded.generation(), decoded.has_retired(), decoded.infos().len()), (7, true, 1));
+        assert!(decoded.unlock(LOCK, &key).unwrap() == both);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            let opened = KeyArea::decode(&damaged).and_then(|area| area.unlock(LOCK, &key).ok());
+            assert!(opened.is_none(), "byte {at}");
+        }
+        let alone = KeyArea::decode(&area.without_retired().encode()).unwrap();
+        assert!(alone.unlock(LOCK, &key).unwrap() == DataKeys { retired: None, ..both });
     }
 
     #[test]

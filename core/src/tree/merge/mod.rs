@@ -57,6 +57,9 @@ pub(crate) enum Progress {
 pub(crate) struct Merge {
     mode: Mode,
     relocate_from: Option<u64>,
+    /// Between these keys, nodes that are [outdated](NodeSource::is_outdated) are written anew as well.
+    #[cfg(feature = "encryption")]
+    renewed: Option<(Vec<u8>, Option<Vec<u8>>)>,
     base: Base,
     leaf: Option<OpenLeaf>,
     hidden: Hidden,
@@ -99,6 +102,8 @@ impl Merge {
         Self {
             mode,
             relocate_from,
+            #[cfg(feature = "encryption")]
+            renewed: None,
             base: Base::new(base),
             leaf: None,
             hidden: Hidden::Nothing,
@@ -107,6 +112,13 @@ impl Merge {
             advance_due: false,
             done: None,
         }
+    }
+
+    /// Also writes anew what is [outdated](NodeSource::is_outdated) of the nodes that hold, or lead to, keys from `from` on and
+    /// below `to`.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn renewing(self, from: Vec<u8>, to: Option<Vec<u8>>) -> Self {
+        Self { renewed: Some((from, to)), ..self }
     }
 
     /// Works until about `budget` entries and nodes have been handled, or all is done.
@@ -196,6 +208,13 @@ impl Merge {
         source: &impl NodeSource,
         sink: &mut impl NodeSink,
     ) -> Result<usize> {
+        #[cfg(feature = "encryption")]
+        let (outdated, leads_to_outdated) = match self.may_be_renewed() {
+            true => (source.is_outdated(&subtree.node)?, subtree.level > 0),
+            false => (false, false),
+        };
+        #[cfg(not(feature = "encryption"))]
+        let (outdated, leads_to_outdated) = (false, false);
         if matches!(&self.hidden, Hidden::Below(end) if self.base.compare_low(end) != Ordering::Greater) {
             self.hidden = Hidden::Nothing;
         }
@@ -213,13 +232,13 @@ impl Merge {
         }
         let changes = hides || has_change;
         let absorb = !changes && !self.output.settle(subtree.level, sink)?;
-        if !changes && !absorb && !self.may_relocate(&subtree) {
+        if !changes && !absorb && !outdated && !leads_to_outdated && !self.may_relocate(&subtree) {
             self.take_over(subtree, sink)?;
             return Ok(1);
         }
         let node = load(source, &subtree.node, subtree.level)?;
         self.base.require_holds(&node, &subtree)?;
-        let untouched = if self.relocates(&subtree) || !self.output.is_empty_below(subtree.level) {
+        let untouched = if outdated || self.relocates(&subtree) || !self.output.is_empty_below(subtree.level) {
             Untouched::No
         } else {
             Untouched::SinceWrites(self.output.writes())
@@ -233,6 +252,14 @@ impl Merge {
             self.leaf = Some(OpenLeaf { node, subtree, index: 0, untouched });
         }
         Ok(1)
+    }
+
+    /// Whether the current subtree may hold keys of the range that is renewed.
+    #[cfg(feature = "encryption")]
+    fn may_be_renewed(&self) -> bool {
+        self.renewed.as_ref().is_some_and(|(from, to)| {
+            self.base.is_below_high(from) && to.as_ref().is_none_or(|to| self.base.compare_low(to) == Ordering::Greater)
+        })
     }
 
     fn relocates(&self, subtree: &Subtree) -> bool {
