@@ -49,7 +49,7 @@ pub use db::Quarantined;
 #[cfg(feature = "std")]
 pub use db::Trim;
 #[cfg(all(feature = "std", any(unix, windows)))]
-pub use db::{ArchiveFolder, BackupReport, RestoreProgress, RestoreReport};
+pub use db::{ArchiveFolder, BackupReport, BackupSource, RestoreProgress, RestoreReport};
 #[cfg(feature = "std")]
 pub use db::{ArchivePiece, ArchiveSink, ArchiveStatus, Pruned};
 pub use db::{

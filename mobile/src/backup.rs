@@ -5,13 +5,13 @@ use lightning_db::{BackupProgress as CoreProgress, Database, Result};
 /// How far a backup is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Record)]
 pub struct BackupProgress {
-    /// Records read. Each is read twice: to find a place for it, and to copy it.
+    /// Records read.
     pub entries: u64,
     /// How many there are to read, about.
     pub entries_all: u64,
     /// Bytes written.
     pub bytes: u64,
-    /// Bytes of the file, once everything has its place.
+    /// Bytes of the file, once everything is in it.
     pub bytes_all: Option<u64>,
 }
 

@@ -84,7 +84,11 @@ impl Failure {
             Self::NotFound(_) => 1,
             Self::Usage(_) => 2,
             Self::Damaged(_) => 3,
-            Self::File { error, .. } if error.kind() == io::ErrorKind::NotFound => 2,
+            Self::File { error, .. }
+                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists) =>
+            {
+                2
+            }
             Self::File { .. } => 5,
             Self::Engine { error, .. } => match error.name() {
                 "Unexpected" => 1,

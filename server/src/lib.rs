@@ -16,7 +16,10 @@ mod failure;
 mod grid;
 mod key;
 mod moment;
+#[cfg(feature = "object-store")]
+mod objects;
 mod output;
+mod place;
 mod progress;
 mod range;
 mod records;

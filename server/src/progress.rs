@@ -141,12 +141,22 @@ pub fn grouped(number: u64) -> String {
 
 /// `1 row`, `1,234 rows`.
 pub fn rows(count: u64) -> String {
-    format!("{} {}", grouped(count), if count == 1 { "row" } else { "rows" })
+    counted(count, "row")
 }
 
 /// `1 record`, `1,234 records`.
 pub fn records(count: u64) -> String {
-    format!("{} {}", grouped(count), if count == 1 { "record" } else { "records" })
+    counted(count, "record")
+}
+
+/// `1 commit`, `1,234 commits`.
+pub fn commits(count: u64) -> String {
+    counted(count, "commit")
+}
+
+/// `1 piece`, `1,234 pieces`: of words that take an s.
+pub fn counted(count: u64, word: &str) -> String {
+    format!("{} {word}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// `1536` as `1.50 KiB`.

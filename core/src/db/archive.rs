@@ -268,6 +268,9 @@ impl Database {
     /// Deletes the oldest pieces that are beyond the limits of the archive and that no protected backup needs. It is done after
     /// each piece, too.
     pub fn archive_prune(&self) -> Result<Pruned> {
+        if self.shared.engine.archive_record().is_none() {
+            return Err(Error::invalid("it is not archived; begin with archive_on"));
+        }
         let sink = self.shared.archive.sink().ok_or_else(no_sink)?;
         prune(&self.shared.engine, &*sink)
     }
@@ -459,7 +462,7 @@ fn adopt(engine: &Engine, pieces: &[ArchivePiece], mut archived: Place) {
 }
 
 /// The pieces in a sink, oldest first.
-pub(super) fn pieces_of(sink: &dyn ArchiveSink) -> Result<Vec<ArchivePiece>> {
+fn pieces_of(sink: &dyn ArchiveSink) -> Result<Vec<ArchivePiece>> {
     let mut pieces = names_of(sink)?.into_iter().map(|name| piece_of(sink, name)).collect::<Result<Vec<_>>>()?;
     pieces.sort_by_key(|piece| (piece.after.sequence(), piece.to.sequence()));
     Ok(pieces)
@@ -467,10 +470,13 @@ pub(super) fn pieces_of(sink: &dyn ArchiveSink) -> Result<Vec<ArchivePiece>> {
 
 /// The names of pieces, which are in the order of the commits. What is called otherwise is none.
 fn names_of(sink: &dyn ArchiveSink) -> Result<Vec<String>> {
-    let mut names = sink.list()?;
-    names.retain(|name| is_name(name));
+    Ok(names_among(sink.list()?).map(|(name, _)| name).collect())
+}
+
+/// Those of them that are names of pieces, in the order of the commits, with the first and the last commit that they tell.
+pub(super) fn names_among(mut names: Vec<String>) -> impl Iterator<Item = (String, (u64, u64))> {
     names.sort_unstable();
-    Ok(names)
+    names.into_iter().filter_map(|name| commits_of(&name).map(|commits| (name, commits)))
 }
 
 fn piece_of(sink: &dyn ArchiveSink, name: String) -> Result<ArchivePiece> {
@@ -493,10 +499,10 @@ fn name_of(after: Place, to: Place) -> String {
 
 const SUFFIX: &str = ".increment";
 
-fn is_name(name: &str) -> bool {
-    let digits = |part: &str| part.len() == 20 && part.bytes().all(|byte| byte.is_ascii_digit());
-    let numbers = name.strip_suffix(SUFFIX).and_then(|numbers| numbers.split_once('-'));
-    numbers.is_some_and(|(first, last)| digits(first) && digits(last))
+fn commits_of(name: &str) -> Option<(u64, u64)> {
+    let number = |part: &str| part.parse().ok().filter(|_| part.len() == 20 && !part.starts_with('+'));
+    let (first, last) = name.strip_suffix(SUFFIX)?.split_once('-')?;
+    Some((number(first)?, number(last)?))
 }
 
 /// Deletes what is beyond the limits. The newest piece stays always.

@@ -28,12 +28,17 @@ impl ArchiveFolder {
         Self { folder: folder.into(), under_way: Mutex::default() }
     }
 
-    /// Of the database in this file: beside it, unless a folder is named.
-    pub(super) fn of(database: &Path, folder: &str) -> Self {
+    /// Of the database in this file: beside it, unless a folder is named, as [`ArchiveOptions`](crate::ArchiveOptions) has it.
+    pub fn of(database: &Path, folder: &str) -> Self {
         match folder {
             "" => Self::new(beside(database, "-archive")),
             folder => Self::new(database.parent().unwrap_or(Path::new("")).join(folder)),
         }
+    }
+
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     fn path(&self, name: &str) -> PathBuf {

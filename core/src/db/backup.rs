@@ -53,13 +53,15 @@ struct Rate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BackupProgress {
-    /// Records read. Each is read twice: to find a place for it, and to copy it.
+    /// Records read. Each is read twice, to find a place for it, and to copy it; once where the copy goes to a file.
     pub entries: u64,
     /// How many there are to read, about.
     pub entries_all: u64,
+    /// Records that the copy has.
+    pub copied: u64,
     /// Bytes that were given away.
     pub bytes: u64,
-    /// Bytes of the file, once everything has its place.
+    /// Bytes of the file, once everything has its place; where it goes to a file, when all is made.
     pub bytes_all: Option<u64>,
 }
 
@@ -104,7 +106,7 @@ impl Backup {
     }
 
     /// From here on it is not to lay out, and then not to make, more than so many bytes a second (at least 1): both read all
-    /// of the database. [`write_to`](Self::write_to) keeps to it; whoever calls [`step`](Self::step) waits for
+    /// of the database. A file is made at once, without being laid out. [`write_to`](Self::write_to) keeps to it; whoever calls [`step`](Self::step) waits for
     /// [`rest_ns`](Self::rest_ns) between two calls. Nobody else is held up by that.
     pub fn limit_rate(&mut self, bytes_per_s: u64) {
         let since_ns = self.engine.env.clock.monotonic_ns();
@@ -120,10 +122,16 @@ impl Backup {
         due_ns.saturating_sub(passed_ns)
     }
 
+    /// For a file, whose first bytes can be written in the end.
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    pub(super) fn make_at_once(&mut self) {
+        self.work.make_at_once(&self.engine);
+    }
+
     /// How far it is.
     pub fn progress(&self) -> BackupProgress {
         let ((entries, entries_all), (bytes, bytes_all)) = (self.work.entries(), self.work.bytes());
-        BackupProgress { entries, entries_all, bytes, bytes_all }
+        BackupProgress { entries, entries_all, copied: self.work.copied(), bytes, bytes_all }
     }
 
     /// The newest commit that the copy has.
@@ -145,6 +153,11 @@ impl Pieces for Backup {
     fn take_made(&mut self) -> Vec<u8> {
         self.take()
     }
+
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    fn head(&self) -> Option<&[u8]> {
+        self.work.head()
+    }
 }
 
 impl fmt::Debug for Backup {
@@ -163,7 +176,7 @@ mod tests {
     use crate::codec::slot::Slot;
     use crate::engine::{Checksum, Environment, FoundValue};
     use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage};
-    use crate::{Error, Options, Since, Table};
+    use crate::{Compression, Error, Options, Since, Table};
 
     const T: Table<&[u8], &[u8]> = Table::new("t");
 
@@ -188,8 +201,12 @@ mod tests {
         while let Some(piece) = backup.next().unwrap() {
             file.extend(piece);
         }
-        let BackupProgress { entries, entries_all, bytes, bytes_all } = backup.progress();
+        if let Some(head) = backup.work.head() {
+            file[..head.len()].copy_from_slice(head);
+        }
+        let BackupProgress { entries, entries_all, copied, bytes, bytes_all } = backup.progress();
         assert_eq!((entries, Some(bytes)), (entries_all, bytes_all));
+        assert_eq!(entries, if backup.work.head().is_some() { copied } else { 2 * copied });
         assert_eq!(bytes, file.len() as u64);
         file
     }
@@ -236,6 +253,50 @@ mod tests {
     fn an_empty_database_has_a_backup() {
         let db = new_database(options());
         require_copy(&db, &bytes_of(db.backup()), &[]);
+        require_copy(&db, &bytes_of(at_once(db.backup())), &[]);
+    }
+
+    /// As a file gets it.
+    fn at_once(mut backup: Backup) -> Backup {
+        backup.make_at_once();
+        backup
+    }
+
+    #[test]
+    fn leaves_are_taken_over_where_nothing_newer_is_in_them_and_what_is_newer_is_in_the_copy() {
+        for compression in [Compression::None, Compression::Lz4] {
+            let db = new_database(Options { compression, ..options() });
+            let value = |n: u32| std::vec![n as u8; 60];
+            db.transaction(|tx| (0..8_000_u32).try_for_each(|n| tx.table(T)?.put(n.to_be_bytes(), value(n)))).unwrap();
+            db.table(T).unwrap().put(b"long", std::vec![9; 100_000]).unwrap();
+            db.compact().unwrap();
+            // Leaves have about sixty entries.
+            for step in 0..8_u32 {
+                for backup in [db.backup(), at_once(db.backup())] {
+                    let mut backup = backup;
+                    while backup.next().unwrap().is_some() {}
+                    let taken = backup.work.leaves_taken_over();
+                    assert!(if step < 7 { taken > 80 } else { taken < 20 }, "{step}: {taken}");
+                }
+                require_copy(&db, &bytes_of(db.backup()), &rows(&db));
+                require_copy(&db, &bytes_of(at_once(db.backup())), &rows(&db));
+                let table = db.table(T).unwrap();
+                match step {
+                    0 => table.put(3_000_u32.to_be_bytes(), b"new").unwrap(),
+                    1 => table.put([3_000_u32.to_be_bytes().as_slice(), b"beside"].concat(), b"new").unwrap(),
+                    2 => _ = table.delete(3_500_u32.to_be_bytes()).unwrap(),
+                    3 => table.delete_range(4_000_u32.to_be_bytes()..4_900_u32.to_be_bytes()).unwrap(),
+                    4 => table.delete_range(5_010_u32.to_be_bytes()..5_020_u32.to_be_bytes()).unwrap(),
+                    // Into a run or the base, and something above it.
+                    5 => {
+                        db.checkpoint().unwrap();
+                        table.put(1_u32.to_be_bytes(), b"first").unwrap();
+                        table.put(7_999_u32.to_be_bytes(), b"last").unwrap();
+                    }
+                    _ => (0..8_000_u32).step_by(20).for_each(|n| table.put(n.to_be_bytes(), b"all").unwrap()),
+                }
+            }
+        }
     }
 
     #[test]

@@ -1,22 +1,22 @@
 //! Backups and their increments in files: made, verified, restored.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::archive::{ArchivePiece, pieces_of};
-use super::archive_folder::ArchiveFolder;
+use super::archive::names_among;
 use super::backup::{Backup, BackupProgress};
+use super::backup_source::BackupSource;
 use super::database::Database;
 use super::feed::FeedPosition;
 use super::increment::IncrementProgress;
 use super::options::Options;
-use super::partial::{Filling, Partial, failed, require_absent};
+use super::partial::{Filling, Partial, failed, failed_called, require_absent};
 use super::replay::{ReplayReport, ReplayUntil, decoder, require_follows, require_same_history};
 use crate::engine::{CheckReport, Environment};
-use crate::env::{FileStorage, OpenMode, SystemClock, SystemEntropy, beside};
+use crate::env::{FileStorage, OpenMode, Storage, SystemClock, SystemEntropy, beside};
 use crate::error::{Error, Result};
 #[cfg(feature = "encryption")]
 use crate::increment::Opener;
@@ -99,29 +99,16 @@ impl Database {
         until: ReplayUntil,
         progress: &mut dyn FnMut(RestoreProgress<'_>),
     ) -> Result<RestoreReport> {
-        Self::restore_with(to, backup, increments, until, &Options::default(), progress)
+        let increments: Vec<_> = increments.iter().map(|path| path as &dyn BackupSource).collect();
+        Self::restore_from(to, &backup.as_ref().to_owned(), &increments, until, &Options::default(), progress)
     }
 
-    /// As [`restore`](Self::restore), with these options: the key that opens an encrypted backup, the memory it may take.
-    pub fn restore_with(
-        to: impl AsRef<Path>,
-        backup: impl AsRef<Path>,
-        increments: &[PathBuf],
-        until: ReplayUntil,
-        options: &Options,
-        progress: &mut dyn FnMut(RestoreProgress<'_>),
-    ) -> Result<RestoreReport> {
-        let backup = backup.as_ref();
-        let mut file = File::open(backup).map_err(|error| failed(&error, backup))?;
-        Self::restore_from(to, (&mut file, backup), increments, until, options, progress)
-    }
-
-    /// As [`restore_with`](Self::restore_with), from the bytes of a backup in their order, as out of a pipe, and what they are called
-    /// in errors.
+    /// As [`restore`](Self::restore), from wherever they are kept, and with these options: the key that opens an encrypted backup,
+    /// the memory it may take.
     pub fn restore_from(
         to: impl AsRef<Path>,
-        (bytes, backup): (&mut dyn Read, &Path),
-        increments: &[PathBuf],
+        backup: &dyn BackupSource,
+        increments: &[&dyn BackupSource],
         until: ReplayUntil,
         options: &Options,
         progress: &mut dyn FnMut(RestoreProgress<'_>),
@@ -132,7 +119,7 @@ impl Database {
         }
         let (partial, mut file) = Partial::create(to)?;
         let mut copied = 0;
-        read_all(bytes, backup, &mut |piece| {
+        read_all(backup, &mut |piece| {
             file.write_all(piece).map_err(|error| failed(&error, partial.path()))?;
             copied += piece.len() as u64;
             progress(RestoreProgress::Copying(copied));
@@ -142,34 +129,31 @@ impl Database {
         drop(file);
         let _beside = ["-log", "-lock"].map(|suffix| RemovedInTheEnd(beside(partial.path(), suffix)));
         let goes_on = !increments.is_empty() || until != ReplayUntil::End;
-        let restored = open(
-            FileStorage::open(partial.path(), OpenMode { read_only: !goes_on, create: false })?,
-            !goes_on,
-            options,
-        )?;
+        let mode = OpenMode { read_only: !goes_on, create: false };
+        let restored = open(Arc::new(FileStorage::open(partial.path(), mode)?), !goes_on, options)?;
         if !restored.recovery().clean {
             let what = "it is no backup, but the file of a database that was in use; its log is missing";
-            return Err(in_file(Error::invalid(what), backup));
+            return Err(in_file(Error::invalid(what), &backup.name()));
         }
         let mut replayed = ReplayReport::of(&restored);
         if goes_on {
-            let mut replay = restored.replay(until).map_err(|error| in_file(error, backup))?;
-            for increment in &with_pieces(increments, replay.position(), until)? {
-                if replay.report().left_out && !increments.contains(increment) {
-                    break;
-                }
-                read_pieces(increment, &mut |piece| {
-                    replay.push(piece)?;
-                    progress(RestoreProgress::Replaying(&replay.report()));
-                    Ok(())
-                })
-                .and_then(|()| replay.end_increment())
-                .map_err(|error| in_file(error, increment))?;
+            let mut replay = restored.replay(until).map_err(|error| in_file(error, &backup.name()))?;
+            for given in increments {
+                for_each_of(*given, replay.position(), until, &mut |increment| {
+                    read_all(increment, &mut |piece| {
+                        replay.push(piece)?;
+                        progress(RestoreProgress::Replaying(&replay.report()));
+                        Ok(())
+                    })
+                    .and_then(|()| replay.end_increment())
+                    .map_err(|error| as_increment(error, &increment.name()))?;
+                    Ok(!replay.report().left_out)
+                })?;
             }
             replayed = replay.finish()?;
         }
         let check = restored.check_with(&mut |report| progress(RestoreProgress::Verifying(report)))?;
-        require_clean(&check, backup)?;
+        require_clean(&check, &backup.name())?;
         restored.close()?;
         drop(restored);
         if goes_on {
@@ -188,34 +172,39 @@ impl Database {
         increments: &[PathBuf],
         progress: &mut dyn FnMut(&CheckReport),
     ) -> Result<BackupReport> {
-        Self::verify_backup_with(backup, increments, &Options::default(), progress)
+        let increments: Vec<_> = increments.iter().map(|path| path as &dyn BackupSource).collect();
+        Self::verify_backup_from(&backup.as_ref().to_owned(), &increments, &Options::default(), progress)
     }
 
-    /// As [`verify_backup`](Self::verify_backup), with these options: the key that opens an encrypted backup, the memory it may take.
-    pub fn verify_backup_with(
-        backup: impl AsRef<Path>,
-        increments: &[PathBuf],
+    /// As [`verify_backup`](Self::verify_backup), from wherever they are kept, and with these options: the key that opens an
+    /// encrypted backup, the memory it may take.
+    pub fn verify_backup_from(
+        backup: &dyn BackupSource,
+        increments: &[&dyn BackupSource],
         options: &Options,
         progress: &mut dyn FnMut(&CheckReport),
     ) -> Result<BackupReport> {
-        let backup = backup.as_ref();
-        let database = open(FileStorage::open(backup, OpenMode { read_only: true, create: false })?, true, options)?;
-        let from = position_of_copy(&database, backup)?;
+        let database = open(backup.storage()?, true, options)?;
+        let from = position_of_copy(&database, &backup.name())?;
         let base = database.check_with(progress)?;
-        require_clean(&base, backup)?;
+        require_clean(&base, &backup.name())?;
         let id = *database.shared.engine.database_id();
         let (mut to, mut commits, mut times_ms) = (from, 0, None);
-        for increment in &with_pieces(increments, from, ReplayUntil::End)? {
-            let summary = summary_of(increment, decoder(&database))?;
-            require_follows((&summary.database_id, summary.from), (&id, Some(to)))
-                .and_then(|()| require_same_history(&summary.history, to))
-                .map_err(|error| in_file(error, increment))?;
-            if summary.to.sequence >= to.sequence {
-                (to, commits) = (summary.to, commits + summary.to.sequence - to.sequence);
-            }
-            if let Some((first, last)) = summary.times_ms {
-                times_ms = Some((times_ms.map_or(first, |(first, _)| first), last));
-            }
+        for given in increments {
+            for_each_of(*given, from, ReplayUntil::End, &mut |increment| {
+                let summary = summary_of(increment, decoder(&database));
+                let summary = summary.map_err(|error| as_increment(error, &increment.name()))?;
+                require_follows((&summary.database_id, summary.from), (&id, Some(to)))
+                    .and_then(|()| require_same_history(&summary.history, to))
+                    .map_err(|error| in_file(error, &increment.name()))?;
+                if summary.to.sequence >= to.sequence {
+                    (to, commits) = (summary.to, commits + summary.to.sequence - to.sequence);
+                }
+                if let Some((first, last)) = summary.times_ms {
+                    times_ms = Some((times_ms.map_or(first, |(first, _)| first), last));
+                }
+                Ok(true)
+            })?;
         }
         Ok(BackupReport { base, from, to, commits, times_ms })
     }
@@ -223,22 +212,21 @@ impl Database {
     /// The last commit in a backup or an increment, for an increment of what comes after it. Everything in an increment is
     /// verified for it.
     pub fn position_of_backup(file: impl AsRef<Path>) -> Result<FeedPosition> {
-        Self::position_of_backup_with(file, &Options::default())
+        Self::position_of_backup_from(&file.as_ref().to_owned(), &Options::default())
     }
 
-    /// As [`position_of_backup`](Self::position_of_backup), with these options: the key that opens an encrypted one.
-    pub fn position_of_backup_with(file: impl AsRef<Path>, options: &Options) -> Result<FeedPosition> {
-        let path = file.as_ref();
+    /// As [`position_of_backup`](Self::position_of_backup), from wherever it is kept, and with these options: the key that opens an
+    /// encrypted one.
+    pub fn position_of_backup_from(backup: &dyn BackupSource, options: &Options) -> Result<FeedPosition> {
         #[cfg(feature = "encryption")]
         let decoder = Decoder::opened_by(options.key.clone().map_or(Opener::Nothing, Opener::Key));
         #[cfg(not(feature = "encryption"))]
         let decoder = Decoder::default();
-        match summary_of(path, decoder) {
+        match summary_of(backup, decoder) {
             Ok(summary) => Ok(summary.to),
             Err(Error::NotADatabase { .. }) => {
-                let mode = OpenMode { read_only: true, create: false };
-                let database = open(FileStorage::open(path, mode)?, true, options)?;
-                position_of_copy(&database, path)
+                let database = open(backup.storage()?, true, options)?;
+                position_of_copy(&database, &backup.name())
             }
             Err(error) => Err(error),
         }
@@ -256,7 +244,11 @@ impl Backup {
     ) -> Result<BackupProgress> {
         let mut filling = match self.filling.take() {
             Some(filling) => filling,
-            None => Filling::create(to.as_ref())?,
+            None => {
+                let filling = Filling::create(to.as_ref())?;
+                self.make_at_once();
+                filling
+            }
         };
         let filled = filling.fill(self, |backup| {
             progress(&backup.progress());
@@ -280,18 +272,18 @@ impl Backup {
     }
 }
 
-fn open(storage: FileStorage, read_only: bool, options: &Options) -> Result<Database> {
+fn open(storage: Arc<dyn Storage>, read_only: bool, options: &Options) -> Result<Database> {
     let env = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
     let options = Options { read_only, create: false, ..options.clone() };
-    Database::open_storage(Arc::new(storage), env, options)
+    Database::open_storage(storage, env, options)
 }
 
-fn position_of_copy(database: &Database, path: &Path) -> Result<FeedPosition> {
+fn position_of_copy(database: &Database, name: &str) -> Result<FeedPosition> {
     match database.shared.engine.copied_from() {
         Some((incarnation, sequence)) => Ok(FeedPosition { incarnation, sequence }),
         None => Err(Error::invalid(std::format!(
-            "'{}' is a database, but no backup that is as it was made",
-            path.display()
+            "'{name}' is a database, but no backup that is as it was made: it was written to since, or never was one; 'check' \
+             verifies any database"
         ))),
     }
 }
@@ -305,10 +297,10 @@ struct Summary {
     times_ms: Option<(u64, u64)>,
 }
 
-fn summary_of(path: &Path, mut decoder: Decoder) -> Result<Summary> {
+fn summary_of(increment: &dyn BackupSource, mut decoder: Decoder) -> Result<Summary> {
     let (mut begun, mut first_ms, mut end) = (None, None, None);
     let mut history = History::default();
-    let read = read_pieces(path, &mut |piece| {
+    let read = read_all(increment, &mut |piece| {
         decoder.push(piece);
         while let Some(event) = decoder.next()? {
             match event {
@@ -323,7 +315,7 @@ fn summary_of(path: &Path, mut decoder: Decoder) -> Result<Summary> {
         }
         Ok(())
     });
-    read.and_then(|()| decoder.finish()).map_err(|error| in_file(error, path))?;
+    read.and_then(|()| decoder.finish()).map_err(|error| in_file(error, &increment.name()))?;
     match (begun, end) {
         (Some((database_id, after)), Some(end)) => Ok(Summary {
             database_id,
@@ -332,38 +324,42 @@ fn summary_of(path: &Path, mut decoder: Decoder) -> Result<Summary> {
             to: end.at.into(),
             times_ms: first_ms.map(|first| (first, end.time_ms)),
         }),
-        _ => Err(in_file(Error::DamagedBackup { offset: 0, what: String::from("it is empty") }, path)),
+        _ => Err(in_file(Error::DamagedBackup { offset: 0, what: String::from("it is empty") }, &increment.name())),
     }
 }
 
-/// The files to read, in their order: in the place of an archive those of its pieces that may have commits after the backup,
-/// and up to there.
-fn with_pieces(increments: &[PathBuf], backup: FeedPosition, until: ReplayUntil) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in increments {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let pieces = pieces_of(&ArchiveFolder::new(path)).map_err(|error| in_file(error, path))?;
-        let wanted = |piece: &&ArchivePiece| {
-            let begins_in_time = match until {
-                ReplayUntil::Sequence(last) => piece.after.sequence < last,
-                ReplayUntil::End | ReplayUntil::Time(_) => true,
-            };
-            piece.to.sequence > backup.sequence && begins_in_time
+/// Calls `take` with each increment to read, in their order, until it says that it wants no more: with what was given, or in the
+/// place of an archive with those of its pieces whose names tell of commits after the backup, and up to there.
+fn for_each_of(
+    given: &dyn BackupSource,
+    backup: FeedPosition,
+    until: ReplayUntil,
+    take: &mut dyn FnMut(&dyn BackupSource) -> Result<bool>,
+) -> Result<()> {
+    let Some(names) = given.list()? else { return take(given).map(|_| ()) };
+    let mut is_empty = true;
+    for (name, (first, last)) in names_among(names) {
+        is_empty = false;
+        let begins_in_time = match until {
+            // One more, to tell that there are later ones.
+            ReplayUntil::Sequence(wanted) => first <= wanted.saturating_add(1),
+            ReplayUntil::End | ReplayUntil::Time(_) => true,
         };
-        files.extend(pieces.iter().filter(wanted).map(|piece| path.join(&piece.name)));
+        if last > backup.sequence && begins_in_time && !take(&*given.within(&name))? {
+            break;
+        }
     }
-    Ok(files)
+    if is_empty {
+        return Err(Error::invalid(std::format!(
+            "'{}' has no piece of an archive in it; check the path",
+            given.name()
+        )));
+    }
+    Ok(())
 }
 
-fn read_pieces(path: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let mut file = File::open(path).map_err(|error| failed(&error, path))?;
-    read_all(&mut file, path, take)
-}
-
-fn read_all(bytes: &mut dyn Read, path: &Path, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+fn read_all(from: &dyn BackupSource, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let mut bytes = from.read()?;
     let mut buffer = std::vec![0; PIECE_BYTES];
     loop {
         Error::if_cancelled()?;
@@ -371,27 +367,40 @@ fn read_all(bytes: &mut dyn Read, path: &Path, take: &mut dyn FnMut(&[u8]) -> Re
             Ok(0) => return Ok(()),
             Ok(len) => take(buffer.get(..len).unwrap_or_default())?,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failed(&error, path)),
+            Err(error) => return Err(failed_called(&error, &from.name())),
         }
+    }
+}
+
+/// The same of what was to be an increment.
+fn as_increment(error: Error, name: &str) -> Error {
+    match error {
+        Error::NotADatabase { .. } => Error::invalid(std::format!(
+            "'{name}' is no increment of a backup; give what 'backup --since' made, or the folder of an archive"
+        )),
+        error => in_file(error, name),
     }
 }
 
 /// Says which file it is about.
-fn in_file(error: Error, path: &Path) -> Error {
+fn in_file(error: Error, name: &str) -> Error {
     match error {
         Error::DamagedBackup { offset, what } => {
-            Error::DamagedBackup { offset, what: std::format!("'{}': {what}", path.display()) }
+            Error::DamagedBackup { offset, what: std::format!("'{name}': {what}") }
         }
-        Error::Invalid { what } => Error::Invalid { what: std::format!("'{}': {what}", path.display()) },
+        // What could not be read says so itself.
+        Error::Invalid { what } if !what.starts_with(&std::format!("'{name}'")) => {
+            Error::Invalid { what: std::format!("'{name}': {what}") }
+        }
         error => error,
     }
 }
 
-fn require_clean(report: &CheckReport, backup: &Path) -> Result<()> {
+fn require_clean(report: &CheckReport, backup: &str) -> Result<()> {
     match report.problems.first() {
         None => Ok(()),
         Some(problem) => {
-            let what = std::format!("'{}': {problem}", backup.display());
+            let what = std::format!("'{backup}': {problem}");
             Err(Error::DamagedBackup { offset: 0, what })
         }
     }

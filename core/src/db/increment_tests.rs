@@ -194,6 +194,10 @@ proptest! {
         }
         let (base, mut position) = backup_of(&source.db);
         let first = position.sequence();
+        if let Some(earlier_ms) = source.db.shared.engine.version().time_ms.checked_sub(1) {
+            let refused = restore(&base, &[], ReplayUntil::Time(earlier_ms)).map(drop).unwrap_err();
+            prop_assert!(format!("{refused}").contains("restore an earlier backup"), "{}", refused);
+        }
         let mut model = BTreeMap::from([(first, (rows(&source.db), 0))]);
         let mut increments = Vec::new();
         for (number, step) in (100..).zip(after.iter().chain([&Step::Increment])) {

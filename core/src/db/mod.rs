@@ -17,6 +17,8 @@ mod backup;
 #[cfg(all(feature = "std", any(unix, windows)))]
 mod backup_files;
 mod backup_permit;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod backup_source;
 mod catalogue;
 mod changes;
 mod check;
@@ -83,6 +85,8 @@ pub use archive_folder::ArchiveFolder;
 pub use backup::{Backup, BackupProgress};
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use backup_files::{BackupReport, RestoreProgress, RestoreReport};
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use backup_source::BackupSource;
 pub use changes::{Change, ChangedValue, Changes};
 pub use database::{AutoTable, Database, Transaction};
 pub(crate) use definitions::{Bytes, note_name};

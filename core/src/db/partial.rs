@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::string::ToString;
 use std::vec::Vec;
 
 use super::pieces::Pieces;
@@ -99,6 +100,10 @@ impl Filling {
             self.piece.clear();
             told(pieces)?;
         }
+        if let Some(head) = pieces.head() {
+            let written = self.file.rewind().and_then(|()| self.file.write_all(head));
+            written.map_err(|error| failed(&error, partial.path()))?;
+        }
         self.file.sync_all().map_err(|error| failed(&error, partial.path()))?;
         self.partial.take().map_or(Ok(()), Partial::finish)
     }
@@ -125,10 +130,15 @@ fn exists(path: &Path) -> Error {
 
 /// What the platform says of a file beside the database.
 pub(super) fn failed(error: &std::io::Error, path: &Path) -> Error {
+    failed_called(error, &path.display().to_string())
+}
+
+/// The same, of what is called so.
+pub(super) fn failed_called(error: &std::io::Error, name: &str) -> Error {
     if error.kind() == std::io::ErrorKind::NotFound {
-        return Error::invalid(std::format!("'{}' is not there: {error}", path.display()));
+        return Error::invalid(std::format!("'{name}' is not there: {error}"));
     }
-    let message = std::format!("'{}': {error}", path.display());
+    let message = std::format!("'{name}': {error}");
     StorageError::new(storage_error_kind(error), FileId::Data, 0, 0, message).into()
 }
 

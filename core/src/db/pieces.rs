@@ -12,6 +12,12 @@ pub(super) trait Pieces {
     /// What was made since the last call, perhaps nothing.
     fn take_made(&mut self) -> Vec<u8>;
 
+    /// What is to be put over the first bytes when all were taken, where that was not known before.
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    fn head(&self) -> Option<&[u8]> {
+        None
+    }
+
     /// The bytes that come next; `None` behind the last.
     fn next_piece(&mut self) -> Result<Option<Vec<u8>>> {
         loop {

@@ -12,6 +12,7 @@ use super::transaction::WriteTransaction;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::engine::{Durability, ValueWriter, require_part};
 
+use crate::env::calendar;
 use crate::error::{Error, Result};
 #[cfg(feature = "encryption")]
 use crate::increment::Opener;
@@ -122,6 +123,16 @@ impl Database {
         {
             return Err(Error::invalid(format!(
                 "the backup has all commits up to {sequence}, more than up to {wanted}; restore an earlier backup"
+            )));
+        }
+        let made_ms = engine.version().time_ms;
+        if matches!(until, ReplayUntil::Time(wanted_ms) if wanted_ms < made_ms) {
+            let (days, seconds) = (made_ms / 86_400_000, made_ms / 1000 % 86_400);
+            let (year, month, day) = calendar::date(i64::try_from(days).unwrap_or(i64::MAX / 1000));
+            let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+            return Err(Error::invalid(format!(
+                "the backup has all commits up to {sequence}, made {year:04}-{month:02}-{day:02} \
+                 {hour:02}:{minute:02}:{second:02} UTC, which is later; restore an earlier backup"
             )));
         }
         Ok(Replay {

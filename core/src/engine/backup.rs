@@ -4,7 +4,10 @@
 //! **Twice the same.** The superblocks stand at the beginning and name what lies at the end. So everything is laid out
 //! once without keeping a byte of it, and then made again and given away. A tree that is made in order depends on its
 //! entries alone, and a snapshot does not change: both times every node comes to the same place. What was laid out is
-//! compared with what was made.
+//! compared with what was made. What goes to a file is made at once, with zeros where the superblocks come, which are put there
+//! in the end.
+//!
+//! Leaves of the base that nothing newer touches become leaves of the copy as they are, where they are full.
 //!
 //! The copy has one tree, no runs, and needs no log. It begins an incarnation of its own, which left this one at the
 //! snapshot's commit. Every byte that is read is verified, and the copy is verified by whoever checks it: it is a database.
@@ -33,6 +36,8 @@ use crate::tree::{Bulk, NodeRef, NodeSink, Root, Seal, TreeKind};
 
 /// Bytes that are given away at once, about.
 const PIECE_BYTES: usize = 256 << 10;
+/// Before everything that is named.
+const RESERVED_BYTES: usize = (RESERVED_SECTORS * SECTOR_BYTES) as usize;
 /// The numbers of its two superblocks.
 const CHECKPOINTS: [u64; 2] = [1, 2];
 
@@ -57,12 +62,17 @@ pub(crate) struct BackupWork {
     phase: Phase,
     entries_done: u64,
     bytes_given: u64,
+    /// The superblocks, where zeros were given away in their place.
+    head: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     LayOut,
     Make,
+    /// Both in one, but for the superblocks.
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    AtOnce,
     Done,
     /// The second pass was not like the first; what was given away is no database.
     Failed,
@@ -112,7 +122,24 @@ impl BackupWork {
             phase: Phase::LayOut,
             entries_done: 0,
             bytes_given: 0,
+            head: None,
         }
+    }
+
+    /// Whoever takes it can put other bytes over the first ones in the end: [`head`](Self::head). Nothing where it was begun.
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    pub(crate) fn make_at_once(&mut self, engine: &Engine) {
+        if self.phase == Phase::LayOut && !self.pass.started {
+            self.phase = Phase::AtOnce;
+            self.pass = Pass::new(engine, &self.version, &self.seal, self.age, true);
+            self.pass.sink.out = vec![0; RESERVED_BYTES];
+        }
+    }
+
+    /// What is to be put over the first bytes when all are there, if that is so.
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    pub(crate) fn head(&self) -> Option<&[u8]> {
+        self.head.as_deref().filter(|_| self.phase == Phase::Done)
     }
 
     /// Goes on for a bounded while; whether there is more to do. Restartable.
@@ -120,34 +147,35 @@ impl BackupWork {
         match self.phase {
             Phase::Done => return Ok(false),
             Phase::Failed => return Err(changed()),
+            #[cfg(all(feature = "std", any(unix, windows)))]
+            Phase::AtOnce => {}
             Phase::LayOut | Phase::Make => {}
         }
         let before = self.pass.entries;
         let finished = self.pass.step(engine);
         self.entries_done += self.pass.entries - before;
         let Some(root) = finished? else { return Ok(true) };
+        #[cfg(all(feature = "std", any(unix, windows)))]
+        if self.phase == Phase::AtOnce {
+            let (layout, superblocks) = self.lay_out(engine, root)?;
+            self.finish(&layout);
+            self.head = Some(head_of(&superblocks));
+            self.layout = Some(layout);
+            return Ok(false);
+        }
         match self.layout.take() {
             None => {
                 let layout = self.lay_out(engine, root)?;
                 let mut next = Pass::new(engine, &self.version, &self.seal, self.age, true);
-                next.sink.out = vec![0; (RESERVED_SECTORS * SECTOR_BYTES) as usize];
-                for (number, superblock) in CHECKPOINTS.iter().zip(&layout.1) {
-                    let at = (number % 2 * SECTOR_BYTES) as usize;
-                    let copy = superblock.encode_copy();
-                    if let Some(sector) = next.sink.out.get_mut(at..at + copy.len()) {
-                        sector.copy_from_slice(&copy);
-                    }
-                }
+                next.sink.out = head_of(&layout.1);
                 self.layout = Some(layout.0);
                 self.pass = next;
                 self.phase = Phase::Make;
                 Ok(true)
             }
             Some(layout) if (layout.root, layout.end) == (root, self.pass.sink.position) => {
-                self.pass.sink.pad(layout.end.next_multiple_of(SECTOR_BYTES));
-                self.pass.sink.out.extend_from_slice(&layout.tail);
+                self.finish(&layout);
                 self.layout = Some(layout);
-                self.phase = Phase::Done;
                 Ok(false)
             }
             Some(_) => {
@@ -157,6 +185,13 @@ impl BackupWork {
         }
     }
 
+    /// Behind the trees and values comes what names them.
+    fn finish(&mut self, layout: &Layout) {
+        self.pass.sink.pad(layout.end.next_multiple_of(SECTOR_BYTES));
+        self.pass.sink.out.extend_from_slice(&layout.tail);
+        self.phase = Phase::Done;
+    }
+
     /// What was made since the last call.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         let taken = core::mem::take(&mut self.pass.sink.out);
@@ -164,14 +199,30 @@ impl BackupWork {
         taken
     }
 
-    /// Entries read, of how many about: each is read twice.
+    /// Leaves that became leaves of the copy as they are, in this pass.
+    #[cfg(test)]
+    pub(crate) fn leaves_taken_over(&self) -> u64 {
+        self.pass.leaves
+    }
+
+    /// Entries that the copy has.
+    pub(crate) fn copied(&self) -> u64 {
+        if self.pass.sink.keeps { self.pass.entries } else { 0 }
+    }
+
+    /// Entries read, of how many about: each is read twice, unless all is made at once.
     pub(crate) fn entries(&self) -> (u64, u64) {
         let layers = &self.version.layers;
         let trees = layers.base.map_or(0, |root| root.entries)
             + layers.runs.iter().map(|layer| layer.run.entries()).sum::<u64>();
         let memory =
             self.version.memtable.len() + layers.frozen.iter().map(|frozen| frozen.memtable.len()).sum::<usize>();
-        let all = 2 * trees.saturating_add(memory as u64);
+        let once = trees.saturating_add(memory as u64);
+        let all = match self.phase {
+            #[cfg(all(feature = "std", any(unix, windows)))]
+            Phase::AtOnce => once,
+            _ => once.saturating_mul(2),
+        };
         match self.phase {
             Phase::Done => (self.entries_done, self.entries_done),
             _ => (self.entries_done, all.max(self.entries_done)),
@@ -185,7 +236,8 @@ impl BackupWork {
 
     /// Bytes of the copy that were laid out, and that were made.
     pub(crate) fn bytes_passed(&self) -> u64 {
-        let laid_out = self.layout.as_ref().map_or(0, |layout| layout.end);
+        let is_second = self.head.is_none();
+        let laid_out = self.layout.as_ref().filter(|_| is_second).map_or(0, |layout| layout.end);
         laid_out + self.pass.sink.position
     }
 
@@ -293,6 +345,19 @@ impl BackupWork {
     }
 }
 
+/// The first bytes of a copy.
+fn head_of(superblocks: &[Superblock]) -> Vec<u8> {
+    let mut head = vec![0; RESERVED_BYTES];
+    for (number, superblock) in CHECKPOINTS.iter().zip(superblocks) {
+        let at = (number % 2 * SECTOR_BYTES) as usize;
+        let copy = superblock.encode_copy();
+        if let Some(sector) = head.get_mut(at..at + copy.len()) {
+            sector.copy_from_slice(&copy);
+        }
+    }
+    head
+}
+
 #[cold]
 fn changed() -> Error {
     Error::invalid("what was read for the backup changed while it was made; begin it again")
@@ -311,6 +376,8 @@ struct Pass {
     /// The value of the entry the cursor stands on, on its way or there.
     value: Option<ValueCopy>,
     entries: u64,
+    /// Taken over as they are.
+    leaves: u64,
     values: u64,
     /// What the values take in the copy, and so at least what they take in the file.
     value_bytes: u64,
@@ -346,6 +413,7 @@ impl Pass {
             advance_due: false,
             value: None,
             entries: 0,
+            leaves: 0,
             values: 0,
             value_bytes: 0,
         }
@@ -357,13 +425,20 @@ impl Pass {
             self.cursor.seek(&[])?;
             self.started = true;
         }
-        for _ in 0..engine.options.step_entries.max(1) {
-            if self.sink.out.len() >= PIECE_BYTES {
-                break;
-            }
+        let until = self.entries + engine.options.step_entries.max(1) as u64;
+        while self.entries < until && self.sink.out.len() < PIECE_BYTES {
             if self.advance_due {
                 self.cursor.next()?;
                 self.advance_due = false;
+            }
+            if let Some(leaf) = self.cursor.whole_leaf().filter(|_| self.value.is_none())
+                && self.bulk.push_leaf(&leaf, &mut self.sink)?
+            {
+                self.entries += leaf.keys() as u64;
+                self.leaves += 1;
+                self.cursor.pass_leaf();
+                self.advance_due = true;
+                continue;
             }
             let Some((key, slot)) = self.cursor.entry() else { return self.bulk.finish(&mut self.sink).map(Some) };
             match slot {

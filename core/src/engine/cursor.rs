@@ -10,6 +10,7 @@ use super::version::Version;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::error::Result;
 use crate::tree::TreeCursor;
+use crate::tree::node::NodeView;
 
 /// A cursor over several layers, newest first. It owns what it reads, so it can outlive the snapshot it was made from. The
 /// engine knows nothing of it, so cursors have no limit but the memory of whoever holds them; what they pin expires.
@@ -169,6 +170,30 @@ impl MergedCursor {
     #[inline]
     pub(crate) fn leaf(&self) -> Option<&TreeCursor<Source>> {
         self.sole.as_ref()
+    }
+
+    /// The leaf of the base that begins with the entry the cursor stands on, where no newer layer says anything about a key in it.
+    pub(super) fn whole_leaf(&self) -> Option<NodeView<'_>> {
+        if let Some(base) = &self.sole {
+            return base.leaf_begun();
+        }
+        let (base, newer) = self.layers.split_last()?;
+        let is_there = self.forward && !self.moving && self.current == Some(newer.len());
+        let leaf = base.base_cursor().filter(|_| is_there)?.leaf_begun()?;
+        let mut last = Vec::new();
+        leaf.key_into(leaf.keys().checked_sub(1)?, &mut last);
+        newer.iter().all(|layer| layer.is_silent_until(&last)).then_some(leaf)
+    }
+
+    /// Goes to the last entry of that leaf.
+    pub(super) fn pass_leaf(&mut self) {
+        let base = match &mut self.sole {
+            Some(base) => Some(base),
+            None => self.layers.last_mut().and_then(Layer::base_cursor_mut),
+        };
+        if let Some(base) = base {
+            base.go_to_end_of_leaf();
+        }
     }
 
     /// Values that newer layers hid from what this merge has passed, since the last call.

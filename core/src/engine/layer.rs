@@ -94,6 +94,32 @@ impl Layer {
         Self { points, intervals, floor, pending: None, exhausted: true, coverage: None }
     }
 
+    /// Where this is the base.
+    pub(super) fn base_cursor(&self) -> Option<&TreeCursor<Source>> {
+        match (&self.points, &self.intervals, &self.floor) {
+            (Points::Tree(cursor), Intervals::None, None) if !self.exhausted && self.pending.is_none() => Some(cursor),
+            _ => None,
+        }
+    }
+
+    pub(super) fn base_cursor_mut(&mut self) -> Option<&mut TreeCursor<Source>> {
+        match &mut self.points {
+            Points::Tree(cursor) => Some(cursor),
+            _ => None,
+        }
+    }
+
+    /// Whether the layer has no point from where it stands, and no deleted range from where it was last asked about, up to `last`.
+    pub(super) fn is_silent_until(&self, last: &[u8]) -> bool {
+        let has_no_point = self.pending.is_none() && self.key().is_none_or(|key| key > last);
+        let deletes_nothing = matches!(self.intervals, Intervals::None)
+            || self
+                .coverage
+                .as_ref()
+                .is_some_and(|known| !known.covered && known.to.as_ref().is_none_or(|to| **to > *last));
+        has_no_point && deletes_nothing
+    }
+
     /// Asks for a move, made by the next [`settle`](Self::settle). A move asked for before is forgotten.
     pub(super) fn go(&mut self, to: Move) {
         self.pending = Some(to);

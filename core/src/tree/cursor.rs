@@ -8,7 +8,7 @@ use crate::codec::slot::Slot;
 use crate::error::Result;
 use crate::testing::Mutant;
 
-use super::node::Node;
+use super::node::{Node, NodeView};
 use super::{NodeRef, NodeSource, Root, damaged, load, load_child};
 
 /// A position in one tree: on an entry, before the first, or after the last (where it starts depends on the first move:
@@ -130,6 +130,20 @@ impl<S: NodeSource> TreeCursor<S> {
     /// Goes to the last entry.
     pub(crate) fn seek_last(&mut self) -> Result<bool> {
         self.jump(Target::Last)
+    }
+
+    /// The leaf whose first entry the cursor is on.
+    pub(crate) fn leaf_begun(&self) -> Option<NodeView<'_>> {
+        let is_at_start = self.place == Place::On && self.index == 0;
+        self.leaf.as_ref().filter(|_| is_at_start).map(Node::view)
+    }
+
+    /// Goes to the last entry of the leaf the cursor is on.
+    pub(crate) fn go_to_end_of_leaf(&mut self) {
+        if let (Place::On, Some(leaf)) = (self.place, &self.leaf) {
+            self.index = leaf.len().saturating_sub(1);
+            self.load_key_in_leaf();
+        }
     }
 
     /// Goes to the following entry; from before the first to the first.

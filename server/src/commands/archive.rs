@@ -1,14 +1,14 @@
 //! `lightning archive`
 
 use clap::{Args, Subcommand};
-use lightning_db::{ArchiveOptions, ArchiveStatus, Database};
+use lightning_db::{ArchiveFolder, ArchiveOptions, ArchiveStatus, Database};
 use serde_json::json;
 
 use crate::database::{Access, DatabaseArgs};
 use crate::failure::{Failure, Outcome};
 use crate::moment::moment;
 use crate::output::Output;
-use crate::progress::{bytes, grouped};
+use crate::progress::{bytes, commits, counted, grouped};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -119,11 +119,14 @@ struct Prune {
 impl Prune {
     fn run(self, output: &mut Output) -> Outcome {
         let database = self.database.open(Access::Write)?;
+        if database.archive_status().is_none() {
+            return Err(Failure::usage(format!("{} is not archived; 'archive on' begins that", self.database.name())));
+        }
         let pruned = database.archive_prune().and_then(|pruned| database.close().map(|()| pruned));
         let pruned = pruned.map_err(Failure::engine(self.database.name()))?;
         output.result(
             || {
-                let mut text = format!("deleted {} pieces, {}", grouped(pruned.pieces), bytes(pruned.bytes));
+                let mut text = format!("deleted {}, {}", counted(pruned.pieces, "piece"), bytes(pruned.bytes));
                 if pruned.protected > 0 {
                     text.push_str(&format!("; {} stay for backups that are retained", grouped(pruned.protected)));
                 }
@@ -143,11 +146,16 @@ fn tell(args: &DatabaseArgs, database: &Database, output: &mut Output) -> Outcom
     let size = pieces.iter().map(|piece| piece.bytes).sum();
     let first = pieces.first().map(|piece| piece.after.sequence() + 1);
     let newest_ms = pieces.last().map(|piece| piece.time_ms);
+    let folder = ArchiveFolder::of(&args.path, &status.options.folder).folder().display().to_string();
     output.result(
-        || as_text(&status, (pieces.len() as u64, size, first, newest_ms)),
+        || as_text(&status, &folder, (pieces.len() as u64, size, first, newest_ms)),
         || {
             json!({
                 "on": true,
+                "folder": folder,
+                "keep_ms": status.options.keep_ms,
+                "keep_bytes": status.options.keep_bytes,
+                "interval_ms": status.options.interval_ms,
                 "pieces": pieces.len(),
                 "bytes": size,
                 "first": first,
@@ -163,7 +171,11 @@ fn tell(args: &DatabaseArgs, database: &Database, output: &mut Output) -> Outcom
     )
 }
 
-fn as_text(status: &ArchiveStatus, (pieces, size, first, newest_ms): (u64, u64, Option<u64>, Option<u64>)) -> String {
+fn as_text(
+    status: &ArchiveStatus,
+    folder: &str,
+    (pieces, size, first, newest_ms): (u64, u64, Option<u64>, Option<u64>),
+) -> String {
     let row = |name: &str, text: String| format!("{name:<10} {text}");
     let mut rows = vec![match (first, newest_ms) {
         (Some(first), Some(newest_ms)) => {
@@ -172,10 +184,19 @@ fn as_text(status: &ArchiveStatus, (pieces, size, first, newest_ms): (u64, u64, 
         }
         _ => row("archived", format!("nothing yet; it begins after commit {}", grouped(status.archived.sequence()))),
     }];
-    rows.push(row("", format!("{} pieces, {}", grouped(pieces), bytes(size))));
+    rows.push(row("", format!("{}, {}", counted(pieces, "piece"), bytes(size))));
+    let (days, limit) =
+        (status.options.keep_ms.map(|ms| counted(ms / DAY_MS, "day")), status.options.keep_bytes.map(bytes));
+    let keeps = match (days, limit) {
+        (None, None) => "all".to_owned(),
+        (Some(days), None) => days,
+        (None, Some(limit)) => format!("at most {limit}"),
+        (Some(days), Some(limit)) => format!("{days} and at most {limit}"),
+    };
+    rows.push(row("folder", format!("{folder}; keeps {keeps}")));
     let waiting = status.newest.saturating_sub(status.archived.sequence());
     let (held, hold) = (bytes(status.held_bytes), bytes(status.options.hold_bytes));
-    rows.push(row("waiting", format!("{} commits; {held} held of at most {hold}", grouped(waiting))));
+    rows.push(row("waiting", format!("{}; {held} held of at most {hold}", commits(waiting))));
     if let Some((sequence, until_ms)) = status.retained {
         rows.push(row("retained", format!("all after commit {} until {}", grouped(sequence), moment(until_ms))));
     }

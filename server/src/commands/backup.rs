@@ -1,17 +1,17 @@
 //! `lightning backup`
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use lightning_db::{Backup as Copy, BackupProgress, Database, Error, IncrementProgress};
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use lightning_db::{BackupProgress, Database, Error, IncrementProgress};
 use serde_json::json;
 
 use crate::database::{Access, DatabaseArgs};
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
-use crate::progress::{Progress, Rate, Unit, bytes, grouped};
+use crate::place::{Place, Sink, Target};
+use crate::progress::{Progress, Rate, Unit, bytes, commits, grouped};
 
 /// Copy the database as it is now into a new file, or what was committed since an earlier backup
 ///
@@ -23,13 +23,13 @@ use crate::progress::{Progress, Rate, Unit, bytes, grouped};
 pub struct Backup {
     #[command(flatten)]
     database: DatabaseArgs,
-    /// The new file, which must not exist yet; - for standard output
-    #[arg(value_name = "TO")]
-    to: PathBuf,
+    /// The new file, or s3://BUCKET/PATH, which must not exist yet; - for standard output
+    #[arg(value_name = "TO", value_parser = OsStringValueParser::new().try_map(Place::parse))]
+    to: Place,
     /// Keep only what was committed after this backup or increment was made
-    #[arg(long, value_name = "BACKUP")]
-    since: Option<PathBuf>,
-    /// Copy no more than so many MB a second: everything is read twice, so the whole takes twice its size
+    #[arg(long, value_name = "BACKUP", value_parser = OsStringValueParser::new().try_map(Place::parse))]
+    since: Option<Place>,
+    /// Copy no more than so many MB a second; what goes to no file is laid out first, and that at this rate, too
     #[arg(long, value_name = "MB", conflicts_with = "since", value_parser = clap::value_parser!(u64).range(1..=1 << 20))]
     limit_rate: Option<u64>,
     /// Keep what the archive has since this backup for so many days, whatever its limits are
@@ -60,60 +60,98 @@ impl Backup {
             let retained = database.retain_archive(backup.position(), until_ms);
             retained.map_err(Failure::engine(self.database.name()))?;
         }
-        if self.to == Path::new("-") {
-            return stream(&mut backup).map_err(Failure::engine(self.database.name()));
-        }
-        let mut placed = false;
-        let done = backup.write_to(&self.to, &mut |at: &BackupProgress| {
-            if let Some(all) = at.bytes_all.filter(|_| !placed) {
-                placed = true;
-                progress.done(&format!("found a place for everything: {}", bytes(all)));
-            }
+        let told = |at: &BackupProgress| {
             progress.set_total(at.entries_all);
-            progress.at(at.entries, || format!("records read, each twice; {} written", bytes(at.bytes)));
-        });
+            progress.at(at.entries, || format!("records read; {} written", bytes(at.bytes)));
+        };
+        let done = match self.to.begin()? {
+            Target::File(to) => backup.write_to(to, &mut { told }).map_err(Failure::engine(self.database.name()))?,
+            Target::Stream(sink) => {
+                let tells = sink.leaves_standard_output();
+                let done = fill(sink, &self.database, || {
+                    let piece = backup.next()?;
+                    backup.rest()?;
+                    told(&backup.progress());
+                    Ok((piece, backup.progress().bytes_all))
+                });
+                done?;
+                if !tells {
+                    return Ok(());
+                }
+                backup.progress()
+            }
+        };
         progress.finish();
-        let done = done.map_err(Failure::engine(self.database.name()))?;
         output.result(
             || {
-                let (records, size) = (grouped(done.entries / 2), bytes(done.bytes));
-                format!("copied {} into {}: {records} records, {size}", self.database.name(), self.to.display())
+                let (records, size) = (grouped(done.copied), bytes(done.bytes));
+                format!("copied {} into {}: {records} records, {size}", self.database.name(), self.to)
             },
-            || json!({ "records": done.entries / 2, "bytes": done.bytes, "seconds": rate.seconds() }),
+            || json!({ "records": done.copied, "bytes": done.bytes, "seconds": rate.seconds() }),
         )
     }
 
-    fn increment(&self, since: &Path, output: &mut Output) -> Outcome {
+    fn increment(&self, since: &Place, output: &mut Output) -> Outcome {
         let rate = Rate::start();
         let progress = Progress::start(None, Unit::Count, self.progress);
         let options = self.database.key.options()?;
-        let position =
-            Database::position_of_backup_with(since, &options).map_err(Failure::engine(since.display().to_string()))?;
+        let position = Database::position_of_backup_from(since.source(), &options);
+        let position = position.map_err(Failure::engine(since.to_string()))?;
         // The log is followed as whoever writes it does.
         let database = self.database.open_with(Access::Write, &mut |stage| progress.stage(stage))?;
-        let done = database.increment_to(&self.to, position, &mut |at: &IncrementProgress| {
+        let failed = || {
+            |error| match error {
+                Error::NoLongerKept { oldest, asked } => Failure::usage(format!(
+                    "{}: its log begins with commit {oldest}, and an increment of {since} with {asked}: make a whole backup, and keep \
+                     more of the log with --keep-log, or an archive",
+                    self.database.name()
+                )),
+                error => Failure::engine(self.database.name())(error),
+            }
+        };
+        let told = |at: &IncrementProgress| {
             progress.set_total(at.commits_all);
             progress.at(at.commits, || format!("commits; {} written", bytes(at.bytes)));
-        });
+        };
+        let done = match self.to.begin()? {
+            Target::File(to) => database.increment_to(to, position, &mut { told }).map_err(failed())?,
+            Target::Stream(sink) => {
+                let tells = sink.leaves_standard_output();
+                let mut increment = database.increment(position).map_err(failed())?;
+                fill(sink, &self.database, || {
+                    let piece = increment.next()?;
+                    told(&increment.progress());
+                    Ok((piece, None))
+                })?;
+                if !tells {
+                    return Ok(());
+                }
+                increment.progress()
+            }
+        };
         progress.finish();
-        let done = done.map_err(Failure::engine(self.database.name()))?;
         output.result(
             || {
-                let (commits, size) = (grouped(done.commits), bytes(done.bytes));
-                let (from, to) = (self.database.name(), self.to.display());
-                format!("copied the commits of {from} since {} into {to}: {commits} commits, {size}", since.display())
+                let (commits, size) = (commits(done.commits), bytes(done.bytes));
+                let from = self.database.name();
+                format!("copied the commits of {from} since {since} into {}: {commits}, {size}", self.to)
             },
             || json!({ "commits": done.commits, "bytes": done.bytes, "seconds": rate.seconds() }),
         )
     }
 }
 
-/// All of it to standard output, and nothing else.
-fn stream(backup: &mut Copy) -> Result<(), Error> {
-    let mut out = std::io::stdout().lock();
-    while let Some(piece) = backup.next()? {
-        out.write_all(&piece).map_err(|error| Error::Invalid { what: format!("standard output: {error}") })?;
-        backup.rest()?;
+/// All pieces go there, each with how many bytes there will be of all, where that is known.
+fn fill(
+    mut sink: Sink,
+    database: &DatabaseArgs,
+    mut next: impl FnMut() -> lightning_db::Result<(Option<Vec<u8>>, Option<u64>)>,
+) -> Outcome {
+    while let (Some(piece), all) = next().map_err(Failure::engine(database.name()))? {
+        if let Some(all) = all {
+            sink.expect(all);
+        }
+        sink.write(&piece)?;
     }
-    out.flush().map_err(|error| Error::Invalid { what: format!("standard output: {error}") })
+    sink.finish()
 }

@@ -1,9 +1,9 @@
 //! `lightning restore`
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use lightning_db::{Database, ReplayUntil, RestoreProgress};
 use serde_json::json;
 
@@ -11,7 +11,8 @@ use crate::failure::{Failure, Outcome};
 use crate::key::KeyArgs;
 use crate::moment::{moment, time_ms};
 use crate::output::Output;
-use crate::progress::{Progress, Rate, Unit, grouped};
+use crate::place::{Place, sources};
+use crate::progress::{Progress, Rate, Unit, commits, grouped};
 
 /// Make a database of a backup and its increments or its archive, as it was after their last commit or an earlier one
 ///
@@ -22,12 +23,12 @@ pub struct Restore {
     /// The new database file; it must not exist yet
     #[arg(value_name = "TO")]
     to: PathBuf,
-    /// What 'backup' made; - for standard input
-    #[arg(value_name = "BACKUP")]
-    backup: PathBuf,
+    /// What 'backup' made: a file, - for standard input, or s3://BUCKET/PATH
+    #[arg(value_name = "BACKUP", value_parser = OsStringValueParser::new().try_map(Place::parse))]
+    backup: Place,
     /// What 'backup --since' made, oldest first, or the folder of an archive
-    #[arg(value_name = "INCREMENT")]
-    increments: Vec<PathBuf>,
+    #[arg(value_name = "INCREMENT", value_parser = OsStringValueParser::new().try_map(Place::parse))]
+    increments: Vec<Place>,
     /// Exactly the commits up to this one
     #[arg(long, value_name = "NUMBER", conflicts_with = "to_time")]
     to_sequence: Option<u64>,
@@ -59,20 +60,19 @@ impl Restore {
             }
             _ => {}
         };
-        let report = if self.backup == Path::new("-") {
-            let from = (&mut std::io::stdin().lock() as &mut dyn Read, Path::new("standard input"));
-            Database::restore_from(&self.to, from, &self.increments, until, &options, &mut told)
-        } else {
-            Database::restore_with(&self.to, &self.backup, &self.increments, until, &options, &mut told)
-        };
+        let (backup, increments) = (self.backup.source(), sources(&self.increments));
+        let report = Database::restore_from(&self.to, backup, &increments, until, &options, &mut told);
         progress.finish();
         let report = report.map_err(Failure::engine(self.to.display().to_string()))?.replayed;
         output.result(
             || {
                 let mut text = format!("restored {} to commit {}", self.to.display(), grouped(report.sequence));
                 if report.commits > 0 {
-                    let (commits, made) = (grouped(report.commits), moment(report.time_ms));
-                    text.push_str(&format!(", made {made}; {commits} commits are from increments"));
+                    text.push_str(&format!(", made {}", moment(report.time_ms)));
+                }
+                if !self.increments.is_empty() {
+                    let verb = if report.commits == 1 { "is" } else { "are" };
+                    text.push_str(&format!("; {} {verb} from increments", commits(report.commits)));
                 }
                 if report.left_out {
                     text.push_str("; they have later ones, which were left out");

@@ -1,8 +1,7 @@
 //! `lightning verify`
 
-use std::path::PathBuf;
-
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use lightning_db::Database;
 use serde_json::json;
 
@@ -10,7 +9,8 @@ use crate::failure::{Failure, Outcome};
 use crate::key::KeyArgs;
 use crate::moment::moment;
 use crate::output::Output;
-use crate::progress::{Progress, Rate, Unit, grouped};
+use crate::place::{Place, sources};
+use crate::progress::{Progress, Rate, Unit, commits, grouped};
 
 /// Verify a backup and its increments: every checksum, and that each goes on where the one before ends
 ///
@@ -18,11 +18,11 @@ use crate::progress::{Progress, Rate, Unit, grouped};
 #[derive(Args, Debug)]
 pub struct Verify {
     /// What 'backup' made
-    #[arg(value_name = "BACKUP")]
-    backup: PathBuf,
+    #[arg(value_name = "BACKUP", value_parser = OsStringValueParser::new().try_map(Place::parse))]
+    backup: Place,
     /// What 'backup --since' made, oldest first, or the folder of an archive
-    #[arg(value_name = "INCREMENT")]
-    increments: Vec<PathBuf>,
+    #[arg(value_name = "INCREMENT", value_parser = OsStringValueParser::new().try_map(Place::parse))]
+    increments: Vec<Place>,
     #[command(flatten)]
     key: KeyArgs,
     /// Tell how far it is, also where standard error is no terminal
@@ -35,20 +35,22 @@ impl Verify {
         let rate = Rate::start();
         let progress = Progress::start(None, Unit::Count, self.progress);
         let options = self.key.options()?;
-        let report = Database::verify_backup_with(&self.backup, &self.increments, &options, &mut |report| {
+        let (backup, increments) = (self.backup.source(), sources(&self.increments));
+        let report = Database::verify_backup_from(backup, &increments, &options, &mut |report| {
             progress.verified(report);
         });
         progress.finish();
-        let report = report.map_err(Failure::engine(self.backup.display().to_string()))?;
+        let report = report.map_err(Failure::engine(self.backup.to_string()))?;
         output.result(
             || {
-                let (name, records) = (self.backup.display(), grouped(report.base.entries));
-                let mut text = format!("{name} is whole: {records} records, up to commit {}", grouped(report.from.sequence()));
+                let (name, records) = (&self.backup, grouped(report.base.entries));
+                let mut text =
+                    format!("{name} is whole: {records} records, up to commit {}", grouped(report.from.sequence()));
                 if let Some((first, last)) = report.times_ms {
-                    let (commits, to) = (grouped(report.commits), grouped(report.to.sequence()));
+                    let (commits, to) = (commits(report.commits), grouped(report.to.sequence()));
                     let (first, last) = (moment(first), moment(last));
                     text.push_str(&format!(
-                        "\nits increments are whole: {commits} commits, up to {to}\nthe first was made {first}, the last {last}"
+                        "\nits increments are whole: {commits}, up to {to}\nthe first was made {first}, the last {last}"
                     ));
                 }
                 text

@@ -11,6 +11,10 @@ mod foreign;
 mod import_documents;
 mod import_export;
 mod maintenance;
+#[cfg(feature = "object-store")]
+mod object_store;
 mod repair;
+#[cfg(feature = "object-store")]
+mod s3;
 mod safety;
 mod support;

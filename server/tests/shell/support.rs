@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::sync::Arc;
 
 use assert_cmd::Command;
 use tempfile::TempDir;
 
 /// A temporary folder in which commands run.
 pub struct Shell {
-    folder: TempDir,
+    folder: Arc<TempDir>,
+    environment: Vec<(String, String)>,
 }
 
 /// What a command printed, and its exit code.
@@ -21,7 +23,18 @@ pub struct Ran {
 
 impl Shell {
     pub fn new() -> Self {
-        Self { folder: TempDir::new().expect("a temporary folder") }
+        Self::with_environment(Vec::new())
+    }
+
+    /// Commands see these variables, too.
+    pub fn with_environment(environment: Vec<(String, String)>) -> Self {
+        Self { folder: Arc::new(TempDir::new().expect("a temporary folder")), environment }
+    }
+
+    /// The same folder, with other variables.
+    #[cfg_attr(not(feature = "object-store"), allow(dead_code))]
+    pub fn again_with(&self, environment: Vec<(String, String)>) -> Self {
+        Self { folder: Arc::clone(&self.folder), environment }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -69,7 +82,7 @@ impl Shell {
 
     fn command(&self) -> Command {
         let mut command = Command::new(binary());
-        command.current_dir(self.folder.path());
+        command.current_dir(self.folder.path()).envs(self.environment.iter().cloned());
         command
     }
 }

@@ -1,7 +1,7 @@
 import Foundation
 @preconcurrency import LightningDBGenerated
 
-/// How far a backup is. Each record is read twice: to find a place for it, and to copy it.
+/// How far a backup is.
 public struct BackupProgress: Sendable, Hashable {
     /// Records read.
     public let entries: Int
@@ -9,7 +9,7 @@ public struct BackupProgress: Sendable, Hashable {
     public let entriesAll: Int
     /// Bytes written.
     public let bytes: Int
-    /// Bytes of the file, once everything has its place.
+    /// Bytes of the file, once everything is in it.
     public let bytesAll: Int?
 
     init(_ native: LightningDBGenerated.BackupProgress) {

@@ -1,9 +1,9 @@
-//! `backup-bench [--records N] [--folder PATH] [--seconds N]`: what a backup costs those who write meanwhile, and how near it
-//! comes to what the disk can do.
+//! `backup-bench [--records N] [--folder PATH] [--seconds N] [--limit-rate MB]`: what a backup costs those who write meanwhile,
+//! and how near it comes to what the disk can do. With a limit, those beside writers make no more MB a second.
 //!
 //! A database of records of 100 bytes is loaded and merged. Then, in rounds: a file of the backup's size is written in order and
-//! synced; single puts are counted for a while; a backup is made alone; single puts are counted while backups are made one
-//! after the other. Only the ratios mean something elsewhere.
+//! synced, and a backup is made alone, of the database at rest and as the puts have left it; single puts are counted for a while alone, and while backups are made one after the other,
+//! in every other round the other way round. Only the ratios mean something elsewhere.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -17,11 +17,11 @@ use lightning_db_tests::random::Random;
 
 const TABLE: Table<u64, &[u8]> = Table::new("t");
 const VALUE_BYTES: usize = 100;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const PIECE_BYTES: usize = 256 << 10;
 
 fn main() -> ExitCode {
-    let (mut records, mut seconds) = (1_000_000_u64, 5_u64);
+    let (mut records, mut seconds, mut limit_megabytes) = (1_000_000_u64, 5_u64, None);
     let mut folder = std::env::temp_dir();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -29,17 +29,18 @@ fn main() -> ExitCode {
         match argument.as_str() {
             "--records" => records = number().unwrap_or(records),
             "--seconds" => seconds = number().unwrap_or(seconds),
+            "--limit-rate" => limit_megabytes = number(),
             "--folder" => folder = arguments.next().map_or(folder, PathBuf::from),
             _ => {
-                eprintln!("usage: backup-bench [--records N] [--folder PATH] [--seconds N]");
+                eprintln!("usage: backup-bench [--records N] [--folder PATH] [--seconds N] [--limit-rate MB]");
                 return ExitCode::from(2);
             }
         }
     }
     let folder = folder.join(format!("lightning-backup-bench-{}", std::process::id()));
-    let done = fs::create_dir_all(&folder)
-        .map_err(|error| error.to_string())
-        .and_then(|()| run(&folder, records, Duration::from_secs(seconds)).map_err(|error| error.to_string()));
+    let done = fs::create_dir_all(&folder).map_err(|error| error.to_string()).and_then(|()| {
+        run(&folder, records, Duration::from_secs(seconds), limit_megabytes).map_err(|error| error.to_string())
+    });
     let _ = fs::remove_dir_all(&folder);
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -50,7 +51,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(folder: &Path, records: u64, time: Duration) -> Result<()> {
+fn run(folder: &Path, records: u64, time: Duration, limit_megabytes: Option<u64>) -> Result<()> {
     let mut options = Options::default();
     options.durability = Durability::Relaxed;
     let db = Database::open(folder.join("app.ldb"), options)?;
@@ -62,27 +63,30 @@ fn run(folder: &Path, records: u64, time: Duration) -> Result<()> {
                 .try_for_each(|key| table.put(key, value(&mut random).as_slice()))
         })?;
     }
-    db.compact()?;
-    let (mut shares, mut synced_shares, mut speeds) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
-        let (bytes, seconds) = backup(&db, folder, round)?;
+    let (mut shares, mut synced_shares, mut speeds) = (Vec::new(), Vec::new(), [Vec::new(), Vec::new()]);
+    let mut number = 0;
+    let mut compared = |what: &str, speeds: &mut Vec<f64>| {
+        number += 1;
+        let (bytes, seconds) = backup(&db, folder, number, None)?;
         let disk_seconds = write_in_order(&folder.join("plain"), bytes);
-        let megabytes = bytes as f64 / 1e6;
-        println!(
-            "backup alone: {:.0} MB/s; writing in order: {:.0} MB/s",
-            megabytes / seconds,
-            megabytes / disk_seconds
-        );
+        let speed = |seconds: f64| bytes as f64 / 1e6 / seconds;
+        println!("backup, {what}: {:.0} MB/s; writing in order: {:.0} MB/s", speed(seconds), speed(disk_seconds));
         speeds.push(disk_seconds / seconds);
+        Ok::<_, lightning_db::Error>(())
+    };
+    for round in 0..ROUNDS {
+        db.compact()?;
+        compared("at rest", &mut speeds[0])?;
         for (durability, shares) in [(Durability::Relaxed, &mut shares), (Durability::Sync, &mut synced_shares)] {
-            let alone = puts(&db, durability, records, time, &mut random)?;
+            let is_first = round % 2 == 0;
+            let mut alone = if is_first { puts(&db, durability, records, time, &mut random)? } else { 0.0 };
             let stop = AtomicBool::new(false);
             let beside = std::thread::scope(|scope| {
                 let backups = scope.spawn(|| {
                     let mut number = 0;
                     while !stop.load(Ordering::Relaxed) {
                         number += 1;
-                        backup(&db, folder, 100 + number)?;
+                        backup(&db, folder, 100 + number, limit_megabytes)?;
                     }
                     Ok(())
                 });
@@ -90,12 +94,17 @@ fn run(folder: &Path, records: u64, time: Duration) -> Result<()> {
                 stop.store(true, Ordering::Relaxed);
                 backups.join().unwrap_or_else(|_| panic!("a backup panicked")).and(beside)
             })?;
+            if !is_first {
+                alone = puts(&db, durability, records, time, &mut random)?;
+            }
             println!("single puts, {durability:?}: {alone:.0}/s alone, {beside:.0}/s beside backups");
             shares.push(beside / alone);
         }
+        compared("after puts", &mut speeds[1])?;
     }
     println!();
-    println!("speed of a backup, of writing in order: {:.2}", median(speeds));
+    let [at_rest, after_puts] = speeds.map(median);
+    println!("speed of a backup, of writing in order: {at_rest:.2} at rest, {after_puts:.2} after puts");
     println!(
         "rate of single puts beside backups, of their rate alone: {:.2} relaxed, {:.2} synced",
         median(shares),
@@ -110,10 +119,14 @@ fn value(random: &mut Random) -> Vec<u8> {
 }
 
 /// Bytes and seconds.
-fn backup(db: &Database, folder: &Path, number: usize) -> Result<(u64, f64)> {
+fn backup(db: &Database, folder: &Path, number: usize, limit_megabytes: Option<u64>) -> Result<(u64, f64)> {
     let to = folder.join(format!("{number}.ldb"));
     let begun = Instant::now();
-    let done = db.backup_to(&to, &mut |_| {})?;
+    let mut backup = db.backup();
+    if let Some(megabytes) = limit_megabytes {
+        backup.limit_rate(megabytes << 20);
+    }
+    let done = backup.write_to(&to, &mut |_| {})?;
     let seconds = begun.elapsed().as_secs_f64();
     let _ = fs::remove_file(&to);
     Ok((done.bytes, seconds))

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lightning_db::env::{FixedClock, MemoryStorage, SeededEntropy};
 use lightning_db::testing::decoders;
-use lightning_db::{Checksum, Compression, Database, Environment, Options, Result, Table};
+use lightning_db::{ArchiveOptions, Checksum, Compression, Database, Environment, Options, Result, Table};
 
 use super::files::Files;
 
@@ -155,7 +155,28 @@ fn database(options: &Options) -> Result<Vec<Files>> {
     let db = open(&storage)?;
     db.table(NAMES)?.put("grace", 1906)?;
     stages.push(Files::of(&storage));
+    stages.extend(kept(stages[0].storage(), open)?);
     Ok(stages)
+}
+
+/// A database that keeps what was overwritten: for snapshots with names, and for an archive that lacks it yet.
+fn kept(storage: Arc<MemoryStorage>, open: impl Fn(&Arc<MemoryStorage>) -> Result<Database>) -> Result<[Files; 2]> {
+    let db = open(&storage)?;
+    let mut options = ArchiveOptions::default();
+    options.keep_ms = Some(1000);
+    db.archive_on(options)?;
+    db.retain_archive(db.snapshot().position(), 1_800_000_000_000)?;
+    for name in ["monday", "tuesday"] {
+        db.table(NUMBERS)?.put(7, [3; 400])?;
+        db.create_snapshot(name)?;
+        db.table(NUMBERS)?.delete_range(50..90)?;
+        db.table(NUMBERS)?.put(7, [4; 400])?;
+        db.compact()?;
+    }
+    db.table(NAMES)?.put("edsger", 1930)?;
+    let open_still = Files::of(&storage);
+    db.close()?;
+    Ok([open_still, Files::of(&storage)])
 }
 
 /// Seeds that people wrote.

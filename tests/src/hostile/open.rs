@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lightning_db::env::{FixedClock, MemoryStorage, SeededEntropy};
 use lightning_db::testing::decoders;
-use lightning_db::{Database, Environment, Error, Options, Result};
+use lightning_db::{ArchiveSink, Database, Environment, Error, Options, Result, Snapshot};
 
 use super::files::Files;
 use super::metered::Metered;
@@ -72,7 +72,7 @@ fn examine(files: &Files) {
     storage.allow(allowed);
     // What a check finds in order stays so; damage may make a file of no use once it is written to.
     let is_whole = database.check().is_ok_and(|report| report.is_clean());
-    for step in [read_all, check, write, settle, read_all, check] {
+    for step in [read_all, check, write, archive, settle, read_named, settle, read_all, check] {
         storage.allow(allowed);
         let _ = step(&database);
     }
@@ -110,7 +110,58 @@ pub(super) fn environment() -> Environment {
 
 /// Every table, from both ends, and the values by their keys.
 pub(super) fn read_all(database: &Database) -> Result<()> {
-    let snapshot = database.snapshot();
+    read_snapshot(&database.snapshot())
+}
+
+/// The same of every snapshot that has a name; then they are given up.
+fn read_named(database: &Database) -> Result<()> {
+    for named in database.snapshots() {
+        if let Ok(snapshot) = database.snapshot_named(&named.name) {
+            let _ = read_snapshot(&snapshot);
+        }
+        database.drop_snapshot(&named.name)?;
+    }
+    Ok(())
+}
+
+/// What an archive lacks goes there, where there is one.
+fn archive(database: &Database) -> Result<()> {
+    if database.archive_status().is_some() {
+        database.attach_archive(Arc::new(Nowhere));
+        database.archive_now()?;
+    }
+    Ok(())
+}
+
+/// A sink that keeps nothing.
+#[derive(Debug)]
+struct Nowhere;
+
+impl ArchiveSink for Nowhere {
+    fn list(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+    fn read_at(&self, _name: &str, _offset: u64, _buf: &mut [u8]) -> Result<usize> {
+        Ok(0)
+    }
+    fn len(&self, _name: &str) -> Result<u64> {
+        Ok(0)
+    }
+    fn begin(&self) -> Result<()> {
+        Ok(())
+    }
+    fn write(&self, _bytes: &[u8]) -> Result<()> {
+        Ok(())
+    }
+    fn finish(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+    fn remove(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn read_snapshot(snapshot: &Snapshot) -> Result<()> {
     for table in snapshot.tables()? {
         let records = snapshot.untyped_table(&table.name)?;
         let _ = records.len()?;

@@ -3,7 +3,7 @@
 use crate::codec::compress::Compression;
 use crate::codec::slot::Slot;
 use crate::error::{Error, Result};
-use crate::tree::node::Node;
+use crate::tree::node::{Node, NodeView};
 use crate::tree::{NodeRef, NodeSink, NodeSizes, NodeSource, Root};
 
 use super::output::Output;
@@ -23,6 +23,11 @@ impl Bulk {
     pub(crate) fn push(&mut self, key: &[u8], slot: Slot<'_>, sink: &mut dyn NodeSink) -> Result<()> {
         self.output.leaves.push(key, slot);
         self.output.write_full_leaves(sink)
+    }
+
+    /// Adds all entries of a leaf of another tree, above all others, as they are; `false` where they are to be pushed one by one.
+    pub(crate) fn push_leaf(&mut self, leaf: &NodeView<'_>, sink: &mut dyn NodeSink) -> Result<bool> {
+        self.output.push_leaf(leaf, sink)
     }
 
     /// Writes what waits; the tree, if there were entries.

@@ -6,7 +6,7 @@ use crate::codec::compress::Compression;
 use crate::error::{Error, Result};
 use crate::tree::encode::{self, Child};
 use crate::tree::layout::LEVEL_MAX;
-use crate::tree::node::Node;
+use crate::tree::node::{Node, NodeView};
 use crate::tree::{NodeSink, NodeSizes, NodeSource, Root, load};
 
 use super::inners::InnerBuffer;
@@ -177,17 +177,39 @@ impl Output {
         let leaf = self.leaves.first_leaf(self.compression);
         let node = sink.write(leaf.stored)?;
         self.writes += 1;
-        let first = self.leaves.first_key().unwrap_or(&[]);
-        let separator = match self.left {
-            Left::Nothing => Vec::new(),
-            Left::Last => encode::separator(&self.left_key, first).to_vec(),
-            Left::Below => self.left_key.clone(),
-        };
+        let separator = self.separator(self.leaves.first_key().unwrap_or(&[]));
         self.left_key.clear();
         self.left_key.extend_from_slice(self.leaves.last_key_of_first_leaf().unwrap_or(&[]));
         self.left = Left::Last;
         self.leaves.remove_first_leaf();
         self.push_child(0, Child { separator, node, entries: leaf.entries as u64, fresh: true }, sink)
+    }
+
+    /// Between what is to the left and a leaf that begins with this key.
+    fn separator(&self, first: &[u8]) -> Vec<u8> {
+        match self.left {
+            Left::Nothing => Vec::new(),
+            Left::Last => encode::separator(&self.left_key, first).to_vec(),
+            Left::Below => self.left_key.clone(),
+        }
+    }
+
+    /// Makes the entries of a leaf of another tree a leaf of this, without looking at each. Where that, or what waits, would be
+    /// too empty, or values are to be moved with it, it answers `false`: then the entries are to be put in instead.
+    pub(super) fn push_leaf(&mut self, leaf: &NodeView<'_>, sink: &mut dyn NodeSink) -> Result<bool> {
+        let is_full = 100 * leaf.raw().len() >= FILL_AFTER_ABSORBING_PERCENT * self.sizes.leaf_max;
+        if !is_full || !leaf.is_inline() || !self.settle(0, sink)? {
+            return Ok(false);
+        }
+        let node = sink.write(encode::leaf_again(leaf.raw(), self.compression))?;
+        self.writes += 1;
+        let (mut first, entries) = (Vec::new(), leaf.keys());
+        leaf.key_into(0, &mut first);
+        let separator = self.separator(&first);
+        leaf.key_into(entries.saturating_sub(1), &mut self.left_key);
+        self.left = Left::Last;
+        self.push_child(0, Child { separator, node, entries: entries as u64, fresh: true }, sink)?;
+        Ok(true)
     }
 
     /// Makes nodes of all nodes of `level` that wait.

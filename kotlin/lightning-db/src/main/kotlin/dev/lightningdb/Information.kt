@@ -38,7 +38,7 @@ public data class IndexInfo(
     val entries: Long,
 )
 
-/** How far a backup is. Each record is read twice: to find a place for it, and to copy it. */
+/** How far a backup is; how many bytes there will be is known when all is made. */
 public data class BackupProgress(val entries: Long, val entriesAll: Long, val bytes: Long, val bytesAll: Long?) {
     internal constructor(native: NativeProgress) :
         this(native.entries.toLong(), native.entriesAll.toLong(), native.bytes.toLong(), native.bytesAll?.toLong())
