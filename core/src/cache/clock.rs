@@ -236,9 +236,7 @@ impl<H> Shard<H> {
     #[cfg(feature = "std")]
     /// One turn of the hand.
     fn drop_unused(&mut self, residents: &Residents<H>) -> usize {
-        self.drop_if(residents, |slot| {
-            !(take_used(&slot.node) | slot.referenced.swap(false, Ordering::Relaxed))
-        })
+        self.drop_if(residents, |slot| !(take_used(&slot.node) | slot.referenced.swap(false, Ordering::Relaxed)))
     }
 
     #[cfg(feature = "std")]

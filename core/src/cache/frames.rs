@@ -675,10 +675,8 @@ fn ask_for_huge_pages(chunk: NonNull<u8>, bytes: usize) {
 }
 
 /// Whether [`give_back_pages`] gives any back.
-pub(crate) const GIVES_PAGES_BACK: bool = cfg!(all(
-    feature = "std",
-    any(target_os = "linux", target_os = "android", target_vendor = "apple"),
-));
+pub(crate) const GIVES_PAGES_BACK: bool =
+    cfg!(all(feature = "std", any(target_os = "linux", target_os = "android", target_vendor = "apple"),));
 
 #[cfg(feature = "std")]
 /// The largest pages that there are on phones and servers, but for the huge ones.
