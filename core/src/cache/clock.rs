@@ -54,6 +54,9 @@ struct Slot<H> {
     offset: u64,
     bytes: usize,
     referenced: AtomicBool,
+    /// Of `node`: looking there for each would take as long as reading them all.
+    #[cfg(feature = "std")]
+    chunk: u32,
     node: Block<H>,
 }
 
@@ -145,7 +148,14 @@ impl<H> NodeCache<H> {
         let evicted = shard.make_room(budget - bytes, &self.residents);
         self.residents.insert(offset, &node);
         shard.bytes += bytes;
-        let entry = Some(Slot { offset, bytes, referenced: AtomicBool::new(false), node });
+        let entry = Some(Slot {
+            offset,
+            bytes,
+            referenced: AtomicBool::new(false),
+            #[cfg(feature = "std")]
+            chunk: node.chunk().map_or(0, |chunk| u32::try_from(chunk).unwrap_or(u32::MAX)),
+            node,
+        });
         let slot = match shard.vacant.pop() {
             Some(slot) => {
                 shard.slots[slot] = entry;
@@ -178,6 +188,7 @@ impl<H> NodeCache<H> {
         let budget = bytes.saturating_sub(self.table_bytes) / SHARDS;
         let before = self.shard_budget.swap(budget, Ordering::Relaxed);
         let pool = self.residents.pool();
+        // The slack is two of them.
         let (chunks, are_more) = pool.chunks_within(budget * SHARDS + pool.slack_bytes());
         if budget >= before || !are_more {
             return;
@@ -240,9 +251,9 @@ impl<H> Shard<H> {
     }
 
     #[cfg(feature = "std")]
-    /// Nodes in chunks from `chunk` on.
+    /// Nodes in chunks from `chunk` on, which is not 0: that also stands for those in none.
     fn drop_beyond(&mut self, chunk: usize, residents: &Residents<H>) -> usize {
-        self.drop_if(residents, |slot| slot.node.chunk().is_some_and(|at| at >= chunk))
+        self.drop_if(residents, |slot| slot.chunk as usize >= chunk)
     }
 
     #[cfg(feature = "std")]

@@ -11,9 +11,12 @@ use crate::cache::GIVES_PAGES_BACK;
 #[cfg(feature = "std")]
 use crate::memtable::{CHUNK_MAX_BYTES, ChunkPool};
 
+/// Where memtables have less than this part of the budget, a larger cache is not worth the work.
+const PART_MIN: usize = 16;
+
 /// What of the memtables' `bytes` may be lent.
-pub(super) fn lendable(bytes: usize) -> usize {
-    if GIVES_PAGES_BACK { bytes } else { 0 }
+pub(super) fn lendable(budget_bytes: usize, bytes: usize) -> usize {
+    if GIVES_PAGES_BACK && bytes >= budget_bytes / PART_MIN { bytes } else { 0 }
 }
 
 /// What is lent is given back in so many steps. One of them is never lent, so a small write takes nothing back.

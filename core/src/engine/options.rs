@@ -85,7 +85,7 @@ impl EngineOptions {
             create: true,
             memtable_bytes,
             cache_bytes: budget - 2 * memtable_bytes - budget / 16,
-            lendable_bytes: super::lending::lendable(2 * memtable_bytes),
+            lendable_bytes: super::lending::lendable(budget, 2 * memtable_bytes),
             segment_bytes: 1 << 20,
             log_bytes_max: (memtable_bytes as u64 * 6).clamp(4 << 20, 64 << 20),
             feed_retention_bytes: 0,

@@ -30,7 +30,7 @@ const LINK: [&str; 7] = [
 
 /// The profile inlines next to nothing. A little more is smaller and quicker: what is inlined needs no call and no entry in the tables for
 /// unwinding.
-const INLINE: &str = "-Cllvm-args=-inline-threshold=50";
+const INLINE: &str = "-Cllvm-args=-inline-threshold=30";
 const PROFILE: &str = "phone";
 
 /// The standard library is built with the library, for size, and able to unwind, for every entry catches that.

@@ -2,8 +2,8 @@
 # Links for Android. LIGHTNING_LINKER is a compiler of its NDK, or lld where there is none: then it is given what rustc would have a
 # compiler give it. LIGHTNING_EMULATION is what lld links for, LIGHTNING_STUBS where Android's libraries are stood in for.
 #
-# What UniFFI tells of the interface to those who generate bindings from a library is exported like its functions. Nobody asks the one
-# that is given away, so it is taken off the list, and lld leaves it out.
+# What UniFFI tells of the interface to those who generate bindings from a library is exported like its functions, and so is the interface
+# for C, whose header the package for Android does not have. Nobody asks for either, so they are taken off the list, and lld leaves them out.
 left=$#
 while [ "$left" -gt 0 ]; do
     argument=$1
@@ -12,7 +12,7 @@ while [ "$left" -gt 0 ]; do
     case $argument in
         -Wl,--version-script=*)
             exported=${argument#-Wl,--version-script=}
-            grep -v 'UNIFFI_META_\|_checksum_' "$exported" > "$exported.asked"
+            grep -v 'UNIFFI_META_\|_checksum_\|^ *lightning_' "$exported" > "$exported.asked"
             argument=$argument.asked
             ;;
     esac
