@@ -8,7 +8,7 @@ mod open;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jni::JNIEnv;
-use jni::objects::{JByteArray, JClass, JValue};
+use jni::objects::{JByteArray, JValue};
 use jni::sys::{jboolean, jbyteArray, jint, jlong};
 use lightning_db::Error;
 
@@ -81,13 +81,94 @@ fn throw(env: &mut JNIEnv<'_>, failure: &Failure) -> jni::errors::Result<()> {
     env.throw(jni::objects::JThrowable::from(exception))
 }
 
-fn bytes(env: &JNIEnv<'_>, array: &JByteArray<'_>) -> Result<Vec<u8>, Failed> {
-    Ok(env.convert_byte_array(array)?)
+/// An argument, as Java gives it and as a call takes it.
+trait Given<'l>: Sized {
+    type Java;
+
+    fn read(env: &JNIEnv<'l>, given: Self::Java) -> Result<Self, Failed>;
 }
 
-fn bound(env: &JNIEnv<'_>, array: &JByteArray<'_>) -> Result<Option<Vec<u8>>, Failed> {
-    if array.is_null() { Ok(None) } else { bytes(env, array).map(Some) }
+/// Bytes.
+impl<'l> Given<'l> for Vec<u8> {
+    type Java = JByteArray<'l>;
+
+    fn read(env: &JNIEnv<'l>, given: JByteArray<'l>) -> Result<Self, Failed> {
+        Ok(env.convert_byte_array(given)?)
+    }
 }
+
+/// Bytes, or null.
+impl<'l> Given<'l> for Option<Vec<u8>> {
+    type Java = JByteArray<'l>;
+
+    fn read(env: &JNIEnv<'l>, given: JByteArray<'l>) -> Result<Self, Failed> {
+        if given.is_null() { Ok(None) } else { Vec::read(env, given).map(Some) }
+    }
+}
+
+/// Text as bytes: Java's own form of text would have to be made from it.
+impl<'l> Given<'l> for String {
+    type Java = JByteArray<'l>;
+
+    fn read(env: &JNIEnv<'l>, given: JByteArray<'l>) -> Result<Self, Failed> {
+        Self::from_utf8(Vec::read(env, given)?).map_err(|_| invalid("text is not UTF-8").into())
+    }
+}
+
+/// A handle, or a number that has no sign.
+impl<'l> Given<'l> for u64 {
+    type Java = jlong;
+
+    fn read(_: &JNIEnv<'l>, given: jlong) -> Result<Self, Failed> {
+        Ok(given.cast_unsigned())
+    }
+}
+
+/// A number that is none where it is negative.
+impl<'l> Given<'l> for Option<u64> {
+    type Java = jlong;
+
+    fn read(_: &JNIEnv<'l>, given: jlong) -> Result<Self, Failed> {
+        Ok(u64::try_from(given).ok())
+    }
+}
+
+/// One of some, or a size, as Java has numbers.
+impl<'l> Given<'l> for jint {
+    type Java = jint;
+
+    fn read(_: &JNIEnv<'l>, given: jint) -> Result<Self, Failed> {
+        Ok(given)
+    }
+}
+
+impl<'l> Given<'l> for bool {
+    type Java = jboolean;
+
+    fn read(_: &JNIEnv<'l>, given: jboolean) -> Result<Self, Failed> {
+        Ok(given != 0)
+    }
+}
+
+/// A function that Java calls: `$env` is the virtual machine, the arguments are read as their types, `$nothing` is what it gives where it
+/// throws.
+macro_rules! entry {
+    ($(#[$about:meta])* fn $name:ident($env:ident $(, $argument:ident: $type:ty)* $(,)?) -> $gives:ty, or $nothing:expr, $body:block) => {
+        $(#[$about])*
+        #[unsafe(no_mangle)]
+        extern "system" fn $name<'l>(
+            mut env: jni::JNIEnv<'l>,
+            _: jni::objects::JClass<'l>,
+            $($argument: <$type as $crate::jvm::Given<'l>>::Java,)*
+        ) -> $gives {
+            $crate::jvm::call(&mut env, $nothing, |$env| {
+                $(let $argument = <$type as $crate::jvm::Given>::read($env, $argument)?;)*
+                $body
+            })
+        }
+    };
+}
+use entry;
 
 fn array(env: &JNIEnv<'_>, bytes: &[u8]) -> Result<jbyteArray, Failed> {
     Ok(env.byte_array_from_slice(bytes)?.into_raw())
@@ -116,170 +197,99 @@ fn chunk(env: &JNIEnv<'_>, cursor: u64, rows: &[u8]) -> Result<jbyteArray, Faile
 
 const NULL: jbyteArray = std::ptr::null_mut();
 
-#[unsafe(no_mangle)]
-extern "system" fn Java_dev_lightningdb_internal_Native_get<'l>(
-    mut env: JNIEnv<'l>,
-    _: JClass<'l>,
-    scope: jlong,
-    target: jlong,
-    key: JByteArray<'l>,
-) -> jbyteArray {
-    call(&mut env, NULL, |env| {
-        let key = bytes(env, &key)?;
-        calls::get(scope.cast_unsigned(), target.cast_unsigned(), &key, |found| array_or_null(env, found))?
-    })
+entry! {
+    fn Java_dev_lightningdb_internal_Native_get(env, scope: u64, target: u64, key: Vec<u8>) -> jbyteArray, or NULL, {
+        calls::get(scope, target, &key, |found| array_or_null(env, found))?
+    }
 }
 
-#[unsafe(no_mangle)]
-extern "system" fn Java_dev_lightningdb_internal_Native_getBy<'l>(
-    mut env: JNIEnv<'l>,
-    _: JClass<'l>,
-    scope: jlong,
-    collection: jlong,
-    index: JByteArray<'l>,
-    values: JByteArray<'l>,
-) -> jbyteArray {
-    call(&mut env, NULL, |env| {
-        let (index, values) = (bytes(env, &index)?, bytes(env, &values)?);
-        let (scope, collection) = (scope.cast_unsigned(), collection.cast_unsigned());
+entry! {
+    fn Java_dev_lightningdb_internal_Native_getBy(
+        env, scope: u64, collection: u64, index: Vec<u8>, values: Vec<u8>,
+    ) -> jbyteArray, or NULL, {
         calls::get_by(scope, collection, &index, &values, |found| array_or_null(env, found))?
-    })
+    }
 }
 
-#[unsafe(no_mangle)]
-extern "system" fn Java_dev_lightningdb_internal_Native_getMany<'l>(
-    mut env: JNIEnv<'l>,
-    _: JClass<'l>,
-    scope: jlong,
-    target: jlong,
-    keys: JByteArray<'l>,
-) -> jbyteArray {
-    call(&mut env, NULL, |env| {
-        let keys = bytes(env, &keys)?;
-        array(env, &calls::get_many(scope.cast_unsigned(), target.cast_unsigned(), &keys)?)
-    })
+entry! {
+    fn Java_dev_lightningdb_internal_Native_getMany(env, scope: u64, target: u64, keys: Vec<u8>) -> jbyteArray, or NULL, {
+        array(env, &calls::get_many(scope, target, &keys)?)
+    }
 }
 
-#[unsafe(no_mangle)]
-extern "system" fn Java_dev_lightningdb_internal_Native_put<'l>(
-    mut env: JNIEnv<'l>,
-    _: JClass<'l>,
-    scope: jlong,
-    target: jlong,
-    mode: jint,
-    key: JByteArray<'l>,
-    value: JByteArray<'l>,
-) -> jbyteArray {
-    call(&mut env, NULL, |env| {
+entry! {
+    fn Java_dev_lightningdb_internal_Native_put(
+        env, scope: u64, target: u64, mode: jint, key: Vec<u8>, value: Vec<u8>,
+    ) -> jbyteArray, or NULL, {
         let WriteKind::Put(mode) = WriteKind::from_number(u64::try_from(mode).unwrap_or(u64::MAX))? else {
             return Err(invalid("deleting is another call").into());
         };
-        let (key, value) = (bytes(env, &key)?, bytes(env, &value)?);
-        let made = calls::put(scope.cast_unsigned(), target.cast_unsigned(), mode, &key, &value)?;
-        array_or_null(env, made.as_deref())
-    })
+        array_or_null(env, calls::put(scope, target, mode, &key, &value)?.as_deref())
+    }
 }
 
-#[unsafe(no_mangle)]
-extern "system" fn Java_dev_lightningdb_internal_Native_delete<'l>(
-    mut env: JNIEnv<'l>,
-    _: JClass<'l>,
-    scope: jlong,
-    target: jlong,
-    key: JByteArray<'l>,
-) -> jboolean {
-    call(&mut env, 0, |env| {
-        let key = bytes(env, &key)?;
-        Ok(u8::from(calls::delete(scope.cast_unsigned(), target.cast_unsigned(), &key)?))
-    })
+entry! {
+    fn Java_dev_lightningdb_internal_Native_delete(env, scope: u64, target: u64, key: Vec<u8>) -> jboolean, or 0, {
+        Ok(u8::from(calls::delete(scope, target, &key)?))
+    }
 }
 
-#[unsafe(no_mangle)]
-extern "system" fn Java_dev_lightningdb_internal_Native_batch<'l>(
-    mut env: JNIEnv<'l>,
-    _: JClass<'l>,
-    scope: jlong,
-    writes: JByteArray<'l>,
-) {
-    call(&mut env, (), |env| {
-        let writes = bytes(env, &writes)?;
-        Ok(calls::batch(scope.cast_unsigned(), calls::packed_writes(&writes))?)
-    });
+entry! {
+    fn Java_dev_lightningdb_internal_Native_batch(env, scope: u64, writes: Vec<u8>) -> (), or (), {
+        Ok(calls::batch(scope, calls::packed_writes(&writes))?)
+    }
 }
 
-#[unsafe(no_mangle)]
-extern "system" fn Java_dev_lightningdb_internal_Native_query<'l>(
-    mut env: JNIEnv<'l>,
-    _: JClass<'l>,
-    scope: jlong,
-    collection: jlong,
-    query: JByteArray<'l>,
-    size_max: jint,
-) -> jbyteArray {
-    call(&mut env, NULL, |env| {
-        let query = bytes(env, &query)?;
-        let open = calls::query(scope.cast_unsigned(), collection.cast_unsigned(), &query, size(size_max))?;
+entry! {
+    fn Java_dev_lightningdb_internal_Native_query(
+        env, scope: u64, collection: u64, query: Vec<u8>, size_max: jint,
+    ) -> jbyteArray, or NULL, {
+        let open = calls::query(scope, collection, &query, size(size_max))?;
         chunk(env, open.cursor, &open.rows)
-    })
+    }
 }
 
-#[unsafe(no_mangle)]
-#[allow(clippy::too_many_arguments, reason = "one array fewer to take apart")]
-extern "system" fn Java_dev_lightningdb_internal_Native_scan<'l>(
-    mut env: JNIEnv<'l>,
-    _: JClass<'l>,
-    scope: jlong,
-    table: jlong,
-    lower: JByteArray<'l>,
-    includes_lower: jboolean,
-    upper: JByteArray<'l>,
-    includes_upper: jboolean,
-    backwards: jboolean,
-    limit: jlong,
-    size_max: jint,
-) -> jbyteArray {
-    call(&mut env, NULL, |env| {
-        let range = KeyRange {
-            lower: bound(env, &lower)?,
-            includes_lower: includes_lower != 0,
-            upper: bound(env, &upper)?,
-            includes_upper: includes_upper != 0,
-        };
-        let (scope, table, limit) = (scope.cast_unsigned(), table.cast_unsigned(), limit.cast_unsigned());
-        let open = calls::scan(scope, table, &range, backwards != 0, limit, size(size_max))?;
+entry! {
+    #[allow(clippy::too_many_arguments, reason = "one array fewer to take apart")]
+    fn Java_dev_lightningdb_internal_Native_scan(
+        env,
+        scope: u64,
+        table: u64,
+        lower: Option<Vec<u8>>,
+        includes_lower: bool,
+        upper: Option<Vec<u8>>,
+        includes_upper: bool,
+        backwards: bool,
+        limit: u64,
+        size_max: jint,
+    ) -> jbyteArray, or NULL, {
+        let range = KeyRange { lower, includes_lower, upper, includes_upper };
+        let open = calls::scan(scope, table, &range, backwards, limit, size(size_max))?;
         chunk(env, open.cursor, &open.rows)
-    })
+    }
 }
 
-#[unsafe(no_mangle)]
-extern "system" fn Java_dev_lightningdb_internal_Native_next<'l>(
-    mut env: JNIEnv<'l>,
-    _: JClass<'l>,
-    cursor: jlong,
-    size_max: jint,
-) -> jbyteArray {
-    call(&mut env, NULL, |env| {
-        let (rows, is_over) = calls::next(cursor.cast_unsigned(), size(size_max))?;
-        chunk(env, if is_over { 0 } else { cursor.cast_unsigned() }, &rows)
-    })
+entry! {
+    fn Java_dev_lightningdb_internal_Native_next(env, cursor: u64, size_max: jint) -> jbyteArray, or NULL, {
+        let (rows, is_over) = calls::next(cursor, size(size_max))?;
+        chunk(env, if is_over { 0 } else { cursor }, &rows)
+    }
 }
 
-#[unsafe(no_mangle)]
-extern "system" fn Java_dev_lightningdb_internal_Native_release<'l>(mut env: JNIEnv<'l>, _: JClass<'l>, handle: jlong) {
-    call(&mut env, (), |_| Ok(crate::database::release(handle.cast_unsigned())?));
+entry! {
+    fn Java_dev_lightningdb_internal_Native_release(env, handle: u64) -> (), or (), {
+        Ok(crate::database::release(handle)?)
+    }
 }
 
-#[unsafe(no_mangle)]
-extern "system" fn Java_dev_lightningdb_internal_Native_stoppable<'l>(
-    mut env: JNIEnv<'l>,
-    _: JClass<'l>,
-    sibling: jlong,
-    scope: jlong,
-) -> jlong {
-    call(&mut env, 0, |_| Ok(crate::stop::stoppable(sibling.cast_unsigned(), scope.cast_unsigned())?.cast_signed()))
+entry! {
+    fn Java_dev_lightningdb_internal_Native_stoppable(env, sibling: u64, scope: u64) -> jlong, or 0, {
+        Ok(crate::stop::stoppable(sibling, scope)?.cast_signed())
+    }
 }
 
-#[unsafe(no_mangle)]
-extern "system" fn Java_dev_lightningdb_internal_Native_stop<'l>(mut env: JNIEnv<'l>, _: JClass<'l>, stoppable: jlong) {
-    call(&mut env, (), |_| Ok(crate::stop::stop(stoppable.cast_unsigned())?));
+entry! {
+    fn Java_dev_lightningdb_internal_Native_stop(env, stoppable: u64) -> (), or (), {
+        Ok(crate::stop::stop(stoppable)?)
+    }
 }

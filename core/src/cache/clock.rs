@@ -33,7 +33,8 @@ pub(crate) struct NodeCache<H> {
     residents: Residents<H>,
     /// What tables and half-used slabs take of the budget.
     table_bytes: usize,
-    shard_budget: usize,
+    /// What each shard may hold now.
+    shard_budget: AtomicUsize,
     hits: AtomicUsize,
     misses: AtomicUsize,
     evictions: AtomicUsize,
@@ -53,6 +54,9 @@ struct Slot<H> {
     offset: u64,
     bytes: usize,
     referenced: AtomicBool,
+    /// Of `node`: looking there for each would take as long as reading them all.
+    #[cfg(feature = "std")]
+    chunk: u32,
     node: Block<H>,
 }
 
@@ -67,9 +71,11 @@ pub(crate) struct CacheCounters {
 }
 
 impl<H> NodeCache<H> {
-    pub(crate) fn new(budget_bytes: usize) -> Self {
-        let nodes = budget_bytes / NODE_BYTES_TYPICAL;
-        let residents = Residents::new(nodes, budget_bytes / POINTS_PART, Pool::new(budget_bytes));
+    /// A cache of `budget_bytes`, and at times of as much as `bytes_max` (see [`set_budget`](Self::set_budget)), for which the tables
+    /// are made. It begins with that.
+    pub(crate) fn new(budget_bytes: usize, bytes_max: usize) -> Self {
+        let nodes = bytes_max / NODE_BYTES_TYPICAL;
+        let residents = Residents::new(nodes, bytes_max / POINTS_PART, Pool::new(budget_bytes, bytes_max));
         let table_bytes = residents.bytes() + residents.pool().slack_bytes();
         Self {
             residents,
@@ -85,7 +91,7 @@ impl<H> NodeCache<H> {
                     })
                 })
                 .collect(),
-            shard_budget: budget_bytes.saturating_sub(table_bytes) / SHARDS,
+            shard_budget: AtomicUsize::new(bytes_max.saturating_sub(table_bytes) / SHARDS),
             hits: AtomicUsize::new(0),
             misses: AtomicUsize::new(0),
             evictions: AtomicUsize::new(0),
@@ -132,7 +138,7 @@ impl<H> NodeCache<H> {
 
     /// Makes a node resident, evicting others as the budget demands.
     pub(crate) fn insert(&self, offset: u64, node: Block<H>) {
-        let budget = self.shard_budget;
+        let budget = self.shard_budget.load(Ordering::Relaxed);
         let bytes = node.footprint_bytes() + NODE_OVERHEAD_BYTES;
         if bytes > budget {
             return;
@@ -142,7 +148,14 @@ impl<H> NodeCache<H> {
         let evicted = shard.make_room(budget - bytes, &self.residents);
         self.residents.insert(offset, &node);
         shard.bytes += bytes;
-        let entry = Some(Slot { offset, bytes, referenced: AtomicBool::new(false), node });
+        let entry = Some(Slot {
+            offset,
+            bytes,
+            referenced: AtomicBool::new(false),
+            #[cfg(feature = "std")]
+            chunk: node.chunk().map_or(0, |chunk| u32::try_from(chunk).unwrap_or(u32::MAX)),
+            node,
+        });
         let slot = match shard.vacant.pop() {
             Some(slot) => {
                 shard.slots[slot] = entry;
@@ -163,6 +176,33 @@ impl<H> NodeCache<H> {
         self.shard(offset).lock().remove(offset, &self.residents);
     }
 
+    /// Bytes that nodes and tables may take together.
+    pub(crate) fn budget_bytes(&self) -> usize {
+        self.table_bytes + self.shard_budget.load(Ordering::Relaxed) * SHARDS
+    }
+
+    #[cfg(feature = "std")]
+    /// Changes the budget, within what it was made for. Where it shrinks, nodes of the newest chunks are dropped whether they are used or
+    /// not, for only whole pages can be given back to the system.
+    pub(crate) fn set_budget(&self, bytes: usize) {
+        let budget = bytes.saturating_sub(self.table_bytes) / SHARDS;
+        let before = self.shard_budget.swap(budget, Ordering::Relaxed);
+        let pool = self.residents.pool();
+        // The slack is two of them.
+        let (chunks, are_more) = pool.chunks_within(budget * SHARDS + pool.slack_bytes());
+        if budget >= before || !are_more {
+            return;
+        }
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            let evicted = shard.drop_beyond(chunks, &self.residents) + shard.make_room(budget, &self.residents);
+            drop(shard);
+            self.evictions.fetch_add(evicted, Ordering::Relaxed);
+        }
+        self.residents.collect_all();
+        pool.give_pages_back(chunks);
+    }
+
     #[cfg(feature = "std")]
     /// Drops what was not read since this was last called, or all of it, and gives its memory back to the system.
     pub(crate) fn trim(&self, all: bool) {
@@ -173,7 +213,7 @@ impl<H> NodeCache<H> {
             self.evictions.fetch_add(evicted, Ordering::Relaxed);
         }
         self.residents.collect_all();
-        self.residents.pool().give_pages_back();
+        self.residents.pool().give_pages_back(0);
     }
 
     pub(crate) fn counters(&self) -> CacheCounters {
@@ -207,9 +247,19 @@ impl<H> Shard<H> {
     #[cfg(feature = "std")]
     /// One turn of the hand.
     fn drop_unused(&mut self, residents: &Residents<H>) -> usize {
-        let unused = |slot: &Slot<H>| !(take_used(&slot.node) | slot.referenced.swap(false, Ordering::Relaxed));
-        let offsets: Vec<u64> =
-            self.slots.iter().flatten().filter(|slot| unused(slot)).map(|slot| slot.offset).collect();
+        self.drop_if(residents, |slot| !(take_used(&slot.node) | slot.referenced.swap(false, Ordering::Relaxed)))
+    }
+
+    #[cfg(feature = "std")]
+    /// Nodes in chunks from `chunk` on, which is not 0: that also stands for those in none.
+    fn drop_beyond(&mut self, chunk: usize, residents: &Residents<H>) -> usize {
+        self.drop_if(residents, |slot| slot.chunk as usize >= chunk)
+    }
+
+    #[cfg(feature = "std")]
+    fn drop_if(&mut self, residents: &Residents<H>, is_dropped: impl Fn(&Slot<H>) -> bool) -> usize {
+        let dropped = self.slots.iter().flatten().filter(|slot| is_dropped(slot));
+        let offsets: Vec<u64> = dropped.map(|slot| slot.offset).collect();
         offsets.iter().for_each(|offset| self.remove(*offset, residents));
         offsets.len()
     }
@@ -239,7 +289,7 @@ mod tests {
     #[test]
     fn stays_within_its_budget_and_keeps_what_is_used() {
         let budget = 2 << 20;
-        let cache = NodeCache::<u64>::new(budget);
+        let cache = NodeCache::<u64>::new(budget, budget);
         for offset in 0..if cfg!(miri) { 500 } else { 8000 } {
             cache.insert(offset * 64, Block::pooled(cache.pool(), offset, &[0; 4000], 0));
             cache.get(0);
@@ -253,13 +303,46 @@ mod tests {
 
     #[cfg(feature = "std")]
     #[test]
+    fn a_budget_that_shrinks_leaves_whole_chunks_and_may_grow_again() {
+        let (less, most) = (1 << 20, 2 << 20);
+        let cache = NodeCache::<u64>::new(less, most);
+        let fill = || {
+            (0..500).for_each(|at| cache.insert(at * 64, Block::pooled(cache.pool(), at, &[7; 4000], 0)));
+        };
+        let chunks = || {
+            let shards = cache.shards.iter().map(|shard| {
+                let shard = shard.lock();
+                shard.slots.iter().flatten().filter_map(|slot| slot.node.chunk()).max()
+            });
+            shards.max().flatten().map_or(0, |last| last + 1)
+        };
+        assert!(cache.budget_bytes() > most - SHARDS && cache.budget_bytes() <= most);
+        fill();
+        let (resident, all) = (cache.counters().resident_bytes, chunks());
+        assert!(resident > less && resident <= most, "{resident}");
+        cache.set_budget(less);
+        let (kept, beyond) = cache.residents.pool().chunks_within(less);
+        assert!(beyond && kept < all, "{kept} {all}");
+        for _ in 0..3 {
+            assert!(cache.counters().resident_bytes <= less);
+            assert!(chunks() <= kept, "nodes in chunks that were to be left: {} of {kept}", chunks());
+            fill();
+        }
+        cache.set_budget(most);
+        fill();
+        assert!(cache.counters().resident_bytes > less && cache.counters().resident_bytes <= most);
+        assert!((0..500).all(|at| cache.get(at * 64).is_none_or(|node| node.bytes() == [7; 4000])));
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
     fn what_was_not_read_lately_is_given_back_first_and_then_all() {
-        let cache = NodeCache::<u64>::new(2 << 20);
+        let cache = NodeCache::<u64>::new(2 << 20, 2 << 20);
         let fill = |cache: &NodeCache<u64>| {
             (0..300).for_each(|offset| cache.insert(offset * 64, Block::pooled(cache.pool(), offset, &[7; 4000], 0)));
         };
         fill(&cache);
-        let tables = NodeCache::<u64>::new(2 << 20).counters().resident_bytes;
+        let tables = NodeCache::<u64>::new(2 << 20, 2 << 20).counters().resident_bytes;
         cache.trim(false);
         (0..50).for_each(|offset| assert!(cache.get(offset * 64).is_none(), "nobody has read it"));
         fill(&cache);

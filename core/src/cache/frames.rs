@@ -23,6 +23,8 @@ use alloc::alloc::{Layout, alloc, alloc_zeroed, dealloc, handle_alloc_error};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+#[cfg(feature = "std")]
+use core::cmp::Reverse;
 use core::fmt;
 use core::marker::PhantomData;
 use core::num::NonZeroU32;
@@ -73,6 +75,11 @@ impl FrameNumber {
     pub(super) fn to_u32(self) -> u32 {
         self.0.get()
     }
+
+    #[cfg(feature = "std")]
+    fn chunk(self) -> usize {
+        (self.0.get() - 1) as usize >> CHUNK_SHIFT
+    }
 }
 
 /// A head and bytes that do not change, and pointers that do. A clone is the same block.
@@ -122,11 +129,19 @@ struct Frame {
 // SAFETY: the pointers name memory that the class owns, and frames that nobody uses.
 unsafe impl Send for Class {}
 
+#[cfg(feature = "std")]
+impl Frame {
+    /// The place of its chunk in the directory; chunks that are not there are the newest.
+    fn chunk(&self) -> usize {
+        self.number.map_or(usize::MAX, FrameNumber::chunk)
+    }
+}
+
 impl<H> Pool<H> {
-    /// A pool for about `budget_bytes` of frames.
-    pub(super) fn new(budget_bytes: usize) -> Arc<Self> {
+    /// A pool for about `budget_bytes` of frames, and at times for as much as `bytes_max`.
+    pub(super) fn new(budget_bytes: usize, bytes_max: usize) -> Arc<Self> {
         let chunk_bytes = (budget_bytes / CHUNK_PART).clamp(CHUNK_BYTES_MIN, HUGE_PAGE_BYTES);
-        let chunks = (budget_bytes / chunk_bytes * 2 + FRAME_BYTES.len()).min(1 << (32 - CHUNK_SHIFT));
+        let chunks = (bytes_max / chunk_bytes * 2 + FRAME_BYTES.len()).min(1 << (32 - CHUNK_SHIFT));
         Arc::new(Self {
             classes: Default::default(),
             chunk_bytes,
@@ -186,13 +201,14 @@ impl<H> Pool<H> {
     }
 
     #[cfg(feature = "std")]
-    /// Gives the pages on which only vacant frames lie back to the system, which has them empty when they are used again. An
-    /// identity there is zero before and after.
-    pub(super) fn give_pages_back(&self) {
+    /// Gives the pages on which only vacant frames of the chunks from `chunk` on lie back to the system, which has them empty when they
+    /// are used again. An identity there is zero before and after. Frames of the chunks before are taken first from now on.
+    pub(super) fn give_pages_back(&self, chunk: usize) {
         for (class, frame_bytes) in self.classes.iter().zip(FRAME_BYTES) {
             let mut class = class.lock();
-            class.vacant.sort_unstable_by_key(|frame| frame.start);
-            let mut rest = class.vacant.as_slice();
+            class.vacant.sort_unstable_by_key(|frame| (Reverse(frame.chunk()), frame.start));
+            let beyond = class.vacant.partition_point(|frame| frame.chunk() >= chunk);
+            let mut rest = class.vacant.get(..beyond).unwrap_or_default();
             while let Some((first, _)) = rest.split_first() {
                 let beside = |pair: &[Frame]| pair[0].start.addr().get() + frame_bytes == pair[1].start.addr().get();
                 let count = 1 + rest.windows(2).take_while(|pair| beside(pair)).count();
@@ -202,6 +218,13 @@ impl<H> Pool<H> {
                 rest = &rest[count..];
             }
         }
+    }
+
+    #[cfg(feature = "std")]
+    /// Chunks that `bytes` are enough for, and whether there are more.
+    pub(super) fn chunks_within(&self, bytes: usize) -> (usize, bool) {
+        let chunks = bytes / self.chunk_bytes;
+        (chunks, self.chunks.load(Ordering::Relaxed) > chunks)
     }
 
     fn class_for(&self, bytes: usize) -> Option<(&Mutex<Class>, usize)> {
@@ -397,6 +420,12 @@ impl<H> Block<H> {
     /// Whether the block is in no frame of another pool.
     pub(super) fn is_loose_or_of(&self, pool: &Arc<Pool<H>>) -> bool {
         self.header().home.as_ref().is_none_or(|home| Arc::ptr_eq(home, pool))
+    }
+
+    #[cfg(feature = "std")]
+    /// The place of its chunk in the pool's directory; `None` when it is in no frame.
+    pub(super) fn chunk(&self) -> Option<usize> {
+        self.is_framed().then(|| self.number().map_or(usize::MAX, FrameNumber::chunk))
     }
 
     /// The block is in a frame: [`Remembered`] may name it.
@@ -645,6 +674,10 @@ fn ask_for_huge_pages(chunk: NonNull<u8>, bytes: usize) {
     let _ = (chunk, bytes);
 }
 
+/// Whether [`give_back_pages`] gives any back.
+pub(crate) const GIVES_PAGES_BACK: bool =
+    cfg!(all(feature = "std", any(target_os = "linux", target_os = "android", target_vendor = "apple"),));
+
 #[cfg(feature = "std")]
 /// The largest pages that there are on phones and servers, but for the huge ones.
 const PAGE_BYTES: usize = 16 << 10;
@@ -682,7 +715,7 @@ mod tests {
 
     #[test]
     fn blocks_hold_what_was_given_wherever_they_are() {
-        let pool = Pool::new(1 << 20);
+        let pool = Pool::new(1 << 20, 1 << 20);
         let long = alloc::vec![7u8; 100_000];
         for len in [0, 1, 100, 4096, 5000, 20_000, 100_000] {
             let bytes = &long[..len];
@@ -698,7 +731,7 @@ mod tests {
 
     #[test]
     fn frames_are_used_again_and_outlive_their_pool_handle() {
-        let pool = Pool::new(1 << 20);
+        let pool = Pool::new(1 << 20, 1 << 20);
         let marker = Arc::new(());
         let first = Block::pooled(&pool, Arc::clone(&marker), &[1; 4000], 0);
         let place = first.header;
@@ -711,8 +744,31 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "there is no system to give pages to")]
+    fn pages_of_vacant_frames_beyond_a_chunk_go_back_to_the_system() {
+        let pool = Pool::new(8 << 20, 8 << 20);
+        let blocks: Vec<_> = (0..500).map(|at| Block::pooled(&pool, at, &[7; 4000], 0)).collect();
+        let held = blocks[400].clone();
+        drop(blocks);
+        pool.give_pages_back(2);
+        let class = pool.classes[0].lock();
+        let is_empty = |frame: &Frame| {
+            // SAFETY: nobody uses a vacant frame.
+            let bytes = unsafe { core::slice::from_raw_parts(frame.start.as_ptr().add(256), 3000) };
+            bytes.iter().all(|byte| *byte == 0)
+        };
+        let (before, beyond): (Vec<_>, Vec<_>) = class.vacant.iter().partition(|frame| frame.chunk() < 2);
+        assert!(!before.is_empty() && before.into_iter().all(|frame| !is_empty(frame)));
+        // The pages at both ends of what is vacant belong to others, too.
+        let empty = beyond.iter().filter(|frame| is_empty(frame)).count();
+        assert_eq!(empty * 2 > beyond.len(), GIVES_PAGES_BACK, "{empty} of {}", beyond.len());
+        assert!(class.vacant.is_sorted_by_key(|frame| Reverse(frame.chunk())), "the first are taken first");
+        assert_eq!(held.bytes(), [7; 4000]);
+    }
+
+    #[test]
     fn frames_of_many_chunks_do_not_overlap() {
-        let pool = Pool::new(1 << 20);
+        let pool = Pool::new(1 << 20, 1 << 20);
         let blocks: Vec<_> = (0..100u8).map(|at| Block::pooled(&pool, at, &[at; 4096], 3)).collect();
         assert!(pool.classes.iter().map(|class| class.lock().chunks.len()).sum::<usize>() > 3);
         for (at, block) in blocks.iter().enumerate() {
@@ -722,7 +778,7 @@ mod tests {
 
     #[test]
     fn threads_share_blocks() {
-        let pool = Pool::new(1 << 20);
+        let pool = Pool::new(1 << 20, 1 << 20);
         std::thread::scope(|scope| {
             for thread in 0..3u8 {
                 let pool = &pool;

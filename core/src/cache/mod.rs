@@ -12,5 +12,5 @@ mod reader;
 mod residents;
 
 pub(crate) use clock::{CacheCounters, NodeCache};
-pub(crate) use frames::{Block, Pool};
+pub(crate) use frames::{Block, GIVES_PAGES_BACK, Pool};
 pub(crate) use residents::{Hashed, Pin, Pinned};

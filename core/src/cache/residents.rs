@@ -493,7 +493,7 @@ mod tests {
 
     impl Few {
         fn new(nodes: usize) -> Self {
-            Self { residents: Residents::new(nodes, 1 << 12, Pool::new(1 << 20)), live: Arc::default() }
+            Self { residents: Residents::new(nodes, 1 << 12, Pool::new(1 << 20, 1 << 20)), live: Arc::default() }
         }
 
         fn insert(&self, offset: u64) -> Block<Probe> {

@@ -46,6 +46,8 @@ mod key_length;
 #[cfg(feature = "encryption")]
 mod keys;
 #[cfg(all(test, feature = "std"))]
+mod lending_tests;
+#[cfg(all(test, feature = "std"))]
 mod limits_tests;
 #[cfg(feature = "std")]
 mod mode;

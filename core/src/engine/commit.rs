@@ -123,6 +123,8 @@ impl Engine {
         let Some((_, operations)) = Preamble::split(buffer) else {
             return Err(Error::invalid("a commit was malformed"));
         };
+        #[cfg(feature = "std")]
+        self.take_back_for(&mut writer, operations.len());
         self.apply(&mut writer, operations, sequence, time_ms, wait);
         let waits = wait || writer.head.is_some();
         if wait {
@@ -196,6 +198,8 @@ impl Engine {
             *self.visible.lock() = next;
         }
         self.memtable_bytes.store(0, Ordering::Relaxed);
+        #[cfg(feature = "std")]
+        writer.lending.memtable_was_frozen();
     }
 
     /// Returns when the log is durable up to `sequence` and everything up to there is visible. One caller syncs for all

@@ -239,6 +239,10 @@ impl Engine {
         #[cfg(feature = "std")]
         match &result {
             Err(error) if !goes_on_after(error) => work.failed = Some(error.clone()),
+            Ok(Progress::Idle) => {
+                work.failed = None;
+                self.lend();
+            }
             _ => work.failed = None,
         }
         self.step_is_over(work);

@@ -35,6 +35,7 @@ mod job;
 mod keys;
 mod layer;
 mod lease;
+mod lending;
 mod limits;
 mod maintenance;
 mod named;

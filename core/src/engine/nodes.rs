@@ -41,8 +41,15 @@ impl core::fmt::Debug for Nodes {
 }
 
 impl Nodes {
-    pub(crate) fn new(storage: Arc<dyn Storage>, seal: Seal, budget_bytes: usize, verify: Verify) -> Self {
-        Self { storage, seal, cache: NodeCache::new(budget_bytes), verify, quarantine: Quarantine::default() }
+    /// Of nodes as many bytes as `cache_bytes` are resident, and at times as many as `cache_bytes_max`, with which it begins.
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        seal: Seal,
+        (cache_bytes, cache_bytes_max): (usize, usize),
+        verify: Verify,
+    ) -> Self {
+        let cache = NodeCache::new(cache_bytes, cache_bytes_max);
+        Self { storage, seal, cache, verify, quarantine: Quarantine::default() }
     }
 
     pub(crate) fn storage(&self) -> &dyn Storage {
@@ -62,6 +69,17 @@ impl Nodes {
 
     pub(crate) fn counters(&self) -> CacheCounters {
         self.cache.counters()
+    }
+
+    /// Bytes that resident nodes may take.
+    pub(crate) fn budget_bytes(&self) -> usize {
+        self.cache.budget_bytes()
+    }
+
+    #[cfg(feature = "std")]
+    /// Resident nodes may take so much from now on.
+    pub(super) fn set_budget(&self, bytes: usize) {
+        self.cache.set_budget(bytes);
     }
 
     /// Whoever is about to write at `offset` says so first: the node that was there is no longer what a reference to this

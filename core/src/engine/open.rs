@@ -544,13 +544,18 @@ impl State {
         let guarded = Arc::new(GuardedStorage::new(storage, Arc::clone(&env.clock), &options));
         #[cfg(feature = "std")]
         let storage: Arc<dyn Storage> = Arc::clone(&guarded) as Arc<dyn Storage>;
+        let cache_bytes_max = options.cache_bytes + options.lendable_bytes;
+        let nodes = Nodes::new(storage, seal, (options.cache_bytes, cache_bytes_max), options.verify);
+        let chunks = Arc::new(ChunkPool::new(options.memtable_bytes));
+        #[cfg(feature = "std")]
+        let lending = super::lending::Lending::opened(&options, &nodes, &chunks, memtable_bytes);
         Engine {
             scrubs: Default::default(),
             #[cfg(feature = "std")]
             guard: super::guard::Guard::new(options.limits.write_bytes_per_s),
             #[cfg(feature = "std")]
             guarded,
-            nodes: Arc::new(Nodes::new(storage, seal, options.cache_bytes, options.verify)),
+            nodes: Arc::new(nodes),
             env,
             counters: Counters::default(),
             visible: Mutex::new(Arc::new(version)),
@@ -564,6 +569,8 @@ impl State {
                 must_sync: 0,
                 sync_due_ns: None,
                 appended: self.sequence,
+                #[cfg(feature = "std")]
+                lending,
             }),
             space: Mutex::new(space),
             work: Mutex::new(work),
@@ -574,7 +581,7 @@ impl State {
             beside: super::beside::Beside::default(),
             optimistic: Mutex::default(),
             memtable_bytes: AtomicUsize::new(memtable_bytes),
-            chunks: Arc::new(ChunkPool::new(options.memtable_bytes)),
+            chunks,
             opening: AtomicBool::new(is_opening),
             replayed_log_bytes: self.replayed_log_bytes,
             run_count: AtomicUsize::new(run_count),

@@ -47,8 +47,10 @@ pub(crate) struct EngineOptions {
     pub create: bool,
     /// A memtable is frozen at this size.
     pub memtable_bytes: usize,
-    /// Resident nodes.
+    /// Resident nodes, however much memtables hold.
     pub cache_bytes: usize,
+    /// What of the memtables' part resident nodes may take as long as memtables hold little.
+    pub lendable_bytes: usize,
     /// One log segment.
     pub segment_bytes: u32,
     /// The log file never grows beyond this.
@@ -76,7 +78,7 @@ pub(crate) struct EngineOptions {
 }
 
 impl EngineOptions {
-    /// Splits one memory budget: two memtables (active and frozen) of a tenth each, at most 8 MB; the rest for nodes,
+    /// Splits one memory budget: two memtables (active and frozen) of a fifth each, at most 8 MiB; the rest for nodes,
     /// less a sixteenth for the space map, buffers and bookkeeping.
     pub(crate) fn within(memory_budget_bytes: usize) -> Self {
         let budget = memory_budget_bytes.max(2 << 20);
@@ -86,6 +88,7 @@ impl EngineOptions {
             create: true,
             memtable_bytes,
             cache_bytes: budget - 2 * memtable_bytes - budget / 16,
+            lendable_bytes: super::lending::lendable(budget, 2 * memtable_bytes),
             segment_bytes: 1 << 20,
             log_bytes_max: (memtable_bytes as u64 * 6).clamp(4 << 20, 64 << 20),
             feed_retention_bytes: 0,

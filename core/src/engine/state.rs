@@ -124,6 +124,8 @@ pub(super) struct Writer {
     pub appended: u64,
     /// When the oldest periodic commit that no sync under way covers must be durable, by the monotonic clock.
     pub sync_due_ns: Option<u64>,
+    #[cfg(feature = "std")]
+    pub lending: super::lending::Lending,
 }
 
 /// Why a database takes no writes.

@@ -224,7 +224,7 @@ impl Engine {
             memtable_bytes: memtables().map(|memtable| memtable.bytes() as u64).sum(),
             cache_nodes: cache.resident_nodes as u64,
             cache_bytes: cache.resident_bytes as u64,
-            cache_bytes_max: self.options.cache_bytes as u64,
+            cache_bytes_max: self.nodes.budget_bytes() as u64,
             memory_budget_bytes: memory_budget_bytes as u64,
             cache_hits: cache.hits as u64,
             cache_misses: cache.misses as u64,

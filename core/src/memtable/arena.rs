@@ -22,10 +22,11 @@ use alloc::vec::Vec;
 use core::alloc::Layout;
 use core::ops::Range;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// Size of an arena's first chunk; each next one is twice as large, up to [`CHUNK_MAX_BYTES`].
 const CHUNK_MIN_BYTES: usize = 4 << 10;
-const CHUNK_MAX_BYTES: usize = 256 << 10;
+pub(crate) const CHUNK_MAX_BYTES: usize = 256 << 10;
 
 /// Places in a [`Records`].
 pub(super) const CAPACITY: usize = 64;
@@ -43,13 +44,22 @@ pub(crate) struct Entry<'a> {
 #[derive(Debug)]
 pub(crate) struct ChunkPool {
     free: Mutex<Vec<Chunk>>,
-    chunks_max: usize,
+    chunks_max: AtomicUsize,
 }
 
 impl ChunkPool {
     /// A pool that keeps at most so many bytes.
     pub(crate) fn new(bytes_max: usize) -> Self {
-        Self { free: Mutex::new(Vec::new()), chunks_max: bytes_max / CHUNK_MAX_BYTES }
+        Self { free: Mutex::new(Vec::new()), chunks_max: AtomicUsize::new(bytes_max / CHUNK_MAX_BYTES) }
+    }
+
+    #[cfg(feature = "std")]
+    /// Keeps at most so many bytes from now on, and gives back what is more.
+    pub(crate) fn keep(&self, bytes_max: usize) {
+        let chunks_max = bytes_max / CHUNK_MAX_BYTES;
+        let mut free = self.free.lock();
+        self.chunks_max.store(chunks_max, Ordering::Relaxed);
+        free.truncate(chunks_max);
     }
 
     #[cfg(feature = "std")]
@@ -64,7 +74,7 @@ impl ChunkPool {
 
     fn give(&self, chunks: impl Iterator<Item = Chunk>) {
         let mut free = self.free.lock();
-        let room = self.chunks_max.saturating_sub(free.len());
+        let room = self.chunks_max.load(Ordering::Relaxed).saturating_sub(free.len());
         free.extend(chunks.filter(|chunk| chunk.layout.size() == CHUNK_MAX_BYTES).take(room));
     }
 }

@@ -21,6 +21,8 @@ mod run;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "std")]
+pub(crate) use arena::CHUNK_MAX_BYTES;
 pub(crate) use arena::{ChunkPool, Entry};
 pub(crate) use intervals::{Interval, IntervalCursor};
 

@@ -92,7 +92,7 @@ impl Database {
             nodes: Arc::new(Nodes::new(
                 Arc::clone(&source.storage),
                 beginning.seal.clone(),
-                CACHE_BYTES,
+                (CACHE_BYTES, CACHE_BYTES),
                 Verify::Resident,
             )),
             source,

@@ -1,4 +1,4 @@
-//! What UniFFI writes for Kotlin, made internal to the package.
+//! What UniFFI writes for Kotlin, made internal to the package, and without declarations of functions that nobody calls.
 //!
 //! It says no visibility, which in Kotlin means public: everybody would see `dev.lightningdb.internal.Database` beside
 //! `dev.lightningdb.Database`, and explicit API mode refuses it.
@@ -16,10 +16,27 @@ pub fn make_internal(folder: &Path) -> Result<()> {
             make_internal(&path)?;
         } else if path.extension().is_some_and(|extension| extension == "kt") {
             let text = fs::read_to_string(&path)?;
-            fs::write(&path, internal(&text)).with_context(|| format!("cannot write {}", path.display()))?;
+            fs::write(&path, internal(&without_checksums(&text)))
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
     }
     Ok(())
+}
+
+/// With `omit_checksums` the functions that give them are not called, but still declared: JNA looks each of them up, and libraries for
+/// Android do not have them.
+fn without_checksums(text: &str) -> String {
+    let mut is_left_out = false;
+    let kept = text.split_inclusive('\n').filter(|line| {
+        let declares = line.trim_start().strip_prefix("external fun uniffi_");
+        is_left_out |= declares.is_some_and(|name| name.contains("_checksum_"));
+        // A declaration ends with what it gives.
+        let is_last = is_left_out && line.trim_start().starts_with(')');
+        let is_kept = !is_left_out;
+        is_left_out &= !is_last;
+        is_kept
+    });
+    kept.collect()
 }
 
 /// What a declaration without a visibility begins with.
@@ -70,7 +87,15 @@ fn is_function(rest: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::internal;
+    use super::{internal, without_checksums};
+
+    #[test]
+    fn declarations_of_checksums_are_left_out_and_others_are_not() {
+        let one = "    external fun uniffi_x_fn_a(\n        a: Int,\n    ): Int\n";
+        let checksum = "    external fun uniffi_x_checksum_func_a(\n    ): Int\n";
+        let text = ["object A {\n", checksum, checksum, one, checksum, one, "}\n"].concat();
+        assert_eq!(without_checksums(&text), ["object A {\n", one, one, "}\n"].concat());
+    }
 
     #[test]
     fn functions_outside_of_types_are_internal_however_they_are_indented() {

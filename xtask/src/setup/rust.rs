@@ -83,7 +83,7 @@ pub fn has_small_std(toolchain: Toolchain) -> Result<bool> {
 }
 
 /// Whether the default toolchain has the sources of its standard library, after adding them through rustup where that works.
-pub(super) fn default_sources() -> Result<bool> {
+pub fn default_sources() -> Result<bool> {
     let root = process::output(Command::new("rustc").args(["--print", "sysroot"]))?;
     let sources = Path::new(root.trim()).join("lib/rustlib/src/rust/library/Cargo.lock");
     if !sources.exists() && process::find(&["rustup"]).is_some() {

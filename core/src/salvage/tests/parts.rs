@@ -86,7 +86,7 @@ fn a_table_whose_definition_is_lost_gets_a_name() {
     // The leaf that holds the catalogue is the first of the base; with one record in each block, no other goes with it.
     let source = Source::open(made.storage()).unwrap();
     let beginning = begin::find(&source).unwrap();
-    let nodes = crate::engine::Nodes::new(made.storage(), beginning.seal, 1 << 20, Verify::Resident);
+    let nodes = crate::engine::Nodes::new(made.storage(), beginning.seal, (1 << 20, 1 << 20), Verify::Resident);
     let (_, record) = beginning.checkpoint.as_ref().unwrap();
     let mut first = None;
     for tree in trees_of(record) {

@@ -197,7 +197,7 @@ impl Map {
         let source = Source::open(made.storage()).unwrap();
         let Beginning { seal, checkpoint, .. } = begin::find(&source).unwrap();
         let (superblock, record) = checkpoint.unwrap();
-        let nodes = Nodes::new(Arc::clone(&source.storage), seal.clone(), 1 << 20, Verify::Resident);
+        let nodes = Nodes::new(Arc::clone(&source.storage), seal.clone(), (1 << 20, 1 << 20), Verify::Resident);
         let mut trees = Vec::new();
         for tree in trees_of(&record).into_iter().rev() {
             let mut leaves: Vec<LeafMap> = Vec::new();

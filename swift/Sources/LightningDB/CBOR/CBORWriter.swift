@@ -134,6 +134,11 @@ struct CBORWriter {
 
     /// Puts items that were written apart in their place.
     mutating func open(at place: Int, major: UInt8, count: Int) {
+        // Nearly always one byte is enough, and it is there.
+        if count < 24 {
+            bytes[place] = major << 5 | UInt8(truncatingIfNeeded: count)
+            return
+        }
         var header = CBORWriter(capacity: 9)
         header.head(major, UInt64(count))
         bytes.replaceSubrange(place...place, with: header.bytes)

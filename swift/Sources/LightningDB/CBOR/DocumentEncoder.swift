@@ -1,11 +1,14 @@
 import Foundation
 
 /// `Codable` types as documents: CBOR, straight from their fields. `Data`, `Date` and `UUID` are kinds of their own.
+///
+/// What is written lies outside of Swift's objects, as with `DocumentDecoder`, and is gone when the document has been written: encoders
+/// must not be kept.
 enum DocumentEncoder {
     static func encode<T: Encodable>(_ value: T) throws -> [UInt8] {
-        let output = Output()
-        try output.encode(value, path: [])
-        return output.writer.bytes
+        var writing = Writing()
+        try withUnsafeMutablePointer(to: &writing) { try Output(writing: $0).encode(value) { [] } }
+        return writing.writer.bytes
     }
 }
 
@@ -19,63 +22,70 @@ extension Dictionary: FieldsOfText where Key == String, Value: Encodable {
         output.writer.map(count)
         for (name, value) in sorted(by: { $0.key < $1.key }) {
             output.writer.text(name)
-            try output.encode(value, path: path)
+            try output.encode(value) { path }
         }
     }
 }
 
-/// Where everything is written, one item after the other.
+/// What is written, and the containers that are open.
 ///
 /// How many fields or elements a container has is known at its end: its head is put in then. `Codable` types write their containers one
 /// inside the other, so what is open is a stack, and a container is over when another of an outer level goes on.
-private final class Output {
+private struct Writing {
     var writer = CBORWriter(capacity: 256)
-    private var open: [Open] = []
+    var open: [Open] = []
 
-    private struct Open {
+    struct Open {
         let place: Int
         let major: UInt8
         var count: Int
     }
 
-    func encode<T: Encodable>(_ value: T, path: [any CodingKey]) throws {
+    mutating func close(to level: Int) {
+        while open.count > level {
+            let last = open.removeLast()
+            writer.open(at: last.place, major: last.major, count: last.count)
+        }
+    }
+}
+
+/// Where everything is written, one item after the other. One pointer, so that an encoder is small.
+private struct Output {
+    let writing: UnsafeMutablePointer<Writing>
+
+    var writer: CBORWriter {
+        @inline(__always) get { writing.pointee.writer }
+        @inline(__always) nonmutating _modify { yield &writing.pointee.writer }
+    }
+
+    @inline(__always)
+    func encode<T: Encodable>(_ value: T, path: () -> [any CodingKey]) throws {
         // A cast asks the runtime; that two types are one costs nothing.
         if T.self == String.self { return writer.text(unsafeBitCast(value, to: String.self)) }
         if T.self == Int.self { return writer.integer(Int64(unsafeBitCast(value, to: Int.self))) }
         if T.self == Data.self { return writer.data(unsafeBitCast(value, to: Data.self)) }
         if T.self == Date.self { return writer.timestamp(unsafeBitCast(value, to: Date.self)) }
         if T.self == UUID.self { return writer.uuid(unsafeBitCast(value, to: UUID.self)) }
-        switch value {
-        case let value as URL: return writer.text(value.absoluteString)
-        case let value as Value: return writer.value(value)
-        case let value as any FieldsOfText: return try value.encode(to: self, path: path)
-        default: break
-        }
-        let depth = open.count
-        let before = writer.count
-        try value.encode(to: ItemEncoder(output: self, codingPath: path))
-        close(to: depth)
+        if T.self == URL.self { return writer.text((value as! URL).absoluteString) }
+        if T.self == Value.self { return writer.value(value as! Value) }
+        if let fields = value as? any FieldsOfText { return try fields.encode(to: self, path: path()) }
+        let (depth, before) = (writing.pointee.open.count, writer.count)
+        try value.encode(to: ItemEncoder(output: self, codingPath: path()))
+        writing.pointee.close(to: depth)
         // A type that writes nothing is an empty map.
         if writer.count == before { writer.map(0) }
     }
 
     /// Begins a container; its level.
     func begin(_ major: UInt8) -> Int {
-        open.append(Open(place: writer.placeholder(), major: major, count: 0))
-        return open.count
+        writing.pointee.open.append(.init(place: writer.placeholder(), major: major, count: 0))
+        return writing.pointee.open.count
     }
 
     /// Another element of the container at `level` follows.
     func element(of level: Int) {
-        close(to: level)
-        open[level - 1].count += 1
-    }
-
-    private func close(to level: Int) {
-        while open.count > level {
-            let last = open.removeLast()
-            writer.open(at: last.place, major: last.major, count: last.count)
-        }
+        writing.pointee.close(to: level)
+        writing.pointee.open[level - 1].count += 1
     }
 }
 
@@ -153,7 +163,7 @@ private struct Fields<Key: CodingKey>: KeyedEncodingContainerProtocol {
 
     mutating func encode<T: Encodable>(_ value: T, forKey key: Key) throws {
         name(key)
-        try output.encode(value, path: codingPath + [key])
+        try output.encode(value) { codingPath + [key] }
     }
 
     mutating func nestedContainer<Nested: CodingKey>(
@@ -198,7 +208,7 @@ private struct Elements: UnkeyedEncodingContainer {
 
     mutating func encode<T: Encodable>(_ value: T) throws {
         next()
-        try output.encode(value, path: codingPath)
+        try output.encode(value) { codingPath }
     }
 
     mutating func nestedContainer<Nested: CodingKey>(keyedBy _: Nested.Type) -> KeyedEncodingContainer<Nested> {
@@ -236,5 +246,5 @@ private struct Single: SingleValueEncodingContainer {
     mutating func encode(_ value: UInt16) throws { output.writer.unsigned(UInt64(value)) }
     mutating func encode(_ value: UInt32) throws { output.writer.unsigned(UInt64(value)) }
     mutating func encode(_ value: UInt64) throws { output.writer.unsigned(value) }
-    mutating func encode<T: Encodable>(_ value: T) throws { try output.encode(value, path: codingPath) }
+    mutating func encode<T: Encodable>(_ value: T) throws { try output.encode(value) { codingPath } }
 }

@@ -16,17 +16,34 @@ const LINKER: &str = include_str!("linker.sh");
 /// What of Android's libraries is used, by library.
 pub const BIONIC: &str = include_str!("bionic.txt");
 
-/// Pages of 16 KiB, which Android 15 may have, and addresses that are read-only once they are known.
-const LINK: [&str; 4] =
-    ["-Wl,-z,max-page-size=16384", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-soname,liblightning_db_mobile.so"];
+/// Pages of 16 KiB, which Android 15 may have, and addresses that are read-only once they are known. The rest is for size: one function
+/// of those that are alike, and forms of tables that all Androids of [`API`] read.
+const LINK: [&str; 7] = [
+    "-Wl,-z,max-page-size=16384",
+    "-Wl,-z,relro",
+    "-Wl,-z,now",
+    "-Wl,-soname,liblightning_db_mobile.so",
+    "-Wl,--icf=all",
+    "-Wl,--pack-dyn-relocs=android",
+    "-Wl,--hash-style=gnu",
+];
+
+/// The profile inlines next to nothing. A little more is smaller and quicker: what is inlined needs no call and no entry in the tables for
+/// unwinding.
+const INLINE: &str = "-Cllvm-args=-inline-threshold=30";
+const PROFILE: &str = "phone";
+
+/// The standard library is built with the library, for size, and able to unwind, for every entry catches that.
+const STANDARD_LIBRARY: [&str; 2] =
+    ["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind,optimize_for_size"];
 
 /// Builds the library; where it is, with its symbols.
 pub fn build(abi: &Abi, folder: &Path, consent: Consent) -> Result<PathBuf> {
     match std::env::var_os("ANDROID_NDK_HOME") {
-        Some(ndk) if !ndk.is_empty() => with_ndk(abi, Path::new(&ndk))?,
+        Some(ndk) if !ndk.is_empty() => with_ndk(abi, Path::new(&ndk), folder)?,
         _ => with_stubs(abi, folder, consent)?,
     }
-    Ok(workspace::target()?.join(abi.target).join("mobile").join(mobile::LIBRARY_FILE))
+    Ok(workspace::target()?.join(abi.target).join(PROFILE).join(mobile::LIBRARY_FILE))
 }
 
 /// Without its symbols.
@@ -39,24 +56,38 @@ pub fn strip(library: &Path, to: &Path) -> Result<()> {
 }
 
 fn arguments(command: &mut Command) {
-    command.args(["--quiet", "-p", mobile::CRATE, "--lib", "--features", "jvm", "--profile", "mobile"]);
-    command.args(["--crate-type", "cdylib"]).env("CARGO_PROFILE_MOBILE_STRIP", "false");
-    let link: Vec<String> = LINK.iter().map(|argument| format!("-Clink-arg={argument}")).collect();
-    command.env("RUSTFLAGS", link.join(" ")).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command.args(["--quiet", "-p", mobile::CRATE, "--lib", "--features", "jvm", "--profile", PROFILE]);
+    command.args(["--crate-type", "cdylib"]).env("CARGO_PROFILE_PHONE_STRIP", "false");
+    let link = LINK.iter().map(|argument| format!("-Clink-arg={argument}"));
+    let flags: Vec<String> = link.chain([INLINE.to_owned()]).collect();
+    command.env("RUSTFLAGS", flags.join(" ")).env_remove("CARGO_ENCODED_RUSTFLAGS");
 }
 
 fn linker_variable(abi: &Abi) -> String {
     format!("CARGO_TARGET_{}_LINKER", abi.target.to_uppercase().replace('-', "_"))
 }
 
-fn with_ndk(abi: &Abi, ndk: &Path) -> Result<()> {
-    ensure!(rust::add_target(abi.target), "rustup cannot provide Rust's standard library for {}", abi.target);
+fn with_ndk(abi: &Abi, ndk: &Path, folder: &Path) -> Result<()> {
     let clang = tools(ndk)?.join(format!("{}{API}-clang", abi.clang));
     ensure!(clang.exists(), "the NDK has no {}", clang.display());
     let mut cargo = process::cargo()?;
     cargo.args(["rustc", "--target", abi.target]);
+    if rust::default_sources()? {
+        cargo.args(STANDARD_LIBRARY).env("RUSTC_BOOTSTRAP", "1");
+    } else {
+        println!("setup: without the sources of the standard library the libraries are some 200 kB larger");
+        ensure!(rust::add_target(abi.target), "rustup cannot provide Rust's standard library for {}", abi.target);
+    }
     arguments(&mut cargo);
-    process::run(cargo.env(linker_variable(abi), clang))
+    process::run(cargo.env(linker_variable(abi), write_linker(folder)?).env("LIGHTNING_LINKER", clang))
+}
+
+fn write_linker(folder: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(folder)?;
+    let linker = folder.join("linker.sh");
+    fs::write(&linker, LINKER)?;
+    process::run(Command::new("chmod").arg("+x").arg(&linker))?;
+    Ok(linker)
 }
 
 /// The programs of the NDK for this machine.
@@ -73,13 +104,10 @@ fn with_stubs(abi: &Abi, folder: &Path, consent: Consent) -> Result<()> {
     }
     let stubs = folder.join("stubs").join(abi.name);
     write_stubs(abi, &stubs)?;
-    let linker = folder.join("linker.sh");
-    fs::write(&linker, LINKER)?;
-    process::run(Command::new("chmod").arg("+x").arg(&linker))?;
     let mut cargo = process::in_repository(rust::debian_cargo())?;
-    cargo.args(["rustc", "--target", abi.target, "-Zbuild-std=std,panic_abort", "-Zbuild-std-features="]);
+    cargo.args(["rustc", "--target", abi.target]).args(STANDARD_LIBRARY);
     arguments(&mut cargo);
-    cargo.env("RUSTC_BOOTSTRAP", "1").env("CARGO_PROFILE_MOBILE_PANIC", "abort").env(linker_variable(abi), linker);
+    cargo.env("RUSTC_BOOTSTRAP", "1").env(linker_variable(abi), write_linker(folder)?);
     cargo.env("LIGHTNING_LINKER", "ld.lld-22").env("LIGHTNING_EMULATION", abi.emulation);
     process::run(cargo.env("LIGHTNING_STUBS", stubs))
 }

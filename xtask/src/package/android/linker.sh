@@ -1,14 +1,35 @@
 #!/bin/sh
-# Links for Android without its NDK: gives lld what rustc would have a C compiler give it.
-# LIGHTNING_LINKER is lld, LIGHTNING_EMULATION what it links for, LIGHTNING_STUBS where Android's libraries are stood in for.
-arguments=
-for argument; do
+# Links for Android. LIGHTNING_LINKER is a compiler of its NDK, or lld where there is none: then it is given what rustc would have a
+# compiler give it. LIGHTNING_EMULATION is what lld links for, LIGHTNING_STUBS where Android's libraries are stood in for.
+#
+# What UniFFI tells of the interface to those who generate bindings from a library is exported like its functions, and so is the interface
+# for C, whose header the package for Android does not have. Nobody asks for either, so they are taken off the list, and lld leaves them out.
+left=$#
+while [ "$left" -gt 0 ]; do
+    argument=$1
+    shift
+    left=$((left - 1))
     case $argument in
-        -Wl,*) arguments="$arguments $(printf '%s' "${argument#-Wl,}" | tr ',' ' ')" ;;
-        -nodefaultlibs | -nostartfiles | -m64 | -m32 | -fuse-ld=* | -march=* | --target=* | -rdynamic) ;;
-        -lunwind | -lgcc) arguments="$arguments $LIGHTNING_STUBS/libunwind.a" ;;
-        *) arguments="$arguments $argument" ;;
+        -Wl,--version-script=*)
+            exported=${argument#-Wl,--version-script=}
+            grep -v 'UNIFFI_META_\|_checksum_\|^ *lightning_' "$exported" > "$exported.asked"
+            argument=$argument.asked
+            ;;
     esac
+    if [ -n "$LIGHTNING_EMULATION" ]; then
+        case $argument in
+            -Wl,*)
+                # shellcheck disable=SC2046 # the parts have no spaces
+                set -- "$@" $(printf '%s' "${argument#-Wl,}" | tr ',' ' ')
+                continue
+                ;;
+            -nodefaultlibs | -nostartfiles | -m64 | -m32 | -fuse-ld=* | -march=* | --target=* | -rdynamic) continue ;;
+            -lunwind | -lgcc) argument=$LIGHTNING_STUBS/libunwind.a ;;
+        esac
+    fi
+    set -- "$@" "$argument"
 done
-# shellcheck disable=SC2086 # none of them has spaces
-exec "$LIGHTNING_LINKER" -m "$LIGHTNING_EMULATION" -L "$LIGHTNING_STUBS" $arguments
+if [ -n "$LIGHTNING_EMULATION" ]; then
+    set -- -m "$LIGHTNING_EMULATION" -L "$LIGHTNING_STUBS" "$@"
+fi
+exec "$LIGHTNING_LINKER" "$@"

@@ -2,8 +2,8 @@
 //!
 //! With `ANDROID_NDK_HOME` the libraries are linked by Google's NDK, as they are published. Without it lld links them against stand-ins
 //! for Android's own libraries, which have their names and the symbols of `bionic.txt` and nothing else: what comes of that shows that
-//! everything compiles, what is exported and what is missing, and is never published. It stops where it would unwind, for the
-//! unwinder belongs to the NDK.
+//! everything compiles, what is exported, what is missing and how large it is, and is never published. It would stop where it unwinds,
+//! for the unwinder belongs to the NDK.
 
 mod check;
 mod library;
@@ -14,6 +14,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::library_size;
 use super::mobile::{self, Profile};
 use crate::setup::{Consent, jvm};
 use crate::{process, workspace};
@@ -77,7 +78,7 @@ pub fn pack(only: &[String], consent: Consent) -> Result<PathBuf> {
         fs::create_dir_all(to.parent().context("a file in no folder")?)?;
         library::strip(&library, &to)?;
         check::library(abi, &to)?;
-        println!("{}: {} bytes", abi.name, fs::metadata(&to)?.len());
+        library_size::check(abi.name, &to)?;
     }
     put_together(&content, consent)?;
     let packed = folder.join("packed");
