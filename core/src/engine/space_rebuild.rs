@@ -88,7 +88,7 @@ impl Rebuild<'_> {
             database_id: self.superblock.database_id,
             envelope: self.envelope.clone(),
         };
-        let nodes = Nodes::new(Arc::clone(self.storage), seal, CACHE_BYTES, Verify::Resident);
+        let nodes = Nodes::new(Arc::clone(self.storage), seal, (CACHE_BYTES, CACHE_BYTES), Verify::Resident);
         let runs = record.runs.iter().flat_map(|layer| {
             let floor = layer.merged_below.as_ref();
             [(layer.run.points, TreeKind::RunPoints, floor), (layer.run.intervals, TreeKind::RunIntervals, None)]
