@@ -38,7 +38,7 @@ export function abortable<M extends Mode, T>(
   late?: (value: T) => void,
 ): Given<M, T> {
   if (!signal) return run()
-  if (link.mode === 'async') return raced(signal, run as () => Promise<T>, late) as Given<M, T>
+  if (WAITS_ALONE || link.mode === 'async') return raced(signal, run as () => Promise<T>, late) as Given<M, T>
   signal.throwIfAborted()
   return run()
 }

@@ -4,6 +4,8 @@
 declare const IN_WORKER: boolean
 /** A worker for the origin private file system and memory; without it IndexedDB is there, too, and what makes databases of backups. */
 declare const FILES_ALONE: boolean
+/** A page's own script: nothing there is asked without waiting, so what does that is left out. */
+declare const WAITS_ALONE: boolean
 
 // Files that become part of `inline.js`.
 

@@ -158,7 +158,7 @@ export class Documents<T, M extends Mode> extends Target<M> {
 
   /** All documents, in the order of their keys, to be narrowed down. */
   query(filter?: Filter): M extends 'async' ? AsyncQuery<T> : SyncQuery<T> {
-    const Kind = (this.link.mode === 'async' ? AsyncQuery : SyncQuery) as unknown as new (
+    const Kind = (WAITS_ALONE || this.link.mode === 'async' ? AsyncQuery : SyncQuery) as unknown as new (
       asked: () => Given<M, Asked<M>>,
       link: Link<M>,
       form: object,

@@ -255,7 +255,7 @@ export class DatabaseOf<M extends Mode> {
    * them. Whatever is written meanwhile is no part of it. `await new Response(db.backup()).blob()` is a `Blob` of it.
    */
   backup(options: BackupOptions = {}): M extends 'async' ? ReadableStream<Uint8Array<ArrayBuffer>> : Iterable<Uint8Array<ArrayBuffer>> {
-    const make = this.link.mode === 'async' ? backupStream : backupPieces
+    const make = WAITS_ALONE || this.link.mode === 'async' ? backupStream : backupPieces
     return make(this.link as never, options) as never
   }
 

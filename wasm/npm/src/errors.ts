@@ -56,22 +56,26 @@ const RETRYABLE: ReadonlySet<string> = new Set([
   'OwnerUnresponsive',
 ])
 
-// In workers errors have no words: their pages make them.
-const MESSAGES: { readonly [code: string]: (fields: readonly Field[]) => string } = IN_WORKER ? {} : words()
+type Words = (fields: readonly Field[]) => string
 
-function words(): Record<ErrorCode, (fields: readonly Field[]) => string> {
+// In workers errors have no words: their pages make them.
+const MESSAGES: { [code: string]: Words } = IN_WORKER ? {} : words()
+
+/** Words of errors that only what is fetched later can meet, which brings them along. */
+export function addWords(words: Partial<Record<LaterCode, Words>>): void {
+  Object.assign(MESSAGES, words)
+}
+
+type LaterCode = 'TransactionTooOld' | 'Deadlock' | 'TransactionTimeout' | 'DatabaseExists'
+
+function words(): Record<Exclude<ErrorCode, LaterCode>, Words> {
   return {
     Conflict: ([what]) => `another transaction changed ${what} meanwhile; run this transaction again`,
-    TransactionTooOld: () =>
-      'the transaction is older than the changes kept to validate it; run it again, and keep transactions short',
     NoLongerKept: ([oldest, asked]) =>
       `commit ${asked} is no longer in the log, which begins with commit ${oldest}; read the tables anew, then follow the changes since that snapshot, and keep more of the log (feedRetentionBytes)`,
     HistoryForked: ([sequence, common]) =>
       `commit ${sequence} is not part of this database's history${common === undefined ? '' : `, which left that one after commit ${common}`}; read the tables anew, then follow the changes since that snapshot`,
-    Deadlock: ([key]) => `waiting for the lock on ${key} would never end; run this transaction again`,
     Locked: ([holder]) => `the database is open in ${holder}; close it there first`,
-    TransactionTimeout: ([limit]) =>
-      `the transaction ran longer than its limit of ${limit} ms and was ended; nothing was written`,
     StorageFull: ([message, , , usage, quota]) =>
       `${message}${quota === undefined ? '' : ` (${usage} of the ${quota} bytes that this site may keep are in use)`}; free some space, then write again: nothing acknowledged was lost`,
     PermissionDenied: ([message]) => `${message}; check what this page or program may do`,
@@ -101,8 +105,6 @@ function words(): Record<ErrorCode, (fields: readonly Field[]) => string> {
     Invalid: ([what]) => String(what),
     DatabaseBusy: ([name]) =>
       `the database '${name}' is open elsewhere, and was not closed within 5 seconds; close it there, or try again`,
-    DatabaseExists: ([name]) =>
-      `there is a database '${name}' already; restore under another name, or with 'overwrite'`,
     StorageUnavailable: ([storage, why]) => `there is no storage '${storage}' here: ${why}`,
     WorkerFailed: ([url, why]) =>
       `the worker ${url} did not start: ${why}; let your bundler copy it, or give open() a 'worker'`,

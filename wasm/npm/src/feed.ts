@@ -2,7 +2,7 @@
 
 import { type Value, decode } from './cbor.js'
 import { LightningError } from './errors.js'
-import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
+import { type Given, type Held, type Link, type Mode, held, release } from './link.js'
 import { Operation } from './protocol.js'
 
 /** Where a feed begins. */
@@ -32,7 +32,6 @@ export interface Commit {
   changes: Change[]
 }
 
-const CHUNK_BYTES = 256 << 10
 /** How often is looked for new commits. */
 const POLL_MS = 50
 
@@ -79,19 +78,12 @@ export class Feed<M extends Mode> {
   next(): Given<M, Commit[]> {
     // Another owner goes on where the one before ended.
     if (this.#held && this.#held.generation !== this.link.generation) this.#handle = this.#begin(this.position ?? this.since)
-    return this.link.then(this.#handle, handle =>
-      this.link.ask(
-        Operation.NextChanges,
-        false,
-        writer => {
-          writer.number(current(this.link, handle))
-          writer.number(CHUNK_BYTES)
-        },
-        reader => {
-          const commits = (reader.value() as [number, number, Uint8Array, unknown[][]][]).map(readCommit)
-          this.position = commits.at(-1)?.position ?? this.position
-          return commits
-        },
+    const { link } = this
+    return link.then(link.more(), ({ nextCommits }) =>
+      link.then(this.#handle, handle =>
+        nextCommits(link, handle, position => {
+          this.position = position
+        }),
       ),
     )
   }
@@ -126,20 +118,6 @@ export class Feed<M extends Mode> {
 function again(error: LightningError): Commit[] {
   if (error.code === 'Restarted') return []
   throw error
-}
-
-function readCommit([sequence, ms, position, changes]: [number, number, Uint8Array, unknown[][]]): Commit {
-  return {
-    sequence,
-    time: new Date(ms),
-    position,
-    changes: changes.map(([name, bytes, keyValue, value, isRange]): Change => {
-      const [table, key, id] = [name as string, bytes as Uint8Array, keyValue as Value]
-      if (isRange) return { kind: 'deleteRange', table, key, to: value as Uint8Array | null }
-      if (value === undefined) return { kind: 'delete', table, key, id }
-      return { kind: 'put', table, key, id, value: value as Uint8Array | null }
-    }),
-  }
 }
 
 /** The document that was put into a collection, from the value of a change. */

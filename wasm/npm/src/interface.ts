@@ -28,7 +28,7 @@ export {
   type Page,
   type Path,
   Query,
-  SyncQuery,
+  type SyncQuery,
   all,
   any,
   field,

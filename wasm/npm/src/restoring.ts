@@ -2,11 +2,17 @@
 
 import { Writer } from './cbor.js'
 import { type Abortable, raced } from './abort.js'
-import { LightningError } from './errors.js'
+import { LightningError, addWords } from './errors.js'
 import { readFailure } from './failure.js'
 import type { Engine } from './host.js'
 import { writeOperation } from './link.js'
 import { Operation, Status, eachFrame } from './protocol.js'
+
+if (!IN_WORKER) {
+  addWords({
+    DatabaseExists: ([name]) => `there is a database '${name}' already; restore under another name, or with 'overwrite'`,
+  })
+}
 
 /** The bytes of a backup. */
 export type BackupSource = Blob | ReadableStream<Uint8Array> | ArrayBuffer | ArrayBufferView<ArrayBuffer>

@@ -6,6 +6,7 @@ import { syncDatabase } from './local.js'
 import { openLocal } from './here.js'
 
 export * from './interface.js'
+export { SyncQuery } from './query.js'
 export { restore } from './node.js'
 
 /** Opens the database at `location`, a path; `.ldb` is added where it has no ending. It is made where it is missing. */

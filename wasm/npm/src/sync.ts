@@ -13,6 +13,7 @@ import { restoreFiles } from './restoring-opfs.js'
 import { Engine as WasmEngine, default as init, initSync } from './generated/engine.js'
 
 export * from './interface.js'
+export { SyncQuery } from './query.js'
 
 /** How a worker opens a database. */
 export interface SyncOptions extends OpenOptions {

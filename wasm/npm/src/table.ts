@@ -184,7 +184,7 @@ export class Scan<K, V, M extends Mode> {
   }
 
   *[Symbol.iterator](): Generator<[K, V], void, undefined> {
-    if (this.table.link.mode !== 'sync') throw new TypeError("entries come one after the other: use 'for await'")
+    if (WAITS_ALONE || this.table.link.mode === 'async') throw new TypeError("entries come one after the other: use 'for await'")
     const rows = entries(this.table, this.range) as Entries<K, V, M>
     try {
       for (;;) {

@@ -4,11 +4,18 @@ import { type Abortable, raced } from './abort.js'
 import { type Collection, Documents } from './collection.js'
 import type { DatabaseOf } from './database.js'
 import type { Disposing } from './disposing.js'
-import { LightningError } from './errors.js'
+import { LightningError, addWords } from './errors.js'
 import { type Given, type Held, type Link, type Mode, current, release } from './link.js'
 import { Operation } from './protocol.js'
 import { ISOLATION, type Scope, begin, scopeOf } from './scope.js'
 import { type Table, TableRows } from './table.js'
+
+addWords({
+  TransactionTooOld: () =>
+    'the transaction is older than the changes kept to validate it; run it again, and keep transactions short',
+  Deadlock: ([key]) => `waiting for the lock on ${key} would never end; run this transaction again`,
+  TransactionTimeout: ([limit]) => `the transaction ran longer than its limit of ${limit} ms and was ended; nothing was written`,
+})
 
 /** A signal that is aborted undoes it, and fails it with its reason; not once it is being committed. */
 export interface TransactionOptions extends Abortable {

@@ -14,9 +14,12 @@ const page = fs
   .filter(section => !section.startsWith('## Not in JavaScript'))
   .join('')
 const documented = [...page.matchAll(/^\| `(\w+)` \| (.+) \| (yes|no|–) \| (.+) \|$/gm)].map(([, name, , again, remedy]) => ({ name, again, remedy }))
-const source = fs.readFileSync(new URL('../src/errors.ts', import.meta.url), 'utf8')
+const read = name => fs.readFileSync(new URL(`../src/${name}.ts`, import.meta.url), 'utf8')
+const source = read('errors')
 const messages = source.slice(source.indexOf('const MESSAGES'), source.indexOf('/** What went wrong'))
-const known = [...messages.matchAll(/^    (\w+): \(/gm)].map(([, name]) => name)
+// What only transactions and restoring meet stands with them.
+const later = ['transaction', 'restoring'].map(name => read(name).match(/addWords\(\{$(.*?)^ *\}\)$/ms)[1])
+const known = [messages, ...later].flatMap(words => [...words.matchAll(/^ +(\w+): \(/gm)].map(([, name]) => name))
 
 test('there are errors to look at', () => {
   assert.ok(documented.length >= 30)

@@ -24,7 +24,7 @@ buildSync({
     resolveDir: npm,
   },
   bundle: true,
-  define: { IN_WORKER: 'false', FILES_ALONE: 'false' },
+  define: { IN_WORKER: 'false', FILES_ALONE: 'false', WAITS_ALONE: 'false' },
   format: 'esm',
   platform: 'node',
   target: 'es2022',

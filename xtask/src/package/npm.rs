@@ -43,13 +43,20 @@ pub fn build(consent: Consent) -> Result<()> {
         process::run(
             tool(&modules, "esbuild")
                 .args(["--bundle", "--format=esm", "--minify", "--target=es2022", "--log-level=warning"])
-                .args(["--define:IN_WORKER=false", "--define:FILES_ALONE=false"])
+                .args(["--define:IN_WORKER=false", "--define:FILES_ALONE=false", "--define:WAITS_ALONE=false"])
                 .args(arguments)
                 .current_dir(&npm),
         )
     };
     bundle(&[
         "index=src/page.ts",
+        "--platform=neutral",
+        "--define:WAITS_ALONE=true",
+        "--external:./inline.js",
+        "--external:./later.js",
+        "--outdir=dist",
+    ])?;
+    bundle(&[
         "src/sync.ts",
         "src/serve.ts",
         "--platform=neutral",
