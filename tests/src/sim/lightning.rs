@@ -77,6 +77,31 @@ impl Lightning {
         }
     }
 
+    /// A change of keys. One that is not made at once goes on with the next steps; asked for again it would be another.
+    fn changes_keys<T>(&self, mut operation: impl FnMut() -> Result<T, Error>) -> Result<(), Error> {
+        let before = self.database.keys();
+        let is_made = || self.database.keys() != before || self.database.reencryption().is_some();
+        self.site.clock.call();
+        loop {
+            match self.site.drive(&mut operation) {
+                Err(Error::Pending(_)) if self.complete_sync() => {}
+                done => return done.map(drop),
+            }
+            loop {
+                if is_made() {
+                    return Ok(());
+                }
+                match self.site.drive(|| self.database.step()) {
+                    Ok(Progress::More) => {}
+                    Err(Error::Pending(_)) if self.complete_sync() => {}
+                    // It had not begun: it had to wait for something else first.
+                    Ok(Progress::Idle) => break,
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+
     /// A call that logs a commit. Where its sync is completed later, that is not waited for.
     fn commits<T>(&self, mut operation: impl FnMut() -> Result<T, Error>) -> Result<(Option<T>, Ack), Error> {
         self.site.clock.call();
@@ -507,12 +532,12 @@ impl Engine for Lightning {
         let other = self.database.keys().into_iter().find(|key| key.slot > 0);
         let changed = match (which % 4, other) {
             // The slots hold one byte of it, so that a plan is told by its numbers.
-            (0, None) => self.call(|| self.database.add_key(&EncryptionKey::raw([which as u8; 32]))).map(drop),
-            (0, Some(other)) => self.call(|| self.database.remove_key(other.slot)),
-            _ => self.call(|| self.database.reencrypt(&own)),
+            (0, None) => self.changes_keys(|| self.database.add_key(&EncryptionKey::raw([which as u8; 32]))),
+            (0, Some(other)) => self.changes_keys(|| self.database.remove_key(other.slot)),
+            _ => self.changes_keys(|| self.database.reencrypt(&own)),
         };
         match changed {
-            // It is under way, or a change that was waited for in two calls was made by the first.
+            // One is under way.
             Err(Error::Invalid { .. }) => Ok(()),
             changed => changed,
         }
