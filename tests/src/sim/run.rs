@@ -537,6 +537,8 @@ impl<E: Engine> Runner<E> {
             Err(Error::Closed) => true,
             // The mode, or what spares the disk, may be the first to refuse.
             Err(Error::ReadOnly | Error::Unavailable { .. }) => true,
+            // It had stopped writing before.
+            Err(Error::Poisoned { .. }) => faults > self.faults_at_open,
             refused => refused.is_err() && self.site.disk.faults_met() > faults,
         };
         if !is_right {
