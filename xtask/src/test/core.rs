@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::stage::Stage;
 use crate::process::cargo;
 use crate::setup::{Consent, rust};
-use crate::{chaos, crash, fuzz, sim};
+use crate::{chaos, crash, fuzz, mutants, sim};
 
 /// The crate for the browser has its own stage.
 const HERE: [&str; 3] = ["--workspace", "--exclude", "lightning-db-wasm"];
@@ -37,5 +37,6 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     // Other seeds each time; one that fails is printed with the command that replays it. Those of collections are in the
     // tests and in `test --all`, until ten minutes of fresh ones were clean (`docs/progress.md`).
     stage.check("a minute of simulation with fresh seeds", sim::command(FRESH_SECONDS)?.args(["--only", "tables"]))?;
-    stage.check("trouble with the machine's resources", &mut chaos::command(CHAOS_SECONDS)?)
+    stage.check("trouble with the machine's resources", &mut chaos::command(CHAOS_SECONDS)?)?;
+    stage.check("deliberate bugs of the engine", &mut mutants::command()?)
 }

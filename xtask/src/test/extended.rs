@@ -7,7 +7,7 @@ use super::stage::Stage;
 use super::{jvm, swift, web};
 use crate::package::npm;
 use crate::setup::Consent;
-use crate::{bench, chaos, crash, demo, histories, mutants, sim};
+use crate::{bench, chaos, crash, demo, histories, sim};
 
 const SIMULATION_SECONDS: u64 = 600;
 const HISTORIES_SECONDS: u64 = 120;
@@ -24,7 +24,6 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     stage.check("power losses lose nothing durable", &mut crash::cuts(CUTS)?)?;
     web::tabs_and_kills(stage, consent)?;
     stage.step("bench --quick --peers redb", bench::quick());
-    stage.check("deliberate bugs of the engine", &mut mutants::command()?)?;
     stage.step("demo --native", demo::native::run());
     stage.step("demo --swift", demo::swift::run());
     swift::many_opens(stage, consent)?;
