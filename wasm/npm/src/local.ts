@@ -57,6 +57,37 @@ export class Local {
   }
 }
 
+/** Turns of promises alone may take so long, in milliseconds. */
+const TURN_MS = 10
+
+/**
+ * Answers are there when the turn of promises that asked for them ends, so a loop that awaits one after the other would leave none to
+ * timers, sockets and the merges of the engine. Every ten milliseconds they come in the next turn of the event loop.
+ */
+class Turns {
+  #began: number | undefined
+  #later: (() => void)[] = []
+
+  answer(answer: () => void): void {
+    const now = performance.now()
+    if (this.#began === undefined) {
+      this.#began = now
+      const { setImmediate = setTimeout } = globalThis as { setImmediate?: (next: () => void) => void }
+      setImmediate(() => {
+        this.#began = undefined
+        this.end()
+      })
+    }
+    if (now - this.#began < TURN_MS) answer()
+    else this.#later.push(answer)
+  }
+
+  /** Gives the answers that wait for the next turn. */
+  end(): void {
+    for (const answer of this.#later.splice(0)) answer()
+  }
+}
+
 /** Its calls give promises; what is asked in one turn is done together at its end. */
 export function asyncDatabase(local: Local, durability: 'sync' | 'relaxed', numbered = false): DatabaseOf<'async'> {
   const { host, opened } = local.join()
@@ -65,9 +96,11 @@ export function asyncDatabase(local: Local, durability: 'sync' | 'relaxed', numb
     onresponse: () => {},
   }
   const link = new AsyncLink(() => more, channel, numbered)
+  const turns = new Turns()
   const client = host.connect({
-    send: response => channel.onresponse(response),
+    send: response => turns.answer(() => channel.onresponse(response)),
     end: why => {
+      turns.end()
       link.end(why)
       local.close()
     },
@@ -75,6 +108,7 @@ export function asyncDatabase(local: Local, durability: 'sync' | 'relaxed', numb
   return new DatabaseOf(opened.name, opened.storage, durability, link, async () => {
     // What was asked before is answered before.
     await Promise.resolve()
+    turns.end()
     try {
       local.leave()
     } finally {
