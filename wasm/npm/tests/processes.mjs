@@ -105,7 +105,7 @@ for (const durability of ['sync', 'relaxed']) {
       assert.deepEqual(lost, [], `lost after ${acknowledged.length} acknowledged`)
       const { problems } = await database.verify()
       assert.deepEqual(problems, [])
-      written = Math.max(...(await documents.query().toArray()).map(({ id }) => id)) + 1
+      written = (await documents.query().toArray()).reduce((last, { id }) => Math.max(last, id), 0) + 1
       await database.close()
     }
   })

@@ -34,7 +34,7 @@ try {
         const found = await reader.evaluate(name => window.tests.survivors(name), name)
         const there = new Set(found.ids)
         const lost = [...acknowledged].filter(id => !there.has(id))
-        begin = Math.max(...there) + 1
+        begin = found.ids.reduce((last, id) => Math.max(last, id), 0) + 1
         const isWhole = lost.length === 0 && found.problems.length === 0 && found.storage === storage
         const what = `${name}: ${acknowledged.size} acknowledged, ${there.size} there, ${lost.length} lost`
         if (isWhole) pass(what)
