@@ -97,6 +97,15 @@ pub(super) fn open(storage: &Arc<MemoryStorage>, seed: u64, key: Option<Encrypti
     Database::open_storage(Arc::clone(storage) as Arc<dyn Storage>, env(seed), options(Encryption::Aes256Gcm, key))
 }
 
+/// These files, opened on what can be told to fail.
+pub(super) fn open_failing([data, log]: &[Vec<u8>; 2], seed: u64) -> (Arc<MemoryStorage>, Arc<Failing>, Database) {
+    let files = Arc::new(MemoryStorage::with_contents(data.clone(), log.clone()));
+    let failing = Failing::new(&files);
+    let made = options(Encryption::Aes256Gcm, Some(key()));
+    let db = Database::open_storage(Arc::clone(&failing) as Arc<dyn Storage>, env(seed), made).unwrap();
+    (files, failing, db)
+}
+
 /// The files as they are now: what a crash of the process leaves.
 pub(super) fn copy_of(storage: &MemoryStorage) -> Arc<MemoryStorage> {
     let [data, log] = contents(storage);
@@ -253,15 +262,7 @@ fn a_change_of_keys_that_is_interrupted_anywhere_leaves_a_key() {
     let other = EncryptionKey::raw([77; 32]);
     let mut finished = false;
     for allowed in 0..200usize {
-        let [data, log] = closed.clone();
-        let files = Arc::new(MemoryStorage::with_contents(data, log));
-        let failing = Failing::new(&files);
-        let db = Database::open_storage(
-            Arc::clone(&failing) as Arc<dyn Storage>,
-            env(5 + allowed as u64),
-            options(Encryption::Aes256Gcm, Some(key())),
-        )
-        .unwrap();
+        let (files, failing, db) = open_failing(&closed, 5 + allowed as u64);
         failing.fail_after(allowed);
         let changed = db.add_key(&other).and_then(|_| db.remove_key(0));
         let left = copy_of(&files);

@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::encryption_tests::{Failing, WORDS, all_of, check_filled, contents, copy_of, env, fill, key, open, options};
+use super::encryption_tests::{
+    WORDS, all_of, check_filled, contents, copy_of, env, fill, key, open, open_failing, options,
+};
 use crate::codec::cipher::witness;
 use crate::engine::{Encryption, EncryptionKey, KeyProvider, Progress, ReencryptionStage};
 use crate::env::{MemoryStorage, Storage};
@@ -172,15 +174,7 @@ fn it_is_gone_on_with_after_a_crash_at_any_io() {
     let expected = all_of(&open(&copy_of(&storage), 2, Some(key())).unwrap()).unwrap();
     let (mut finished, mut resumed) = (false, 0);
     for allowed in 0..2000usize {
-        let [data, log] = before.clone();
-        let files = Arc::new(MemoryStorage::with_contents(data, log));
-        let failing = Failing::new(&files);
-        let db = Database::open_storage(
-            Arc::clone(&failing) as Arc<dyn Storage>,
-            env(5 + allowed as u64),
-            options(Encryption::Aes256Gcm, Some(key())),
-        )
-        .unwrap();
+        let (files, failing, db) = open_failing(&before, 5 + allowed as u64);
         failing.fail_after(allowed);
         let done = db.reencrypt(&new_key()).and_then(|()| db.finish_reencryption(&mut |_| {}));
         let left = copy_of(&files);

@@ -327,9 +327,7 @@ impl WriteTransaction {
             });
         }
         #[cfg(feature = "std")]
-        if bytes + self.reads.bytes() > self.granted_bytes {
-            return self.take_memory(bytes + self.reads.bytes());
-        }
+        self.require_memory(bytes)?;
         Ok(())
     }
 
@@ -338,12 +336,17 @@ impl WriteTransaction {
     fn require_memory_of_reads(&mut self) -> Result<()> {
         #[cfg(feature = "std")]
         if self.reads.bytes() > engine::OWN_BYTES / 2 {
-            let bytes = self.changes.memtable.bytes() + self.reads.bytes();
-            if bytes > self.granted_bytes {
-                return self.take_memory(bytes);
-            }
+            return self.require_memory(self.changes.memtable.bytes());
         }
         Ok(())
+    }
+
+    /// An error where changes of so many bytes, and what was read, take more memory than there is for it.
+    #[cfg(feature = "std")]
+    #[inline]
+    fn require_memory(&mut self, changed: usize) -> Result<()> {
+        let bytes = changed + self.reads.bytes();
+        if bytes > self.granted_bytes { self.take_memory(bytes) } else { Ok(()) }
     }
 
     /// Asks for memory that all transactions share, for some time ahead where there is enough.

@@ -26,19 +26,24 @@ fn is_cancelled<R>(result: Result<R, Failure>) -> bool {
     matches!(result, Err(Failure::Engine { name, number: 31, .. }) if name == "Cancelled")
 }
 
-#[test]
-fn whoever_drops_a_call_does_not_wait_and_the_call_learns_of_it() {
+/// A call that has begun, what lets it go on, and what it is told then.
+fn begun(stop: Option<Arc<Stop>>) -> (Unblocked<()>, mpsc::Sender<()>, mpsc::Receiver<Result<(), Error>>) {
     let (go, gone) = mpsc::channel::<()>();
-    let (tell, told) = mpsc::channel();
     let (begin, begun) = mpsc::channel();
-    let call = unblock(None, move || {
+    let (tell, told) = mpsc::channel();
+    let call = unblock(stop, move || {
         begin.send(()).unwrap();
-        // Until whoever waited has given up.
         gone.recv().unwrap();
         tell.send(CoreStop::check()).unwrap();
         Ok(())
     });
     begun.recv().unwrap();
+    (call, go, told)
+}
+
+#[test]
+fn whoever_drops_a_call_does_not_wait_and_the_call_learns_of_it() {
+    let (call, go, told) = begun(None);
     assert!(poll_once(call).is_pending());
     go.send(()).unwrap();
     assert_eq!(told.recv().unwrap(), Err(Error::Cancelled));
@@ -47,16 +52,7 @@ fn whoever_drops_a_call_does_not_wait_and_the_call_learns_of_it() {
 #[test]
 fn a_call_that_is_stopped_before_anybody_waits_for_it_learns_of_it() {
     let stop = Stop::new();
-    let (go, gone) = mpsc::channel::<()>();
-    let (begin, begun) = mpsc::channel();
-    let (tell, told) = mpsc::channel();
-    let call = unblock(Some(Arc::clone(&stop)), move || {
-        begin.send(()).unwrap();
-        gone.recv().unwrap();
-        tell.send(CoreStop::check()).unwrap();
-        Ok(())
-    });
-    begun.recv().unwrap();
+    let (call, go, told) = begun(Some(Arc::clone(&stop)));
     stop.stop();
     go.send(()).unwrap();
     assert_eq!(told.recv().unwrap(), Err(Error::Cancelled));
@@ -67,17 +63,8 @@ fn a_call_that_is_stopped_before_anybody_waits_for_it_learns_of_it() {
 #[test]
 fn whoever_stops_a_call_has_its_answer_at_once_while_it_ends_by_itself() {
     let stop = Stop::new();
-    let (go, gone) = mpsc::channel::<()>();
-    let (begin, begun) = mpsc::channel();
-    let (tell, told) = mpsc::channel();
-    let call = unblock(Some(Arc::clone(&stop)), move || {
-        begin.send(()).unwrap();
-        gone.recv().unwrap();
-        tell.send(CoreStop::check()).unwrap();
-        Ok(())
-    });
+    let (call, go, told) = begun(Some(Arc::clone(&stop)));
     let other = std::thread::spawn(move || {
-        begun.recv().unwrap();
         stop.stop();
         stop
     });
