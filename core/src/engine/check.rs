@@ -14,7 +14,7 @@ use super::version::RunLayer;
 use crate::codec::slot::ValueRef;
 use crate::env::FileId;
 use crate::error::{Error, Result};
-use crate::space::{Extent, GRAIN_BYTES, RESERVED_SECTORS, SECTOR_BYTES};
+use crate::space::{CountedGrains, Extent, GRAIN_BYTES, Misplaced, SECTOR_BYTES};
 use crate::tree::{self, Damage, MergeMode, NodeRef, TreeKind, Walk};
 
 /// What a check has looked at, and what it found wrong.
@@ -59,11 +59,11 @@ impl CheckReport {
 /// Problems listed at most; more are counted in the last line.
 const PROBLEMS_MAX: usize = 100;
 
-/// Counts grains by sector.
+/// Counts grains.
 struct Visitor<'a> {
     engine: &'a Engine,
     report: CheckReport,
-    grains: Vec<u16>,
+    grains: CountedGrains,
     /// Found, and not read yet.
     values: Vec<ValueRef>,
     /// The last of them, once its space is counted.
@@ -76,22 +76,13 @@ struct Visitor<'a> {
 impl Visitor<'_> {
     /// Counts an extent; whether all of it may be in use by this alone.
     fn extent(&mut self, extent: Extent) -> bool {
-        let per_sector = SECTOR_BYTES / GRAIN_BYTES;
-        let mut is_alone = true;
-        for grain in extent.grains() {
-            let sector = (grain / per_sector) as usize;
-            let Some(count) = self.grains.get_mut(sector) else {
-                self.problem(format!("{} bytes at {} lie outside the file", extent.len, extent.offset));
-                return false;
-            };
-            *count = count.saturating_add(1);
-            is_alone &= u64::from(*count) <= per_sector;
-        }
-        if !is_alone {
-            let what = format!("{} at {}: {} bytes are referred to twice", FileId::Data, extent.offset, extent.len);
-            self.problem(what);
-        }
-        is_alone
+        let Err(misplaced) = self.grains.add(extent) else { return true };
+        let (len, at) = (extent.len, extent.offset);
+        self.problem(match misplaced {
+            Misplaced::Outside => format!("{len} bytes at {at} lie outside the file"),
+            Misplaced::Twice => format!("{} at {at}: {len} bytes are referred to twice", FileId::Data),
+        });
+        false
     }
 
     fn problem(&mut self, what: String) {
@@ -210,7 +201,7 @@ impl Engine {
         let mut visitor = Visitor {
             engine: self,
             report: CheckReport::default(),
-            grains: vec![0; sectors as usize],
+            grains: CountedGrains::new(sectors),
             values: Vec::new(),
             counted: None,
             moved_below: None,
@@ -249,9 +240,6 @@ impl Engine {
                 visitor.read_value(value)?;
             }
         }
-        for sector in 0..RESERVED_SECTORS {
-            visitor.extent(Extent { offset: sector * SECTOR_BYTES, len: SECTOR_BYTES });
-        }
         visitor.extent(work.superblock.record_and_copy());
         for &extent in work.checkpoint.iter().flat_map(|checkpoint| &checkpoint.written) {
             visitor.extent(extent);
@@ -275,10 +263,7 @@ impl Engine {
         // A damaged node hides what lies below it, so only a whole tree can be held against the map.
         if visitor.report.is_clean() {
             for sector in 0..sectors {
-                let (counted, mapped) = (
-                    visitor.grains.get(sector as usize).copied().unwrap_or(0),
-                    u16::from(space.map.sector_used(sector)),
-                );
+                let (counted, mapped) = (visitor.grains.in_sector(sector), u64::from(space.map.sector_used(sector)));
                 #[cfg(feature = "std")]
                 let is_known = mapped > counted && self.leaves_space();
                 #[cfg(not(feature = "std"))]
@@ -288,8 +273,8 @@ impl Engine {
                     visitor.problem(format!(
                         "{} at {at}: {} bytes are referred to, but the space map says {}",
                         FileId::Data,
-                        u64::from(counted) * GRAIN_BYTES,
-                        u64::from(mapped) * GRAIN_BYTES
+                        counted * GRAIN_BYTES,
+                        mapped * GRAIN_BYTES
                     ));
                 }
             }

@@ -6,7 +6,6 @@
 
 use alloc::format;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use super::nodes::{Nodes, Uncached};
@@ -17,7 +16,7 @@ use crate::codec::cipher::Envelope;
 use crate::codec::slot::ValueRef;
 use crate::env::{FileId, Storage};
 use crate::error::{Error, Result};
-use crate::space::{Extent, GRAIN_BYTES, GRAINS_PER_SECTOR, RESERVED_SECTORS, SECTOR_BYTES, SpaceMap, Superblock};
+use crate::space::{CountedGrains, Extent, GRAIN_BYTES, SECTOR_BYTES, SpaceMap, Superblock};
 use crate::testing::Mutant;
 use crate::tree::{Damage, MergeMode, NodeRef, Seal, TreeKind, Visitor, Walk};
 
@@ -74,9 +73,7 @@ impl Rebuild<'_> {
 
     fn counts(&self) -> Result<Vec<u8>> {
         let record = self.record;
-        let mut in_use = InUse { grains: Vec::new(), moved_below: None, wrong: None };
-        in_use.grains = vec![0; usize::try_from(record.sectors).unwrap_or(usize::MAX)];
-        in_use.grains.iter_mut().take(RESERVED_SECTORS as usize).for_each(|count| *count = GRAINS_PER_SECTOR as u8);
+        let mut in_use = InUse { grains: CountedGrains::new(record.sectors), moved_below: None, wrong: None };
         in_use.extent(self.superblock.record_and_copy());
         record.map_pages.iter().for_each(|&(offset, _)| in_use.extent(Extent { offset, len: SECTOR_BYTES }));
         record.named.iter().for_each(|named| in_use.extent(named.bitmap.0));
@@ -104,13 +101,13 @@ impl Rebuild<'_> {
                 return Err(wrong);
             }
         }
-        Ok(in_use.grains)
+        Ok(in_use.grains.into_counts())
     }
 }
 
-/// Grains in use by sector.
+/// What is in use.
 struct InUse {
-    grains: Vec<u8>,
+    grains: CountedGrains,
     /// Values of keys below this are counted with the base.
     moved_below: Option<Arc<[u8]>>,
     /// The first thing that cannot be so.
@@ -119,18 +116,7 @@ struct InUse {
 
 impl InUse {
     fn extent(&mut self, extent: Extent) {
-        let reserved = RESERVED_SECTORS * SECTOR_BYTES;
-        let is_inside = extent.offset.is_multiple_of(GRAIN_BYTES)
-            && extent.offset >= reserved
-            && extent.offset.checked_add(extent.len).is_some_and(|end| end <= self.grains.len() as u64 * SECTOR_BYTES);
-        let mut is_alone = is_inside;
-        for grain in if is_inside { extent.grains() } else { 0..0 } {
-            if let Some(count) = self.grains.get_mut((grain / GRAINS_PER_SECTOR) as usize) {
-                *count = count.saturating_add(1);
-                is_alone &= u64::from(*count) <= GRAINS_PER_SECTOR;
-            }
-        }
-        if !is_alone {
+        if !extent.offset.is_multiple_of(GRAIN_BYTES) || self.grains.add(extent).is_err() {
             let what = format!("{} bytes lie outside the file, or are referred to twice", extent.len);
             self.wrong.get_or_insert(Error::corrupt(FileId::Data, extent.offset, what));
         }

@@ -4,12 +4,14 @@
 //! Space is given out in grains of 64 bytes inside sectors of 4096. A sector is written by one checkpoint only and reused
 //! only when every grain of it is free, so a torn write can never harm data that was already durable.
 
+mod counted;
 #[cfg(feature = "testing")]
 pub(crate) mod doors;
 mod map;
 mod pending;
 mod superblock;
 
+pub(crate) use counted::{CountedGrains, Misplaced};
 pub(crate) use map::{
     Extent, GRAIN_BYTES, GRAINS_PER_SECTOR, RESERVED_SECTORS, SECTOR_BYTES, SECTORS_PER_PAGE, SpaceMap,
 };
