@@ -45,6 +45,42 @@ fn id(row: &Value) -> i64 {
     }
 }
 
+/// More than are fetched from memory at once, in and out of a transaction; what is missing or gone has its place.
+#[test]
+fn many_documents_come_back_in_the_order_of_their_keys() {
+    let clock = Arc::new(HandSet::default());
+    let database = open(&Arc::default(), &clock);
+    let people = people(&database);
+    for id in 0..100 {
+        people.put(&person(id, &format!("{id}"), id)).unwrap();
+    }
+    let gone = person(50, "50", 50);
+    people.put_expiring(&gone, Expiry::At(10)).unwrap();
+    database.checkpoint().unwrap();
+    people.put(&person(7, "seven", 7)).unwrap();
+    clock.0.store(20, Ordering::Relaxed);
+    let keys: Vec<i64> = (0..120).rev().chain([7, 7, 50]).collect();
+    let expected: Vec<Option<Value>> = (keys.iter())
+        .map(|&id| match id {
+            7 => Some(person(7, "seven", 7)),
+            50 | 100.. => None,
+            _ => Some(person(id, &format!("{id}"), id)),
+        })
+        .collect();
+    assert_eq!(people.get_many(keys.clone()).unwrap(), expected);
+    let seen = database.transaction(|tx| {
+        let mut seen = Vec::new();
+        tx.collection(&people)?.each_cbor(keys.clone(), |cbor| {
+            seen.push(cbor.map(Value::from_cbor).transpose()?);
+            Ok(())
+        })?;
+        Ok(seen)
+    });
+    assert_eq!(seen.unwrap(), expected);
+    let failed = people.snapshot().unwrap().each_cbor(keys, |_| Err(Error::invalid("enough")));
+    assert!(failed.is_err(), "what the one who sees says is passed on");
+}
+
 #[test]
 fn documents_come_back_by_key_and_by_index() {
     let people = people(&database());
