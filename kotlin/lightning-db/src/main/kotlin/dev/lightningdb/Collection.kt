@@ -94,7 +94,7 @@ public class Collection<T : Any> internal constructor(
 
     internal fun encode(document: T): ByteArray = DocumentFormat.encode(serializer, document)
 
-    internal fun decode(cbor: ByteArray, from: Int = 0): T = DocumentFormat.decode(serializer, cbor, from)
+    internal fun decode(cbor: ByteArray): T = DocumentFormat.decode(serializer, cbor)
 
     internal companion object {
         const val NOW = 0L
@@ -115,7 +115,13 @@ public class BlockingCollection<T : Any> internal constructor(internal val colle
         val packed = PackedWriter()
         for (key in keys) packed.bytes(CborWriter.of(key))
         val found = calling { Native.getMany(scope, handle, packed.toByteArray()) }
-        return buildList { unpack(found, 0) { at -> add(if (at < 0) null else collection.decode(found, at)) } }
+        val reader = CborReader(found)
+        return buildList {
+            unpack(found, 0) { at ->
+                reader.at = at
+                add(if (at < 0) null else DocumentFormat.decode(collection.serializer, reader))
+            }
+        }
     }
 
     /** As [Collection.getBy]. */

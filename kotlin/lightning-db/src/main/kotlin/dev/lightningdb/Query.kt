@@ -162,8 +162,13 @@ public class Query<T : Any> internal constructor(
         chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, each) }
     }
 
-    private inline fun forEach(chunk: ByteArray, each: (T) -> Unit) =
-        unpack(chunk, HANDLE_BYTES) { at -> each(DocumentFormat.decode(serializer, chunk, at)) }
+    private inline fun forEach(chunk: ByteArray, each: (T) -> Unit) {
+        val reader = CborReader(chunk)
+        unpack(chunk, HANDLE_BYTES) { at ->
+            reader.at = at
+            each(DocumentFormat.decode(serializer, reader))
+        }
+    }
 
     /** How many documents it finds. */
     public suspend fun count(): Long = io(collection.handle, scope) { calling { Native.count(it, collection.handle, spec.toCbor()) } }

@@ -6,6 +6,9 @@ import java.time.Instant
 
 /** Reads CBOR (RFC 8949) of any form that a document may have, which the engine has seen to. */
 internal class CborReader(val bytes: ByteArray, var at: Int = 0) {
+    /** The names of the class that was read last. */
+    var names: Names? = null
+
     private fun fail(what: String): Nothing = throw IllegalArgumentException("$what, at byte $at of a document")
 
     private fun unsigned(count: Int): Long {

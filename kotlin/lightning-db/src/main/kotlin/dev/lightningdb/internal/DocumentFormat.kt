@@ -29,13 +29,15 @@ internal object DocumentFormat {
     fun <T> encode(serializer: SerializationStrategy<T>, value: T, to: CborWriter) =
         DocumentEncoder(to).encodeSerializableValue(serializer, value)
 
-    fun <T> decode(serializer: DeserializationStrategy<T>, cbor: ByteArray, from: Int = 0): T =
-        DocumentDecoder(CborReader(cbor, from)).decodeSerializableValue(serializer)
+    fun <T> decode(serializer: DeserializationStrategy<T>, cbor: ByteArray, from: Int = 0): T = decode(serializer, CborReader(cbor, from))
+
+    /** The document that comes next; of many one reader is quickest, which remembers the names of their class. */
+    fun <T> decode(serializer: DeserializationStrategy<T>, reader: CborReader): T = DocumentDecoder(reader).decodeSerializableValue(serializer)
 }
 
 /** The names of a class's fields, as CBOR. */
 @OptIn(ExperimentalSerializationApi::class)
-private class Names(descriptor: SerialDescriptor) {
+internal class Names(val descriptor: SerialDescriptor) {
     val all = Array(descriptor.elementsCount) { CborWriter.of(descriptor.getElementName(it)) }
 
     companion object {
@@ -113,7 +115,10 @@ private class DocumentDecoder(
         StructureKind.LIST -> DocumentDecoder(reader, null, reader.array())
         StructureKind.MAP -> DocumentDecoder(reader, null, reader.map() * 2)
         is PolymorphicKind -> DocumentDecoder(reader, POLYMORPHIC, reader.map())
-        else -> DocumentDecoder(reader, Names.of(descriptor).all, reader.map())
+        else -> {
+            val names = reader.names?.takeIf { it.descriptor === descriptor } ?: Names.of(descriptor).also { reader.names = it }
+            DocumentDecoder(reader, names.all, reader.map())
+        }
     }
 
     override fun decodeElementIndex(descriptor: SerialDescriptor): Int {
