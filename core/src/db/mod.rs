@@ -36,6 +36,8 @@ mod feed_tests;
 mod files;
 mod follow;
 mod found;
+#[cfg(all(test, feature = "std"))]
+mod frozen_tests;
 #[cfg(feature = "std")]
 mod health;
 mod increment;

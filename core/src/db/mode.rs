@@ -31,6 +31,25 @@ impl Database {
         Ok(())
     }
 
+    /// Freezes the database, or thaws it: that is recorded in the file, and until it is thawed whoever opens it, with whatever
+    /// package, finds it in [`Mode::ReadOnly`]. It is durable when this returns, and this process has the mode then, too.
+    ///
+    /// A frozen database can be read, verified, compacted and backed up; the backup is not frozen. An application may still
+    /// decide otherwise for itself by [`set_mode`](Self::set_mode).
+    pub fn set_frozen(&self, is_frozen: bool) -> Result<()> {
+        // Nothing is committed after a freeze; a thaw that fails leaves nobody writing.
+        if is_frozen {
+            self.set_mode(Mode::ReadOnly)?;
+        }
+        self.shared.engine.record_frozen(is_frozen)?;
+        if is_frozen { Ok(()) } else { self.set_mode(Mode::Normal) }
+    }
+
+    /// Whether the database is frozen.
+    pub fn is_frozen(&self) -> bool {
+        self.shared.engine.is_frozen()
+    }
+
     /// What was last decided so.
     pub fn mode(&self) -> Mode {
         self.shared.engine.guard.mode()

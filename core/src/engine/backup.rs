@@ -273,6 +273,8 @@ impl BackupWork {
             time_ms: self.version.time_ms,
             sectors: 0,
             archive: None,
+            // A copy is another database, to be used.
+            is_frozen: false,
             named: Vec::new(),
             map_pages: Vec::new(),
             pending: Vec::new(),

@@ -69,6 +69,7 @@ struct Next {
     kept_from: u64,
     /// What its record says of the archive.
     archive: Option<Box<ArchiveRecord>>,
+    is_frozen: bool,
     /// The snapshots that it names.
     named: Vec<Arc<Named>>,
 }
@@ -224,6 +225,7 @@ impl Checkpoint {
         });
         // Asked once: what it says is what may be reused afterwards.
         let archive = engine.archive_record();
+        let is_frozen = engine.is_frozen.load(crate::env::sync::atomic::Ordering::Relaxed);
         let named = engine.named();
         let seal = engine.nodes.seal();
         let checksum = seal.checksum;
@@ -271,7 +273,8 @@ impl Checkpoint {
                 }
                 map_pages[*page as usize] = Some(extent.offset);
             }
-            let record = self.record(engine, &layers, work, (&kept, archive.as_deref(), &named), &space, &[], None);
+            let record =
+                self.record(engine, &layers, work, (&kept, archive.as_deref(), is_frozen, &named), &space, &[], None);
             let page_bytes = (8 + Proof::width(checksum) as u64) * space.map.page_count();
             let need = copy_bytes + record.encode().len() as u64 + page_bytes;
             if record_extents.len() < slots || record_extents.iter().any(|extent| extent.len < need) {
@@ -344,8 +347,9 @@ impl Checkpoint {
                 readable: 0..0,
                 until_archived: 0,
             });
-            let mut encoded =
-                self.record(engine, &layers, work, (&kept, archive.as_deref(), &named), &space, &pages, other).encode();
+            let mut encoded = self
+                .record(engine, &layers, work, (&kept, archive.as_deref(), is_frozen, &named), &space, &pages, other)
+                .encode();
             let extent = Extent { offset: whole.offset + copy_bytes, len: whole.len - copy_bytes };
             encoded.resize(extent.len as usize, 0);
             let record = (extent, seal.envelope.prove(checksum, Unit::Record, extent.offset, &mut encoded));
@@ -392,6 +396,7 @@ impl Checkpoint {
             kept_from: kept.first().map_or(replay_start.generation, |segment| segment.generation),
             replay_start,
             archive,
+            is_frozen,
             named,
         });
         Ok(())
@@ -403,7 +408,7 @@ impl Checkpoint {
         engine: &Engine,
         layers: &Layers,
         work: &Work,
-        (kept, archive, named): (&[KnownSegment], Option<&ArchiveRecord>, &[Arc<Named>]),
+        (kept, archive, is_frozen, named): (&[KnownSegment], Option<&ArchiveRecord>, bool, &[Arc<Named>]),
         space: &super::state::Space,
         pages: &[(u64, Proof)],
         other: Option<PendingFree>,
@@ -421,6 +426,7 @@ impl Checkpoint {
             time_ms: work.merged_time_ms,
             sectors: space.map.sectors(),
             archive: archive.map(ArchiveRecord::copied),
+            is_frozen,
             named: copied(named),
             map_pages: pages.to_vec(),
             pending: { space.pending.iter().cloned().chain(self.pending_frees(space.building)).chain(other).collect() },
@@ -456,6 +462,7 @@ impl Checkpoint {
         let named_before = core::mem::replace(&mut work.checkpoint_named, next.named);
         let archived = archived_to(next.archive.as_deref());
         work.checkpoint_archive = next.archive;
+        work.checkpoint_frozen = next.is_frozen;
         let mut named = engine.named.lock();
         named.forget_unread();
         let is_awaited = !named.is_empty() || !named_before.is_empty() || work.checkpoint_archive.is_some();

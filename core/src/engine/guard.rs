@@ -66,11 +66,12 @@ pub(crate) enum Passed {
 }
 
 impl Guard {
-    pub(super) fn new(write_bytes_per_s: Option<u64>) -> Self {
+    pub(super) fn new(write_bytes_per_s: Option<u64>, is_frozen: bool) -> Self {
         let rate = write_bytes_per_s.map(|per_s| Mutex::new(Rate::new(per_s)));
+        let (mode, alert) = if is_frozen { (Mode::ReadOnly, MODE) } else { (Mode::Normal, 0) };
         Self {
-            alert: AtomicU8::new(if rate.is_some() { RATE } else { 0 }),
-            mode: Mutex::default(),
+            alert: AtomicU8::new(if rate.is_some() { alert | RATE } else { alert }),
+            mode: Mutex::new(mode),
             appends: Breaker::default(),
             refused: Mutex::default(),
             rate,
@@ -148,6 +149,22 @@ impl Guard {
 }
 
 impl Engine {
+    /// Whether the database is frozen: whoever opens it finds it in [`Mode::ReadOnly`].
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.is_frozen.load(Ordering::Relaxed)
+    }
+
+    /// Freezes or thaws the database, and makes that durable. Restartable, as to do it again is the same.
+    pub(crate) fn record_frozen(&self, is_frozen: bool) -> Result<()> {
+        self.require_recordable()?;
+        self.finish_opening()?;
+        self.is_frozen.store(is_frozen, Ordering::Relaxed);
+        if self.work.lock().checkpoint_frozen == is_frozen {
+            return Ok(());
+        }
+        self.record(|work| work.checkpoint_frozen == is_frozen)
+    }
+
     /// Lets a writer through that holds the writer lock. `is_new` when its transaction begins with that.
     #[cold]
     pub(crate) fn pass_guard(&self, is_new: bool) -> Result<Passed> {

@@ -120,6 +120,11 @@ impl Engine {
         self.note_held(&mut health, stats);
         self.note_scrub(&mut health, stats);
         note_archive(&mut health, stats);
+        if self.is_frozen() {
+            let cause = String::from("the database is frozen: whoever opens it finds it read-only");
+            let remedy = "nothing, if it is to be so; 'lightning mode DATABASE normal' lets it be written to again";
+            health.add(Severity::Notice, "frozen", cause, remedy);
+        }
         if let Some(healed) = self.healed.in_words() {
             let remedy = "nothing was lost, and nothing has to be done; but what damaged one place may damage others: verify \
                           everything, see to the medium, make a backup";
@@ -153,6 +158,8 @@ impl Engine {
         }
         match self.guard.mode() {
             Mode::Normal => {}
+            // It is told by its own name.
+            Mode::ReadOnly if self.is_frozen() => {}
             mode => health.add(
                 Severity::Notice,
                 "mode",

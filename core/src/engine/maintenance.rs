@@ -77,6 +77,8 @@ pub(super) struct Work {
     pub checkpoint_named: Vec<Arc<Named>>,
     /// What that record says of the archive.
     pub checkpoint_archive: Option<Box<ArchiveRecord>>,
+    /// Whether it says that the database is frozen.
+    pub checkpoint_frozen: bool,
     /// `merged_log` as that checkpoint holds it.
     pub saved_log: LogPosition,
     /// Bytes of nodes written since the newest checkpoint, and whether layers changed.

@@ -501,6 +501,9 @@ impl State {
         let version = Version { sequence: self.sequence, time_ms: self.time_ms, memtable: self.memtable, layers };
         let record = self.record.as_ref();
         let is_opening = self.first_write.is_some();
+        let is_frozen = record.is_some_and(|record| record.is_frozen);
+        // Without `std` there is no mode, and nobody who could thaw it.
+        let is_read_only = options.read_only || (is_frozen && !cfg!(feature = "std"));
         let work = Work {
             first_write: self.first_write,
             flush: None,
@@ -529,6 +532,7 @@ impl State {
             node_bytes_written: 0,
             checkpoint_named: self.named.listed(),
             checkpoint_archive: record.and_then(|record| record.archive.as_deref().map(ArchiveRecord::copied)),
+            checkpoint_frozen: is_frozen,
             superblock: self.superblock,
         };
         let history = History {
@@ -552,7 +556,7 @@ impl State {
         Engine {
             scrubs: Default::default(),
             #[cfg(feature = "std")]
-            guard: super::guard::Guard::new(options.limits.write_bytes_per_s),
+            guard: super::guard::Guard::new(options.limits.write_bytes_per_s, is_frozen),
             #[cfg(feature = "std")]
             guarded,
             nodes: Arc::new(nodes),
@@ -565,7 +569,7 @@ impl State {
                 syncing: None,
                 values: self.values,
                 recent: Recent::new(self.merged_sequence, options.memtable_bytes),
-                stopped: options.read_only.then_some(Stopped::ReadOnly),
+                stopped: is_read_only.then_some(Stopped::ReadOnly),
                 must_sync: 0,
                 sync_due_ns: None,
                 appended: self.sequence,
@@ -595,6 +599,7 @@ impl State {
             #[cfg(feature = "std")]
             healed: self.healed,
             history,
+            is_frozen: AtomicBool::new(is_frozen),
             named: Mutex::new(self.named),
             archive: Mutex::new(self.record.and_then(|record| record.archive)),
             watchers: super::watchers::Watchers::default(),

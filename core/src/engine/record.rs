@@ -21,6 +21,10 @@ const RECORD_VERSION: u16 = 0;
 /// More incarnations than this are not remembered.
 pub(crate) const ANCESTORS_MAX: usize = 256;
 
+/// Bits of what is on: an archive follows; the database is frozen.
+const ARCHIVED: u8 = 1;
+const FROZEN: u8 = 2;
+
 /// An incarnation that history went through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ancestor {
@@ -57,6 +61,8 @@ pub(crate) struct CheckpointRecord {
     pub sectors: u64,
     /// The archive of the log, where there is one.
     pub archive: Option<Box<ArchiveRecord>>,
+    /// Nobody is to write.
+    pub is_frozen: bool,
     /// The snapshots that have a name, oldest first.
     pub named: Vec<Arc<Named>>,
     /// The pages of the space map, in order: offset and what proves them.
@@ -89,7 +95,7 @@ impl CheckpointRecord {
         }
         out.put_u64(self.time_ms);
         out.put_u64(self.sectors);
-        out.put_u8(u8::from(self.archive.is_some()));
+        out.put_u8(u8::from(self.archive.is_some()) * ARCHIVED | u8::from(self.is_frozen) * FROZEN);
         if let Some(archive) = &self.archive {
             archive.encode(&mut out);
         }
@@ -171,6 +177,7 @@ impl CheckpointRecord {
             return None;
         }
         let (base, runs) = take_layers(reader, checksum)?;
+        let flags;
         Some(Self {
             base,
             runs,
@@ -185,11 +192,11 @@ impl CheckpointRecord {
             })?,
             time_ms: reader.u64()?,
             sectors: reader.u64()?,
-            archive: match reader.u8()? {
-                0 => None,
-                1 => Some(ArchiveRecord::decode(reader)?),
-                _ => return None,
+            archive: {
+                flags = reader.u8().filter(|flags| flags & !(ARCHIVED | FROZEN) == 0)?;
+                if flags & ARCHIVED != 0 { Some(ArchiveRecord::decode(reader)?) } else { None }
             },
+            is_frozen: flags & FROZEN != 0,
             named: list(reader, |reader| Named::decode(reader, checksum).map(Arc::new))
                 .filter(|named| named.len() <= NAMED_MAX)?,
             map_pages: Vec::new(),

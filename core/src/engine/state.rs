@@ -91,6 +91,8 @@ pub(crate) struct Engine {
     pub(super) history: History,
     /// What is archived of the log; taken after `writer` and before `space`.
     pub(super) archive: Mutex<Option<Box<ArchiveRecord>>>,
+    /// Nobody is to write, whoever opens the database: checkpoints record it.
+    pub(super) is_frozen: AtomicBool,
     /// Snapshots that have a name; taken after `work` and before `space`.
     pub(super) named: Mutex<NamedSnapshots>,
     /// Who is told of commits.
