@@ -467,7 +467,7 @@ impl fmt::Display for Error {
                 write!(f, "it is not known whether this commit is durable ({cause}); reopen the database to learn")
             }
             Error::Closed => f.write_str("the database is closed"),
-            Error::ReadOnly => f.write_str("the database is open for reading only"),
+            Error::ReadOnly => f.write_str("the database is read-only"),
             Error::Conflict { what } => {
                 write!(f, "another transaction changed {what} meanwhile; run this transaction again")
             }

@@ -19,6 +19,7 @@ pub mod insert;
 pub mod key;
 pub mod limits;
 pub mod man;
+pub mod mode;
 pub mod put;
 pub mod query;
 pub mod repair;

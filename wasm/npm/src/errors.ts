@@ -87,7 +87,7 @@ function words(): Record<Exclude<ErrorCode, LaterCode>, Words> {
     NotADatabase: ([found]) => `not a Lightning DB database: ${found}`,
     Unsupported: ([what, remedy]) => `${what} is not supported by this build; ${remedy}`,
     Closed: () => 'the database is closed',
-    ReadOnly: () => 'the database is open for reading only',
+    ReadOnly: () => 'the database is read-only',
     LimitExceeded: ([what, value, limit]) => `${what} is ${value}, more than the limit of ${limit}`,
     SnapshotExpired: ([what]) => String(what),
     LimitReached: ([what]) => String(what),
