@@ -3,6 +3,7 @@
 //! Each is one of `calls.rs`, with arrays of bytes; an error is thrown as `dev.lightningdb.internal.NativeFailure`, which the layer
 //! above turns into an exception of its own.
 
+mod keys;
 mod open;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

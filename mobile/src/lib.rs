@@ -17,6 +17,7 @@ mod backup;
 mod calls;
 mod collection;
 mod database;
+mod encryption;
 mod failure;
 mod feed;
 mod files;

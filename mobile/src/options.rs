@@ -3,8 +3,11 @@
 use std::fmt;
 
 use lightning_db::Durability as CoreDurability;
+use lightning_db::Result;
 use lightning_db::env::OpenMode;
 
+use crate::encryption::Encryption;
+use crate::objects;
 use crate::transaction::Durability;
 
 /// What an application chooses. The defaults suit a phone.
@@ -31,6 +34,12 @@ pub struct OpenOptions {
     /// Verify everything stored in the background, each time this many seconds after the last time ended.
     #[uniffi(default)]
     pub scrub_interval_s: Option<u32>,
+    /// The handle of a key: what opens an encrypted database. A new one that is given a key is encrypted, and this is its first.
+    #[uniffi(default = 0)]
+    pub key: u64,
+    /// How a new database is encrypted, if it gets a key; without it by AES-256-GCM.
+    #[uniffi(default)]
+    pub encryption: Option<Encryption>,
 }
 
 /// Memory that a database on a phone takes.
@@ -49,6 +58,8 @@ impl Default for OpenOptions {
             file_bytes_max: None,
             feed_retention_bytes: 0,
             scrub_interval_s: None,
+            key: 0,
+            encryption: None,
         }
     }
 }
@@ -58,7 +69,8 @@ impl OpenOptions {
         OpenMode { read_only: self.read_only, create: self.create && !self.read_only }
     }
 
-    /// An option that others have chosen otherwise, in words. Whether a database is made is over when it is open.
+    /// An option that others have chosen otherwise, in words. Whether a database is made, and how it is encrypted then, is over when it
+    /// is open; keys are asked of it.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         let (Self { create: _, read_only, durability, memory_budget_bytes, .. }, own) = (other, self);
         let differs = |what: &str, own: &dyn fmt::Debug, theirs: &dyn fmt::Debug| {
@@ -92,7 +104,7 @@ impl OpenOptions {
         }
     }
 
-    pub(crate) fn to_core(&self) -> lightning_db::Options {
+    pub(crate) fn to_core(&self) -> Result<lightning_db::Options> {
         let mut options = lightning_db::Options::default();
         options.create = self.create;
         options.read_only = self.read_only;
@@ -107,6 +119,8 @@ impl OpenOptions {
         }
         options.feed_retention_bytes = self.feed_retention_bytes;
         options.scrub_interval_s = self.scrub_interval_s;
-        options
+        options.key = objects::key(self.key)?;
+        options.encryption = self.encryption.unwrap_or_default().into();
+        Ok(options)
     }
 }

@@ -1,10 +1,15 @@
 //! Restoring a backup.
 
-use lightning_db::{CheckReport, Database, ReplayUntil, Result};
+use std::path::PathBuf;
 
-/// Makes a database of a backup; see [`Database::restore`].
-pub fn restore(backup: &str, to: &str) -> Result<CheckReport> {
-    Database::restore(to, backup, &[], ReplayUntil::End, &mut |_| {}).map(|report| report.check)
+use lightning_db::{CheckReport, Database, EncryptionKey, Options, ReplayUntil, Result};
+
+/// Makes a database of a backup, which this key opens; see [`Database::restore_from`].
+pub fn restore(backup: &str, to: &str, key: Option<EncryptionKey>) -> Result<CheckReport> {
+    let mut options = Options::default();
+    options.key = key;
+    let report = Database::restore_from(to, &PathBuf::from(backup), &[], ReplayUntil::End, &options, &mut |_| {})?;
+    Ok(report.check)
 }
 
 #[cfg(test)]
@@ -31,12 +36,12 @@ mod tests {
         }
         wait(database.backup(copy.clone(), None, None)).unwrap();
         database.end_blocking().unwrap();
-        assert!(restore(&copy, &app).unwrap_err().to_string().contains("exists"), "what is there stays");
-        assert_eq!(restore(&copy, &again).unwrap().problems, Vec::<String>::new());
+        assert!(restore(&copy, &app, None).unwrap_err().to_string().contains("exists"), "what is there stays");
+        assert_eq!(restore(&copy, &again, None).unwrap().problems, Vec::<String>::new());
         let restored = Opened::open_blocking(again.clone(), OpenOptions::default()).unwrap();
         let table = restored.table("notes".into(), "string".into(), "bytes".into()).unwrap();
         assert!(calls::get(NOW, table.number(), b"499", |found| found == Some(&[7; 300][..])).unwrap());
-        assert!(restore(&copy, &folder.path("again.ldb")).is_err(), "it is open, too");
+        assert!(restore(&copy, &folder.path("again.ldb"), None).is_err(), "it is open, too");
         restored.end_blocking().unwrap();
 
         // Nothing is left where it failed.
@@ -45,12 +50,12 @@ mod tests {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         fs::write(&copy, &bytes).unwrap();
-        assert!(restore(&copy, &other).is_err());
+        assert!(restore(&copy, &other, None).is_err());
         fs::write(&copy, b"no database at all").unwrap();
-        assert_eq!(restore(&copy, &other).unwrap_err().name(), "NotADatabase");
-        assert_eq!(restore(&folder.path("nowhere.ldb"), &other).unwrap_err().name(), "Invalid");
+        assert_eq!(restore(&copy, &other, None).unwrap_err().name(), "NotADatabase");
+        assert_eq!(restore(&folder.path("nowhere.ldb"), &other, None).unwrap_err().name(), "Invalid");
         fs::write(folder.path("other.ldb-log"), b"of another").unwrap();
-        assert!(restore(&app, &other).unwrap_err().to_string().contains("other.ldb-log"));
+        assert!(restore(&app, &other, None).unwrap_err().to_string().contains("other.ldb-log"));
         let names: Vec<_> = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert!(names.iter().all(|name| !name.to_string_lossy().contains("partial")), "{names:?}");
     }

@@ -33,6 +33,8 @@ fn nothing_is_left_of_thousands_of_opens() {
         durability: LIGHTNING_RELAXED,
         memory_budget_bytes: 2 << 20,
         feed_retention_bytes: 0,
+        key: 0,
+        encryption: LIGHTNING_AES_256_GCM,
     };
     let mut before = None;
     for round in 0..OPENS {

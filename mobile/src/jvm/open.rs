@@ -6,6 +6,7 @@ use lightning_db::{Document, Schema, Update, Value};
 
 use super::{Failed, NULL, array, entry};
 use crate::collection::Collection;
+use crate::encryption::Encryption;
 use crate::objects::{self, Object};
 use crate::options::OpenOptions;
 use crate::table::OpenTable;
@@ -24,6 +25,8 @@ entry! {
         file_bytes_max: Option<u64>,
         feed_retention_bytes: Option<u64>,
         scrub_interval_s: Option<u64>,
+        key: u64,
+        encryption: jint,
     ) -> jlong, or 0, {
         let durability = Some(match durability {
             0 => Durability::Sync,
@@ -38,6 +41,8 @@ entry! {
             file_bytes_max,
             feed_retention_bytes: feed_retention_bytes.unwrap_or_default(),
             scrub_interval_s: scrub_interval_s.and_then(|seconds| seconds.try_into().ok()),
+            key,
+            encryption: Some(if encryption == 0 { Encryption::Aes256Gcm } else { Encryption::ChaCha20Poly1305 }),
         };
         Ok(database::open(&path, &options)?.cast_signed())
     }
