@@ -62,8 +62,6 @@
 // Gives back all that can be read again.
 #define LIGHTNING_TRIM_ALL 1
 
-typedef struct Option_lightning_key_call Option_lightning_key_call;
-
 // What went wrong in the last call of a thread that did not give `LIGHTNING_OK` or `LIGHTNING_MISSING`.
 typedef struct lightning_error {
   // Its number, which the call gave.
@@ -121,9 +119,9 @@ typedef struct lightning_key_provider {
   // What each of them is given.
   void *context;
   // Encrypts a key of 32 bytes so that only `unwrap` gives it back.
-  struct Option_lightning_key_call wrap;
+  int32_t (*wrap)(void *context, struct lightning_bytes given, uint8_t *answer, size_t *length);
   // The key, 32 bytes, that `wrap` has encrypted so; `LIGHTNING_MISSING` if it has not.
-  struct Option_lightning_key_call unwrap;
+  int32_t (*unwrap)(void *context, struct lightning_bytes given, uint8_t *answer, size_t *length);
   // Called once, after the last call of the others; it may be null.
   void (*release)(void *context);
 } lightning_key_provider;
@@ -170,9 +168,6 @@ int32_t lightning_raw_key(struct lightning_bytes bytes,
 int32_t lightning_passphrase_key(struct lightning_bytes text, uint64_t *key);
 
 // A key that somebody keeps. Whatever this gives, `release` is called.
-//
-// # Safety
-// As the module says; the functions do as [`lightning_key_provider`] says.
 int32_t lightning_provider_key(struct lightning_key_provider provider, uint64_t *key);
 
 // Lets one key more open a database, at most eight, which all lead to the same data; `slot` is what it is removed by, and may be null.

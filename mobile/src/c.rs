@@ -111,10 +111,6 @@ pub struct lightning_options {
     pub encryption: u8,
 }
 
-/// Encrypts, or decrypts, the bytes of a key; see [`lightning_key_provider`].
-pub type lightning_key_call =
-    unsafe extern "C" fn(context: *mut c_void, given: lightning_bytes, answer: *mut u8, length: *mut usize) -> i32;
-
 /// Somebody who keeps a key and gives it to nobody: a keychain, a key management service. Its functions are called from any thread, and
 /// from several at once; `given` is there until they return. They write at most `LIGHTNING_ANSWER_MAX` bytes to `answer`, and how many
 /// to `length`, and give `LIGHTNING_OK`. `LIGHTNING_DEVICE_LOCKED`, or anything else for what fails, with a text for people in `answer`.
@@ -124,9 +120,13 @@ pub struct lightning_key_provider {
     /// What each of them is given.
     pub context: *mut c_void,
     /// Encrypts a key of 32 bytes so that only `unwrap` gives it back.
-    pub wrap: Option<lightning_key_call>,
+    pub wrap: Option<
+        unsafe extern "C" fn(context: *mut c_void, given: lightning_bytes, answer: *mut u8, length: *mut usize) -> i32,
+    >,
     /// The key, 32 bytes, that `wrap` has encrypted so; `LIGHTNING_MISSING` if it has not.
-    pub unwrap: Option<lightning_key_call>,
+    pub unwrap: Option<
+        unsafe extern "C" fn(context: *mut c_void, given: lightning_bytes, answer: *mut u8, length: *mut usize) -> i32,
+    >,
     /// Called once, after the last call of the others; it may be null.
     pub release: Option<unsafe extern "C" fn(context: *mut c_void)>,
 }
@@ -373,7 +373,7 @@ pub unsafe extern "C" fn lightning_passphrase_key(text: lightning_bytes, key: *m
 /// A key that somebody keeps. Whatever this gives, `release` is called.
 ///
 /// # Safety
-/// As the module says; the functions do as [`lightning_key_provider`] says.
+/// As the module says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lightning_provider_key(provider: lightning_key_provider, key: *mut u64) -> i32 {
     let provider = Provider(provider);
