@@ -1,15 +1,12 @@
 //! Keys of encrypted databases. Arrays that Java gives are Java's own to wipe; what is copied out of them is wiped here.
 
-use jni::objects::{GlobalRef, JByteArray, JObject, JValue};
-use jni::sys::jlong;
+use jni::objects::{GlobalRef, JByteArray, JObject};
+use jni::sys::{jlong, jvalue};
 use jni::{JNIEnv, JavaVM};
 use zeroize::Zeroizing;
 
 use super::{Failed, Given, entry};
 use crate::encryption::{self, Answer, Ask};
-
-/// Local references that one call of the provider makes.
-const REFERENCES: i32 = 8;
 
 /// The first byte of what `KeyAnswers.ask` gives.
 const GIVEN: u8 = 0;
@@ -59,30 +56,54 @@ entry! {
 /// Calls `KeyAnswers.ask`, which throws nothing: a byte that says how it went is before what it gives.
 fn ask(vm: &JavaVM, provider: &GlobalRef, what: Ask, given: &[u8]) -> jni::errors::Result<Answer> {
     let mut env = vm.attach_current_thread_as_daemon()?;
-    // A thread that stays attached keeps what was not given up.
-    env.with_local_frame(REFERENCES, |env| {
-        let given = env.byte_array_from_slice(given)?;
-        let arguments = [JValue::Bool(u8::from(what == Ask::Wrap)), JValue::Object(&given)];
-        let answered = env.call_method(provider, "ask", "(Z[B)[B", &arguments).and_then(|answer| answer.l());
-        if answered.is_err() {
-            _ = env.exception_clear();
-        }
-        let answer = JByteArray::from(answered?);
-        let mut bytes = Zeroizing::new(env.convert_byte_array(&answer)?);
-        wipe(env, &answer)?;
-        wipe(env, &given)?;
-        if bytes.is_empty() {
-            return Ok(Answer::Failed("it gave nothing".into()));
-        }
-        let how = bytes.remove(0);
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(match how {
-            GIVEN => Answer::Given(bytes),
-            MISSING => Answer::Missing,
-            LOCKED => Answer::Locked(text(&bytes)),
-            _ => Answer::Failed(text(&bytes)),
-        })
+    let given = env.byte_array_from_slice(given)?;
+    let answer = call(&mut env, provider, what == Ask::Wrap, &given);
+    wipe(&env, &given)?;
+    // A thread that stays attached keeps what is not given up.
+    env.delete_local_ref(given)?;
+    let answer = answer?;
+    let bytes = env.convert_byte_array(&answer);
+    wipe(&env, &answer)?;
+    env.delete_local_ref(answer)?;
+    let mut bytes = Zeroizing::new(bytes?);
+    if bytes.is_empty() {
+        return Ok(Answer::Failed("it gave nothing".into()));
+    }
+    let how = bytes.remove(0);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(match how {
+        GIVEN => Answer::Given(bytes),
+        MISSING => Answer::Missing,
+        LOCKED => Answer::Locked(text(&bytes)),
+        _ => Answer::Failed(text(&bytes)),
     })
+}
+
+/// By the virtual machine's own function: what the crate has for calls of all kinds would be 10 kB.
+fn call<'l>(
+    env: &mut JNIEnv<'l>,
+    provider: &GlobalRef,
+    wraps: bool,
+    given: &JByteArray<'l>,
+) -> jni::errors::Result<JByteArray<'l>> {
+    let class = env.get_object_class(provider)?;
+    let method = env.get_method_id(&class, "ask", "(Z[B)[B");
+    env.delete_local_ref(class)?;
+    let method = method.inspect_err(|_| _ = env.exception_clear())?;
+    let arguments = [jvalue { z: u8::from(wraps) }, jvalue { l: given.as_raw() }];
+    let raw = env.get_raw();
+    // SAFETY: the environment is this thread's; the method is one of the object's class, and takes these arguments.
+    let answer = unsafe {
+        let function =
+            (**raw).CallObjectMethodA.ok_or(jni::errors::Error::JNIEnvMethodNotFound("CallObjectMethodA"))?;
+        function(raw, provider.as_raw(), method.into_raw(), arguments.as_ptr())
+    };
+    if env.exception_check()? {
+        env.exception_clear()?;
+        return Err(jni::errors::Error::JavaException);
+    }
+    // SAFETY: it gives an array of bytes, which is never null.
+    Ok(unsafe { JByteArray::from_raw(answer) })
 }
 
 fn wipe(env: &JNIEnv<'_>, array: &JByteArray<'_>) -> jni::errors::Result<()> {

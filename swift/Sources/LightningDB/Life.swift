@@ -35,10 +35,13 @@ extension Database {
         Int(try calling { try native.trimMemory(level: level == .all ? .all : .moderate) })
     }
 
-    /// Copies a backup to where no database is yet, and verifies it; only then it has its name.
+    /// Copies a backup to where no database is yet, and verifies it; only then it has its name. That of an encrypted database needs a key
+    /// that opened it then.
     @discardableResult
-    public static func restore(_ backup: URL, to url: URL) async throws -> CheckReport {
-        CheckReport(try await calling { stop in try await restoreBackup(backup: backup.path, to: url.path, stop: stop) })
+    public static func restore(_ backup: URL, to url: URL, key: EncryptionKey? = nil) async throws -> CheckReport {
+        try await withKey(key) { key in
+            CheckReport(try await calling { stop in try await restoreBackup(backup: backup.path, to: url.path, key: key, stop: stop) })
+        }
     }
 
     /// How many objects are open in this process, of all databases: collections, snapshots, cursors. Where it grows, something is kept that

@@ -21,6 +21,7 @@ import kotlin.reflect.KProperty1
 import dev.lightningdb.internal.BackupProgress as NativeProgress
 import dev.lightningdb.internal.Database as NativeDatabase
 import dev.lightningdb.internal.Durability as NativeDurability
+import dev.lightningdb.internal.Encryption as NativeEncryption
 
 /** When a commit is acknowledged. */
 public enum class Durability {
@@ -62,17 +63,25 @@ public data class Options(
     val feedRetentionBytes: Long = 0,
     /** Verify everything stored in the background, each time this many seconds after the last time ended. */
     val scrubIntervalSeconds: Int? = null,
+    /** What opens an encrypted database. A new one that is given a key is encrypted, and this is its first. */
+    val key: EncryptionKey? = null,
+    /** How a new database is encrypted, if it gets a key; one that exists stays as it was made. */
+    val encryption: Encryption = Encryption.Aes256Gcm,
     /** Do what [AppLife] says: merge when the app goes into the background, give memory back when it is short. */
     val followsAppLife: Boolean = true,
 ) {
-    internal fun open(path: ByteArray): Long = Native.open(
-        path, create, readOnly, durability.ordinal, memoryBudgetBytes, fileBytesMax ?: -1, feedRetentionBytes,
-        scrubIntervalSeconds?.toLong() ?: -1,
-    )
+    internal fun open(path: ByteArray): Long = withKey(key) { key ->
+        calling {
+            Native.open(
+                path, create, readOnly, durability.ordinal, memoryBudgetBytes, fileBytesMax ?: -1, feedRetentionBytes,
+                scrubIntervalSeconds?.toLong() ?: -1, key, encryption.ordinal,
+            )
+        }
+    }
 
-    internal fun toNative() = OpenOptions(
+    internal fun toNative(key: Long) = OpenOptions(
         create, readOnly, NativeDurability.entries[durability.ordinal], memoryBudgetBytes.toULong(), fileBytesMax?.toULong(),
-        feedRetentionBytes.toULong(), scrubIntervalSeconds?.toUInt(),
+        feedRetentionBytes.toULong(), scrubIntervalSeconds?.toUInt(), key.toULong(), NativeEncryption.entries[encryption.ordinal],
     )
 }
 
@@ -276,6 +285,9 @@ public class Database private constructor(internal val handle: Long, made: Nativ
     /** Reads and verifies everything. */
     public suspend fun verify(): CheckReport = CheckReport(calling { native.verify() })
 
+    /** The keys that open it, if it is encrypted. */
+    public val keys: EncryptionKeys get() = EncryptionKeys { native }
+
     /** Counters and sizes. */
     public fun stats(): Stats = Stats(calling { native.stats() })
 
@@ -335,25 +347,26 @@ public class Database private constructor(internal val handle: Long, made: Nativ
 
         /** Opens the database at [path], on the calling thread. */
         public fun openBlocking(path: Path, options: Options = Options()): Database =
-            Database(calling { options.open(path.toString().encodeToByteArray()) }).also {
+            Database(options.open(path.toString().encodeToByteArray())).also {
                 if (options.followsAppLife) AppLife.add(it)
             }
 
         /**
          * Restores a [backup] as the database [to], where nothing may be yet. It is verified before it has its name; until then it is called
-         * so with `-partial` behind it.
+         * so with `-partial` behind it. That of an encrypted database needs a [key] that opened it then.
          */
-        public suspend fun restore(backup: Path, to: Path): CheckReport =
-            CheckReport(calling { restoreBackup(backup.toString(), to.toString()) })
+        public suspend fun restore(backup: Path, to: Path, key: EncryptionKey? = null): CheckReport =
+            CheckReport(withKey(key) { handle -> calling { restoreBackup(backup.toString(), to.toString(), handle.toULong()) } })
 
         /**
          * A database for tests, in a file or in memory: its time is what [setClock] says, 1970 at first, and it does nothing by itself.
          */
         public fun forTests(path: Path? = null, options: Options = Options()): Database =
-            apart(calling { NativeDatabase.forTests(path?.toString(), options.toNative()) })
+            apart(withKey(options.key) { key -> calling { NativeDatabase.forTests(path?.toString(), options.toNative(key)) } })
 
         /** A new database in memory, gone when it is closed. */
-        public fun inMemory(options: Options = Options()): Database = apart(calling { NativeDatabase.inMemory(options.toNative()) })
+        public fun inMemory(options: Options = Options()): Database =
+            apart(withKey(options.key) { key -> calling { NativeDatabase.inMemory(options.toNative(key)) } })
 
         private fun apart(native: NativeDatabase) = Database(native.number().toLong(), native)
 

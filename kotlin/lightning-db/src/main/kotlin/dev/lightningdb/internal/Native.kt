@@ -56,7 +56,16 @@ internal object Native {
         fileBytesMax: Long,
         feedRetentionBytes: Long,
         scrubIntervalSeconds: Long,
+        key: Long,
+        encryption: Int,
     ): Long
+
+    /** Keys are released like cursors, once they were used. */
+    @JvmStatic external fun rawKey(bytes: ByteArray): Long
+
+    @JvmStatic external fun passphraseKey(text: ByteArray): Long
+
+    @JvmStatic external fun providerKey(provider: KeyAnswers): Long
 
     @JvmStatic external fun close(database: Long)
 
