@@ -13,18 +13,21 @@ use lightning_db::{
     Update, Value,
 };
 
+use crate::archive::{self, ArchiveOptions, ArchiveStatus};
 use crate::backup;
 use crate::collection::Collection;
 use crate::encryption::{self, KeyInfo, Reencryption, ReencryptionListener};
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::files::Files;
-use crate::maintenance::{CheckReport, CompactionListener, Stats};
+use crate::health::{Finding, Mode, Quarantined};
+use crate::limits::Limits;
+use crate::maintenance::{CheckListener, CheckReport, CompactionListener, Stats};
 use crate::objects::{self, Object, Owner, locked};
 use crate::options::OpenOptions;
 use crate::raw::Raw;
 use crate::restore;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{NamedSnapshot, Snapshot};
 use crate::stop::{Stop, unblock, unblock_needed};
 use crate::table::Table;
 use crate::transaction::{Isolation, Transaction};
@@ -112,6 +115,7 @@ pub(crate) fn open(path: &str, options: &OpenOptions) -> Result<u64> {
     let files = Arc::new(Files::open(path, options.mode())?);
     let environment = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
     let database = Core::open_storage(Arc::clone(&files) as _, environment, options.to_core()?)?;
+    archive::go_on(&database, files.path());
     let opened = Opened { path: Some(name.clone()), ..Opened::new(database, Some(files), options, None) };
     let opened = Arc::new(opened);
     let mut open = locked(&OPEN);
@@ -279,16 +283,19 @@ pub enum TrimLevel {
 }
 
 /// Restores a backup as the database `to`, where there is nothing yet: no database and no log of one. It is verified before it has its
-/// name; until then it is called `to` with `-partial` behind it. An encrypted one needs the handle of a key that opens it.
+/// name; until then it is called `to` with `-partial` behind it. Of what follows, folders of archives, commits are taken in up to
+/// `until`. What is encrypted needs the handle of a key that opens it.
 #[uniffi::export(default(key = 0, stop = None))]
 pub async fn restore_backup(
     backup: String,
     to: String,
+    following: Vec<String>,
+    until: restore::RestoreUntil,
     key: u64,
     stop: Option<Arc<Stop>>,
 ) -> Result<CheckReport, Failure> {
     let key = objects::key(key)?;
-    unblock(stop, move || Ok(restore::restore(&backup, &to, key)?.into())).await
+    unblock(stop, move || Ok(restore::restore(&backup, &to, &following, until, key)?.into())).await
 }
 
 /// How many objects are open in this process, of all databases: where it grows, something is not given up.
@@ -560,7 +567,76 @@ impl Database {
 
     /// The database as it is now.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, Failure> {
-        Snapshot::new(self.handle)
+        Snapshot::new(self.handle, None)
+    }
+
+    /// Keeps the database as it is now under a name, also when it is closed, until it is dropped.
+    pub fn create_snapshot(&self, name: String) -> Result<(), Failure> {
+        Ok(self.core()?.create_snapshot(&name)?)
+    }
+
+    /// The snapshots that have a name, oldest first.
+    pub fn snapshots(&self) -> Result<Vec<NamedSnapshot>, Failure> {
+        Ok(self.core()?.snapshots().into_iter().map(NamedSnapshot::from).collect())
+    }
+
+    /// The database as it was when this one was made.
+    pub fn snapshot_named(&self, name: String) -> Result<Arc<Snapshot>, Failure> {
+        Snapshot::new(self.handle, Some(&name))
+    }
+
+    /// Gives up one that has a name.
+    pub fn drop_snapshot(&self, name: String) -> Result<(), Failure> {
+        Ok(self.core()?.drop_snapshot(&name)?)
+    }
+
+    /// What is not as it should be, the worst first. Nothing is read from storage.
+    pub fn health(&self) -> Result<Vec<Finding>, Failure> {
+        Ok(self.core()?.health().findings.into_iter().map(Finding::from).collect())
+    }
+
+    /// What was found damaged since it was opened. Reading it is `Corrupt`; everything else is read and written as always.
+    pub fn quarantined(&self) -> Result<Vec<Quarantined>, Failure> {
+        Ok(self.core()?.quarantined()?.into_iter().map(Quarantined::from).collect())
+    }
+
+    /// Decides who may use it, for everybody in this process, until it is decided otherwise or closed.
+    pub fn set_mode(&self, mode: Mode) -> Result<(), Failure> {
+        Ok(self.core()?.set_mode(mode.into())?)
+    }
+
+    /// What was last decided so.
+    pub fn mode(&self) -> Result<Mode, Failure> {
+        Ok(self.core()?.mode().into())
+    }
+
+    /// What it gives at most.
+    pub fn limits(&self) -> Result<Limits, Failure> {
+        Ok(self.core()?.limits().into())
+    }
+
+    /// Archives every commit from now on, in a folder, or changes how.
+    pub fn archive_on(&self, options: ArchiveOptions) -> Result<(), Failure> {
+        let opened = objects::opened(self.handle)?;
+        let path = opened.files.as_ref().ok_or_else(|| objects::invalid("what is in memory has no archive"))?.path();
+        Ok(archive::on(&opened.database, path, options)?)
+    }
+
+    /// Archives nothing any more. What is in the archive stays.
+    pub fn archive_off(&self) -> Result<(), Failure> {
+        Ok(self.core()?.archive_off()?)
+    }
+
+    /// How the archive does; null where there is none.
+    pub fn archive_status(&self) -> Result<Option<ArchiveStatus>, Failure> {
+        Ok(self.core()?.archive_status().map(ArchiveStatus::from))
+    }
+
+    /// Archives everything that is committed now.
+    #[uniffi::method(default(stop = None))]
+    pub async fn archive_now(&self, stop: Option<Arc<Stop>>) -> Result<(), Failure> {
+        let database = self.core()?;
+        unblock(stop, move || Ok(database.archive_now()?)).await
     }
 
     /// Follows all commits.
@@ -600,9 +676,13 @@ impl Database {
 
     /// Reads and verifies everything.
     #[uniffi::method(default(stop = None))]
-    pub async fn verify(&self, stop: Option<Arc<Stop>>) -> Result<CheckReport, Failure> {
+    pub async fn verify(
+        &self,
+        listener: Option<Arc<dyn CheckListener>>,
+        stop: Option<Arc<Stop>>,
+    ) -> Result<CheckReport, Failure> {
         let database = self.core()?;
-        unblock(stop, move || Ok(database.check()?.into())).await
+        unblock(stop, move || Ok(crate::maintenance::check(&database, listener.as_deref())?)).await
     }
 
     /// Lets go of the files, for everybody in this process who has it open: everything committed is brought into them, they are

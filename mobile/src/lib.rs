@@ -13,6 +13,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod archive;
 mod backup;
 mod calls;
 mod collection;
@@ -22,6 +23,8 @@ mod failure;
 mod feed;
 mod files;
 mod handles;
+mod health;
+mod limits;
 mod maintenance;
 mod objects;
 mod options;

@@ -9,6 +9,13 @@ pub trait CompactionListener: Send + Sync {
     fn on_progress(&self, changes_left: u64, file_bytes: u64, free_bytes: u64);
 }
 
+/// Is told how far a verification is, from the thread that does it.
+#[uniffi::export(with_foreign)]
+pub trait CheckListener: Send + Sync {
+    /// After each step: what was verified so far.
+    fn on_progress(&self, progress: CheckReport);
+}
+
 /// Counters and sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Record)]
 pub struct Stats {
@@ -38,8 +45,16 @@ pub struct Stats {
     pub memory_budget_bytes: u64,
     /// Snapshots that are open.
     pub snapshots: u64,
+    /// Bytes that cannot be used again because of them.
+    pub snapshot_pinned_bytes: u64,
     /// Damaged parts that were found.
     pub quarantined: u64,
+    /// Bytes that the background has verified this time.
+    pub scrub_bytes: u64,
+    /// Those that there are.
+    pub scrub_bytes_all: u64,
+    /// How often it has verified everything since the database was opened.
+    pub scrubs: u64,
 }
 
 /// What was verified.
@@ -75,7 +90,11 @@ impl From<CoreStats> for Stats {
             cache_misses: stats.cache_misses,
             memory_budget_bytes: stats.memory_budget_bytes,
             snapshots: stats.snapshots,
+            snapshot_pinned_bytes: stats.snapshot_pinned_bytes,
             quarantined: stats.quarantined,
+            scrub_bytes: stats.scrub_bytes,
+            scrub_bytes_all: stats.scrub_bytes_all,
+            scrubs: stats.scrubs,
         }
     }
 }
@@ -91,6 +110,15 @@ impl From<CoreReport> for CheckReport {
             problems: report.problems,
         }
     }
+}
+
+pub fn check(database: &Database, listener: Option<&dyn CheckListener>) -> Result<CheckReport> {
+    let report = database.check_with(&mut |report| {
+        if let Some(listener) = listener {
+            listener.on_progress(report.clone().into());
+        }
+    })?;
+    Ok(report.into())
 }
 
 pub fn compact(database: &Database, listener: Option<&dyn CompactionListener>) -> Result<()> {

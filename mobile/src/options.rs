@@ -7,6 +7,7 @@ use lightning_db::Result;
 use lightning_db::env::OpenMode;
 
 use crate::encryption::Encryption;
+use crate::limits::Limits;
 use crate::objects;
 use crate::transaction::Durability;
 
@@ -25,9 +26,9 @@ pub struct OpenOptions {
     /// Memory for everything together, in bytes; at least 2 MiB. Without it 10 MB.
     #[uniffi(default)]
     pub memory_budget_bytes: Option<u64>,
-    /// The data file never grows beyond this.
+    /// What it gives at most to all who share it.
     #[uniffi(default)]
-    pub file_bytes_max: Option<u64>,
+    pub limits: Option<Limits>,
     /// The log keeps the newest commits up to so many bytes for the change feed, also after a clean close.
     #[uniffi(default = 0)]
     pub feed_retention_bytes: u64,
@@ -55,7 +56,7 @@ impl Default for OpenOptions {
             read_only: false,
             durability: None,
             memory_budget_bytes: None,
-            file_bytes_max: None,
+            limits: None,
             feed_retention_bytes: 0,
             scrub_interval_s: None,
             key: 0,
@@ -85,8 +86,9 @@ impl OpenOptions {
         if own.memory_budget() != other.memory_budget() {
             return differs("the memory budget", &own.memory_budget_bytes, memory_budget_bytes);
         }
-        if own.file_bytes_max != other.file_bytes_max {
-            return differs("the largest size of the file", &own.file_bytes_max, &other.file_bytes_max);
+        let (limits, others) = (own.limits.unwrap_or_default(), other.limits.unwrap_or_default());
+        if limits != others {
+            return differs("what it gives at most", &limits, &others);
         }
         if own.feed_retention_bytes != other.feed_retention_bytes {
             return differs("what the feed keeps", &own.feed_retention_bytes, &other.feed_retention_bytes);
@@ -114,9 +116,7 @@ impl OpenOptions {
             Some(Durability::Periodic) => CoreDurability::Periodic { interval_ms: PERIODIC_MS },
             Some(Durability::Relaxed) => CoreDurability::Relaxed,
         };
-        if let Some(bytes) = self.file_bytes_max {
-            options.limits.file_bytes_max = bytes;
-        }
+        options.limits = self.limits.unwrap_or_default().to_core();
         options.feed_retention_bytes = self.feed_retention_bytes;
         options.scrub_interval_s = self.scrub_interval_s;
         options.key = objects::key(self.key)?;

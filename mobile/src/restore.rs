@@ -2,14 +2,44 @@
 
 use std::path::PathBuf;
 
-use lightning_db::{CheckReport, Database, EncryptionKey, Options, ReplayUntil, Result};
+use lightning_db::{BackupSource, CheckReport, Database, EncryptionKey, Options, ReplayUntil, Result};
 
-/// Makes a database of a backup, which this key opens; see [`Database::restore_from`].
-pub fn restore(backup: &str, to: &str, key: Option<EncryptionKey>) -> Result<CheckReport> {
+/// Up to where a backup, and what follows it, is restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum RestoreUntil {
+    /// All of it.
+    End,
+    /// Up to this commit, and with it.
+    Sequence {
+        /// Its number.
+        sequence: u64,
+    },
+    /// Up to the last one that was made at this time or before.
+    Time {
+        /// In milliseconds since 1970.
+        ms: u64,
+    },
+}
+
+/// Makes a database of a backup, and of the archives that follow it; this key opens them. See [`Database::restore_from`].
+pub fn restore(
+    backup: &str,
+    to: &str,
+    following: &[String],
+    until: RestoreUntil,
+    key: Option<EncryptionKey>,
+) -> Result<CheckReport> {
     let mut options = Options::default();
     options.key = key;
-    let report = Database::restore_from(to, &PathBuf::from(backup), &[], ReplayUntil::End, &options, &mut |_| {})?;
-    Ok(report.check)
+    let following: Vec<PathBuf> = following.iter().map(PathBuf::from).collect();
+    let following: Vec<_> = following.iter().map(|path| path as &dyn BackupSource).collect();
+    let until = match until {
+        RestoreUntil::End => ReplayUntil::End,
+        RestoreUntil::Sequence { sequence } => ReplayUntil::Sequence(sequence),
+        RestoreUntil::Time { ms } => ReplayUntil::Time(ms),
+    };
+    Database::restore_from(to, &PathBuf::from(backup), &following, until, &options, &mut |_| {})
+        .map(|report| report.check)
 }
 
 #[cfg(test)]
@@ -17,6 +47,10 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    fn restore(backup: &str, to: &str) -> Result<CheckReport> {
+        super::restore(backup, to, &[], RestoreUntil::End, None)
+    }
     use crate::calls;
     use crate::database::Database as Opened;
     use crate::options::OpenOptions;
@@ -36,12 +70,12 @@ mod tests {
         }
         wait(database.backup(copy.clone(), None, None)).unwrap();
         database.end_blocking().unwrap();
-        assert!(restore(&copy, &app, None).unwrap_err().to_string().contains("exists"), "what is there stays");
-        assert_eq!(restore(&copy, &again, None).unwrap().problems, Vec::<String>::new());
+        assert!(restore(&copy, &app).unwrap_err().to_string().contains("exists"), "what is there stays");
+        assert_eq!(restore(&copy, &again).unwrap().problems, Vec::<String>::new());
         let restored = Opened::open_blocking(again.clone(), OpenOptions::default()).unwrap();
         let table = restored.table("notes".into(), "string".into(), "bytes".into()).unwrap();
         assert!(calls::get(NOW, table.number(), b"499", |found| found == Some(&[7; 300][..])).unwrap());
-        assert!(restore(&copy, &folder.path("again.ldb"), None).is_err(), "it is open, too");
+        assert!(restore(&copy, &folder.path("again.ldb")).is_err(), "it is open, too");
         restored.end_blocking().unwrap();
 
         // Nothing is left where it failed.
@@ -50,12 +84,12 @@ mod tests {
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         fs::write(&copy, &bytes).unwrap();
-        assert!(restore(&copy, &other, None).is_err());
+        assert!(restore(&copy, &other).is_err());
         fs::write(&copy, b"no database at all").unwrap();
-        assert_eq!(restore(&copy, &other, None).unwrap_err().name(), "NotADatabase");
-        assert_eq!(restore(&folder.path("nowhere.ldb"), &other, None).unwrap_err().name(), "Invalid");
+        assert_eq!(restore(&copy, &other).unwrap_err().name(), "NotADatabase");
+        assert_eq!(restore(&folder.path("nowhere.ldb"), &other).unwrap_err().name(), "Invalid");
         fs::write(folder.path("other.ldb-log"), b"of another").unwrap();
-        assert!(restore(&app, &other, None).unwrap_err().to_string().contains("other.ldb-log"));
+        assert!(restore(&app, &other).unwrap_err().to_string().contains("other.ldb-log"));
         let names: Vec<_> = fs::read_dir(&folder.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert!(names.iter().all(|name| !name.to_string_lossy().contains("partial")), "{names:?}");
     }

@@ -7,6 +7,7 @@ use crate::database::{Database as Opened, restore_backup};
 use crate::failure::Failure;
 use crate::objects::locked;
 use crate::options::OpenOptions;
+use crate::restore::RestoreUntil;
 use crate::scope::NOW;
 use crate::scratch::{Folder, wait};
 use crate::stop::Stop;
@@ -170,10 +171,11 @@ fn backups_of_an_encrypted_database_are_restored_with_its_key() {
     let bytes = std::fs::read(&copy).unwrap();
     assert!(!bytes.windows(6).any(|part| part == b"secret"));
     for wrong in [0, other.0] {
-        let error = wait(restore_backup(copy.clone(), again.clone(), wrong, None)).unwrap_err();
+        let error =
+            wait(restore_backup(copy.clone(), again.clone(), Vec::new(), RestoreUntil::End, wrong, None)).unwrap_err();
         assert!(error.to_string().starts_with("WrongKey"), "{error}");
     }
-    wait(restore_backup(copy, again.clone(), key.0, None)).unwrap();
+    wait(restore_backup(copy, again.clone(), Vec::new(), RestoreUntil::End, key.0, None)).unwrap();
     assert!(has(&open(&again, key.0).unwrap(), b"a secret that nobody reads"));
 }
 

@@ -55,11 +55,12 @@ entry! {
 
 /// Calls `KeyAnswers.ask`, which throws nothing: a byte that says how it went is before what it gives.
 fn ask(vm: &JavaVM, provider: &GlobalRef, what: Ask, given: &[u8]) -> jni::errors::Result<Answer> {
-    let mut env = vm.attach_current_thread_as_daemon()?;
+    // Not for good: JNA detaches threads that it calls from, and then whoever holds them for attached ends the process.
+    let mut env = vm.attach_current_thread()?;
     let given = env.byte_array_from_slice(given)?;
     let answer = call(&mut env, provider, what == Ask::Wrap, &given);
     wipe(&env, &given)?;
-    // A thread that stays attached keeps what is not given up.
+    // A thread that was attached keeps what is not given up.
     env.delete_local_ref(given)?;
     let answer = answer?;
     let bytes = env.convert_byte_array(&answer);

@@ -29,8 +29,8 @@ public struct Options: Sendable {
     public var durability = Durability.sync
     /// Memory for everything together, in bytes; at least 2 MiB.
     public var memoryBudgetBytes = 10_000_000
-    /// The data file never grows beyond this.
-    public var fileBytesMax: Int?
+    /// What it gives at most to all who share it.
+    public var limits = Limits()
     /// The log keeps the newest commits up to so many bytes for the change feed, also after a clean close.
     public var feedRetentionBytes = 0
     /// Verify everything stored in the background, each time so long after the last time ended.
@@ -49,7 +49,7 @@ public struct Options: Sendable {
     func native(_ key: UInt64) -> OpenOptions {
         OpenOptions(
             create: create, readOnly: readOnly, durability: durability.native, memoryBudgetBytes: UInt64(memoryBudgetBytes),
-            fileBytesMax: fileBytesMax.map(UInt64.init), feedRetentionBytes: UInt64(feedRetentionBytes),
+            limits: limits.native, feedRetentionBytes: UInt64(feedRetentionBytes),
             scrubIntervalS: scrubInterval.map { UInt32(max(1, $0)) }, key: key,
             encryption: encryption == .aes256Gcm ? .aes256Gcm : .chaCha20Poly1305
         )
@@ -195,9 +195,10 @@ public final class Database: Sendable {
         try await calling { [native] stop in try await native.compact(listener: listener, stop: stop) }
     }
 
-    /// Reads and verifies everything.
-    public func verify() async throws -> CheckReport {
-        CheckReport(try await calling { [native] stop in try await native.verify(stop: stop) })
+    /// Reads and verifies everything, beside whatever else goes on. `onProgress` is called by the thread that does it.
+    public func verify(onProgress: (@Sendable (CheckReport) -> Void)? = nil) async throws -> CheckReport {
+        let listener = onProgress.map(CheckTold.init)
+        return CheckReport(try await calling { [native] stop in try await native.verify(listener: listener, stop: stop) })
     }
 
     /// The keys that open it, if it is encrypted.

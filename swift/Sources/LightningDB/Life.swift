@@ -35,12 +35,19 @@ extension Database {
         Int(try calling { try native.trimMemory(level: level == .all ? .all : .moderate) })
     }
 
-    /// Copies a backup to where no database is yet, and verifies it; only then it has its name. That of an encrypted database needs a key
-    /// that opened it then.
+    /// Copies a backup to where no database is yet, and verifies it; only then it has its name. Of the folders of archives that
+    /// follow it, commits are taken in until the one that is wanted. That of an encrypted database needs a key that opened it then.
     @discardableResult
-    public static func restore(_ backup: URL, to url: URL, key: EncryptionKey? = nil) async throws -> CheckReport {
-        try await withKey(key) { key in
-            CheckReport(try await calling { stop in try await restoreBackup(backup: backup.path, to: url.path, key: key, stop: stop) })
+    public static func restore(
+        _ backup: URL, to url: URL, archives: [URL] = [], until: RestoreUntil = .end, key: EncryptionKey? = nil
+    ) async throws -> CheckReport {
+        let following = archives.map(\.path)
+        return try await withKey(key) { key in
+            CheckReport(
+                try await calling { stop in
+                    try await restoreBackup(
+                        backup: backup.path, to: url.path, following: following, until: until.native, key: key, stop: stop)
+                })
         }
     }
 

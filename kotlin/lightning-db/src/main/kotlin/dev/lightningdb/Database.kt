@@ -1,6 +1,9 @@
 package dev.lightningdb
 
 import dev.lightningdb.internal.BackupListener
+import dev.lightningdb.internal.CheckListener
+import dev.lightningdb.internal.CheckReport as NativeReport
+import dev.lightningdb.internal.Mode as NativeMode
 import dev.lightningdb.internal.CborReader
 import dev.lightningdb.internal.CborWriter
 import dev.lightningdb.internal.CompactionListener
@@ -57,8 +60,8 @@ public data class Options(
     val durability: Durability = Durability.Sync,
     /** Memory for everything together, in bytes; at least 2 MiB. */
     val memoryBudgetBytes: Long = 10_000_000,
-    /** The data file never grows beyond this. */
-    val fileBytesMax: Long? = null,
+    /** What it gives at most to all who share it. */
+    val limits: Limits = Limits(),
     /** The log keeps the newest commits up to so many bytes for the change feed, also after a clean close. */
     val feedRetentionBytes: Long = 0,
     /** Verify everything stored in the background, each time this many seconds after the last time ended. */
@@ -73,14 +76,14 @@ public data class Options(
     internal fun open(path: ByteArray): Long = withKey(key) { key ->
         calling {
             Native.open(
-                path, create, readOnly, durability.ordinal, memoryBudgetBytes, fileBytesMax ?: -1, feedRetentionBytes,
+                path, create, readOnly, durability.ordinal, memoryBudgetBytes, limits.toNumbers(), feedRetentionBytes,
                 scrubIntervalSeconds?.toLong() ?: -1, key, encryption.ordinal,
             )
         }
     }
 
     internal fun toNative(key: Long) = OpenOptions(
-        create, readOnly, NativeDurability.entries[durability.ordinal], memoryBudgetBytes.toULong(), fileBytesMax?.toULong(),
+        create, readOnly, NativeDurability.entries[durability.ordinal], memoryBudgetBytes.toULong(), limits.toNative(),
         feedRetentionBytes.toULong(), scrubIntervalSeconds?.toUInt(), key.toULong(), NativeEncryption.entries[encryption.ordinal],
     )
 }
@@ -253,7 +256,25 @@ public class Database private constructor(internal val handle: Long, made: Nativ
     }
 
     /** The database as it is now, for several reads that belong together. Close it: it keeps what it sees from being given back. */
-    public suspend fun snapshot(): Snapshot = io { Snapshot(PackedReader(calling { Native.snapshot(handle) })) }
+    public suspend fun snapshot(): Snapshot = io { Snapshot(PackedReader(calling { Native.snapshot(handle, null) })) }
+
+    /**
+     * Keeps the database as it is now under a [name], also when it is closed and opened again, until it is [dropped][dropSnapshot]. It holds the
+     * space of what is overwritten or deleted afterwards. At most 64 exist at once.
+     */
+    public suspend fun createSnapshot(name: String): Unit = io { calling { native.createSnapshot(name) } }
+
+    /** The snapshots that have a name, oldest first. */
+    public fun snapshots(): List<NamedSnapshot> = calling { native.snapshots() }.map {
+        NamedSnapshot(it.name, it.sequence.toLong(), it.timeMs.toLong(), it.heldBytes.toLong())
+    }
+
+    /** The database as it was when the snapshot of this name was made. Close it. */
+    public suspend fun snapshot(name: String): Snapshot =
+        io { Snapshot(PackedReader(calling { Native.snapshot(handle, name.encodeToByteArray()) })) }
+
+    /** Gives up the snapshot of a name. Whoever reads it now goes on. */
+    public suspend fun dropSnapshot(name: String): Unit = io { calling { native.dropSnapshot(name) } }
 
     /** Follows all commits, from the next one on, or [since] a position that was kept. */
     public fun changes(since: FeedStart = FeedStart.Now): ChangeFeed = ChangeFeed(native, since)
@@ -282,8 +303,36 @@ public class Database private constructor(internal val handle: Long, made: Nativ
         calling { native.compact(listener) }
     }
 
-    /** Reads and verifies everything. */
-    public suspend fun verify(): CheckReport = CheckReport(calling { native.verify() })
+    /** Reads and verifies everything, beside whatever else goes on. */
+    public suspend fun verify(onProgress: ((CheckReport) -> Unit)? = null): CheckReport {
+        val listener = onProgress?.let {
+            object : CheckListener {
+                override fun onProgress(progress: NativeReport) = it(CheckReport(progress))
+            }
+        }
+        return CheckReport(calling { native.verify(listener) })
+    }
+
+    /** How it is: what is not as it should be, with causes and remedies. Nothing is read from storage. */
+    public fun health(): Health = Health(calling { native.health() }.map(::Finding))
+
+    /**
+     * What was found damaged since it was opened, by reads or by [verify]. Reading it is [LightningException.Corrupt]; everything else is read
+     * and written as always.
+     */
+    public suspend fun quarantined(): List<Quarantined> = io { calling { native.quarantined() }.map(::Quarantined) }
+
+    /** Who may use it, as was last decided. */
+    public val mode: Mode get() = Mode.entries[calling { native.mode() }.ordinal]
+
+    /** Decides who may use it, for everybody in this process, until it is decided otherwise or closed. Waits for whoever writes. */
+    public suspend fun setMode(mode: Mode): Unit = io { calling { native.setMode(NativeMode.entries[mode.ordinal]) } }
+
+    /** What it gives at most. */
+    public val limits: Limits get() = Limits(calling { native.limits() })
+
+    /** The archive of its commits. */
+    public val archive: Archive get() = Archive { native }
 
     /** The keys that open it, if it is encrypted. */
     public val keys: EncryptionKeys get() = EncryptionKeys { native }
@@ -353,10 +402,22 @@ public class Database private constructor(internal val handle: Long, made: Nativ
 
         /**
          * Restores a [backup] as the database [to], where nothing may be yet. It is verified before it has its name; until then it is called
-         * so with `-partial` behind it. That of an encrypted database needs a [key] that opened it then.
+         * so with `-partial` behind it. Of the folders of [archives] that follow it, commits are taken in [until] the one that is wanted. That of an
+         * encrypted database needs a [key] that opened it then.
          */
-        public suspend fun restore(backup: Path, to: Path, key: EncryptionKey? = null): CheckReport =
-            CheckReport(withKey(key) { handle -> calling { restoreBackup(backup.toString(), to.toString(), handle.toULong()) } })
+        public suspend fun restore(
+            backup: Path,
+            to: Path,
+            archives: List<Path> = emptyList(),
+            until: RestoreUntil = RestoreUntil.End,
+            key: EncryptionKey? = null,
+        ): CheckReport {
+            val following = archives.map(Path::toString)
+            val report = withKey(key) { handle ->
+                calling { restoreBackup(backup.toString(), to.toString(), following, until.toNative(), handle.toULong()) }
+            }
+            return CheckReport(report)
+        }
 
         /**
          * A database for tests, in a file or in memory: its time is what [setClock] says, 1970 at first, and it does nothing by itself.

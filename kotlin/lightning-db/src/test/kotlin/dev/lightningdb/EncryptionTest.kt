@@ -142,8 +142,8 @@ class EncryptionTest {
             db.fill()
             db.backup(backup)
         }
-        for (wrong in listOf(null, raw(2))) fails<LightningException.WrongKey> { Database.restore(backup, restored, wrong) }
-        assertTrue(Database.restore(backup, restored, raw(1)).problems.isEmpty())
+        for (wrong in listOf(null, raw(2))) fails<LightningException.WrongKey> { Database.restore(backup, restored, key = wrong) }
+        assertTrue(Database.restore(backup, restored, key = raw(1)).problems.isEmpty())
         Database.open(restored, Options(key = raw(1))).use { assertEquals("nobody reads this", it.read()) }
     }
 

@@ -53,7 +53,7 @@ internal object Native {
         readOnly: Boolean,
         durability: Int,
         memoryBudgetBytes: Long,
-        fileBytesMax: Long,
+        limits: LongArray,
         feedRetentionBytes: Long,
         scrubIntervalSeconds: Long,
         key: Long,
@@ -78,8 +78,8 @@ internal object Native {
 
     @JvmStatic external fun commit(transaction: Long)
 
-    /** Gives its handle and the newest commit that it sees, 8 bytes each. */
-    @JvmStatic external fun snapshot(database: Long): ByteArray
+    /** As the database is now, or that of a name. Gives its handle and the newest commit that it sees, 8 bytes each. */
+    @JvmStatic external fun snapshot(database: Long, name: ByteArray?): ByteArray
 
     @JvmStatic external fun count(scope: Long, collection: Long, query: ByteArray): Long
 
