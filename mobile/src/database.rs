@@ -22,7 +22,7 @@ use crate::feed::Feed;
 use crate::files::Files;
 use crate::health::{Finding, Mode, Quarantined};
 use crate::limits::Limits;
-use crate::maintenance::{CheckListener, CheckReport, CompactionListener, Stats};
+use crate::maintenance::{CheckReport, CompactionListener, ScrubListener, Stats};
 use crate::objects::{self, Object, Owner, locked};
 use crate::options::OpenOptions;
 use crate::raw::Raw;
@@ -676,13 +676,20 @@ impl Database {
 
     /// Reads and verifies everything.
     #[uniffi::method(default(stop = None))]
-    pub async fn verify(
+    pub async fn verify(&self, stop: Option<Arc<Stop>>) -> Result<CheckReport, Failure> {
+        let database = self.core()?;
+        unblock(stop, move || Ok(database.check()?.into())).await
+    }
+
+    /// Verifies every node and value that is stored, in steps that hold nobody up.
+    #[uniffi::method(default(stop = None))]
+    pub async fn scrub(
         &self,
-        listener: Option<Arc<dyn CheckListener>>,
+        listener: Option<Arc<dyn ScrubListener>>,
         stop: Option<Arc<Stop>>,
     ) -> Result<CheckReport, Failure> {
         let database = self.core()?;
-        unblock(stop, move || Ok(crate::maintenance::check(&database, listener.as_deref())?)).await
+        unblock(stop, move || Ok(crate::maintenance::scrub(&database, listener.as_deref())?)).await
     }
 
     /// Lets go of the files, for everybody in this process who has it open: everything committed is brought into them, they are

@@ -1,6 +1,6 @@
 //! What keeps a database well, and what tells how it is.
 
-use lightning_db::{CheckReport as CoreReport, CompactionProgress, Database, Result, Stats as CoreStats};
+use lightning_db::{CheckReport as CoreReport, CompactionProgress, Database, Result, Stats as CoreStats, Stop};
 
 /// Is told how far a compaction is, from the thread that does it.
 #[uniffi::export(with_foreign)]
@@ -9,9 +9,9 @@ pub trait CompactionListener: Send + Sync {
     fn on_progress(&self, changes_left: u64, file_bytes: u64, free_bytes: u64);
 }
 
-/// Is told how far a verification is, from the thread that does it.
+/// Is told how far a scrub is, from the thread that does it.
 #[uniffi::export(with_foreign)]
-pub trait CheckListener: Send + Sync {
+pub trait ScrubListener: Send + Sync {
     /// After each step: what was verified so far.
     fn on_progress(&self, progress: CheckReport);
 }
@@ -112,13 +112,18 @@ impl From<CoreReport> for CheckReport {
     }
 }
 
-pub fn check(database: &Database, listener: Option<&dyn CheckListener>) -> Result<CheckReport> {
-    let report = database.check_with(&mut |report| {
+/// Nodes that are verified between two calls of the listener.
+const SCRUBBED_NODES: usize = 64;
+
+pub fn scrub(database: &Database, listener: Option<&dyn ScrubListener>) -> Result<CheckReport> {
+    let mut scrub = database.scrub();
+    while scrub.step(SCRUBBED_NODES)? {
+        Stop::check()?;
         if let Some(listener) = listener {
-            listener.on_progress(report.clone().into());
+            listener.on_progress(scrub.report().clone().into());
         }
-    })?;
-    Ok(report.into())
+    }
+    Ok(scrub.report().clone().into())
 }
 
 pub fn compact(database: &Database, listener: Option<&dyn CompactionListener>) -> Result<()> {

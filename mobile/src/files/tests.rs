@@ -220,6 +220,6 @@ fn many_threads_go_on_over_many_suspensions_and_lose_nothing() {
     }
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert!(rounds > 0);
-    assert_eq!(wait(database.verify(None, None)).unwrap().problems, Vec::<String>::new());
+    assert_eq!(wait(database.verify(None)).unwrap().problems, Vec::<String>::new());
     assert_eq!(table.count(NOW, Default::default()).unwrap(), THREADS * WRITES);
 }

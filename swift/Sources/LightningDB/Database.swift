@@ -195,10 +195,16 @@ public final class Database: Sendable {
         try await calling { [native] stop in try await native.compact(listener: listener, stop: stop) }
     }
 
-    /// Reads and verifies everything, beside whatever else goes on. `onProgress` is called by the thread that does it.
-    public func verify(onProgress: (@Sendable (CheckReport) -> Void)? = nil) async throws -> CheckReport {
-        let listener = onProgress.map(CheckTold.init)
-        return CheckReport(try await calling { [native] stop in try await native.verify(listener: listener, stop: stop) })
+    /// Reads and verifies everything, indexes and the use of space as well. Background work waits meanwhile.
+    public func verify() async throws -> CheckReport {
+        CheckReport(try await calling { [native] stop in try await native.verify(stop: stop) })
+    }
+
+    /// Verifies what is stored, checksums, structure and order, in steps that hold nobody up. `onProgress` is told what was verified after
+    /// each, by the thread that does it. `Options.scrubInterval` has that done by itself.
+    public func scrub(onProgress: (@Sendable (CheckReport) -> Void)? = nil) async throws -> CheckReport {
+        let listener = onProgress.map(ScrubTold.init)
+        return CheckReport(try await calling { [native] stop in try await native.scrub(listener: listener, stop: stop) })
     }
 
     /// The keys that open it, if it is encrypted.

@@ -81,7 +81,7 @@ extension Database {
     /// How it is: what is not as it should be, with causes and remedies. Nothing is read from storage.
     public func health() throws -> Health { Health(findings: try calling { try native.health() }.map(Finding.init)) }
 
-    /// What was found damaged since it was opened, by reads or by `verify`. Reading it throws `corrupt`; everything else is read and written
+    /// What was found damaged since it was opened, by reads, `scrub` or `verify`. Reading it throws `corrupt`; everything else is read and written
     /// as always.
     public func quarantined() async throws -> [Quarantined] {
         try await background { [native] in try calling { try native.quarantined() }.map(Quarantined.init) }

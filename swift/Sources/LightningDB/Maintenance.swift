@@ -129,8 +129,8 @@ final class CompactionTold: CompactionListener {
     }
 }
 
-/// Tells somebody how far a verification is.
-final class CheckTold: CheckListener {
+/// Tells somebody how far a scrub is.
+final class ScrubTold: ScrubListener {
     private let tell: @Sendable (CheckReport) -> Void
 
     init(_ tell: @escaping @Sendable (CheckReport) -> Void) {

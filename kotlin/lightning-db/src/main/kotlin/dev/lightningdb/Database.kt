@@ -1,9 +1,6 @@
 package dev.lightningdb
 
 import dev.lightningdb.internal.BackupListener
-import dev.lightningdb.internal.CheckListener
-import dev.lightningdb.internal.CheckReport as NativeReport
-import dev.lightningdb.internal.Mode as NativeMode
 import dev.lightningdb.internal.CborReader
 import dev.lightningdb.internal.CborWriter
 import dev.lightningdb.internal.CompactionListener
@@ -14,6 +11,7 @@ import dev.lightningdb.internal.Opened
 import dev.lightningdb.internal.OpenOptions
 import dev.lightningdb.internal.PackedReader
 import dev.lightningdb.internal.PackedWriter
+import dev.lightningdb.internal.ScrubListener
 import dev.lightningdb.internal.TrimLevel as NativeTrimLevel
 import dev.lightningdb.internal.restoreBackup
 import kotlinx.coroutines.CancellationException
@@ -22,9 +20,11 @@ import kotlinx.serialization.serializer
 import java.nio.file.Path
 import kotlin.reflect.KProperty1
 import dev.lightningdb.internal.BackupProgress as NativeProgress
+import dev.lightningdb.internal.CheckReport as NativeReport
 import dev.lightningdb.internal.Database as NativeDatabase
 import dev.lightningdb.internal.Durability as NativeDurability
 import dev.lightningdb.internal.Encryption as NativeEncryption
+import dev.lightningdb.internal.Mode as NativeMode
 
 /** When a commit is acknowledged. */
 public enum class Durability {
@@ -303,21 +303,27 @@ public class Database private constructor(internal val handle: Long, made: Nativ
         calling { native.compact(listener) }
     }
 
-    /** Reads and verifies everything, beside whatever else goes on. */
-    public suspend fun verify(onProgress: ((CheckReport) -> Unit)? = null): CheckReport {
+    /** Reads and verifies everything, indexes and the use of space as well. Background work waits meanwhile. */
+    public suspend fun verify(): CheckReport = CheckReport(calling { native.verify() })
+
+    /**
+     * Verifies what is stored, checksums, structure and order, in steps that hold nobody up; [onProgress] is told what was verified after each.
+     * `Options.scrubIntervalSeconds` has that done by itself.
+     */
+    public suspend fun scrub(onProgress: ((CheckReport) -> Unit)? = null): CheckReport {
         val listener = onProgress?.let {
-            object : CheckListener {
+            object : ScrubListener {
                 override fun onProgress(progress: NativeReport) = it(CheckReport(progress))
             }
         }
-        return CheckReport(calling { native.verify(listener) })
+        return CheckReport(calling { native.scrub(listener) })
     }
 
     /** How it is: what is not as it should be, with causes and remedies. Nothing is read from storage. */
     public fun health(): Health = Health(calling { native.health() }.map(::Finding))
 
     /**
-     * What was found damaged since it was opened, by reads or by [verify]. Reading it is [LightningException.Corrupt]; everything else is read
+     * What was found damaged since it was opened, by reads, [scrub] or [verify]. Reading it is [LightningException.Corrupt]; everything else is read
      * and written as always.
      */
     public suspend fun quarantined(): List<Quarantined> = io { calling { native.quarantined() }.map(::Quarantined) }
