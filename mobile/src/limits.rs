@@ -44,7 +44,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// From numbers in the order of the fields; those that are negative, or missing, are not said.
+    /// From numbers in the order of the fields, as Java gives them; those that are negative, or missing, are not said.
+    #[cfg(any(feature = "jvm", test))]
     pub fn from_numbers(numbers: &[i64]) -> Self {
         let mut numbers = numbers.iter().map(|number| u64::try_from(*number).ok());
         let mut next = || numbers.next().flatten();

@@ -1,7 +1,6 @@
 package dev.lightningdb.android
 
 import android.app.Application
-import android.security.keystore.KeyGenParameterSpec
 import dev.lightningdb.EncryptionKey
 import dev.lightningdb.KeyKind
 import dev.lightningdb.KeyType
@@ -88,18 +87,24 @@ class AndroidKeystoreTest {
     }
 
     class Generator : KeyGeneratorSpi() {
-        private var specification: KeyGenParameterSpec? = null
+        private var specification: AlgorithmParameterSpec? = null
 
         override fun engineInit(parameters: AlgorithmParameterSpec, random: SecureRandom?) {
-            specification = parameters as KeyGenParameterSpec
+            specification = parameters
         }
 
-        override fun engineGenerateKey(): SecretKey = specification!!.let {
-            assertEquals(listOf("GCM"), it.blockModes.toList())
-            assertEquals(listOf("NoPadding"), it.encryptionPaddings.toList())
-            assertEquals(listOf(256, 3), listOf(it.keySize, it.purposes))
-            SecretKeySpec(ByteArray(32).also(SecureRandom()::nextBytes), "AES").also { key -> keys[it.keystoreAlias] = key }
+        override fun engineGenerateKey(): SecretKey {
+            assertEquals("KeyGenParameterSpec", specification!!.javaClass.simpleName)
+            assertEquals(listOf("GCM"), asked<Array<String>>("BlockModes").toList())
+            assertEquals(listOf("NoPadding"), asked<Array<String>>("EncryptionPaddings").toList())
+            assertEquals(listOf(256, 3), listOf(asked<Int>("KeySize"), asked<Int>("Purposes")))
+            val key = SecretKeySpec(ByteArray(32).also(SecureRandom()::nextBytes), "AES")
+            return key.also { keys[asked("KeystoreAlias")] = it }
         }
+
+        /** What these tests are compiled with is older than the specification. */
+        @Suppress("UNCHECKED_CAST")
+        private fun <T> asked(name: String): T = specification!!.run { javaClass.getMethod("get$name").invoke(this) as T }
 
         override fun engineInit(random: SecureRandom?) = throw UnsupportedOperationException()
         override fun engineInit(size: Int, random: SecureRandom?) = throw UnsupportedOperationException()
