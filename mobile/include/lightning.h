@@ -44,6 +44,18 @@
 // Acknowledged at once; a power loss may take it.
 #define LIGHTNING_RELAXED 2
 
+// How a new database is encrypted: by AES-256-GCM.
+#define LIGHTNING_AES_256_GCM 0
+
+// By ChaCha20-Poly1305, which is faster where the processor has no instructions for AES.
+#define LIGHTNING_CHACHA20_POLY1305 1
+
+// What a [`lightning_key_provider`] gives when the device is locked, and keeps its keys to itself until it is unlocked.
+#define LIGHTNING_DEVICE_LOCKED 30
+
+// Bytes that the answer of a [`lightning_key_provider`] has at most.
+#define LIGHTNING_ANSWER_MAX 512
+
 // Gives back what was not read lately.
 #define LIGHTNING_TRIM_MODERATE 0
 
@@ -86,6 +98,10 @@ typedef struct lightning_options {
   uint64_t memory_budget_bytes;
   // The change feed keeps so many bytes of the newest commits.
   uint64_t feed_retention_bytes;
+  // What opens an encrypted database, or 0. A new one that is given a key is encrypted, and this is its first key.
+  uint64_t key;
+  // `LIGHTNING_AES_256_GCM` or `LIGHTNING_CHACHA20_POLY1305`: how a new database is encrypted, if it gets a key.
+  uint8_t encryption;
 } lightning_options;
 
 // Bytes of the caller's; `data` may be null where `len` is 0.
@@ -95,6 +111,20 @@ typedef struct lightning_bytes {
   // How many.
   size_t len;
 } lightning_bytes;
+
+// Somebody who keeps a key and gives it to nobody: a keychain, a key management service. Its functions are called from any thread, and
+// from several at once; `given` is there until they return. They write at most `LIGHTNING_ANSWER_MAX` bytes to `answer`, and how many
+// to `length`, and give `LIGHTNING_OK`. `LIGHTNING_DEVICE_LOCKED`, or anything else for what fails, with a text for people in `answer`.
+typedef struct lightning_key_provider {
+  // What each of them is given.
+  void *context;
+  // Encrypts a key of 32 bytes so that only `unwrap` gives it back.
+  int32_t (*wrap)(void *context, struct lightning_bytes given, uint8_t *answer, size_t *length);
+  // The key, 32 bytes, that `wrap` has encrypted so; `LIGHTNING_MISSING` if it has not.
+  int32_t (*unwrap)(void *context, struct lightning_bytes given, uint8_t *answer, size_t *length);
+  // Called once, after the last call of the others; it may be null.
+  void (*release)(void *context);
+} lightning_key_provider;
 
 // Keys of a table; a bound whose `data` is null is the end of the table.
 typedef struct lightning_range {
@@ -128,6 +158,25 @@ void lightning_free(struct lightning_buffer buffer);
 int32_t lightning_open(const char *path,
                        const struct lightning_options *options,
                        uint64_t *database);
+
+// A key of 32 bytes, for [`lightning_open`]. Keys are given up with [`lightning_release`] once they were used; what they were made of is
+// the caller's to wipe.
+int32_t lightning_raw_key(struct lightning_bytes bytes,
+                          uint64_t *key);
+
+// A passphrase, as UTF-8, from which Argon2id derives the key.
+int32_t lightning_passphrase_key(struct lightning_bytes text, uint64_t *key);
+
+// A key that somebody keeps. Whatever this gives, `release` is called.
+int32_t lightning_provider_key(struct lightning_key_provider provider, uint64_t *key);
+
+// Lets one key more open a database, at most eight, which all lead to the same data; `slot` is what it is removed by, and may be null.
+int32_t lightning_add_key(uint64_t database,
+                          uint64_t key,
+                          uint8_t *slot);
+
+// The key in a slot opens a database no more. The last key stays.
+int32_t lightning_remove_key(uint64_t database, uint8_t slot);
 
 // Gives a database up; the last one who does so closes it.
 int32_t lightning_close(uint64_t database);
@@ -181,7 +230,7 @@ int32_t lightning_begin(uint64_t database,
 // Makes everything of a transaction permanent, or nothing. It is over then, whatever comes of it.
 int32_t lightning_commit(uint64_t transaction);
 
-// Gives up a table, collection, cursor, snapshot, transaction or stoppable scope. A number that stands for nothing is left alone.
+// Gives up a key, table, collection, cursor, snapshot, transaction or stoppable scope. A number that stands for nothing is left alone.
 void lightning_release(uint64_t handle);
 
 // Reads the value or document of a key. `length` is how long it is; where that is more than `capacity`, nothing was copied, and it is

@@ -10,16 +10,18 @@
 #![allow(non_camel_case_types, reason = "names of C")]
 
 use std::cell::RefCell;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::{mem, ptr, slice};
 
 use lightning_db::Result;
+use zeroize::Zeroizing;
 
 use crate::calls::{self, Opened, WriteKind};
 use crate::collection::Collection;
 use crate::database;
+use crate::encryption::{self, Answer, Ask, Encryption};
 use crate::failure::Failure;
 use crate::objects::{self, Object, invalid};
 use crate::options::OpenOptions;
@@ -51,6 +53,16 @@ pub const LIGHTNING_SYNC: u8 = 0;
 pub const LIGHTNING_PERIODIC: u8 = 1;
 /// Acknowledged at once; a power loss may take it.
 pub const LIGHTNING_RELAXED: u8 = 2;
+
+/// How a new database is encrypted: by AES-256-GCM.
+pub const LIGHTNING_AES_256_GCM: u8 = 0;
+/// By ChaCha20-Poly1305, which is faster where the processor has no instructions for AES.
+pub const LIGHTNING_CHACHA20_POLY1305: u8 = 1;
+
+/// What a [`lightning_key_provider`] gives when the device is locked, and keeps its keys to itself until it is unlocked.
+pub const LIGHTNING_DEVICE_LOCKED: i32 = 30;
+/// Bytes that the answer of a [`lightning_key_provider`] has at most.
+pub const LIGHTNING_ANSWER_MAX: usize = 512;
 
 /// Gives back what was not read lately.
 pub const LIGHTNING_TRIM_MODERATE: u8 = 0;
@@ -93,6 +105,30 @@ pub struct lightning_options {
     pub memory_budget_bytes: u64,
     /// The change feed keeps so many bytes of the newest commits.
     pub feed_retention_bytes: u64,
+    /// What opens an encrypted database, or 0. A new one that is given a key is encrypted, and this is its first key.
+    pub key: u64,
+    /// `LIGHTNING_AES_256_GCM` or `LIGHTNING_CHACHA20_POLY1305`: how a new database is encrypted, if it gets a key.
+    pub encryption: u8,
+}
+
+/// Somebody who keeps a key and gives it to nobody: a keychain, a key management service. Its functions are called from any thread, and
+/// from several at once; `given` is there until they return. They write at most `LIGHTNING_ANSWER_MAX` bytes to `answer`, and how many
+/// to `length`, and give `LIGHTNING_OK`. `LIGHTNING_DEVICE_LOCKED`, or anything else for what fails, with a text for people in `answer`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct lightning_key_provider {
+    /// What each of them is given.
+    pub context: *mut c_void,
+    /// Encrypts a key of 32 bytes so that only `unwrap` gives it back.
+    pub wrap: Option<
+        unsafe extern "C" fn(context: *mut c_void, given: lightning_bytes, answer: *mut u8, length: *mut usize) -> i32,
+    >,
+    /// The key, 32 bytes, that `wrap` has encrypted so; `LIGHTNING_MISSING` if it has not.
+    pub unwrap: Option<
+        unsafe extern "C" fn(context: *mut c_void, given: lightning_bytes, answer: *mut u8, length: *mut usize) -> i32,
+    >,
+    /// Called once, after the last call of the others; it may be null.
+    pub release: Option<unsafe extern "C" fn(context: *mut c_void)>,
 }
 
 /// Keys of a table; a bound whose `data` is null is the end of the table.
@@ -206,6 +242,46 @@ impl lightning_buffer {
     }
 }
 
+/// Released when the last key that it stands for is.
+struct Provider(lightning_key_provider);
+
+// SAFETY: whoever gave it has promised that any thread may call it.
+unsafe impl Send for Provider {}
+// SAFETY: and several at once.
+unsafe impl Sync for Provider {}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        if let Some(release) = self.0.release {
+            // SAFETY: the caller's promise; nobody calls it any more.
+            unsafe { release(self.0.context) };
+        }
+    }
+}
+
+impl Provider {
+    fn ask(&self, ask: Ask, given: &[u8]) -> Answer {
+        let function = match ask {
+            Ask::Wrap => self.0.wrap,
+            Ask::Unwrap => self.0.unwrap,
+        };
+        let Some(function) = function else { return Answer::Failed("its function is null".into()) };
+        let mut answer = Zeroizing::new(vec![0; LIGHTNING_ANSWER_MAX]);
+        let mut length = 0;
+        let given = lightning_bytes { data: given.as_ptr(), len: given.len() };
+        // SAFETY: the caller's promise; so many bytes may be written.
+        let status = unsafe { function(self.0.context, given, answer.as_mut_ptr(), &raw mut length) };
+        answer.truncate(length);
+        let text = |answer: &[u8]| String::from_utf8_lossy(answer).into_owned();
+        match status {
+            LIGHTNING_OK => Answer::Given(answer),
+            LIGHTNING_MISSING => Answer::Missing,
+            LIGHTNING_DEVICE_LOCKED => Answer::Locked(text(&answer)),
+            _ => Answer::Failed(text(&answer)),
+        }
+    }
+}
+
 /// The last error of this thread, until its next call; null where there was none.
 #[unsafe(no_mangle)]
 pub extern "C" fn lightning_last_error() -> *const lightning_error {
@@ -254,11 +330,79 @@ pub unsafe extern "C" fn lightning_open(
             };
             chosen.memory_budget_bytes = Some(options.memory_budget_bytes).filter(|bytes| *bytes > 0);
             chosen.feed_retention_bytes = options.feed_retention_bytes;
+            chosen.key = options.key;
+            chosen.encryption = match options.encryption {
+                LIGHTNING_AES_256_GCM => None,
+                LIGHTNING_CHACHA20_POLY1305 => Some(Encryption::ChaCha20Poly1305),
+                _ => return Err(invalid("an encryption is 0 or 1").into()),
+            };
         }
         // SAFETY: the caller's promise.
         unsafe { give(database, database::open(read_text(path)?, &chosen)?) };
         Ok(LIGHTNING_OK)
     })
+}
+
+/// A key of 32 bytes, for [`lightning_open`]. Keys are given up with [`lightning_release`] once they were used; what they were made of is
+/// the caller's to wipe.
+///
+/// # Safety
+/// As the module says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lightning_raw_key(bytes: lightning_bytes, key: *mut u64) -> i32 {
+    call(|| {
+        // SAFETY: the caller's promise.
+        unsafe { give(key, encryption::raw(read(bytes))?) };
+        Ok(LIGHTNING_OK)
+    })
+}
+
+/// A passphrase, as UTF-8, from which Argon2id derives the key.
+///
+/// # Safety
+/// As the module says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lightning_passphrase_key(text: lightning_bytes, key: *mut u64) -> i32 {
+    call(|| {
+        // SAFETY: the caller's promise.
+        unsafe { give(key, encryption::passphrase(Zeroizing::new(read(text).to_vec()))?) };
+        Ok(LIGHTNING_OK)
+    })
+}
+
+/// A key that somebody keeps. Whatever this gives, `release` is called.
+///
+/// # Safety
+/// As the module says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lightning_provider_key(provider: lightning_key_provider, key: *mut u64) -> i32 {
+    let provider = Provider(provider);
+    call(|| {
+        let handle = encryption::provider(move |ask, given| provider.ask(ask, given))?;
+        // SAFETY: the caller's promise.
+        unsafe { give(key, handle) };
+        Ok(LIGHTNING_OK)
+    })
+}
+
+/// Lets one key more open a database, at most eight, which all lead to the same data; `slot` is what it is removed by, and may be null.
+///
+/// # Safety
+/// As the module says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn lightning_add_key(database: u64, key: u64, slot: *mut u8) -> i32 {
+    call(|| {
+        let taken = objects::database(database)?.add_key(&encryption::required(key)?)?;
+        // SAFETY: the caller's promise.
+        unsafe { give(slot, taken) };
+        Ok(LIGHTNING_OK)
+    })
+}
+
+/// The key in a slot opens a database no more. The last key stays.
+#[unsafe(no_mangle)]
+pub extern "C" fn lightning_remove_key(database: u64, slot: u8) -> i32 {
+    call(|| Ok(objects::database(database)?.remove_key(slot).map(|()| LIGHTNING_OK)?))
 }
 
 /// Gives a database up; the last one who does so closes it.
@@ -402,7 +546,7 @@ pub extern "C" fn lightning_commit(transaction: u64) -> i32 {
     call(|| transaction::commit(transaction).map(|()| LIGHTNING_OK))
 }
 
-/// Gives up a table, collection, cursor, snapshot, transaction or stoppable scope. A number that stands for nothing is left alone.
+/// Gives up a key, table, collection, cursor, snapshot, transaction or stoppable scope. A number that stands for nothing is left alone.
 #[unsafe(no_mangle)]
 pub extern "C" fn lightning_release(handle: u64) {
     _ = call(|| Ok(database::release(handle).map(|()| LIGHTNING_OK)?));

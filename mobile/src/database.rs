@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use lightning_db::env::{Clock, MemoryStorage, Storage, SystemClock, SystemEntropy, canonical_name};
@@ -12,17 +13,21 @@ use lightning_db::{
     Update, Value,
 };
 
+use crate::archive::{self, ArchiveOptions, ArchiveStatus};
 use crate::backup;
 use crate::collection::Collection;
+use crate::encryption::{self, KeyInfo, Reencryption, ReencryptionListener};
 use crate::failure::Failure;
 use crate::feed::Feed;
 use crate::files::Files;
-use crate::maintenance::{CheckReport, CompactionListener, Stats};
+use crate::health::{Finding, Mode, Quarantined};
+use crate::limits::Limits;
+use crate::maintenance::{CheckReport, CompactionListener, ScrubListener, Stats};
 use crate::objects::{self, Object, Owner, locked};
 use crate::options::OpenOptions;
 use crate::raw::Raw;
 use crate::restore;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{NamedSnapshot, Snapshot};
 use crate::stop::{Stop, unblock, unblock_needed};
 use crate::table::Table;
 use crate::transaction::{Isolation, Transaction};
@@ -44,8 +49,31 @@ pub struct Opened {
     clock: Option<Arc<HandClock>>,
 }
 
-/// What is open in this process, by path. Held while one is opened or closed, so that nobody is given what is about to be closed.
-static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Opened>>>> = Mutex::new(None);
+/// What is open in this process, by path. Held while one is closed, so that nobody is given what is about to be closed.
+static OPEN: Mutex<Option<HashMap<PathBuf, Shared>>> = Mutex::new(None);
+/// Told when the opening of one is over.
+static OPENED: Condvar = Condvar::new();
+
+/// What those in this process who open a path find.
+enum Shared {
+    Open(Weak<Opened>),
+    /// Somebody opens it. That may take foreign code, which gives the key, so nothing is held meanwhile.
+    Opening(ThreadId),
+}
+
+/// An opening that is under way; over when it is dropped.
+struct Opening(PathBuf);
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if let Some(open) = &mut *locked(&OPEN)
+            && matches!(open.get(&self.0), Some(Shared::Opening(by)) if *by == thread::current().id())
+        {
+            open.remove(&self.0);
+        }
+        OPENED.notify_all();
+    }
+}
 
 /// A database. Opened more than once in a process it is the same one, and closed when everybody has.
 #[derive(uniffi::Object)]
@@ -74,31 +102,69 @@ impl Clock for HandClock {
 
 /// Opens the database at a path, on the calling thread; gives its handle.
 pub(crate) fn open(path: &str, options: &OpenOptions) -> Result<u64> {
-    let mut open = locked(&OPEN);
-    let open = open.get_or_insert_default();
     let name = canonical_name(path)?;
-    let opened = match open.get(&name).and_then(Weak::upgrade) {
-        Some(opened) => {
-            if let Some(other) = opened.options.difference(options) {
+    let opening = match share(path, &name, options)? {
+        Found::Handle(handle) => {
+            let opened = objects::opened(handle)?;
+            // Whoever comes later needs a key, too. It may be foreign code that has it.
+            opened.database.require_key(objects::key(options.key)?.as_ref()).inspect_err(|_| _ = close(handle))?;
+            return Ok(handle);
+        }
+        Found::Nothing(opening) => opening,
+    };
+    let files = Arc::new(Files::open(path, options.mode())?);
+    let environment = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
+    let database = Core::open_storage(Arc::clone(&files) as _, environment, options.to_core()?)?;
+    archive::go_on(&database, files.path());
+    let opened = Opened { path: Some(name.clone()), ..Opened::new(database, Some(files), options, None) };
+    let opened = Arc::new(opened);
+    let mut open = locked(&OPEN);
+    let handle = objects::insert(opened.owner, Object::Database(Arc::clone(&opened)))?;
+    opened.handles.fetch_add(1, Ordering::Relaxed);
+    open.get_or_insert_default().insert(name, Shared::Open(Arc::downgrade(&opened)));
+    drop(open);
+    drop(opening);
+    Ok(handle)
+}
+
+enum Found {
+    /// One more of one that is open.
+    Handle(u64),
+    /// It is the caller's to open.
+    Nothing(Opening),
+}
+
+/// One more handle of what is open under this name, unless it is to be opened first.
+fn share(path: &str, name: &PathBuf, options: &OpenOptions) -> Result<Found> {
+    let mut open = locked(&OPEN);
+    loop {
+        match open.get_or_insert_default().get(name) {
+            Some(Shared::Opening(by)) if *by == thread::current().id() => {
                 return Err(Error::Invalid {
                     what: format!(
-                        "'{path}' is open in this process with other options: {other}; open it with the same"
+                        "'{path}' is being opened, with a key that waits for this; the key is to come from elsewhere"
                     ),
                 });
             }
-            opened
+            Some(Shared::Opening(_)) => open = OPENED.wait(open).unwrap_or_else(PoisonError::into_inner),
+            Some(Shared::Open(opened)) if let Some(opened) = opened.upgrade() => {
+                if let Some(other) = opened.options.difference(options) {
+                    return Err(Error::Invalid {
+                        what: format!(
+                            "'{path}' is open in this process with other options: {other}; open it with the same"
+                        ),
+                    });
+                }
+                let handle = objects::insert(opened.owner, Object::Database(Arc::clone(&opened)))?;
+                opened.handles.fetch_add(1, Ordering::Relaxed);
+                return Ok(Found::Handle(handle));
+            }
+            Some(Shared::Open(_)) | None => {
+                open.get_or_insert_default().insert(name.clone(), Shared::Opening(thread::current().id()));
+                return Ok(Found::Nothing(Opening(name.clone())));
+            }
         }
-        None => {
-            let files = Arc::new(Files::open(path, options.mode())?);
-            let environment = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
-            let database = Core::open_storage(Arc::clone(&files) as _, environment, options.to_core())?;
-            Arc::new(Opened { path: Some(name.clone()), ..Opened::new(database, Some(files), options, None) })
-        }
-    };
-    let handle = objects::insert(opened.owner, Object::Database(Arc::clone(&opened)))?;
-    opened.handles.fetch_add(1, Ordering::Relaxed);
-    open.insert(name, Arc::downgrade(&opened));
-    Ok(handle)
+    }
 }
 
 /// Gives a handle up; closes the database with the last one.
@@ -217,10 +283,19 @@ pub enum TrimLevel {
 }
 
 /// Restores a backup as the database `to`, where there is nothing yet: no database and no log of one. It is verified before it has its
-/// name; until then it is called `to` with `-partial` behind it.
-#[uniffi::export(default(stop = None))]
-pub async fn restore_backup(backup: String, to: String, stop: Option<Arc<Stop>>) -> Result<CheckReport, Failure> {
-    unblock(stop, move || Ok(restore::restore(&backup, &to)?.into())).await
+/// name; until then it is called `to` with `-partial` behind it. Of what follows, folders of archives, commits are taken in up to
+/// `until`. What is encrypted needs the handle of a key that opens it.
+#[uniffi::export(default(key = 0, stop = None))]
+pub async fn restore_backup(
+    backup: String,
+    to: String,
+    following: Vec<String>,
+    until: restore::RestoreUntil,
+    key: u64,
+    stop: Option<Arc<Stop>>,
+) -> Result<CheckReport, Failure> {
+    let key = objects::key(key)?;
+    unblock(stop, move || Ok(restore::restore(&backup, &to, &following, until, key)?.into())).await
 }
 
 /// How many objects are open in this process, of all databases: where it grows, something is not given up.
@@ -334,7 +409,7 @@ impl Database {
     #[uniffi::constructor]
     pub fn in_memory(options: OpenOptions) -> Result<Arc<Self>, Failure> {
         let environment = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
-        let database = Core::open_storage(Arc::new(MemoryStorage::new()), environment, options.to_core())?;
+        let database = Core::open_storage(Arc::new(MemoryStorage::new()), environment, options.to_core()?)?;
         Self::apart(Opened::new(database, None, &options, None))
     }
 
@@ -348,7 +423,7 @@ impl Database {
             Some(files) => Arc::clone(files) as _,
             None => Arc::new(MemoryStorage::new()),
         };
-        let mut core = options.to_core();
+        let mut core = options.to_core()?;
         core.background_thread = false;
         let database = Core::open_storage(storage, environment, core)?;
         Self::apart(Opened::new(database, files, &options, Some(clock)))
@@ -492,7 +567,76 @@ impl Database {
 
     /// The database as it is now.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, Failure> {
-        Snapshot::new(self.handle)
+        Snapshot::new(self.handle, None)
+    }
+
+    /// Keeps the database as it is now under a name, also when it is closed, until it is dropped.
+    pub fn create_snapshot(&self, name: String) -> Result<(), Failure> {
+        Ok(self.core()?.create_snapshot(&name)?)
+    }
+
+    /// The snapshots that have a name, oldest first.
+    pub fn snapshots(&self) -> Result<Vec<NamedSnapshot>, Failure> {
+        Ok(self.core()?.snapshots().into_iter().map(NamedSnapshot::from).collect())
+    }
+
+    /// The database as it was when this one was made.
+    pub fn snapshot_named(&self, name: String) -> Result<Arc<Snapshot>, Failure> {
+        Snapshot::new(self.handle, Some(&name))
+    }
+
+    /// Gives up one that has a name.
+    pub fn drop_snapshot(&self, name: String) -> Result<(), Failure> {
+        Ok(self.core()?.drop_snapshot(&name)?)
+    }
+
+    /// What is not as it should be, the worst first. Nothing is read from storage.
+    pub fn health(&self) -> Result<Vec<Finding>, Failure> {
+        Ok(self.core()?.health().findings.into_iter().map(Finding::from).collect())
+    }
+
+    /// What was found damaged since it was opened. Reading it is `Corrupt`; everything else is read and written as always.
+    pub fn quarantined(&self) -> Result<Vec<Quarantined>, Failure> {
+        Ok(self.core()?.quarantined()?.into_iter().map(Quarantined::from).collect())
+    }
+
+    /// Decides who may use it, for everybody in this process, until it is decided otherwise or closed.
+    pub fn set_mode(&self, mode: Mode) -> Result<(), Failure> {
+        Ok(self.core()?.set_mode(mode.into())?)
+    }
+
+    /// What was last decided so.
+    pub fn mode(&self) -> Result<Mode, Failure> {
+        Ok(self.core()?.mode().into())
+    }
+
+    /// What it gives at most.
+    pub fn limits(&self) -> Result<Limits, Failure> {
+        Ok(self.core()?.limits().into())
+    }
+
+    /// Archives every commit from now on, in a folder, or changes how.
+    pub fn archive_on(&self, options: ArchiveOptions) -> Result<(), Failure> {
+        let opened = objects::opened(self.handle)?;
+        let path = opened.files.as_ref().ok_or_else(|| objects::invalid("what is in memory has no archive"))?.path();
+        Ok(archive::on(&opened.database, path, options)?)
+    }
+
+    /// Archives nothing any more. What is in the archive stays.
+    pub fn archive_off(&self) -> Result<(), Failure> {
+        Ok(self.core()?.archive_off()?)
+    }
+
+    /// How the archive does; null where there is none.
+    pub fn archive_status(&self) -> Result<Option<ArchiveStatus>, Failure> {
+        Ok(self.core()?.archive_status().map(ArchiveStatus::from))
+    }
+
+    /// Archives everything that is committed now.
+    #[uniffi::method(default(stop = None))]
+    pub async fn archive_now(&self, stop: Option<Arc<Stop>>) -> Result<(), Failure> {
+        let database = self.core()?;
+        unblock(stop, move || Ok(database.archive_now()?)).await
     }
 
     /// Follows all commits.
@@ -535,6 +679,17 @@ impl Database {
     pub async fn verify(&self, stop: Option<Arc<Stop>>) -> Result<CheckReport, Failure> {
         let database = self.core()?;
         unblock(stop, move || Ok(database.check()?.into())).await
+    }
+
+    /// Verifies every node and value that is stored, in steps that hold nobody up.
+    #[uniffi::method(default(stop = None))]
+    pub async fn scrub(
+        &self,
+        listener: Option<Arc<dyn ScrubListener>>,
+        stop: Option<Arc<Stop>>,
+    ) -> Result<CheckReport, Failure> {
+        let database = self.core()?;
+        unblock(stop, move || Ok(crate::maintenance::scrub(&database, listener.as_deref())?)).await
     }
 
     /// Lets go of the files, for everybody in this process who has it open: everything committed is brought into them, they are
@@ -604,6 +759,45 @@ impl Database {
     ) -> Result<backup::BackupProgress, Failure> {
         let database = self.core()?;
         unblock(stop, move || Ok(backup::to_file(&database, &to, listener.as_deref())?)).await
+    }
+
+    /// The keys that open it, by slot; none if it is not encrypted.
+    pub fn keys(&self) -> Result<Vec<KeyInfo>, Failure> {
+        Ok(self.core()?.keys().into_iter().map(KeyInfo::from).collect())
+    }
+
+    /// Lets the key of a handle open it as well, at most eight; gives its slot.
+    pub async fn add_key(&self, key: u64) -> Result<u8, Failure> {
+        let (database, key) = (self.core()?, encryption::required(key)?);
+        unblock_needed(move || Ok(database.add_key(&key)?)).await
+    }
+
+    /// The key in a slot opens it no more. The last one stays.
+    pub async fn remove_key(&self, slot: u8) -> Result<(), Failure> {
+        let database = self.core()?;
+        unblock_needed(move || Ok(database.remove_key(slot)?)).await
+    }
+
+    /// Begins to encrypt everything anew, under a new data key that the key of a handle alone opens. The rest is background work.
+    pub async fn reencrypt(&self, key: u64) -> Result<(), Failure> {
+        let (database, key) = (self.core()?, encryption::required(key)?);
+        unblock_needed(move || Ok(database.reencrypt(&key)?)).await
+    }
+
+    /// How far that is; null when nothing of it is left to do.
+    pub fn reencryption(&self) -> Result<Option<Reencryption>, Failure> {
+        Ok(self.core()?.reencryption().map(Reencryption::from))
+    }
+
+    /// Goes on with it until it is done.
+    #[uniffi::method(default(stop = None))]
+    pub async fn finish_reencryption(
+        &self,
+        listener: Option<Arc<dyn ReencryptionListener>>,
+        stop: Option<Arc<Stop>>,
+    ) -> Result<(), Failure> {
+        let database = self.core()?;
+        unblock(stop, move || Ok(encryption::finish(&database, listener.as_deref())?)).await
     }
 
     /// Gives it up. The last one who does so brings everything into the data file and closes it: whatever is called afterwards is

@@ -1,6 +1,6 @@
 //! The files of a database, which are given back while an application sleeps.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +26,11 @@ impl Files {
         // What is opened again is there.
         let mode = OpenMode { create: false, ..mode };
         Ok(Self { path: files.path().to_owned(), mode, open: RwLock::new(Some(files)) })
+    }
+
+    /// Where the data is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Waits for the calls that use them, closes them and gives up the lock. An error says that what was written last may not be

@@ -3,12 +3,13 @@
 //! Each is one of `calls.rs`, with arrays of bytes; an error is thrown as `dev.lightningdb.internal.NativeFailure`, which the layer
 //! above turns into an exception of its own.
 
+mod keys;
 mod open;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jni::JNIEnv;
-use jni::objects::{JByteArray, JValue};
+use jni::objects::{JByteArray, JLongArray, JValue};
 use jni::sys::{jboolean, jbyteArray, jint, jlong};
 use lightning_db::Error;
 
@@ -103,6 +104,17 @@ impl<'l> Given<'l> for Option<Vec<u8>> {
 
     fn read(env: &JNIEnv<'l>, given: JByteArray<'l>) -> Result<Self, Failed> {
         if given.is_null() { Ok(None) } else { Vec::read(env, given).map(Some) }
+    }
+}
+
+/// Numbers.
+impl<'l> Given<'l> for Vec<i64> {
+    type Java = JLongArray<'l>;
+
+    fn read(env: &JNIEnv<'l>, given: JLongArray<'l>) -> Result<Self, Failed> {
+        let mut numbers = vec![0; usize::try_from(env.get_array_length(&given)?).unwrap_or_default()];
+        env.get_long_array_region(given, 0, &mut numbers)?;
+        Ok(numbers)
     }
 }
 

@@ -13,14 +13,18 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod archive;
 mod backup;
 mod calls;
 mod collection;
 mod database;
+mod encryption;
 mod failure;
 mod feed;
 mod files;
 mod handles;
+mod health;
+mod limits;
 mod maintenance;
 mod objects;
 mod options;

@@ -1,12 +1,19 @@
 //! What keeps a database well, and what tells how it is.
 
-use lightning_db::{CheckReport as CoreReport, CompactionProgress, Database, Result, Stats as CoreStats};
+use lightning_db::{CheckReport as CoreReport, CompactionProgress, Database, Result, Stats as CoreStats, Stop};
 
 /// Is told how far a compaction is, from the thread that does it.
 #[uniffi::export(with_foreign)]
 pub trait CompactionListener: Send + Sync {
     /// After each step: changes that are still to be merged, bytes of the file, and those of them that are free.
     fn on_progress(&self, changes_left: u64, file_bytes: u64, free_bytes: u64);
+}
+
+/// Is told how far a scrub is, from the thread that does it.
+#[uniffi::export(with_foreign)]
+pub trait ScrubListener: Send + Sync {
+    /// After each step: what was verified so far.
+    fn on_progress(&self, progress: CheckReport);
 }
 
 /// Counters and sizes.
@@ -38,8 +45,16 @@ pub struct Stats {
     pub memory_budget_bytes: u64,
     /// Snapshots that are open.
     pub snapshots: u64,
+    /// Bytes that cannot be used again because of them.
+    pub snapshot_pinned_bytes: u64,
     /// Damaged parts that were found.
     pub quarantined: u64,
+    /// Bytes that the background has verified this time.
+    pub scrub_bytes: u64,
+    /// Those that there are.
+    pub scrub_bytes_all: u64,
+    /// How often it has verified everything since the database was opened.
+    pub scrubs: u64,
 }
 
 /// What was verified.
@@ -75,7 +90,11 @@ impl From<CoreStats> for Stats {
             cache_misses: stats.cache_misses,
             memory_budget_bytes: stats.memory_budget_bytes,
             snapshots: stats.snapshots,
+            snapshot_pinned_bytes: stats.snapshot_pinned_bytes,
             quarantined: stats.quarantined,
+            scrub_bytes: stats.scrub_bytes,
+            scrub_bytes_all: stats.scrub_bytes_all,
+            scrubs: stats.scrubs,
         }
     }
 }
@@ -91,6 +110,20 @@ impl From<CoreReport> for CheckReport {
             problems: report.problems,
         }
     }
+}
+
+/// Nodes that are verified between two calls of the listener.
+const SCRUBBED_NODES: usize = 64;
+
+pub fn scrub(database: &Database, listener: Option<&dyn ScrubListener>) -> Result<CheckReport> {
+    let mut scrub = database.scrub();
+    while scrub.step(SCRUBBED_NODES)? {
+        Stop::check()?;
+        if let Some(listener) = listener {
+            listener.on_progress(scrub.report().clone().into());
+        }
+    }
+    Ok(scrub.report().clone().into())
 }
 
 pub fn compact(database: &Database, listener: Option<&dyn CompactionListener>) -> Result<()> {

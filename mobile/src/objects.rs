@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lightning_db::{Collection, Database, Error, MigrationStep, Result, Snapshot, Subscription, Transaction};
+use lightning_db::{
+    Collection, Database, EncryptionKey, Error, MigrationStep, Result, Snapshot, Subscription, Transaction,
+};
 
 use crate::database::Opened;
 use crate::feed::Following;
@@ -74,6 +76,8 @@ pub fn remove_all_of(owner: Owner) {
 #[derive(Clone)]
 pub enum Object {
     Database(Arc<Opened>),
+    /// Of no database, until one is opened with it.
+    Key(EncryptionKey),
     Collection(Collection<Raw>),
     Table(Arc<OpenTable>),
     /// The same one for all: whatever is read of it is gone by the same time.
@@ -101,6 +105,17 @@ pub fn opened(handle: u64) -> Result<Arc<Opened>> {
 
 pub fn database(handle: u64) -> Result<Database> {
     Ok(opened(handle)?.database.clone())
+}
+
+/// The key of a handle; none for 0.
+pub fn key(handle: u64) -> Result<Option<EncryptionKey>> {
+    match handle {
+        0 => Ok(None),
+        handle => match get(handle)? {
+            Object::Key(key) => Ok(Some(key)),
+            _ => Err(wrong("a key")),
+        },
+    }
 }
 
 pub fn collection(handle: u64) -> Result<Collection<Raw>> {

@@ -3,8 +3,12 @@
 use std::fmt;
 
 use lightning_db::Durability as CoreDurability;
+use lightning_db::Result;
 use lightning_db::env::OpenMode;
 
+use crate::encryption::Encryption;
+use crate::limits::Limits;
+use crate::objects;
 use crate::transaction::Durability;
 
 /// What an application chooses. The defaults suit a phone.
@@ -22,15 +26,21 @@ pub struct OpenOptions {
     /// Memory for everything together, in bytes; at least 2 MiB. Without it 10 MB.
     #[uniffi(default)]
     pub memory_budget_bytes: Option<u64>,
-    /// The data file never grows beyond this.
+    /// What it gives at most to all who share it.
     #[uniffi(default)]
-    pub file_bytes_max: Option<u64>,
+    pub limits: Option<Limits>,
     /// The log keeps the newest commits up to so many bytes for the change feed, also after a clean close.
     #[uniffi(default = 0)]
     pub feed_retention_bytes: u64,
     /// Verify everything stored in the background, each time this many seconds after the last time ended.
     #[uniffi(default)]
     pub scrub_interval_s: Option<u32>,
+    /// The handle of a key: what opens an encrypted database. A new one that is given a key is encrypted, and this is its first.
+    #[uniffi(default = 0)]
+    pub key: u64,
+    /// How a new database is encrypted, if it gets a key; without it by AES-256-GCM.
+    #[uniffi(default)]
+    pub encryption: Option<Encryption>,
 }
 
 /// Memory that a database on a phone takes.
@@ -46,9 +56,11 @@ impl Default for OpenOptions {
             read_only: false,
             durability: None,
             memory_budget_bytes: None,
-            file_bytes_max: None,
+            limits: None,
             feed_retention_bytes: 0,
             scrub_interval_s: None,
+            key: 0,
+            encryption: None,
         }
     }
 }
@@ -58,7 +70,8 @@ impl OpenOptions {
         OpenMode { read_only: self.read_only, create: self.create && !self.read_only }
     }
 
-    /// An option that others have chosen otherwise, in words. Whether a database is made is over when it is open.
+    /// An option that others have chosen otherwise, in words. Whether a database is made, and how it is encrypted then, is over when it
+    /// is open; keys are asked of it.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         let (Self { create: _, read_only, durability, memory_budget_bytes, .. }, own) = (other, self);
         let differs = |what: &str, own: &dyn fmt::Debug, theirs: &dyn fmt::Debug| {
@@ -73,8 +86,9 @@ impl OpenOptions {
         if own.memory_budget() != other.memory_budget() {
             return differs("the memory budget", &own.memory_budget_bytes, memory_budget_bytes);
         }
-        if own.file_bytes_max != other.file_bytes_max {
-            return differs("the largest size of the file", &own.file_bytes_max, &other.file_bytes_max);
+        let (limits, others) = (own.limits.unwrap_or_default(), other.limits.unwrap_or_default());
+        if limits != others {
+            return differs("what it gives at most", &limits, &others);
         }
         if own.feed_retention_bytes != other.feed_retention_bytes {
             return differs("what the feed keeps", &own.feed_retention_bytes, &other.feed_retention_bytes);
@@ -92,7 +106,7 @@ impl OpenOptions {
         }
     }
 
-    pub(crate) fn to_core(&self) -> lightning_db::Options {
+    pub(crate) fn to_core(&self) -> Result<lightning_db::Options> {
         let mut options = lightning_db::Options::default();
         options.create = self.create;
         options.read_only = self.read_only;
@@ -102,11 +116,11 @@ impl OpenOptions {
             Some(Durability::Periodic) => CoreDurability::Periodic { interval_ms: PERIODIC_MS },
             Some(Durability::Relaxed) => CoreDurability::Relaxed,
         };
-        if let Some(bytes) = self.file_bytes_max {
-            options.limits.file_bytes_max = bytes;
-        }
+        options.limits = self.limits.unwrap_or_default().to_core();
         options.feed_retention_bytes = self.feed_retention_bytes;
         options.scrub_interval_s = self.scrub_interval_s;
-        options
+        options.key = objects::key(self.key)?;
+        options.encryption = self.encryption.unwrap_or_default().into();
+        Ok(options)
     }
 }

@@ -1,10 +1,45 @@
 //! Restoring a backup.
 
-use lightning_db::{CheckReport, Database, ReplayUntil, Result};
+use std::path::PathBuf;
 
-/// Makes a database of a backup; see [`Database::restore`].
-pub fn restore(backup: &str, to: &str) -> Result<CheckReport> {
-    Database::restore(to, backup, &[], ReplayUntil::End, &mut |_| {}).map(|report| report.check)
+use lightning_db::{BackupSource, CheckReport, Database, EncryptionKey, Options, ReplayUntil, Result};
+
+/// Up to where a backup, and what follows it, is restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, uniffi::Enum)]
+pub enum RestoreUntil {
+    /// All of it.
+    End,
+    /// Up to this commit, and with it.
+    Sequence {
+        /// Its number.
+        sequence: u64,
+    },
+    /// Up to the last one that was made at this time or before.
+    Time {
+        /// In milliseconds since 1970.
+        ms: u64,
+    },
+}
+
+/// Makes a database of a backup, and of the archives that follow it; this key opens them. See [`Database::restore_from`].
+pub fn restore(
+    backup: &str,
+    to: &str,
+    following: &[String],
+    until: RestoreUntil,
+    key: Option<EncryptionKey>,
+) -> Result<CheckReport> {
+    let mut options = Options::default();
+    options.key = key;
+    let following: Vec<PathBuf> = following.iter().map(PathBuf::from).collect();
+    let following: Vec<_> = following.iter().map(|path| path as &dyn BackupSource).collect();
+    let until = match until {
+        RestoreUntil::End => ReplayUntil::End,
+        RestoreUntil::Sequence { sequence } => ReplayUntil::Sequence(sequence),
+        RestoreUntil::Time { ms } => ReplayUntil::Time(ms),
+    };
+    Database::restore_from(to, &PathBuf::from(backup), &following, until, &options, &mut |_| {})
+        .map(|report| report.check)
 }
 
 #[cfg(test)]
@@ -12,6 +47,10 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    fn restore(backup: &str, to: &str) -> Result<CheckReport> {
+        super::restore(backup, to, &[], RestoreUntil::End, None)
+    }
     use crate::calls;
     use crate::database::Database as Opened;
     use crate::options::OpenOptions;

@@ -23,24 +23,39 @@ fn held() -> (usize, usize) {
 
 #[test]
 fn nothing_is_left_of_thousands_of_opens() {
+    for encrypted in [false, true] {
+        opens(encrypted);
+    }
+}
+
+fn opens(encrypted: bool) {
     let folder = std::env::temp_dir().join(format!("lightning-leaks-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let path = CString::new(folder.join("app.ldb").to_str().unwrap()).unwrap();
     let (name, strings, any) = (c"notes", c"string", c"bytes");
-    let options = lightning_options {
+    let mut options = lightning_options {
         must_exist: false,
         read_only: false,
         durability: LIGHTNING_RELAXED,
         memory_budget_bytes: 2 << 20,
         feed_retention_bytes: 0,
+        key: 0,
+        encryption: LIGHTNING_AES_256_GCM,
     };
     let mut before = None;
     for round in 0..OPENS {
         let (mut database, mut table, mut snapshot, mut transaction, mut scope, mut cursor) = (0, 0, 0, 0, 0, 0);
         let mut rows = lightning_buffer { data: ptr::null_mut(), len: 0, capacity: 0 };
+        if encrypted {
+            // SAFETY: bytes that live here, and a place that may be written.
+            let made = unsafe { lightning_raw_key(bytes(&[7; 32]), &raw mut options.key) };
+            assert_eq!(made, LIGHTNING_OK);
+        }
         // SAFETY: pointers to what lives here; texts end with a zero byte.
         unsafe {
             assert_eq!(lightning_open(path.as_ptr(), &raw const options, &raw mut database), LIGHTNING_OK);
+            // It is needed no more.
+            lightning_release(options.key);
             let opened = lightning_table(database, name.as_ptr(), strings.as_ptr(), any.as_ptr(), &raw mut table);
             assert_eq!(opened, LIGHTNING_OK);
             if round == 0 {

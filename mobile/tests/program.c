@@ -236,11 +236,73 @@ static void files_are_given_back_and_calls_given_up(void) {
     CHECK(lightning_open_objects() == 0);
 }
 
+typedef struct {
+    int32_t status;
+    int released;
+} keeper;
+
+static int32_t turn(void *context, lightning_bytes given, uint8_t *answer, size_t *length) {
+    keeper *kept = context;
+    static const char text[] = "it is away";
+    memcpy(answer, text, *length = sizeof text - 1);
+    if (kept->status != LIGHTNING_OK) return kept->status;
+    for (size_t at = 0; at < given.len; at++) answer[at] = given.data[at] ^ 0x5a;
+    *length = given.len;
+    return LIGHTNING_OK;
+}
+
+static void let_go(void *context) {
+    ((keeper *)context)->released++;
+}
+
+static void what_is_encrypted_opens_with_its_keys_alone(void) {
+    char path[1024];
+    uint64_t database = 0, raw = 0, text = 0, kept = 0;
+    uint8_t slot = 9;
+    keeper own = {LIGHTNING_OK, 0};
+    static const uint8_t secret[32] = {1, 2, 3};
+    snprintf(path, sizeof path, "%s/encrypted.ldb", folder);
+    CHECK(lightning_raw_key((lightning_bytes){secret, 31}, &raw) == 28);
+    CHECK(lightning_raw_key((lightning_bytes){secret, 32}, &raw) == LIGHTNING_OK);
+    CHECK(lightning_passphrase_key(bytes("open sesame"), &text) == LIGHTNING_OK);
+    lightning_key_provider provider = {&own, turn, turn, let_go};
+    CHECK(lightning_provider_key(provider, &kept) == LIGHTNING_OK);
+    lightning_options options = {.key = raw, .encryption = 2};
+    CHECK(lightning_open(path, &options, &database) == 28);
+    options.encryption = LIGHTNING_CHACHA20_POLY1305;
+    CHECK(lightning_open(path, &options, &database) == LIGHTNING_OK);
+    put(LIGHTNING_NOW, open_table(database), "a", "secret");
+    CHECK(lightning_add_key(database, kept, &slot) == LIGHTNING_OK && slot == 1);
+    CHECK(lightning_add_key(database, 0, NULL) == 28 && lightning_add_key(database, database, NULL) == 28);
+    CHECK(lightning_add_key(database, text, NULL) == LIGHTNING_OK && lightning_remove_key(database, 0) == LIGHTNING_OK);
+    CHECK(lightning_close(database) == LIGHTNING_OK);
+
+    CHECK(lightning_open(path, &options, &database) == 33 && strcmp(lightning_last_error()->name, "WrongKey") == 0);
+    CHECK(lightning_open(path, NULL, &database) == 33);
+    options.key = kept;
+    own.status = LIGHTNING_DEVICE_LOCKED;
+    CHECK(lightning_open(path, &options, &database) == 30 && lightning_last_error()->is_retryable);
+    own.status = LIGHTNING_MISSING;
+    CHECK(lightning_open(path, &options, &database) == 33);
+    own.status = 1;
+    CHECK(lightning_open(path, &options, &database) == 33 && strstr(lightning_last_error()->text, "it is away"));
+    own.status = LIGHTNING_OK;
+    CHECK(lightning_open(path, &options, &database) == LIGHTNING_OK);
+    lightning_release(kept);
+    CHECK(is_there(LIGHTNING_NOW, open_table(database), "a", "secret") && own.released == 0);
+    CHECK(lightning_close(database) == LIGHTNING_OK && own.released == 1);
+    options.key = text;
+    CHECK(lightning_open(path, &options, &database) == LIGHTNING_OK && lightning_close(database) == LIGHTNING_OK);
+    lightning_release(text);
+    lightning_release(raw);
+    CHECK(lightning_open_objects() == 0);
+}
+
 int main(int count, char **arguments) {
     static void (*const tests[])(void) = {
         values_are_written_found_and_deleted, errors_say_what_and_why, what_is_closed_is_closed,
         batches_scans_and_many_keys,          transactions_and_snapshots, documents_are_cbor,
-        files_are_given_back_and_calls_given_up,
+        files_are_given_back_and_calls_given_up, what_is_encrypted_opens_with_its_keys_alone,
     };
     if (count != 2) {
         fprintf(stderr, "program FOLDER: tries the interface for C with databases in that folder\n");

@@ -72,6 +72,8 @@ fn open(path: &CStr) -> u64 {
         durability: LIGHTNING_RELAXED,
         memory_budget_bytes: 4 << 20,
         feed_retention_bytes: 0,
+        key: 0,
+        encryption: LIGHTNING_AES_256_GCM,
     };
     let mut database = 0;
     // SAFETY: a path that ends with a zero byte, and places that may be written.

@@ -217,6 +217,31 @@ fn wrong_keys_are_told_and_change_nothing() {
 }
 
 #[test]
+fn whoever_comes_later_is_asked_for_a_key_at_any_time() {
+    for encryption in BOTH {
+        let storage = Arc::new(MemoryStorage::new());
+        let check = |db: &Database| {
+            db.require_key(Some(&key())).unwrap();
+            for wrong in [None, Some(&EncryptionKey::raw([1; 32]))] {
+                assert!(matches!(db.require_key(wrong), Err(Error::WrongKey { .. })));
+            }
+        };
+        for round in 0..3 {
+            let db = Database::open_storage(Arc::clone(&storage) as _, env(round), options(encryption, Some(key())))
+                .unwrap();
+            // What is in memory of the superblock is not what is on storage, before the first write and after it.
+            check(&db);
+            fill(&db, round);
+            check(&db);
+            db.close().unwrap();
+        }
+    }
+    let plain = open(&Arc::new(MemoryStorage::new()), 1, None).unwrap();
+    plain.require_key(None).unwrap();
+    assert!(matches!(plain.require_key(Some(&key())), Err(Error::WrongKey { .. })));
+}
+
+#[test]
 fn keys_are_added_and_removed_while_it_is_open() {
     let storage = Arc::new(MemoryStorage::new());
     let db = open(&storage, 1, Some(key())).unwrap();

@@ -14,6 +14,13 @@ impl Database {
         self.shared.engine.keys()
     }
 
+    /// That this key opens the database, or that it needs none where none is given; [`Error::WrongKey`](crate::Error::WrongKey)
+    /// otherwise. For whoever shares a database that is open with those who come later: they are to have a key of it, too.
+    #[cfg(feature = "std")]
+    pub fn require_key(&self, key: Option<&EncryptionKey>) -> Result<()> {
+        self.shared.engine.require_key(key)
+    }
+
     /// Lets one key more open this database, at most eight, and gives its slot. It is durable when this returns. After an error
     /// of the storage [`keys`](Self::keys) tells, and after a failed sync reopening. All keys lead to the same data: to change a passphrase add the new one, then
     /// [remove](Self::remove_key) the old.

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use super::checkpoint::Checkpoint;
 use super::maintenance::Progress;
 #[cfg(feature = "std")]
-use super::open::unlock;
+use super::open::unlock_keys;
 use super::reencryption::Reencryption;
 use super::state::{Engine, Stopped};
 use crate::codec::cipher::{Cipher, EncryptionKey, Envelope, KeyArea, KeyInfo, Lock};
@@ -41,7 +41,7 @@ impl Engine {
     #[cfg(feature = "std")]
     pub(crate) fn require_key(&self, key: Option<&EncryptionKey>) -> Result<()> {
         let superblock = self.work.lock().superblock.clone();
-        unlock(&superblock, key, &*self.env.entropy).map(drop)
+        unlock_keys(&superblock, key).map(drop)
     }
 
     /// One key more; its slot.

@@ -35,7 +35,7 @@ use super::write_again::{Found, write_lengths_again};
 #[cfg(feature = "encryption")]
 use crate::codec::checksum::Checksum;
 #[cfg(feature = "encryption")]
-use crate::codec::cipher::{Cipher, DataKeys, EncryptionKey, KeyArea, Lock};
+use crate::codec::cipher::{Cipher, DataKeys, Encryption, EncryptionKey, KeyArea, Lock};
 use crate::codec::cipher::{Envelope, Proof, Unit};
 #[cfg(feature = "encryption")]
 use crate::env::Entropy;
@@ -672,9 +672,25 @@ fn first_key(
 /// Begins a session with the database that this superblock is of.
 #[cfg(feature = "encryption")]
 pub(crate) fn unlock(superblock: &Superblock, key: Option<&EncryptionKey>, entropy: &dyn Entropy) -> Result<Envelope> {
+    let Some((encryption, data_keys)) = unlock_keys(superblock, key)? else { return Ok(Envelope::Plain) };
+    let cipher = Cipher::new(encryption, superblock.database_id, data_keys, entropy);
+    if !superblock.is_authentic(&cipher) {
+        let at = superblock.checkpoint % 2 * SECTOR_BYTES;
+        return Err(Error::corrupt(FileId::Data, at, "the superblock was changed by somebody who has no key"));
+    }
+    Ok(Envelope::Sealed(Arc::new(cipher)))
+}
+
+/// The data keys that the key opens; `None` where nothing is encrypted, and no key was given. It is not looked whether the rest of the
+/// superblock is authentic: what is in memory of it changes before it is sealed again.
+#[cfg(feature = "encryption")]
+pub(super) fn unlock_keys(
+    superblock: &Superblock,
+    key: Option<&EncryptionKey>,
+) -> Result<Option<(Encryption, DataKeys)>> {
     let Some(encryption) = superblock.features.encryption() else {
         return match key {
-            None => Ok(Envelope::Plain),
+            None => Ok(None),
             Some(_) => Err(Error::WrongKey { what: "a key was given, but the database is not encrypted".into() }),
         };
     };
@@ -686,13 +702,7 @@ pub(crate) fn unlock(superblock: &Superblock, key: Option<&EncryptionKey>, entro
         return Err(Error::corrupt(FileId::Data, 0, "the superblock has no keys"));
     };
     let lock = Lock { encryption, database_id: &superblock.database_id };
-    let data_keys = block.keys.unlock(lock, key)?;
-    let cipher = Cipher::new(encryption, superblock.database_id, data_keys, entropy);
-    if !superblock.is_authentic(&cipher) {
-        let at = superblock.checkpoint % 2 * SECTOR_BYTES;
-        return Err(Error::corrupt(FileId::Data, at, "the superblock was changed by somebody who has no key"));
-    }
-    Ok(Envelope::Sealed(Arc::new(cipher)))
+    Ok(Some((encryption, block.keys.unlock(lock, key)?)))
 }
 
 /// Hints at what is read next, by opening and by whoever looks for the first key: the medium brings it all at once, rather than

@@ -6,6 +6,7 @@ use lightning_db::Error;
 
 use super::*;
 use crate::database::Database;
+use crate::limits::Limits;
 use crate::options::OpenOptions;
 use crate::scope::NOW;
 use crate::scratch::Folder;
@@ -247,7 +248,13 @@ fn whoever_opens_it_with_other_options_is_told_which() {
         (OpenOptions { read_only: true, ..OpenOptions::default() }, "read only is false there, and true"),
         (OpenOptions { memory_budget_bytes: Some(1 << 22), ..OpenOptions::default() }, "the memory budget"),
         (OpenOptions { feed_retention_bytes: 1, ..OpenOptions::default() }, "what the feed keeps"),
-        (OpenOptions { file_bytes_max: Some(1 << 30), ..OpenOptions::default() }, "the largest size"),
+        (
+            OpenOptions {
+                limits: Some(Limits { backups_max: Some(1), ..Limits::default() }),
+                ..OpenOptions::default()
+            },
+            "what it gives at most",
+        ),
         (OpenOptions { scrub_interval_s: Some(1), ..OpenOptions::default() }, "the interval"),
         (
             OpenOptions { durability: Some(crate::transaction::Durability::Relaxed), ..OpenOptions::default() },

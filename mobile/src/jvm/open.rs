@@ -6,6 +6,8 @@ use lightning_db::{Document, Schema, Update, Value};
 
 use super::{Failed, NULL, array, entry};
 use crate::collection::Collection;
+use crate::encryption::Encryption;
+use crate::limits::Limits;
 use crate::objects::{self, Object};
 use crate::options::OpenOptions;
 use crate::table::OpenTable;
@@ -21,9 +23,11 @@ entry! {
         read_only: bool,
         durability: jint,
         memory_budget_bytes: Option<u64>,
-        file_bytes_max: Option<u64>,
+        limits: Vec<i64>,
         feed_retention_bytes: Option<u64>,
         scrub_interval_s: Option<u64>,
+        key: u64,
+        encryption: jint,
     ) -> jlong, or 0, {
         let durability = Some(match durability {
             0 => Durability::Sync,
@@ -35,9 +39,11 @@ entry! {
             read_only,
             durability,
             memory_budget_bytes,
-            file_bytes_max,
+            limits: Some(Limits::from_numbers(&limits)),
             feed_retention_bytes: feed_retention_bytes.unwrap_or_default(),
             scrub_interval_s: scrub_interval_s.and_then(|seconds| seconds.try_into().ok()),
+            key,
+            encryption: Some(if encryption == 0 { Encryption::Aes256Gcm } else { Encryption::ChaCha20Poly1305 }),
         };
         Ok(database::open(&path, &options)?.cast_signed())
     }
@@ -93,8 +99,10 @@ entry! {
 
 entry! {
     /// Gives its handle and the newest commit that it sees, 8 bytes each.
-    fn Java_dev_lightningdb_internal_Native_snapshot(env, database: u64) -> jbyteArray, or NULL, {
-        let (handle, sequence) = snapshot::open(database)?;
+    /// That of a name, or as the database is now.
+    fn Java_dev_lightningdb_internal_Native_snapshot(env, database: u64, name: Option<Vec<u8>>) -> jbyteArray, or NULL, {
+        let name = name.map(String::from_utf8).transpose().map_err(|_| objects::invalid("text is not UTF-8"))?;
+        let (handle, sequence) = snapshot::open(database, name.as_deref())?;
         array(env, &[handle.to_le_bytes(), sequence.to_le_bytes()].concat())
     }
 }

@@ -29,12 +29,16 @@ public struct Options: Sendable {
     public var durability = Durability.sync
     /// Memory for everything together, in bytes; at least 2 MiB.
     public var memoryBudgetBytes = 10_000_000
-    /// The data file never grows beyond this.
-    public var fileBytesMax: Int?
+    /// What it gives at most to all who share it.
+    public var limits = Limits()
     /// The log keeps the newest commits up to so many bytes for the change feed, also after a clean close.
     public var feedRetentionBytes = 0
     /// Verify everything stored in the background, each time so long after the last time ended.
     public var scrubInterval: TimeInterval?
+    /// What opens an encrypted database. A new one that is given a key is encrypted, and this is its first.
+    public var key: EncryptionKey?
+    /// How a new database is encrypted, if it gets a key; one that exists stays as it was made.
+    public var encryption = Encryption.aes256Gcm
     /// Where there is UIKit: suspend it while the application is in the background, and give memory back when the system warns. Without it,
     /// call `suspend`, `resume` and `trimMemory` by hand: iOS ends an application that it puts to sleep with a lock on a file.
     public var followsApplication = true
@@ -42,11 +46,12 @@ public struct Options: Sendable {
     /// The defaults.
     public init() {}
 
-    var native: OpenOptions {
+    func native(_ key: UInt64) -> OpenOptions {
         OpenOptions(
             create: create, readOnly: readOnly, durability: durability.native, memoryBudgetBytes: UInt64(memoryBudgetBytes),
-            fileBytesMax: fileBytesMax.map(UInt64.init), feedRetentionBytes: UInt64(feedRetentionBytes),
-            scrubIntervalS: scrubInterval.map { UInt32(max(1, $0)) }
+            limits: limits.native, feedRetentionBytes: UInt64(feedRetentionBytes),
+            scrubIntervalS: scrubInterval.map { UInt32(max(1, $0)) }, key: key,
+            encryption: encryption == .aes256Gcm ? .aes256Gcm : .chaCha20Poly1305
         )
     }
 }
@@ -75,18 +80,24 @@ public final class Database: Sendable {
 
     /// Opens the database in a file, on the calling thread.
     public static func openBlocking(_ url: URL, options: Options = Options()) throws -> Database {
-        let native = try calling { try LightningDBGenerated.Database.openBlocking(path: url.path, options: options.native) }
+        let native = try withKey(options.key) { key in
+            try calling { try LightningDBGenerated.Database.openBlocking(path: url.path, options: options.native(key)) }
+        }
         return Database(native, followsApplication: options.followsApplication)
     }
 
     /// A new database in memory, gone when it is closed.
     public static func inMemory(options: Options = Options()) throws -> Database {
-        Database(try calling { try LightningDBGenerated.Database.inMemory(options: options.native) })
+        Database(try withKey(options.key) { key in try calling { try LightningDBGenerated.Database.inMemory(options: options.native(key)) } })
     }
 
     /// A database for tests, in a file or in memory: its time is what `setClock` says, 1970 at first, and it does nothing by itself.
     public static func forTests(_ url: URL? = nil, options: Options = Options()) throws -> Database {
-        Database(try calling { try LightningDBGenerated.Database.forTests(path: url?.path, options: options.native) })
+        Database(
+            try withKey(options.key) { key in
+                try calling { try LightningDBGenerated.Database.forTests(path: url?.path, options: options.native(key)) }
+            }
+        )
     }
 
     /// Opens a collection of documents of a type, named as the type unless `name` says otherwise, and makes it and its indexes where they
@@ -184,10 +195,20 @@ public final class Database: Sendable {
         try await calling { [native] stop in try await native.compact(listener: listener, stop: stop) }
     }
 
-    /// Reads and verifies everything.
+    /// Reads and verifies everything, indexes and the use of space as well. Background work waits meanwhile.
     public func verify() async throws -> CheckReport {
         CheckReport(try await calling { [native] stop in try await native.verify(stop: stop) })
     }
+
+    /// Verifies what is stored, checksums, structure and order, in steps that hold nobody up. `onProgress` is told what was verified after
+    /// each, by the thread that does it. `Options.scrubInterval` has that done by itself.
+    public func scrub(onProgress: (@Sendable (CheckReport) -> Void)? = nil) async throws -> CheckReport {
+        let listener = onProgress.map(ScrubTold.init)
+        return CheckReport(try await calling { [native] stop in try await native.scrub(listener: listener, stop: stop) })
+    }
+
+    /// The keys that open it, if it is encrypted.
+    public var keys: EncryptionKeys { EncryptionKeys(native: native) }
 
     /// Counters and sizes.
     public func stats() throws -> Stats { Stats(try calling { try native.stats() }) }

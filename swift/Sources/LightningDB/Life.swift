@@ -35,10 +35,20 @@ extension Database {
         Int(try calling { try native.trimMemory(level: level == .all ? .all : .moderate) })
     }
 
-    /// Copies a backup to where no database is yet, and verifies it; only then it has its name.
+    /// Copies a backup to where no database is yet, and verifies it; only then it has its name. Of the folders of archives that
+    /// follow it, commits are taken in until the one that is wanted. That of an encrypted database needs a key that opened it then.
     @discardableResult
-    public static func restore(_ backup: URL, to url: URL) async throws -> CheckReport {
-        CheckReport(try await calling { stop in try await restoreBackup(backup: backup.path, to: url.path, stop: stop) })
+    public static func restore(
+        _ backup: URL, to url: URL, archives: [URL] = [], until: RestoreUntil = .end, key: EncryptionKey? = nil
+    ) async throws -> CheckReport {
+        let following = archives.map(\.path)
+        return try await withKey(key) { key in
+            CheckReport(
+                try await calling { stop in
+                    try await restoreBackup(
+                        backup: backup.path, to: url.path, following: following, until: until.native, key: key, stop: stop)
+                })
+        }
     }
 
     /// How many objects are open in this process, of all databases: collections, snapshots, cursors. Where it grows, something is kept that

@@ -106,6 +106,15 @@ public struct LightningError: Error, Sendable, Equatable, CustomStringConvertibl
         }
     }
 
+    /// That the device is locked, and keeps its keys until it is unlocked: what a `KeyProvider` throws then. It is retryable.
+    public static func protectedDataUnavailable(_ text: String) -> LightningError {
+        LightningError(name: Kind.protectedDataUnavailable.rawValue, text: text, isRetryable: true, fields: [:])
+    }
+
+    static func wrongKey(_ text: String) -> LightningError {
+        LightningError(name: Kind.wrongKey.rawValue, text: text, isRetryable: false, fields: [:])
+    }
+
     static func invalid(_ what: String) -> LightningError {
         LightningError(name: Kind.invalid.rawValue, text: what, isRetryable: false, fields: ["what": what])
     }

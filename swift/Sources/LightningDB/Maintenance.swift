@@ -83,8 +83,16 @@ public struct Stats: Sendable, Hashable {
     public let memoryBudgetBytes: Int
     /// Snapshots that are open.
     public let snapshots: Int
+    /// Bytes that cannot be used again because of them.
+    public let snapshotPinnedBytes: Int
     /// Damaged parts that were found.
     public let quarantined: Int
+    /// Bytes that the background has verified this time.
+    public let scrubBytes: Int
+    /// Those that there are.
+    public let scrubBytesAll: Int
+    /// How often it has verified everything since the database was opened.
+    public let scrubs: Int
 
     init(_ native: LightningDBGenerated.Stats) {
         sequence = native.sequence
@@ -100,7 +108,11 @@ public struct Stats: Sendable, Hashable {
         cacheMisses = Int(native.cacheMisses)
         memoryBudgetBytes = Int(native.memoryBudgetBytes)
         snapshots = Int(native.snapshots)
+        snapshotPinnedBytes = Int(native.snapshotPinnedBytes)
         quarantined = Int(native.quarantined)
+        scrubBytes = Int(native.scrubBytes)
+        scrubBytesAll = Int(native.scrubBytesAll)
+        scrubs = Int(native.scrubs)
     }
 }
 
@@ -115,6 +127,17 @@ final class CompactionTold: CompactionListener {
     func onProgress(changesLeft: UInt64, fileBytes: UInt64, freeBytes: UInt64) {
         tell(CompactionProgress(changesLeft: Int(changesLeft), fileBytes: Int(fileBytes), freeBytes: Int(freeBytes)))
     }
+}
+
+/// Tells somebody how far a scrub is.
+final class ScrubTold: ScrubListener {
+    private let tell: @Sendable (CheckReport) -> Void
+
+    init(_ tell: @escaping @Sendable (CheckReport) -> Void) {
+        self.tell = tell
+    }
+
+    func onProgress(progress: LightningDBGenerated.CheckReport) { tell(CheckReport(progress)) }
 }
 
 /// Tells somebody how far a backup is.

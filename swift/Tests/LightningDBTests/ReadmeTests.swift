@@ -53,7 +53,8 @@ import LightningDB
         }
         #expect(try await people.count() == 2)
         try await tables(db)
-        try await copies(db, folder.appendingPathComponent("copy.ldb"), folder.appendingPathComponent("again.ldb"))
+        try await kept(db, people, folder.appendingPathComponent("copy.ldb"), folder.appendingPathComponent("again.ldb"))
+        try await encrypted(folder)
         try await sleeping()
         #if canImport(Observation)
             if #available(macOS 14, iOS 17, tvOS 17, watchOS 10, *) { try await shown(people) }
@@ -82,9 +83,23 @@ import LightningDB
         try await cache.close()
     }
 
-    private func copies(_ db: Database, _ copy: URL, _ again: URL) async throws {
+    private func kept(_ db: Database, _ people: DocumentCollection<Person>, _ copy: URL, _ again: URL) async throws {
         try await db.backup(to: copy)
         try await Database.restore(copy, to: again)
+        try await db.createSnapshot("before import")
+        let before = try await db.snapshot(named: "before import")
+        print(try await before.collection(people).count())
+        for finding in try db.health().findings { print("\(finding.name): \(finding.cause); \(finding.remedy)") }
+    }
+
+    private func encrypted(_ folder: URL) async throws {
+        var options = Options()
+        options.key = .passphrase("correct horse battery staple")
+        let secret = try await Database.open(folder.appendingPathComponent("secret.ldb"), options: options)
+        let slot = try await secret.keys.add(.raw(Data((0..<32).map { _ in UInt8.random(in: .min ... .max) })))
+        try await secret.keys.remove(slot: slot)
+        #expect(try secret.keys.list().map(\.kind) == [.passphrase])
+        try await secret.close()
     }
 
     #if canImport(Observation)
@@ -129,7 +144,7 @@ import LightningDB
         let package = file.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         let readme = try String(contentsOf: package.appendingPathComponent("README.md"), encoding: .utf8)
         let programs = readme.components(separatedBy: "```swift\n").dropFirst().map { lines(of: $0.components(separatedBy: "```")[0]) }
-        #expect(programs.count == 11)
+        #expect(programs.count == 12)
         for program in programs { #expect(here.contains(program), "\(program)") }
     }
 

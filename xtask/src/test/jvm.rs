@@ -33,7 +33,7 @@ pub fn long(stage: &mut Stage, consent: Consent) -> Result<()> {
     ];
     tests(stage, "the package on Java, everything", &build, &MODULES[..1], &more, consent)?;
     // What it stands on is not tested again.
-    let robolectric = ["-Probolectric", "-Dtest=AndroidLifeTest"].map(str::to_owned);
+    let robolectric = ["-Probolectric", "-Dtest=AndroidLifeTest,AndroidKeystoreTest"].map(str::to_owned);
     tests(stage, "the package on Android's classes", &build, &["lightning-db-android"], &robolectric, consent)?;
     stage.step("the AAR", android::pack(&[], consent).map(drop));
     let mut benchmark = mobile::benchmark_in_kotlin(consent)?;

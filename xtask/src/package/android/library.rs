@@ -31,6 +31,8 @@ const LINK: [&str; 7] = [
 /// The profile inlines next to nothing. A little more is smaller and quicker: what is inlined needs no call and no entry in the tables for
 /// unwinding.
 const INLINE: &str = "-Cllvm-args=-inline-threshold=30";
+/// What stands in for instructions that nearly all processors have, and little of what is encrypted needs: small, not quick.
+const CIPHERS: [&str; 2] = ["--cfg=aes_backend_soft=\"compact\"", "--cfg=sha2_backend_soft=\"compact\""];
 const PROFILE: &str = "phone";
 
 /// The standard library is built with the library, for size, and able to unwind, for every entry catches that.
@@ -59,7 +61,7 @@ fn arguments(command: &mut Command) {
     command.args(["--quiet", "-p", mobile::CRATE, "--lib", "--features", "jvm", "--profile", PROFILE]);
     command.args(["--crate-type", "cdylib"]).env("CARGO_PROFILE_PHONE_STRIP", "false");
     let link = LINK.iter().map(|argument| format!("-Clink-arg={argument}"));
-    let flags: Vec<String> = link.chain([INLINE.to_owned()]).collect();
+    let flags: Vec<String> = link.chain([INLINE].into_iter().chain(CIPHERS).map(str::to_owned)).collect();
     command.env("RUSTFLAGS", flags.join(" ")).env_remove("CARGO_ENCODED_RUSTFLAGS");
 }
 

@@ -11,6 +11,7 @@ import dev.lightningdb.internal.Opened
 import dev.lightningdb.internal.OpenOptions
 import dev.lightningdb.internal.PackedReader
 import dev.lightningdb.internal.PackedWriter
+import dev.lightningdb.internal.ScrubListener
 import dev.lightningdb.internal.TrimLevel as NativeTrimLevel
 import dev.lightningdb.internal.restoreBackup
 import kotlinx.coroutines.CancellationException
@@ -19,8 +20,11 @@ import kotlinx.serialization.serializer
 import java.nio.file.Path
 import kotlin.reflect.KProperty1
 import dev.lightningdb.internal.BackupProgress as NativeProgress
+import dev.lightningdb.internal.CheckReport as NativeReport
 import dev.lightningdb.internal.Database as NativeDatabase
 import dev.lightningdb.internal.Durability as NativeDurability
+import dev.lightningdb.internal.Encryption as NativeEncryption
+import dev.lightningdb.internal.Mode as NativeMode
 
 /** When a commit is acknowledged. */
 public enum class Durability {
@@ -56,23 +60,31 @@ public data class Options(
     val durability: Durability = Durability.Sync,
     /** Memory for everything together, in bytes; at least 2 MiB. */
     val memoryBudgetBytes: Long = 10_000_000,
-    /** The data file never grows beyond this. */
-    val fileBytesMax: Long? = null,
+    /** What it gives at most to all who share it. */
+    val limits: Limits = Limits(),
     /** The log keeps the newest commits up to so many bytes for the change feed, also after a clean close. */
     val feedRetentionBytes: Long = 0,
     /** Verify everything stored in the background, each time this many seconds after the last time ended. */
     val scrubIntervalSeconds: Int? = null,
+    /** What opens an encrypted database. A new one that is given a key is encrypted, and this is its first. */
+    val key: EncryptionKey? = null,
+    /** How a new database is encrypted, if it gets a key; one that exists stays as it was made. */
+    val encryption: Encryption = Encryption.Aes256Gcm,
     /** Do what [AppLife] says: merge when the app goes into the background, give memory back when it is short. */
     val followsAppLife: Boolean = true,
 ) {
-    internal fun open(path: ByteArray): Long = Native.open(
-        path, create, readOnly, durability.ordinal, memoryBudgetBytes, fileBytesMax ?: -1, feedRetentionBytes,
-        scrubIntervalSeconds?.toLong() ?: -1,
-    )
+    internal fun open(path: ByteArray): Long = withKey(key) { key ->
+        calling {
+            Native.open(
+                path, create, readOnly, durability.ordinal, memoryBudgetBytes, limits.toNumbers(), feedRetentionBytes,
+                scrubIntervalSeconds?.toLong() ?: -1, key, encryption.ordinal,
+            )
+        }
+    }
 
-    internal fun toNative() = OpenOptions(
-        create, readOnly, NativeDurability.entries[durability.ordinal], memoryBudgetBytes.toULong(), fileBytesMax?.toULong(),
-        feedRetentionBytes.toULong(), scrubIntervalSeconds?.toUInt(),
+    internal fun toNative(key: Long) = OpenOptions(
+        create, readOnly, NativeDurability.entries[durability.ordinal], memoryBudgetBytes.toULong(), limits.toNative(),
+        feedRetentionBytes.toULong(), scrubIntervalSeconds?.toUInt(), key.toULong(), NativeEncryption.entries[encryption.ordinal],
     )
 }
 
@@ -244,7 +256,25 @@ public class Database private constructor(internal val handle: Long, made: Nativ
     }
 
     /** The database as it is now, for several reads that belong together. Close it: it keeps what it sees from being given back. */
-    public suspend fun snapshot(): Snapshot = io { Snapshot(PackedReader(calling { Native.snapshot(handle) })) }
+    public suspend fun snapshot(): Snapshot = io { Snapshot(PackedReader(calling { Native.snapshot(handle, null) })) }
+
+    /**
+     * Keeps the database as it is now under a [name], also when it is closed and opened again, until it is [dropped][dropSnapshot]. It holds the
+     * space of what is overwritten or deleted afterwards. At most 64 exist at once.
+     */
+    public suspend fun createSnapshot(name: String): Unit = io { calling { native.createSnapshot(name) } }
+
+    /** The snapshots that have a name, oldest first. */
+    public fun snapshots(): List<NamedSnapshot> = calling { native.snapshots() }.map {
+        NamedSnapshot(it.name, it.sequence.toLong(), it.timeMs.toLong(), it.heldBytes.toLong())
+    }
+
+    /** The database as it was when the snapshot of this name was made. Close it. */
+    public suspend fun snapshot(name: String): Snapshot =
+        io { Snapshot(PackedReader(calling { Native.snapshot(handle, name.encodeToByteArray()) })) }
+
+    /** Gives up the snapshot of a name. Whoever reads it now goes on. */
+    public suspend fun dropSnapshot(name: String): Unit = io { calling { native.dropSnapshot(name) } }
 
     /** Follows all commits, from the next one on, or [since] a position that was kept. */
     public fun changes(since: FeedStart = FeedStart.Now): ChangeFeed = ChangeFeed(native, since)
@@ -273,8 +303,45 @@ public class Database private constructor(internal val handle: Long, made: Nativ
         calling { native.compact(listener) }
     }
 
-    /** Reads and verifies everything. */
+    /** Reads and verifies everything, indexes and the use of space as well. Background work waits meanwhile. */
     public suspend fun verify(): CheckReport = CheckReport(calling { native.verify() })
+
+    /**
+     * Verifies what is stored, checksums, structure and order, in steps that hold nobody up; [onProgress] is told what was verified after each.
+     * `Options.scrubIntervalSeconds` has that done by itself.
+     */
+    public suspend fun scrub(onProgress: ((CheckReport) -> Unit)? = null): CheckReport {
+        val listener = onProgress?.let {
+            object : ScrubListener {
+                override fun onProgress(progress: NativeReport) = it(CheckReport(progress))
+            }
+        }
+        return CheckReport(calling { native.scrub(listener) })
+    }
+
+    /** How it is: what is not as it should be, with causes and remedies. Nothing is read from storage. */
+    public fun health(): Health = Health(calling { native.health() }.map(::Finding))
+
+    /**
+     * What was found damaged since it was opened, by reads, [scrub] or [verify]. Reading it is [LightningException.Corrupt]; everything else is read
+     * and written as always.
+     */
+    public suspend fun quarantined(): List<Quarantined> = io { calling { native.quarantined() }.map(::Quarantined) }
+
+    /** Who may use it, as was last decided. */
+    public val mode: Mode get() = Mode.entries[calling { native.mode() }.ordinal]
+
+    /** Decides who may use it, for everybody in this process, until it is decided otherwise or closed. Waits for whoever writes. */
+    public suspend fun setMode(mode: Mode): Unit = io { calling { native.setMode(NativeMode.entries[mode.ordinal]) } }
+
+    /** What it gives at most. */
+    public val limits: Limits get() = Limits(calling { native.limits() })
+
+    /** The archive of its commits. */
+    public val archive: Archive get() = Archive { native }
+
+    /** The keys that open it, if it is encrypted. */
+    public val keys: EncryptionKeys get() = EncryptionKeys { native }
 
     /** Counters and sizes. */
     public fun stats(): Stats = Stats(calling { native.stats() })
@@ -335,25 +402,38 @@ public class Database private constructor(internal val handle: Long, made: Nativ
 
         /** Opens the database at [path], on the calling thread. */
         public fun openBlocking(path: Path, options: Options = Options()): Database =
-            Database(calling { options.open(path.toString().encodeToByteArray()) }).also {
+            Database(options.open(path.toString().encodeToByteArray())).also {
                 if (options.followsAppLife) AppLife.add(it)
             }
 
         /**
          * Restores a [backup] as the database [to], where nothing may be yet. It is verified before it has its name; until then it is called
-         * so with `-partial` behind it.
+         * so with `-partial` behind it. Of the folders of [archives] that follow it, commits are taken in [until] the one that is wanted. That of an
+         * encrypted database needs a [key] that opened it then.
          */
-        public suspend fun restore(backup: Path, to: Path): CheckReport =
-            CheckReport(calling { restoreBackup(backup.toString(), to.toString()) })
+        public suspend fun restore(
+            backup: Path,
+            to: Path,
+            archives: List<Path> = emptyList(),
+            until: RestoreUntil = RestoreUntil.End,
+            key: EncryptionKey? = null,
+        ): CheckReport {
+            val following = archives.map(Path::toString)
+            val report = withKey(key) { handle ->
+                calling { restoreBackup(backup.toString(), to.toString(), following, until.toNative(), handle.toULong()) }
+            }
+            return CheckReport(report)
+        }
 
         /**
          * A database for tests, in a file or in memory: its time is what [setClock] says, 1970 at first, and it does nothing by itself.
          */
         public fun forTests(path: Path? = null, options: Options = Options()): Database =
-            apart(calling { NativeDatabase.forTests(path?.toString(), options.toNative()) })
+            apart(withKey(options.key) { key -> calling { NativeDatabase.forTests(path?.toString(), options.toNative(key)) } })
 
         /** A new database in memory, gone when it is closed. */
-        public fun inMemory(options: Options = Options()): Database = apart(calling { NativeDatabase.inMemory(options.toNative()) })
+        public fun inMemory(options: Options = Options()): Database =
+            apart(withKey(options.key) { key -> calling { NativeDatabase.inMemory(options.toNative(key)) } })
 
         private fun apart(native: NativeDatabase) = Database(native.number().toLong(), native)
 

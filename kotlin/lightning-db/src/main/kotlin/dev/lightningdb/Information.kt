@@ -59,6 +59,9 @@ public data class CheckReport(
     )
 }
 
+/** A snapshot that has a name: the newest commit that it sees, when that was made, and the bytes that would be free without it. */
+public data class NamedSnapshot(val name: String, val sequence: Long, val timeMs: Long, val heldBytes: Long)
+
 /** Counters and sizes. */
 public data class Stats(
     val sequence: Long,
@@ -74,12 +77,20 @@ public data class Stats(
     val cacheMisses: Long,
     val memoryBudgetBytes: Long,
     val snapshots: Long,
+    /** Bytes that cannot be used again because of snapshots. */
+    val snapshotPinnedBytes: Long,
     val quarantined: Long,
+    /** Bytes of [scrubBytesAll] that the background has verified this time. */
+    val scrubBytes: Long,
+    val scrubBytesAll: Long,
+    /** How often it has verified everything since the database was opened. */
+    val scrubs: Long,
 ) {
     internal constructor(native: NativeStats) : this(
         native.sequence.toLong(), native.commits.toLong(), native.conflicts.toLong(), native.entries.toLong(),
         native.fileBytes.toLong(), native.usedBytes.toLong(), native.logBytes.toLong(), native.memtableBytes.toLong(),
         native.cacheBytes.toLong(), native.cacheHits.toLong(), native.cacheMisses.toLong(), native.memoryBudgetBytes.toLong(),
-        native.snapshots.toLong(), native.quarantined.toLong(),
+        native.snapshots.toLong(), native.snapshotPinnedBytes.toLong(), native.quarantined.toLong(), native.scrubBytes.toLong(),
+        native.scrubBytesAll.toLong(), native.scrubs.toLong(),
     )
 }

@@ -155,6 +155,9 @@ public sealed class LightningException(
     /** The device is locked, and keeps the files from everybody until it is unlocked. */
     public class ProtectedDataUnavailable internal constructor(message: String, fields: Map<String, String>) :
         LightningException("ProtectedDataUnavailable", message, fields) {
+        /** What a [KeyProvider] throws then. */
+        public constructor(message: String) : this(message, emptyMap())
+
         override val isRetryable: Boolean get() = true
     }
 

@@ -75,6 +75,34 @@ class ExchangeTest {
     }
 
     @Test
+    fun `what Kotlin encrypted the shell opens, and Kotlin what the shell encrypted`(@TempDir folder: Path) {
+        val (path, key, words) = listOf("towns.ldb", "key", "words").map(folder::resolve)
+        val bytes = ByteArray(32) { (it * 7).toByte() }
+        Files.writeString(key, bytes.joinToString("") { "%02x".format(it) })
+        Files.writeString(words, "pässphrase")
+        val options = Options(key = EncryptionKey.Raw(bytes), encryption = Encryption.ChaCha20Poly1305)
+        runBlocking {
+            Database.open(path, options).use { db ->
+                db.collection("towns", key = Town::id).putMany(towns)
+                db.keys.add(EncryptionKey.Passphrase("pässphrase"))
+            }
+        }
+        for (file in listOf(key, words)) {
+            assertEquals("3", shell("count", path.toString(), "towns", "--key-file", file.toString()).trim())
+        }
+        val theirs = folder.resolve("theirs.ldb")
+        shell("put", theirs.toString(), "notes", "today", "nobody reads this", "--key-file", words.toString())
+        runBlocking {
+            Database.open(theirs, Options(key = EncryptionKey.Passphrase("pässphrase".toCharArray()))).use { db ->
+                assertEquals(listOf(KeyKind.Passphrase), db.keys.list().map { it.kind })
+                assertEquals(listOf("notes"), db.tables().map { it.name })
+                db.keys.rotate(0, EncryptionKey.Raw(bytes))
+            }
+        }
+        assertEquals("nobody reads this", shell("get", theirs.toString(), "notes", "today", "--key-file", key.toString()).trim())
+    }
+
+    @Test
     fun `Node reads what Kotlin wrote, and Kotlin what Node wrote`(@TempDir folder: Path) {
         val path = folder.resolve("towns.ldb")
         write(path)

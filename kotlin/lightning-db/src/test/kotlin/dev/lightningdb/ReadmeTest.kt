@@ -10,6 +10,7 @@ import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.io.TempDir
 import java.nio.file.Files
 import java.nio.file.Path
+import java.security.SecureRandom
 
 /** The programs of README.md, as they are there. */
 class ReadmeTest {
@@ -66,6 +67,20 @@ class ReadmeTest {
             }
             assertEquals(2, people.count())
 
+            val passphrase = "correct horse battery staple".toCharArray()
+            val secret = Database.open(folder.resolve("secret.ldb"), Options(key = EncryptionKey.Passphrase(passphrase)))
+            passphrase.fill(' ')
+            val slot = secret.keys.add(EncryptionKey.Raw(ByteArray(32).also(SecureRandom()::nextBytes)))
+            secret.keys.remove(slot)
+            assertEquals(listOf(KeyKind.Passphrase), secret.keys.list().map { it.kind })
+            secret.close()
+
+            db.backup(folder.resolve("backup.ldb"))
+            Database.restore(folder.resolve("backup.ldb"), folder.resolve("restored.ldb"))
+            db.createSnapshot("before import")
+            db.snapshot("before import").use { before -> println(before.collection(people).count()) }
+            for (finding in db.health().findings) println("${finding.name}: ${finding.cause}; ${finding.remedy}")
+
             val newer = db.collection("people", key = Person::id) {
                 version = 3
                 migrate(from = 1) { fields -> fields.putIfAbsent("name", "nobody") }
@@ -94,6 +109,6 @@ class ReadmeTest {
     private fun lines(text: String) = text.lines().map(String::trim).filter(String::isNotEmpty).joinToString("\n")
 
     private companion object {
-        const val PROGRAMS = 10
+        const val PROGRAMS = 12
     }
 }

@@ -53,10 +53,19 @@ internal object Native {
         readOnly: Boolean,
         durability: Int,
         memoryBudgetBytes: Long,
-        fileBytesMax: Long,
+        limits: LongArray,
         feedRetentionBytes: Long,
         scrubIntervalSeconds: Long,
+        key: Long,
+        encryption: Int,
     ): Long
+
+    /** Keys are released like cursors, once they were used. */
+    @JvmStatic external fun rawKey(bytes: ByteArray): Long
+
+    @JvmStatic external fun passphraseKey(text: ByteArray): Long
+
+    @JvmStatic external fun providerKey(provider: KeyAnswers): Long
 
     @JvmStatic external fun close(database: Long)
 
@@ -69,8 +78,8 @@ internal object Native {
 
     @JvmStatic external fun commit(transaction: Long)
 
-    /** Gives its handle and the newest commit that it sees, 8 bytes each. */
-    @JvmStatic external fun snapshot(database: Long): ByteArray
+    /** As the database is now, or that of a name. Gives its handle and the newest commit that it sees, 8 bytes each. */
+    @JvmStatic external fun snapshot(database: Long, name: ByteArray?): ByteArray
 
     @JvmStatic external fun count(scope: Long, collection: Long, query: ByteArray): Long
 
