@@ -610,6 +610,16 @@ impl Database {
         Ok(self.core()?.mode().into())
     }
 
+    /// Freezes it, or thaws it: whoever opens a frozen one finds it in read-only mode. Durable when this returns.
+    pub fn set_frozen(&self, is_frozen: bool) -> Result<(), Failure> {
+        Ok(self.core()?.set_frozen(is_frozen)?)
+    }
+
+    /// Whether it is frozen.
+    pub fn is_frozen(&self) -> Result<bool, Failure> {
+        Ok(self.core()?.is_frozen())
+    }
+
     /// What it gives at most.
     pub fn limits(&self) -> Result<Limits, Failure> {
         Ok(self.core()?.limits().into())

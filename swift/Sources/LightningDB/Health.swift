@@ -109,6 +109,14 @@ extension Database {
         try await toItsEnd { [database = self.native] in try calling { try database.setMode(mode: native) } }
     }
 
+    /// Whether it is frozen: whoever opens it finds it in `readOnly` mode.
+    public var isFrozen: Bool { get throws { try calling { try native.isFrozen() } } }
+
+    /// Freezes it, or thaws it. That is kept in the file, and is durable when this returns; a backup of a frozen one is not frozen.
+    public func setFrozen(_ isFrozen: Bool) async throws {
+        try await toItsEnd { [database = self.native] in try calling { try database.setFrozen(isFrozen: isFrozen) } }
+    }
+
     /// What it gives at most.
     public var limits: Limits { get throws { Limits(try calling { try native.limits() }) } }
 }

@@ -48,6 +48,23 @@ private final class Told: @unchecked Sendable {
         try await rows.put(2, "two")
     }
 
+    @Test func aFrozenDatabaseIsReadOnlyForWhoeverOpensIt() async throws {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let url = folder.appendingPathComponent("app.ldb")
+        let first = try await Database.open(url)
+        try await rows(first).put(1, "one")
+        try await first.setFrozen(true)
+        try await first.close()
+        let db = try await Database.open(url)
+        let rows = try await rows(db)
+        #expect(await kind { try await rows.put(1, "two") } == .readOnly)
+        #expect(try db.isFrozen && db.mode == .readOnly)
+        try await db.setFrozen(false)
+        try await rows.put(1, "two")
+        try await db.close()
+    }
+
     @Test func damageIsFoundToldAndKeptApart() async throws {
         let folder = try folder()
         defer { try? FileManager.default.removeItem(at: folder) }

@@ -334,6 +334,12 @@ public class Database private constructor(internal val handle: Long, made: Nativ
     /** Decides who may use it, for everybody in this process, until it is decided otherwise or closed. Waits for whoever writes. */
     public suspend fun setMode(mode: Mode): Unit = io { calling { native.setMode(NativeMode.entries[mode.ordinal]) } }
 
+    /** Whether it is frozen: whoever opens it finds it in [Mode.ReadOnly]. */
+    public val isFrozen: Boolean get() = calling { native.isFrozen() }
+
+    /** Freezes it, or thaws it. That is kept in the file, and is durable when this returns; a backup of a frozen one is not frozen. */
+    public suspend fun setFrozen(isFrozen: Boolean): Unit = io { calling { native.setFrozen(isFrozen) } }
+
     /** What it gives at most. */
     public val limits: Limits get() = Limits(calling { native.limits() })
 

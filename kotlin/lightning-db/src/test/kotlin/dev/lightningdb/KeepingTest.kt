@@ -38,6 +38,22 @@ class KeepingTest {
     }
 
     @Test
+    fun `a frozen database is read-only for whoever opens it`(@TempDir folder: Path): Unit = runBlocking {
+        val path = folder.resolve("app.ldb")
+        Database.open(path).use { db ->
+            db.rows().put(1, "one")
+            db.setFrozen(true)
+        }
+        Database.open(path).use { db ->
+            val rows = db.rows()
+            fails<LightningException.ReadOnly> { rows.put(1, "two") }
+            assertEquals(Triple(true, Mode.ReadOnly, "one"), Triple(db.isFrozen, db.mode, rows.get(1)))
+            db.setFrozen(false)
+            rows.put(1, "two")
+        }
+    }
+
+    @Test
     fun `damage is found, told and kept apart`(@TempDir folder: Path): Unit = runBlocking {
         val path = folder.resolve("app.ldb")
         Database.open(path).use { db ->
