@@ -17,6 +17,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::cursor::MergedCursor;
+use super::leaf_run::LeafRun;
 use super::open::random;
 use super::record::{ANCESTORS_MAX, Ancestor, CheckpointRecord};
 use super::state::Engine;
@@ -371,8 +372,13 @@ struct Pass {
     bulk: Bulk,
     sink: Sink,
     started: bool,
-    /// The entry the cursor stands on is in the tree; only moving on has not succeeded yet.
-    advance_due: bool,
+    due: Due,
+    /// Leaves that are taken over as they are, from where the cursor stands.
+    run: Option<LeafRun>,
+    /// Bytes of the data file when the pass began.
+    file_bytes: u64,
+    /// What the leaves that were taken over take in it.
+    leaf_bytes: u64,
     /// The value of the entry the cursor stands on, on its way or there.
     value: Option<ValueCopy>,
     entries: u64,
@@ -381,6 +387,16 @@ struct Pass {
     values: u64,
     /// What the values take in the copy, and so at least what they take in the file.
     value_bytes: u64,
+}
+
+/// How the cursor is to move before it stands on what comes next. Not done until it has succeeded.
+#[derive(Debug)]
+enum Due {
+    Nothing,
+    /// The entry it stands on is in the tree.
+    Next,
+    /// All below this key is.
+    To(Vec<u8>),
 }
 
 /// A value in an extent of its own.
@@ -398,7 +414,7 @@ struct ValueCopy {
 impl Pass {
     fn new(engine: &Engine, version: &Version, seal: &Seal, age: u64, keeps: bool) -> Self {
         Self {
-            cursor: MergedCursor::new(version, &engine.nodes),
+            cursor: MergedCursor::in_order(version, &engine.nodes),
             layers: Arc::clone(&version.layers),
             bulk: Bulk::new(engine.options.compression),
             sink: Sink {
@@ -410,7 +426,10 @@ impl Pass {
                 out: Vec::new(),
             },
             started: false,
-            advance_due: false,
+            due: Due::To(Vec::new()),
+            run: None,
+            file_bytes: 0,
+            leaf_bytes: 0,
             value: None,
             entries: 0,
             leaves: 0,
@@ -422,22 +441,13 @@ impl Pass {
     /// Some entries, or a piece of a value; the tree when all are there.
     fn step(&mut self, engine: &Engine) -> Result<Option<Option<Root>>> {
         if !self.started {
-            self.cursor.seek(&[])?;
+            self.file_bytes = engine.storage().len(FileId::Data)?;
             self.started = true;
         }
         let until = self.entries + engine.options.step_entries.max(1) as u64;
         while self.entries < until && self.sink.out.len() < PIECE_BYTES {
-            if self.advance_due {
-                self.cursor.next()?;
-                self.advance_due = false;
-            }
-            if let Some(leaf) = self.cursor.whole_leaf().filter(|_| self.value.is_none())
-                && self.bulk.push_leaf(&leaf, &mut self.sink)?
-            {
-                self.entries += leaf.keys() as u64;
-                self.leaves += 1;
-                self.cursor.pass_leaf();
-                self.advance_due = true;
+            self.move_on()?;
+            if self.value.is_none() && (self.take_over_leaf()? || self.take_part()?) {
                 continue;
             }
             let Some((key, slot)) = self.cursor.entry() else { return self.bulk.finish(&mut self.sink).map(Some) };
@@ -450,7 +460,9 @@ impl Pass {
                             // Before a place is found for it, because that takes memory by its length.
                             reader.require_in_file()?;
                             self.values += 1;
-                            self.value_bytes = require_room(self.value_bytes, engine, &found)?;
+                            let bytes = extent_of(&found).len.next_multiple_of(SECTOR_BYTES);
+                            self.value_bytes =
+                                require_no_more(self.value_bytes.saturating_add(bytes), self.file_bytes, found.offset)?;
                             none.insert(ValueCopy::new(reader, self.sink.begin_value(&found)))
                         }
                     };
@@ -463,19 +475,70 @@ impl Pass {
                 slot => self.bulk.push(key, slot, &mut self.sink)?,
             }
             self.entries += 1;
-            self.advance_due = true;
+            self.due = Due::Next;
         }
         Ok(None)
     }
+
+    fn move_on(&mut self) -> Result<()> {
+        match &self.due {
+            Due::Nothing => return Ok(()),
+            Due::Next => self.cursor.next()?,
+            Due::To(key) => {
+                self.cursor.seek(key)?;
+                // Keys only ever ascend: a walk over a tree whose nodes are in several places would hardly end.
+                if self.cursor.key().is_some_and(|found| found < key.as_slice()) {
+                    let (root, what) = (self.layers.base, "what lies below it is not where its parent says");
+                    return Err(Error::corrupt(FileId::Data, root.map_or(0, |root| root.node.offset), what));
+                }
+            }
+        }
+        self.due = Due::Nothing;
+        Ok(())
+    }
+
+    /// Takes a leaf over as it is, if the one that comes next may be.
+    fn take_over_leaf(&mut self) -> Result<bool> {
+        let run = match &mut self.run {
+            Some(run) => run,
+            none => match self.cursor.leaves_begun() {
+                Some(run) => none.insert(run),
+                None => return Ok(false),
+            },
+        };
+        if let (Some(leaf), Some(end)) = (self.cursor.whole_leaf(run)?, run.end()) {
+            let (entries, bytes, offset) = (leaf.entries(), leaf.stored_len(), run.offset());
+            if self.bulk.push_leaf(leaf, run.start(), end, &mut self.sink)? {
+                run.pass();
+                self.entries += entries;
+                self.leaves += 1;
+                self.leaf_bytes = require_no_more(self.leaf_bytes.saturating_add(bytes), self.file_bytes, offset)?;
+                return Ok(true);
+            }
+        }
+        let Some(passed) = self.run.take().and_then(LeafRun::into_passed) else { return Ok(false) };
+        self.due = Due::To(passed);
+        Ok(true)
+    }
+
+    /// Takes the entries that come next and that nothing newer touches.
+    fn take_part(&mut self) -> Result<bool> {
+        let Some((leaf, part)) = self.cursor.untouched() else { return Ok(false) };
+        let entries = part.len();
+        self.bulk.push_part(&leaf, part, &mut self.sink)?;
+        self.entries += entries as u64;
+        self.cursor.pass(entries);
+        self.due = Due::Next;
+        Ok(true)
+    }
 }
 
-/// What the values take with one more. Each lies in sectors of its own, so all of them together are no longer than the file:
-/// unless that was made up, with one value that many keys lead to, and its copy would have no end.
-fn require_room(bytes: u64, engine: &Engine, value: &ValueRef) -> Result<u64> {
-    let bytes = bytes.saturating_add(extent_of(value).len.next_multiple_of(SECTOR_BYTES));
-    if bytes > engine.storage().len(FileId::Data)? {
-        let what = "the values together are longer than the file: several keys lead to the same one";
-        return Err(Error::corrupt(FileId::Data, value.offset, what));
+/// Each node and each value lies in a place of its own, so all of one kind together are no longer than the file: unless that was
+/// made up, with one that is referred to from many places, and its copy would have no end.
+fn require_no_more(bytes: u64, file_bytes: u64, offset: u64) -> Result<u64> {
+    if bytes > file_bytes {
+        let what = "what is copied is longer than the file: there are several ways to the same place";
+        return Err(Error::corrupt(FileId::Data, offset, what));
     }
     Ok(bytes)
 }

@@ -34,6 +34,7 @@ mod job;
 #[cfg(feature = "encryption")]
 mod keys;
 mod layer;
+mod leaf_run;
 mod lease;
 mod lending;
 mod limits;
@@ -49,6 +50,7 @@ mod quarantined;
 #[cfg(feature = "std")]
 mod rate;
 mod read;
+mod read_ahead;
 mod recent;
 mod record;
 mod recovery_stage;

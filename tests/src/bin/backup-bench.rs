@@ -17,6 +17,8 @@ use lightning_db_tests::random::Random;
 
 const TABLE: Table<u64, &[u8]> = Table::new("t");
 const VALUE_BYTES: usize = 100;
+/// Values of single puts begin anywhere in so many bytes.
+const VALUES_BYTES: usize = 1_000_000;
 const ROUNDS: usize = 5;
 const PIECE_BYTES: usize = 256 << 10;
 
@@ -148,12 +150,14 @@ fn write_in_order(path: &Path, bytes: u64) -> f64 {
 
 /// Single puts a second, over keys that are there.
 fn puts(db: &Database, durability: Durability, records: u64, time: Duration, random: &mut Random) -> Result<f64> {
-    let value = value(random);
+    // Values that are not alike, or what was put would be compressed; and made before, or it would be that which is measured.
+    let bytes: Vec<u8> = (0..VALUES_BYTES / VALUE_BYTES).flat_map(|_| value(random)).collect();
     let begun = Instant::now();
     let mut count = 0_u64;
     while begun.elapsed() < time {
         let key = random.below(records);
-        db.transaction_with(durability, |tx| tx.table(TABLE)?.put(key, value.as_slice()))?;
+        let at = random.below((VALUES_BYTES - VALUE_BYTES) as u64) as usize;
+        db.transaction_with(durability, |tx| tx.table(TABLE)?.put(key, &bytes[at..at + VALUE_BYTES]))?;
         count += 1;
     }
     let rate = count as f64 / begun.elapsed().as_secs_f64();

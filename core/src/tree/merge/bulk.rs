@@ -1,10 +1,12 @@
 //! A tree made of entries that come in order, over nothing.
 
+use core::ops::Range;
+
 use crate::codec::compress::Compression;
 use crate::codec::slot::Slot;
 use crate::error::{Error, Result};
 use crate::tree::node::{Node, NodeView};
-use crate::tree::{NodeRef, NodeSink, NodeSizes, NodeSource, Root};
+use crate::tree::{NodeRef, NodeSink, NodeSizes, NodeSource, Root, StoredLeaf};
 
 use super::output::Output;
 
@@ -25,9 +27,30 @@ impl Bulk {
         self.output.write_full_leaves(sink)
     }
 
-    /// Adds all entries of a leaf of another tree, above all others, as they are; `false` where they are to be pushed one by one.
-    pub(crate) fn push_leaf(&mut self, leaf: &NodeView<'_>, sink: &mut dyn NodeSink) -> Result<bool> {
-        self.output.push_leaf(leaf, sink)
+    /// Adds all entries of a leaf of another tree, above all others, as they are; `false` where they are to be pushed instead. It
+    /// begins with `first`, unless another such leaf ended there, and `end` lies above its keys, and not above what follows.
+    pub(crate) fn push_leaf(
+        &mut self,
+        leaf: StoredLeaf,
+        first: &[u8],
+        end: &[u8],
+        sink: &mut dyn NodeSink,
+    ) -> Result<bool> {
+        self.output.push_leaf(leaf, first, end, sink)
+    }
+
+    /// Adds some entries of a leaf, above all others.
+    pub(crate) fn push_part(
+        &mut self,
+        leaf: &NodeView<'_>,
+        part: Range<usize>,
+        sink: &mut dyn NodeSink,
+    ) -> Result<()> {
+        for index in part {
+            self.output.leaves.copy(leaf, index);
+            self.output.write_full_leaves(sink)?;
+        }
+        Ok(())
     }
 
     /// Writes what waits; the tree, if there were entries.
