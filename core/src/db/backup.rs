@@ -37,7 +37,7 @@ pub struct Backup {
     permit: BackupPermit,
     rate: Option<Rate>,
     #[cfg(all(feature = "std", any(unix, windows)))]
-    pub(super) filling: Option<super::partial::Filling>,
+    pub(super) filling: Option<super::filling::Filling>,
 }
 
 /// How fast it may go.
@@ -146,6 +146,19 @@ impl Backup {
 }
 
 impl Pieces for Backup {
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    type State = BackupProgress;
+
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    fn state(&self) -> BackupProgress {
+        self.progress()
+    }
+
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    fn rest_ns(&self) -> u64 {
+        self.rest_ns()
+    }
+
     fn go_on(&mut self) -> Result<bool> {
         self.step()
     }

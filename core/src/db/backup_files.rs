@@ -13,7 +13,8 @@ use super::database::Database;
 use super::feed::FeedPosition;
 use super::increment::IncrementProgress;
 use super::options::Options;
-use super::partial::{Filling, Partial, failed, failed_called, require_absent};
+use super::filling::Filling;
+use super::partial::{Partial, failed, failed_called, require_absent};
 use super::replay::{ReplayReport, ReplayUntil, decoder, require_follows, require_same_history};
 use crate::engine::{CheckReport, Environment};
 use crate::env::{FileStorage, OpenMode, Storage, SystemClock, SystemEntropy, beside};
@@ -23,7 +24,7 @@ use crate::increment::Opener;
 use crate::increment::{Decoder, Event, History};
 
 /// Whoever cancels is heard this often.
-const REST_MAX: Duration = Duration::from_millis(100);
+pub(super) const REST_MAX: Duration = Duration::from_millis(100);
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 256 << 10;
 
@@ -81,10 +82,7 @@ impl Database {
         progress: &mut dyn FnMut(&IncrementProgress),
     ) -> Result<IncrementProgress> {
         let mut increment = self.increment(since)?;
-        Filling::create(to.as_ref())?.fill(&mut increment, |increment| {
-            progress(&increment.progress());
-            Ok(())
-        })?;
+        Filling::create(to.as_ref())?.fill(&mut increment, progress)?;
         Ok(increment.progress())
     }
 
@@ -250,10 +248,7 @@ impl Backup {
                 filling
             }
         };
-        let filled = filling.fill(self, |backup| {
-            progress(&backup.progress());
-            backup.rest()
-        });
+        let filled = filling.fill(self, progress);
         if filled.is_err() {
             self.filling = Some(filling);
         }

@@ -32,6 +32,8 @@ mod feed;
 mod feed_signal;
 #[cfg(all(test, feature = "std"))]
 mod feed_tests;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod filling;
 #[cfg(feature = "std")]
 mod files;
 mod follow;
