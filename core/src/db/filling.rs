@@ -1,16 +1,16 @@
-//! A file that is filled piece by piece: made by a thread of its own, written by whoever asked for it.
+//! A file that is filled piece by piece: made by a thread of its own, written by whoever asked for it, synced by another.
 //!
 //! **Who waits for whom.** Making takes a processor for as long as it lasts, and where writers and background work leave none
 //! over it would be theirs. So the thread that makes stands behind them (`env/priority.rs`). It holds no lock over what takes
-//! long, so nobody waits for it. Writing and syncing stay with the caller's thread: in the kernel others may wait for those.
+//! long, so nobody waits for it. Writing and syncing have the caller's priority: in the kernel others may wait for those.
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 use std::vec::Vec;
 
@@ -21,9 +21,10 @@ use crate::env::{Stop, stand_behind};
 use crate::error::{Error, Result};
 
 /// Pieces that are made and not written yet, at most, beside one on either side.
-const WAITING_MAX: usize = 3;
-/// Bytes that are left to the system to write before it is made to. What waits there stands before the log's next sync.
-const UNSYNCED_BYTES_MAX: u64 = 16 << 20;
+const WAITING_MAX: usize = 4;
+/// After so many bytes the system is made to write them, while more are written to it: a sync of all at the end would be one
+/// that the syncs of the log stand behind.
+const SYNCED_BYTES: u64 = 16 << 20;
 
 /// A file that is being written piece by piece. After an error it goes on with what was not written.
 pub(super) struct Filling {
@@ -31,8 +32,10 @@ pub(super) struct Filling {
     file: File,
     /// Bytes of it that are right.
     written: u64,
-    /// Of those, bytes that were synced.
+    /// Of those, bytes that were synced or are being.
     synced: u64,
+    /// A sync failed: of what was written before nobody knows what is stored, and later syncs succeed without it.
+    is_lost: bool,
     /// What comes next.
     pieces: VecDeque<Vec<u8>>,
     /// There are more pieces than those.
@@ -50,54 +53,75 @@ impl Filling {
     /// A new file, as [`Partial::create`].
     pub(super) fn create(to: &Path) -> Result<Self> {
         let (partial, file) = Partial::create(to)?;
-        Ok(Self { partial: Some(partial), file, written: 0, synced: 0, pieces: VecDeque::new(), more: true })
+        let partial = Some(partial);
+        Ok(Self { partial, file, written: 0, synced: 0, is_lost: false, pieces: VecDeque::new(), more: true })
     }
 
     /// Writes all of it, telling how far it is after each step, and gives the file its name.
     pub(super) fn fill<P: Pieces + Send>(&mut self, pieces: &mut P, told: &mut dyn FnMut(&P::State)) -> Result<()> {
-        if self.partial.is_none() {
-            return Ok(());
+        let Some(path) = self.partial.as_ref().map(|partial| partial.path().to_owned()) else { return Ok(()) };
+        if self.is_lost {
+            return Err(Error::invalid(std::format!(
+                "'{}' was not synced, and what is missing of it cannot be told; begin anew",
+                path.display()
+            )));
         }
-        self.write_waiting()?;
-        if self.more {
-            self.make_and_write(pieces, told)?;
-        }
-        let Some(partial) = &self.partial else { return Ok(()) };
+        let (made, synced) = self.make_and_write(pieces, told, &path);
+        let synced = synced.inspect_err(|_| self.is_lost = true);
+        made.and(synced.map_err(|error| failed(&error, &path)))?;
         if let Some(head) = pieces.head() {
             let written = self.file.rewind().and_then(|()| self.file.write_all(head));
-            written.map_err(|error| failed(&error, partial.path()))?;
+            written.map_err(|error| failed(&error, &path))?;
         }
-        self.file.sync_all().map_err(|error| failed(&error, partial.path()))?;
+        let synced = self.file.sync_all().inspect_err(|_| self.is_lost = true);
+        synced.map_err(|error| failed(&error, &path))?;
         self.partial.take().map_or(Ok(()), Partial::finish)
     }
 
-    fn make_and_write<P: Pieces + Send>(&mut self, pieces: &mut P, told: &mut dyn FnMut(&P::State)) -> Result<()> {
+    /// How that went, and how the syncs did.
+    fn make_and_write<P: Pieces + Send>(
+        &mut self,
+        pieces: &mut P,
+        told: &mut dyn FnMut(&P::State),
+        path: &Path,
+    ) -> (Result<()>, io::Result<()>) {
+        let file = match self.file.try_clone() {
+            Ok(file) => file,
+            Err(error) => return (Err(failed(&error, path)), Ok(())),
+        };
         let (give, made) = sync_channel(WAITING_MAX);
-        let (is_over, stop) = (AtomicBool::new(false), Stop::current());
+        let (ask, asked) = sync_channel(0);
+        let (is_over, stop) = (&AtomicBool::new(false), Stop::current());
         thread::scope(|scope| {
-            let maker = thread::Builder::new().name("lightning-backup".into());
-            let is_over = &is_over;
-            let spawned = maker.spawn_scoped(scope, move || {
-                let _entered = stop.map(|stop| stop.enter());
-                stand_behind();
-                make(pieces, is_over, &give);
+            let spawned = spawn(scope, move || sync_when_asked(&file, &asked)).and_then(|syncer| {
+                let maker = move || {
+                    let _entered = stop.as_ref().map(Stop::enter);
+                    stand_behind();
+                    make(pieces, is_over, &give);
+                };
+                self.more.then(|| spawn(scope, maker)).transpose().map(|_| syncer)
             });
-            spawned.map_err(|error| failed(&error, Path::new("a thread for the backup")))?;
-            let result = made.iter().try_for_each(|made| self.write_made(made, told));
-            // What was made meanwhile is there once.
+            let syncer = match spawned {
+                Ok(syncer) => syncer,
+                Err(error) => return (Err(failed(&error, path)), Ok(())),
+            };
+            let mut written = self.write_waiting(&ask, path);
+            if written.is_ok() {
+                written = made.iter().try_for_each(|made| {
+                    let state = self.keep(made?);
+                    self.write_waiting(&ask, path)?;
+                    told(&state);
+                    Error::if_cancelled()
+                });
+            }
             is_over.store(true, Ordering::Relaxed);
+            // What was made meanwhile is made once.
             for made in made.iter().flatten() {
                 self.keep(made);
             }
-            result
+            drop(ask);
+            (written, syncer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })
-    }
-
-    fn write_made<S>(&mut self, made: Result<Made<S>>, told: &mut dyn FnMut(&S)) -> Result<()> {
-        let state = self.keep(made?);
-        self.write_waiting()?;
-        told(&state);
-        Error::if_cancelled()
     }
 
     fn keep<S>(&mut self, made: Made<S>) -> S {
@@ -106,21 +130,32 @@ impl Filling {
         made.state
     }
 
-    fn write_waiting(&mut self) -> Result<()> {
-        let Some(partial) = &self.partial else { return Ok(()) };
+    fn write_waiting(&mut self, ask: &SyncSender<()>, path: &Path) -> Result<()> {
         while let Some(piece) = self.pieces.front() {
             // Of one that failed nobody knows how much is there.
             let written = self.file.seek(SeekFrom::Start(self.written)).and_then(|_| self.file.write_all(piece));
-            written.map_err(|error| failed(&error, partial.path()))?;
+            written.map_err(|error| failed(&error, path))?;
             self.written += piece.len() as u64;
             self.pieces.pop_front();
-            if self.written - self.synced >= UNSYNCED_BYTES_MAX {
-                self.file.sync_data().map_err(|error| failed(&error, partial.path()))?;
+            if self.written - self.synced >= SYNCED_BYTES {
                 self.synced = self.written;
+                // Waits for the sync before. Where that failed nobody listens, and it is told in the end.
+                _ = ask.send(());
             }
         }
         Ok(())
     }
+}
+
+fn spawn<'s, T: Send + 's>(
+    scope: &'s Scope<'s, '_>,
+    run: impl FnOnce() -> T + Send + 's,
+) -> io::Result<ScopedJoinHandle<'s, T>> {
+    Builder::new().name("lightning-backup".into()).spawn_scoped(scope, run)
+}
+
+fn sync_when_asked(file: &File, asked: &Receiver<()>) -> io::Result<()> {
+    asked.iter().try_for_each(|()| file.sync_data())
 }
 
 /// Makes pieces and gives them away until all are made, one could not be, or it is over.
@@ -208,6 +243,24 @@ mod tests {
         let other = folder.join("other");
         drop(Filling::create(&other).unwrap());
         assert!(!beside(&other, "-partial").exists() && !other.exists());
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// Writes go nowhere, and syncs fail.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_was_not_synced_is_not_gone_on_with() {
+        let folder = std::env::temp_dir().join(std::format!("lightning-unsynced-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let to = folder.join("whole");
+        let mut pieces = Numbers { next: 0, fails: false, made: Vec::new() };
+        let mut filling = Filling::create(&to).unwrap();
+        let file = std::mem::replace(&mut filling.file, File::options().write(true).open("/dev/null").unwrap());
+        assert!(matches!(filling.fill(&mut pieces, &mut |_| {}), Err(Error::Storage(_))));
+        filling.file = file;
+        assert!(matches!(filling.fill(&mut pieces, &mut |_| {}), Err(Error::Invalid { .. })));
+        assert!(!to.exists());
+        drop(filling);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -32,10 +32,10 @@ mod feed;
 mod feed_signal;
 #[cfg(all(test, feature = "std"))]
 mod feed_tests;
-#[cfg(all(feature = "std", any(unix, windows)))]
-mod filling;
 #[cfg(feature = "std")]
 mod files;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod filling;
 mod follow;
 mod found;
 #[cfg(feature = "std")]

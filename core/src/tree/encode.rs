@@ -7,8 +7,8 @@ use crate::codec::compress::Compression;
 
 use super::NodeRef;
 use super::layout::{
-    BYTE_LENS, CHECKSUM_LEN, FLAGS_AT, HAS_KINDS, HAS_LENS, HAS_SLOTS, HASHED, HEADER_LEN,
-    KIND_INLINE, STORED_LEN_AT, WIDE, child_len,
+    BYTE_LENS, CHECKSUM_LEN, FLAGS_AT, HAS_KINDS, HAS_LENS, HAS_SLOTS, HASHED, HEADER_LEN, KIND_INLINE, STORED_LEN_AT,
+    WIDE, child_len,
 };
 use super::node::split_head;
 use super::seal::TreeKind;

@@ -40,12 +40,7 @@ impl Bulk {
     }
 
     /// Adds some entries of a leaf, above all others.
-    pub(crate) fn push_part(
-        &mut self,
-        leaf: &NodeView<'_>,
-        part: Range<usize>,
-        sink: &mut dyn NodeSink,
-    ) -> Result<()> {
+    pub(crate) fn push_part(&mut self, leaf: &NodeView<'_>, part: Range<usize>, sink: &mut dyn NodeSink) -> Result<()> {
         for index in part {
             self.output.leaves.copy(leaf, index);
             self.output.write_full_leaves(sink)?;
