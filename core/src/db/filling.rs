@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Builder, Scope, ScopedJoinHandle};
@@ -29,7 +30,8 @@ const SYNCED_BYTES: u64 = 16 << 20;
 /// A file that is being written piece by piece. After an error it goes on with what was not written.
 pub(super) struct Filling {
     partial: Option<Partial>,
-    file: File,
+    /// Of the caller's and of the thread that syncs.
+    file: Arc<File>,
     /// Bytes of it that are right.
     written: u64,
     /// Of those, bytes that were synced or are being.
@@ -53,7 +55,7 @@ impl Filling {
     /// A new file, as [`Partial::create`].
     pub(super) fn create(to: &Path) -> Result<Self> {
         let (partial, file) = Partial::create(to)?;
-        let partial = Some(partial);
+        let (partial, file) = (Some(partial), Arc::new(file));
         Ok(Self { partial, file, written: 0, synced: 0, is_lost: false, pieces: VecDeque::new(), more: true })
     }
 
@@ -70,7 +72,7 @@ impl Filling {
         let synced = synced.inspect_err(|_| self.is_lost = true);
         made.and(synced.map_err(|error| failed(&error, &path)))?;
         if let Some(head) = pieces.head() {
-            let written = self.file.rewind().and_then(|()| self.file.write_all(head));
+            let written = (&*self.file).rewind().and_then(|()| (&*self.file).write_all(head));
             written.map_err(|error| failed(&error, &path))?;
         }
         let synced = self.file.sync_all().inspect_err(|_| self.is_lost = true);
@@ -85,10 +87,7 @@ impl Filling {
         told: &mut dyn FnMut(&P::State),
         path: &Path,
     ) -> (Result<()>, io::Result<()>) {
-        let file = match self.file.try_clone() {
-            Ok(file) => file,
-            Err(error) => return (Err(failed(&error, path)), Ok(())),
-        };
+        let file = Arc::clone(&self.file);
         let (give, made) = sync_channel(WAITING_MAX);
         let (ask, asked) = sync_channel(0);
         let (is_over, stop) = (&AtomicBool::new(false), Stop::current());
@@ -133,7 +132,8 @@ impl Filling {
     fn write_waiting(&mut self, ask: &SyncSender<()>, path: &Path) -> Result<()> {
         while let Some(piece) = self.pieces.front() {
             // Of one that failed nobody knows how much is there.
-            let written = self.file.seek(SeekFrom::Start(self.written)).and_then(|_| self.file.write_all(piece));
+            let written =
+                (&*self.file).seek(SeekFrom::Start(self.written)).and_then(|_| (&*self.file).write_all(piece));
             written.map_err(|error| failed(&error, path))?;
             self.written += piece.len() as u64;
             self.pieces.pop_front();
@@ -227,12 +227,12 @@ mod tests {
         assert!(filling.fill(&mut pieces, &mut |_| {}).is_err());
         // A file that takes nothing, as on a full disk.
         let partial = beside(&to, "-partial");
-        filling.file = File::open(&partial).unwrap();
+        filling.file = Arc::new(File::open(&partial).unwrap());
         for _ in 0..2 {
             assert!(filling.fill(&mut pieces, &mut |_| {}).is_err());
             assert!(partial.exists() && !to.exists());
         }
-        filling.file = File::options().write(true).open(&partial).unwrap();
+        filling.file = Arc::new(File::options().write(true).open(&partial).unwrap());
         filling.fill(&mut pieces, &mut |_| {}).unwrap();
         let expected: Vec<u8> = (0..10).flat_map(|number| [number; 1000]).collect();
         assert_eq!(fs::read(&to).unwrap(), expected);
@@ -255,7 +255,8 @@ mod tests {
         let to = folder.join("whole");
         let mut pieces = Numbers { next: 0, fails: false, made: Vec::new() };
         let mut filling = Filling::create(&to).unwrap();
-        let file = std::mem::replace(&mut filling.file, File::options().write(true).open("/dev/null").unwrap());
+        let nowhere = File::options().write(true).open("/dev/null").unwrap();
+        let file = std::mem::replace(&mut filling.file, Arc::new(nowhere));
         assert!(matches!(filling.fill(&mut pieces, &mut |_| {}), Err(Error::Storage(_))));
         filling.file = file;
         assert!(matches!(filling.fill(&mut pieces, &mut |_| {}), Err(Error::Invalid { .. })));

@@ -9,6 +9,7 @@
 //! expired before. For a node that took the place of another became resident after its extent was given out, that is after
 //! the lease expired; so whoever found the new node sees that, too.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -123,7 +124,7 @@ pub(crate) struct Source {
     /// The state whose nodes they are; none for background work, which reads what is current and is not given out.
     layers: Option<Arc<Layers>>,
     /// For whoever reads all leaves once, in their order.
-    ahead: Option<ReadAhead>,
+    ahead: Option<Box<ReadAhead>>,
 }
 
 impl Source {
@@ -133,7 +134,7 @@ impl Source {
 
     /// For a copy of all that the state holds: leaves are read ahead, past the cache.
     pub(super) fn in_order(layers: &Arc<Layers>, nodes: &Arc<Nodes>) -> Self {
-        Self { ahead: Some(ReadAhead::default()), ..Self::of(layers, nodes) }
+        Self { ahead: Some(Box::default()), ..Self::of(layers, nodes) }
     }
 
     /// The bytes of a leaf as they are stored, opened and proven, where leaves are read ahead and this one was: else it is to

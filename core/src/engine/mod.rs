@@ -6,6 +6,7 @@
 mod activity;
 mod archive;
 mod backup;
+mod backup_pass;
 #[cfg(feature = "std")]
 mod beside;
 #[cfg(feature = "std")]

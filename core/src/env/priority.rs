@@ -16,3 +16,20 @@ pub(crate) fn stand_behind() {
 /// Elsewhere a priority is that of the whole process, or takes calls that are `unsafe`.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(crate) fn stand_behind() {}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_stands_behind_others_and_they_stay_where_they_were() {
+        let nice = || rustix::process::getpriority_process(None).unwrap();
+        let before = nice();
+        let behind = std::thread::spawn(move || {
+            stand_behind();
+            nice()
+        });
+        assert_eq!(behind.join().unwrap(), (before + 10).min(19));
+        assert_eq!(nice(), before);
+    }
+}
