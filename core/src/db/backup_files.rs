@@ -233,8 +233,11 @@ impl Database {
 
 impl Backup {
     /// Writes the copy to a new file, as [`Database::backup_to`] does, at the [rate](Self::limit_rate) that was set. After an
-    /// error (the disk is full) it may be called again, with the same name, and goes on where it was; the file under way is
-    /// deleted with this value.
+    /// error (the disk is full) it may be called again, with the same name, and goes on where it was, unless a sync failed; the
+    /// file under way is deleted with this value.
+    ///
+    /// The copy is made by a thread of its own. On Linux and Android that thread gets what processor time the others of this process
+    /// leave, and a tenth of their share where they leave none: so a backup beside busy writers takes longer, and they keep their rate.
     pub fn write_to(
         &mut self,
         to: impl AsRef<Path>,
