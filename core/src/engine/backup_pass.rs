@@ -45,10 +45,11 @@ pub(super) struct Pass {
 #[derive(Debug)]
 enum Due {
     Nothing,
+    Begin,
     /// The entry it stands on is in the tree.
     Next,
-    /// All below this key is.
-    To(Vec<u8>),
+    /// All of the base below this key is, and about that no newer layer says anything.
+    BaseTo(Vec<u8>),
 }
 
 /// A value in an extent of its own.
@@ -78,7 +79,7 @@ impl Pass {
                 out: Vec::new(),
             },
             started: false,
-            due: Due::To(Vec::new()),
+            due: Due::Begin,
             run: None,
             file_bytes: 0,
             leaf_bytes: 0,
@@ -136,8 +137,9 @@ impl Pass {
         match &self.due {
             Due::Nothing => return Ok(()),
             Due::Next => self.cursor.next()?,
-            Due::To(key) => {
-                self.cursor.seek(key)?;
+            Due::Begin => self.cursor.seek(&[])?,
+            Due::BaseTo(key) => {
+                self.cursor.seek_in_base(key)?;
                 // Keys only ever ascend: a walk over a tree whose nodes are in several places would hardly end.
                 if self.cursor.key().is_some_and(|found| found < key.as_slice()) {
                     let (root, what) = (self.layers.base, "what lies below it is not where its parent says");
@@ -169,7 +171,7 @@ impl Pass {
             }
         }
         let Some(passed) = self.run.take().and_then(LeafRun::into_passed) else { return Ok(false) };
-        self.due = Due::To(passed);
+        self.due = Due::BaseTo(passed);
         Ok(true)
     }
 

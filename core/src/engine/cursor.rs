@@ -205,19 +205,33 @@ impl MergedCursor {
         run.read(base.source())
     }
 
+    /// The base goes to its first key at or after `key`. All else is there already: it was silent below.
+    pub(super) fn seek_in_base(&mut self, key: &[u8]) -> Result<()> {
+        if let Some(base) = &mut self.sole {
+            return base.seek(key).map(drop);
+        }
+        if let Some(base) = self.layers.last_mut() {
+            base.go(Move::AtOrAfter(Arc::from(key)));
+        }
+        self.current = None;
+        self.moving = true;
+        self.settle()
+    }
+
     /// Entries of the leaf that the cursor stands in, from there on, about whose keys no newer layer says anything, where their
     /// values are all inline.
     pub(super) fn untouched(&self) -> Option<(NodeView<'_>, Range<usize>)> {
         let (base, newer) = self.on_base()?;
         let leaf = base.leaf().filter(NodeView::is_inline)?;
         let start = base.index_in_leaf();
-        let mut end = leaf.keys();
-        for key in newer.iter().map(Layer::speaks_from) {
-            for key in key? {
-                let (Ok(at) | Err(at)) = leaf.search(key);
-                end = end.min(at);
-            }
+        let mut first: Option<&[u8]> = None;
+        for keys in newer.iter().map(Layer::speaks_from) {
+            first = keys?.chain(first).min();
         }
+        let end = first.map_or(leaf.keys(), |key| {
+            let (Ok(at) | Err(at)) = leaf.search(key);
+            at
+        });
         (start < end).then_some((leaf, start..end))
     }
 
