@@ -438,7 +438,9 @@ mod tests {
         let before = db.stats();
         // With leaves that are taken over, and with some that are not.
         for key in [None, Some(1_000_u32), Some(3_000)] {
-            key.map(|key| db.table(T).unwrap().put(key.to_be_bytes(), b"new").unwrap());
+            if let Some(key) = key {
+                db.table(T).unwrap().put(key.to_be_bytes(), b"new").unwrap();
+            }
             assert!(bytes_of(db.backup()).len() > 50_000);
         }
         let after = db.stats();

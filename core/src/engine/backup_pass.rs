@@ -312,7 +312,7 @@ mod tests {
         let env = Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(7)) };
         let options = Options { background_thread: false, ..Options::default() };
         let db = Database::open_storage(Arc::new(MemoryStorage::new()), env, options).unwrap();
-        db.transaction(|tx| (0..5_000).try_for_each(|key| tx.table(T)?.put(key, &[7; 100]))).unwrap();
+        db.transaction(|tx| (0..5_000).try_for_each(|key| tx.table(T)?.put(key, [7; 100]))).unwrap();
         db.compact().unwrap();
         let engine = Arc::clone(&db.snapshot().engine);
         let version = engine.version();
