@@ -92,3 +92,41 @@ impl Window {
         }
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use alloc::sync::Arc;
+
+    use super::*;
+    use crate::db::{Database, Options};
+    use crate::engine::{Compression, Environment};
+    use crate::env::{Failing, FixedClock, SeededEntropy};
+    use crate::table::Table;
+
+    const T: Table<u32, &[u8]> = Table::new("t");
+
+    #[test]
+    fn where_neighbours_cannot_be_read_a_leaf_is_read_alone() {
+        let failing = Arc::new(Failing::default());
+        let env = Environment { clock: Arc::new(FixedClock(1000)), entropy: Arc::new(SeededEntropy::new(7)) };
+        let options = Options { background_thread: false, compression: Compression::None, ..Options::default() };
+        let db = Database::open_storage(failing.clone(), env, options).unwrap();
+        db.transaction(|tx| (0..2_000).try_for_each(|key| tx.table(T)?.put(key, [7; 100]))).unwrap();
+        db.compact().unwrap();
+        let engine = Arc::clone(&db.snapshot().engine);
+        let root = engine.version().layers.base.unwrap();
+        assert_eq!(root.height, 1);
+        let parent = engine.nodes.read_uncached(&root.node).unwrap();
+        let leaf = |index| parent.view().child(index).unwrap();
+        let stored = |ahead: &ReadAhead, index| ahead.stored(&engine.nodes, &parent, index, &leaf(index)).unwrap();
+        let ahead = ReadAhead::default();
+        assert!((0..5).all(|index| stored(&ahead, index).is_some()));
+        *failing.unreadable.lock().unwrap() = Some(leaf(3).offset + 10);
+        let ahead = ReadAhead::default();
+        for index in 0..3 {
+            assert_eq!(stored(&ahead, index), None);
+            assert!(engine.nodes.read_uncached(&leaf(index)).is_ok());
+        }
+        assert!(engine.nodes.read_uncached(&leaf(3)).is_err());
+    }
+}
