@@ -37,7 +37,7 @@ pub struct Backup {
     permit: BackupPermit,
     rate: Option<Rate>,
     #[cfg(all(feature = "std", any(unix, windows)))]
-    pub(super) filling: Option<super::partial::Filling>,
+    pub(super) filling: Option<super::filling::Filling>,
 }
 
 /// How fast it may go.
@@ -146,6 +146,19 @@ impl Backup {
 }
 
 impl Pieces for Backup {
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    type State = BackupProgress;
+
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    fn state(&self) -> BackupProgress {
+        self.progress()
+    }
+
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    fn rest_ns(&self) -> u64 {
+        self.rest_ns()
+    }
+
     fn go_on(&mut self) -> Result<bool> {
         self.step()
     }
@@ -413,6 +426,131 @@ mod tests {
             storage.write_at(FileId::Data, at, &byte).unwrap();
         }
         assert!(refused > 3, "{refused}");
+    }
+
+    #[test]
+    fn a_backup_leaves_the_cache_as_it_was() {
+        let db = new_database(options());
+        db.transaction(|tx| (0..8_000_u32).try_for_each(|n| tx.table(T)?.put(n.to_be_bytes(), [7; 60]))).unwrap();
+        db.compact().unwrap();
+        db.trim_memory(crate::Trim::All);
+        assert_eq!(db.table(T).unwrap().get(5_u32.to_be_bytes()).unwrap().unwrap(), [7; 60]);
+        let before = db.stats();
+        // With leaves that are taken over, and with some that are not.
+        for key in [None, Some(1_000_u32), Some(3_000)] {
+            if let Some(key) = key {
+                db.table(T).unwrap().put(key.to_be_bytes(), b"new").unwrap();
+            }
+            assert!(bytes_of(db.backup()).len() > 50_000);
+        }
+        let after = db.stats();
+        assert_eq!(after.cache_evictions, before.cache_evictions);
+        assert!(
+            after.cache_nodes <= before.cache_nodes + 4,
+            "{} nodes, {} before",
+            after.cache_nodes,
+            before.cache_nodes
+        );
+    }
+
+    #[test]
+    fn a_backup_fails_where_a_record_cannot_be_read_and_nowhere_else() {
+        let memory = Arc::new(MemoryStorage::new());
+        let db = open(&memory, Options { compression: Compression::None, ..options() }).unwrap();
+        let put = |part: core::ops::Range<u32>, round: u8| {
+            db.transaction(|tx| {
+                part.clone().try_for_each(|n| tx.table(T)?.put((n * 7 % 6_000).to_be_bytes(), [round; 60]))
+            })
+            .unwrap();
+            db.checkpoint().unwrap();
+        };
+        put(0..6_000, 0);
+        // Nodes lie between others that are not needed any more.
+        (1..12).for_each(|round| put(u32::from(round) * 100..u32::from(round) * 150, round));
+        db.close().unwrap();
+        let failing = Arc::new(crate::env::Failing { memory: Arc::clone(&memory), ..Default::default() });
+        let (mut whole, mut refused) = (0, 0);
+        for at in (8192..memory.len(FileId::Data).unwrap()).step_by(4096) {
+            let opened =
+                || Database::open_storage(failing.clone(), environment(2), Options { read_only: true, ..options() });
+            *failing.unreadable.lock().unwrap() = Some(at + 100);
+            let Ok(db) = opened() else { continue };
+            let mut backup = db.backup();
+            let copied = loop {
+                match backup.next() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break true,
+                    Err(_) => break false,
+                }
+            };
+            drop((backup, db));
+            // Another handle: what keeps failing is not tried for a while.
+            let db = opened().unwrap();
+            let snapshot = db.snapshot();
+            let read = snapshot.table(T).and_then(|table| table.range(..)?.try_for_each(|row| row.map(drop))).is_ok();
+            assert_eq!(copied, read, "with byte {} unreadable", at + 100);
+            if copied { whole += 1 } else { refused += 1 }
+        }
+        assert!(whole > 5 && refused > 20, "{whole} and {refused}");
+    }
+
+    #[test]
+    fn a_copy_is_hardly_larger_than_one_that_is_made_of_all_entries() {
+        for compression in [Compression::None, Compression::Lz4] {
+            let db = new_database(Options { compression, ..options() });
+            let mut random = 7_u32;
+            let mut next = |below: u32| {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (random >> 8) % below
+            };
+            for round in 0..30_u32 {
+                db.transaction(|tx| {
+                    let mut table = tx.table(T)?;
+                    for _ in 0..1_500 {
+                        let key = next(20_000).to_be_bytes();
+                        match next(3) {
+                            0 => _ = table.delete(key)?,
+                            n => table.put(key, std::vec![(round * n) as u8; 40 + next(60) as usize])?,
+                        }
+                    }
+                    Ok(())
+                })
+                .unwrap();
+                db.checkpoint().unwrap();
+            }
+            let anew = new_database(Options { compression, ..options() });
+            anew.transaction(|tx| {
+                rows(&db).iter().try_for_each(|(key, value)| tx.table(T)?.put(key.as_slice(), value))
+            })
+            .unwrap();
+            anew.compact().unwrap();
+            let (copy, of_entries) = (bytes_of(db.backup()).len(), bytes_of(anew.backup()).len());
+            assert!(copy * 100 < of_entries * 115, "{copy} bytes, {of_entries} made of entries");
+        }
+    }
+
+    #[test]
+    fn a_backup_to_a_file_that_is_cancelled_goes_on_where_it_was() {
+        let folder = std::env::temp_dir().join(std::format!("lightning-cancelled-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let db = new_database(Options { compression: Compression::None, ..options() });
+        db.transaction(|tx| {
+            (0..20_000_u32).try_for_each(|n| tx.table(T)?.put(n.to_be_bytes(), n.to_be_bytes().repeat(20)))
+        })
+        .unwrap();
+        let to = folder.join("copy.ldb");
+        let mut backup = db.backup();
+        let stop = crate::Stop::new();
+        let entered = stop.enter();
+        let cancelled = backup.write_to(&to, &mut |_| stop.stop());
+        assert_eq!(cancelled.unwrap_err(), Error::Cancelled);
+        assert!(!to.exists());
+        drop(entered);
+        let done = backup.write_to(&to, &mut |_| {}).unwrap();
+        assert_eq!(done.bytes, std::fs::metadata(&to).unwrap().len());
+        assert!(done.bytes > 1_000_000);
+        require_copy(&db, &std::fs::read(&to).unwrap(), &rows(&db));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

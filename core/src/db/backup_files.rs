@@ -11,9 +11,10 @@ use super::backup::{Backup, BackupProgress};
 use super::backup_source::BackupSource;
 use super::database::Database;
 use super::feed::FeedPosition;
+use super::filling::Filling;
 use super::increment::IncrementProgress;
 use super::options::Options;
-use super::partial::{Filling, Partial, failed, failed_called, require_absent};
+use super::partial::{Partial, failed, failed_called, require_absent};
 use super::replay::{ReplayReport, ReplayUntil, decoder, require_follows, require_same_history};
 use crate::engine::{CheckReport, Environment};
 use crate::env::{FileStorage, OpenMode, Storage, SystemClock, SystemEntropy, beside};
@@ -23,7 +24,7 @@ use crate::increment::Opener;
 use crate::increment::{Decoder, Event, History};
 
 /// Whoever cancels is heard this often.
-const REST_MAX: Duration = Duration::from_millis(100);
+pub(super) const REST_MAX: Duration = Duration::from_millis(100);
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 256 << 10;
 
@@ -81,10 +82,7 @@ impl Database {
         progress: &mut dyn FnMut(&IncrementProgress),
     ) -> Result<IncrementProgress> {
         let mut increment = self.increment(since)?;
-        Filling::create(to.as_ref())?.fill(&mut increment, |increment| {
-            progress(&increment.progress());
-            Ok(())
-        })?;
+        Filling::create(to.as_ref())?.fill(&mut increment, progress)?;
         Ok(increment.progress())
     }
 
@@ -235,8 +233,11 @@ impl Database {
 
 impl Backup {
     /// Writes the copy to a new file, as [`Database::backup_to`] does, at the [rate](Self::limit_rate) that was set. After an
-    /// error (the disk is full) it may be called again, with the same name, and goes on where it was; the file under way is
-    /// deleted with this value.
+    /// error (the disk is full) it may be called again, with the same name, and goes on where it was, unless a sync failed; the
+    /// file under way is deleted with this value.
+    ///
+    /// The copy is made by a thread of its own. On Linux and Android that thread gets what processor time the others of this process
+    /// leave, and a tenth of their share where they leave none: so a backup beside busy writers takes longer, and they keep their rate.
     pub fn write_to(
         &mut self,
         to: impl AsRef<Path>,
@@ -250,10 +251,7 @@ impl Backup {
                 filling
             }
         };
-        let filled = filling.fill(self, |backup| {
-            progress(&backup.progress());
-            backup.rest()
-        });
+        let filled = filling.fill(self, progress);
         if filled.is_err() {
             self.filling = Some(filling);
         }

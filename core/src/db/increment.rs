@@ -264,6 +264,14 @@ impl ValueCopy {
 }
 
 impl Pieces for Increment {
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    type State = IncrementProgress;
+
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    fn state(&self) -> IncrementProgress {
+        self.progress()
+    }
+
     fn go_on(&mut self) -> Result<bool> {
         self.step()
     }

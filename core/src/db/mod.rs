@@ -34,6 +34,8 @@ mod feed_signal;
 mod feed_tests;
 #[cfg(feature = "std")]
 mod files;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod filling;
 mod follow;
 mod found;
 #[cfg(all(test, feature = "std"))]

@@ -6,6 +6,19 @@ use crate::error::Result;
 
 /// What is made so: a backup, an increment.
 pub(super) trait Pieces {
+    /// How far it is.
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    type State: Send;
+
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    fn state(&self) -> Self::State;
+
+    /// For how long the next step is to be waited with, in nanoseconds.
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    fn rest_ns(&self) -> u64 {
+        0
+    }
+
     /// Goes on for a bounded while; whether there is more to do.
     fn go_on(&mut self) -> Result<bool>;
 

@@ -7,7 +7,7 @@
 //! compared with what was made. What goes to a file is made at once, with zeros where the superblocks come, which are put there
 //! in the end.
 //!
-//! Leaves of the base that nothing newer touches become leaves of the copy as they are, where they are full.
+//! Leaves of the base that nothing newer touches become leaves of the copy as they are stored, unless they are nearly empty.
 //!
 //! The copy has one tree, no runs, and needs no log. It begins an incarnation of its own, which left this one at the
 //! snapshot's commit. Every byte that is read is verified, and the copy is verified by whoever checks it: it is a database.
@@ -16,26 +16,23 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::cursor::MergedCursor;
+use super::backup_pass::Pass;
 use super::open::random;
 use super::record::{ANCESTORS_MAX, Ancestor, CheckpointRecord};
 use super::state::Engine;
-use super::values::{ValueReader, extent_of};
-use super::version::{Layers, Version};
+use super::version::Version;
 #[cfg(feature = "encryption")]
 use crate::codec::cipher::Envelope;
 use crate::codec::cipher::{Proof, Unit};
-use crate::codec::slot::{Slot, ValueRef};
-use crate::env::FileId;
 use crate::error::{Error, Result};
 use crate::log::LogPosition;
 use crate::space::{
-    Extent, GRAIN_BYTES, GRAINS_PER_SECTOR, PendingFree, RESERVED_SECTORS, SECTOR_BYTES, SECTORS_PER_PAGE, Superblock,
+    Extent, GRAINS_PER_SECTOR, PendingFree, RESERVED_SECTORS, SECTOR_BYTES, SECTORS_PER_PAGE, Superblock,
 };
-use crate::tree::{Bulk, NodeRef, NodeSink, Root, Seal, TreeKind};
+use crate::tree::{Root, Seal};
 
 /// Bytes that are given away at once, about.
-const PIECE_BYTES: usize = 256 << 10;
+pub(super) const PIECE_BYTES: usize = 256 << 10;
 /// Before everything that is named.
 const RESERVED_BYTES: usize = (RESERVED_SECTORS * SECTOR_BYTES) as usize;
 /// The numbers of its two superblocks.
@@ -363,220 +360,4 @@ fn head_of(superblocks: &[Superblock]) -> Vec<u8> {
 #[cold]
 fn changed() -> Error {
     Error::invalid("what was read for the backup changed while it was made; begin it again")
-}
-
-/// One way through all entries.
-#[derive(Debug)]
-struct Pass {
-    cursor: MergedCursor,
-    layers: Arc<Layers>,
-    bulk: Bulk,
-    sink: Sink,
-    started: bool,
-    /// The entry the cursor stands on is in the tree; only moving on has not succeeded yet.
-    advance_due: bool,
-    /// The value of the entry the cursor stands on, on its way or there.
-    value: Option<ValueCopy>,
-    entries: u64,
-    /// Taken over as they are.
-    leaves: u64,
-    values: u64,
-    /// What the values take in the copy, and so at least what they take in the file.
-    value_bytes: u64,
-}
-
-/// A value in an extent of its own.
-#[derive(Debug)]
-struct ValueCopy {
-    reader: ValueReader,
-    /// Where it is in the copy.
-    place: ValueRef,
-    /// Blocks, and bytes, of it that are there.
-    blocks: u64,
-    copied: u64,
-    is_whole: bool,
-}
-
-impl Pass {
-    fn new(engine: &Engine, version: &Version, seal: &Seal, age: u64, keeps: bool) -> Self {
-        Self {
-            cursor: MergedCursor::new(version, &engine.nodes),
-            layers: Arc::clone(&version.layers),
-            bulk: Bulk::new(engine.options.compression),
-            sink: Sink {
-                seal: seal.clone(),
-                age,
-                position: RESERVED_SECTORS * SECTOR_BYTES,
-                counts: vec![GRAINS_PER_SECTOR as u8; RESERVED_SECTORS as usize],
-                keeps,
-                out: Vec::new(),
-            },
-            started: false,
-            advance_due: false,
-            value: None,
-            entries: 0,
-            leaves: 0,
-            values: 0,
-            value_bytes: 0,
-        }
-    }
-
-    /// Some entries, or a piece of a value; the tree when all are there.
-    fn step(&mut self, engine: &Engine) -> Result<Option<Option<Root>>> {
-        if !self.started {
-            self.cursor.seek(&[])?;
-            self.started = true;
-        }
-        let until = self.entries + engine.options.step_entries.max(1) as u64;
-        while self.entries < until && self.sink.out.len() < PIECE_BYTES {
-            if self.advance_due {
-                self.cursor.next()?;
-                self.advance_due = false;
-            }
-            if let Some(leaf) = self.cursor.whole_leaf().filter(|_| self.value.is_none())
-                && self.bulk.push_leaf(&leaf, &mut self.sink)?
-            {
-                self.entries += leaf.keys() as u64;
-                self.leaves += 1;
-                self.cursor.pass_leaf();
-                self.advance_due = true;
-                continue;
-            }
-            let Some((key, slot)) = self.cursor.entry() else { return self.bulk.finish(&mut self.sink).map(Some) };
-            match slot {
-                Slot::Extent(found) => {
-                    let value = match &mut self.value {
-                        Some(value) => value,
-                        none => {
-                            let reader = ValueReader::of_stored(&engine.nodes, found, Some(Arc::clone(&self.layers)));
-                            // Before a place is found for it, because that takes memory by its length.
-                            reader.require_in_file()?;
-                            self.values += 1;
-                            self.value_bytes = require_room(self.value_bytes, engine, &found)?;
-                            none.insert(ValueCopy::new(reader, self.sink.begin_value(&found)))
-                        }
-                    };
-                    if !value.step(&mut self.sink)? {
-                        continue;
-                    }
-                    self.bulk.push(key, Slot::Extent(value.place), &mut self.sink)?;
-                    self.value = None;
-                }
-                slot => self.bulk.push(key, slot, &mut self.sink)?,
-            }
-            self.entries += 1;
-            self.advance_due = true;
-        }
-        Ok(None)
-    }
-}
-
-/// What the values take with one more. Each lies in sectors of its own, so all of them together are no longer than the file:
-/// unless that was made up, with one value that many keys lead to, and its copy would have no end.
-fn require_room(bytes: u64, engine: &Engine, value: &ValueRef) -> Result<u64> {
-    let bytes = bytes.saturating_add(extent_of(value).len.next_multiple_of(SECTOR_BYTES));
-    if bytes > engine.storage().len(FileId::Data)? {
-        let what = "the values together are longer than the file: several keys lead to the same one";
-        return Err(Error::corrupt(FileId::Data, value.offset, what));
-    }
-    Ok(bytes)
-}
-
-impl ValueCopy {
-    fn new(reader: ValueReader, place: ValueRef) -> Self {
-        Self { reader, place, blocks: 0, copied: 0, is_whole: false }
-    }
-
-    /// One block as it is stored, or the table; whether that was all.
-    fn step(&mut self, sink: &mut Sink) -> Result<bool> {
-        if !sink.keeps || self.is_whole {
-            return Ok(true);
-        }
-        let stored = self.reader.stored(self.blocks)?;
-        sink.out.extend_from_slice(stored);
-        self.blocks += 1;
-        self.copied += stored.len() as u64;
-        let extent = extent_of(&self.place).len;
-        if self.copied < extent {
-            return Ok(false);
-        }
-        // The value ends where nothing else begins, so this is the place of nothing else.
-        let beyond = extent.next_multiple_of(SECTOR_BYTES) - extent;
-        let mut noise = sink.seal.envelope.noise_behind(self.place.offset + extent, SECTOR_BYTES);
-        noise.resize(beyond as usize, 0);
-        sink.out.extend_from_slice(&noise);
-        self.is_whole = true;
-        Ok(true)
-    }
-}
-
-/// Gives everything its place, one after the other.
-#[derive(Debug)]
-struct Sink {
-    seal: Seal,
-    age: u64,
-    /// What comes next comes here.
-    position: u64,
-    /// Grains in use, by sector.
-    counts: Vec<u8>,
-    /// What is written is kept, to be given away.
-    keeps: bool,
-    /// Ends at `position`, or before it by less than a grain.
-    out: Vec<u8>,
-}
-
-impl Sink {
-    /// Goes on at `position`, with zeros up to there.
-    fn pad(&mut self, position: u64) {
-        if self.keeps {
-            let zeros = position.saturating_sub(self.position) as usize;
-            self.out.resize(self.out.len() + zeros, 0);
-        }
-        self.position = position;
-    }
-
-    fn count(&mut self, extent: Extent) {
-        for grain in extent.grains() {
-            let sector = (grain / GRAINS_PER_SECTOR) as usize;
-            if self.counts.len() <= sector {
-                self.counts.resize(sector + 1, 0);
-            }
-            if let Some(count) = self.counts.get_mut(sector) {
-                *count += 1;
-            }
-        }
-    }
-
-    /// Whole sectors for a value, which follows.
-    fn begin_value(&mut self, value: &ValueRef) -> ValueRef {
-        self.pad(self.position.next_multiple_of(SECTOR_BYTES));
-        let place = ValueRef { offset: self.position, ..*value };
-        let extent = extent_of(&place);
-        self.count(extent);
-        self.position += extent.len.next_multiple_of(SECTOR_BYTES);
-        place
-    }
-}
-
-impl NodeSink for Sink {
-    fn write(&mut self, mut stored: Vec<u8>) -> Result<NodeRef> {
-        self.pad(self.position.next_multiple_of(GRAIN_BYTES));
-        let offset = self.position;
-        let checksum = self.seal.close(&mut stored, offset, TreeKind::Base, self.age);
-        let len = stored.len() as u64;
-        self.count(Extent { offset, len });
-        if self.keeps {
-            self.out.extend_from_slice(&stored);
-        }
-        self.position += len;
-        Ok(NodeRef { offset, len: len as u32, checksum })
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn free(&mut self, _: NodeRef) {}
-
-    fn free_value(&mut self, _: ValueRef) {}
 }

@@ -2,15 +2,17 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::layer::{Layer, Move};
+use super::leaf_run::LeafRun;
 use super::lease::Source;
 use super::nodes::Nodes;
 use super::version::Version;
 use crate::codec::slot::{Slot, ValueRef};
 use crate::error::Result;
-use crate::tree::TreeCursor;
 use crate::tree::node::NodeView;
+use crate::tree::{StoredLeaf, TreeCursor};
 
 /// A cursor over several layers, newest first. It owns what it reads, so it can outlive the snapshot it was made from. The
 /// engine knows nothing of it, so cursors have no limit but the memory of whoever holds them; what they pin expires.
@@ -42,20 +44,25 @@ enum Purpose {
 impl MergedCursor {
     /// A reader's view of `version`. Stands nowhere until it is sought.
     pub(crate) fn new(version: &Version, nodes: &Arc<Nodes>) -> Self {
-        Self::for_reading(Vec::new(), version, nodes)
+        Self::for_reading(Vec::new(), version, Source::of(&version.layers, nodes))
+    }
+
+    /// The same for whoever reads all of it once, in its order.
+    pub(super) fn in_order(version: &Version, nodes: &Arc<Nodes>) -> Self {
+        Self::for_reading(Vec::new(), version, Source::in_order(&version.layers, nodes))
     }
 
     /// A reader's view of `version` with a transaction's own changes on top.
     pub(crate) fn with_changes(changes: &crate::memtable::Memtable, version: &Version, nodes: &Arc<Nodes>) -> Self {
-        Self::for_reading(Layer::memtable(changes).into_iter().collect(), version, nodes)
+        Self::for_reading(Layer::memtable(changes).into_iter().collect(), version, Source::of(&version.layers, nodes))
     }
 
-    fn for_reading(mut layers: Vec<Layer>, version: &Version, nodes: &Arc<Nodes>) -> Self {
+    fn for_reading(mut layers: Vec<Layer>, version: &Version, source: Source) -> Self {
         if layers.is_empty() && version.is_base_alone() {
-            let base = TreeCursor::new(Source::of(&version.layers, nodes), version.layers.base);
+            let base = TreeCursor::new(source, version.layers.base);
             return Self { sole: Some(base), ..Self::over(layers, Purpose::Read) };
         }
-        layers.extend(Layer::all(version, nodes));
+        layers.extend(Layer::all(version, &source));
         Self::over(layers, Purpose::Read)
     }
 
@@ -172,27 +179,70 @@ impl MergedCursor {
         self.sole.as_ref()
     }
 
-    /// The leaf of the base that begins with the entry the cursor stands on, where no newer layer says anything about a key in it.
-    pub(super) fn whole_leaf(&self) -> Option<NodeView<'_>> {
+    /// The base and what lies over it, where the cursor stands on an entry of the base, and nothing newer has its key.
+    fn on_base(&self) -> Option<(&TreeCursor<Source>, &[Layer])> {
         if let Some(base) = &self.sole {
-            return base.leaf_begun();
+            return base.is_on_entry().then_some((base, &[]));
         }
         let (base, newer) = self.layers.split_last()?;
         let is_there = self.forward && !self.moving && self.current == Some(newer.len());
-        let leaf = base.base_cursor().filter(|_| is_there)?.leaf_begun()?;
-        let mut last = Vec::new();
-        leaf.key_into(leaf.keys().checked_sub(1)?, &mut last);
-        newer.iter().all(|layer| layer.is_silent_until(&last)).then_some(leaf)
+        Some((base.base_cursor().filter(|_| is_there)?, newer))
     }
 
-    /// Goes to the last entry of that leaf.
-    pub(super) fn pass_leaf(&mut self) {
+    /// The leaves of the base from the one that begins with the entry the cursor stands on.
+    pub(super) fn leaves_begun(&self) -> Option<LeafRun> {
+        let (parent, child) = self.on_base()?.0.leaf_begun()?;
+        Some(LeafRun::new(parent.clone(), child, self.key()?))
+    }
+
+    /// The leaf that is next in `run`, as it is stored, where no newer layer says anything about a key in it. The cursor must
+    /// stand where the run begins.
+    pub(super) fn whole_leaf(&self, run: &LeafRun) -> Result<Option<StoredLeaf>> {
+        let (Some((base, newer)), Some(end)) = (self.on_base(), run.end()) else { return Ok(None) };
+        if !newer.iter().all(|layer| layer.is_silent_below(end)) {
+            return Ok(None);
+        }
+        run.read(base.source())
+    }
+
+    /// The base goes to its first key at or after `key`. All else is there already: it was silent below.
+    pub(super) fn seek_in_base(&mut self, key: &[u8]) -> Result<()> {
+        if let Some(base) = &mut self.sole {
+            return base.seek(key).map(drop);
+        }
+        if let Some(base) = self.layers.last_mut() {
+            base.go(Move::AtOrAfter(Arc::from(key)));
+        }
+        self.current = None;
+        self.moving = true;
+        self.settle()
+    }
+
+    /// Entries of the leaf that the cursor stands in, from there on, about whose keys no newer layer says anything, where their
+    /// values are all inline.
+    pub(super) fn untouched(&self) -> Option<(NodeView<'_>, Range<usize>)> {
+        let (base, newer) = self.on_base()?;
+        let leaf = base.leaf().filter(NodeView::is_inline)?;
+        let start = base.index_in_leaf();
+        let mut first: Option<&[u8]> = None;
+        for keys in newer.iter().map(Layer::speaks_from) {
+            first = keys?.chain(first).min();
+        }
+        let end = first.map_or(leaf.keys(), |key| {
+            let (Ok(at) | Err(at)) = leaf.search(key);
+            at
+        });
+        (start < end).then_some((leaf, start..end))
+    }
+
+    /// Goes to the last of so many entries of the leaf that the cursor stands in: it passes none that a newer layer hides.
+    pub(super) fn pass(&mut self, entries: usize) {
         let base = match &mut self.sole {
             Some(base) => Some(base),
             None => self.layers.last_mut().and_then(Layer::base_cursor_mut),
         };
         if let Some(base) = base {
-            base.go_to_end_of_leaf();
+            base.advance_in_leaf(entries.saturating_sub(1));
         }
     }
 

@@ -4,7 +4,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::lease::Source;
-use super::nodes::Nodes;
 use super::version::{RunLayer, Version};
 use crate::codec::slot::Slot;
 use crate::error::Result;
@@ -61,13 +60,12 @@ pub(super) struct Coverage {
 
 impl Layer {
     /// The layers of `version`, newest first, without empty ones.
-    pub(super) fn all(version: &Version, nodes: &Arc<Nodes>) -> Vec<Self> {
+    pub(super) fn all(version: &Version, source: &Source) -> Vec<Self> {
         let mut layers = Vec::new();
-        let source = Source::of(&version.layers, nodes);
         layers.extend(Self::memtable(&version.memtable));
         layers.extend(version.layers.frozen.iter().filter_map(|frozen| Self::memtable(&frozen.memtable)));
-        layers.extend(version.layers.runs.iter().map(|run| Self::run(run, &source)));
-        layers.extend(version.layers.base.as_ref().map(|root| Self::base(root, &source)));
+        layers.extend(version.layers.runs.iter().map(|run| Self::run(run, source)));
+        layers.extend(version.layers.base.as_ref().map(|root| Self::base(root, source)));
         layers
     }
 
@@ -109,15 +107,20 @@ impl Layer {
         }
     }
 
-    /// Whether the layer has no point from where it stands, and no deleted range from where it was last asked about, up to `last`.
-    pub(super) fn is_silent_until(&self, last: &[u8]) -> bool {
-        let has_no_point = self.pending.is_none() && self.key().is_none_or(|key| key > last);
-        let deletes_nothing = matches!(self.intervals, Intervals::None)
-            || self
-                .coverage
-                .as_ref()
-                .is_some_and(|known| !known.covered && known.to.as_ref().is_none_or(|to| **to > *last));
-        has_no_point && deletes_nothing
+    /// Whether the layer has no point from where it stands, and no deleted range from where it was last asked about, below `end`.
+    pub(super) fn is_silent_below(&self, end: &[u8]) -> bool {
+        self.speaks_from().is_some_and(|mut keys| keys.all(|key| key >= end))
+    }
+
+    /// Keys below which the layer has no point from where it stands, and no deleted range from where it was last asked about.
+    /// `None` where that is not known.
+    pub(super) fn speaks_from(&self) -> Option<impl Iterator<Item = &[u8]>> {
+        let deletes_from = match (&self.intervals, &self.coverage) {
+            (Intervals::None, _) => None,
+            (_, Some(known)) if !known.covered => known.to.as_deref(),
+            _ => return None,
+        };
+        self.pending.is_none().then(|| self.key().into_iter().chain(deletes_from))
     }
 
     /// Asks for a move, made by the next [`settle`](Self::settle). A move asked for before is forgotten.

@@ -9,9 +9,12 @@
 //! expired before. For a node that took the place of another became resident after its extent was given out, that is after
 //! the lease expired; so whoever found the new node sees that, too.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use super::nodes::Nodes;
+use super::read_ahead::ReadAhead;
 use super::version::Layers;
 use crate::env::sync::Mutex;
 use crate::env::sync::atomic::{AtomicUsize, Ordering};
@@ -120,15 +123,42 @@ pub(crate) struct Source {
     nodes: Arc<Nodes>,
     /// The state whose nodes they are; none for background work, which reads what is current and is not given out.
     layers: Option<Arc<Layers>>,
+    /// For whoever reads all leaves once, in their order.
+    ahead: Option<Box<ReadAhead>>,
 }
 
 impl Source {
     pub(super) fn of(layers: &Arc<Layers>, nodes: &Arc<Nodes>) -> Self {
-        Self { nodes: Arc::clone(nodes), layers: Some(Arc::clone(layers)) }
+        Self { nodes: Arc::clone(nodes), layers: Some(Arc::clone(layers)), ahead: None }
+    }
+
+    /// For a copy of all that the state holds: leaves are read ahead, past the cache.
+    pub(super) fn in_order(layers: &Arc<Layers>, nodes: &Arc<Nodes>) -> Self {
+        Self { ahead: Some(Box::default()), ..Self::of(layers, nodes) }
+    }
+
+    /// The bytes of a leaf as they are stored, opened and proven, where leaves are read ahead and this one was: else it is to
+    /// be read as a [`node`](NodeSource::node).
+    pub(super) fn stored_leaf(&self, parent: &Node, index: usize, reference: &NodeRef) -> Result<Option<Vec<u8>>> {
+        let (Some(ahead), Some(layers)) = (&self.ahead, &self.layers) else { return Ok(None) };
+        let _inside = layers.lease.enter()?;
+        ahead.stored(&self.nodes, parent, index, reference)
+    }
+
+    #[cold]
+    fn leaf_in_order(&self, parent: &Node, index: usize, reference: &NodeRef) -> Result<Node> {
+        let stored = self.stored_leaf(parent, index, reference)?;
+        match stored.and_then(|stored| Node::from_stored(stored, None).ok()) {
+            Some(leaf) => Ok(leaf),
+            None => {
+                let _inside = self.layers.as_ref().map(|layers| layers.lease.enter()).transpose()?;
+                self.nodes.read_uncached(reference)
+            }
+        }
     }
 
     pub(super) fn current(nodes: &Arc<Nodes>) -> Self {
-        Self { nodes: Arc::clone(nodes), layers: None }
+        Self { nodes: Arc::clone(nodes), layers: None, ahead: None }
     }
 }
 
@@ -141,6 +171,9 @@ impl NodeSource for Source {
     }
 
     fn child(&self, parent: &Node, index: usize, reference: &NodeRef) -> Result<Node> {
+        if self.ahead.is_some() && parent.level() == 1 {
+            return self.leaf_in_order(parent, index, reference);
+        }
         match &self.layers {
             Some(layers) => Leased { nodes: &self.nodes, lease: &layers.lease }.child(parent, index, reference),
             None => self.nodes.child(parent, index, reference),

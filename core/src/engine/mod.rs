@@ -6,6 +6,7 @@
 mod activity;
 mod archive;
 mod backup;
+mod backup_pass;
 #[cfg(feature = "std")]
 mod beside;
 #[cfg(feature = "std")]
@@ -34,6 +35,7 @@ mod job;
 #[cfg(feature = "encryption")]
 mod keys;
 mod layer;
+mod leaf_run;
 mod lease;
 mod lending;
 mod limits;
@@ -49,6 +51,7 @@ mod quarantined;
 #[cfg(feature = "std")]
 mod rate;
 mod read;
+mod read_ahead;
 mod recent;
 mod record;
 mod recovery_stage;

@@ -17,6 +17,8 @@ pub(crate) struct Failing {
     pub next_write: Mutex<bool>,
     /// Of the data file only these offsets and lengths are there, each to be read once.
     pub fetched: Mutex<Option<Vec<(u64, u64)>>>,
+    /// This byte of the data file cannot be read.
+    pub unreadable: Mutex<Option<u64>>,
 }
 
 impl Storage for Failing {
@@ -39,6 +41,10 @@ impl Storage for Failing {
                 return Err(StorageError::new(StorageErrorKind::NotResident, file, offset, len, "not there"));
             };
             fetched.swap_remove(at);
+        }
+        let unreadable = *self.unreadable.lock().unwrap();
+        if file == FileId::Data && unreadable.is_some_and(|byte| (offset..offset + len).contains(&byte)) {
+            return Err(StorageError::new(StorageErrorKind::Other, file, offset, len, "unreadable"));
         }
         self.memory.read_at(file, offset, buffer)
     }

@@ -10,6 +10,8 @@ mod file;
 #[cfg(all(test, feature = "std"))]
 mod hand_set;
 mod memory;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod priority;
 mod read_back;
 #[cfg(feature = "std")]
 mod stop;
@@ -32,6 +34,8 @@ pub(crate) use file::{beside, kind as storage_error_kind};
 #[cfg(all(test, feature = "std"))]
 pub(crate) use hand_set::HandSet;
 pub use memory::MemoryStorage;
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub(crate) use priority::stand_behind;
 pub(crate) use read_back::ReadBack;
 #[cfg(feature = "std")]
 pub use stop::{Entered, Stop};

@@ -68,6 +68,11 @@ impl Stop {
         Entered { before, here: PhantomData }
     }
 
+    /// What calls of this thread listen to, for a thread that works for it.
+    pub(crate) fn current() -> Option<Self> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+
     /// [`Error::Cancelled`], if the call of this thread that is under way is to end.
     #[inline]
     pub fn check() -> Result<()> {

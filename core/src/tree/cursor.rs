@@ -132,16 +132,26 @@ impl<S: NodeSource> TreeCursor<S> {
         self.jump(Target::Last)
     }
 
-    /// The leaf whose first entry the cursor is on.
-    pub(crate) fn leaf_begun(&self) -> Option<NodeView<'_>> {
-        let is_at_start = self.place == Place::On && self.index == 0;
-        self.leaf.as_ref().filter(|_| is_at_start).map(Node::view)
+    /// The leaf the cursor is on.
+    pub(crate) fn leaf(&self) -> Option<NodeView<'_>> {
+        self.leaf.as_ref().filter(|_| self.place == Place::On).map(Node::view)
     }
 
-    /// Goes to the last entry of the leaf the cursor is on.
-    pub(crate) fn go_to_end_of_leaf(&mut self) {
+    /// Where the leaf is whose first entry the cursor is on: above it, and which child of that it is.
+    pub(crate) fn leaf_begun(&self) -> Option<(&Node, usize)> {
+        let is_at_start = self.place == Place::On && self.index == 0;
+        self.path.last().filter(|_| is_at_start).map(|step| (&step.node, step.child))
+    }
+
+    /// Where the cursor reads.
+    pub(crate) fn source(&self) -> &S {
+        &self.source
+    }
+
+    /// Goes so many entries on in the leaf it is on, no further than its last.
+    pub(crate) fn advance_in_leaf(&mut self, entries: usize) {
         if let (Place::On, Some(leaf)) = (self.place, &self.leaf) {
-            self.index = leaf.len().saturating_sub(1);
+            self.index = self.index.saturating_add(entries).min(leaf.len().saturating_sub(1));
             self.load_key_in_leaf();
         }
     }

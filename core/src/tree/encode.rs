@@ -7,8 +7,8 @@ use crate::codec::compress::Compression;
 
 use super::NodeRef;
 use super::layout::{
-    BYTE_LENS, CHECKSUM_LEN, COMPRESSION_MASK, FLAGS_AT, HAS_KINDS, HAS_LENS, HAS_SLOTS, HASHED, HEADER_LEN,
-    KIND_INLINE, STORED_LEN_AT, WIDE, child_len,
+    BYTE_LENS, CHECKSUM_LEN, FLAGS_AT, HAS_KINDS, HAS_LENS, HAS_SLOTS, HASHED, HEADER_LEN, KIND_INLINE, STORED_LEN_AT,
+    WIDE, child_len,
 };
 use super::node::split_head;
 use super::seal::TreeKind;
@@ -212,19 +212,6 @@ pub(super) fn leaf<'a>(
     }
     put_lens_slots_data(shape, entries.map(|e| (e.key, e.value)), &mut out);
     debug_assert_eq!(out.len(), shape.raw_len(0));
-    compressed(&out, compression).unwrap_or(out)
-}
-
-/// The stored bytes of a leaf that was one before, not sealed yet: compressed where it was, for then it pays.
-pub(super) fn leaf_again(raw: &[u8], compression: Compression) -> Vec<u8> {
-    let mut out = raw.to_vec();
-    let was_compressed = out.get(FLAGS_AT).is_some_and(|flags| flags & COMPRESSION_MASK != 0);
-    if !was_compressed {
-        return out;
-    }
-    let body_len = (raw.len() - HEADER_LEN) as u32;
-    out[FLAGS_AT] &= !COMPRESSION_MASK;
-    out[STORED_LEN_AT..STORED_LEN_AT + 4].copy_from_slice(&body_len.to_le_bytes());
     compressed(&out, compression).unwrap_or(out)
 }
 

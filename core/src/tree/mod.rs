@@ -21,6 +21,7 @@ mod layout;
 pub(crate) mod merge;
 pub(crate) mod node;
 mod seal;
+mod stored_leaf;
 mod walk;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub(crate) use merge::{Bulk, Change, Changes, Merge, Mode as MergeMode, Progress
 #[cfg(feature = "encryption")]
 pub(crate) use seal::nonce_offset;
 pub(crate) use seal::{STORED_LEN_MAX, Seal, TreeKind};
+pub(crate) use stored_leaf::StoredLeaf;
 pub(crate) use walk::{Damage, Visitor, Walk};
 
 /// Finds one node in the data file and proves it: a node is read through its parent's reference, never by itself.

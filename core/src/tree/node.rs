@@ -377,11 +377,6 @@ impl<'a> NodeView<'a> {
         HEADER_LEN + 4 + 4 * index
     }
 
-    /// All of it, decoded; the header says how it was stored.
-    pub(super) fn raw(&self) -> &'a [u8] {
-        self.raw
-    }
-
     /// Whether all values of a leaf are inline.
     #[inline]
     pub(crate) fn is_inline(&self) -> bool {

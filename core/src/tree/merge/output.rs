@@ -6,8 +6,8 @@ use crate::codec::compress::Compression;
 use crate::error::{Error, Result};
 use crate::tree::encode::{self, Child};
 use crate::tree::layout::LEVEL_MAX;
-use crate::tree::node::{Node, NodeView};
-use crate::tree::{NodeSink, NodeSizes, NodeSource, Root, load};
+use crate::tree::node::Node;
+use crate::tree::{NodeSink, NodeSizes, NodeSource, Root, StoredLeaf, load};
 
 use super::inners::InnerBuffer;
 use super::leaves::LeafBuffer;
@@ -194,21 +194,28 @@ impl Output {
         }
     }
 
-    /// Makes the entries of a leaf of another tree a leaf of this, without looking at each. Where that, or what waits, would be
-    /// too empty, or values are to be moved with it, it answers `false`: then the entries are to be put in instead.
-    pub(super) fn push_leaf(&mut self, leaf: &NodeView<'_>, sink: &mut dyn NodeSink) -> Result<bool> {
-        let is_full = 100 * leaf.raw().len() >= FILL_AFTER_ABSORBING_PERCENT * self.sizes.leaf_max;
-        if !is_full || !leaf.is_inline() || !self.settle(0, sink)? {
+    /// Makes a leaf of another tree a leaf of this, as it is: it begins with `first`, and `end` lies above all its keys, and not
+    /// above what follows. Where that, or what waits, would be too empty, it answers `false`: then the entries are to be put in
+    /// instead.
+    pub(super) fn push_leaf(
+        &mut self,
+        leaf: StoredLeaf,
+        first: &[u8],
+        end: &[u8],
+        sink: &mut dyn NodeSink,
+    ) -> Result<bool> {
+        let is_full = 100 * leaf.raw_len() >= FILL_MIN_PERCENT * self.sizes.leaf_max;
+        if !is_full || !self.settle(0, sink)? {
             return Ok(false);
         }
-        let node = sink.write(encode::leaf_again(leaf.raw(), self.compression))?;
+        let entries = leaf.entries();
+        let node = sink.write(leaf.into_stored())?;
         self.writes += 1;
-        let (mut first, entries) = (Vec::new(), leaf.keys());
-        leaf.key_into(0, &mut first);
-        let separator = self.separator(&first);
-        leaf.key_into(entries.saturating_sub(1), &mut self.left_key);
-        self.left = Left::Last;
-        self.push_child(0, Child { separator, node, entries: entries as u64, fresh: true }, sink)?;
+        let separator = self.separator(first);
+        self.left_key.clear();
+        self.left_key.extend_from_slice(end);
+        self.left = Left::Below;
+        self.push_child(0, Child { separator, node, entries, fresh: true }, sink)?;
         Ok(true)
     }
 
