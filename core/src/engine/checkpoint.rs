@@ -69,6 +69,7 @@ struct Next {
     kept_from: u64,
     /// What its record says of the archive.
     archive: Option<Box<ArchiveRecord>>,
+    #[cfg(feature = "std")]
     is_frozen: bool,
     /// The snapshots that it names.
     named: Vec<Arc<Named>>,
@@ -396,6 +397,7 @@ impl Checkpoint {
             kept_from: kept.first().map_or(replay_start.generation, |segment| segment.generation),
             replay_start,
             archive,
+            #[cfg(feature = "std")]
             is_frozen,
             named,
         });
@@ -462,7 +464,10 @@ impl Checkpoint {
         let named_before = core::mem::replace(&mut work.checkpoint_named, next.named);
         let archived = archived_to(next.archive.as_deref());
         work.checkpoint_archive = next.archive;
-        work.checkpoint_frozen = next.is_frozen;
+        #[cfg(feature = "std")]
+        {
+            work.checkpoint_frozen = next.is_frozen;
+        }
         let mut named = engine.named.lock();
         named.forget_unread();
         let is_awaited = !named.is_empty() || !named_before.is_empty() || work.checkpoint_archive.is_some();

@@ -78,6 +78,7 @@ pub(super) struct Work {
     /// What that record says of the archive.
     pub checkpoint_archive: Option<Box<ArchiveRecord>>,
     /// Whether it says that the database is frozen.
+    #[cfg(feature = "std")]
     pub checkpoint_frozen: bool,
     /// `merged_log` as that checkpoint holds it.
     pub saved_log: LogPosition,

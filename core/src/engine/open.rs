@@ -532,6 +532,7 @@ impl State {
             node_bytes_written: 0,
             checkpoint_named: self.named.listed(),
             checkpoint_archive: record.and_then(|record| record.archive.as_deref().map(ArchiveRecord::copied)),
+            #[cfg(feature = "std")]
             checkpoint_frozen: is_frozen,
             superblock: self.superblock,
         };
