@@ -62,11 +62,7 @@ pub fn write<R>(scope: u64, database: &Database, body: impl FnOnce(&mut WriteTra
 }
 
 /// What is alike for all that is written: for each kind of its own it would be compiled anew, with a commit around it.
-fn write_any(
-    scope: u64,
-    database: &Database,
-    body: &mut dyn FnMut(&mut WriteTransaction) -> Result<()>,
-) -> Result<()> {
+fn write_any(scope: u64, database: &Database, body: &mut dyn FnMut(&mut WriteTransaction) -> Result<()>) -> Result<()> {
     if scope == NOW {
         return database.transaction(body);
     }

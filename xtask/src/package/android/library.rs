@@ -33,10 +33,6 @@ const LINK: [&str; 7] = [
 const INLINE: &str = "-Cllvm-args=-inline-threshold=30";
 const PROFILE: &str = "phone";
 
-/// The standard library is built with the library, for size, and able to unwind, for every entry catches that.
-const STANDARD_LIBRARY: [&str; 2] =
-    ["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind,optimize_for_size"];
-
 /// Builds the library; where it is, with its symbols.
 pub fn build(abi: &Abi, folder: &Path, consent: Consent) -> Result<PathBuf> {
     match std::env::var_os("ANDROID_NDK_HOME") {
@@ -55,11 +51,11 @@ pub fn strip(library: &Path, to: &Path) -> Result<()> {
     process::run(strip.arg("--strip-unneeded").arg(library).arg("-o").arg(to))
 }
 
-fn arguments(command: &mut Command) {
+fn arguments(abi: &Abi, command: &mut Command) {
     command.args(["--quiet", "-p", mobile::CRATE, "--lib", "--features", "jvm", "--profile", PROFILE]);
     command.args(["--crate-type", "cdylib"]).env("CARGO_PROFILE_PHONE_STRIP", "false");
     let link = LINK.iter().map(|argument| format!("-Clink-arg={argument}"));
-    let flags: Vec<String> = link.chain([INLINE.to_owned()]).collect();
+    let flags: Vec<String> = link.chain([INLINE].iter().chain(abi.flags).map(|&flag| flag.to_owned())).collect();
     command.env("RUSTFLAGS", flags.join(" ")).env_remove("CARGO_ENCODED_RUSTFLAGS");
 }
 
@@ -73,12 +69,12 @@ fn with_ndk(abi: &Abi, ndk: &Path, folder: &Path) -> Result<()> {
     let mut cargo = process::cargo()?;
     cargo.args(["rustc", "--target", abi.target]);
     if rust::default_sources()? {
-        cargo.args(STANDARD_LIBRARY).env("RUSTC_BOOTSTRAP", "1");
+        cargo.args(mobile::STANDARD_LIBRARY).env("RUSTC_BOOTSTRAP", "1");
     } else {
         println!("setup: without the sources of the standard library the libraries are some 200 kB larger");
         ensure!(rust::add_target(abi.target), "rustup cannot provide Rust's standard library for {}", abi.target);
     }
-    arguments(&mut cargo);
+    arguments(abi, &mut cargo);
     process::run(cargo.env(linker_variable(abi), write_linker(folder)?).env("LIGHTNING_LINKER", clang))
 }
 
@@ -105,8 +101,8 @@ fn with_stubs(abi: &Abi, folder: &Path, consent: Consent) -> Result<()> {
     let stubs = folder.join("stubs").join(abi.name);
     write_stubs(abi, &stubs)?;
     let mut cargo = process::in_repository(rust::debian_cargo())?;
-    cargo.args(["rustc", "--target", abi.target]).args(STANDARD_LIBRARY);
-    arguments(&mut cargo);
+    cargo.args(["rustc", "--target", abi.target]).args(mobile::STANDARD_LIBRARY);
+    arguments(abi, &mut cargo);
     cargo.env("RUSTC_BOOTSTRAP", "1").env(linker_variable(abi), write_linker(folder)?);
     cargo.env("LIGHTNING_LINKER", "ld.lld-22").env("LIGHTNING_EMULATION", abi.emulation);
     process::run(cargo.env("LIGHTNING_STUBS", stubs))
