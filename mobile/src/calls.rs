@@ -62,13 +62,15 @@ pub fn get_many(scope: u64, target: u64, keys: &[u8]) -> Result<Vec<u8>> {
     };
     let keys = Unpacked::new(keys).map(|key| key?.ok_or_else(|| invalid("one of the keys is missing")));
     match objects::target(target)? {
-        Target::Collection(collection) => scope::read(scope, &collection, |documents| {
-            for key in keys {
-                Stop::check()?;
-                push(documents.get(Value::from_cbor(key?)?)?.as_deref())?;
-            }
-            Ok(())
-        })?,
+        Target::Collection(collection) => {
+            let keys = keys.map(|key| Value::from_cbor(key?)).collect::<Result<Vec<_>>>()?;
+            scope::read(scope, &collection, |documents| {
+                documents.each(keys, &mut |document| {
+                    Stop::check()?;
+                    push(document)
+                })
+            })?;
+        }
         Target::Table(table) => table.get(scope, keys, push)?,
     }
     Ok(out)

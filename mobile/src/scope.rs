@@ -96,6 +96,8 @@ pub fn within<R>(
 /// A collection at rest, or in a transaction: what is read of both alike.
 pub trait Reads {
     fn get(&mut self, key: Value) -> Result<Option<Vec<u8>>>;
+    /// Gives `see` the document of each key in their order; `see` must not read.
+    fn each(&mut self, keys: Vec<Value>, see: &mut dyn FnMut(Option<&[u8]>) -> Result<()>) -> Result<()>;
     fn get_by(&mut self, index: &str, values: Vec<Value>) -> Result<Option<Vec<u8>>>;
     fn count(&mut self, query: Query) -> Result<u64>;
     fn extreme(&mut self, path: &str, query: Query, highest: bool) -> Result<Option<Value>>;
@@ -107,6 +109,10 @@ macro_rules! reads {
         impl Reads for $collection {
             fn get(&mut self, key: Value) -> Result<Option<Vec<u8>>> {
                 self.get_cbor(key)
+            }
+
+            fn each(&mut self, keys: Vec<Value>, see: &mut dyn FnMut(Option<&[u8]>) -> Result<()>) -> Result<()> {
+                self.each_cbor(keys, see)
             }
 
             fn get_by(&mut self, index: &str, values: Vec<Value>) -> Result<Option<Vec<u8>>> {

@@ -12,11 +12,13 @@ use super::entries::{encode_part, record_key};
 use super::plan::Sorting;
 use super::read::{Reader, Reads};
 use super::run::{self, Run};
+use super::stored::Stored;
 use crate::db::Snapshot;
 use crate::document::query::{PageToken, Query, field};
-use crate::document::{Path, Value, cbor};
+use crate::document::{Path, Value, cbor, key};
+use crate::engine::PREFETCHED_MAX;
 use crate::error::{Error, Result};
-use crate::table::KeyBuffer;
+use crate::table::{KeyBuffer, prefix};
 
 /// A collection as one snapshot sees it.
 pub struct ReadCollection<T> {
@@ -57,7 +59,50 @@ impl<T: Document> ReadCollection<T> {
 
     /// The documents of many keys, in their order.
     pub fn get_many<K: Into<Value>>(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<Option<T>>> {
-        keys.into_iter().map(|key| self.get(key)).collect()
+        let mut documents = Vec::new();
+        self.each_cbor(keys, |cbor| {
+            documents.push(cbor.map(T::from_cbor).transpose()?);
+            Ok(())
+        })?;
+        Ok(documents)
+    }
+
+    /// Gives `see` the document of each key in their order, as CBOR where the database holds it; `see` must not read from the database.
+    ///
+    /// Quicker than as many single gets: several are fetched from memory at once.
+    pub fn each_cbor<K: Into<Value>>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+        mut see: impl FnMut(Option<&[u8]>) -> Result<()>,
+    ) -> Result<()> {
+        let mut reader = &self.snapshot;
+        let now_ms = reader.now_ms();
+        let mut keys = keys.into_iter();
+        let mut records: [KeyBuffer; PREFETCHED_MAX] = core::array::from_fn(|_| KeyBuffer::new());
+        loop {
+            let mut count = 0;
+            for (record, key) in records.iter_mut().zip(keys.by_ref()) {
+                record.truncate(0);
+                prefix::encode_prefix(self.definition.id, record);
+                key::encode(&key.into(), record)?;
+                count += 1;
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            reader.expect_raw(records.iter().take(count).map(KeyBuffer::as_slice));
+            for record in records.iter().take(count) {
+                let mut is_there = false;
+                reader.with_whole(record, |bytes| {
+                    let Some(stored) = Stored::present(bytes, now_ms)? else { return Ok(()) };
+                    is_there = true;
+                    see(Some(stored.document))
+                })?;
+                if !is_there {
+                    see(None)?;
+                }
+            }
+        }
     }
 
     /// The documents that a query finds.

@@ -83,6 +83,15 @@ impl<'t, T: Document> WriteCollection<'t, T> {
         self.writer.get(&record_key(&key.into())?)
     }
 
+    /// Gives `see` the document of each key in their order, as CBOR.
+    pub fn each_cbor<K: Into<Value>>(
+        &mut self,
+        keys: impl IntoIterator<Item = K>,
+        mut see: impl FnMut(Option<&[u8]>) -> Result<()>,
+    ) -> Result<()> {
+        keys.into_iter().try_for_each(|key| see(self.get_cbor(key)?.as_deref()))
+    }
+
     /// Changes fields of a document; false when there is none.
     pub fn update(&mut self, key: impl Into<Value>, changes: &Update) -> Result<bool> {
         let record = record_key(&key.into())?;

@@ -15,22 +15,22 @@ public struct BlockingCollection<Document: Codable & Sendable>: Sendable {
 
     /// The documents of many keys, in their order.
     public func getMany(_ keys: [some ValueConvertible]) throws -> [Document?] {
-        var packed: [UInt8] = []
-        packed.reserveCapacity(keys.count * 10)
-        for key in keys { packed.pack(CBORWriter.encode(key.lightningValue)) }
+        var packed = CBORWriter(capacity: keys.count * 16)
+        for key in keys { packed.packed(key.lightningValue) }
         var documents: [Document?] = []
         documents.reserveCapacity(keys.count)
-        try Calls.getMany(scope, handle, packed).forEach { row in
-            documents.append(try row.map { try DocumentDecoder.decode(Document.self, from: $0) })
+        let rows = try Calls.getMany(scope, handle, packed.bytes)
+        try DocumentDecoder.decoding(Document.self) { decode in
+            try rows.forEach { documents.append(try $0.map(decode)) }
         }
         return documents
     }
 
     /// The document that has these values in a unique index, one for each of its paths.
     public func get(by index: String, _ values: [Value]) throws -> Document? {
-        var packed: [UInt8] = []
-        for value in values { packed.pack(CBORWriter.encode(value)) }
-        return try Calls.getBy(scope, handle, index, packed) { try DocumentDecoder.decode(Document.self, from: $0) }
+        var packed = CBORWriter(capacity: 64)
+        for value in values { packed.packed(value) }
+        return try Calls.getBy(scope, handle, index, packed.bytes) { try DocumentDecoder.decode(Document.self, from: $0) }
     }
 
     /// Writes a document, whatever was under its key; the key where it was made.

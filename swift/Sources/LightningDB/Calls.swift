@@ -186,6 +186,13 @@ final class Chunk {
         return following
     }
 
+    /// How many parts there are.
+    func count() throws -> Int {
+        var count = 0
+        try forEach { _ in count += 1 }
+        return count
+    }
+
     /// Gives `body` each part; nil is one that is missing.
     func forEach(_ body: (UnsafeRawBufferPointer?) throws -> Void) throws {
         try UnsafeRawBufferPointer(start: buffer.data, count: buffer.len).forEachPacked(body)

@@ -72,13 +72,7 @@ public struct Query<Document: Codable & Sendable>: Sendable {
 
     /// All documents, on the calling thread.
     public func allBlocking() throws -> [Document] {
-        var documents: [Document] = []
-        var chunk: Chunk? = try Calls.query(collection.scope, collection.handle, cbor)
-        while let rows = chunk {
-            documents += try rows.documents(Document.self)
-            chunk = try rows.next()
-        }
-        return documents
+        try ParallelDecoding.documents(from: Calls.query(collection.scope, collection.handle, cbor))
     }
 
     /// The first document.
@@ -106,7 +100,9 @@ extension Query: AsyncSequence {
                 let found = try await chunks.next(beside: handle, in: scope) { scope in
                     try Calls.query(scope, handle, query.cbor)
                 } read: { chunk in
-                    try chunk.documents(Document.self)
+                    var documents: [Document] = []
+                    try chunk.documents(into: &documents)
+                    return documents
                 }
                 guard let found else { return nil }
                 rows = found.makeIterator()
@@ -116,12 +112,12 @@ extension Query: AsyncSequence {
 }
 
 extension Chunk {
-    /// The rows, where they are documents.
-    func documents<Document: Decodable>(_: Document.Type) throws -> [Document] {
-        var documents: [Document] = []
-        try forEach { row in
-            if let row { documents.append(try DocumentDecoder.decode(Document.self, from: row)) }
+    /// Appends the rows, where they are documents.
+    func documents<Document: Decodable>(into documents: inout [Document]) throws {
+        try DocumentDecoder.decoding(Document.self) { decode in
+            try forEach { row in
+                if let row { documents.append(try decode(row)) }
+            }
         }
-        return documents
     }
 }

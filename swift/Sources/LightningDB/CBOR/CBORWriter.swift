@@ -14,6 +14,15 @@ struct CBORWriter {
         return writer.bytes
     }
 
+    /// Writes a value with its length before it, as `[UInt8].pack` does.
+    mutating func packed(_ value: Value) {
+        let start = bytes.count
+        withUnsafeBytes(of: UInt32(0)) { bytes.append(contentsOf: $0) }
+        self.value(value)
+        let length = UInt32(bytes.count - start - 4).littleEndian
+        bytes.withUnsafeMutableBytes { $0.storeBytes(of: length, toByteOffset: start, as: UInt32.self) }
+    }
+
     mutating func head(_ major: UInt8, _ number: UInt64) {
         let type = major << 5
         switch number {

@@ -2,45 +2,81 @@ import Foundation
 
 /// Documents as `Codable` types: from CBOR, straight into their fields.
 ///
-/// All containers of a document share one reader, which lies outside of Swift's objects, as do their places: nothing counts references to
-/// them, and nothing watches who has access. They are gone when the document has been read, and so must the decoder be, which `Codable`
-/// types do not keep.
+/// All containers of a document share one reader, which lies outside of Swift's objects, as does what is known of its items: a container is
+/// one pointer, so that nobody counts references where Swift's boxes are filled and emptied, and nothing watches who has access. They are
+/// gone when the document has been read, and so must the decoder be, which `Codable` types do not keep.
 enum DocumentDecoder {
     static func decode<T: Decodable>(_ type: T.Type, from bytes: UnsafeRawBufferPointer) throws -> T {
-        var place = Place()
-        return try withUnsafeMutablePointer(to: &place) { place in
-            var reading = Reading(reader: CBORReader(bytes), outermost: place)
-            defer { reading.places?.free() }
-            return try withUnsafeMutablePointer(to: &reading) { try Input(reading: $0).decode(type, last: true) { [] } }
-        }
+        try decoding(type) { try $0(bytes) }
     }
 
     static func decode<T: Decodable>(_ type: T.Type, from bytes: [UInt8]) throws -> T {
         try bytes.withUnsafeBytes { try decode(type, from: $0) }
+    }
+
+    /// Gives `body` what reads documents of a type, as many as it likes, one after the other.
+    static func decoding<T: Decodable, R>(
+        _ type: T.Type, _ body: ((UnsafeRawBufferPointer) throws -> T) throws -> R
+    ) rethrows -> R {
+        var reading = Reading(reader: CBORReader(UnsafeRawBufferPointer(start: nil, count: 0)))
+        defer { reading.fields?.free() }
+        return try withUnsafeMutablePointer(to: &reading) { reading in
+            var document = Item(reading: reading, start: 0)
+            return try withUnsafeMutablePointer(to: &document) { document in
+                reading.pointee.document = document
+                return try body { bytes in
+                    reading.pointee.reader = CBORReader(bytes)
+                    document.pointee = Item(reading: reading, start: 0)
+                    defer {
+                        reading.pointee.kept?.free()
+                        reading.pointee.kept = nil
+                    }
+                    return try T(from: ItemDecoder(item: document))
+                }
+            }
+        }
     }
 }
 
 /// What the containers of a document share.
 private struct Reading {
     var reader: CBORReader
-    /// The place of the outermost map, until it is taken.
-    var outermost: UnsafeMutablePointer<Place>?
-    /// Those of the others.
-    var places: Places?
+    /// The whole document, which is at one place whichever it is.
+    var document: UnsafeMutablePointer<Item>?
+    /// The container of its fields, for the next one of its type.
+    var fields: KeptFields?
+    /// Items that are read until the document has been, for who made a container of them may come back to it.
+    var kept: Items?
 }
 
-/// Where a map has come to: the name that is looked at next, and how many are before it.
-private struct Place {
-    var at = 0
-    var index = 0
+/// A container of fields that is kept: to make one asks for memory, and Swift's runtime for three types.
+private struct KeptFields {
+    private let key: any CodingKey.Type
+    private let place: UnsafeMutableRawPointer
+    private let destroy: (UnsafeMutableRawPointer) -> Void
+
+    init<Key: CodingKey>(_ container: KeyedDecodingContainer<Key>) {
+        key = Key.self
+        let place = UnsafeMutablePointer<KeyedDecodingContainer<Key>>.allocate(capacity: 1)
+        place.initialize(to: container)
+        self.place = UnsafeMutableRawPointer(place)
+        destroy = { $0.assumingMemoryBound(to: KeyedDecodingContainer<Key>.self).deinitialize(count: 1).deallocate() }
+    }
+
+    /// It, where the fields are named by the same type.
+    func container<Key: CodingKey>(_: Key.Type) -> KeyedDecodingContainer<Key>? {
+        key == Key.self ? place.assumingMemoryBound(to: KeyedDecodingContainer<Key>.self).pointee : nil
+    }
+
+    func free() { destroy(place) }
 }
 
-/// Places of maps within the document.
-private final class Places {
-    private var all: [UnsafeMutablePointer<Place>] = []
+private final class Items {
+    private var all: [UnsafeMutablePointer<Item>] = []
 
-    func add() -> UnsafeMutablePointer<Place> {
-        let place = UnsafeMutablePointer<Place>.allocate(capacity: 1)
+    func keep(_ item: Item) -> UnsafeMutablePointer<Item> {
+        let place = UnsafeMutablePointer<Item>.allocate(capacity: 1)
+        place.initialize(to: item)
         all.append(place)
         return place
     }
@@ -48,32 +84,78 @@ private final class Places {
     func free() { all.forEach { $0.deallocate() } }
 }
 
-/// Where the reading has come to. One pointer, so that a decoder fits where Swift keeps small ones without asking for memory.
-private struct Input {
-    let reading: UnsafeMutablePointer<Reading>
+/// An item of the document that a type is read from, and how far its container is.
+private struct Item {
+    private let reading: UnsafeMutablePointer<Reading>
+    let start: Int
+    /// The map or array that it is in; where its name is in the document, or `~` its index.
+    private let parent: UnsafeMutablePointer<Item>?
+    private let name: Int
+    /// Whether it has its container; a second one has an item of its own.
+    private var isTaken = false
+    /// Where the elements or fields begin, and how many there are.
+    private(set) var first = 0
+    private(set) var count = 0
+    /// The element, or the name of the field, that is looked at next, and how many are before it.
+    var at = 0
+    var index = 0
+
+    init(reading: UnsafeMutablePointer<Reading>, start: Int, parent: UnsafeMutablePointer<Item>? = nil, name: Int = 0) {
+        (self.reading, self.start, self.parent, self.name) = (reading, start, parent, name)
+    }
 
     var reader: UnsafeMutablePointer<CBORReader> {
         // It is the first in it.
         @inline(__always) get { UnsafeMutableRawPointer(reading).assumingMemoryBound(to: CBORReader.self) }
     }
 
-    func place(at start: Int) -> UnsafeMutablePointer<Place> {
-        let place: UnsafeMutablePointer<Place>
-        if let outermost = reading.pointee.outermost {
-            reading.pointee.outermost = nil
-            place = outermost
-        } else {
-            let places = reading.pointee.places ?? Places()
-            reading.pointee.places = places
-            place = places.add()
-        }
-        place.initialize(to: Place(at: start))
-        return place
+    /// The item for another container: `item` itself for the first.
+    static func take(_ item: UnsafeMutablePointer<Item>, _ readCount: (UnsafeMutablePointer<CBORReader>) throws -> Int) rethrows
+        -> UnsafeMutablePointer<Item>
+    {
+        let own = item.pointee.isTaken ? item.pointee.kept() : item
+        let reader = item.pointee.reader
+        reader.pointee.at = item.pointee.start
+        own.pointee.count = try readCount(reader)
+        own.pointee.isTaken = true
+        (own.pointee.first, own.pointee.at, own.pointee.index) = (reader.pointee.at, reader.pointee.at, 0)
+        return own
     }
 
-    /// Reads the item that comes next; `last` where nothing behind it will be read.
+    static func isDocument(_ item: UnsafeMutablePointer<Item>) -> Bool { item.pointee.reading.pointee.document == item }
+
+    /// The container of the document's fields.
+    var fields: KeptFields? {
+        get { reading.pointee.fields }
+        nonmutating set {
+            reading.pointee.fields?.free()
+            reading.pointee.fields = newValue
+        }
+    }
+
+    /// A place for it that stays until the document has been read.
+    func kept() -> UnsafeMutablePointer<Item> {
+        let items = reading.pointee.kept ?? Items()
+        reading.pointee.kept = items
+        return items.keep(again)
+    }
+
+    /// Where `item` has come to, as an item within it.
+    static func within(_ item: UnsafeMutablePointer<Item>, name: Int) -> Item {
+        Item(reading: item.pointee.reading, start: item.pointee.reader.pointee.at, parent: item, name: name)
+    }
+
+    /// The same item, for another type to read.
+    var again: Item { Item(reading: reading, start: start, parent: parent, name: name) }
+
+    static func read<T: Decodable>(_ type: T.Type, of item: Item) throws -> T {
+        var item = item
+        return try withUnsafeMutablePointer(to: &item) { try T(from: ItemDecoder(item: $0)) }
+    }
+
+    /// Reads what comes next, which `item` says more of where the type asks for it.
     @inline(__always)
-    func decode<T: Decodable>(_ type: T.Type, last: Bool = false, path: () -> [any CodingKey]) throws -> T {
+    static func next<T: Decodable>(_ type: T.Type, _ reader: UnsafeMutablePointer<CBORReader>, _ item: () -> Item) throws -> T {
         // A cast asks the runtime; that two types are one was found out already.
         if type == String.self { return unsafeBitCast(try reader.pointee.text(), to: T.self) }
         if type == Int.self { return unsafeBitCast(try reader.pointee.integer(Int.self), to: T.self) }
@@ -86,58 +168,65 @@ private struct Input {
             guard let url = URL(string: text) else { throw reader.pointee.failure("'\(text)' is no URL") }
             return url as! T
         }
-        let start = reader.pointee.at
-        let value = try T(from: ItemDecoder(input: self, start: start, codingPath: path()))
+        let item = item()
+        let value = try read(type, of: item)
         // However much of the item the type reads, the next one begins behind it.
-        if !last {
-            reader.pointee.at = start
-            try reader.pointee.skip()
-        }
+        reader.pointee.at = item.start
+        try reader.pointee.skip()
         return value
+    }
+
+    /// The names and indexes that lead to it, for errors.
+    var codingPath: [any CodingKey] {
+        guard let parent else { return [] }
+        var reader = reader.pointee
+        reader.at = name
+        let key = name < 0 ? Step(index: ~name) : Step(stringValue: (try? reader.text()) ?? "")
+        return parent.pointee.codingPath + [key]
     }
 }
 
+/// A name or an index on the way to an item.
+private struct Step: CodingKey {
+    let stringValue: String
+    let intValue: Int?
+
+    init(stringValue: String) { (self.stringValue, intValue) = (stringValue, nil) }
+    init(intValue: Int) { self.init(index: intValue) }
+    init(index: Int) { (stringValue, intValue) = ("Index \(index)", index) }
+}
+
 private struct ItemDecoder: Decoder {
-    let input: Input
-    let start: Int
-    let codingPath: [any CodingKey]
+    let item: UnsafeMutablePointer<Item>
+    var codingPath: [any CodingKey] { item.pointee.codingPath }
     var userInfo: [CodingUserInfoKey: Any] { [:] }
 
     func container<Key: CodingKey>(keyedBy _: Key.Type) throws -> KeyedDecodingContainer<Key> {
-        input.reader.pointee.at = start
-        return KeyedDecodingContainer(try FieldsOf<Key>(input: input, codingPath: codingPath))
+        let own = try Item.take(item) { try $0.pointee.map() }
+        guard Item.isDocument(own) else { return KeyedDecodingContainer(FieldsOf<Key>(item: own)) }
+        if let kept = own.pointee.fields?.container(Key.self) { return kept }
+        let container = KeyedDecodingContainer(FieldsOf<Key>(item: own))
+        own.pointee.fields = KeptFields(container)
+        return container
     }
 
     func unkeyedContainer() throws -> any UnkeyedDecodingContainer {
-        input.reader.pointee.at = start
-        return try ElementsOf(input: input, codingPath: codingPath)
+        ElementsOf(item: try Item.take(item) { try $0.pointee.array() })
     }
 
-    func singleValueContainer() throws -> any SingleValueDecodingContainer {
-        input.reader.pointee.at = start
-        return SingleOf(input: input, start: start, codingPath: codingPath)
-    }
+    func singleValueContainer() throws -> any SingleValueDecodingContainer { SingleOf(item: Item.take(item) { _ in 1 }) }
 }
 
 /// The fields of a map. They are looked for from where the last one ended: types ask for them in the order in which they wrote them.
 private struct FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
-    private let input: Input
-    let codingPath: [any CodingKey]
-    private let first: Int
-    private let count: Int
-    private let place: UnsafeMutablePointer<Place>
-
-    init(input: Input, codingPath: [any CodingKey]) throws {
-        (self.input, self.codingPath) = (input, codingPath)
-        count = try input.reader.pointee.map()
-        first = input.reader.pointee.at
-        place = input.place(at: first)
-    }
+    let item: UnsafeMutablePointer<Item>
+    var codingPath: [any CodingKey] { item.pointee.codingPath }
 
     var allKeys: [Key] {
-        input.reader.pointee.at = first
-        return (0..<count).compactMap { _ in
-            guard let name = try? input.reader.pointee.text(), (try? input.reader.pointee.skip()) != nil else { return nil }
+        let reader = item.pointee.reader
+        reader.pointee.at = item.pointee.first
+        return (0..<item.pointee.count).compactMap { _ in
+            guard let name = try? reader.pointee.text(), (try? reader.pointee.skip()) != nil else { return nil }
             return Key(stringValue: name)
         }
     }
@@ -145,26 +234,26 @@ private struct FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
     /// Goes to the value of a field; false where there is none. The field stays the one that is looked at next.
     @inline(__always)
     private func find(_ key: Key) throws -> Bool {
-        let reader = input.reader
-        reader.pointee.at = place.pointee.at
+        let reader = item.pointee.reader
+        reader.pointee.at = item.pointee.at
         var name = key.stringValue
         return try name.withUTF8 { name in
             // Nearly always it is this one.
-            if place.pointee.index < count, reader.pointee.takes(name) { return true }
+            if item.pointee.index < item.pointee.count, reader.pointee.takes(name) { return true }
             return try search(name)
         }
     }
 
     @inline(never)
     private func search(_ name: UnsafeBufferPointer<UInt8>) throws -> Bool {
-        let reader = input.reader
-        for _ in 0..<count {
-            if place.pointee.index == count { place.pointee = Place(at: first) }
-            reader.pointee.at = place.pointee.at
+        let reader = item.pointee.reader
+        for _ in 0..<item.pointee.count {
+            if item.pointee.index == item.pointee.count { (item.pointee.at, item.pointee.index) = (item.pointee.first, 0) }
+            reader.pointee.at = item.pointee.at
             if reader.pointee.takes(name) { return true }
             try reader.pointee.skip()
             try reader.pointee.skip()
-            place.pointee = Place(at: reader.pointee.at, index: place.pointee.index + 1)
+            goOn()
         }
         return false
     }
@@ -172,13 +261,14 @@ private struct FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
     /// The value of the field that was found was read: another follows.
     @inline(__always)
     private func goOn() {
-        place.pointee = Place(at: input.reader.pointee.at, index: place.pointee.index + 1)
+        item.pointee.at = item.pointee.reader.pointee.at
+        item.pointee.index += 1
     }
 
     @inline(__always)
     private func field<R>(_ key: Key, _ read: (UnsafeMutablePointer<CBORReader>) throws -> R) throws -> R {
         guard try find(key) else { throw missing(key) }
-        let value = try read(input.reader)
+        let value = try read(item.pointee.reader)
         goOn()
         return value
     }
@@ -187,12 +277,13 @@ private struct FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
     @inline(__always)
     private func fieldIfPresent<R>(_ key: Key, _ read: (UnsafeMutablePointer<CBORReader>) throws -> R) throws -> R? {
         guard try find(key) else { return nil }
-        if input.reader.pointee.isAtNull {
-            input.reader.pointee.at += 1
+        let reader = item.pointee.reader
+        if reader.pointee.isAtNull {
+            reader.pointee.at += 1
             goOn()
             return nil
         }
-        let value = try read(input.reader)
+        let value = try read(reader)
         goOn()
         return value
     }
@@ -206,7 +297,7 @@ private struct FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
 
     func decodeNil(forKey key: Key) throws -> Bool {
         guard try find(key) else { throw missing(key) }
-        return input.reader.pointee.isAtNull
+        return item.pointee.reader.pointee.isAtNull
     }
 
     func decode(_: Bool.Type, forKey key: Key) throws -> Bool { try field(key) { try $0.pointee.bool() } }
@@ -225,7 +316,7 @@ private struct FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
     func decode(_: UInt64.Type, forKey key: Key) throws -> UInt64 { try field(key) { try $0.pointee.integer(UInt64.self) } }
 
     func decode<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T {
-        try field(key) { _ in try input.decode(type) { codingPath + [key] } }
+        try field(key) { try Item.next(type, $0) { Item.within(item, name: item.pointee.at) } }
     }
 
     func decodeIfPresent(_: Bool.Type, forKey key: Key) throws -> Bool? { try fieldIfPresent(key) { try $0.pointee.bool() } }
@@ -234,7 +325,7 @@ private struct FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
     func decodeIfPresent(_: Int.Type, forKey key: Key) throws -> Int? { try fieldIfPresent(key) { try $0.pointee.integer(Int.self) } }
 
     func decodeIfPresent<T: Decodable>(_ type: T.Type, forKey key: Key) throws -> T? {
-        try fieldIfPresent(key) { _ in try input.decode(type) { codingPath + [key] } }
+        try fieldIfPresent(key) { try Item.next(type, $0) { Item.within(item, name: item.pointee.at) } }
     }
 
     func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type, forKey key: Key) throws -> KeyedDecodingContainer<Nested> {
@@ -249,47 +340,40 @@ private struct FieldsOf<Key: CodingKey>: KeyedDecodingContainerProtocol {
 
     private func decoder(_ key: Key) throws -> ItemDecoder {
         guard try find(key) else { throw missing(key) }
-        return ItemDecoder(input: input, start: input.reader.pointee.at, codingPath: codingPath + [key])
+        return ItemDecoder(item: Item.within(item, name: item.pointee.at).kept())
     }
 }
 
 private struct ElementsOf: UnkeyedDecodingContainer {
-    private let input: Input
-    let codingPath: [any CodingKey]
-    let count: Int?
-    private(set) var currentIndex = 0
-    /// Where the next one is: what was read in between may have gone elsewhere.
-    private var at: Int
+    let item: UnsafeMutablePointer<Item>
+    var codingPath: [any CodingKey] { item.pointee.codingPath }
+    var count: Int? { item.pointee.count }
+    var currentIndex: Int { item.pointee.index }
+    var isAtEnd: Bool { item.pointee.index >= item.pointee.count }
 
-    init(input: Input, codingPath: [any CodingKey]) throws {
-        (self.input, self.codingPath) = (input, codingPath)
-        count = try input.reader.pointee.array()
-        at = input.reader.pointee.at
-    }
-
-    var isAtEnd: Bool { currentIndex >= count ?? 0 }
-
-    private mutating func next<R>(_ read: (Input) throws -> R) throws -> R {
+    private func next<R>(_ read: (UnsafeMutablePointer<CBORReader>) throws -> R) throws -> R {
         guard !isAtEnd else {
             throw DecodingError.valueNotFound(R.self, .init(codingPath: codingPath, debugDescription: "an array has no more elements"))
         }
-        input.reader.pointee.at = at
-        let value = try read(input)
-        at = input.reader.pointee.at
-        currentIndex += 1
+        let reader = item.pointee.reader
+        // What was read in between may have gone elsewhere.
+        reader.pointee.at = item.pointee.at
+        let value = try read(reader)
+        item.pointee.at = reader.pointee.at
+        item.pointee.index += 1
         return value
     }
 
     mutating func decodeNil() throws -> Bool {
-        input.reader.pointee.at = at
-        guard !isAtEnd, input.reader.pointee.isAtNull else { return false }
-        try next { try $0.reader.pointee.null() }
+        let reader = item.pointee.reader
+        reader.pointee.at = item.pointee.at
+        guard !isAtEnd, reader.pointee.isAtNull else { return false }
+        try next { try $0.pointee.null() }
         return true
     }
 
     mutating func decode<T: Decodable>(_ type: T.Type) throws -> T {
-        let path = codingPath
-        return try next { try $0.decode(type) { path } }
+        try next { try Item.next(type, $0) { Item.within(item, name: ~item.pointee.index) } }
     }
 
     mutating func nestedContainer<Nested: CodingKey>(keyedBy type: Nested.Type) throws -> KeyedDecodingContainer<Nested> {
@@ -301,27 +385,25 @@ private struct ElementsOf: UnkeyedDecodingContainer {
     mutating func superDecoder() throws -> any Decoder { try decoder() }
 
     private mutating func decoder() throws -> ItemDecoder {
-        let start = at
-        try next { try $0.reader.pointee.skip() }
-        return ItemDecoder(input: input, start: start, codingPath: codingPath)
+        try next { reader in
+            let element = Item.within(item, name: ~item.pointee.index).kept()
+            try reader.pointee.skip()
+            return ItemDecoder(item: element)
+        }
     }
 }
 
 private struct SingleOf: SingleValueDecodingContainer {
-    let input: Input
-    let start: Int
-    let codingPath: [any CodingKey]
+    let item: UnsafeMutablePointer<Item>
+    var codingPath: [any CodingKey] { item.pointee.codingPath }
 
-    private func read<R>(_ read: (inout CBORReader) throws -> R) throws -> R {
-        input.reader.pointee.at = start
-        return try read(&input.reader.pointee)
+    private func read<R>(_ read: (inout CBORReader) throws -> R) rethrows -> R {
+        let reader = item.pointee.reader
+        reader.pointee.at = item.pointee.start
+        return try read(&reader.pointee)
     }
 
-    func decodeNil() -> Bool {
-        input.reader.pointee.at = start
-        return input.reader.pointee.isAtNull
-    }
-
+    func decodeNil() -> Bool { read { $0.isAtNull } }
     func decode(_: Bool.Type) throws -> Bool { try read { try $0.bool() } }
     func decode(_: String.Type) throws -> String { try read { try $0.text() } }
     func decode(_: Double.Type) throws -> Double { try read { try $0.double() } }
@@ -338,7 +420,6 @@ private struct SingleOf: SingleValueDecodingContainer {
     func decode(_: UInt64.Type) throws -> UInt64 { try read { try $0.integer(UInt64.self) } }
 
     func decode<T: Decodable>(_ type: T.Type) throws -> T {
-        input.reader.pointee.at = start
-        return try input.decode(type) { codingPath }
+        try read { try Item.next(type, &$0) { item.pointee.again } }
     }
 }

@@ -9,9 +9,13 @@ internal class CborReader(val bytes: ByteArray, var at: Int = 0) {
     private fun fail(what: String): Nothing = throw IllegalArgumentException("$what, at byte $at of a document")
 
     private fun unsigned(count: Int): Long {
-        if (at + count > bytes.size) fail("it ends within an item")
+        val from = at
+        val to = from + count
+        if (to > bytes.size) fail("it ends within an item")
+        // The place is kept once: as a field it would be written for each byte.
         var number = 0L
-        repeat(count) { number = number shl 8 or (bytes[at++].toLong() and 0xff) }
+        for (place in from until to) number = number shl 8 or (bytes[place].toLong() and 0xff)
+        at = to
         return number
     }
 
@@ -60,9 +64,10 @@ internal class CborReader(val bytes: ByteArray, var at: Int = 0) {
 
     /** Whether the next item is this name, as CBOR; then it is read. */
     fun takes(name: ByteArray): Boolean {
-        if (at + name.size > bytes.size) return false
-        for (i in name.indices) if (bytes[at + i] != name[i]) return false
-        at += name.size
+        val from = at
+        if (from + name.size > bytes.size) return false
+        for (i in name.indices) if (bytes[from + i] != name[i]) return false
+        at = from + name.size
         return true
     }
 

@@ -121,6 +121,7 @@ private class DocumentDecoder(
         while (left > 0) {
             left--
             // Fields come in the order in which they were written, which is most often that of the class.
+            if (next < names.size && reader.takes(names[next])) return next++
             for (tried in names.indices) {
                 val index = if (next + tried < names.size) next + tried else next + tried - names.size
                 if (reader.takes(names[index])) {
