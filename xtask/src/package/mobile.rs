@@ -41,21 +41,28 @@ impl Profile {
     }
 }
 
-/// The standard library is built with the library, for size, and able to unwind, for every entry catches that. What the toolchain
-/// brings reads DWARF to say where a panic came from, which a stripped library does not have.
-pub(super) const STANDARD_LIBRARY: [&str; 2] =
-    ["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind,optimize_for_size"];
+/// The standard library is built with the library, and able to unwind, for every entry catches that. What the toolchain brings reads DWARF
+/// to say where a panic came from, which a stripped library does not have. For speed: what the engine calls of it was compiled so before.
+const STANDARD_LIBRARY: [&str; 2] = ["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind"];
+const STANDARD_CRATES: [&str; 3] = ["core", "alloc", "std"];
+
+/// What is built of the crate, as the compiler calls it. One at a time: of several at once each would have what any of them exports.
+pub(super) const SHARED: &str = "cdylib";
+pub(super) const STATIC: &str = "staticlib";
 
 /// Builds the library for this machine; the folder it is in.
-pub(super) fn build(profile: Profile) -> Result<PathBuf> {
+pub(super) fn build(profile: Profile, kind: &str) -> Result<PathBuf> {
     header::check()?;
     let mut cargo = process::cargo()?;
     // To `cargo rustc` the profile of tests means the tests of the library, not the library.
     cargo.arg(if profile == Profile::Dist { "rustc" } else { "build" }).args(["--lib", "--features", "jvm"]);
     let folder = for_this_machine(&mut cargo, profile)?;
-    if profile == Profile::Dist && (OS, ARCH) == ("linux", "x86_64") {
-        // Rust links by lld there, which makes one function of those that are alike.
-        cargo.args(["--", "-Clink-arg=-Wl,--icf=all"]);
+    if profile == Profile::Dist {
+        cargo.args(["--crate-type", kind]);
+        if (OS, ARCH) == ("linux", "x86_64") {
+            // Rust links by lld there, which makes one function of those that are alike.
+            cargo.args(["--", "-Clink-arg=-Wl,--icf=all"]);
+        }
     }
     process::run(&mut cargo)?;
     Ok(folder)
@@ -74,13 +81,16 @@ fn for_this_machine(cargo: &mut Command, profile: Profile) -> Result<PathBuf> {
     }
     let host = rust::host()?;
     cargo.args(STANDARD_LIBRARY).args(["--target", &host]).env("RUSTC_BOOTSTRAP", "1");
+    for name in STANDARD_CRATES {
+        cargo.arg("--config").arg(format!("profile.{}.package.{name}.opt-level=3", profile.name()));
+    }
     Ok(target.join(host).join(profile.folder()))
 }
 
 /// Builds the program in C that tries the interface for C, with what notices wrong access to memory and leaks; gives the command that
 /// runs it.
 pub fn program_in_c() -> Result<Command> {
-    let library = build(Profile::Test)?.join(format!("lib{LIBRARY}.a"));
+    let library = build(Profile::Test, STATIC)?.join(format!("lib{LIBRARY}.a"));
     link_program_in_c(&library, &["-fsanitize=address"])
 }
 
@@ -131,7 +141,7 @@ pub(super) fn generate(library: &Path, language: &str, to: &Path) -> Result<()> 
 /// Builds what Maven needs beside the sources: the generated Kotlin and the library for this machine. Gives the folder that
 /// `-Dlightning.build` is.
 pub fn stage_kotlin(profile: Profile) -> Result<PathBuf> {
-    let library = build(profile)?.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}"));
+    let library = build(profile, SHARED)?.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}"));
     let build = workspace::target()?.join("kotlin");
     let sources = build.join("generated");
     if sources.exists() {
@@ -156,7 +166,7 @@ fn system() -> String {
 
 /// Builds the library as it is given to people; fails where it is larger than it may be.
 pub fn check_size() -> Result<()> {
-    let built = build(Profile::Dist)?.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}"));
+    let built = build(Profile::Dist, SHARED)?.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}"));
     let stripped = built.with_extension("stripped");
     ensure!(strip(&built, &stripped)?, "there is no 'strip', without which nobody knows how large the library is");
     library_size::check(&system(), &stripped)

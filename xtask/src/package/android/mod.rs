@@ -66,8 +66,13 @@ pub const ABIS: [Abi; 3] = [
 /// where that takes off more than its entries in the tables for unwinding, some 36 bytes.
 const AARCH64: [&str; 2] = ["-Cllvm-args=-homogeneous-prolog-epilog", "-Cllvm-args=-outliner-benefit-threshold=36"];
 /// What is on the stack is found from where the frame begins: shorter than from where the stack ends, which moves, and whose moves are
-/// all noted for unwinding. Functions of the system are called in one byte less.
-const X86_64: [&str; 2] = ["-Cforce-frame-pointers=yes", "-Zplt=yes"];
+/// all noted for unwinding. Functions of the system are called in one byte less. What is alike is a function of its own here, too.
+const X86_64: [&str; 4] = [
+    "-Cforce-frame-pointers=yes",
+    "-Zplt=yes",
+    "-Cllvm-args=-enable-machine-outliner=always",
+    "-Cllvm-args=-outliner-benefit-threshold=32",
+];
 
 /// Android 8: the first with `java.nio.file` and `java.time`. What the library asks of bionic is in 7.
 pub const API: u32 = 26;
