@@ -9,8 +9,8 @@ mod open;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jni::JNIEnv;
-use jni::objects::{JByteArray, JLongArray, JValue};
-use jni::sys::{jboolean, jbyteArray, jint, jlong};
+use jni::objects::{JByteArray, JLongArray, JThrowable, JValue};
+use jni::sys::{jboolean, jbyteArray, jint, jlong, jvalue};
 use lightning_db::Error;
 
 use crate::calls::{self, WriteKind};
@@ -20,21 +20,11 @@ use crate::packed;
 use crate::table::KeyRange;
 
 /// Runs a call. Nothing unwinds into the virtual machine; what fails is thrown, and `nothing` is what the call gives then.
-fn call<'l, R>(env: &mut JNIEnv<'l>, nothing: R, body: impl FnOnce(&mut JNIEnv<'l>) -> Result<R, Failed>) -> R {
-    let failed = match catch_unwind(AssertUnwindSafe(|| body(env))) {
+fn call<'l, R>(env: &mut JNIEnv<'l>, nothing: R, body: &mut dyn FnMut(&mut JNIEnv<'l>) -> Result<R, Failed>) -> R {
+    match catch_unwind(AssertUnwindSafe(|| body(env))) {
         Ok(Ok(result)) => return result,
-        Ok(Err(failed)) => failed,
-        Err(payload) => Failed::Engine(Failure::panicked(&*payload)),
-    };
-    match failed {
-        Failed::Engine(failure) => {
-            if let Err(error) = throw(env, &failure) {
-                // Memory is out, or another exception is on its way.
-                _ = env.throw_new("java/lang/IllegalStateException", format!("{failure} ({error})"));
-            }
-        }
-        // It is on its way already.
-        Failed::Java => {}
+        Ok(Err(failed)) => failed.throw(env),
+        Err(payload) => Failed::Engine(Failure::panicked(&*payload)).throw(env),
     }
     nothing
 }
@@ -42,6 +32,19 @@ fn call<'l, R>(env: &mut JNIEnv<'l>, nothing: R, body: impl FnOnce(&mut JNIEnv<'
 enum Failed {
     Engine(Failure),
     Java,
+}
+
+impl Failed {
+    #[cold]
+    fn throw(self, env: &mut JNIEnv<'_>) {
+        // What Java has thrown is on its way already.
+        if let Self::Engine(failure) = self
+            && let Err(error) = throw(env, &failure)
+        {
+            // Memory is out, or another exception is on its way.
+            _ = throw_text(env, &format!("{failure} ({error})"));
+        }
+    }
 }
 
 impl From<Error> for Failed {
@@ -68,32 +71,62 @@ fn throw(env: &mut JNIEnv<'_>, failure: &Failure) -> jni::errors::Result<()> {
     }
     let (name, text) = (env.new_string(name)?, env.new_string(text)?);
     let fields = env.byte_array_from_slice(&all)?;
-    let exception = env.new_object(
-        "dev/lightningdb/internal/NativeFailure",
-        "(ILjava/lang/String;ZLjava/lang/String;[B)V",
-        &[
-            JValue::Int(i32::from(*number)),
-            JValue::Object(&name),
-            JValue::Bool(u8::from(*is_retryable)),
-            JValue::Object(&text),
-            JValue::Object(&fields),
-        ],
-    )?;
-    env.throw(jni::objects::JThrowable::from(exception))
+    let arguments = [
+        JValue::Int(i32::from(*number)),
+        JValue::Object(&name),
+        JValue::Bool(u8::from(*is_retryable)),
+        JValue::Object(&text),
+        JValue::Object(&fields),
+    ];
+    // SAFETY: the arguments are what the signature says.
+    unsafe {
+        throw_new(
+            env,
+            "dev/lightningdb/internal/NativeFailure",
+            "(ILjava/lang/String;ZLjava/lang/String;[B)V",
+            &arguments.map(|argument| argument.as_jni()),
+        )
+    }
+}
+
+fn throw_text(env: &mut JNIEnv<'_>, text: &str) -> jni::errors::Result<()> {
+    let text = env.new_string(text)?;
+    let arguments = [JValue::Object(&text).as_jni()];
+    // SAFETY: one text, as the signature says.
+    unsafe { throw_new(env, "java/lang/IllegalStateException", "(Ljava/lang/String;)V", &arguments) }
+}
+
+/// Throws a new object of `class`. That the arguments are those of a signature is not looked at: a parser of signatures would take more
+/// of the library than all of its entries.
+///
+/// # Safety
+///
+/// The arguments are as many as the signature of the constructor has, and of its types.
+unsafe fn throw_new(
+    env: &mut JNIEnv<'_>,
+    class: &str,
+    signature: &str,
+    arguments: &[jvalue],
+) -> jni::errors::Result<()> {
+    let class = env.find_class(class)?;
+    let constructor = env.get_method_id(&class, "<init>", signature)?;
+    // SAFETY: the constructor is of that class, and the caller vouches for the arguments.
+    let exception = unsafe { env.new_object_unchecked(&class, constructor, arguments)? };
+    env.throw(JThrowable::from(exception))
 }
 
 /// An argument, as Java gives it and as a call takes it.
 trait Given<'l>: Sized {
     type Java;
 
-    fn read(env: &JNIEnv<'l>, given: Self::Java) -> Result<Self, Failed>;
+    fn read(env: &JNIEnv<'l>, given: &Self::Java) -> Result<Self, Failed>;
 }
 
 /// Bytes.
 impl<'l> Given<'l> for Vec<u8> {
     type Java = JByteArray<'l>;
 
-    fn read(env: &JNIEnv<'l>, given: JByteArray<'l>) -> Result<Self, Failed> {
+    fn read(env: &JNIEnv<'l>, given: &JByteArray<'l>) -> Result<Self, Failed> {
         Ok(env.convert_byte_array(given)?)
     }
 }
@@ -102,7 +135,7 @@ impl<'l> Given<'l> for Vec<u8> {
 impl<'l> Given<'l> for Option<Vec<u8>> {
     type Java = JByteArray<'l>;
 
-    fn read(env: &JNIEnv<'l>, given: JByteArray<'l>) -> Result<Self, Failed> {
+    fn read(env: &JNIEnv<'l>, given: &JByteArray<'l>) -> Result<Self, Failed> {
         if given.is_null() { Ok(None) } else { Vec::read(env, given).map(Some) }
     }
 }
@@ -111,8 +144,8 @@ impl<'l> Given<'l> for Option<Vec<u8>> {
 impl<'l> Given<'l> for Vec<i64> {
     type Java = JLongArray<'l>;
 
-    fn read(env: &JNIEnv<'l>, given: JLongArray<'l>) -> Result<Self, Failed> {
-        let mut numbers = vec![0; usize::try_from(env.get_array_length(&given)?).unwrap_or_default()];
+    fn read(env: &JNIEnv<'l>, given: &JLongArray<'l>) -> Result<Self, Failed> {
+        let mut numbers = vec![0; usize::try_from(env.get_array_length(given)?).unwrap_or_default()];
         env.get_long_array_region(given, 0, &mut numbers)?;
         Ok(numbers)
     }
@@ -122,7 +155,7 @@ impl<'l> Given<'l> for Vec<i64> {
 impl<'l> Given<'l> for String {
     type Java = JByteArray<'l>;
 
-    fn read(env: &JNIEnv<'l>, given: JByteArray<'l>) -> Result<Self, Failed> {
+    fn read(env: &JNIEnv<'l>, given: &JByteArray<'l>) -> Result<Self, Failed> {
         Self::from_utf8(Vec::read(env, given)?).map_err(|_| invalid("text is not UTF-8").into())
     }
 }
@@ -131,7 +164,7 @@ impl<'l> Given<'l> for String {
 impl<'l> Given<'l> for u64 {
     type Java = jlong;
 
-    fn read(_: &JNIEnv<'l>, given: jlong) -> Result<Self, Failed> {
+    fn read(_: &JNIEnv<'l>, given: &jlong) -> Result<Self, Failed> {
         Ok(given.cast_unsigned())
     }
 }
@@ -140,8 +173,8 @@ impl<'l> Given<'l> for u64 {
 impl<'l> Given<'l> for Option<u64> {
     type Java = jlong;
 
-    fn read(_: &JNIEnv<'l>, given: jlong) -> Result<Self, Failed> {
-        Ok(u64::try_from(given).ok())
+    fn read(_: &JNIEnv<'l>, given: &jlong) -> Result<Self, Failed> {
+        Ok(u64::try_from(*given).ok())
     }
 }
 
@@ -149,16 +182,16 @@ impl<'l> Given<'l> for Option<u64> {
 impl<'l> Given<'l> for jint {
     type Java = jint;
 
-    fn read(_: &JNIEnv<'l>, given: jint) -> Result<Self, Failed> {
-        Ok(given)
+    fn read(_: &JNIEnv<'l>, given: &jint) -> Result<Self, Failed> {
+        Ok(*given)
     }
 }
 
 impl<'l> Given<'l> for bool {
     type Java = jboolean;
 
-    fn read(_: &JNIEnv<'l>, given: jboolean) -> Result<Self, Failed> {
-        Ok(given != 0)
+    fn read(_: &JNIEnv<'l>, given: &jboolean) -> Result<Self, Failed> {
+        Ok(*given != 0)
     }
 }
 
@@ -173,8 +206,8 @@ macro_rules! entry {
             _: jni::objects::JClass<'l>,
             $($argument: <$type as $crate::jvm::Given<'l>>::Java,)*
         ) -> $gives {
-            $crate::jvm::call(&mut env, $nothing, |$env| {
-                $(let $argument = <$type as $crate::jvm::Given>::read($env, $argument)?;)*
+            $crate::jvm::call(&mut env, $nothing, &mut |$env| {
+                $(let $argument = <$type as $crate::jvm::Given>::read($env, &$argument)?;)*
                 $body
             })
         }

@@ -51,6 +51,18 @@ pub fn stop_of(scope: u64) -> Option<Stop> {
 
 /// Runs `body` in a transaction: that of `scope`, where what failed is undone and the transaction goes on, or one of its own.
 pub fn write<R>(scope: u64, database: &Database, body: impl FnOnce(&mut WriteTransaction) -> Result<R>) -> Result<R> {
+    let (mut body, mut given) = (Some(body), None);
+    write_any(scope, database, &mut |tx| {
+        if let Some(body) = body.take() {
+            given = Some(body(tx)?);
+        }
+        Ok(())
+    })?;
+    given.ok_or(Error::Closed)
+}
+
+/// What is alike for all that is written: for each kind of its own it would be compiled anew, with a commit around it.
+fn write_any(scope: u64, database: &Database, body: &mut dyn FnMut(&mut WriteTransaction) -> Result<()>) -> Result<()> {
     if scope == NOW {
         return database.transaction(body);
     }
@@ -59,7 +71,7 @@ pub fn write<R>(scope: u64, database: &Database, body: impl FnOnce(&mut WriteTra
         Object::Stoppable(Stoppable { scope, stop }) => {
             let _entered = stop.enter();
             Stop::check()?;
-            return write(scope, database, body);
+            return write_any(scope, database, body);
         }
         _ => return Err(wrong("a transaction")),
     };
@@ -131,6 +143,21 @@ pub fn read<R>(
     collection: &lightning_db::Collection<Raw>,
     body: impl FnOnce(&mut dyn Reads) -> Result<R>,
 ) -> Result<R> {
+    let (mut body, mut given) = (Some(body), None);
+    read_any(scope, collection, &mut |documents| {
+        if let Some(body) = body.take() {
+            given = Some(body(documents)?);
+        }
+        Ok(())
+    })?;
+    given.ok_or(Error::Closed)
+}
+
+fn read_any(
+    scope: u64,
+    collection: &lightning_db::Collection<Raw>,
+    body: &mut dyn FnMut(&mut dyn Reads) -> Result<()>,
+) -> Result<()> {
     let (reading, _entered) = reading(scope, collection.database())?;
     match reading {
         Reading::Rest(snapshot) => body(&mut snapshot.collection(collection)?),

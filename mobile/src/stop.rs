@@ -133,13 +133,14 @@ pub fn unblock<R: Send + 'static>(
         // Whoever was given up before it began has done nothing.
         Box::new(CoreStop::check().map_err(Failure::from).and_then(|()| body()))
     }));
-    Unblocked { given, call, task: Some(task), is_needed: false, gives: PhantomData }
+    Unblocked { result: AnyResult { given, call, task: Some(task), is_needed: false }, gives: PhantomData }
 }
 
 /// As [`unblock`], for what must be done whether anybody waits for it or not: closing, letting go of files.
 pub fn unblock_needed<R: Send + 'static>(body: impl FnOnce() -> Result<R, Failure> + Send + 'static) -> Unblocked<R> {
     let task = on_thread(Box::new(move || Box::new(body())));
-    Unblocked { given: None, call: CoreStop::new(), task: Some(task), is_needed: true, gives: PhantomData }
+    let result = AnyResult { given: None, call: CoreStop::new(), task: Some(task), is_needed: true };
+    Unblocked { result, gives: PhantomData }
 }
 
 /// One task for calls of all kinds: each kind of its own would be compiled anew, with all that is around it.
@@ -149,10 +150,7 @@ fn on_thread(body: Box<dyn FnOnce() -> Box<dyn Any + Send> + Send>) -> blocking:
 
 /// The result of a call on a thread of its own.
 pub struct Unblocked<R> {
-    given: Option<Given>,
-    call: CoreStop,
-    task: Option<blocking::Task<Box<dyn Any + Send>>>,
-    is_needed: bool,
+    result: AnyResult,
     gives: PhantomData<fn() -> R>,
 }
 
@@ -160,11 +158,27 @@ impl<R: 'static> Future for Unblocked<R> {
     type Output = Result<R, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.result.poll(context).map(|result| match result?.downcast::<Result<R, Failure>>() {
+            Ok(result) => *result,
+            Err(_) => Err(Error::Closed.into()),
+        })
+    }
+}
+
+/// A result of any kind: what waits for it is compiled once.
+struct AnyResult {
+    given: Option<Given>,
+    call: CoreStop,
+    task: Option<blocking::Task<Box<dyn Any + Send>>>,
+    is_needed: bool,
+}
+
+impl AnyResult {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Box<dyn Any + Send>, Failure>> {
         let Some(task) = &mut self.task else { return Poll::Ready(Err(Error::Cancelled.into())) };
         if let Poll::Ready(result) = Pin::new(task).poll(context) {
             self.task = None;
-            let result = result.downcast::<Result<R, Failure>>();
-            return Poll::Ready(result.map_or_else(|_| Err(Error::Closed.into()), |result| *result));
+            return Poll::Ready(Ok(result));
         }
         if self.given.as_ref().is_some_and(|given| !given.wait(context.waker())) {
             // It ends by itself, and what it gives then is dropped.
@@ -175,7 +189,7 @@ impl<R: 'static> Future for Unblocked<R> {
     }
 }
 
-impl<R> Drop for Unblocked<R> {
+impl Drop for AnyResult {
     fn drop(&mut self) {
         match self.task.take() {
             Some(task) if self.is_needed => task.detach(),

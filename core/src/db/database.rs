@@ -510,6 +510,17 @@ impl Drop for Shared {
         if self.is_lent {
             return;
         }
+        // A fault of the engine's own, too, ends here: where libraries are built so that what unwinds out of a destructor ends the
+        // program, closing must not.
+        #[cfg(feature = "std")]
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.close()));
+        #[cfg(not(feature = "std"))]
+        self.close();
+    }
+}
+
+impl Shared {
+    fn close(&self) {
         #[cfg(feature = "std")]
         {
             self.stop_threads();

@@ -598,3 +598,22 @@ fn a_checkpoint_that_reaches_into_a_page_of_the_space_map_only_for_a_moment_leak
         assert!(report.is_clean(), "{sectors} sectors: {:?}", report.problems);
     }
 }
+
+/// Where libraries are built so that what unwinds out of a destructor ends the program, this would.
+#[test]
+fn a_panic_while_the_last_handle_closes_stays_inside() {
+    let storage = Arc::new(crate::env::Failing::default());
+    let db = Database::open_storage(Arc::clone(&storage) as Arc<dyn Storage>, env(), options()).unwrap();
+    db.transaction(|tx| tx.table(T)?.put(b"a", [1; 3])).unwrap();
+    // A lock that a panic has left behind: syncs ask for it, and panic.
+    let held = Arc::clone(&storage);
+    let holder = std::thread::spawn(move || {
+        let _held = held.syncs.lock().unwrap();
+        std::panic::resume_unwind(Box::new(()))
+    });
+    holder.join().unwrap_err();
+    drop(db);
+    let reopened = open(&storage.memory);
+    let snapshot = reopened.snapshot();
+    assert!(snapshot.table(T).unwrap().get(b"a").unwrap().is_some());
+}

@@ -271,3 +271,24 @@ fn whoever_opens_it_with_other_options_is_told_which() {
     first.end_blocking().unwrap();
     assert!(shared.tables().is_ok());
 }
+
+/// What an entry catches has come through the engine: locks are given back, what was written is undone. Run for each processor whose
+/// functions begin and end in a way of its own (`docs/benchmarks.md`).
+#[test]
+fn a_panic_in_a_transaction_undoes_it_and_lets_others_write() {
+    let database = Database::in_memory(OpenOptions::default()).unwrap();
+    let people = people(&database);
+    let core = objects::collection(people.number()).unwrap();
+    for fault in 1..=3u64 {
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            scope::write(NOW, core.database(), |tx| {
+                tx.collection(&core)?.add_cbor(&person(fault, 36))?;
+                if fault > 0 { std::panic::resume_unwind(Box::new(fault)) } else { Ok(()) }
+            })
+        }));
+        assert_eq!(caught.unwrap_err().downcast_ref(), Some(&fault));
+        assert!(get(NOW, people.number(), &cbor(fault), |found| found.is_none()).unwrap());
+        put(NOW, people.number(), WriteMode::Insert, &[], &person(10 + fault, 36)).unwrap();
+        assert!(get(NOW, people.number(), &cbor(10 + fault), |found| found.is_some()).unwrap());
+    }
+}

@@ -17,7 +17,7 @@ const LOCKED: u8 = 2;
 impl<'l> Given<'l> for Zeroizing<Vec<u8>> {
     type Java = JByteArray<'l>;
 
-    fn read(env: &JNIEnv<'l>, given: JByteArray<'l>) -> Result<Self, Failed> {
+    fn read(env: &JNIEnv<'l>, given: &JByteArray<'l>) -> Result<Self, Failed> {
         Ok(Self::new(env.convert_byte_array(given)?))
     }
 }
@@ -26,7 +26,7 @@ impl<'l> Given<'l> for Zeroizing<Vec<u8>> {
 impl<'l> Given<'l> for GlobalRef {
     type Java = JObject<'l>;
 
-    fn read(env: &JNIEnv<'l>, given: JObject<'l>) -> Result<Self, Failed> {
+    fn read(env: &JNIEnv<'l>, given: &JObject<'l>) -> Result<Self, Failed> {
         Ok(env.new_global_ref(given)?)
     }
 }

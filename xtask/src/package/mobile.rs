@@ -4,10 +4,10 @@ use std::env::consts::{ARCH, DLL_PREFIX, DLL_SUFFIX, OS};
 use std::path::{Path, PathBuf};
 use std::{fs, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{generated, header, library_size};
-use crate::setup::{Consent, jvm};
+use crate::setup::{Consent, jvm, rust};
 use crate::test::sanitizer;
 use crate::{process, workspace};
 
@@ -41,29 +41,56 @@ impl Profile {
     }
 }
 
+/// The standard library is built with the library, and able to unwind, for every entry catches that. What the toolchain brings reads DWARF
+/// to say where a panic came from, which a stripped library does not have. For speed: what the engine calls of it was compiled so before.
+const STANDARD_LIBRARY: [&str; 2] = ["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind"];
+const STANDARD_CRATES: [&str; 3] = ["core", "alloc", "std"];
+
+/// What is built of the crate, as the compiler calls it. One at a time: of several at once each would have what any of them exports.
+pub(super) const SHARED: &str = "cdylib";
+pub(super) const STATIC: &str = "staticlib";
+
 /// Builds the library for this machine; the folder it is in.
-pub(super) fn build(profile: Profile) -> Result<PathBuf> {
+pub(super) fn build(profile: Profile, kind: &str) -> Result<PathBuf> {
     header::check()?;
     let mut cargo = process::cargo()?;
-    // The symbols tell what the interface is; they are stripped from what is given away.
-    let what = ["--quiet", "-p", CRATE, "--lib", "--features", "jvm", "--profile", profile.name()];
-    match profile {
-        // To `cargo rustc` this profile means the tests of the library, not the library.
-        Profile::Test => cargo.arg("build").args(what),
-        Profile::Dist => cargo.arg("rustc").args(what),
-    };
-    if profile == Profile::Dist && (OS, ARCH) == ("linux", "x86_64") {
-        // Rust links by lld there, which makes one function of those that are alike.
-        cargo.args(["--", "-Clink-arg=-Wl,--icf=all"]);
+    // To `cargo rustc` the profile of tests means the tests of the library, not the library.
+    cargo.arg(if profile == Profile::Dist { "rustc" } else { "build" }).args(["--lib", "--features", "jvm"]);
+    let folder = for_this_machine(&mut cargo, profile)?;
+    if profile == Profile::Dist {
+        cargo.args(["--crate-type", kind]);
+        if (OS, ARCH) == ("linux", "x86_64") {
+            // Rust links by lld there, which makes one function of those that are alike.
+            cargo.args(["--", "-Clink-arg=-Wl,--icf=all"]);
+        }
     }
     process::run(&mut cargo)?;
-    Ok(workspace::target()?.join(profile.folder()))
+    Ok(folder)
+}
+
+/// Has a command of cargo's build the crate for this machine; the folder it builds into.
+fn for_this_machine(cargo: &mut Command, profile: Profile) -> Result<PathBuf> {
+    cargo.args(["--quiet", "-p", CRATE, "--profile", profile.name()]);
+    let target = workspace::target()?;
+    if profile == Profile::Test {
+        return Ok(target.join(profile.folder()));
+    }
+    if !rust::default_sources()? {
+        println!("setup: without the sources of the standard library the library is some 700 kB larger");
+        return Ok(target.join(profile.folder()));
+    }
+    let host = rust::host()?;
+    cargo.args(STANDARD_LIBRARY).args(["--target", &host]).env("RUSTC_BOOTSTRAP", "1");
+    for name in STANDARD_CRATES {
+        cargo.arg("--config").arg(format!("profile.{}.package.{name}.opt-level=3", profile.name()));
+    }
+    Ok(target.join(host).join(profile.folder()))
 }
 
 /// Builds the program in C that tries the interface for C, with what notices wrong access to memory and leaks; gives the command that
 /// runs it.
 pub fn program_in_c() -> Result<Command> {
-    let library = build(Profile::Test)?.join(format!("lib{LIBRARY}.a"));
+    let library = build(Profile::Test, STATIC)?.join(format!("lib{LIBRARY}.a"));
     link_program_in_c(&library, &["-fsanitize=address"])
 }
 
@@ -114,7 +141,7 @@ pub(super) fn generate(library: &Path, language: &str, to: &Path) -> Result<()> 
 /// Builds what Maven needs beside the sources: the generated Kotlin and the library for this machine. Gives the folder that
 /// `-Dlightning.build` is.
 pub fn stage_kotlin(profile: Profile) -> Result<PathBuf> {
-    let library = build(profile)?.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}"));
+    let library = build(profile, SHARED)?.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}"));
     let build = workspace::target()?.join("kotlin");
     let sources = build.join("generated");
     if sources.exists() {
@@ -122,20 +149,38 @@ pub fn stage_kotlin(profile: Profile) -> Result<PathBuf> {
     }
     generate(&library, "kotlin", &sources)?;
     generated::make_internal(&sources)?;
-    let system = format!("{OS}-{ARCH}");
-    let native = build.join("native/dev/lightningdb/native").join(&system);
+    let native = build.join("native/dev/lightningdb/native").join(system());
     fs::create_dir_all(&native)?;
     let to = native.join(library.file_name().context("a library has a name")?);
-    fs::copy(&library, &to)?;
-    if process::find(&["strip"]).is_some() {
-        let flag = if cfg!(target_os = "macos") { "-x" } else { "--strip-unneeded" };
-        process::run(Command::new("strip").arg(flag).arg(&to))?;
-        if profile == Profile::Dist {
-            library_size::check(&system, &to)?;
-        }
+    if strip(&library, &to)? && profile == Profile::Dist {
+        library_size::check(&system(), &to)?;
     }
     fs::write(native.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}.digest")), digest(&fs::read(&to)?))?;
     Ok(build)
+}
+
+/// This machine, as the package for Kotlin calls it.
+fn system() -> String {
+    format!("{OS}-{ARCH}")
+}
+
+/// Builds the library as it is given to people; fails where it is larger than it may be.
+pub fn check_size() -> Result<()> {
+    let built = build(Profile::Dist, SHARED)?.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}"));
+    let stripped = built.with_extension("stripped");
+    ensure!(strip(&built, &stripped)?, "there is no 'strip', without which nobody knows how large the library is");
+    library_size::check(&system(), &stripped)
+}
+
+/// Copies a library, without its symbols where this machine has what takes them off.
+fn strip(library: &Path, to: &Path) -> Result<bool> {
+    fs::copy(library, to)?;
+    let is_there = process::find(&["strip"]).is_some();
+    if is_there {
+        let flag = if cfg!(target_os = "macos") { "-x" } else { "--strip-unneeded" };
+        process::run(Command::new("strip").arg(flag).arg(to))?;
+    }
+    Ok(is_there)
 }
 
 /// By what `Library.kt` knows which library it has taken out of the JAR already: FNV-1a, and its length.
@@ -197,7 +242,8 @@ pub fn benchmark_in_kotlin(consent: Consent) -> Result<Command> {
 /// Microseconds that the engine takes for a get of 100 bytes, without any language between.
 pub fn engine_micros() -> Result<String> {
     let mut cargo = process::cargo()?;
-    cargo.args(["run", "--quiet", "-p", CRATE, "--example", "engine", "--profile", Profile::Dist.name()]);
+    cargo.args(["run", "--example", "engine"]);
+    for_this_machine(&mut cargo, Profile::Dist)?;
     Ok(process::output(&mut cargo)?.trim().to_owned())
 }
 

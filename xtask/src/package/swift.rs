@@ -1,6 +1,5 @@
 //! The package for Swift: its sources, what UniFFI makes of the library's interface, and the library.
 
-use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +18,7 @@ const MADE: [&str; 6] =
 
 /// Puts the package together for this machine. Gives its folder.
 pub fn stage(profile: Profile) -> Result<PathBuf> {
-    let built = mobile::build(profile)?;
+    let built = mobile::build(profile, mobile::STATIC)?;
     let package = workspace::target()?.join("swift");
     sources(&built, &package)?;
     headers(&package.join("Sources/LightningDBFFI"))?;
@@ -33,7 +32,7 @@ pub fn sources(built: &Path, package: &Path) -> Result<()> {
     // Its tests see nothing of the machine but the package.
     copy_changed(&workspace::root().join("tests/conformance"), &package.join(CONFORMANCE))?;
     let generated = generated()?;
-    mobile::generate(&built.join(format!("{DLL_PREFIX}{LIBRARY}{DLL_SUFFIX}")), "swift", &generated)?;
+    mobile::generate(&built.join(format!("lib{LIBRARY}.a")), "swift", &generated)?;
     let name = "LightningDBGenerated.swift";
     copy_file(&generated.join(name), &package.join("Sources/LightningDBGenerated").join(name))
 }

@@ -240,10 +240,19 @@ pub fn debian_cargo() -> Command {
     command
 }
 
-fn host_libraries() -> Result<PathBuf> {
-    let version = process::output(Command::new(DEBIAN_RUSTC).arg("-vV"))?;
+/// This machine, as the default toolchain calls it.
+pub fn host() -> Result<String> {
+    host_of(Command::new("rustc"))
+}
+
+fn host_of(mut rustc: Command) -> Result<String> {
+    let version = process::output(rustc.arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc -vV names no host")?;
-    Ok(Path::new(DEBIAN_LIBRARIES).join(host))
+    Ok(host.to_owned())
+}
+
+fn host_libraries() -> Result<PathBuf> {
+    Ok(Path::new(DEBIAN_LIBRARIES).join(host_of(Command::new(DEBIAN_RUSTC))?))
 }
 
 /// Builds std, with `test` so that test programs link, and with bitcode so that link-time optimisation works; then

@@ -15,7 +15,9 @@ const MODULES: [&str; 2] = ["lightning-db", "lightning-db-compose"];
 
 pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     let build = mobile::stage_kotlin(Profile::Test)?;
-    tests(stage, "the package on Java", &build, &MODULES, &[], consent)
+    tests(stage, "the package on Java", &build, &MODULES, &[], consent)?;
+    stage.step("the library is no larger than it may be", mobile::check_size());
+    Ok(())
 }
 
 /// What takes long: thousands of opens, many kills, files that go to other languages and back, Android's own classes, the AAR, a

@@ -39,6 +39,11 @@ const PROFILE: &str = "phone";
 const STANDARD_LIBRARY: [&str; 2] =
     ["-Zbuild-std=std,panic_unwind", "-Zbuild-std-features=panic-unwind,optimize_for_size"];
 
+/// What unwinds out of a destructor ends the program, as it does anyway while a panic is on its way: otherwise each value that goes
+/// needs an entry in the tables for unwinding, and code behind it. The one that runs the engine, of the last handle of a database, lets
+/// nothing out.
+const DESTRUCTORS: &str = "-Zpanic-in-drop=abort";
+
 /// Builds the library; where it is, with its symbols.
 pub fn build(abi: &Abi, folder: &Path, consent: Consent) -> Result<PathBuf> {
     match std::env::var_os("ANDROID_NDK_HOME") {
@@ -57,12 +62,25 @@ pub fn strip(library: &Path, to: &Path) -> Result<()> {
     process::run(strip.arg("--strip-unneeded").arg(library).arg("-o").arg(to))
 }
 
-fn arguments(command: &mut Command) {
+/// What is not stable is asked for where the standard library is built as well, which has to be of the same mind.
+fn arguments(abi: &Abi, has_own_standard_library: bool, command: &mut Command) {
     command.args(["--quiet", "-p", mobile::CRATE, "--lib", "--features", "jvm", "--profile", PROFILE]);
-    command.args(["--crate-type", "cdylib"]).env("CARGO_PROFILE_PHONE_STRIP", "false");
-    let link = LINK.iter().map(|argument| format!("-Clink-arg={argument}"));
-    let flags: Vec<String> = link.chain([INLINE].into_iter().chain(CIPHERS).map(str::to_owned)).collect();
+    command.args(["--crate-type", mobile::SHARED]).env("CARGO_PROFILE_PHONE_STRIP", "false");
+    if has_own_standard_library {
+        command.args(STANDARD_LIBRARY).env("RUSTC_BOOTSTRAP", "1");
+    }
+    let mut flags: Vec<String> = LINK.iter().map(|argument| format!("-Clink-arg={argument}")).collect();
+    let small = [INLINE, DESTRUCTORS]
+        .iter()
+        .chain(&CIPHERS)
+        .chain(abi.flags)
+        .filter(|flag| has_own_standard_library || !is_unstable(flag));
+    flags.extend(small.map(|&flag| flag.to_owned()));
     command.env("RUSTFLAGS", flags.join(" ")).env_remove("CARGO_ENCODED_RUSTFLAGS");
+}
+
+fn is_unstable(flag: &str) -> bool {
+    flag.starts_with("-Z")
 }
 
 fn linker_variable(abi: &Abi) -> String {
@@ -74,13 +92,12 @@ fn with_ndk(abi: &Abi, ndk: &Path, folder: &Path) -> Result<()> {
     ensure!(clang.exists(), "the NDK has no {}", clang.display());
     let mut cargo = process::cargo()?;
     cargo.args(["rustc", "--target", abi.target]);
-    if rust::default_sources()? {
-        cargo.args(STANDARD_LIBRARY).env("RUSTC_BOOTSTRAP", "1");
-    } else {
-        println!("setup: without the sources of the standard library the libraries are some 200 kB larger");
+    let has_sources = rust::default_sources()?;
+    if !has_sources {
+        println!("setup: without the sources of the standard library the libraries are some 300 kB larger");
         ensure!(rust::add_target(abi.target), "rustup cannot provide Rust's standard library for {}", abi.target);
     }
-    arguments(&mut cargo);
+    arguments(abi, has_sources, &mut cargo);
     process::run(cargo.env(linker_variable(abi), write_linker(folder)?).env("LIGHTNING_LINKER", clang))
 }
 
@@ -107,9 +124,9 @@ fn with_stubs(abi: &Abi, folder: &Path, consent: Consent) -> Result<()> {
     let stubs = folder.join("stubs").join(abi.name);
     write_stubs(abi, &stubs)?;
     let mut cargo = process::in_repository(rust::debian_cargo())?;
-    cargo.args(["rustc", "--target", abi.target]).args(STANDARD_LIBRARY);
-    arguments(&mut cargo);
-    cargo.env("RUSTC_BOOTSTRAP", "1").env(linker_variable(abi), write_linker(folder)?);
+    cargo.args(["rustc", "--target", abi.target]);
+    arguments(abi, true, &mut cargo);
+    cargo.env(linker_variable(abi), write_linker(folder)?);
     cargo.env("LIGHTNING_LINKER", "ld.lld-22").env("LIGHTNING_EMULATION", abi.emulation);
     process::run(cargo.env("LIGHTNING_STUBS", stubs))
 }

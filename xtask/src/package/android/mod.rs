@@ -31,6 +31,8 @@ pub struct Abi {
     pub emulation: &'static str,
     /// As readelf does.
     pub machine: &'static str,
+    /// What makes its code small; `docs/benchmarks.md` has what each takes off.
+    pub flags: &'static [&'static str],
 }
 
 pub const ABIS: [Abi; 3] = [
@@ -40,6 +42,7 @@ pub const ABIS: [Abi; 3] = [
         clang: "aarch64-linux-android",
         emulation: "aarch64linux",
         machine: "AArch64",
+        flags: &AARCH64,
     },
     Abi {
         name: "armeabi-v7a",
@@ -47,6 +50,7 @@ pub const ABIS: [Abi; 3] = [
         clang: "armv7a-linux-androideabi",
         emulation: "armelf_linux_eabi",
         machine: "ARM",
+        flags: &[],
     },
     Abi {
         name: "x86_64",
@@ -54,7 +58,20 @@ pub const ABIS: [Abi; 3] = [
         clang: "x86_64-linux-android",
         emulation: "elf_x86_64",
         machine: "Advanced Micro Devices X86-64",
+        flags: &X86_64,
     },
+];
+
+/// Registers are saved and restored by functions for that, which all others share. What is alike elsewhere is a function of its own only
+/// where that takes off more than its entries in the tables for unwinding, some 36 bytes.
+const AARCH64: [&str; 2] = ["-Cllvm-args=-homogeneous-prolog-epilog", "-Cllvm-args=-outliner-benefit-threshold=36"];
+/// What is on the stack is found from where the frame begins: shorter than from where the stack ends, which moves, and whose moves are
+/// all noted for unwinding. Functions of the system are called in one byte less. What is alike is a function of its own here, too.
+const X86_64: [&str; 4] = [
+    "-Cforce-frame-pointers=yes",
+    "-Zplt=yes",
+    "-Cllvm-args=-enable-machine-outliner=always",
+    "-Cllvm-args=-outliner-benefit-threshold=32",
 ];
 
 /// Android 8: the first with `java.nio.file` and `java.time`. What the library asks of bionic is in 7.

@@ -51,7 +51,7 @@ const SLICES: [Slice; 3] = [
 pub fn pack() -> Result<PathBuf> {
     let package = workspace::target()?.join("swift-apple");
     // What the interface is, the library for this machine tells as well, however it is built.
-    swift::sources(&mobile::build(Profile::Test)?, &package)?;
+    swift::sources(&mobile::build(Profile::Test, mobile::STATIC)?, &package)?;
     let headers = workspace::target()?.join("swift-apple-headers");
     swift::headers(&headers.join(NAME))?;
 
@@ -81,7 +81,16 @@ fn library(slice: &Slice) -> Result<PathBuf> {
     let mut thin = Vec::new();
     for (target, _) in slice.targets {
         let mut cargo = apple::cargo_rustc(target)?;
-        cargo.args(["--quiet", "-p", CRATE, "--lib", "--crate-type", "staticlib", "--profile", Profile::Dist.name()]);
+        cargo.args([
+            "--quiet",
+            "-p",
+            CRATE,
+            "--lib",
+            "--crate-type",
+            mobile::STATIC,
+            "--profile",
+            Profile::Dist.name(),
+        ]);
         process::run(&mut cargo)?;
         let file = workspace::target()?.join(target).join(Profile::Dist.folder()).join(format!("lib{LIBRARY}.a"));
         thin.push(fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?);
