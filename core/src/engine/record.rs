@@ -95,7 +95,7 @@ impl CheckpointRecord {
         }
         out.put_u64(self.time_ms);
         out.put_u64(self.sectors);
-        out.put_u8(u8::from(self.archive.is_some()) * ARCHIVED | u8::from(self.is_frozen) * FROZEN);
+        out.put_u8((u8::from(self.archive.is_some()) * ARCHIVED) | (u8::from(self.is_frozen) * FROZEN));
         if let Some(archive) = &self.archive {
             archive.encode(&mut out);
         }
