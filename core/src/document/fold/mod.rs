@@ -2,13 +2,17 @@
 
 #[cfg(test)]
 mod generate;
+#[cfg(not(target_family = "wasm"))]
+mod parts;
 mod table;
 
 use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use table::{BLOCK_BITS, BLOCKS, INDEX, SEQUENCES};
+#[cfg(not(target_family = "wasm"))]
+use parts::entry;
+use table::{BLOCK_BITS, INDEX, SEQUENCES};
 
 /// Text folded: decomposed (Unicode's canonical decomposition), without the marks that combine with letters, in lower case.
 /// Vowel signs and what joins consonants are kept, being letters to their readers. Folding what is folded changes nothing.
@@ -63,7 +67,7 @@ fn becomes(letter: char) -> Becomes {
     let code = letter as u32;
     let block = INDEX.get((code >> BLOCK_BITS) as usize).copied().unwrap_or_default();
     let at = (usize::from(block) << BLOCK_BITS) | (code as usize & ((1 << BLOCK_BITS) - 1));
-    match BLOCKS.get(at).copied().unwrap_or_default() {
+    match entry(at) {
         0 => Becomes::Itself,
         NOTHING => Becomes::Nothing,
         at @ SEQUENCE..SIGN => Becomes::Sequence(usize::from(at - SEQUENCE)),
@@ -74,6 +78,13 @@ fn becomes(letter: char) -> Becomes {
             char::from_u32(other).map_or(Becomes::Itself, Becomes::Letter)
         }
     }
+}
+
+/// What stands in the table's blocks at a place.
+#[cfg(target_family = "wasm")]
+#[inline(always)]
+fn entry(at: usize) -> u16 {
+    table::BLOCKS.get(at).copied().unwrap_or_default()
 }
 
 /// What was folded so far.

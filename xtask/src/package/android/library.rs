@@ -13,6 +13,8 @@ use crate::{process, workspace};
 
 /// What stands in for a C compiler that links.
 const LINKER: &str = include_str!("linker.sh");
+/// What stands before the compiler.
+const COMPILER: &str = include_str!("rustc.sh");
 /// What of Android's libraries is used, by library.
 pub const BIONIC: &str = include_str!("bionic.txt");
 
@@ -28,9 +30,8 @@ const LINK: [&str; 7] = [
     "-Wl,--hash-style=gnu",
 ];
 
-/// The profile inlines next to nothing. A little more is smaller and quicker: what is inlined needs no call and no entry in the tables for
-/// unwinding.
-const INLINE: &str = "-Cllvm-args=-inline-threshold=30";
+/// The profile inlines next to nothing. A little more is smaller: what is inlined needs no call and no entry in the tables for unwinding.
+const INLINE: &str = "-Cllvm-args=-inline-threshold=10";
 /// What stands in for instructions that nearly all processors have, and little of what is encrypted needs: small, not quick.
 const CIPHERS: [&str; 2] = ["--cfg=aes_backend_soft=\"compact\"", "--cfg=sha2_backend_soft=\"compact\""];
 const PROFILE: &str = "phone";
@@ -43,6 +44,12 @@ const STANDARD_LIBRARY: [&str; 2] =
 /// needs an entry in the tables for unwinding, and code behind it. The one that runs the engine, of the last handle of a database, lets
 /// nothing out.
 const DESTRUCTORS: &str = "-Zpanic-in-drop=abort";
+/// What nothing unwinds through needs no entry in those tables.
+const TABLES: &str = "-Cforce-unwind-tables=no";
+
+/// Of arm64: what counts atomically calls a function, which takes the one instruction of newer processors for that, and a loop on others.
+/// In its place the loop would be everywhere, and no part of what is alike.
+pub const ATOMICS: &str = "-Ctarget-feature=+outline-atomics";
 
 /// Builds the library; where it is, with its symbols.
 pub fn build(abi: &Abi, folder: &Path, consent: Consent) -> Result<PathBuf> {
@@ -63,24 +70,27 @@ pub fn strip(library: &Path, to: &Path) -> Result<()> {
 }
 
 /// What is not stable is asked for where the standard library is built as well, which has to be of the same mind.
-fn arguments(abi: &Abi, has_own_standard_library: bool, command: &mut Command) {
+fn arguments(abi: &Abi, has_own_standard_library: bool, folder: &Path, command: &mut Command) -> Result<()> {
     command.args(["--quiet", "-p", mobile::CRATE, "--lib", "--features", "jvm", "--profile", PROFILE]);
     command.args(["--crate-type", mobile::SHARED]).env("CARGO_PROFILE_PHONE_STRIP", "false");
     if has_own_standard_library {
         command.args(STANDARD_LIBRARY).env("RUSTC_BOOTSTRAP", "1");
     }
     let mut flags: Vec<String> = LINK.iter().map(|argument| format!("-Clink-arg={argument}")).collect();
-    let small = [INLINE, DESTRUCTORS]
+    let small = [INLINE, DESTRUCTORS, TABLES]
         .iter()
         .chain(&CIPHERS)
         .chain(abi.flags)
-        .filter(|flag| has_own_standard_library || !is_unstable(flag));
+        .filter(|flag| has_own_standard_library || !is_for_all(flag));
     flags.extend(small.map(|&flag| flag.to_owned()));
     command.env("RUSTFLAGS", flags.join(" ")).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    command.env("RUSTC_WRAPPER", write_program(folder, "rustc.sh", COMPILER)?);
+    Ok(())
 }
 
-fn is_unstable(flag: &str) -> bool {
-    flag.starts_with("-Z")
+/// Whether the standard library has to be built with it, too: it is not stable, or calls functions that come with that library.
+fn is_for_all(flag: &str) -> bool {
+    flag.starts_with("-Z") || flag == ATOMICS
 }
 
 fn linker_variable(abi: &Abi) -> String {
@@ -97,16 +107,18 @@ fn with_ndk(abi: &Abi, ndk: &Path, folder: &Path) -> Result<()> {
         println!("setup: without the sources of the standard library the libraries are some 300 kB larger");
         ensure!(rust::add_target(abi.target), "rustup cannot provide Rust's standard library for {}", abi.target);
     }
-    arguments(abi, has_sources, &mut cargo);
-    process::run(cargo.env(linker_variable(abi), write_linker(folder)?).env("LIGHTNING_LINKER", clang))
+    arguments(abi, has_sources, folder, &mut cargo)?;
+    process::run(
+        cargo.env(linker_variable(abi), write_program(folder, "linker.sh", LINKER)?).env("LIGHTNING_LINKER", clang),
+    )
 }
 
-fn write_linker(folder: &Path) -> Result<PathBuf> {
+fn write_program(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
     fs::create_dir_all(folder)?;
-    let linker = folder.join("linker.sh");
-    fs::write(&linker, LINKER)?;
-    process::run(Command::new("chmod").arg("+x").arg(&linker))?;
-    Ok(linker)
+    let program = folder.join(name);
+    fs::write(&program, text)?;
+    process::run(Command::new("chmod").arg("+x").arg(&program))?;
+    Ok(program)
 }
 
 /// The programs of the NDK for this machine.
@@ -125,8 +137,8 @@ fn with_stubs(abi: &Abi, folder: &Path, consent: Consent) -> Result<()> {
     write_stubs(abi, &stubs)?;
     let mut cargo = process::in_repository(rust::debian_cargo())?;
     cargo.args(["rustc", "--target", abi.target]);
-    arguments(abi, true, &mut cargo);
-    cargo.env(linker_variable(abi), write_linker(folder)?);
+    arguments(abi, true, folder, &mut cargo)?;
+    cargo.env(linker_variable(abi), write_program(folder, "linker.sh", LINKER)?);
     cargo.env("LIGHTNING_LINKER", "ld.lld-22").env("LIGHTNING_EMULATION", abi.emulation);
     process::run(cargo.env("LIGHTNING_STUBS", stubs))
 }

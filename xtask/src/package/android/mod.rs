@@ -64,7 +64,8 @@ pub const ABIS: [Abi; 3] = [
 
 /// Registers are saved and restored by functions for that, which all others share. What is alike elsewhere is a function of its own only
 /// where that takes off more than its entries in the tables for unwinding, some 36 bytes.
-const AARCH64: [&str; 2] = ["-Cllvm-args=-homogeneous-prolog-epilog", "-Cllvm-args=-outliner-benefit-threshold=36"];
+const AARCH64: [&str; 3] =
+    ["-Cllvm-args=-homogeneous-prolog-epilog", "-Cllvm-args=-outliner-benefit-threshold=36", library::ATOMICS];
 /// What is on the stack is found from where the frame begins: shorter than from where the stack ends, which moves, and whose moves are
 /// all noted for unwinding. Functions of the system are called in one byte less. What is alike is a function of its own here, too.
 const X86_64: [&str; 4] = [
