@@ -52,6 +52,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn in_swift(consent: Consent, arguments: &[String]) -> Result<()> {
     let swift = swift::find(consent)?;
     let package = package::swift::stage(package::mobile::Profile::Dist)?;
+    // SwiftPM does not look anew which files a package has that another one names by its path.
+    _ = std::fs::remove_file(package.join("Benchmarks/.build/release.yaml"));
     let run = format!("run --package-path Benchmarks -c release bench {}", arguments.join(" "));
     process::run(&mut swift.command(&package, &run))
 }
