@@ -37,6 +37,20 @@ class KeepingTest {
         }
     }
 
+    @kotlinx.serialization.Serializable
+    private data class Whole(val id: Long, val text: String, val bytes: ByteArray, val list: List<String>, val last: String)
+
+    @kotlinx.serialization.Serializable
+    private data class Part(val id: Long, val last: String)
+
+    @Test
+    fun `fields that a class does not have are passed over`(): Unit = runBlocking {
+        Database.inMemory().use { db ->
+            db.collection("rows", key = Whole::id).put(Whole(1, "some text", byteArrayOf(1, 2, 3), listOf("a", "b"), "end"))
+            assertEquals(Part(1, "end"), db.existingCollection<Part>("rows").get(1))
+        }
+    }
+
     @Test
     fun `a frozen database is read-only for whoever opens it`(@TempDir folder: Path): Unit = runBlocking {
         val path = folder.resolve("app.ldb")

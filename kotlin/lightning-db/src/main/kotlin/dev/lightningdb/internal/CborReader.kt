@@ -150,7 +150,8 @@ internal class CborReader(val bytes: ByteArray, var at: Int = 0) {
     fun skip() {
         when (nextMajor) {
             0, 1 -> argument()
-            2, 3 -> at += size(argument())
+            // Where it is now is asked after the length has been read.
+            2, 3 -> size(argument()).let { at += it }
             4 -> repeat(array()) { skip() }
             5 -> repeat(map()) { skip(); skip() }
             6 -> { argument(); skip() }
