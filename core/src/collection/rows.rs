@@ -16,9 +16,8 @@ use super::stored::Stored;
 use crate::db::Snapshot;
 use crate::document::query::{PageToken, Query, field};
 use crate::document::{Path, Value, cbor, key};
-use crate::engine::PREFETCHED_MAX;
 use crate::error::{Error, Result};
-use crate::table::{KeyBuffer, prefix};
+use crate::table::KeyBuffer;
 
 /// A collection as one snapshot sees it.
 pub struct ReadCollection<T> {
@@ -75,34 +74,17 @@ impl<T: Document> ReadCollection<T> {
         keys: impl IntoIterator<Item = K>,
         mut see: impl FnMut(Option<&[u8]>) -> Result<()>,
     ) -> Result<()> {
-        let mut reader = &self.snapshot;
-        let now_ms = reader.now_ms();
-        let mut keys = keys.into_iter();
-        let mut records: [KeyBuffer; PREFETCHED_MAX] = core::array::from_fn(|_| KeyBuffer::new());
-        loop {
-            let mut count = 0;
-            for (record, key) in records.iter_mut().zip(keys.by_ref()) {
-                record.truncate(0);
-                prefix::encode_prefix(self.definition.id, record);
-                key::encode(&key.into(), record)?;
-                count += 1;
-            }
-            if count == 0 {
-                return Ok(());
-            }
-            reader.expect_raw(records.iter().take(count).map(KeyBuffer::as_slice));
-            for record in records.iter().take(count) {
-                let mut is_there = false;
-                reader.with_whole(record, |bytes| {
-                    let Some(stored) = Stored::present(bytes, now_ms)? else { return Ok(()) };
-                    is_there = true;
-                    see(Some(stored.document))
-                })?;
-                if !is_there {
-                    see(None)?;
-                }
-            }
-        }
+        let now_ms = self.snapshot.now_ms();
+        let encode = |key: K, bytes: &mut KeyBuffer| key::encode(&key.into(), bytes);
+        self.snapshot.look_ahead(self.definition.id, keys, encode, |record| {
+            let mut is_there = false;
+            self.snapshot.with_raw(record, |bytes| {
+                let Some(stored) = Stored::present(bytes, now_ms)? else { return Ok(()) };
+                is_there = true;
+                see(Some(stored.document))
+            })?;
+            if is_there { Ok(()) } else { see(None) }
+        })
     }
 
     /// The documents that a query finds.

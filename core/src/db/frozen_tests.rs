@@ -4,9 +4,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::increment_tests::backup_of;
+use super::tests::crashed;
 use super::*;
 use crate::engine::{Environment, Mode};
-use crate::env::{FileId, HandSet, MemoryStorage, SeededEntropy, Storage};
+use crate::env::{HandSet, MemoryStorage, SeededEntropy, Storage};
 use crate::error::Error;
 use crate::table::Table;
 
@@ -16,16 +17,6 @@ fn open(storage: &Arc<MemoryStorage>) -> Database {
     let env = Environment { clock: Arc::new(HandSet::default()), entropy: Arc::new(SeededEntropy::new(7)) };
     let options = Options { background_thread: false, ..Options::default() };
     Database::open_storage(Arc::clone(storage) as Arc<dyn Storage>, env, options).unwrap()
-}
-
-/// What a process leaves that ends without closing.
-fn left(storage: &MemoryStorage) -> Arc<MemoryStorage> {
-    let [data, log] = [FileId::Data, FileId::Log].map(|file| {
-        let mut bytes = alloc::vec![0; storage.len(file).unwrap() as usize];
-        storage.read_at(file, 0, &mut bytes).unwrap();
-        bytes
-    });
-    Arc::new(MemoryStorage::with_contents(data, log))
 }
 
 fn names(db: &Database) -> Vec<&'static str> {
@@ -42,7 +33,7 @@ fn whoever_opens_a_frozen_database_finds_it_read_only_until_it_is_thawed() {
     assert_eq!(db.table(T).unwrap().put(1, "two"), Err(Error::ReadOnly));
     // It was not closed; then it is, and checkpoints and compactions record it again.
     for is_closed in [false, true, false] {
-        storage = left(&storage);
+        storage = crashed(&storage);
         let db = open(&storage);
         assert_eq!((db.is_frozen(), db.mode(), names(&db)), (true, Mode::ReadOnly, Vec::from(["frozen"])));
         assert!(db.health().is_well());
@@ -58,7 +49,7 @@ fn whoever_opens_a_frozen_database_finds_it_read_only_until_it_is_thawed() {
     let db = open(&storage);
     db.set_frozen(false).unwrap();
     assert_eq!((db.is_frozen(), db.mode(), names(&db)), (false, Mode::Normal, Vec::new()));
-    let db = open(&left(&storage));
+    let db = open(&crashed(&storage));
     assert_eq!((db.is_frozen(), db.mode()), (false, Mode::Normal));
     db.table(T).unwrap().put(1, "two").unwrap();
 }

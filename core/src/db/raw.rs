@@ -12,7 +12,7 @@ use super::found::Found;
 use super::snapshot::Snapshot;
 use super::transaction::WriteTransaction;
 use crate::codec::slot::Slot;
-use crate::engine::{self, MergedCursor};
+use crate::engine::{self, MergedCursor, PREFETCHED_MAX};
 use crate::error::Result;
 use crate::table::catalogue::{TableEntry, entry_bounds, entry_name};
 use crate::table::{KeyBuffer, prefix};
@@ -107,6 +107,35 @@ impl Snapshot {
     /// Says that keys of the key space will be looked up soon: as many as are fetched from memory at once.
     pub(crate) fn expect_raw<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) {
         engine::prefetch(&self.version, &self.engine.nodes, keys);
+    }
+
+    /// Gives `look` the keys of a table, with its prefix before them: some are encoded at a time, so that they are fetched from memory at
+    /// once.
+    #[inline]
+    pub(crate) fn look_ahead<K>(
+        &self,
+        table: u64,
+        keys: impl IntoIterator<Item = K>,
+        encode: impl Fn(K, &mut KeyBuffer) -> Result<()>,
+        mut look: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut keys = keys.into_iter();
+        let mut encoded: [KeyBuffer; PREFETCHED_MAX] = core::array::from_fn(|_| KeyBuffer::new());
+        loop {
+            let mut count = 0;
+            for (bytes, key) in encoded.iter_mut().zip(keys.by_ref()) {
+                bytes.truncate(0);
+                prefix::encode_prefix(table, bytes);
+                encode(key, bytes)?;
+                count += 1;
+            }
+            if count == 0 {
+                return Ok(());
+            }
+            let encoded = encoded.iter().take(count).map(KeyBuffer::as_slice);
+            self.expect_raw(encoded.clone());
+            encoded.into_iter().try_for_each(&mut look)?;
+        }
     }
 
     /// The value of a key of the key space.

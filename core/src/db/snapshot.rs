@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 use super::catalogue::Catalogue;
 use super::found::Found;
 use super::range::{Cursor, Range, View};
-use crate::engine::{self, Engine, FoundValue, MergedCursor, PREFETCHED_MAX, ValueReader, Version};
+use crate::engine::{self, Engine, FoundValue, MergedCursor, ValueReader, Version};
 use crate::env::sync::Mutex;
 use crate::error::{Error, Result};
 use crate::table::catalogue::{TableEntry, entry_bounds, entry_name};
@@ -136,19 +136,11 @@ impl<'s, K: Key, V: Value> ReadTable<'s, K, V> {
     pub fn get_many<Q: Lend<K>>(&self, keys: &[Q]) -> Result<Vec<Option<Found<'s, V>>>> {
         let Snapshot { version, engine, .. } = self.snapshot;
         let mut found = Vec::with_capacity(keys.len());
-        let mut encoded: [KeyBuffer; PREFETCHED_MAX] = core::array::from_fn(|_| KeyBuffer::new());
-        for keys in keys.chunks(PREFETCHED_MAX) {
-            for (bytes, key) in encoded.iter_mut().zip(keys) {
-                bytes.truncate(0);
-                prefix::encode_prefix(self.id, bytes);
-                K::encode(&key.lend(), bytes)?;
-            }
-            let encoded = encoded.iter().take(keys.len());
-            engine::prefetch(version, &engine.nodes, encoded.clone().map(KeyBuffer::as_slice));
-            for key in encoded {
-                found.push(Found::look_up(version, &engine.nodes, key)?);
-            }
-        }
+        let encode = |key: &Q, bytes: &mut KeyBuffer| K::encode(&key.lend(), bytes);
+        self.snapshot.look_ahead(self.id, keys, encode, |key| {
+            found.push(Found::look_up(version, &engine.nodes, key)?);
+            Ok(())
+        })?;
         Ok(found)
     }
 

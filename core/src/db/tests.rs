@@ -38,7 +38,7 @@ fn open(storage: &Arc<MemoryStorage>) -> Database {
 }
 
 /// What a killed process leaves.
-fn crashed(storage: &MemoryStorage) -> Arc<MemoryStorage> {
+pub(super) fn crashed(storage: &MemoryStorage) -> Arc<MemoryStorage> {
     Arc::new(MemoryStorage::with_contents(storage.contents(FileId::Data), storage.contents(FileId::Log)))
 }
 

@@ -20,16 +20,15 @@ public struct ArchiveOptions: Sendable, Hashable {
     init(_ native: LightningDBGenerated.ArchiveOptions) {
         folder = native.folder
         holdBytes = native.holdBytes.map(Int.init(clamping:))
-        interval = native.intervalMs.map { Double($0) / 1000 }
+        interval = native.intervalMs.map(TimeInterval.init(lightningMilliseconds:))
         keepBytes = native.keepBytes.map(Int.init(clamping:))
-        keepTime = native.keepMs.map { Double($0) / 1000 }
+        keepTime = native.keepMs.map(TimeInterval.init(lightningMilliseconds:))
     }
 
     var native: LightningDBGenerated.ArchiveOptions {
-        let time = { (time: TimeInterval?) in time.map { UInt64(max(0, min($0, 1e12)) * 1000) } }
-        return LightningDBGenerated.ArchiveOptions(
-            folder: folder, holdBytes: holdBytes.map(UInt64.init(clamping:)), intervalMs: time(interval),
-            keepBytes: keepBytes.map(UInt64.init(clamping:)), keepMs: time(keepTime)
+        LightningDBGenerated.ArchiveOptions(
+            folder: folder, holdBytes: holdBytes.map(UInt64.init(clamping:)), intervalMs: interval?.lightningMilliseconds,
+            keepBytes: keepBytes.map(UInt64.init(clamping:)), keepMs: keepTime?.lightningMilliseconds
         )
     }
 }

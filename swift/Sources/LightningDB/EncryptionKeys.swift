@@ -28,7 +28,7 @@ public struct KeyInfo: Sendable, Hashable {
             case .passphrase: .passphrase
             case .provider: .provider
             }
-        added = Date(timeIntervalSince1970: Double(native.addedMs) / 1000)
+        added = Date(lightningMilliseconds: native.addedMs)
     }
 }
 

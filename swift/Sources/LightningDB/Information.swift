@@ -38,7 +38,7 @@ public struct CollectionInfo: Sendable, Hashable {
         name = native.name
         key = native.key
         version = Int(native.version)
-        expiresAfter = native.expiresAfterMs.map { Double($0) / 1000 }
+        expiresAfter = native.expiresAfterMs.map(TimeInterval.init(lightningMilliseconds:))
         autoKey = native.autoKey.flatMap(AutoKey.init)
         documents = Int(native.documents)
         indexes = native.indexes.map(IndexInfo.init)

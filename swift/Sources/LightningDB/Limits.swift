@@ -34,7 +34,7 @@ public struct Limits: Sendable, Hashable {
 
     init(_ native: LightningDBGenerated.Limits) {
         let number = { (limit: UInt64?) in limit.map(Int.init(clamping:)) }
-        let time = { (ms: UInt64?) in ms.map { Double($0) / 1000 } }
+        let time = { (ms: UInt64?) in ms.map(TimeInterval.init(lightningMilliseconds:)) }
         transactionsMax = number(native.transactionsMax)
         transactionTimeMax = time(native.transactionMsMax)
         transactionBytesMax = number(native.transactionBytesMax)
@@ -51,11 +51,10 @@ public struct Limits: Sendable, Hashable {
 
     var native: LightningDBGenerated.Limits {
         let number = { (limit: Int?) in limit.map(UInt64.init(clamping:)) }
-        let time = { (limit: TimeInterval?) in limit.map { UInt64(max(0, min($0, 1e12)) * 1000) } }
         return LightningDBGenerated.Limits(
-            transactionsMax: number(transactionsMax), transactionMsMax: time(transactionTimeMax),
+            transactionsMax: number(transactionsMax), transactionMsMax: transactionTimeMax?.lightningMilliseconds,
             transactionBytesMax: number(transactionBytesMax), transactionsBytesMax: number(transactionsBytesMax),
-            snapshotMsMax: time(snapshotTimeMax), snapshotsMax: number(snapshotsMax), watchesMax: number(watchesMax),
+            snapshotMsMax: snapshotTimeMax?.lightningMilliseconds, snapshotsMax: number(snapshotsMax), watchesMax: number(watchesMax),
             writeBytesPerS: number(writeBytesPerSecond), readBytesPerS: number(readBytesPerSecond), backupsMax: number(backupsMax),
             fileBytesMax: number(fileBytesMax), logBytesMax: number(logBytesMax)
         )

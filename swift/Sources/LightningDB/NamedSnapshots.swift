@@ -15,7 +15,7 @@ public struct NamedSnapshot: Sendable, Hashable {
     init(_ native: LightningDBGenerated.NamedSnapshot) {
         name = native.name
         sequence = native.sequence
-        time = Date(timeIntervalSince1970: Double(native.timeMs) / 1000)
+        time = Date(lightningMilliseconds: native.timeMs)
         heldBytes = Int(native.heldBytes)
     }
 }

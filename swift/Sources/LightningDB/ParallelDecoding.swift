@@ -17,22 +17,15 @@ final class ParallelDecoding<Document: Decodable & Sendable>: @unchecked Sendabl
 
     /// The documents of `first` and of all chunks behind it.
     static func documents(from first: Chunk) throws -> [Document] {
-        // More threads only wait for each other's chunks.
-        let threads = min(ProcessInfo.processInfo.activeProcessorCount, 4)
-        guard first.cursor != 0, threads > 1 else { return try inTurn(first) }
-        let decoding = ParallelDecoding(first)
-        DispatchQueue.concurrentPerform(iterations: threads) { _ in decoding.work() }
-        return try decoding.gathered()
-    }
-
-    private static func inTurn(_ first: Chunk) throws -> [Document] {
-        var documents: [Document] = []
-        var chunk: Chunk? = first
-        while let rows = chunk {
-            try rows.documents(into: &documents)
-            chunk = try rows.next()
+        guard first.cursor != 0 else {
+            var documents: [Document] = []
+            try first.documents(into: &documents)
+            return documents
         }
-        return documents
+        let decoding = ParallelDecoding(first)
+        // More threads only wait for each other's chunks.
+        DispatchQueue.concurrentPerform(iterations: min(ProcessInfo.processInfo.activeProcessorCount, 4)) { _ in decoding.work() }
+        return try decoding.gathered()
     }
 
     private func work() {

@@ -59,6 +59,13 @@ extension Date {
     }
 }
 
+extension TimeInterval {
+    /// Below 0 it is 0, and at most some 30,000 years.
+    var lightningMilliseconds: UInt64 { UInt64(max(0, min(self, 1e12)) * 1000) }
+
+    init(lightningMilliseconds milliseconds: UInt64) { self = Double(milliseconds) / 1000 }
+}
+
 extension Int64 {
     /// The nearest that there is; 0 for what is no number.
     init(clamping number: Double) {

@@ -115,13 +115,7 @@ public class BlockingCollection<T : Any> internal constructor(internal val colle
         val packed = PackedWriter()
         for (key in keys) packed.bytes(CborWriter.of(key))
         val found = calling { Native.getMany(scope, handle, packed.toByteArray()) }
-        val reader = CborReader(found)
-        return buildList {
-            unpack(found, 0) { at ->
-                reader.at = at
-                add(if (at < 0) null else DocumentFormat.decode(collection.serializer, reader))
-            }
-        }
+        return buildList { DocumentFormat.unpack(collection.serializer, found, 0, ::add) }
     }
 
     /** As [Collection.getBy]. */

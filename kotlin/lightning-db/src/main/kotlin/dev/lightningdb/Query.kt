@@ -141,7 +141,7 @@ public class Query<T : Any> internal constructor(
     private fun toListIn(scope: Long): List<T> {
         val rows = ArrayList<T>()
         val query = spec.toCbor()
-        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, rows::add) }
+        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, each = rows::add) }
         return rows
     }
 
@@ -159,16 +159,11 @@ public class Query<T : Any> internal constructor(
     /** Gives [each] the rows, one after the other, on the calling thread; they are read some at a time. */
     public fun forEachBlocking(each: (T) -> Unit) {
         val query = spec.toCbor()
-        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, each) }
+        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, each = each) }
     }
 
-    private inline fun forEach(chunk: ByteArray, each: (T) -> Unit) {
-        val reader = CborReader(chunk)
-        unpack(chunk, HANDLE_BYTES) { at ->
-            reader.at = at
-            each(DocumentFormat.decode(serializer, reader))
-        }
-    }
+    private inline fun forEach(rows: ByteArray, from: Int = HANDLE_BYTES, each: (T) -> Unit) =
+        DocumentFormat.unpack(serializer, rows, from) { it?.let(each) }
 
     /** How many documents it finds. */
     public suspend fun count(): Long = io(collection.handle, scope) { calling { Native.count(it, collection.handle, spec.toCbor()) } }
@@ -196,7 +191,7 @@ public class Query<T : Any> internal constructor(
     /** One page, for a query with a [limit], and where it ends: the token for [after]. */
     public suspend fun page(): Page<T> = io {
         val page = calling { collection.native.page(scope.toULong(), spec.toCbor()) }
-        Page(buildList { unpack(page.rows, 0) { at -> add(DocumentFormat.decode(serializer, page.rows, at)) } }, page.token)
+        Page(buildList { forEach(page.rows, from = 0, each = ::add) }, page.token)
     }
 
     /**

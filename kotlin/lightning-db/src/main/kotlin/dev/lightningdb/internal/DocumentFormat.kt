@@ -1,5 +1,6 @@
 package dev.lightningdb.internal
 
+import dev.lightningdb.unpack as unpackRecords
 import kotlinx.serialization.DeserializationStrategy
 import kotlinx.serialization.ExperimentalSerializationApi
 import kotlinx.serialization.SerializationException
@@ -29,9 +30,17 @@ internal object DocumentFormat {
     fun <T> encode(serializer: SerializationStrategy<T>, value: T, to: CborWriter) =
         DocumentEncoder(to).encodeSerializableValue(serializer, value)
 
-    fun <T> decode(serializer: DeserializationStrategy<T>, cbor: ByteArray, from: Int = 0): T = decode(serializer, CborReader(cbor, from))
+    fun <T> decode(serializer: DeserializationStrategy<T>, cbor: ByteArray): T = decode(serializer, CborReader(cbor))
 
-    /** The document that comes next; of many one reader is quickest, which remembers the names of their class. */
+    /** Gives [each] the documents in packed bytes, from [from] on, or null where there is none. One reader remembers the names of their class. */
+    inline fun <T> unpack(serializer: DeserializationStrategy<T>, packed: ByteArray, from: Int, each: (T?) -> Unit) {
+        val reader = CborReader(packed)
+        unpackRecords(packed, from) { at ->
+            reader.at = at
+            each(if (at < 0) null else decode(serializer, reader))
+        }
+    }
+
     fun <T> decode(serializer: DeserializationStrategy<T>, reader: CborReader): T = DocumentDecoder(reader).decodeSerializableValue(serializer)
 }
 
@@ -126,7 +135,6 @@ private class DocumentDecoder(
         while (left > 0) {
             left--
             // Fields come in the order in which they were written, which is most often that of the class.
-            if (next < names.size && reader.takes(names[next])) return next++
             for (tried in names.indices) {
                 val index = if (next + tried < names.size) next + tried else next + tried - names.size
                 if (reader.takes(names[index])) {
