@@ -159,6 +159,12 @@ impl Pieces for Backup {
         self.rest_ns()
     }
 
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    fn log_syncs(&self) -> impl Fn() -> u64 + Clone + Send + 'static {
+        let engine = Arc::clone(&self.engine);
+        move || engine.log_syncs()
+    }
+
     fn go_on(&mut self) -> Result<bool> {
         self.step()
     }

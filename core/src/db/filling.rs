@@ -2,7 +2,8 @@
 //!
 //! **Who waits for whom.** Making takes a processor for as long as it lasts, and where writers and background work leave none
 //! over it would be theirs. So the thread that makes stands behind them (`env/priority.rs`). It holds no lock over what takes
-//! long, so nobody waits for it. Writing and syncing have the caller's priority: in the kernel others may wait for those.
+//! long, so nobody waits for it. Writing and syncing have the caller's priority: in the kernel others may wait for those. And those
+//! who commit wait for the disk, which is left to them for most of the time (`stand_aside.rs`).
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -12,20 +13,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, Builder, Scope, ScopedJoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::vec::Vec;
 
 use super::backup_files::REST_MAX;
 use super::partial::{Partial, failed};
 use super::pieces::Pieces;
+use super::stand_aside::StandAside;
 use crate::env::{Stop, stand_behind};
 use crate::error::{Error, Result};
 
 /// Pieces that are made and not written yet, at most, beside one on either side.
 const WAITING_MAX: usize = 4;
-/// After so many bytes the system is made to write them, while more are written to it: a sync of all at the end would be one
-/// that the syncs of the log stand behind.
-const SYNCED_BYTES: u64 = 16 << 20;
 
 /// A file that is being written piece by piece. After an error it goes on with what was not written.
 pub(super) struct Filling {
@@ -91,8 +90,10 @@ impl Filling {
         let (give, made) = sync_channel(WAITING_MAX);
         let (ask, asked) = sync_channel(0);
         let (is_over, stop) = (&AtomicBool::new(false), Stop::current());
+        let mut aside = StandAside::new(pieces.log_syncs());
+        let of_syncer = aside.clone();
         thread::scope(|scope| {
-            let spawned = spawn(scope, move || sync_when_asked(&file, &asked)).and_then(|syncer| {
+            let spawned = spawn(scope, move || sync_when_asked(&file, &asked, of_syncer)).and_then(|syncer| {
                 let maker = move || {
                     let _entered = stop.as_ref().map(Stop::enter);
                     stand_behind();
@@ -104,11 +105,11 @@ impl Filling {
                 Ok(syncer) => syncer,
                 Err(error) => return (Err(failed(&error, path)), Ok(())),
             };
-            let mut written = self.write_waiting(&ask, path);
+            let mut written = self.write_waiting(&ask, &mut aside, path);
             if written.is_ok() {
                 written = made.iter().try_for_each(|made| {
                     let state = self.keep(made?);
-                    self.write_waiting(&ask, path)?;
+                    self.write_waiting(&ask, &mut aside, path)?;
                     told(&state);
                     Error::if_cancelled()
                 });
@@ -129,7 +130,12 @@ impl Filling {
         made.state
     }
 
-    fn write_waiting(&mut self, ask: &SyncSender<()>, path: &Path) -> Result<()> {
+    fn write_waiting(
+        &mut self,
+        ask: &SyncSender<()>,
+        aside: &mut StandAside<impl Fn() -> u64>,
+        path: &Path,
+    ) -> Result<()> {
         while let Some(piece) = self.pieces.front() {
             // Of one that failed nobody knows how much is there.
             let written =
@@ -137,9 +143,9 @@ impl Filling {
             written.map_err(|error| failed(&error, path))?;
             self.written += piece.len() as u64;
             self.pieces.pop_front();
-            if self.written - self.synced >= SYNCED_BYTES {
+            if self.written - self.synced >= aside.bytes_at_once() {
                 self.synced = self.written;
-                // Waits for the sync before. Where that failed nobody listens, and it is told in the end.
+                // Waits for the sync before, and for the rest after it. Where that failed nobody listens, and it is told in the end.
                 _ = ask.send(());
             }
         }
@@ -154,8 +160,13 @@ fn spawn<'s, T: Send + 's>(
     Builder::new().name("lightning-backup".into()).spawn_scoped(scope, run)
 }
 
-fn sync_when_asked(file: &File, asked: &Receiver<()>) -> io::Result<()> {
-    asked.iter().try_for_each(|()| file.sync_data())
+fn sync_when_asked(file: &File, asked: &Receiver<()>, mut aside: StandAside<impl Fn() -> u64>) -> io::Result<()> {
+    asked.iter().try_for_each(|()| {
+        let begun = Instant::now();
+        file.sync_data()?;
+        thread::sleep(aside.rest_after(begun.elapsed()));
+        Ok(())
+    })
 }
 
 /// Makes pieces and gives them away until all are made, one could not be, or it is over.
@@ -214,6 +225,10 @@ mod tests {
 
         fn take_made(&mut self) -> Vec<u8> {
             core::mem::take(&mut self.made)
+        }
+
+        fn log_syncs(&self) -> impl Fn() -> u64 + Clone + Send + 'static {
+            || 0
         }
     }
 

@@ -272,6 +272,12 @@ impl Pieces for Increment {
         self.progress()
     }
 
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    fn log_syncs(&self) -> impl Fn() -> u64 + Clone + Send + 'static {
+        let engine = Arc::clone(&self.engine);
+        move || engine.log_syncs()
+    }
+
     fn go_on(&mut self) -> Result<bool> {
         self.step()
     }

@@ -74,6 +74,8 @@ mod requests;
 mod row_locks;
 mod scrub;
 mod snapshot;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod stand_aside;
 #[cfg(feature = "std")]
 mod stoppable_thread;
 #[cfg(feature = "std")]

@@ -19,6 +19,10 @@ pub(super) trait Pieces {
         0
     }
 
+    /// How often the log was synced of the database that it is made from.
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    fn log_syncs(&self) -> impl Fn() -> u64 + Clone + Send + 'static;
+
     /// Goes on for a bounded while; whether there is more to do.
     fn go_on(&mut self) -> Result<bool>;
 

@@ -278,6 +278,12 @@ impl Engine {
         }
     }
 
+    /// How often the log was synced, for one commit or for many.
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    pub(crate) fn log_syncs(&self) -> u64 {
+        self.counters.sync_latency.snapshot().count()
+    }
+
     /// Makes every commit so far durable. Of a poisoned handle nobody knows which those are.
     pub(crate) fn make_all_durable(&self) -> Result<()> {
         let appended = {

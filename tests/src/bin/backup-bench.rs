@@ -91,23 +91,27 @@ fn run(folder: &Path, records: u64, time: Duration, limit_megabytes: Option<u64>
             let is_first = round % 2 == 0;
             let mut alone = if is_first { merged_puts(&db, durability, records, time, &mut random)? } else { 0.0 };
             let stop = AtomicBool::new(false);
-            let beside = std::thread::scope(|scope| {
+            let (beside, speed) = std::thread::scope(|scope| {
                 let backups = scope.spawn(|| {
-                    let mut number = 0;
+                    let (mut number, mut bytes, mut seconds) = (0, 0, 0.0);
                     while !stop.load(Ordering::Relaxed) {
                         number += 1;
-                        backup(&db, folder, 100 + number, limit_megabytes)?;
+                        let (more, took) = backup(&db, folder, 100 + number, limit_megabytes)?;
+                        (bytes, seconds) = (bytes + more, seconds + took);
                     }
-                    Ok(())
+                    Ok::<_, lightning_db::Error>(bytes as f64 / 1e6 / seconds)
                 });
                 let beside = merged_puts(&db, durability, records, time, &mut random);
                 stop.store(true, Ordering::Relaxed);
-                backups.join().unwrap_or_else(|_| panic!("a backup panicked")).and(beside)
+                let speed = backups.join().unwrap_or_else(|_| panic!("a backup panicked"))?;
+                Ok::<_, lightning_db::Error>((beside?, speed))
             })?;
             if !is_first {
                 alone = merged_puts(&db, durability, records, time, &mut random)?;
             }
-            println!("single puts, {durability:?}: {alone:.0}/s alone, {beside:.0}/s beside backups");
+            println!(
+                "single puts, {durability:?}: {alone:.0}/s alone, {beside:.0}/s beside backups of {speed:.0} MB/s"
+            );
             shares.push(beside / alone);
         }
         compared("after puts", &mut speeds[1])?;
