@@ -6,6 +6,7 @@ import kotlinx.serialization.json.Json
 import kotlinx.serialization.json.jsonObject
 import kotlinx.serialization.json.jsonPrimitive
 import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Tag
 import org.junit.jupiter.api.Test
@@ -126,5 +127,26 @@ class ExchangeTest {
                 assertTrue(db.verify().problems.isEmpty())
             }
         }
+    }
+
+    @Test
+    fun `a database that the shell froze takes nothing from Kotlin and Node until it is thawed`(@TempDir folder: Path) {
+        val path = folder.resolve("towns.ldb")
+        write(path)
+        shell("mode", path.toString(), "read-only")
+        val puts = """
+            const put = () => db.collection('towns').put({ id: 5, name: 'Vaasa', people: 68000, share: 0, tags: [], founded: new Date(0), mayor: null })
+            console.log(await put().then(() => 'put', error => error.code), await db.collection('towns').count())
+        """.trimIndent()
+        assertEquals("ReadOnly 3", node(path, puts).trim())
+        runBlocking {
+            Database.open(path).use { db ->
+                assertEquals(Mode.ReadOnly, db.mode)
+                val there = db.existingCollection<Town>("towns").blocking
+                assertThrows(LightningException.ReadOnly::class.java) { there.put(towns[0]) }
+            }
+        }
+        shell("mode", path.toString(), "normal")
+        assertEquals("put 4", node(path, puts).trim())
     }
 }
