@@ -620,6 +620,11 @@ impl Database {
         Ok(self.core()?.is_frozen())
     }
 
+    /// Ends everything now, for everybody in this process, without merging anything. It is still to be closed.
+    pub fn shut_down_now(&self) -> Result<(), Failure> {
+        Ok(self.core()?.shut_down_now()?)
+    }
+
     /// What it gives at most.
     pub fn limits(&self) -> Result<Limits, Failure> {
         Ok(self.core()?.limits().into())

@@ -581,8 +581,8 @@ mod tests {
             }
         };
         assert_eq!(error.name(), "Corrupt");
-        // What was made up cannot be taken apart again.
-        core::mem::forget(db);
+        // What was made up cannot be merged.
+        db.shut_down_now().unwrap();
     }
 
     /// The files of a database that goes on after its backup was made, and the backup.
@@ -600,12 +600,12 @@ mod tests {
 
     #[test]
     fn a_log_that_was_left_beside_a_restored_file_is_neither_replayed_nor_written_over() {
-        let killed = left_behind(|db, _| core::mem::forget(db));
+        let killed = left_behind(|db, _| db.shut_down_now().unwrap());
         let opened_again = left_behind(|db, storage| {
             db.close().unwrap();
             let db = open(storage, options()).unwrap();
             db.table(T).unwrap().put(b"c", b"not in the backup").unwrap();
-            core::mem::forget(db);
+            db.shut_down_now().unwrap();
         });
         for (file, log) in [killed, opened_again] {
             // With one superblock lost whatever the log holds seems to be needed.
@@ -632,17 +632,16 @@ mod tests {
 
     #[test]
     fn a_copy_that_was_written_to_opens_beside_its_own_log_however_it_ends() {
-        let (file, _) = left_behind(|db, _| core::mem::forget(db));
+        let (file, _) = left_behind(|db, _| db.shut_down_now().unwrap());
         let storage = storage_with(&file);
         for n in 0..6_u8 {
             let copy = open(&storage, options()).unwrap();
             copy.table(T).unwrap().put([b'k', n], b"1").unwrap();
             assert_eq!(rows(&copy).len(), 2 + usize::from(n));
-            if n % 3 == 1 {
-                copy.close().unwrap();
-            }
-            if n % 3 != 2 {
-                core::mem::forget(copy);
+            match n % 3 {
+                0 => copy.shut_down_now().unwrap(),
+                1 => copy.close().unwrap(),
+                _ => {}
             }
         }
     }

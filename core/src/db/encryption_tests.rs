@@ -6,6 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::tests::crashed;
 use crate::codec::cipher::witness;
 use crate::engine::{Encryption, EncryptionKey, Environment, KeyKind, PassphraseCost};
 use crate::env::{FileId, FixedClock, MemoryStorage, SeededEntropy, Storage, StorageError, StorageErrorKind, Sync};
@@ -107,17 +108,8 @@ pub(super) fn open_failing([data, log]: &[Vec<u8>; 2], seed: u64) -> (Arc<Memory
 }
 
 /// The files as they are now: what a crash of the process leaves.
-pub(super) fn copy_of(storage: &MemoryStorage) -> Arc<MemoryStorage> {
-    let [data, log] = contents(storage);
-    Arc::new(MemoryStorage::with_contents(data, log))
-}
-
 pub(super) fn contents(storage: &MemoryStorage) -> [Vec<u8>; 2] {
-    [FileId::Data, FileId::Log].map(|file| {
-        let mut bytes = vec![0; storage.len(file).unwrap() as usize];
-        storage.read_at(file, 0, &mut bytes).unwrap();
-        bytes
-    })
+    [FileId::Data, FileId::Log].map(|file| storage.contents(file))
 }
 
 /// Short and long values, all with the same word in them, some deleted again.
@@ -162,18 +154,17 @@ fn no_key_value_or_name_is_in_any_file_at_any_time() {
         };
         files("while it is open", &storage);
         // A crash, and what recovery writes.
-        let crashed = copy_of(&storage);
-        let again =
-            Database::open_storage(Arc::clone(&crashed) as Arc<dyn Storage>, env.clone(), made.clone()).unwrap();
+        let left = crashed(&storage);
+        let again = Database::open_storage(Arc::clone(&left) as Arc<dyn Storage>, env.clone(), made.clone()).unwrap();
         assert!(again.recovery().replayed_commits > 0);
         check_filled(&again, 0);
         fill(&again, 1);
         again.checkpoint().unwrap();
         assert!(again.check().unwrap().is_clean());
-        files("after a crash", &crashed);
+        files("after a crash", &left);
         again.compact().unwrap();
         again.close().unwrap();
-        files("after closing", &crashed);
+        files("after closing", &left);
         let mut increment = db.increment(position).unwrap();
         let mut bytes = Vec::new();
         while let Some(piece) = increment.next().unwrap() {
@@ -255,7 +246,7 @@ fn keys_are_added_and_removed_while_it_is_open() {
     fill(&db, 1);
     // Both open it at once, also after a crash.
     for key in [key(), passphrase()] {
-        let copy = open(&copy_of(&storage), 2, Some(key)).unwrap();
+        let copy = open(&crashed(&storage), 2, Some(key)).unwrap();
         check_filled(&copy, 1);
         assert!(copy.check().unwrap().is_clean());
     }
@@ -263,7 +254,7 @@ fn keys_are_added_and_removed_while_it_is_open() {
     assert!(db.remove_key(1).is_err(), "the last one stays");
     assert!(db.remove_key(0).is_err(), "it is gone");
     assert!(db.check().unwrap().is_clean());
-    assert!(matches!(open(&copy_of(&storage), 2, Some(key())), Err(Error::WrongKey { .. })));
+    assert!(matches!(open(&crashed(&storage), 2, Some(key())), Err(Error::WrongKey { .. })));
     // The older superblock does not know the removed key either.
     for slot in 0..2 {
         let [mut data, log] = contents(&storage);
@@ -290,11 +281,11 @@ fn a_change_of_keys_that_is_interrupted_anywhere_leaves_a_key() {
         let (files, failing, db) = open_failing(&closed, 5 + allowed as u64);
         failing.fail_after(allowed);
         let changed = db.add_key(&other).and_then(|_| db.remove_key(0));
-        let left = copy_of(&files);
-        // Nothing more of this process reaches the files.
-        core::mem::forget(db);
+        let left = crashed(&files);
+        // Merges nothing, so that this ends where it failed.
+        let _ = db.shut_down_now();
         let by_old = open(&left, 1000, Some(key()));
-        let by_new = open(&copy_of(&left), 1000, Some(other.clone()));
+        let by_new = open(&crashed(&left), 1000, Some(other.clone()));
         let opened = match (by_old, by_new) {
             (Ok(db), _) | (_, Ok(db)) => db,
             (Err(old), Err(new)) => panic!("after {allowed}: {old}; {new}"),
@@ -333,9 +324,9 @@ fn no_nonce_is_drawn_twice() {
             }
         }
         // Rolled back to what was there, which is opened twice.
-        files = copy_of(&files);
+        files = crashed(&files);
         open_same(&files, &env);
-        core::mem::forget(db);
+        let _ = db.shut_down_now();
     }
     let (drawn, again) = witness::end();
     assert!(drawn > 1000, "{drawn}");
@@ -344,7 +335,7 @@ fn no_nonce_is_drawn_twice() {
 
 fn open_same(files: &MemoryStorage, env: &Environment) {
     let made = options(Encryption::Aes256Gcm, Some(key()));
-    let db = Database::open_storage(copy_of(files), env.clone(), made).unwrap();
+    let db = Database::open_storage(crashed(files), env.clone(), made).unwrap();
     fill(&db, 99);
     db.close().unwrap();
 }
@@ -493,7 +484,7 @@ fn an_older_sector_in_the_place_of_a_newer_one_is_told() {
     db.compact().unwrap();
     db.close().unwrap();
     let [newer, _] = contents(&storage);
-    let expected = all_of(&open(&copy_of(&storage), 2, Some(key())).unwrap()).unwrap();
+    let expected = all_of(&open(&crashed(&storage), 2, Some(key())).unwrap()).unwrap();
     let mut told = 0;
     for at in (8192..newer.len().min(older.len())).step_by(4096) {
         if newer[at..at + 4096] == older[at..at + 4096] {
@@ -518,7 +509,7 @@ fn a_commit_that_was_taken_back_is_not_believed_when_it_is_put_in_again() {
     let db = open(&storage, 1, Some(key())).unwrap();
     fill(&db, 0);
     db.checkpoint().unwrap();
-    let left = copy_of(&storage);
+    let left = crashed(&storage);
     let engine = &db.shared.engine;
     let (position, config) = engine.log_for_tests();
     for n in 0..3u8 {
@@ -539,9 +530,11 @@ fn a_commit_that_was_taken_back_is_not_believed_when_it_is_put_in_again() {
     again.table(WORDS).unwrap().put("instead", [9]).unwrap();
     let (at, now) = again.shared.engine.log_for_tests();
     assert_ne!(now.incarnation, config.incarnation);
-    let files = copy_of(&left);
-    core::mem::forget((db, again));
-    assert!(open(&copy_of(&files), 3, Some(key())).unwrap().table(WORDS).unwrap().get("instead").unwrap().is_some());
+    let files = crashed(&left);
+    for killed in [&db, &again] {
+        killed.shut_down_now().unwrap();
+    }
+    assert!(open(&crashed(&files), 3, Some(key())).unwrap().table(WORDS).unwrap().get("instead").unwrap().is_some());
     forge(&*files, &config, at, &commits);
     let error = open(&files, 3, Some(key())).err().unwrap();
     assert!(format!("{error}").contains("taken back"), "{error}");

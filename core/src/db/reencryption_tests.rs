@@ -5,9 +5,8 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::encryption_tests::{
-    WORDS, all_of, check_filled, contents, copy_of, env, fill, key, open, open_failing, options,
-};
+use super::encryption_tests::{WORDS, all_of, check_filled, contents, env, fill, key, open, open_failing, options};
+use super::tests::crashed;
 use crate::codec::cipher::witness;
 use crate::engine::{Encryption, EncryptionKey, KeyProvider, Progress, ReencryptionStage};
 use crate::env::{MemoryStorage, Storage};
@@ -88,10 +87,10 @@ fn nothing_in_the_files_is_under_the_old_key_when_it_is_done() {
         // It goes on as ever, also after a crash.
         fill(&db, 5);
         let made = |key| options(encryption, Some(key));
-        let copy = Database::open_storage(copy_of(&storage), env(2), made(new_key())).unwrap();
+        let copy = Database::open_storage(crashed(&storage), env(2), made(new_key())).unwrap();
         check_filled(&copy, 5);
         assert!(copy.check().unwrap().is_clean() && copy.reencryption().is_none());
-        assert!(matches!(Database::open_storage(copy_of(&storage), env(2), made(key())), Err(Error::WrongKey { .. })));
+        assert!(matches!(Database::open_storage(crashed(&storage), env(2), made(key())), Err(Error::WrongKey { .. })));
         db.close().unwrap();
         let db = Database::open_storage(Arc::clone(&storage) as Arc<dyn Storage>, env(3), made(new_key())).unwrap();
         check_filled(&db, 5);
@@ -158,7 +157,7 @@ fn readers_and_writers_go_on_meanwhile() {
     assert_eq!(words.get("begun before").unwrap().as_deref(), Some(&[9; 100_000][..]));
     assert_eq!(left_of(&before, &contents(&storage)), []);
     assert!(db.check().unwrap().is_clean());
-    check_filled(&open(&copy_of(&storage), 2, Some(new_key())).unwrap(), 2);
+    check_filled(&open(&crashed(&storage), 2, Some(new_key())).unwrap(), 2);
 }
 
 /// Whatever fails: one of the keys opens it, everything is there, and going on leads to the end.
@@ -170,16 +169,16 @@ fn it_is_gone_on_with_after_a_crash_at_any_io() {
     db.checkpoint().unwrap();
     fill(&db, 1);
     let before = contents(&storage);
-    core::mem::forget(db);
-    let expected = all_of(&open(&copy_of(&storage), 2, Some(key())).unwrap()).unwrap();
+    db.shut_down_now().unwrap();
+    let expected = all_of(&open(&crashed(&storage), 2, Some(key())).unwrap()).unwrap();
     let (mut finished, mut resumed) = (false, 0);
     for allowed in 0..2000usize {
         let (files, failing, db) = open_failing(&before, 5 + allowed as u64);
         failing.fail_after(allowed);
         let done = db.reencrypt(&new_key()).and_then(|()| db.finish_reencryption(&mut |_| {}));
-        let left = copy_of(&files);
-        // Nothing more of this process reaches the files.
-        core::mem::forget(db);
+        let left = crashed(&files);
+        // Merges nothing, so that this ends where it failed.
+        let _ = db.shut_down_now();
         let opened = open(&left, 1000, Some(new_key()))
             .or_else(|new| open(&left, 1000, Some(key())).map_err(|old| panic!("after {allowed}: {new}; {old}")));
         let opened: Database = opened.unwrap();
@@ -392,5 +391,5 @@ fn whoever_is_asked_for_a_key_holds_nobody_up() {
     db.reencrypt(&keeper).unwrap();
     finish(&db);
     *asks.0.lock().unwrap() = None;
-    check_filled(&open(&copy_of(&storage), 2, Some(keeper)).unwrap(), 0);
+    check_filled(&open(&crashed(&storage), 2, Some(keeper)).unwrap(), 0);
 }

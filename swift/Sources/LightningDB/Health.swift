@@ -117,6 +117,12 @@ extension Database {
         try await toItsEnd { [database = self.native] in try calling { try database.setFrozen(isFrozen: isFrozen) } }
     }
 
+    /// Ends everything now, for everybody in this process: what was acknowledged is made durable, whatever is under way is refused with `closed`, and nothing is written any more. It
+    /// merges nothing, so it takes no longer than a sync; whoever opens the database next finds everything in the log. Close it afterwards.
+    public func shutDownNow() async throws {
+        try await toItsEnd { [database = self.native] in try calling { try database.shutDownNow() } }
+    }
+
     /// What it gives at most.
     public var limits: Limits { get throws { Limits(try calling { try native.limits() }) } }
 }

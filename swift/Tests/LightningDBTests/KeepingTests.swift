@@ -48,6 +48,26 @@ private final class Told: @unchecked Sendable {
         try await rows.put(2, "two")
     }
 
+    @Test func afterAShutdownEverybodyIsRefusedAndTheNextOpeningHasWhatWasAcknowledged() async throws {
+        let folder = try folder()
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let url = folder.appendingPathComponent("app.ldb")
+        var options = Options()
+        options.durability = .relaxed
+        let db = try await Database.open(url, options: options), other = try await Database.open(url, options: options)
+        let theirs = try await rows(other)
+        try await rows(db).put(1, "one")
+        try await db.shutDownNow()
+        #expect(await kind { try await theirs.put(2, "two") } == .closed)
+        try await db.close()
+        try await other.close()
+        let again = try await Database.open(url)
+        let found = try await rows(again)
+        #expect(try await found.get(1) == "one")
+        #expect(try await found.get(2) == nil)
+        try await again.close()
+    }
+
     @Test func aFrozenDatabaseIsReadOnlyForWhoeverOpensIt() async throws {
         let folder = try folder()
         defer { try? FileManager.default.removeItem(at: folder) }

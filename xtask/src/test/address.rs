@@ -16,7 +16,7 @@ pub fn run(stage: &mut Stage) -> Result<()> {
     }
     rust::nightly()?;
     for tests in [
-        ["-p", "lightning-db", "--lib"].as_slice(),
+        ["-p", "lightning-db", "--lib", "--features", "encryption"].as_slice(),
         &["-p", "lightning-db-tests", "--features", "testing", "--test", "*"],
         // Its own tests, and threads that use what others close.
         &["-p", "lightning-db-mobile"],

@@ -340,6 +340,13 @@ public class Database private constructor(internal val handle: Long, made: Nativ
     /** Freezes it, or thaws it. That is kept in the file, and is durable when this returns; a backup of a frozen one is not frozen. */
     public suspend fun setFrozen(isFrozen: Boolean): Unit = io { calling { native.setFrozen(isFrozen) } }
 
+    /**
+     * Ends everything now, for everybody in this process: what was acknowledged is made durable, whatever is under way is refused with
+     * [LightningException.Closed], and nothing is written any more. It merges nothing, so it takes no longer than a sync; whoever opens the database
+     * next finds everything in the log. Close it afterwards.
+     */
+    public suspend fun shutDownNow(): Unit = io { calling { native.shutDownNow() } }
+
     /** What it gives at most. */
     public val limits: Limits get() = Limits(calling { native.limits() })
 

@@ -52,6 +52,21 @@ class KeepingTest {
     }
 
     @Test
+    fun `after a shutdown everybody is refused, and the next opening has what was acknowledged`(@TempDir folder: Path): Unit = runBlocking {
+        val (path, options) = folder.resolve("app.ldb") to Options(durability = Durability.Relaxed)
+        Database.open(path, options).use { db ->
+            Database.open(path, options).use { other ->
+                val rows = other.rows()
+                db.rows().put(1, "one")
+                db.shutDownNow()
+                fails<LightningException.Closed> { rows.put(2, "two") }
+                fails<LightningException.Closed> { db.rows().put(3, "three") }
+            }
+        }
+        Database.open(path).use { db -> assertEquals(listOf("one", null), db.rows().let { listOf(it.get(1), it.get(2)) }) }
+    }
+
+    @Test
     fun `a frozen database is read-only for whoever opens it`(@TempDir folder: Path): Unit = runBlocking {
         val path = folder.resolve("app.ldb")
         Database.open(path).use { db ->
