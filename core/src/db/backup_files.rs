@@ -15,6 +15,7 @@ use super::filling::Filling;
 use super::increment::IncrementProgress;
 use super::options::Options;
 use super::partial::{Partial, failed, failed_called, require_absent};
+use super::pieces::REST_MAX;
 use super::replay::{ReplayReport, ReplayUntil, decoder, require_follows, require_same_history};
 use crate::engine::{CheckReport, Environment};
 use crate::env::{FileStorage, OpenMode, Storage, SystemClock, SystemEntropy, beside};
@@ -23,8 +24,6 @@ use crate::error::{Error, Result};
 use crate::increment::Opener;
 use crate::increment::{Decoder, Event, History};
 
-/// Whoever cancels is heard this often.
-pub(super) const REST_MAX: Duration = Duration::from_millis(100);
 /// Bytes that are read at once.
 const PIECE_BYTES: usize = 256 << 10;
 

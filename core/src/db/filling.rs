@@ -16,9 +16,8 @@ use std::thread::{self, Builder, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 use std::vec::Vec;
 
-use super::backup_files::REST_MAX;
 use super::partial::{Partial, failed};
-use super::pieces::Pieces;
+use super::pieces::{Pieces, REST_MAX};
 use super::stand_aside::StandAside;
 use crate::env::{Stop, stand_behind};
 use crate::error::{Error, Result};

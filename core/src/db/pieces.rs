@@ -4,6 +4,10 @@ use alloc::vec::Vec;
 
 use crate::error::Result;
 
+/// Whoever fills a file with them rests no longer at once: whoever cancels is heard this often.
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub(super) const REST_MAX: core::time::Duration = core::time::Duration::from_millis(100);
+
 /// What is made so: a backup, an increment.
 pub(super) trait Pieces {
     /// How far it is.

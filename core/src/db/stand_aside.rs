@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use super::pieces::REST_MAX;
+
 /// Of the time that commits are synced in, the file's syncs have one part in so many.
 const PARTS: u32 = 12;
 /// Bytes of a part.
@@ -13,8 +15,6 @@ const PART_BYTES: u64 = 1 << 20;
 /// Bytes that are written at once where nobody waits: more and more is written to the file meanwhile, and a sync of all at the end
 /// would be a long one.
 const ALONE_BYTES: u64 = 16 << 20;
-/// Whoever cancels is heard this often.
-const REST_MAX: Duration = Duration::from_millis(100);
 
 /// What one of the threads that fill the file knows of those syncs.
 #[derive(Clone)]
