@@ -168,7 +168,7 @@ public final class Database: Sendable {
                 // Who is cancelled from here on learns what became of it.
                 try await toItsEnd { try calling { try native.commitBlocking() } }
                 return result
-            } catch let error as LightningError where error.isRetryable && tries < 4 {
+            } catch let error as LightningError where error.isOfOthers && tries < 4 {
                 tries += 1
             }
         }

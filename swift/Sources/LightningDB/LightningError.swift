@@ -87,6 +87,9 @@ public struct LightningError: Error, Sendable, Equatable, CustomStringConvertibl
     /// Whether the same call may succeed when it is made again.
     public let isRetryable: Bool
 
+    /// What other transactions have done: the same one may succeed at once. What else passes is waited for, and running it again would not help.
+    var isOfOthers: Bool { [.conflict, .transactionTooOld, .deadlock].contains(kind) }
+
     /// Its name, the same in every language.
     public var name: String { kind.rawValue }
     public var errorDescription: String? { description }

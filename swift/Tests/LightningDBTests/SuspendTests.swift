@@ -3,6 +3,11 @@ import Testing
 
 @testable import LightningDB
 
+private actor Runs {
+    var count = 0
+    func add() { count += 1 }
+}
+
 /// Applications that go into the background and come back, restoring, and memory that is given back.
 @Suite struct SuspendTests {
     private func folder() throws -> URL {
@@ -27,6 +32,15 @@ import Testing
         } catch let error as LightningError {
             #expect(error.kind == .suspended && error.isRetryable)
         }
+        // Nobody goes round meanwhile.
+        let runs = Runs()
+        await #expect(throws: LightningError.self) {
+            try await db.transaction { tx in
+                await runs.add()
+                try tx.table(names).blocking.put(2, "two")
+            }
+        }
+        #expect(await runs.count <= 1)
         try await db.resume()
         try await names.put(2, "two")
         #expect(try await names.scan().map(\.value) == ["one", "two"])

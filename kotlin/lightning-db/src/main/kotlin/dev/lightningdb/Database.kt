@@ -246,7 +246,7 @@ public class Database private constructor(internal val handle: Long, made: Nativ
                 io { calling { Native.commit(transaction) } }
                 return result
             } catch (error: LightningException) {
-                if (!error.isRetryable || ++tries >= TRIES_MAX) throw error
+                if (!error.isOfOthers || ++tries >= TRIES_MAX) throw error
             } catch (cancelled: CancellationException) {
                 throw cancelled
             } finally {

@@ -18,6 +18,9 @@ public sealed class LightningException(
     /** Whether the same call may succeed when it is made again. */
     public open val isRetryable: Boolean get() = false
 
+    /** What other transactions have done: the same one may succeed at once. What else passes is waited for, and running it again would not help. */
+    internal val isOfOthers: Boolean get() = this is Conflict || this is TransactionTooOld || this is Deadlock
+
     /** No space is left, or a quota is reached. Nothing acknowledged was lost. */
     public class StorageFull internal constructor(message: String, fields: Map<String, String>) :
         LightningException("StorageFull", message, fields)

@@ -32,6 +32,15 @@ class LifeTest {
             db.suspend()
             assertThrows(LightningException.Suspended::class.java) { people.blocking.put(person(2)) }
             assertTrue(assertThrows(LightningException::class.java) { people.blocking.put(person(2)) }.isRetryable)
+            // Nobody goes round meanwhile.
+            var runs = 0
+            val refused = runCatching {
+                db.transaction { tx ->
+                    runs++
+                    tx.collection(people).blocking.put(person(2))
+                }
+            }
+            assertTrue(refused.exceptionOrNull() is LightningException.Suspended && runs <= 1, "$refused, $runs")
             // Another process may have it.
             for (suffix in listOf("", "-log")) Files.copy(folder.resolve("app.ldb$suffix"), folder.resolve("copy.ldb$suffix"))
             Database.open(folder.resolve("copy.ldb")).use { assertEquals(person(1), people(it).get(1)) }
