@@ -6,11 +6,17 @@ use std::sync::Arc;
 use lightning_db::env::{FileId, MemoryStorage, Storage};
 use lightning_db::{Database, Document, Durability, Environment, Error, Options, Progress, Result, Value};
 use wasm_bindgen::prelude::*;
+#[cfg(feature = "encryption")]
+use zeroize::Zeroizing;
 
 use crate::environment::{JsClock, JsEntropy};
 use crate::handles::{FileHandle, HandleStorage};
 use crate::indexed_db::IndexedDb;
+#[cfg(feature = "encryption")]
+use crate::keys;
 use crate::session::{Operation, Session};
+#[cfg(feature = "encryption")]
+use crate::wire::Arguments;
 use crate::wire::{self, invalid, next_frame};
 
 /// Entries that one step of background work handles: a step is over before anyone notices.
@@ -37,7 +43,7 @@ enum Place {
 impl Engine {
     /// Opens the database in two files, given as synchronous access handles.
     #[wasm_bindgen(js_name = openFiles)]
-    pub fn open_files(name: &str, data: FileHandle, log: FileHandle, options: &[u8]) -> Result<Engine, Vec<u8>> {
+    pub fn open_files(name: &str, data: FileHandle, log: FileHandle, options: Vec<u8>) -> Result<Engine, Vec<u8>> {
         let open = || {
             #[allow(clippy::arc_with_non_send_sync, reason = "there is one thread")]
             let storage = Arc::new(HandleStorage::new(name, data, log)?);
@@ -50,7 +56,7 @@ impl Engine {
 
     /// Opens a database in memory.
     #[wasm_bindgen(js_name = openMemory)]
-    pub fn open_memory(options: &[u8]) -> Result<Engine, Vec<u8>> {
+    pub fn open_memory(options: Vec<u8>) -> Result<Engine, Vec<u8>> {
         let open = || {
             #[allow(clippy::arc_with_non_send_sync, reason = "there is one thread")]
             let storage = Arc::new(MemoryStorage::new());
@@ -69,7 +75,7 @@ impl Engine {
         restored: Option<js_sys::Uint8Array>,
     ) -> Result<Engine, Vec<u8>> {
         let open = async {
-            let options = read_options(&options)?;
+            let options = read_options(options)?;
             let driver = Rc::new(IndexedDb::open(&name).await?);
             let opened = Self::open_driver(driver.clone(), options, restored).await;
             if opened.is_err() {
@@ -82,9 +88,11 @@ impl Engine {
 
     /// Answers a request of `client` on files or in memory; `durable` makes what it commits survive a power loss before it
     /// returns.
-    pub fn call(&mut self, client: u32, request: &[u8], durable: bool) -> Vec<u8> {
+    pub fn call(&mut self, client: u32, request: Vec<u8>, durable: bool) -> Vec<u8> {
+        #[cfg(feature = "encryption")]
+        let request = Zeroizing::new(request);
         let mut answers = Answers::default();
-        let mut rest = request;
+        let mut rest = request.as_slice();
         while let Some(next) = next_frame(rest) {
             let Ok(frame) = next.inspect_err(|error| wire::failure(&mut answers.out, error)) else { break };
             rest = frame.rest;
@@ -105,7 +113,9 @@ impl Engine {
     /// As [`call`](Self::call), on any storage.
     #[wasm_bindgen(js_name = callLater)]
     pub async fn call_later(&mut self, client: u32, request: Vec<u8>, durable: bool) -> Vec<u8> {
-        let Place::IndexedDb(driver) = &self.place else { return self.call(client, &request, durable) };
+        let Place::IndexedDb(driver) = &self.place else { return self.call(client, request, durable) };
+        #[cfg(feature = "encryption")]
+        let request = Zeroizing::new(request);
         let driver = Rc::clone(driver);
         let mut answers = Answers::default();
         let mut rest = request.as_slice();
@@ -182,6 +192,13 @@ impl Engine {
     #[wasm_bindgen(js_name = wakeAtMs)]
     pub fn wake_at_ms(&mut self) -> Option<f64> {
         self.session.wake_at_ms().map(|at| at as f64)
+    }
+
+    /// From now on clients other than the first are to show a key of the database before they ask anything else.
+    #[cfg(feature = "encryption")]
+    #[wasm_bindgen(js_name = requireKeys)]
+    pub fn require_keys(&mut self) {
+        self.session.require_keys();
     }
 
     /// Forgets what a client held, because it is gone.
@@ -330,14 +347,25 @@ fn replace(storage: &dyn Storage, file: &js_sys::Uint8Array) -> Result<()> {
 }
 
 /// Options as a map, `{"memoryBudgetBytes": 33554432, …}`; what is left out is as everywhere in browsers.
-fn read_options(options: &[u8]) -> Result<Options> {
+fn read_options(options: Vec<u8>) -> Result<Options> {
+    #[cfg(feature = "encryption")]
+    let options = Zeroizing::new(options);
     let mut read = Options::default();
     // Each request makes durable what it has committed, all of it together.
     read.durability = Durability::Relaxed;
     read.memory_budget_bytes = MEMORY_BUDGET_BYTES;
     read.step_entries = STEP_ENTRIES;
     read.log_segment_bytes = LOG_SEGMENT_BYTES;
-    let Value::Map(members) = Value::from_cbor(options)? else { return Err(invalid("options are a map")) };
+    #[cfg(feature = "encryption")]
+    let options = {
+        // Behind them stand cipher and key, which is copied nowhere else.
+        let mut items = Arguments::new(&options);
+        let map = items.item()?.to_vec();
+        read.encryption = keys::cipher(&mut items)?;
+        read.key = keys::read(&mut items)?;
+        map
+    };
+    let Value::Map(members) = Value::from_cbor(&options)? else { return Err(invalid("options are a map")) };
     for (name, value) in members {
         let number = || value.as_integer().and_then(|number| u64::try_from(number).ok());
         let size = || number().and_then(|number| usize::try_from(number).ok());

@@ -10,6 +10,7 @@ import { type Commit, Feed, type Since } from './feed.js'
 import { type Given, type Held, type Link, type Mode, held, numberOf, release } from './link.js'
 import type { More } from './more.js'
 import { Operation } from './protocol.js'
+import type { Encryption } from './secret.js'
 import { Table, type TableTypes } from './table.js'
 import { ISOLATION, begin } from './scope.js'
 import type { Snapshot, Transaction, TransactionOptions } from './transaction.js'
@@ -38,6 +39,8 @@ export interface OpenOptions extends Abortable {
   readOnly?: boolean
   /** Make the database if there is none; true unless said otherwise. */
   create?: boolean
+  /** What opens an encrypted database; a new one that is given a key is encrypted. */
+  encryption?: Encryption
   /** Ask the browser not to delete what this site keeps when space is short: see `persist()`. */
   persist?: boolean
 }

@@ -7,29 +7,38 @@ import { type DatabaseFiles, type FileHandle, openFiles, realFile } from './file
 import type { Engine } from './host.js'
 import { opening } from './failure.js'
 import { Local, type Opened, optionBytes } from './local.js'
-import { Engine as WasmEngine, initSync } from './generated/engine.js'
+import { requireKey } from './keys.js'
+import { type Secret, withKey } from './secret.js'
+import * as plain from './generated/engine.js'
+import * as encrypted from './generated/encrypted/engine.js'
 
-let compiled = false
+const compiled = new Set<string>()
 
-/** Compiles the engine once. */
-export function compile(): void {
-  if (compiled) return
-  initSync({ module: fs.readFileSync(new URL('./lightning.wasm', import.meta.url)) })
-  compiled = true
+/** Compiles an engine once: the one with ciphers for whoever has a key. */
+function engineFor(secret: Secret | undefined): typeof plain.Engine {
+  const [engine, file] = secret ? [encrypted, './encrypted.wasm'] : [plain, './lightning.wasm']
+  if (!compiled.has(file)) engine.initSync({ module: fs.readFileSync(new URL(file, import.meta.url)) })
+  compiled.add(file)
+  return engine.Engine as typeof plain.Engine
 }
 
 /** The files that this process has open, and who uses them. */
-const openHere = new Map<string, { local: Local; readOnly: boolean }>()
+const openHere = new Map<string, { local: Local; readOnly: boolean; isEncrypted: boolean }>()
 
 /** An engine over files, or in memory; the one that has these files open already, if one has. */
-export function openLocal(name: string, options: OpenOptions): Local {
+export function openLocal(name: string, options: OpenOptions, secret?: Secret): Local {
   const { storage = 'file', readOnly = false } = options
-  if (storage !== 'file' || typeof name !== 'string' || name === '') return new Local(openEngine(name, options))
+  if (storage !== 'file' || typeof name !== 'string' || name === '') return new Local(openEngine(name, options, secret))
   const bytes = optionBytes(options)
   const file = realFile(name)
   const found = openHere.get(file)
-  if (found && found.readOnly === readOnly && bytes.length > 0) return found.local
-  const opened = openEngine(name, options)
+  if (found && found.readOnly === readOnly && bytes.length > 0) {
+    // Whoever comes later is to have a key of it, too.
+    if (found.isEncrypted) requireKey(found.local.opened.engine, secret)
+    else if (secret) throw new LightningError('WrongKey', ['a key was given, but the database is not encrypted'])
+    return found.local
+  }
+  const opened = openEngine(name, options, secret)
   // Only now it is sure to be there.
   const place = realFile(name)
   const local = new Local({
@@ -39,15 +48,14 @@ export function openLocal(name: string, options: OpenOptions): Local {
       opened.closed()
     },
   })
-  openHere.set(place, { local, readOnly })
+  openHere.set(place, { local, readOnly, isEncrypted: secret !== undefined })
   return local
 }
 
-function openEngine(name: string, options: OpenOptions): Opened {
-  compile()
+function openEngine(name: string, options: OpenOptions, secret: Secret | undefined): Opened {
   const { storage = 'file' } = options
   if (storage === 'memory') {
-    const engine = opening(() => WasmEngine.openMemory(optionBytes(options))) as unknown as Engine
+    const engine = opening(() => engineFor(secret).openMemory(engineBytes(options, secret))) as unknown as Engine
     return { engine, name, storage, closed: () => {} }
   }
   if (storage !== 'file') {
@@ -56,17 +64,28 @@ function openEngine(name: string, options: OpenOptions): Opened {
   const readOnly = options.readOnly ?? false
   const files = openFiles(name, options.create ?? true, readOnly)
   try {
-    const engine = overFiles(files.name, files.data, files.log, options)
+    const engine = overFiles(files.name, files.data, files.log, options, secret)
     return { engine, name: files.name, storage, closed: readOnly ? () => files.unlock() : closing(files) }
   } catch (error) {
+    // What whoever keeps the key could not be asked for yet was not made.
+    if (secret && !readOnly) removeEmpty(files.name)
     files.unlock()
     throw error
   }
 }
 
 /** An engine over open files. */
-export function overFiles(name: string, data: FileHandle, log: FileHandle, options: OpenOptions): Engine {
-  return opening(() => WasmEngine.openFiles(name, data, log, optionBytes(options))) as unknown as Engine
+export function overFiles(name: string, data: FileHandle, log: FileHandle, options: OpenOptions, secret: Secret | undefined): Engine {
+  return opening(() => engineFor(secret).openFiles(name, data as never, log as never, engineBytes(options, secret))) as unknown as Engine
+}
+
+function engineBytes(options: OpenOptions, secret: Secret | undefined): Uint8Array {
+  const bytes = optionBytes(options)
+  return secret ? withKey(bytes, secret.bytes()) : bytes
+}
+
+function removeEmpty(name: string): void {
+  if (fs.existsSync(name) && fs.statSync(name).size === 0) for (const file of [name, `${name}-log`]) fs.rmSync(file, { force: true })
 }
 
 function closing(files: DatabaseFiles): () => void {

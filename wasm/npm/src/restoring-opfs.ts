@@ -1,7 +1,7 @@
 // Databases in the origin private file system made of backups, by a worker.
 
 import { LightningError } from './errors.js'
-import { Engine as WasmEngine } from './generated/engine.js'
+import { Engine as WasmEngine } from 'engine'
 import type { Engine } from './host.js'
 import { opening } from './failure.js'
 import * as opfs from './opfs.js'

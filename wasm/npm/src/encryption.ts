@@ -1,0 +1,92 @@
+// Encrypted databases in browsers. A page fetches this when it opens one: then another worker runs, with an engine that has ciphers.
+
+import type { Database } from './database.js'
+import { type BrowserOptions, open } from './index.js'
+import { keys, unlock } from './keys.js'
+import { LightningError } from './errors.js'
+import type { Plan } from './peer.js'
+import { type Encryption, Secret } from './secret.js'
+import type { Keyring, KeyringAnswer } from './unlocking.js'
+
+export { EncryptionKeys, type KeyInfo, type Reencryption, type ReencryptionOptions, keys } from './keys.js'
+export type { Encryption, EncryptionKey, KeyProvider } from './secret.js'
+
+/**
+ * Opens an encrypted database. Whoever finds it open, in this page or in another tab, shows the key to the owner.
+ * @internal
+ */
+export async function openEncrypted(name: string, { encryption, worker, wasm, ...options }: BrowserOptions): Promise<Database> {
+  const starting = new EncryptedWorker(encryption!, worker)
+  try {
+    const database = await open(name, { ...options, worker: starting.start, wasm: wasm ?? whole() })
+    if (starting.hasOpened) return database
+    try {
+      await unlock(database, encryption!)
+      return database
+    } catch (error) {
+      await database.close().catch(() => {})
+      const { code, fields } = error as LightningError
+      // Engines without ciphers do not know the operation.
+      if (code !== 'Invalid' || !String(fields[0]).startsWith('this build')) throw error
+      throw new LightningError('WrongKey', [`a key was given, but '${name}' is open without one, so it is not encrypted`], { cause: error })
+    }
+  } catch (error) {
+    throw starting.thrown ?? error
+  }
+}
+
+/**
+ * A plan for what is encrypted.
+ * @internal
+ */
+export function encryptedPlan({ name, options: { encryption, ...options }, wasm, parts, start, other, shared }: Plan): Plan & { thrown(): unknown } {
+  const starting = new EncryptedWorker(encryption!, other ? undefined : start)
+  return { name, options, wasm: parts.length > 0 ? whole() : wasm, parts: [], start: starting.start, shared, thrown: () => starting.thrown }
+}
+
+function whole(): string {
+  return String(new URL('./encrypted.wasm', import.meta.url))
+}
+
+/** Starts workers that open one database, each time it has to be opened again. */
+class EncryptedWorker {
+  /** One of them has opened it. */
+  hasOpened = false
+  /** What whoever keeps the key has thrown. */
+  thrown: unknown
+  readonly #encryption: Encryption
+  readonly #worker: (() => Worker) | undefined
+
+  constructor(encryption: Encryption, worker: (() => Worker) | undefined) {
+    // A wrong one is heard of before anything starts.
+    new Secret(encryption)
+    this.#encryption = encryption
+    this.#worker = worker
+  }
+
+  readonly start = (): Worker => {
+    const secret = new Secret(this.#encryption)
+    const worker = this.#worker ? this.#worker() : startWorker()
+    worker.addEventListener?.('message', ({ data }) => {
+      if ((data as { opened?: unknown }).opened) this.hasOpened = true
+    })
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = async ({ data: wanted }: MessageEvent<Uint8Array[]>) => {
+      let answer: KeyringAnswer = null
+      try {
+        await secret.give(wanted)
+        answer = secret.bytes()
+      } catch (error) {
+        this.thrown = error
+      }
+      port1.postMessage(answer)
+    }
+    worker.postMessage({ secret: secret.bytes(), port: port2 } satisfies Keyring, [port2])
+    return worker
+  }
+}
+
+function startWorker(): Worker {
+  // Written out, for this is what bundlers look for.
+  return new Worker(new URL('./worker-encrypted.js', import.meta.url), { type: 'module', name: 'lightning-db' })
+}
