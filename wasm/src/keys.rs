@@ -29,9 +29,12 @@ const PROVIDER: u64 = 3;
 /// The name of the error of what lacks an answer; its fields are what is to be unwrapped, or none where a new key is to be wrapped.
 const WANTED: &str = "KeyWanted";
 
+/// Nobody reads it: what comes in its place is [`WANTED`].
+const NOT_ASKED: &str = "whoever keeps the key was not asked";
+
 thread_local! {
-    /// What the last operation lacked.
-    static LACKING: RefCell<Option<Vec<Vec<u8>>>> = const { RefCell::new(None) };
+    /// What the last operation with a key lacked.
+    static LACKING: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The next argument as the cipher of a new database. WebAssembly has no instructions for AES, so it is the other one unless it is said.
@@ -78,18 +81,22 @@ pub fn required(args: &mut Arguments<'_>) -> Result<EncryptionKey> {
     read(args)?.ok_or_else(|| invalid("no key was given"))
 }
 
-/// Appends the frame of what the operation lacked that has just failed; false where it lacked nothing.
-pub fn lacking(out: &mut Vec<u8>) -> bool {
-    let Some(wanted) = LACKING.take() else { return false };
-    let written = wire::frame(out, wire::FAILURE, |out| {
-        let mut answer = wire::Answer::new(out);
-        answer.array(2 + wanted.len() as u64).str(WANTED).bool(false);
-        for wrapped in &wanted {
-            answer.bytes(wrapped);
-        }
-        wire::put(&mut answer)
-    });
-    written.is_ok()
+/// Appends the frame of what was lacking, if that is the error; false where it is another.
+pub fn lacking(out: &mut Vec<u8>, error: &Error) -> bool {
+    if !matches!(error, Error::WrongKey { what } if what == NOT_ASKED) {
+        return false;
+    }
+    LACKING.with_borrow(|wanted| {
+        let written = wire::frame(out, wire::FAILURE, |out| {
+            let mut answer = wire::Answer::new(out);
+            answer.array(2 + wanted.len() as u64).str(WANTED).bool(false);
+            for wrapped in wanted {
+                answer.bytes(wrapped);
+            }
+            wire::put(&mut answer)
+        });
+        written.is_ok()
+    })
 }
 
 /// What somebody who keeps a key has answered.
@@ -122,7 +129,7 @@ impl Answers {
 
 impl KeyProvider for Answers {
     fn wrap(&self, _: &[u8; KEY_BYTES]) -> Result<Vec<u8>> {
-        LACKING.set(Some(Vec::new()));
+        LACKING.take();
         Err(not_here())
     }
 
@@ -130,7 +137,7 @@ impl KeyProvider for Answers {
         if let Some((_, key)) = self.unwrapped.iter().find(|(of, _)| of == wrapped) {
             return Ok(key.as_deref().copied());
         }
-        LACKING.with_borrow_mut(|wanted| wanted.get_or_insert_default().push(wrapped.to_vec()));
+        LACKING.with_borrow_mut(|wanted| wanted.push(wrapped.to_vec()));
         Err(not_here())
     }
 
@@ -140,7 +147,7 @@ impl KeyProvider for Answers {
 }
 
 fn not_here() -> Error {
-    Error::WrongKey { what: "whoever keeps the key was not asked".into() }
+    Error::WrongKey { what: NOT_ASKED.into() }
 }
 
 fn key_bytes(bytes: &[u8]) -> Result<[u8; KEY_BYTES]> {

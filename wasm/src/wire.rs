@@ -285,7 +285,7 @@ pub fn next_frame(frames: &[u8]) -> Option<Result<Frame<'_>>> {
 /// Appends the frame of an error.
 pub fn failure(out: &mut Vec<u8>, error: &Error) {
     #[cfg(feature = "encryption")]
-    if crate::keys::lacking(out) {
+    if crate::keys::lacking(out, error) {
         return;
     }
     let written = frame(out, FAILURE, |out| {
