@@ -171,6 +171,10 @@ impl Operation {
             Batch, Commit, DropCollection, DropIndex, DropTable, Migrate, NextMigration, OpenCollection, OpenTable,
             Outcome, RemoveExpired, Sync,
         };
+        #[cfg(feature = "encryption")]
+        if number == Self::StepReencryption as u8 {
+            return true;
+        }
         Self::of(number).is_some_and(|operation| {
             operation.writes()
                 || matches!(

@@ -2,10 +2,10 @@
 
 import type { Database } from './database.js'
 import { type BrowserOptions, open } from './index.js'
-import { keys, unlock } from './keys.js'
+import { onChange, unlock } from './keys.js'
 import { LightningError } from './errors.js'
 import type { Plan } from './peer.js'
-import { type Encryption, Secret } from './secret.js'
+import { type Encryption, type EncryptionKey, Secret } from './secret.js'
 import type { Keyring, KeyringAnswer } from './unlocking.js'
 
 export { EncryptionKeys, type KeyInfo, type Reencryption, type ReencryptionOptions, keys } from './keys.js'
@@ -16,7 +16,7 @@ export type { Encryption, EncryptionKey, KeyProvider } from './secret.js'
  * @internal
  */
 export async function openEncrypted(name: string, { encryption, worker, wasm, ...options }: BrowserOptions): Promise<Database> {
-  const starting = new EncryptedWorker(encryption!, worker)
+  const starting = new EncryptedWorker(name, encryption!, worker)
   try {
     const database = await open(name, { ...options, worker: starting.start, wasm: wasm ?? whole() })
     if (starting.hasOpened) return database
@@ -40,7 +40,7 @@ export async function openEncrypted(name: string, { encryption, worker, wasm, ..
  * @internal
  */
 export function encryptedPlan({ name, options: { encryption, ...options }, wasm, parts, start, other, shared }: Plan): Plan & { thrown(): unknown } {
-  const starting = new EncryptedWorker(encryption!, other ? undefined : start)
+  const starting = new EncryptedWorker(name, encryption!, other ? undefined : start)
   return { name, options, wasm: parts.length > 0 ? whole() : wasm, parts: [], start: starting.start, shared, thrown: () => starting.thrown }
 }
 
@@ -48,20 +48,39 @@ function whole(): string {
   return String(new URL('./encrypted.wasm', import.meta.url))
 }
 
+/** Of this page, as long as somebody may start them. */
+const workers = new Set<WeakRef<EncryptedWorker>>()
+
+onChange((name, key) => {
+  for (const worker of workers) {
+    const alive = worker.deref()
+    if (alive) alive.changed(name, key)
+    else workers.delete(worker)
+  }
+})
+
 /** Starts workers that open one database, each time it has to be opened again. */
 class EncryptedWorker {
   /** One of them has opened it. */
   hasOpened = false
   /** What whoever keeps the key has thrown. */
   thrown: unknown
-  readonly #encryption: Encryption
+  readonly #name: string
+  #encryption: Encryption
   readonly #worker: (() => Worker) | undefined
 
-  constructor(encryption: Encryption, worker: (() => Worker) | undefined) {
+  constructor(name: string, encryption: Encryption, worker: (() => Worker) | undefined) {
     // A wrong one is heard of before anything starts.
     new Secret(encryption)
+    this.#name = name
     this.#encryption = encryption
     this.#worker = worker
+    workers.add(new WeakRef(this))
+  }
+
+  /** It is opened by another key from now on, should it have to be opened again. */
+  changed(name: string, key: EncryptionKey): void {
+    if (name === this.#name) this.#encryption = key
   }
 
   readonly start = (): Worker => {

@@ -85,7 +85,7 @@ function engineBytes(options: OpenOptions, secret: Secret | undefined): Uint8Arr
 }
 
 function removeEmpty(name: string): void {
-  if (fs.existsSync(name) && fs.statSync(name).size === 0) for (const file of [name, `${name}-log`]) fs.rmSync(file, { force: true })
+  for (const file of [name, `${name}-log`]) if (fs.existsSync(file) && fs.statSync(file).size === 0) fs.rmSync(file)
 }
 
 function closing(files: DatabaseFiles): () => void {

@@ -35,10 +35,20 @@ export interface ReencryptionOptions extends Abortable {
   progress?: (progress: Reencryption) => void
 }
 
+/** Who has a database open hears by which key it opens from now on. */
+let changed: (name: string, key: EncryptionKey) => void = () => {}
+
+export function onChange(listener: typeof changed): void {
+  changed = listener
+}
+
 /** The keys of an encrypted database. */
 export class EncryptionKeys<M extends Mode> {
   /** @internal */
-  constructor(private readonly link: Link<M>) {}
+  constructor(
+    private readonly name: string,
+    private readonly link: Link<M>,
+  ) {}
 
   /** The keys that open it, by slot. */
   list(): Given<M, KeyInfo[]> {
@@ -65,7 +75,10 @@ export class EncryptionKeys<M extends Mode> {
     const { link } = this
     return link.then(this.list(), keys => {
       if (!keys.some(key => key.slot === slot)) throw new LightningError('Invalid', [`there is no key in slot ${slot}`])
-      return link.then(this.add(to), added => link.then(this.remove(slot), () => added))
+      return link.then(this.add(to), added => {
+        changed(this.name, to)
+        return link.then(this.remove(slot), () => added)
+      })
     })
   }
 
@@ -77,7 +90,10 @@ export class EncryptionKeys<M extends Mode> {
    * It throws `Invalid` where it waits for something: snapshots of before, feeds, damage.
    */
   reencrypt(key: EncryptionKey, options: ReencryptionOptions = {}): Given<M, void> {
-    return this.link.then(this.#withKey(key, Operation.Reencrypt), () => this.finishReencryption(options))
+    return this.link.then(this.#withKey(key, Operation.Reencrypt), () => {
+      changed(this.name, key)
+      return this.finishReencryption(options)
+    })
   }
 
   /** How far that is; undefined when nothing of it is left to do. */
@@ -126,7 +142,7 @@ export class EncryptionKeys<M extends Mode> {
 
 /** The keys of an open database. */
 export function keys<M extends Mode>(database: DatabaseOf<M>): EncryptionKeys<M> {
-  return new EncryptionKeys(linkOf(database))
+  return new EncryptionKeys(database.name, linkOf(database))
 }
 
 /** That this key opens the database which is open already; who has shown one may ask. */

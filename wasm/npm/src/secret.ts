@@ -4,7 +4,11 @@ import { Writer } from './cbor.js'
 import { LightningError, addWords } from './errors.js'
 import { failure } from './failure.js'
 
-if (!IN_WORKER) addWords({ WrongKey: ([what]) => `${what}; open the database with one of its keys ('encryption'): nothing was changed` })
+if (!IN_WORKER) {
+  addWords({
+    WrongKey: ([what]) => `${what}; give one of its keys as 'encryption', or none if it is not encrypted: nothing was changed`,
+  })
+}
 
 /**
  * What opens an encrypted database, one of these: 32 bytes that nobody can guess; a passphrase, from which Argon2id derives the key, with

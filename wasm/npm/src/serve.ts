@@ -138,7 +138,10 @@ async function openEngine(
   }
   // Nothing of it is what applications usually do.
   await Promise.all([parts.bring(MERGING), parts.bring(REST)])
-  const engine = await WasmEngine.openIndexedDb(idb.idbName(name), bytes)
+  const opened = WasmEngine.openIndexedDb(idb.idbName(name), bytes)
+  // What could not be encrypted was not made.
+  if (ENCRYPTED) await opened.catch(async () => (await idb.isEmpty(name)) && idb.remove(name))
+  const engine = await opened
   return { engine: engine as unknown as Engine, later: true }
 }
 
@@ -180,7 +183,7 @@ async function restore(
     }
     return storage
   }
-  await restoreFiles(name, place, source, bytes)
+  await restoreFiles(name, place, source, bytes, WasmEngine)
   return storage
 }
 

@@ -104,7 +104,11 @@ impl Session {
             Operation::Reencryption => progress(self.database.reencryption(), answer),
             // As before, after some steps.
             _ => {
-                let after = self.database.step_reencryption()?;
+                let after = match self.database.step_reencryption() {
+                    // It goes on when what it waits for is complete, which is waited for with the answer.
+                    Err(Error::Pending(_)) => self.database.reencryption(),
+                    after => after?,
+                };
                 progress(after, answer)
             }
         }

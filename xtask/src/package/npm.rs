@@ -61,9 +61,11 @@ pub fn build(consent: Consent) -> Result<()> {
     bundle(&[
         "src/sync.ts",
         "src/serve.ts",
+        "src/encrypted-engine.ts",
         "--platform=neutral",
         "--external:./inline.js",
         "--external:./later.js",
+        "--external:./encrypted-engine.js",
         "--outdir=dist",
     ])?;
     later("later", &npm, bundle)?;

@@ -58,6 +58,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     in_chromium("the package in Chromium", "run.mjs")?;
     in_chromium("where a page's databases are", "places.mjs")?;
     in_chromium("what a page keeps", "keeping.mjs")?;
+    in_chromium("encrypted databases", "encryption.mjs")?;
     in_chromium("service workers", "service-workers.mjs")?;
     in_chromium("private windows", "private-windows.mjs")?;
     in_chromium("tabs of different versions", "versions.mjs")?;

@@ -158,3 +158,23 @@ fn derive(text: &[u8], salt: &[u8; 16], cost: PassphraseCost) -> Result<Zeroizin
     argon2.hash_password_into_with_memory(text, salt, &mut *key, blocks.as_mut_slice()).map_err(|_| refused())?;
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_that_is_tried_again_is_not_derived_again() {
+        let cost = PassphraseCost { memory_kib: 64, passes: 1 };
+        let key = EncryptionKey::passphrase_with("correct horse", cost);
+        let Secret::Passphrase(passphrase) = key.secret() else { panic!("it is another kind") };
+        let first = passphrase.key(&[1; 16], cost).unwrap();
+        assert_eq!(first, derive(b"correct horse", &[1; 16], cost).unwrap());
+        // As nothing would be derived.
+        *passphrase.last.lock() = Some(Derived { salt: [1; 16], cost, key: Zeroizing::new([9; 32]) });
+        assert_eq!(*passphrase.key(&[1; 16], cost).unwrap(), [9; 32]);
+        let costlier = PassphraseCost { passes: 2, ..cost };
+        assert_eq!(passphrase.key(&[1; 16], costlier), derive(b"correct horse", &[1; 16], costlier));
+        assert_eq!(passphrase.key(&[2; 16], cost), derive(b"correct horse", &[2; 16], cost));
+    }
+}

@@ -578,6 +578,31 @@ mod tests {
         assert!(keys().iter().all(|key| area.unlock(elsewhere, key).is_err()), "slots of another database");
     }
 
+    /// Cannot wrap while it is waited for.
+    struct Later([u8; 32]);
+
+    impl super::super::KeyProvider for Later {
+        fn wrap(&self, _: &[u8; 32]) -> Result<Vec<u8>> {
+            Err(Error::invalid("nobody is there to wrap it"))
+        }
+
+        fn unwrap(&self, wrapped: &[u8]) -> Result<Option<[u8; 32]>> {
+            Ok((wrapped == b"wrapped").then_some(self.0))
+        }
+
+        fn wrapped_before(&self) -> Option<([u8; 32], Vec<u8>)> {
+            Some((self.0, b"wrapped".to_vec()))
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_wrapped_before_is_taken() {
+        let [own, other] = [7, 8].map(|byte| EncryptionKey::provider(Arc::new(Later([byte; 32]))));
+        let area = area(core::slice::from_ref(&own));
+        assert_eq!(*area.unlock(LOCK, &own).unwrap().current, [3; 32]);
+        assert!(matches!(area.unlock(LOCK, &other), Err(Error::WrongKey { .. })));
+    }
+
     #[test]
     fn every_byte_of_a_slot_is_proven() {
         let raw = &keys()[..1];

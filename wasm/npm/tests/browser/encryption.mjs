@@ -277,6 +277,20 @@ try {
     for (const name of ['beside plain', 'beside encrypted']) await destroy(name)
     return [...counts, open2, closed]
   })
+  if (storages.includes('opfs')) {
+    await test(
+      'without promises, in a worker',
+      ['plain', 'sealed', 1, 'Unsupported', 'WrongKey', 'WrongKey', 'Unsupported', 'sealed', 'kept'],
+      () =>
+        new Promise((resolve, reject) => {
+          const worker = new Worker(new URL('./sync-encryption-worker.mjs', location.href), { type: 'module' })
+          worker.onmessage = ({ data }) => resolve(data)
+          worker.onerror = event => reject(new Error(event.message))
+          worker.addEventListener('messageerror', reject)
+          worker.postMessage('sync')
+        }),
+    )
+  }
   await test('in memory', [1, 1], async () => {
     const { open } = window.lightning
     const { keys } = await import('/dist/encryption.js')
