@@ -67,8 +67,8 @@ function openEngine(name: string, options: OpenOptions, secret: Secret | undefin
     const engine = overFiles(files.name, files.data, files.log, options, secret)
     return { engine, name: files.name, storage, closed: readOnly ? () => files.unlock() : closing(files) }
   } catch (error) {
-    // What whoever keeps the key could not be asked for yet was not made.
-    if (secret && !readOnly) removeEmpty(files.name)
+    // What could not be opened was not made.
+    if (!readOnly) removeEmpty(secret ? [files.name, `${files.name}-log`] : [`${files.name}-log`])
     files.unlock()
     throw error
   }
@@ -84,14 +84,14 @@ function engineBytes(options: OpenOptions, secret: Secret | undefined): Uint8Arr
   return secret ? withKey(bytes, secret.bytes()) : bytes
 }
 
-function removeEmpty(name: string): void {
-  for (const file of [name, `${name}-log`]) if (fs.existsSync(file) && fs.statSync(file).size === 0) fs.rmSync(file)
+function removeEmpty(files: string[]): void {
+  for (const file of files) if (fs.existsSync(file) && fs.statSync(file).size === 0) fs.rmSync(file)
 }
 
 function closing(files: DatabaseFiles): () => void {
   return () => {
     files.unlock()
     // A closed database is its data file alone.
-    if (fs.existsSync(`${files.name}-log`) && fs.statSync(`${files.name}-log`).size === 0) fs.rmSync(`${files.name}-log`)
+    removeEmpty([`${files.name}-log`])
   }
 }
