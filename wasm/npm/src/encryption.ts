@@ -3,7 +3,6 @@
 import type { Database } from './database.js'
 import { type BrowserOptions, open } from './index.js'
 import { onChange, unlock } from './keys.js'
-import { LightningError } from './errors.js'
 import type { Plan } from './peer.js'
 import { type Encryption, type EncryptionKey, Secret } from './secret.js'
 import type { Keyring, KeyringAnswer } from './unlocking.js'
@@ -25,10 +24,7 @@ export async function openEncrypted(name: string, { encryption, worker, wasm, ..
       return database
     } catch (error) {
       await database.close().catch(() => {})
-      const { code, fields } = error as LightningError
-      // Engines without ciphers do not know the operation.
-      if (code !== 'Invalid' || !String(fields[0]).startsWith('this build')) throw error
-      throw new LightningError('WrongKey', [`a key was given, but '${name}' is open without one, so it is not encrypted`], { cause: error })
+      throw error
     }
   } catch (error) {
     throw starting.thrown ?? error
@@ -85,6 +81,7 @@ class EncryptedWorker {
 
   readonly start = (): Worker => {
     const secret = new Secret(this.#encryption)
+    this.thrown = undefined
     const worker = this.#worker ? this.#worker() : startWorker()
     worker.addEventListener?.('message', ({ data }) => {
       if ((data as { opened?: unknown }).opened) this.hasOpened = true
@@ -100,7 +97,9 @@ class EncryptedWorker {
       }
       port1.postMessage(answer)
     }
-    worker.postMessage({ secret: secret.bytes(), port: port2 } satisfies Keyring, [port2])
+    const bytes = secret.bytes()
+    worker.postMessage({ secret: bytes, port: port2 } satisfies Keyring, [port2])
+    bytes.fill(0)
     return worker
   }
 }

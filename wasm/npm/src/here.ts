@@ -55,7 +55,7 @@ export function openLocal(name: string, options: OpenOptions, secret?: Secret): 
 function openEngine(name: string, options: OpenOptions, secret: Secret | undefined): Opened {
   const { storage = 'file' } = options
   if (storage === 'memory') {
-    const engine = opening(() => engineFor(secret).openMemory(engineBytes(options, secret))) as unknown as Engine
+    const engine = told(options, secret, bytes => engineFor(secret).openMemory(bytes))
     return { engine, name, storage, closed: () => {} }
   }
   if (storage !== 'file') {
@@ -76,12 +76,19 @@ function openEngine(name: string, options: OpenOptions, secret: Secret | undefin
 
 /** An engine over open files. */
 export function overFiles(name: string, data: FileHandle, log: FileHandle, options: OpenOptions, secret: Secret | undefined): Engine {
-  return opening(() => engineFor(secret).openFiles(name, data as never, log as never, engineBytes(options, secret))) as unknown as Engine
+  return told(options, secret, bytes => engineFor(secret).openFiles(name, data as never, log as never, bytes))
 }
 
-function engineBytes(options: OpenOptions, secret: Secret | undefined): Uint8Array {
+/** Opens an engine that is told this. */
+function told(options: OpenOptions, secret: Secret | undefined, open: (bytes: Uint8Array) => plain.Engine): Engine {
   const bytes = optionBytes(options)
-  return secret ? withKey(bytes, secret.bytes()) : bytes
+  if (!secret) return opening(() => open(bytes)) as unknown as Engine
+  const all = withKey(bytes, secret.bytes())
+  try {
+    return opening(() => open(all)) as unknown as Engine
+  } finally {
+    all.fill(0)
+  }
 }
 
 function removeEmpty(files: string[]): void {

@@ -6,7 +6,7 @@ import type { DatabaseOf } from './database.js'
 import { LightningError } from './errors.js'
 import { readFailure } from './failure.js'
 import type { Engine } from './host.js'
-import { type Given, type Link, type Mode, writeOperation } from './link.js'
+import { type Answer, type Arguments, type Given, type Link, type Mode, writeOperation } from './link.js'
 import { Operation, Status, eachFrame } from './protocol.js'
 import { type Encryption, type EncryptionKey, Secret, unlocking, unlockingNow } from './secret.js'
 
@@ -52,7 +52,7 @@ export class EncryptionKeys<M extends Mode> {
 
   /** The keys that open it, by slot. */
   list(): Given<M, KeyInfo[]> {
-    return this.link.ask(Operation.Keys, false, () => {}, reader =>
+    return this.#ask(Operation.Keys, () => {}, reader =>
       (reader.value() as [number, KeyInfo['kind'], number][]).map(([slot, kind, added]) => ({ slot, kind, added: new Date(added) })),
     )
   }
@@ -67,7 +67,7 @@ export class EncryptionKeys<M extends Mode> {
    * others, `reencrypt`.
    */
   remove(slot: number): Given<M, void> {
-    return this.link.ask(Operation.RemoveKey, false, writer => writer.number(slot), () => undefined)
+    return this.#ask(Operation.RemoveKey, writer => writer.number(slot), () => undefined)
   }
 
   /** Puts a key in the place of the one in a slot: to change a passphrase. Gives the new one's slot. */
@@ -125,7 +125,7 @@ export class EncryptionKeys<M extends Mode> {
   }
 
   #progress(operation: Operation): Given<M, Reencryption | undefined> {
-    return this.link.ask(operation, false, () => {}, reader => {
+    return this.#ask(operation, () => {}, reader => {
       const found = reader.value() as [string, number, number, string | null] | null
       if (!found) return undefined
       const [stage, done, all, waitingFor] = found
@@ -135,8 +135,12 @@ export class EncryptionKeys<M extends Mode> {
 
   #withKey(key: EncryptionKey, operation: Operation): Given<M, unknown> {
     return withSecret(this.link, () => new Secret(key), secret =>
-      this.link.ask(operation, false, writer => writer.value(secret.value()), reader => reader.value()),
+      this.#ask(operation, writer => writer.value(secret.value()), reader => reader.value()),
     )
+  }
+
+  #ask<T>(operation: Operation, args: Arguments, answer: Answer<T>): Given<M, T> {
+    return askEncrypted(this.link, operation, args, answer)
   }
 }
 
@@ -149,9 +153,9 @@ export function keys<M extends Mode>(database: DatabaseOf<M>): EncryptionKeys<M>
 export function unlock<M extends Mode>(database: DatabaseOf<M>, encryption: Encryption): Given<M, void> {
   const link = linkOf(database)
   return withSecret(link, () => new Secret(encryption), secret =>
-    link.ask(
+    askEncrypted(
+      link,
       Operation.Unlock,
-      false,
       writer => {
         writer.number(0)
         writer.value(secret.value())
@@ -171,6 +175,21 @@ export function requireKey(engine: Engine, secret: Secret | undefined): void {
   eachFrame(engine.call(0, writer.take(), false), (status, body) => {
     if (status === Status.Failure) throw readFailure(body)
   })
+}
+
+/** Asks what engines without ciphers do not know. */
+function askEncrypted<M extends Mode, T>(link: Link<M>, operation: Operation, args: Arguments, answer: Answer<T>): Given<M, T> {
+  const failed = (error: unknown): never => {
+    const { code, fields } = error as LightningError
+    if (code !== 'Invalid' || !String(fields[0]).startsWith('this build')) throw error
+    throw new LightningError('WrongKey', ['the database is not encrypted, so it has no keys'], { cause: error as Error })
+  }
+  try {
+    const given = link.ask(operation, false, args, answer)
+    return given instanceof Promise ? (given.catch(failed) as Given<M, T>) : given
+  } catch (error) {
+    return failed(error)
+  }
 }
 
 /** Asks with a key, again with what whoever keeps it answers. */

@@ -68,7 +68,7 @@ export class Secret {
       throw invalid("a provider has the functions 'wrap' and 'unwrap'")
     }
     if (cipher !== undefined && cipher !== 'chacha20-poly1305' && cipher !== 'aes-256-gcm') {
-      throw invalid(`a cipher is 'chacha20-poly1305' or 'aes-256-gcm', not '${cipher}'`)
+      throw invalid("a cipher is 'chacha20-poly1305' or 'aes-256-gcm'")
     }
   }
 

@@ -14,7 +14,7 @@ import * as opfs from './opfs.js'
 import { restoreFiles } from './restoring-opfs.js'
 import { requireFree, requireWhole } from './restoring.js'
 import { Owner, type Scope } from './owner.js'
-import { isAgain, isGiven, unlocked } from './unlocking.js'
+import { forget, isAgain, isGiven, unlocked } from './unlocking.js'
 import { MERGING, Parts, REST, USUAL, fetchedModule } from './parts.js'
 
 /** The files are waited for so long. */
@@ -59,7 +59,10 @@ export function serve(scope: Scope): void {
         return scope.close()
       }
       const { engine, storage, later } = here
-      if (ENCRYPTED) engine.requireKeys!()
+      if (ENCRYPTED) {
+        forget()
+        engine.requireKeys!()
+      }
       const opened = { name: data.open, storage }
       new Owner(scope, data, new Host(engine, later, parts), opened, parts)
       scope.postMessage({ opened } satisfies OpenedMessage)

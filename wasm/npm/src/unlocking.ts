@@ -28,6 +28,12 @@ export function unlocked(options: Uint8Array): Uint8Array {
   return withKey(options, keyring?.secret)
 }
 
+/** The database is open: the engine has the key. */
+export function forget(): void {
+  keyring?.secret.fill(0)
+  keyring = undefined
+}
+
 /** Whether the database was begun to be opened before. */
 export function isAgain(): boolean {
   return rounds > 0

@@ -23,15 +23,11 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     let driver = browser::chromedriver(consent)?;
     // Debian's toolchain has no linter; the sources are the same.
     if toolchain == Toolchain::Default {
-        stage.check(
-            "lints for the web",
-            toolchain.cargo("clippy", rust::WEB)?.args(["--quiet", "--no-deps"]).args(PACKAGE).args([
-                "--all-targets",
-                "--",
-                "-D",
-                "warnings",
-            ]),
-        )?;
+        for features in ["", "encryption"] {
+            let mut lint = toolchain.cargo("clippy", rust::WEB)?;
+            lint.args(["--quiet", "--no-deps", "--features", features]).args(PACKAGE);
+            stage.check("lints for the web", lint.args(["--all-targets", "--", "-D", "warnings"]))?;
+        }
     }
     stage.tests(
         "tests in Chromium",
