@@ -99,10 +99,12 @@ pub fn lacking(out: &mut Vec<u8>, error: &Error) -> bool {
     })
 }
 
+type Key = Zeroizing<[u8; KEY_BYTES]>;
+
 /// What somebody who keeps a key has answered.
 struct Answers {
-    unwrapped: Vec<(Vec<u8>, Option<Zeroizing<[u8; KEY_BYTES]>>)>,
-    new: Option<(Zeroizing<[u8; KEY_BYTES]>, Vec<u8>)>,
+    unwrapped: Vec<(Vec<u8>, Option<Key>)>,
+    new: Option<(Key, Vec<u8>)>,
 }
 
 impl Answers {

@@ -17,7 +17,9 @@ export type { Encryption, EncryptionKey, KeyProvider } from './secret.js'
 export async function openEncrypted(name: string, { encryption, worker, wasm, ...options }: BrowserOptions): Promise<Database> {
   const starting = new EncryptedWorker(name, encryption!, worker)
   try {
-    const database = await open(name, { ...options, worker: starting.start, wasm: wasm ?? whole() })
+    // A service worker has none, and is served.
+    const start = worker || typeof Worker !== 'undefined' ? starting.start : undefined
+    const database = await open(name, { ...options, worker: start, wasm: wasm ?? whole() })
     if (starting.hasOpened) return database
     try {
       await unlock(database, encryption!)

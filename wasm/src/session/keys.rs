@@ -124,7 +124,9 @@ impl Session {
         let begun = self.changing.take().filter(|changing| *changing.arguments == arguments);
         let keys = begun.as_ref().map_or_else(|| self.database.keys().len(), |changing| changing.keys);
         let outcome = match begun {
-            Some(_) => self.go_on(operation, keys).and_then(|is_done| if is_done { Ok(()) } else { change(&self.database) }),
+            Some(_) => {
+                self.go_on(operation, keys).and_then(|is_done| if is_done { Ok(()) } else { change(&self.database) })
+            }
             None => change(&self.database),
         };
         if matches!(&outcome, Err(error) if matches!(error, Error::Pending(_)) || error.not_resident().is_some()) {

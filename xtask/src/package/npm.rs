@@ -106,7 +106,14 @@ pub fn build(consent: Consent) -> Result<()> {
         "--outdir=dist",
     ])?;
     // Both share their classes.
-    bundle(&["src/node.ts", "src/sync-node.ts", "src/encryption-node.ts", "--platform=node", "--splitting", "--outdir=dist"])?;
+    bundle(&[
+        "src/node.ts",
+        "src/sync-node.ts",
+        "src/encryption-node.ts",
+        "--platform=node",
+        "--splitting",
+        "--outdir=dist",
+    ])?;
     let scratch = workspace::target()?.join("lightning-profile");
     if scratch.is_dir() {
         fs::remove_dir_all(&scratch)?;
