@@ -28,7 +28,7 @@ const openHere = new Map<string, { peer: Peer; users: number }>()
 export async function open(name: string, options: BrowserOptions = {}): Promise<Database> {
   const { signal } = options
   signal?.throwIfAborted()
-  if (options.encryption) return (await import('./encryption.js')).openEncrypted(name, options)
+  if (options.encryption !== undefined) return (await import('./encryption.js')).openEncrypted(name, options)
   const plan = planOf(name, options)
   const { shared } = plan
   const page = (shared && openHere.get(name)) || { peer: new Peer(plan), users: 0 }

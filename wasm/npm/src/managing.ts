@@ -16,7 +16,7 @@ const BUSY_MS = 5000
 
 /** Makes the database of a backup. */
 export async function restore(plan: Plan, source: BackupSource, overwrite: boolean, signal?: AbortSignal): Promise<void> {
-  if (plan.options.encryption && plan.start) {
+  if (plan.options.encryption !== undefined && plan.start) {
     const encrypted = (await import('./encryption.js')).encryptedPlan(plan)
     return restore(encrypted, source, overwrite, signal).catch(error => {
       throw encrypted.thrown() ?? error

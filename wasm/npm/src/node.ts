@@ -5,7 +5,7 @@ import { type FileHandle, listFiles, removeFiles, restoreFile } from './files.js
 import { failure } from './failure.js'
 import { openLocal, overFiles } from './here.js'
 import { asyncDatabase } from './local.js'
-import { Secret, unlocking } from './secret.js'
+import { type Secret, secretOf, unlocking } from './secret.js'
 import { type BackupSource, type RestoreOptions, read, requireWhole } from './restoring.js'
 
 export * from './interface.js'
@@ -17,7 +17,7 @@ export * from './interface.js'
 export async function open(location: string, options: OpenOptions = {}): Promise<Database> {
   options.signal?.throwIfAborted()
   const durability = options.durability ?? 'sync'
-  const secret = options.encryption && new Secret(options.encryption)
+  const secret = secretOf(options)
   const opened = () => asyncDatabase(openLocal(location, options, secret), durability)
   return secret ? unlocking(secret, opened) : opened()
 }
@@ -29,7 +29,7 @@ export async function open(location: string, options: OpenOptions = {}): Promise
 export async function restore(location: string, source: BackupSource, options: RestoreOptions & Pick<OpenOptions, 'encryption'> = {}): Promise<void> {
   const { overwrite = false, signal } = options
   signal?.throwIfAborted()
-  const secret = options.encryption && new Secret(options.encryption)
+  const secret = secretOf(options)
   const restoring = restoreFile(location, overwrite)
   let isWhole = false
   try {

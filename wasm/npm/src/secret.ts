@@ -107,6 +107,11 @@ export class Secret {
   }
 }
 
+/** What was given as `encryption`. Nothing is opened without a key because of a slip: what is no key is an error. */
+export function secretOf({ encryption }: { encryption?: Encryption }): Secret | undefined {
+  return encryption === undefined ? undefined : new Secret(encryption)
+}
+
 /** Options of an engine that encrypts, and what opens the database. */
 export function withKey(options: Uint8Array, secret: Uint8Array | undefined): Uint8Array {
   return joined(options, secret ?? Uint8Array.of(0xf6, 0xf6))

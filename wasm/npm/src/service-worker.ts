@@ -18,7 +18,7 @@ export * from './index.js'
  */
 export function open(name: string, options: BrowserOptions = {}): Promise<Database> {
   // By tabs alone: there is no worker here that could have ciphers.
-  if (options.encryption) return openAnywhere(name, options)
+  if (options.encryption !== undefined) return openAnywhere(name, options)
   const wasm = options.wasm ?? new URL('./lightning.wasm', import.meta.url)
   return openAnywhere(name, { worker: () => new Here() as unknown as Worker, ...options, wasm })
 }

@@ -4,7 +4,7 @@ import type { OpenOptions, SyncDatabase } from './database.js'
 import { listFiles, removeFiles } from './files.js'
 import { syncDatabase } from './local.js'
 import { openLocal } from './here.js'
-import { Secret, unlockingNow } from './secret.js'
+import { secretOf, unlockingNow } from './secret.js'
 
 export * from './interface.js'
 export { SyncQuery } from './query.js'
@@ -12,7 +12,7 @@ export { restore } from './node.js'
 
 /** Opens the database at `location`, a path; `.ldb` is added where it has no ending. It is made where it is missing. */
 export function open(location: string, options: OpenOptions = {}): SyncDatabase {
-  const secret = options.encryption && new Secret(options.encryption)
+  const secret = secretOf(options)
   return syncDatabase(unlockingNow(secret, () => openLocal(location, options, secret)), options.durability ?? 'sync')
 }
 

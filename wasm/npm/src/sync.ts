@@ -11,7 +11,7 @@ import { Parts } from './parts.js'
 import { type BackupSource, type RestoreOptions, read, requireFree } from './restoring.js'
 import { restoreFiles } from './restoring-opfs.js'
 import * as plain from './generated/engine.js'
-import { Secret, unlocking, withKey } from './secret.js'
+import { type Secret, secretOf, unlocking, withKey } from './secret.js'
 
 export * from './interface.js'
 export { SyncQuery } from './query.js'
@@ -37,7 +37,7 @@ export async function open(name: string, options: SyncOptions = {}): Promise<Syn
     await requireNotInIdb(name)
     if (options.create === false) throw new LightningError('NotADatabase', [`there is no database '${name}'`])
   }
-  const secret = options.encryption && new Secret(options.encryption)
+  const secret = secretOf(options)
   const { Engine: WasmEngine, parts } = await compile(wasm, secret)
   const bytes = optionBytes(options)
   return unlocking(secret, async () => {
@@ -73,7 +73,7 @@ export async function restore(name: string, source: BackupSource, options: Resto
   if (!place.data) await requireNotInIdb(name)
   const pieces: Blob[] = []
   await read(source, signal, piece => pieces.push(new Blob([piece])))
-  const secret = options.encryption && new Secret(options.encryption)
+  const secret = secretOf(options)
   const { Engine: WasmEngine } = await compile(wasm, secret)
   const bytes = optionBytes({ ...rest, readOnly: true, create: false })
   try {

@@ -106,6 +106,10 @@ test('keys that cannot be say so, and do not say what they are', async () => {
   for (const encryption of [
     {},
     true,
+    // A slip is no wish for a database that is not encrypted.
+    null,
+    false,
+    '',
     { key: new Uint8Array(31) },
     { key: SECRET },
     { passphrase: '' },

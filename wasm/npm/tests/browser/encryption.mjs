@@ -291,6 +291,13 @@ try {
         }),
     )
   }
+  await test('what is no key is an error, and nothing is made', ['Invalid', 'Invalid', 'Invalid', 'Invalid', []], async () => {
+    const { open, restore, list } = window.lightning
+    const { code } = window.secrets
+    const given = []
+    for (const encryption of [null, '', { key: 'text' }]) given.push(await code(open('never', { encryption })))
+    return [...given, await code(restore('never', new Blob([]), { encryption: {} })), await list()]
+  })
   await test('in memory', [1, 1], async () => {
     const { open } = window.lightning
     const { keys } = await import('/dist/encryption.js')
