@@ -1,5 +1,5 @@
 // Prints how long files are as they are, and compressed as servers compress them, and fails where those that every page
-// fetches have grown together: `node sizes.mjs FILE… -- FILE…`, those behind the dashes being fetched apart from them. What each use
+// fetches, or those of encrypted databases, have grown together: `node sizes.mjs FILE… -- FILE…`, those behind the dashes being fetched apart from them. What each use
 // of the package fetches in all is printed, too.
 
 import * as fs from 'node:fs'
@@ -7,6 +7,9 @@ import * as zlib from 'node:zlib'
 
 /** Bytes that every page fetches, compressed by brotli. What is reached with a little room: it is lowered, never raised. */
 const BROTLI_MAX = 100_000
+/** The same for what a page fetches to open an encrypted database, beside `index.js`. */
+const ENCRYPTED = ['encryption.js', 'worker-encrypted.js', 'encrypted.wasm']
+const ENCRYPTED_MAX = 400_000
 
 const names = process.argv.slice(2)
 const dashes = names.indexOf('--')
@@ -36,6 +39,12 @@ console.log('\ntogether by brotli, for')
 for (const [use, files] of USES) {
   for (const [name, , , brotli] of [...rows, ...others]) if (files.includes(name)) all += brotli
   console.log(use.padEnd(40) + String(all).padStart(10))
+}
+const encrypted = others.filter(([name]) => ENCRYPTED.includes(name)).reduce((sum, [, , , brotli]) => sum + brotli, 0)
+console.log('\nan encrypted database, with index.js'.padEnd(41) + String(rows[0][3] + encrypted).padStart(10))
+if (encrypted > ENCRYPTED_MAX) {
+  console.error(`an encrypted database takes ${encrypted} bytes, ${encrypted - ENCRYPTED_MAX} more than sizes.mjs allows`)
+  process.exitCode = 1
 }
 if (together[3] > BROTLI_MAX) {
   console.error(`a page fetches ${together[3]} bytes, ${together[3] - BROTLI_MAX} more than sizes.mjs allows; 'cargo xtask package npm --sizes' shows what they are`)

@@ -6,11 +6,17 @@ use std::sync::Arc;
 use lightning_db::env::{FileId, MemoryStorage, Storage};
 use lightning_db::{Database, Document, Durability, Environment, Error, Options, Progress, Result, Value};
 use wasm_bindgen::prelude::*;
+#[cfg(feature = "encryption")]
+use zeroize::Zeroizing;
 
 use crate::environment::{JsClock, JsEntropy};
 use crate::handles::{FileHandle, HandleStorage};
 use crate::indexed_db::IndexedDb;
+#[cfg(feature = "encryption")]
+use crate::keys;
 use crate::session::{Operation, Session};
+#[cfg(feature = "encryption")]
+use crate::wire::Arguments;
 use crate::wire::{self, invalid, next_frame};
 
 /// Entries that one step of background work handles: a step is over before anyone notices.
@@ -35,31 +41,6 @@ enum Place {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Opens the database in two files, given as synchronous access handles.
-    #[wasm_bindgen(js_name = openFiles)]
-    pub fn open_files(name: &str, data: FileHandle, log: FileHandle, options: &[u8]) -> Result<Engine, Vec<u8>> {
-        let open = || {
-            #[allow(clippy::arc_with_non_send_sync, reason = "there is one thread")]
-            let storage = Arc::new(HandleStorage::new(name, data, log)?);
-            let shared: Arc<dyn Storage> = storage.clone();
-            let database = Database::open_storage(shared, environment(), read_options(options)?)?;
-            Ok(Self { session: Session::new(database), place: Place::Handles(storage) })
-        };
-        open().map_err(thrown)
-    }
-
-    /// Opens a database in memory.
-    #[wasm_bindgen(js_name = openMemory)]
-    pub fn open_memory(options: &[u8]) -> Result<Engine, Vec<u8>> {
-        let open = || {
-            #[allow(clippy::arc_with_non_send_sync, reason = "there is one thread")]
-            let storage = Arc::new(MemoryStorage::new());
-            let database = Database::open_storage(storage, environment(), read_options(options)?)?;
-            Ok(Self { session: Session::new(database), place: Place::Memory })
-        };
-        open().map_err(thrown)
-    }
-
     /// Opens the database of this name in IndexedDB; or, for reading, as if the bytes of `restored` were in its place: closing makes
     /// it so, in one transaction, and dropped before, everything stays as it was.
     #[wasm_bindgen(js_name = openIndexedDb)]
@@ -68,6 +49,8 @@ impl Engine {
         options: Vec<u8>,
         restored: Option<js_sys::Uint8Array>,
     ) -> Result<Engine, Vec<u8>> {
+        #[cfg(feature = "encryption")]
+        let options = Zeroizing::new(options);
         let open = async {
             let options = read_options(&options)?;
             let driver = Rc::new(IndexedDb::open(&name).await?);
@@ -80,32 +63,12 @@ impl Engine {
         open.await.map_err(thrown)
     }
 
-    /// Answers a request of `client` on files or in memory; `durable` makes what it commits survive a power loss before it
-    /// returns.
-    pub fn call(&mut self, client: u32, request: &[u8], durable: bool) -> Vec<u8> {
-        let mut answers = Answers::default();
-        let mut rest = request;
-        while let Some(next) = next_frame(rest) {
-            let Ok(frame) = next.inspect_err(|error| wire::failure(&mut answers.out, error)) else { break };
-            rest = frame.rest;
-            let place = answers.count;
-            let outcome = wire::answer_frame(&mut answers.out, |out| {
-                self.session.perform(client, place, frame.first, frame.body, out)
-            });
-            answers.took(frame.first, outcome);
-        }
-        let settled = match &self.place {
-            Place::Handles(storage) => storage.settle().map_err(Error::from),
-            _ => Ok(()),
-        };
-        let durable = durable && answers.commits;
-        answers.settled(settled.and_then(|()| if durable { self.session.database().sync() } else { Ok(()) }))
-    }
-
     /// As [`call`](Self::call), on any storage.
     #[wasm_bindgen(js_name = callLater)]
     pub async fn call_later(&mut self, client: u32, request: Vec<u8>, durable: bool) -> Vec<u8> {
-        let Place::IndexedDb(driver) = &self.place else { return self.call(client, &request, durable) };
+        #[cfg(feature = "encryption")]
+        let request = Zeroizing::new(request);
+        let Place::IndexedDb(driver) = &self.place else { return self.answer(client, &request, durable) };
         let driver = Rc::clone(driver);
         let mut answers = Answers::default();
         let mut rest = request.as_slice();
@@ -214,7 +177,93 @@ impl Engine {
     }
 }
 
+#[cfg(not(feature = "encryption"))]
+#[wasm_bindgen]
 impl Engine {
+    /// Opens the database in two files, given as synchronous access handles.
+    #[wasm_bindgen(js_name = openFiles)]
+    pub fn open_files(name: &str, data: FileHandle, log: FileHandle, options: &[u8]) -> Result<Engine, Vec<u8>> {
+        Self::in_files(name, data, log, options).map_err(thrown)
+    }
+
+    /// Opens a database in memory.
+    #[wasm_bindgen(js_name = openMemory)]
+    pub fn open_memory(options: &[u8]) -> Result<Engine, Vec<u8>> {
+        Self::in_memory(options).map_err(thrown)
+    }
+
+    /// Answers a request of `client` on files or in memory; `durable` makes what it commits survive a power loss before it
+    /// returns.
+    pub fn call(&mut self, client: u32, request: &[u8], durable: bool) -> Vec<u8> {
+        self.answer(client, request, durable)
+    }
+}
+
+/// The same for who may send a key along: the bytes are wiped.
+#[cfg(feature = "encryption")]
+#[wasm_bindgen]
+impl Engine {
+    /// Opens the database in two files, given as synchronous access handles.
+    #[wasm_bindgen(js_name = openFiles)]
+    pub fn open_files(name: &str, data: FileHandle, log: FileHandle, options: Vec<u8>) -> Result<Engine, Vec<u8>> {
+        Self::in_files(name, data, log, &Zeroizing::new(options)).map_err(thrown)
+    }
+
+    /// Opens a database in memory.
+    #[wasm_bindgen(js_name = openMemory)]
+    pub fn open_memory(options: Vec<u8>) -> Result<Engine, Vec<u8>> {
+        Self::in_memory(&Zeroizing::new(options)).map_err(thrown)
+    }
+
+    /// Answers a request of `client` on files or in memory; `durable` makes what it commits survive a power loss before it
+    /// returns.
+    pub fn call(&mut self, client: u32, request: Vec<u8>, durable: bool) -> Vec<u8> {
+        self.answer(client, &Zeroizing::new(request), durable)
+    }
+
+    /// From now on clients other than the first are to show a key of the database before they ask anything else.
+    #[wasm_bindgen(js_name = requireKeys)]
+    pub fn require_keys(&mut self) {
+        self.session.require_keys();
+    }
+}
+
+impl Engine {
+    fn in_files(name: &str, data: FileHandle, log: FileHandle, options: &[u8]) -> Result<Self> {
+        #[allow(clippy::arc_with_non_send_sync, reason = "there is one thread")]
+        let storage = Arc::new(HandleStorage::new(name, data, log)?);
+        let shared: Arc<dyn Storage> = storage.clone();
+        let database = Database::open_storage(shared, environment(), read_options(options)?)?;
+        Ok(Self { session: Session::new(database), place: Place::Handles(storage) })
+    }
+
+    fn in_memory(options: &[u8]) -> Result<Self> {
+        #[allow(clippy::arc_with_non_send_sync, reason = "there is one thread")]
+        let storage = Arc::new(MemoryStorage::new());
+        let database = Database::open_storage(storage, environment(), read_options(options)?)?;
+        Ok(Self { session: Session::new(database), place: Place::Memory })
+    }
+
+    fn answer(&mut self, client: u32, request: &[u8], durable: bool) -> Vec<u8> {
+        let mut answers = Answers::default();
+        let mut rest = request;
+        while let Some(next) = next_frame(rest) {
+            let Ok(frame) = next.inspect_err(|error| wire::failure(&mut answers.out, error)) else { break };
+            rest = frame.rest;
+            let place = answers.count;
+            let outcome = wire::answer_frame(&mut answers.out, |out| {
+                self.session.perform(client, place, frame.first, frame.body, out)
+            });
+            answers.took(frame.first, outcome);
+        }
+        let settled = match &self.place {
+            Place::Handles(storage) => storage.settle().map_err(Error::from),
+            _ => Ok(()),
+        };
+        let durable = durable && answers.commits;
+        answers.settled(settled.and_then(|()| if durable { self.session.database().sync() } else { Ok(()) }))
+    }
+
     async fn open_driver(
         driver: Rc<IndexedDb>,
         options: Options,
@@ -337,6 +386,15 @@ fn read_options(options: &[u8]) -> Result<Options> {
     read.memory_budget_bytes = MEMORY_BUDGET_BYTES;
     read.step_entries = STEP_ENTRIES;
     read.log_segment_bytes = LOG_SEGMENT_BYTES;
+    #[cfg(feature = "encryption")]
+    let options = {
+        // Behind them stand cipher and key, which is copied nowhere else.
+        let mut items = Arguments::new(options);
+        let map = items.item()?;
+        read.encryption = keys::cipher(&mut items)?;
+        read.key = keys::read(&mut items)?;
+        map
+    };
     let Value::Map(members) = Value::from_cbor(options)? else { return Err(invalid("options are a map")) };
     for (name, value) in members {
         let number = || value.as_integer().and_then(|number| u64::try_from(number).ok());

@@ -14,6 +14,8 @@ mod export;
 mod failure;
 mod handles;
 mod indexed_db;
+#[cfg(feature = "encryption")]
+mod keys;
 mod session;
 pub mod wire;
 

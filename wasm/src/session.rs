@@ -9,6 +9,8 @@
 mod backup;
 mod collections;
 mod held;
+#[cfg(feature = "encryption")]
+mod keys;
 mod kinds;
 mod live;
 mod maintenance;
@@ -29,21 +31,25 @@ pub struct Session {
     database: Database,
     held: HeldMap,
     once: Once,
+    #[cfg(feature = "encryption")]
+    gate: keys::Gate,
+    #[cfg(feature = "encryption")]
+    changing: Option<keys::Changing>,
 }
 
 /// Where an operation reads or writes: 0 is the database as it is now; others are snapshots and transactions.
 pub const NOW: u32 = 0;
 
 macro_rules! operations {
-    ($($name:ident = $number:literal,)*) => {
+    ($($(#[$meta:meta])* $name:ident = $number:literal,)*) => {
         /// The operations. The same numbers stand in `npm/src/protocol.ts`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Operation { $($name = $number,)* }
+        pub enum Operation { $($(#[$meta])* $name = $number,)* }
 
         impl Operation {
             fn of(number: u8) -> Option<Self> {
                 match number {
-                    $($number => Some(Self::$name),)*
+                    $($(#[$meta])* $number => Some(Self::$name),)*
                     _ => None,
                 }
             }
@@ -110,6 +116,21 @@ operations! {
     Outcome = 0x56,
     Backup = 0x58,
     NextBackup = 0x59,
+    // Keys of encrypted databases.
+    #[cfg(feature = "encryption")]
+    Unlock = 0x60,
+    #[cfg(feature = "encryption")]
+    Keys = 0x61,
+    #[cfg(feature = "encryption")]
+    AddKey = 0x62,
+    #[cfg(feature = "encryption")]
+    RemoveKey = 0x63,
+    #[cfg(feature = "encryption")]
+    Reencrypt = 0x64,
+    #[cfg(feature = "encryption")]
+    Reencryption = 0x65,
+    #[cfg(feature = "encryption")]
+    StepReencryption = 0x66,
 }
 
 impl Operation {
@@ -150,6 +171,10 @@ impl Operation {
             Batch, Commit, DropCollection, DropIndex, DropTable, Migrate, NextMigration, OpenCollection, OpenTable,
             Outcome, RemoveExpired, Sync,
         };
+        #[cfg(feature = "encryption")]
+        if number == Self::StepReencryption as u8 {
+            return true;
+        }
         Self::of(number).is_some_and(|operation| {
             operation.writes()
                 || matches!(
@@ -173,11 +198,25 @@ impl Operation {
 
 impl Session {
     pub fn new(database: Database) -> Self {
-        Self { database, held: HeldMap::new(HELD_MAX), once: Once::default() }
+        Self {
+            database,
+            held: HeldMap::new(HELD_MAX),
+            once: Once::default(),
+            #[cfg(feature = "encryption")]
+            gate: keys::Gate::default(),
+            #[cfg(feature = "encryption")]
+            changing: None,
+        }
     }
 
     pub fn database(&self) -> &Database {
         &self.database
+    }
+
+    /// From now on clients other than the first are to show a key of the database before they ask anything else.
+    #[cfg(feature = "encryption")]
+    pub fn require_keys(&mut self) {
+        self.gate.close();
     }
 
     /// Performs the operation at a place of a request of `client`; gives the status of its answer, which is appended to `out`. Nothing
@@ -187,6 +226,8 @@ impl Session {
             self.once.begin();
         }
         let operation = Operation::of(number).ok_or_else(|| invalid("this build does not know the operation"))?;
+        #[cfg(feature = "encryption")]
+        self.gate.require(client, operation)?;
         if operation == Operation::Number {
             self.once.count(&self.database, place, &mut Arguments::new(arguments))?;
             return done(&mut Answer::new(out)).map(|()| wire::ANSWER);
@@ -209,8 +250,7 @@ impl Session {
 
     fn perform_now(&mut self, client: u32, operation: Operation, arguments: &[u8], out: &mut Vec<u8>) -> Result<()> {
         self.held.serve(client);
-        let mut arguments = Arguments::new(arguments);
-        let args = &mut arguments;
+        let args = &mut Arguments::new(arguments);
         let answer = &mut Answer::new(out);
         if operation.writes() {
             let scope = args.handle()?;
@@ -277,6 +317,14 @@ impl Session {
             Operation::NextChanges => self.next_changes(args, answer),
             Operation::Backup => self.backup(client, answer),
             Operation::NextBackup => self.next_backup(args, answer),
+            #[cfg(feature = "encryption")]
+            Operation::Unlock
+            | Operation::Keys
+            | Operation::AddKey
+            | Operation::RemoveKey
+            | Operation::Reencrypt
+            | Operation::Reencryption
+            | Operation::StepReencryption => self.keys(client, operation, arguments, answer),
             _ => self.maintain(operation, args, answer),
         }
     }
@@ -284,6 +332,8 @@ impl Session {
     /// Forgets what a client held, because it is gone.
     pub fn disconnect(&mut self, client: u32) {
         self.held.remove_client(client);
+        #[cfg(feature = "encryption")]
+        self.gate.forget(client);
     }
 
     /// `[kind]`: 0 a snapshot, else a transaction: 1 read committed, 2 snapshot isolation, 3 serializable. Gives its handle; of a

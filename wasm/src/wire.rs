@@ -284,6 +284,10 @@ pub fn next_frame(frames: &[u8]) -> Option<Result<Frame<'_>>> {
 
 /// Appends the frame of an error.
 pub fn failure(out: &mut Vec<u8>, error: &Error) {
+    #[cfg(feature = "encryption")]
+    if crate::keys::lacking(out, error) {
+        return;
+    }
     let written = frame(out, FAILURE, |out| {
         let mut fields = Vec::new();
         let count = fields_of(error, &mut Answer::new(&mut fields));
@@ -298,6 +302,8 @@ fn fields_of(error: &Error, out: &mut Answer<'_>) -> u64 {
         Error::Storage(error) => (3, out.str(&error.message).u64(error.offset).u64(error.len)),
         Error::Corrupt(damage) => (2, out.str(&damage.what).u64(damage.offset)),
         Error::Unsupported { what, remedy } => (2, out.str(what).str(remedy)),
+        #[cfg(feature = "encryption")]
+        Error::WrongKey { what } => (1, out.str(what)),
         Error::NotADatabase { found: text }
         | Error::Locked { holder: text }
         | Error::Poisoned { cause: text }

@@ -8,6 +8,9 @@ use crate::engine::{EncryptionKey, KeyInfo, Reencryption};
 use crate::env::Entropy;
 use crate::error::Result;
 
+/// More than it takes to find that it waits for something.
+const STEPS: u64 = 16;
+
 impl Database {
     /// The keys that open this database, by slot; none if it is not encrypted.
     pub fn keys(&self) -> Vec<KeyInfo> {
@@ -16,7 +19,6 @@ impl Database {
 
     /// That this key opens the database, or that it needs none where none is given; [`Error::WrongKey`](crate::Error::WrongKey)
     /// otherwise. For whoever shares a database that is open with those who come later: they are to have a key of it, too.
-    #[cfg(feature = "std")]
     pub fn require_key(&self, key: Option<&EncryptionKey>) -> Result<()> {
         self.shared.engine.require_key(key)
     }
@@ -63,7 +65,14 @@ impl Database {
     /// Goes on with [encrypting everything anew](Self::reencrypt) until that is done, and tells how far it is after each bounded step. An error
     /// says what it waits for, if it cannot go on: named snapshots of before, readers, the archive, damage.
     pub fn finish_reencryption(&self, progress: &mut dyn FnMut(&Reencryption)) -> Result<()> {
-        self.shared.engine.finish_reencryption(progress)
+        self.shared.engine.finish_reencryption(u64::MAX, progress)
+    }
+
+    /// Goes on with [encrypting everything anew](Self::reencrypt) for some bounded steps, where nobody may wait until it is done; how far it
+    /// is then, and `None` when nothing of it is left. Errors are those of [`finish_reencryption`](Self::finish_reencryption).
+    pub fn step_reencryption(&self) -> Result<Option<Reencryption>> {
+        self.shared.engine.finish_reencryption(STEPS, &mut |_| {})?;
+        Ok(self.reencryption())
     }
 
     /// What it was opened with, and randomness.

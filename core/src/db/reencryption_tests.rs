@@ -103,6 +103,27 @@ fn nothing_in_the_files_is_under_the_old_key_when_it_is_done() {
     }
 }
 
+#[test]
+fn whoever_may_not_wait_goes_on_in_steps() {
+    let storage = Arc::new(MemoryStorage::new());
+    let db = open(&storage, 1, Some(key())).unwrap();
+    fill(&db, 0);
+    assert_eq!(db.step_reencryption().unwrap(), None);
+    db.reencrypt(&new_key()).unwrap();
+    let mut stages = Vec::new();
+    while let Some(progress) = db.step_reencryption().unwrap() {
+        stages.push(progress.stage);
+    }
+    assert!(stages.len() > 1 && stages.is_sorted(), "{stages:?}");
+    assert!(db.reencryption().is_none());
+    check_filled(&db, 0);
+    // And hears what it waits for.
+    db.create_snapshot("before").unwrap();
+    db.reencrypt(&key()).unwrap();
+    let waits = (0..10_000).find_map(|_| db.step_reencryption().err()).unwrap();
+    assert!(format!("{waits}").contains("the snapshot 'before'"), "{waits}");
+}
+
 /// Puts, reads, and steps in turns, until it is done.
 #[test]
 fn readers_and_writers_go_on_meanwhile() {

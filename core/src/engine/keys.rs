@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 
 use super::checkpoint::Checkpoint;
 use super::maintenance::Progress;
-#[cfg(feature = "std")]
 use super::open::unlock_keys;
 use super::reencryption::Reencryption;
 use super::state::{Engine, Stopped};
@@ -38,7 +37,6 @@ impl Engine {
     }
 
     /// That this key opens the database, and none if it needs none: as if it were not open already.
-    #[cfg(feature = "std")]
     pub(crate) fn require_key(&self, key: Option<&EncryptionKey>) -> Result<()> {
         let superblock = self.work.lock().superblock.clone();
         unlock_keys(&superblock, key).map(drop)
@@ -77,11 +75,12 @@ impl Engine {
         })
     }
 
-    /// Does the steps until everything is sealed under one data key; an error when that waits for something else.
-    pub(crate) fn finish_reencryption(&self, progress: &mut dyn FnMut(&Reencryption)) -> Result<()> {
+    /// Does the steps until everything is sealed under one data key, at most so many; an error when that waits for something else.
+    pub(crate) fn finish_reencryption(&self, steps: u64, progress: &mut dyn FnMut(&Reencryption)) -> Result<()> {
         self.finish_opening()?;
         let mut idle = 0;
-        while let Some(under_way) = self.reencryption() {
+        for _ in 0..steps {
+            let Some(under_way) = self.reencryption() else { break };
             if let Some(stopped) = &self.writer.lock().stopped {
                 return Err(stopped.error());
             }

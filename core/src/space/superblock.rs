@@ -32,7 +32,7 @@ const LOG_SEGMENT_BYTES_MIN: u32 = 64 << 10;
 const FILE_BYTES_AT: usize = 112 + Digest::WIDTH_MAX;
 
 const ENCRYPTION_REMEDY: &str =
-    "build lightning-db with the feature 'encryption', or export the data where that is on and import it here";
+    "open it with its key: option 'encryption' in JavaScript; in Rust the feature 'encryption' is needed, too";
 
 /// Where the nonces and the tag of an encrypted database's superblock are.
 #[cfg(feature = "encryption")]

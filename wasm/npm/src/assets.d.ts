@@ -6,6 +6,8 @@ declare const IN_WORKER: boolean
 declare const FILES_ALONE: boolean
 /** A page's own script: nothing there is asked without waiting, so what does that is left out. */
 declare const WAITS_ALONE: boolean
+/** A worker whose engine has ciphers, and which is given a key. */
+declare const ENCRYPTED: boolean
 
 // Files that become part of `inline.js`.
 

@@ -1,7 +1,7 @@
 // Copies of a database, as the bytes of a file.
 
 import { type Abortable, onAbort } from './abort.js'
-import { type Given, type Held, type Link, type Mode, current, held, release } from './link.js'
+import { type Given, type Held, type Link, type Mode, current, release } from './link.js'
 import { Operation } from './protocol.js'
 
 export interface BackupOptions extends Abortable {
@@ -18,22 +18,22 @@ export interface BackupProgress {
   bytesAll: number | undefined
 }
 
-/** A backup that the owner makes. */
-class Backup<M extends Mode> {
+/** A backup that the owner makes, and has begun. */
+export class Backup<M extends Mode> {
   #held: Held | undefined
   #bytes = 0
+  #ignore = () => {}
 
   constructor(
     private readonly link: Link<M>,
+    begun: Held,
     private readonly options: BackupOptions,
-  ) {}
-
-  begin(): Given<M, void> {
-    return this.link.ask(Operation.Backup, false, () => {}, reader => void (this.#held = held(this.link, reader.number())))
+  ) {
+    this.#held = begun
   }
 
   /** The next bytes, perhaps none yet; null behind the last. */
-  next(): Given<M, Uint8Array<ArrayBuffer> | null> {
+  #next(): Given<M, Uint8Array<ArrayBuffer> | null> {
     return this.link.ask(
       Operation.NextBackup,
       false,
@@ -48,74 +48,51 @@ class Backup<M extends Mode> {
     )
   }
 
+  /** Whoever reads it wants no more of it. */
   end(): void {
+    this.#ignore()
     if (this.#held) release(this.link, this.#held)
     this.#held = undefined
   }
-}
 
-/** As a stream, made as it is read. */
-export function backupStream(link: Link<'async'>, options: BackupOptions): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const backup = new Backup(link, options)
-  const { signal } = options
-  let over = false
-  let ignore = () => {}
-  const end = () => {
-    over = true
-    ignore()
-    backup.end()
+  /** As what a stream is made of: it begins. */
+  start(controller: ReadableStreamDefaultController): void {
+    const { signal } = this.options
+    const give = () => {
+      this.end()
+      controller.error(signal!.reason)
+    }
+    if (signal?.aborted) give()
+    else this.#ignore = onAbort(signal, give)
   }
-  return new ReadableStream({
-    async start(controller) {
-      signal?.throwIfAborted()
-      ignore = onAbort(signal, () => {
-        end()
-        controller.error(signal!.reason)
-      })
-      try {
-        await backup.begin()
-      } catch (error) {
-        if (!over) end()
-        throw error
-      }
-      if (over) backup.end()
-    },
-    async pull(controller) {
-      try {
-        while (!over) {
-          const bytes = await backup.next()
-          if (over) return
-          if (!bytes) {
-            end()
-            return controller.close()
-          }
-          if (bytes.length > 0) return controller.enqueue(bytes)
-        }
-      } catch (error) {
-        if (over) return
-        end()
-        throw error
-      }
-    },
-    cancel: end,
-  })
-}
 
-/** As pieces, one after the other. */
-export function backupPieces(link: Link<'sync'>, options: BackupOptions): Iterable<Uint8Array<ArrayBuffer>> {
-  const backup = new Backup(link, options)
-  options.signal?.throwIfAborted()
-  backup.begin()
-  return (function* () {
+  /** Gives the stream its next bytes. */
+  async pull(controller: ReadableStreamDefaultController): Promise<void> {
+    try {
+      while (this.#held) {
+        const bytes = await this.#next()
+        if (!bytes) return controller.close()
+        if (!this.#held) return
+        if (bytes.length > 0) return controller.enqueue(bytes)
+      }
+    } catch (error) {
+      if (!this.#held) return
+      this.end()
+      throw error
+    }
+  }
+
+  /** As pieces, one after the other. */
+  *pieces(): Iterable<Uint8Array<ArrayBuffer>> {
     try {
       for (;;) {
-        options.signal?.throwIfAborted()
-        const bytes = backup.next()
+        this.options.signal?.throwIfAborted()
+        const bytes = this.#next() as Uint8Array<ArrayBuffer> | null
         if (!bytes) return
         if (bytes.length > 0) yield bytes
       }
     } finally {
-      backup.end()
+      this.end()
     }
-  })()
+  }
 }

@@ -1,7 +1,7 @@
 // The database, as applications see it.
 
 import type { Abortable } from './abort.js'
-import { type BackupOptions, backupPieces, backupStream } from './backup.js'
+import type { Backup, BackupOptions } from './backup.js'
 import type { Value } from './cbor.js'
 import { Collection, type CollectionInfo, type Migrations, type Schema, collections, schemaForm } from './collection.js'
 import type { AsyncDisposing, Disposing } from './disposing.js'
@@ -10,6 +10,7 @@ import { type Commit, Feed, type Since } from './feed.js'
 import { type Given, type Held, type Link, type Mode, held, numberOf, release } from './link.js'
 import type { More } from './more.js'
 import { Operation } from './protocol.js'
+import type { Encryption } from './secret.js'
 import { Table, type TableTypes } from './table.js'
 import { ISOLATION, begin } from './scope.js'
 import type { Snapshot, Transaction, TransactionOptions } from './transaction.js'
@@ -38,6 +39,8 @@ export interface OpenOptions extends Abortable {
   readOnly?: boolean
   /** Make the database if there is none; true unless said otherwise. */
   create?: boolean
+  /** What opens an encrypted database; a new one that is given a key is encrypted. */
+  encryption?: Encryption
   /** Ask the browser not to delete what this site keeps when space is short: see `persist()`. */
   persist?: boolean
 }
@@ -255,8 +258,16 @@ export class DatabaseOf<M extends Mode> {
    * them. Whatever is written meanwhile is no part of it. `await new Response(db.backup()).blob()` is a `Blob` of it.
    */
   backup(options: BackupOptions = {}): M extends 'async' ? ReadableStream<Uint8Array<ArrayBuffer>> : Iterable<Uint8Array<ArrayBuffer>> {
-    const make = WAITS_ALONE || this.link.mode === 'async' ? backupStream : backupPieces
-    return make(this.link as never, options) as never
+    const { link } = this
+    if (!WAITS_ALONE && link.mode === 'sync') options.signal?.throwIfAborted()
+    const begun = link.ask(Operation.Backup, false, () => {}, reader => held(link, reader.number()))
+    const made = this.#goOn(begun, ({ Backup }) => link.then(begun, held => new Backup(link, held, options)))
+    if (!WAITS_ALONE && link.mode === 'sync') return (made as Backup<M>).pieces() as never
+    return new ReadableStream({
+      start: async to => (await made).start(to),
+      pull: async to => (await made).pull(to),
+      cancel: async () => (await made).end(),
+    }) as never
   }
 
   /** Asks the browser not to delete what this site keeps when space is short; tells whether it will not. It may ask the user. */

@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'Corrupt'
   | 'NotADatabase'
   | 'Unsupported'
+  | 'WrongKey'
   | 'Closed'
   | 'ReadOnly'
   | 'LimitExceeded'
@@ -66,7 +67,7 @@ export function addWords(words: Partial<Record<LaterCode, Words>>): void {
   Object.assign(MESSAGES, words)
 }
 
-type LaterCode = 'TransactionTooOld' | 'Deadlock' | 'TransactionTimeout' | 'DatabaseExists'
+type LaterCode = 'WrongKey' | 'TransactionTooOld' | 'Deadlock' | 'TransactionTimeout' | 'DatabaseExists'
 
 function words(): Record<Exclude<ErrorCode, LaterCode>, Words> {
   return {

@@ -45,7 +45,7 @@ const WRITES: ReadonlySet<number> = new Set([
   Operation.DropTable,
 ])
 
-const OF_HANDLES: ReadonlySet<number> = new Set([Operation.Next, Operation.NextChanges, Operation.Migrate, Operation.NextBackup])
+const OF_HANDLES: ReadonlySet<number> = new Set([Operation.Next, Operation.NextChanges, Operation.Migrate, Operation.NextBackup, Operation.AddKey, Operation.RemoveKey, Operation.Reencrypt])
 
 /** Whether it commits by itself. What does is numbered, so that owners remember it. */
 export function commits(operation: number, first: number): boolean {

@@ -20,6 +20,8 @@ export interface Engine {
   eventsLater(tell: (client: number, frames: Uint8Array) => void): Promise<void>
   wakeAtMs(): number | undefined
   disconnect(client: number): void
+  /** From now on clients other than the first are to show a key of the database; where it has ciphers. */
+  requireKeys?(): void
   close(): void
   closeLater(): Promise<void>
   free(): void

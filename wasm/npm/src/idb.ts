@@ -110,7 +110,7 @@ export async function sweep(name: string): Promise<boolean> {
 }
 
 /** Whether the engine has written nothing to it; one that is not there is made. */
-async function isEmpty(name: string): Promise<boolean> {
+export async function isEmpty(name: string): Promise<boolean> {
   const database = await answer(indexedDB.open(idbName(name)))
   const hasAny = database.objectStoreNames.contains(LENGTHS)
   const count = hasAny ? await answer(database.transaction(LENGTHS).objectStore(LENGTHS).count()) : 0

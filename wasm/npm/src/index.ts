@@ -12,9 +12,12 @@ export * from './interface.js'
 
 /** How a page opens a database. */
 export interface BrowserOptions extends OpenOptions {
-  /** Where `lightning.wasm` is, where it is not beside this script, or a compiled module. */
+  /** Where `lightning.wasm` is, where it is not beside this script, or a compiled module; with `encryption` `encrypted.wasm`. */
   wasm?: string | URL | WebAssembly.Module
-  /** Starts the worker, where the bundler does not find it: `() => new Worker(new URL('lightning-db/worker', import.meta.url))`. */
+  /**
+   * Starts the worker, where the bundler does not find it: `() => new Worker(new URL('lightning-db/worker', import.meta.url))`; with
+   * `encryption` `lightning-db/worker-encrypted`.
+   */
   worker?: () => Worker
 }
 
@@ -25,6 +28,7 @@ const openHere = new Map<string, { peer: Peer; users: number }>()
 export async function open(name: string, options: BrowserOptions = {}): Promise<Database> {
   const { signal } = options
   signal?.throwIfAborted()
+  if (options.encryption !== undefined) return (await import('./encryption.js')).openEncrypted(name, options)
   const plan = planOf(name, options)
   const { shared } = plan
   const page = (shared && openHere.get(name)) || { peer: new Peer(plan), users: 0 }

@@ -38,5 +38,6 @@ export {
   remove,
 } from './query.js'
 export type { BackupSource, RestoreOptions } from './restoring.js'
+export type { Encryption, EncryptionKey, KeyProvider } from './secret.js'
 export { type Range, Scan, Table, type TableTypes } from './table.js'
 export type { Snapshot, Transaction, TransactionOptions } from './transaction.js'

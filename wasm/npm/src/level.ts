@@ -31,7 +31,7 @@ export class LightningLevel<K = string, V = string> extends AbstractLevel<Uint8A
 
   /** @param place the name of a database, which is opened and closed with this, or one that is open and stays so */
   constructor(place: string | Database, options: LevelOptions<K, V> = {}) {
-    const { table, storage, durability, memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly, ...forward } = options
+    const { table, storage, durability, memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly, encryption, ...forward } = options
     super(
       {
         encodings: { view: true },
@@ -56,10 +56,10 @@ export class LightningLevel<K = string, V = string> extends AbstractLevel<Uint8A
   }
 
   async _open({ createIfMissing = true }: { createIfMissing?: boolean }): Promise<void> {
-    const { table = 'level', storage, durability, memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly } = this.#options
+    const { table = 'level', storage, durability, memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly, encryption } = this.#options
     const place = this.#place
     if (typeof place === 'string') {
-      const options = { create: createIfMissing, storage, durability, memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly }
+      const options = { create: createIfMissing, storage, durability, memoryBudgetBytes, fileBytesMax, feedRetentionBytes, readOnly, encryption }
       this.#db = await open(place, options).catch(error => {
         if (createIfMissing || (error as LightningError).code !== 'NotADatabase') throw error
         throw new Error(`the database '${place}' does not exist`, { cause: error })

@@ -94,7 +94,7 @@ interface Waiting {
   resolve(value: unknown): void
   reject(error: unknown): void
   answer: Answer<unknown>
-  /** What opens a collection or table. */
+  /** What opens a collection or table, or shows a key. */
   opens?: Uint8Array
   /** 0 where it has none. */
   number: number
@@ -194,7 +194,7 @@ export class AsyncLink implements Link<'async'> {
     this.#durable ||= durable
     this.#operations++
     const number = this.#isNumbered ? ++this.#number : 0
-    const opens = operation === Operation.OpenCollection || operation === Operation.OpenTable
+    const opens = operation === Operation.OpenCollection || operation === Operation.OpenTable || operation === Operation.Unlock
     return new Promise<T>((resolve, reject) => {
       const isCommit = number > 0 && commits(operation, this.#writer.view()[begin + 5] ?? 0)
       const waiting: Waiting = { resolve: resolve as (value: unknown) => void, reject, answer, number, commits: isCommit }

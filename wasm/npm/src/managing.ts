@@ -16,6 +16,12 @@ const BUSY_MS = 5000
 
 /** Makes the database of a backup. */
 export async function restore(plan: Plan, source: BackupSource, overwrite: boolean, signal?: AbortSignal): Promise<void> {
+  if (plan.options.encryption !== undefined && plan.start) {
+    const encrypted = (await import('./encryption.js')).encryptedPlan(plan)
+    return restore(encrypted, source, overwrite, signal).catch(error => {
+      throw encrypted.thrown() ?? error
+    })
+  }
   const { name, options: opening, shared } = plan
   if (!plan.start) throw new LightningError('NoOwner', [name])
   let blob = source as Blob

@@ -1,5 +1,6 @@
 // What is beyond opening a database, reading and writing.
 
+export { Backup } from './backup.js'
 export { nextCommits } from './commits.js'
 export { Cursor } from './cursor.js'
 export { Entries } from './entries.js'

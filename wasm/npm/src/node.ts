@@ -3,8 +3,9 @@
 import type { Database, OpenOptions } from './database.js'
 import { type FileHandle, listFiles, removeFiles, restoreFile } from './files.js'
 import { failure } from './failure.js'
-import { compile, openLocal, overFiles } from './here.js'
+import { openLocal, overFiles } from './here.js'
 import { asyncDatabase } from './local.js'
+import { type Secret, secretOf, unlocking } from './secret.js'
 import { type BackupSource, type RestoreOptions, read, requireWhole } from './restoring.js'
 
 export * from './interface.js'
@@ -16,22 +17,24 @@ export * from './interface.js'
 export async function open(location: string, options: OpenOptions = {}): Promise<Database> {
   options.signal?.throwIfAborted()
   const durability = options.durability ?? 'sync'
-  return asyncDatabase(openLocal(location, options), durability)
+  const secret = secretOf(options)
+  const opened = () => asyncDatabase(openLocal(location, options, secret), durability)
+  return secret ? unlocking(secret, opened) : opened()
 }
 
 /**
  * Makes the database at `location` of a backup. It is there when everything in the backup was found to be whole; before that, and
  * after an error, all is as it was.
  */
-export async function restore(location: string, source: BackupSource, options: RestoreOptions = {}): Promise<void> {
+export async function restore(location: string, source: BackupSource, options: RestoreOptions & Pick<OpenOptions, 'encryption'> = {}): Promise<void> {
   const { overwrite = false, signal } = options
   signal?.throwIfAborted()
-  compile()
+  const secret = secretOf(options)
   const restoring = restoreFile(location, overwrite)
   let isWhole = false
   try {
     await read(source, signal, piece => restoring.write(piece))
-    await restoring.check(requireDatabase)
+    await unlocking(secret, () => restoring.check((name, data, log) => requireDatabase(name, data, log, secret)))
     isWhole = true
   } catch (error) {
     throw failure(error)
@@ -41,8 +44,8 @@ export async function restore(location: string, source: BackupSource, options: R
 }
 
 /** The files are a database, and whole. */
-async function requireDatabase(name: string, data: FileHandle, log: FileHandle): Promise<void> {
-  const engine = overFiles(name, data, log, { readOnly: true, create: false })
+async function requireDatabase(name: string, data: FileHandle, log: FileHandle, secret: Secret | undefined): Promise<void> {
+  const engine = overFiles(name, data, log, { readOnly: true, create: false }, secret)
   try {
     await requireWhole(engine, false)
   } finally {

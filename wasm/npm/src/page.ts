@@ -3,7 +3,7 @@
 
 export * from './index.js'
 
-export { raced } from './abort.js'
+export { onAbort, raced } from './abort.js'
 export { Reader, Writer, decode } from './cbor.js'
 export { Documents } from './collection.js'
 export { LightningError, addWords } from './errors.js'

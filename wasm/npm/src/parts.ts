@@ -3,7 +3,7 @@
 
 import { Reader, Writer } from './cbor.js'
 import { LightningError } from './errors.js'
-import { addPart, hasPart, onMissingPart } from './generated/engine.js'
+import { addPart, hasPart, onMissingPart } from 'engine'
 import { Operation, Status } from './protocol.js'
 
 /** Ranges, transactions, tables with types, and what several of the later parts need, so that it comes with each of them. */

@@ -54,6 +54,13 @@ export enum Operation {
   Outcome = 0x56,
   Backup = 0x58,
   NextBackup = 0x59,
+  Unlock = 0x60,
+  Keys = 0x61,
+  AddKey = 0x62,
+  RemoveKey = 0x63,
+  Reencrypt = 0x64,
+  Reencryption = 0x65,
+  StepReencryption = 0x66,
 }
 
 export type OperationNumber = Operation

@@ -1,14 +1,14 @@
 // Databases in the origin private file system made of backups, by a worker.
 
 import { LightningError } from './errors.js'
-import { Engine as WasmEngine } from './generated/engine.js'
-import type { Engine } from './host.js'
+import type { Engine } from 'engine'
+import type { Engine as Opened } from './host.js'
 import { opening } from './failure.js'
 import * as opfs from './opfs.js'
 import { requireWhole } from './restoring.js'
 
 /** Puts a backup in the place of what is there; before it is found to be whole, and where it is not, everything is as it was. */
-export async function restoreFiles(name: string, place: opfs.Place, source: Blob, options: Uint8Array): Promise<void> {
+export async function restoreFiles(name: string, place: opfs.Place, source: Blob, options: Uint8Array, WasmEngine: typeof Engine): Promise<void> {
   try {
     const { data, log } = await opfs.openHandles(name, place, true)
     try {
@@ -31,7 +31,7 @@ export async function restoreFiles(name: string, place: opfs.Place, source: Blob
       log.close()
       throw error
     }
-    const engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, options)) as unknown as Engine
+    const engine = opening(() => WasmEngine.openFiles(name, data as never, log as never, options)) as unknown as Opened
     try {
       await requireWhole(engine, false)
     } finally {

@@ -3,7 +3,7 @@
 
 import { failure, opening } from './failure.js'
 import { optionBytes } from './local.js'
-import { Engine as WasmEngine, start } from './generated/engine.js'
+import { Engine as WasmEngine, start } from 'engine'
 import type { OpenOptions, StorageName } from './database.js'
 import { LightningError } from './errors.js'
 import { type Engine, Host } from './host.js'
@@ -14,6 +14,7 @@ import * as opfs from './opfs.js'
 import { restoreFiles } from './restoring-opfs.js'
 import { requireFree, requireWhole } from './restoring.js'
 import { Owner, type Scope } from './owner.js'
+import { forget, isAgain, isGiven, unlocked } from './unlocking.js'
 import { MERGING, Parts, REST, USUAL, fetchedModule } from './parts.js'
 
 /** The files are waited for so long. */
@@ -58,6 +59,10 @@ export function serve(scope: Scope): void {
         return scope.close()
       }
       const { engine, storage, later } = here
+      if (ENCRYPTED) {
+        forget()
+        engine.requireKeys!()
+      }
       const opened = { name: data.open, storage }
       new Owner(scope, data, new Host(engine, later, parts), opened, parts)
       scope.postMessage({ opened } satisfies OpenedMessage)
@@ -68,11 +73,15 @@ export function serve(scope: Scope): void {
   }
 }
 
-/** Again, where the browser refused the handles that it seemed to have: then what is new is elsewhere. */
+/**
+ * Again, where the browser refused the handles that it seemed to have: then what is new is elsewhere; and where whoever keeps the key
+ * had to be asked.
+ */
 async function elsewhere<R>(run: () => Promise<R>): Promise<R> {
   try {
     return await run()
   } catch (error) {
+    if (ENCRYPTED && (await isGiven(error))) return elsewhere(run)
     if (!opfs.isRefused()) throw error
     return run()
   }
@@ -105,7 +114,7 @@ async function openEngine(
   parts: Parts,
   ended?: Promise<void>,
 ): Promise<{ engine: Engine; later: boolean }> {
-  const bytes = optionBytes(options)
+  const bytes = ENCRYPTED ? unlocked(optionBytes(options)) : optionBytes(options)
   if (place) {
     const { data, log } = await opfs.openHandles(name, place)
     const isNew = data.getSize() === 0
@@ -126,13 +135,16 @@ async function openEngine(
   await compiled.catch(error => {
     throw failedToLoad(wasm, error)
   })
-  if (!FILES_ALONE && storage === 'indexeddb' && shared) await takeFiles(name, ended)
+  if (!FILES_ALONE && storage === 'indexeddb' && shared && !(ENCRYPTED && isAgain())) await takeFiles(name, ended)
   if (FILES_ALONE || storage === 'memory') {
     return { engine: opening(() => WasmEngine.openMemory(bytes)) as unknown as Engine, later: false }
   }
   // Nothing of it is what applications usually do.
   await Promise.all([parts.bring(MERGING), parts.bring(REST)])
-  const engine = await WasmEngine.openIndexedDb(idb.idbName(name), bytes)
+  const opened = WasmEngine.openIndexedDb(idb.idbName(name), bytes)
+  // What could not be encrypted was not made.
+  if (ENCRYPTED) await opened.catch(async () => (await idb.isEmpty(name)) && idb.remove(name))
+  const engine = await opened
   return { engine: engine as unknown as Engine, later: true }
 }
 
@@ -150,9 +162,10 @@ async function restore(
   await compiled.catch(error => {
     throw failedToLoad(wasm, error)
   })
-  const bytes = optionBytes({ ...options, readOnly: true, create: false })
+  const plain = optionBytes({ ...options, readOnly: true, create: false })
+  const bytes = ENCRYPTED ? unlocked(plain) : plain
   if (!place) {
-    if (shared) await takeFiles(name)
+    if (shared && !(ENCRYPTED && isAgain())) await takeFiles(name)
     const make = async () => {
       const file = new Uint8Array(await source.arrayBuffer())
       const engine = (await WasmEngine.openIndexedDb(idb.idbName(name), bytes, file)) as unknown as Engine
@@ -173,7 +186,7 @@ async function restore(
     }
     return storage
   }
-  await restoreFiles(name, place, source, bytes)
+  await restoreFiles(name, place, source, bytes, WasmEngine)
   return storage
 }
 

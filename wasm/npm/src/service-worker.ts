@@ -17,6 +17,8 @@ export * from './index.js'
  * made only where `storage` says so, for tabs may want it elsewhere. Everything else is `NoOwner`.
  */
 export function open(name: string, options: BrowserOptions = {}): Promise<Database> {
+  // By tabs alone: there is no worker here that could have ciphers.
+  if (options.encryption !== undefined) return openAnywhere(name, options)
   const wasm = options.wasm ?? new URL('./lightning.wasm', import.meta.url)
   return openAnywhere(name, { worker: () => new Here() as unknown as Worker, ...options, wasm })
 }

@@ -4,6 +4,7 @@ import type { OpenOptions, SyncDatabase } from './database.js'
 import { listFiles, removeFiles } from './files.js'
 import { syncDatabase } from './local.js'
 import { openLocal } from './here.js'
+import { secretOf, unlockingNow } from './secret.js'
 
 export * from './interface.js'
 export { SyncQuery } from './query.js'
@@ -11,7 +12,8 @@ export { restore } from './node.js'
 
 /** Opens the database at `location`, a path; `.ldb` is added where it has no ending. It is made where it is missing. */
 export function open(location: string, options: OpenOptions = {}): SyncDatabase {
-  return syncDatabase(openLocal(location, options), options.durability ?? 'sync')
+  const secret = secretOf(options)
+  return syncDatabase(unlockingNow(secret, () => openLocal(location, options, secret)), options.durability ?? 'sync')
 }
 
 /** Deletes the database at `location`; false when there is none. */

@@ -10,14 +10,15 @@ import * as opfs from './opfs.js'
 import { Parts } from './parts.js'
 import { type BackupSource, type RestoreOptions, read, requireFree } from './restoring.js'
 import { restoreFiles } from './restoring-opfs.js'
-import { Engine as WasmEngine, default as init, initSync } from './generated/engine.js'
+import * as plain from './generated/engine.js'
+import { type Secret, secretOf, unlocking, withKey } from './secret.js'
 
 export * from './interface.js'
 export { SyncQuery } from './query.js'
 
 /** How a worker opens a database. */
 export interface SyncOptions extends OpenOptions {
-  /** Where `lightning.wasm` is, where it is not beside this script, or a compiled module. */
+  /** Where `lightning.wasm` is, where it is not beside this script, or a compiled module; with `encryption` `encrypted.wasm`. */
   wasm?: string | URL | WebAssembly.Module
 }
 
@@ -36,25 +37,32 @@ export async function open(name: string, options: SyncOptions = {}): Promise<Syn
     await requireNotInIdb(name)
     if (options.create === false) throw new LightningError('NotADatabase', [`there is no database '${name}'`])
   }
-  const parts = await compile(wasm)
+  const secret = secretOf(options)
+  const { Engine: WasmEngine, parts } = await compile(wasm, secret)
   const bytes = optionBytes(options)
-  const handles = place && (await opfs.openHandles(name, place))
-  const closed = () => {
-    handles?.data.close()
-    handles?.log.close()
-  }
-  let engine: WasmEngine
-  try {
-    engine = opening(() =>
-      handles
-        ? WasmEngine.openFiles(name, handles.data as never, handles.log as never, bytes)
-        : WasmEngine.openMemory(bytes),
-    )
-  } catch (error) {
-    closed()
-    throw error
-  }
-  return syncDatabase(new Local({ engine: engine as unknown as Engine, name, storage, closed, parts }), options.durability ?? 'sync')
+  return unlocking(secret, async () => {
+    const handles = place && (await opfs.openHandles(name, place))
+    const isNew = handles?.data.getSize() === 0
+    const closed = () => {
+      handles?.data.close()
+      handles?.log.close()
+    }
+    let engine: plain.Engine
+    try {
+      const all = secret ? withKey(bytes, secret.bytes()) : bytes
+      engine = opening(() =>
+        handles
+          ? WasmEngine.openFiles(name, handles.data as never, handles.log as never, all)
+          : WasmEngine.openMemory(all),
+      )
+    } catch (error) {
+      closed()
+      // What could not be encrypted was not made.
+      if (secret && isNew) await opfs.removeFiles(name)
+      throw error
+    }
+    return syncDatabase(new Local({ engine: engine as unknown as Engine, name, storage, closed, parts }), options.durability ?? 'sync')
+  })
 }
 
 /** Makes the database `name` of a backup, in the origin private file system; nothing of what was there is touched before it is whole. */
@@ -65,9 +73,13 @@ export async function restore(name: string, source: BackupSource, options: Resto
   if (!place.data) await requireNotInIdb(name)
   const pieces: Blob[] = []
   await read(source, signal, piece => pieces.push(new Blob([piece])))
-  await compile(wasm)
+  const secret = secretOf(options)
+  const { Engine: WasmEngine } = await compile(wasm, secret)
+  const bytes = optionBytes({ ...rest, readOnly: true, create: false })
   try {
-    await restoreFiles(name, place, new Blob(pieces), optionBytes({ ...rest, readOnly: true, create: false }))
+    await unlocking(secret, () =>
+      restoreFiles(name, place, new Blob(pieces), secret ? withKey(bytes, secret.bytes()) : bytes, WasmEngine),
+    )
   } catch (error) {
     throw failure(error)
   }
@@ -86,10 +98,13 @@ async function requireNotInIdb(name: string): Promise<void> {
   throw new LightningError('StorageUnavailable', ['opfs', why])
 }
 
-async function compile(wasm: SyncOptions['wasm']): Promise<Parts | undefined> {
+/** The engine with ciphers for whoever has a key. */
+async function compile(wasm: SyncOptions['wasm'], secret: Secret | undefined): Promise<{ Engine: typeof plain.Engine; parts?: Parts }> {
+  const { Engine, initSync, default: init } = secret ? ((await import('./encrypted-engine.js')) as unknown as typeof plain) : plain
+  const beside = secret ? new URL('./encrypted.wasm', import.meta.url) : new URL('./lightning-1.wasm', import.meta.url)
   if (wasm instanceof WebAssembly.Module) initSync({ module: wasm })
-  else await init({ module_or_path: String(wasm ?? new URL('./lightning-1.wasm', import.meta.url)) })
-  if (wasm !== undefined) return undefined
+  else await init({ module_or_path: String(wasm ?? beside) })
+  if (wasm !== undefined || secret) return { Engine }
   const parts = [
     new URL('./lightning-2.wasm', import.meta.url),
     new URL('./lightning-3.wasm', import.meta.url),
@@ -97,5 +112,5 @@ async function compile(wasm: SyncOptions['wasm']): Promise<Parts | undefined> {
     new URL('./lightning-5.wasm', import.meta.url),
   ]
   // Nothing waits here but the first call of what is in them.
-  return new Parts(parts.map(String))
+  return { Engine, parts: new Parts(parts.map(String)) }
 }

@@ -17,6 +17,10 @@ const [packed, folder, ...only] = process.argv.slice(2)
 const app = fs.readFileSync(new URL('bundlers/app.mjs', import.meta.url), 'utf8')
 const react = fs.readFileSync(new URL('bundlers/react.mjs', import.meta.url), 'utf8')
 
+/** The same with a key, so with another worker and another engine. */
+const encrypted = app.replace("open('app')", "open('app', { encryption: { key: new Uint8Array(32).fill(7) } })")
+assert.notEqual(encrypted, app)
+
 const PARTS = [1, 2, 3, 4, 5].map(part => `lightning-${part}.wasm`)
 
 const VITE = { with: ['vite@8.3.8'], files: { 'index.html': HTML('/app.js'), 'app.js': app } }
@@ -39,6 +43,7 @@ const PROJECTS = {
     build: ['vite', 'build'],
     serve: statics('dist'),
   },
+  'vite build, encrypted': { ...VITE, files: { ...VITE.files, 'app.js': encrypted }, build: ['vite', 'build'], serve: statics('dist') },
   'a policy without WebAssembly': {
     ...VITE,
     build: ['vite', 'build'],
@@ -64,6 +69,12 @@ const PROJECTS = {
   webpack: {
     ...WEBPACK,
     files: { 'src/index.js': app, 'dist/index.html': HTML('/main.js') },
+    build: ['webpack', '--mode', 'production', '--entry', './src/index.js'],
+    serve: statics('dist'),
+  },
+  'webpack, encrypted': {
+    ...WEBPACK,
+    files: { 'src/index.js': encrypted, 'dist/index.html': HTML('/main.js') },
     build: ['webpack', '--mode', 'production', '--entry', './src/index.js'],
     serve: statics('dist'),
   },
@@ -104,7 +115,7 @@ const LINTS = {
   // WebAssembly has no types.
   'are the types wrong': {
     with: ['@arethetypeswrong/cli@0.18.5'],
-    run: ['attw', packed, '--profile', 'esm-only', '--exclude-entrypoints', 'lightning.wasm', ...PARTS],
+    run: ['attw', packed, '--profile', 'esm-only', '--exclude-entrypoints', 'lightning.wasm', 'encrypted.wasm', ...PARTS],
   },
 }
 

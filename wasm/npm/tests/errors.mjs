@@ -17,8 +17,8 @@ const documented = [...page.matchAll(/^\| `(\w+)` \| (.+) \| (yes|no|–) \| (.+
 const read = name => fs.readFileSync(new URL(`../src/${name}.ts`, import.meta.url), 'utf8')
 const source = read('errors')
 const messages = source.slice(source.indexOf('const MESSAGES'), source.indexOf('/** What went wrong'))
-// What only transactions and restoring meet stands with them.
-const later = ['transaction', 'restoring'].map(name => read(name).match(/addWords\(\{$(.*?)^ *\}\)$/ms)[1])
+// What only transactions, restoring and keys meet stands with them.
+const later = ['transaction', 'restoring', 'secret'].map(name => read(name).match(/addWords\(\{$(.*?)^ *\}\)$/ms)[1])
 const known = [messages, ...later].flatMap(words => [...words.matchAll(/^ +(\w+): \(/gm)].map(([, name]) => name))
 
 test('there are errors to look at', () => {

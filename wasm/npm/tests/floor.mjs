@@ -41,7 +41,7 @@ const ASKED_FOR = [
 ]
 
 test('the syntax of every script for browsers is known to the oldest browsers', () => {
-  assert.ok(['index.js', 'worker.js', 'worker-files.js', 'service-worker.js'].every(name => inBrowsers.includes(name)))
+  assert.ok(['index.js', 'worker.js', 'worker-files.js', 'worker-encrypted.js', 'encryption.js', 'service-worker.js'].every(name => inBrowsers.includes(name)))
   for (const name of inBrowsers) {
     const text = fs.readFileSync(new URL(name, dist), 'utf8')
     const target = ['chrome108', 'edge108', 'firefox111', 'safari16.4']
@@ -66,7 +66,7 @@ test('no script calls what the oldest browsers do not have', () => {
 
 test('workers are scripts for browsers without modules in workers, too', () => {
   // Firefox takes `type: 'module'` for nothing until 114.
-  for (const name of ['worker.js', 'worker-files.js']) {
+  for (const name of ['worker.js', 'worker-files.js', 'worker-encrypted.js']) {
     const worker = fs.readFileSync(new URL(name, dist), 'utf8')
     assert.doesNotThrow(() => new Function(worker))
   }

@@ -4,7 +4,7 @@ import { run } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { conclude, fail, pass } from './tally.mjs'
 
-const files = ['conformance.mjs', 'errors.mjs', 'keys.mjs', 'bad-input.mjs', 'table-types.mjs', 'processes.mjs', 'readme.mjs', 'types.mjs', 'react.mjs', 'lengths.mjs', 'backups.mjs', 'blobs.mjs', 'signals.mjs', 'sharing.mjs', 'once.mjs', 'floor.mjs', 'version.mjs', 'turns.mjs'].map(name => fileURLToPath(new URL(name, import.meta.url)))
+const files = ['conformance.mjs', 'errors.mjs', 'keys.mjs', 'bad-input.mjs', 'table-types.mjs', 'processes.mjs', 'readme.mjs', 'types.mjs', 'react.mjs', 'lengths.mjs', 'backups.mjs', 'encryption.mjs', 'blobs.mjs', 'signals.mjs', 'sharing.mjs', 'once.mjs', 'floor.mjs', 'version.mjs', 'turns.mjs'].map(name => fileURLToPath(new URL(name, import.meta.url)))
 run({ files })
   .on('test:pass', ({ name, details }) => {
     if (details.type !== 'suite') pass(name)

@@ -33,7 +33,7 @@ pub fn folder() -> PathBuf {
 
 /// Builds `dist`; a release is as small as it can be, which takes longer.
 pub fn build(consent: Consent) -> Result<()> {
-    engine(consent)?;
+    engines(consent)?;
     let npm = folder();
     let tools = node::package(&node::TYPESCRIPT)?;
     let modules = tools.join("node_modules");
@@ -44,6 +44,7 @@ pub fn build(consent: Consent) -> Result<()> {
             tool(&modules, "esbuild")
                 .args(["--bundle", "--format=esm", "--minify", "--target=es2022", "--log-level=warning"])
                 .args(["--define:IN_WORKER=false", "--define:FILES_ALONE=false", "--define:WAITS_ALONE=false"])
+                .arg("--define:ENCRYPTED=false")
                 .args(arguments)
                 .current_dir(&npm),
         )
@@ -54,17 +55,21 @@ pub fn build(consent: Consent) -> Result<()> {
         "--define:WAITS_ALONE=true",
         "--external:./inline.js",
         "--external:./later.js",
+        "--external:./encryption.js",
         "--outdir=dist",
     ])?;
     bundle(&[
         "src/sync.ts",
         "src/serve.ts",
+        "src/encrypted-engine.ts",
         "--platform=neutral",
         "--external:./inline.js",
         "--external:./later.js",
+        "--external:./encrypted-engine.js",
         "--outdir=dist",
     ])?;
-    later(&npm, bundle)?;
+    later("later", &npm, bundle)?;
+    later("encryption", &npm, bundle)?;
     bundle(&["src/worker.ts", "--platform=neutral", "--define:IN_WORKER=true", "--outfile=dist/worker.js"])?;
     bundle(&[
         "src/worker-files.ts",
@@ -72,6 +77,15 @@ pub fn build(consent: Consent) -> Result<()> {
         "--define:IN_WORKER=true",
         "--define:FILES_ALONE=true",
         "--outfile=dist/worker-files.js",
+    ])?;
+    // The same script around the other engine.
+    bundle(&[
+        "src/worker-encrypted.ts",
+        "--platform=neutral",
+        "--define:IN_WORKER=true",
+        "--define:ENCRYPTED=true",
+        "--alias:engine=./src/generated/encrypted/engine.js",
+        "--outfile=dist/worker-encrypted.js",
     ])?;
     bundle(&[
         "src/service-worker.ts",
@@ -92,7 +106,14 @@ pub fn build(consent: Consent) -> Result<()> {
         "--outdir=dist",
     ])?;
     // Both share their classes.
-    bundle(&["src/node.ts", "src/sync-node.ts", "--platform=node", "--splitting", "--outdir=dist"])?;
+    bundle(&[
+        "src/node.ts",
+        "src/sync-node.ts",
+        "src/encryption-node.ts",
+        "--platform=node",
+        "--splitting",
+        "--outdir=dist",
+    ])?;
     let scratch = workspace::target()?.join("lightning-profile");
     if scratch.is_dir() {
         fs::remove_dir_all(&scratch)?;
@@ -102,8 +123,8 @@ pub fn build(consent: Consent) -> Result<()> {
     parts(&npm, &scratch)
 }
 
-/// `later.js`, which has from `index.js` what that has: the modules that `page.ts` exports from.
-fn later(npm: &Path, bundle: impl Fn(&[&str]) -> Result<()>) -> Result<()> {
+/// A script that a page fetches later, and which has from `index.js` what that has: the modules that `page.ts` exports from.
+fn later(name: &str, npm: &Path, bundle: impl Fn(&[&str]) -> Result<()>) -> Result<()> {
     let page = fs::read_to_string(npm.join("src/page.ts"))?;
     let shared: Vec<&str> = page
         .lines()
@@ -111,10 +132,12 @@ fn later(npm: &Path, bundle: impl Fn(&[&str]) -> Result<()>) -> Result<()> {
         .filter_map(|line| line.split_once(" from '")?.1.strip_suffix('\''))
         .collect();
     let external: Vec<String> = shared.iter().map(|module| format!("--external:{module}")).collect();
-    let mut arguments = vec!["src/later.ts", "--platform=neutral", "--outfile=dist/later.js"];
+    let (source, made) = (format!("src/{name}.ts"), format!("--outfile=dist/{name}.js"));
+    let mut arguments = vec![source.as_str(), made.as_str(), "--platform=neutral"];
+    arguments.extend(["--external:./index.js", "--external:./encryption.js"]);
     arguments.extend(external.iter().map(String::as_str));
     bundle(&arguments)?;
-    let script = npm.join("dist/later.js");
+    let script = npm.join(format!("dist/{name}.js"));
     let mut text = fs::read_to_string(&script)?;
     for module in shared {
         text = text.replace(&format!("from\"{module}\""), "from\"./index.js\"");
@@ -176,6 +199,7 @@ pub fn sizes() -> Command {
             "lightning-4.wasm",
             "lightning-5.wasm",
         ])
+        .args(["encryption.js", "worker-encrypted.js", "encrypted.wasm"])
         .args(["inline.js", "lightning.wasm"])
         .current_dir(folder().join("dist"));
     sizes
@@ -202,19 +226,41 @@ fn linked() -> Result<PathBuf> {
     Ok(workspace::target()?.join("wasm32-unknown-unknown/web/lightning_db_wasm.wasm"))
 }
 
+/// The engine with ciphers, with the names of its functions.
+fn encrypted() -> Result<PathBuf> {
+    Ok(workspace::target()?.join("encrypted-named.wasm"))
+}
+
 /// The engine as it is shipped, but with the names of its functions.
 fn named() -> Result<PathBuf> {
     Ok(workspace::target()?.join("lightning-named.wasm"))
 }
 
-/// `lightning.wasm` and the glue that the TypeScript calls.
-fn engine(consent: Consent) -> Result<()> {
+/// `lightning.wasm` and `encrypted.wasm`, and the glue that the TypeScript calls.
+fn engines(consent: Consent) -> Result<()> {
+    let npm = folder();
+    let dist = npm.join("dist");
+    // Nothing of an earlier build is packed.
+    if dist.is_dir() {
+        fs::remove_dir_all(&dist)?;
+    }
+    fs::create_dir_all(&dist)?;
+    let generated = npm.join("src/generated");
+    // The plain one comes last: what the linker made of it is divided.
+    engine(&["--features", "encryption"], &generated.join("encrypted"), &encrypted()?, consent)?;
+    engine(&[], &generated, &named()?, consent)?;
+    for (named, shipped) in [(encrypted()?, "encrypted.wasm"), (named()?, "lightning.wasm")] {
+        fs::write(dist.join(shipped), split::without_names(&fs::read(named)?)?)?;
+    }
+    Ok(())
+}
+
+/// One engine, with the names of its functions, and its glue.
+fn engine(features: &[&str], generated: &Path, named: &Path, consent: Consent) -> Result<()> {
     let toolchain = rust::web(consent)?;
     let bindgen = wasm_bindgen::tools()?;
     let wasm_pack = wasm_pack::program()?;
     let binaryen = node::package(&node::BINARYEN)?;
-    let npm = folder();
-    let generated = npm.join("src/generated");
     let search = format!(
         "{}:{}",
         bindgen.generator.parent().context("a program in no folder")?.display(),
@@ -223,31 +269,25 @@ fn engine(consent: Consent) -> Result<()> {
     let mut pack = Command::new(wasm_pack);
     pack.args(["build", "--target", "web", "--profile", "web", "--mode", "no-install", "--no-pack", "--no-opt"])
         .args(["--out-name", "engine", "--out-dir"])
-        .arg(&generated)
+        .arg(generated)
         .arg(workspace::root().join("wasm"))
         .env("PATH", search)
         .env("CARGO_TARGET_DIR", workspace::target()?);
     if toolchain == Toolchain::Debian {
         rust::use_debian(&mut pack)?;
     }
+    // What follows is cargo's.
+    pack.arg("--").args(features);
     rust::build_small_std(toolchain, &mut pack)?;
     process::run(&mut pack)?;
-    glue::add_parts(&generated)?;
-    glue::shorten(&generated)?;
-    let dist = npm.join("dist");
-    // Nothing of an earlier build is packed.
-    if dist.is_dir() {
-        fs::remove_dir_all(&dist)?;
-    }
-    fs::create_dir_all(&dist)?;
-    let named = named()?;
+    glue::add_parts(generated)?;
+    glue::shorten(generated)?;
     let made = generated.join("engine_bg.wasm");
     // Once more finds a little more.
-    for from in [&made, &named] {
+    for from in [made.as_path(), named] {
         let mut optimise = tool(&binaryen.join("node_modules"), "wasm-opt");
-        process::run(optimise.args(OPTIMISATION).args(FEATURES).arg("-g").arg(from).arg("-o").arg(&named))?;
+        process::run(optimise.args(OPTIMISATION).args(FEATURES).arg("-g").arg(from).arg("-o").arg(named))?;
     }
-    fs::write(dist.join("lightning.wasm"), split::without_names(&fs::read(&named)?)?)?;
     Ok(())
 }
 

@@ -60,7 +60,7 @@ pub fn use_debian(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Has `command`, which calls cargo with what is added to its arguments, build the standard library too: for size, and so that
+/// Has `command`, which calls cargo with what follows its `--`, build the standard library too: for size, and so that
 /// a panic stops the program without first making a text of why, which nobody would see. That takes a fifth off an engine for
 /// browsers. The options are not stable, and what they do stays in this build. The linker keeps what it knows of addresses, for
 /// `package::split`.
@@ -71,7 +71,7 @@ pub fn build_small_std(toolchain: Toolchain, command: &mut Command) -> Result<()
         return Ok(());
     }
     command
-        .args(["--", "-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"])
+        .args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"])
         .env("RUSTC_BOOTSTRAP", "1")
         .env("RUSTFLAGS", SMALL.join(" "));
     Ok(())

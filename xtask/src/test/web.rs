@@ -23,15 +23,11 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     let driver = browser::chromedriver(consent)?;
     // Debian's toolchain has no linter; the sources are the same.
     if toolchain == Toolchain::Default {
-        stage.check(
-            "lints for the web",
-            toolchain.cargo("clippy", rust::WEB)?.args(["--quiet", "--no-deps"]).args(PACKAGE).args([
-                "--all-targets",
-                "--",
-                "-D",
-                "warnings",
-            ]),
-        )?;
+        for features in ["", "encryption"] {
+            let mut lint = toolchain.cargo("clippy", rust::WEB)?;
+            lint.args(["--quiet", "--no-deps", "--features", features]).args(PACKAGE);
+            stage.check("lints for the web", lint.args(["--all-targets", "--", "-D", "warnings"]))?;
+        }
     }
     stage.tests(
         "tests in Chromium",
@@ -58,6 +54,7 @@ pub fn run(stage: &mut Stage, consent: Consent) -> Result<()> {
     in_chromium("the package in Chromium", "run.mjs")?;
     in_chromium("where a page's databases are", "places.mjs")?;
     in_chromium("what a page keeps", "keeping.mjs")?;
+    in_chromium("encrypted databases", "encryption.mjs")?;
     in_chromium("service workers", "service-workers.mjs")?;
     in_chromium("private windows", "private-windows.mjs")?;
     in_chromium("tabs of different versions", "versions.mjs")?;

@@ -7,7 +7,7 @@ use core::fmt;
 
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::env::sync::MaybeSendSync;
+use crate::env::sync::{MaybeSendSync, Mutex};
 use crate::error::{Error, Result};
 
 /// A key that opens an encrypted database: 32 bytes, a passphrase, or somebody who keeps a key. It is wiped from memory when
@@ -17,8 +17,23 @@ pub struct EncryptionKey(Arc<Secret>);
 
 pub(super) enum Secret {
     Raw(Zeroizing<[u8; 32]>),
-    Passphrase { text: Zeroizing<Vec<u8>>, cost: PassphraseCost },
+    Passphrase(Passphrase),
     Provider(Arc<dyn KeyProvider>),
+}
+
+pub(super) struct Passphrase {
+    text: Zeroizing<Vec<u8>>,
+    /// Should it be the database's first.
+    pub(super) cost: PassphraseCost,
+    /// An opening that lacks bytes is run again, and does not derive again.
+    last: Mutex<Option<Derived>>,
+}
+
+/// The key that a passphrase gives with these parameters.
+struct Derived {
+    salt: [u8; 16],
+    cost: PassphraseCost,
+    key: Zeroizing<[u8; 32]>,
 }
 
 /// What trying one passphrase costs: the parameters of Argon2id (RFC 9106). They are stored in the file when the first passphrase
@@ -55,6 +70,12 @@ pub trait KeyProvider: MaybeSendSync {
 
     /// The key of `wrapped`; `None` if it is not one that this provider has wrapped.
     fn unwrap(&self, wrapped: &[u8]) -> Result<Option<[u8; 32]>>;
+
+    /// A key of 32 bytes that nobody can guess and nothing else has, and what wrapping it gave: for whoever cannot wrap one while it is
+    /// waited for. [`wrap`](Self::wrap) is then not asked.
+    fn wrapped_before(&self) -> Option<([u8; 32], Vec<u8>)> {
+        None
+    }
 }
 
 impl EncryptionKey {
@@ -72,7 +93,8 @@ impl EncryptionKey {
 
     /// A passphrase that costs this to try, should it be the database's first.
     pub fn passphrase_with(text: impl Into<String>, cost: PassphraseCost) -> Self {
-        Self(Arc::new(Secret::Passphrase { text: Zeroizing::new(text.into().into_bytes()), cost }))
+        let text = Zeroizing::new(text.into().into_bytes());
+        Self(Arc::new(Secret::Passphrase(Passphrase { text, cost, last: Mutex::default() })))
     }
 
     /// Somebody who keeps the key.
@@ -89,7 +111,7 @@ impl fmt::Debug for EncryptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &*self.0 {
             Secret::Raw(_) => "EncryptionKey::raw(..)",
-            Secret::Passphrase { .. } => "EncryptionKey::passphrase(..)",
+            Secret::Passphrase(_) => "EncryptionKey::passphrase(..)",
             Secret::Provider(_) => "EncryptionKey::provider(..)",
         })
     }
@@ -104,8 +126,26 @@ impl PartialEq for EncryptionKey {
 
 impl Eq for EncryptionKey {}
 
+impl Passphrase {
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Its key, with these parameters.
+    pub(super) fn key(&self, salt: &[u8; 16], cost: PassphraseCost) -> Result<Zeroizing<[u8; 32]>> {
+        if let Some(last) = &*self.last.lock()
+            && (last.salt, last.cost) == (*salt, cost)
+        {
+            return Ok(last.key.clone());
+        }
+        let key = derive(&self.text, salt, cost)?;
+        *self.last.lock() = Some(Derived { salt: *salt, cost, key: key.clone() });
+        Ok(key)
+    }
+}
+
 /// The key of a passphrase.
-pub(super) fn derive(text: &[u8], salt: &[u8; 16], cost: PassphraseCost) -> Result<Zeroizing<[u8; 32]>> {
+fn derive(text: &[u8], salt: &[u8; 16], cost: PassphraseCost) -> Result<Zeroizing<[u8; 32]>> {
     let refused =
         || Error::invalid("the passphrase cannot be tried: its parameters are impossible, or there is no memory");
     let params = argon2::Params::new(cost.memory_kib, cost.passes, 1, Some(32)).map_err(|_| refused())?;
@@ -117,4 +157,24 @@ pub(super) fn derive(text: &[u8], salt: &[u8; 16], cost: PassphraseCost) -> Resu
     let mut key = Zeroizing::new([0; 32]);
     argon2.hash_password_into_with_memory(text, salt, &mut *key, blocks.as_mut_slice()).map_err(|_| refused())?;
     Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passphrase_that_is_tried_again_is_not_derived_again() {
+        let cost = PassphraseCost { memory_kib: 64, passes: 1 };
+        let key = EncryptionKey::passphrase_with("correct horse", cost);
+        let Secret::Passphrase(passphrase) = key.secret() else { panic!("it is another kind") };
+        let first = passphrase.key(&[1; 16], cost).unwrap();
+        assert_eq!(first, derive(b"correct horse", &[1; 16], cost).unwrap());
+        // As nothing would be derived.
+        *passphrase.last.lock() = Some(Derived { salt: [1; 16], cost, key: Zeroizing::new([9; 32]) });
+        assert_eq!(*passphrase.key(&[1; 16], cost).unwrap(), [9; 32]);
+        let costlier = PassphraseCost { passes: 2, ..cost };
+        assert_eq!(passphrase.key(&[1; 16], costlier), derive(b"correct horse", &[1; 16], costlier));
+        assert_eq!(passphrase.key(&[2; 16], cost), derive(b"correct horse", &[2; 16], cost));
+    }
 }

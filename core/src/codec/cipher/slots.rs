@@ -42,7 +42,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::aead::{DataKeys, Encryption};
-use super::key::{EncryptionKey, PassphraseCost, Secret, derive};
+use super::key::{EncryptionKey, PassphraseCost, Secret};
 use crate::codec::bytes::{Reader, Writer};
 use crate::env::Entropy;
 use crate::error::{Error, Result};
@@ -245,9 +245,9 @@ impl KeyArea {
         let of = |kind| self.slots.iter().filter(move |slot| slot.info.kind == kind);
         let found = match key.secret() {
             Secret::Raw(key) => of(KeyKind::Raw).find_map(|slot| slot.open(lock, key)),
-            Secret::Passphrase { text, .. } => match &self.passphrases {
+            Secret::Passphrase(passphrase) => match &self.passphrases {
                 Some((salt, cost)) if of(KeyKind::Passphrase).next().is_some() => {
-                    let key = derive(text, salt, *cost)?;
+                    let key = passphrase.key(salt, *cost)?;
                     of(KeyKind::Passphrase).find_map(|slot| slot.open(lock, &key))
                 }
                 _ => None,
@@ -300,8 +300,9 @@ impl KeyArea {
         let mut by_provider = Vec::new();
         let (kind, slot_key) = match key.secret() {
             Secret::Raw(key) => (KeyKind::Raw, key.clone()),
-            Secret::Passphrase { text, cost } => {
-                if text.is_empty() {
+            Secret::Passphrase(passphrase) => {
+                let cost = &passphrase.cost;
+                if passphrase.is_empty() {
                     return Err(Error::invalid("an empty passphrase protects nothing"));
                 }
                 // Others depend on the parameters that are there.
@@ -318,12 +319,16 @@ impl KeyArea {
                 let Some((salt, cost)) = &area.passphrases else {
                     return Err(Error::invalid("the parameters of passphrases are missing"));
                 };
-                (KeyKind::Passphrase, derive(text, salt, *cost)?)
+                (KeyKind::Passphrase, passphrase.key(salt, *cost)?)
             }
             Secret::Provider(provider) => {
                 let mut key = Zeroizing::new([0; 32]);
-                entropy.fill_key(&mut *key)?;
-                by_provider = provider.wrap(&key)?;
+                if let Some((drawn, wrapped)) = provider.wrapped_before() {
+                    (*key, by_provider) = (drawn, wrapped);
+                } else {
+                    entropy.fill_key(&mut *key)?;
+                    by_provider = provider.wrap(&key)?;
+                }
                 if by_provider.len() > WRAPPED_BY_PROVIDER_MAX {
                     let (value, limit) = (by_provider.len() as u64, WRAPPED_BY_PROVIDER_MAX as u64);
                     return Err(Error::LimitExceeded { what: "bytes of a key wrapped by a provider", value, limit });
@@ -571,6 +576,31 @@ mod tests {
         }
         let elsewhere = Lock { database_id: &[1; 16], ..LOCK };
         assert!(keys().iter().all(|key| area.unlock(elsewhere, key).is_err()), "slots of another database");
+    }
+
+    /// Cannot wrap while it is waited for.
+    struct Later([u8; 32]);
+
+    impl super::super::KeyProvider for Later {
+        fn wrap(&self, _: &[u8; 32]) -> Result<Vec<u8>> {
+            Err(Error::invalid("nobody is there to wrap it"))
+        }
+
+        fn unwrap(&self, wrapped: &[u8]) -> Result<Option<[u8; 32]>> {
+            Ok((wrapped == b"wrapped").then_some(self.0))
+        }
+
+        fn wrapped_before(&self) -> Option<([u8; 32], Vec<u8>)> {
+            Some((self.0, b"wrapped".to_vec()))
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_wrapped_before_is_taken() {
+        let [own, other] = [7, 8].map(|byte| EncryptionKey::provider(Arc::new(Later([byte; 32]))));
+        let area = area(core::slice::from_ref(&own));
+        assert_eq!(*area.unlock(LOCK, &own).unwrap().current, [3; 32]);
+        assert!(matches!(area.unlock(LOCK, &other), Err(Error::WrongKey { .. })));
     }
 
     #[test]

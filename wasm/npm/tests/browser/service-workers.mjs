@@ -43,6 +43,20 @@ try {
       return [...answers, ids]
     }, storage)
   }
+  await test('one that is encrypted is served by the tab that has it open, to whoever has the key', ['NoOwner', { storage: 'indexeddb', ids: [1] }, 'WrongKey', 'WrongKey'], async () => {
+    const { open, destroy } = window.lightning
+    const [encryption, other] = [1, 2].map(byte => ({ key: new Uint8Array(32).fill(byte) }))
+    const before = await ask('sealed', { options: { encryption, storage: 'indexeddb' } })
+    const database = await open('sealed', { storage: 'indexeddb', encryption })
+    await database.collection('items', { key: 'id' }).put({ id: 1 })
+    const given = [before, await ask('sealed', { options: { encryption } })]
+    await ask('sealed', { close: true })
+    given.push(await ask('sealed', { options: { encryption: other } }), await ask('sealed'))
+    await ask('sealed', { close: true })
+    await database.close()
+    await destroy('sealed')
+    return given
+  })
   await test('it opens what is in IndexedDB, and lets a tab have it', [{ storage: 'indexeddb', ids: [1, 2] }, [1, 2], true, [1, 2, 3, 4], [1, 2, 3, 4, 5], true], async () => {
     const { open, destroy } = window.lightning
     const made = await open('here', { storage: 'indexeddb' })
