@@ -156,7 +156,10 @@ public class Query<T : Any> internal constructor(
         }
     }.flowOn(Dispatchers.IO)
 
-    /** Gives [each] the rows, one after the other, on the calling thread; they are read some at a time. */
+    /**
+     * Gives [each] the rows, one after the other, on the calling thread. They are read some at a time; where there are many, another thread
+     * reads the next ones meanwhile.
+     */
     public fun forEachBlocking(each: (T) -> Unit) {
         val query = spec.toCbor()
         chunks(readsAhead = true, { Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, each = each) }

@@ -19,6 +19,7 @@ import kotlinx.serialization.serializer
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.BeforeEach
 import org.junit.jupiter.api.Test
 import java.time.Instant
 
@@ -101,6 +102,15 @@ class DocumentReaderTest {
         "ä text", Mood.Merry, null, 'z', -300, -3, 1.5f, Metres(70_000), Instant.ofEpochSecond(1_700_000_000, 5000),
         listOf(Shape.Circle(point, Metres(3)), Shape.None, Shape.Path(listOf(point, Point(-70_000, 0.1)), mapOf("a" to point))), 7 to "seven",
     )
+
+    /** What one test has taught of a class the next one does not know. */
+    @BeforeEach
+    fun forget() {
+        for (descriptor in listOf(Point.serializer(), Everything.serializer(), Shape.serializer(), ByHand).map { it.descriptor }) {
+            val names = Names.of(descriptor)
+            while (!names.areOrdered()) Unit
+        }
+    }
 
     private fun map(vararg fields: Pair<String, Any?>): ByteArray = CborWriter.of(linkedMapOf(*fields))
 
@@ -192,9 +202,10 @@ class DocumentReaderTest {
 
     @Test
     fun `who catches all errors does not see that an order was wrong`() {
-        val points = CborWriter.of(listOf(CborReader.value(inOrder), CborReader.value(inAnother), mapOf("x" to 1)))
-        val serializer = ListSerializer(Forgiving)
-        assertEquals(listOf(point, point, Point(-1, -1.0)), DocumentFormat.decode(serializer, points))
+        assertEquals(listOf(point, point, Point(-1, -1.0), point), readAll(Forgiving, inOrder, inAnother, map("x" to 1), inOrder))
+        val points = CborWriter.of(listOf(inOrder, inAnother, inOrder).map(CborReader::value))
+        forget()
+        assertEquals(List(3) { point }, DocumentFormat.decode(ListSerializer(Forgiving), points))
     }
 
     @Test
