@@ -57,13 +57,8 @@ internal class DocumentReader(cbor: ByteArray) {
         }
     }
 
-    fun namesOf(descriptor: SerialDescriptor): Names {
-        val names = names
-        return if (names != null && names.descriptor === descriptor) names else otherNames(descriptor)
-    }
-
-    // Apart, so that Java compiles what is above into its callers.
-    private fun otherNames(descriptor: SerialDescriptor): Names = Names.of(descriptor).also { names = it }
+    fun namesOf(descriptor: SerialDescriptor): Names =
+        names?.takeIf { it.descriptor === descriptor } ?: Names.of(descriptor).also { names = it }
 
     fun outOfOrder(names: Names): Nothing {
         names.wereUnordered()
@@ -94,11 +89,10 @@ private class DocumentDecoder(
     /** Whether values are asked for in the order of the fields, without asking which one follows. */
     private var isInOrder = false
 
-    override fun beginStructure(descriptor: SerialDescriptor): CompositeDecoder {
-        val kind = descriptor.kind
-        if (kind === StructureKind.LIST) return DocumentDecoder(document, null, reader.array())
-        if (kind === StructureKind.MAP) return DocumentDecoder(document, null, reader.map() * 2)
-        return DocumentDecoder(document, document.namesOf(descriptor), reader.map())
+    override fun beginStructure(descriptor: SerialDescriptor): CompositeDecoder = when (descriptor.kind) {
+        StructureKind.LIST -> DocumentDecoder(document, null, reader.array())
+        StructureKind.MAP -> DocumentDecoder(document, null, reader.map() * 2)
+        else -> DocumentDecoder(document, document.namesOf(descriptor), reader.map())
     }
 
     override fun decodeSequentially(): Boolean {
