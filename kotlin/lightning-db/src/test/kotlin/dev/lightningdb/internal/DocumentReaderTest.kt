@@ -164,7 +164,10 @@ class DocumentReaderTest {
         assertEquals(Point(1, 2.5), DocumentFormat.decode(serializer<Point>(), map("x" to 1, "y" to 2.5, "z" to listOf(1, mapOf("x" to 5)))))
         assertEquals(Point(1, 2.5), DocumentFormat.decode(serializer<Point>(), map("z" to "?", "x" to 1, "y" to 2.5)))
         assertEquals(Point(1, 2.5, "here"), DocumentFormat.decode(serializer<Point>(), map("z" to "?", "x" to 1, "y" to 2.5, "the name on the map, which is long" to "here")))
-        // Names that are alike at both ends, and shorter ones.
+        val more = map("x" to 1, "y" to 2.5, "the name on the map, which is long" to "here", "z" to 1)
+        assertEquals(List(2) { point }, DocumentFormat.decode(serializer<List<Point>>(), CborWriter.of(List(2) { CborReader.value(more) })))
+        // Names that are alike but for their end, or their middle.
+        assertEquals(Point(1, 2.5), DocumentFormat.decode(serializer<Point>(), map("x" to 1, "y" to 2.5, "the name on the map, which is lone" to "here")))
         assertEquals(Point(1, 2.5), DocumentFormat.decode(serializer<Point>(), map("x" to 1, "y" to 2.5, "the name on the max, which is long" to "here")))
         assertThrows(SerializationException::class.java) { DocumentFormat.decode(serializer<Point>(), map("x" to 1, "yy" to 2.5, "y2" to "here")) }
         // What is wrong is said of the document as it is, not of how it was read.
