@@ -112,6 +112,11 @@ class DocumentReaderTest {
         }
     }
 
+    private fun <T> read(serializer: DeserializationStrategy<T>, cbor: ByteArray): T {
+        forget()
+        return DocumentFormat.decode(serializer, cbor)
+    }
+
     private fun map(vararg fields: Pair<String, Any?>): ByteArray = CborWriter.of(linkedMapOf(*fields))
 
     private val inOrder = map("x" to 1, "y" to 2.5, "the name on the map, which is long" to "here")
@@ -159,19 +164,19 @@ class DocumentReaderTest {
 
     @Test
     fun `fields that are missing, unknown or called otherwise`() {
-        assertEquals(Point(1, 2.5), DocumentFormat.decode(serializer<Point>(), map("x" to 1, "y" to 2.5)))
+        assertEquals(Point(1, 2.5), read(serializer<Point>(), map("x" to 1, "y" to 2.5)))
         // As many as the class has, but not those.
-        assertEquals(Point(1, 2.5), DocumentFormat.decode(serializer<Point>(), map("x" to 1, "y" to 2.5, "z" to listOf(1, mapOf("x" to 5)))))
-        assertEquals(Point(1, 2.5), DocumentFormat.decode(serializer<Point>(), map("z" to "?", "x" to 1, "y" to 2.5)))
-        assertEquals(Point(1, 2.5, "here"), DocumentFormat.decode(serializer<Point>(), map("z" to "?", "x" to 1, "y" to 2.5, "the name on the map, which is long" to "here")))
+        assertEquals(Point(1, 2.5), read(serializer<Point>(), map("x" to 1, "y" to 2.5, "z" to listOf(1, mapOf("x" to 5)))))
+        assertEquals(Point(1, 2.5), read(serializer<Point>(), map("z" to "?", "x" to 1, "y" to 2.5)))
+        assertEquals(Point(1, 2.5, "here"), read(serializer<Point>(), map("z" to "?", "x" to 1, "y" to 2.5, "the name on the map, which is long" to "here")))
         val more = map("x" to 1, "y" to 2.5, "the name on the map, which is long" to "here", "z" to 1)
-        assertEquals(List(2) { point }, DocumentFormat.decode(serializer<List<Point>>(), CborWriter.of(List(2) { CborReader.value(more) })))
+        assertEquals(List(2) { point }, read(serializer<List<Point>>(), CborWriter.of(List(2) { CborReader.value(more) })))
         // Names that are alike but for their end, or their middle.
-        assertEquals(Point(1, 2.5), DocumentFormat.decode(serializer<Point>(), map("x" to 1, "y" to 2.5, "the name on the map, which is lone" to "here")))
-        assertEquals(Point(1, 2.5), DocumentFormat.decode(serializer<Point>(), map("x" to 1, "y" to 2.5, "the name on the max, which is long" to "here")))
-        assertThrows(SerializationException::class.java) { DocumentFormat.decode(serializer<Point>(), map("x" to 1, "yy" to 2.5, "y2" to "here")) }
+        assertEquals(Point(1, 2.5), read(serializer<Point>(), map("x" to 1, "y" to 2.5, "the name on the map, which is lone" to "here")))
+        assertEquals(Point(1, 2.5), read(serializer<Point>(), map("x" to 1, "y" to 2.5, "the name on the max, which is long" to "here")))
+        assertThrows(SerializationException::class.java) { read(serializer<Point>(), map("x" to 1, "yy" to 2.5, "y2" to "here")) }
         // What is wrong is said of the document as it is, not of how it was read.
-        val wrong = assertThrows(IllegalArgumentException::class.java) { DocumentFormat.decode(serializer<Point>(), map("y" to 2.5, "x" to "text", "z" to 1)) }
+        val wrong = assertThrows(IllegalArgumentException::class.java) { read(serializer<Point>(), map("y" to 2.5, "x" to "text", "z" to 1)) }
         assertTrue("a number was expected" in wrong.message!!, wrong.message)
     }
 
