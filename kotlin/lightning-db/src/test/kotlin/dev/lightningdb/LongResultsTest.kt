@@ -49,6 +49,9 @@ class LongResultsTest {
         }
     }
 
+    /** What other tests have forgotten may be given back meanwhile. */
+    private fun assertNoMoreThan(before: ULong) = openObjects().let { assertTrue(it <= before, "$it objects are open, $before before") }
+
     private fun isReading() = Thread.getAllStackTraces().values.any { calls ->
         calls.any { it.className == "dev.lightningdb.internal.Native" && it.methodName == "next" }
     }
@@ -64,7 +67,7 @@ class LongResultsTest {
                 assertFalse(isReading(), "$time")
                 assertEquals("enough", thrown.message)
             }
-            assertEquals(before, openObjects())
+            assertNoMoreThan(before)
         }
     }
 
@@ -86,7 +89,7 @@ class LongResultsTest {
                 Thread.sleep(time * 7L)
                 withTimeout(20_000) { job.cancelAndJoin() }
             }
-            assertEquals(before, openObjects())
+            assertNoMoreThan(before)
         }
     }
 
