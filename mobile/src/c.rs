@@ -505,7 +505,7 @@ pub unsafe extern "C" fn lightning_collection(
         let (name, schema) = unsafe { (read_text(name)?, read(schema)) };
         let open = Collection::open_core(&objects::database(database)?, name, Some(schema).filter(|s| !s.is_empty()))?;
         // SAFETY: the caller's promise.
-        unsafe { give(collection, objects::insert_beside(database, Object::Collection(open))?) };
+        unsafe { give(collection, objects::insert_beside(database, Object::Collection(Arc::new(open)))?) };
         Ok(LIGHTNING_OK)
     })
 }

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use lightning_db::{Document, Expiry, Query, Result, Stop, Value, WriteTransaction};
+use lightning_db::{Collection, Document, Expiry, Query, Result, Stop, Value, WriteTransaction};
 
 use crate::objects::{self, Object, Target, invalid, locked};
 use crate::packed::{self, Unpacked};
@@ -17,11 +17,7 @@ use crate::table::{KeyRange, WriteMode};
 /// Gives `found` the value or document of a key.
 pub fn get<R>(scope: u64, target: u64, key: &[u8], found: impl FnOnce(Option<&[u8]>) -> R) -> Result<R> {
     match objects::target(target)? {
-        Target::Collection(collection) => {
-            let key = Value::from_cbor(key)?;
-            let document = scope::read(scope, &collection, |documents| documents.get(key))?;
-            Ok(found(document.as_deref()))
-        }
+        Target::Collection(collection) => get_document(scope, &collection, Value::from_cbor(key)?, found),
         Target::Table(table) => {
             let (mut found, mut result) = (Some(found), None);
             table.get(scope, [Ok(key)].into_iter(), |value| {
@@ -31,6 +27,17 @@ pub fn get<R>(scope: u64, target: u64, key: &[u8], found: impl FnOnce(Option<&[u
             result.ok_or_else(|| invalid("a key was not looked up"))
         }
     }
+}
+
+/// Gives `found` the document of a key.
+pub fn get_document<R>(
+    scope: u64,
+    collection: &Collection<Raw>,
+    key: Value,
+    found: impl FnOnce(Option<&[u8]>) -> R,
+) -> Result<R> {
+    let document = scope::read(scope, collection, |documents| documents.get(key))?;
+    Ok(found(document.as_deref()))
 }
 
 /// Gives `found` the document that has these values, CBOR and packed, in a unique index, one for each of its paths.
@@ -215,16 +222,22 @@ pub fn scan(scope: u64, table: u64, range: &KeyRange, backwards: bool, limit: u6
 }
 
 fn begin(target: u64, mut rows: Cursor, bytes: usize) -> Result<Opened> {
-    let mut first = Vec::new();
+    let mut first = Vec::with_capacity(bytes.min(ROW_BYTES));
     let is_over = rows.next(bytes, &mut first)?;
     let cursor = if is_over { 0 } else { objects::insert_beside(target, Object::Rows(Arc::new(Mutex::new(rows))))? };
     Ok(Opened { cursor, rows: first })
 }
 
+/// Room is made for so many bytes of rows before there are any.
+const RESERVED_MAX: usize = 256 << 10;
+/// What most rows have at most, and what a query finds that asks for a few.
+const ROW_BYTES: usize = 4 << 10;
+
 /// The rows that follow, until they have so many bytes, packed; whether they were the last, in which case the cursor is closed.
 pub fn next(cursor: u64, bytes: usize) -> Result<(Vec<u8>, bool)> {
     let rows = objects::rows(cursor)?;
-    let mut out = Vec::new();
+    // Those before them were as many as were asked for; so will these be, and a row more.
+    let mut out = Vec::with_capacity(bytes.min(RESERVED_MAX) + ROW_BYTES);
     let is_over = locked(&rows).next(bytes, &mut out)?;
     if is_over {
         objects::remove(cursor);

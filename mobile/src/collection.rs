@@ -66,12 +66,12 @@ pub enum Expires {
 
 impl Collection {
     /// A collection of the database whose handle this is.
-    pub(crate) fn new(database: u64, collection: CoreCollection<Raw>) -> Result<Arc<Self>, Failure> {
+    pub(crate) fn new(database: u64, collection: Arc<CoreCollection<Raw>>) -> Result<Arc<Self>, Failure> {
         Ok(Arc::new(Self { handle: objects::insert_beside(database, Object::Collection(collection))? }))
     }
 
     pub(crate) fn open(database: u64, name: &str, schema: Option<&[u8]>) -> Result<Arc<Self>, Failure> {
-        Self::new(database, Self::open_core(&objects::database(database)?, name, schema)?)
+        Self::new(database, Arc::new(Self::open_core(&objects::database(database)?, name, schema)?))
     }
 
     /// Opens the collection; it is made where there is a schema.
@@ -86,7 +86,7 @@ impl Collection {
         }
     }
 
-    fn inner(&self) -> Result<CoreCollection<Raw>, Failure> {
+    fn inner(&self) -> Result<Arc<CoreCollection<Raw>>, Failure> {
         Ok(objects::collection(self.handle)?)
     }
 }
@@ -152,7 +152,7 @@ impl Collection {
     /// How many documents a query finds.
     pub fn count(&self, scope: u64, query: Vec<u8>) -> Result<u64, Failure> {
         let query = read_query(&query)?;
-        Ok(scope::read(scope, &self.inner()?, |documents| documents.count(query))?)
+        Ok(scope::read(scope, &*self.inner()?, |documents| documents.count(query))?)
     }
 
     /// The lowest value under a path, as CBOR.
@@ -191,7 +191,7 @@ impl Collection {
 
     /// One page of a query with a limit, and the token that goes into the next query's `after`.
     pub fn page(&self, scope: u64, query: Vec<u8>) -> Result<Page, Failure> {
-        let mut rows: Rows = scope::read(scope, &self.inner()?, |documents| documents.rows(read_query(&query)?))?;
+        let mut rows: Rows = scope::read(scope, &*self.inner()?, |documents| documents.rows(read_query(&query)?))?;
         let mut packed = Vec::new();
         rows.next(usize::MAX, &mut packed)?;
         Ok(Page { rows: packed, token: rows.page_token() })
@@ -212,7 +212,7 @@ impl Collection {
 impl Collection {
     fn extreme(&self, scope: u64, path: &str, query: &[u8], highest: bool) -> Result<Option<Vec<u8>>, Failure> {
         let query = read_query(query)?;
-        let value = scope::read(scope, &self.inner()?, |documents| documents.extreme(path, query, highest))?;
+        let value = scope::read(scope, &*self.inner()?, |documents| documents.extreme(path, query, highest))?;
         Ok(value.map(|value| value.to_cbor()).transpose()?)
     }
 }

@@ -502,7 +502,7 @@ impl Database {
     /// The collection whose documents are of an older version, to be changed in one transaction.
     pub fn older_collection(&self, name: String, schema: Vec<u8>) -> Result<Arc<Collection>, Failure> {
         let schema = Schema::from_value(&Value::from_cbor(&schema)?)?;
-        Collection::new(self.handle, self.core()?.older_collection::<Raw>(&name, &schema)?)
+        Collection::new(self.handle, Arc::new(self.core()?.older_collection::<Raw>(&name, &schema)?))
     }
 
     /// Says, in the transaction that changed them, that the documents of a collection are of the next version.

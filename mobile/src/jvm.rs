@@ -15,7 +15,7 @@ use lightning_db::Error;
 
 use crate::calls::{self, WriteKind};
 use crate::failure::Failure;
-use crate::objects::invalid;
+use crate::objects::{self, invalid};
 use crate::packed;
 use crate::table::KeyRange;
 
@@ -169,6 +169,15 @@ impl<'l> Given<'l> for u64 {
     }
 }
 
+/// A number that has one.
+impl<'l> Given<'l> for i64 {
+    type Java = jlong;
+
+    fn read(_: &JNIEnv<'l>, given: &jlong) -> Result<Self, Failed> {
+        Ok(*given)
+    }
+}
+
 /// A number that is none where it is negative.
 impl<'l> Given<'l> for Option<u64> {
     type Java = jlong;
@@ -245,6 +254,14 @@ const NULL: jbyteArray = std::ptr::null_mut();
 entry! {
     fn Java_dev_lightningdb_internal_Native_get(env, scope: u64, target: u64, key: Vec<u8>) -> jbyteArray, or NULL, {
         calls::get(scope, target, &key, |found| array_or_null(env, found))?
+    }
+}
+
+entry! {
+    /// As `get`, for the keys that most collections have: an array of Java's less.
+    fn Java_dev_lightningdb_internal_Native_getNumbered(env, scope: u64, collection: u64, key: i64) -> jbyteArray, or NULL, {
+        let collection = objects::collection(collection)?;
+        calls::get_document(scope, &collection, key.into(), |found| array_or_null(env, found))?
     }
 }
 

@@ -78,7 +78,7 @@ pub enum Object {
     Database(Arc<Opened>),
     /// Of no database, until one is opened with it.
     Key(EncryptionKey),
-    Collection(Collection<Raw>),
+    Collection(Arc<Collection<Raw>>),
     Table(Arc<OpenTable>),
     /// The same one for all: whatever is read of it is gone by the same time.
     Snapshot(Arc<Snapshot>),
@@ -92,7 +92,7 @@ pub enum Object {
 
 /// What is read and written through a handle.
 pub enum Target {
-    Collection(Collection<Raw>),
+    Collection(Arc<Collection<Raw>>),
     Table(Arc<OpenTable>),
 }
 
@@ -118,7 +118,7 @@ pub fn key(handle: u64) -> Result<Option<EncryptionKey>> {
     }
 }
 
-pub fn collection(handle: u64) -> Result<Collection<Raw>> {
+pub fn collection(handle: u64) -> Result<Arc<Collection<Raw>>> {
     match get(handle)? {
         Object::Collection(collection) => Ok(collection),
         _ => Err(wrong("a collection")),

@@ -158,6 +158,10 @@ fn read_any(
     collection: &lightning_db::Collection<Raw>,
     body: &mut dyn FnMut(&mut dyn Reads) -> Result<()>,
 ) -> Result<()> {
+    if scope == NOW {
+        // Nobody else has this snapshot.
+        return body(&mut collection.database().snapshot().collection(collection)?);
+    }
     let (reading, _entered) = reading(scope, collection.database())?;
     match reading {
         Reading::Rest(snapshot) => body(&mut snapshot.collection(collection)?),

@@ -1,6 +1,8 @@
 //! Opening and closing, transactions and snapshots: what every program does at its start, or again and again. By JNA the first of these
 //! calls would take longer than the engine needs to open a database.
 
+use std::sync::Arc;
+
 use jni::sys::{jboolean, jbyteArray, jint, jlong};
 use lightning_db::{Document, Schema, Update, Value};
 
@@ -67,7 +69,7 @@ entry! {
             return Ok(0);
         }
         let collection = Collection::open_core(&database, &name, schema.as_deref())?;
-        Ok(objects::insert_beside(handle, Object::Collection(collection))?.cast_signed())
+        Ok(objects::insert_beside(handle, Object::Collection(Arc::new(collection)))?.cast_signed())
     }
 }
 

@@ -107,8 +107,13 @@ public class BlockingCollection<T : Any> internal constructor(internal val colle
     private val native get() = collection.native
 
     /** As [Collection.get]. */
-    public fun get(key: Any): T? =
-        calling { Native.get(scope, handle, CborWriter.of(key)) }?.let { collection.decode(it) }
+    public fun get(key: Any): T? = calling {
+        when (key) {
+            is Long -> Native.getNumbered(scope, handle, key)
+            is Int -> Native.getNumbered(scope, handle, key.toLong())
+            else -> Native.get(scope, handle, CborWriter.of(key))
+        }
+    }?.let { collection.decode(it) }
 
     /** As [Collection.getMany]. */
     public fun getMany(keys: Iterable<Any>): List<T?> {

@@ -225,9 +225,17 @@ public sealed class LightningException(
 internal inline fun <R> calling(call: () -> R): R = try {
     call()
 } catch (failure: NativeFailure) {
+    throw exceptionOf(failure)
+} catch (failure: Failure.Engine) {
+    throw exceptionOf(failure)
+}
+
+// Not a part of each place that calls: Java compiles small functions into those that use them.
+internal fun exceptionOf(failure: NativeFailure): LightningException {
     val fields = PackedReader(failure.fields)
     val all = buildMap { while (!fields.isAtEnd) put(fields.nextOf().decodeToString(), fields.nextOf().decodeToString()) }
-    throw LightningException.of(failure.name, failure.text, all)
-} catch (failure: Failure.Engine) {
-    throw LightningException.of(failure.name, failure.text, failure.fields.associate { it.name to it.value })
+    return LightningException.of(failure.name, failure.text, all)
 }
+
+internal fun exceptionOf(failure: Failure.Engine): LightningException =
+    LightningException.of(failure.name, failure.text, failure.fields.associate { it.name to it.value })

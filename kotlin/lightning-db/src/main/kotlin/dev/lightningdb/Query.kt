@@ -141,7 +141,7 @@ public class Query<T : Any> internal constructor(
     private fun toListIn(scope: Long): List<T> {
         val rows = ArrayList<T>()
         val query = spec.toCbor()
-        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, each = rows::add) }
+        chunks(readsAhead = true, { Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, each = rows::add) }
         return rows
     }
 
@@ -152,14 +152,17 @@ public class Query<T : Any> internal constructor(
     public fun asFlow(): Flow<T> = flow {
         val query = spec.toCbor()
         givenUp(collection.handle, scope) { own ->
-            chunks({ Native.query(own, collection.handle, query, it) }) { chunk -> forEach(chunk) { emit(it) } }
+            chunks(readsAhead = false, { Native.query(own, collection.handle, query, it) }) { chunk -> forEach(chunk) { emit(it) } }
         }
     }.flowOn(Dispatchers.IO)
 
-    /** Gives [each] the rows, one after the other, on the calling thread; they are read some at a time. */
+    /**
+     * Gives [each] the rows, one after the other, on the calling thread. They are read some at a time; where there are many, another thread
+     * reads the next ones meanwhile.
+     */
     public fun forEachBlocking(each: (T) -> Unit) {
         val query = spec.toCbor()
-        chunks({ Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, each = each) }
+        chunks(readsAhead = true, { Native.query(scope, collection.handle, query, it) }) { chunk -> forEach(chunk, each = each) }
     }
 
     private inline fun forEach(rows: ByteArray, from: Int = HANDLE_BYTES, each: (T) -> Unit) =

@@ -181,7 +181,7 @@ public class Table<K, V : Any> internal constructor(
             Native.scan(scope, handle, lower, range.includesLower, upper, range.includesUpper, backwards, limit, bytes)
         }
         givenUp(handle, scope) { own ->
-            chunks({ scan(own, it) }) { chunk ->
+            chunks(readsAhead = false, { scan(own, it) }) { chunk ->
                 val entries = PackedReader(chunk, HANDLE_BYTES)
                 while (!entries.isAtEnd) emit(keys.decode(entries.nextOf()) to values.decode(entries.nextOf()))
             }

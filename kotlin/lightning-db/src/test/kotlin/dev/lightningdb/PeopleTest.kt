@@ -57,6 +57,31 @@ class PeopleTest {
     }
 
     @Test
+    fun `a key that is an integer is the same one, whatever Kotlin calls it`(): Unit = runBlocking {
+        Database.inMemory().use { db ->
+            val people = people(db)
+            for (id in listOf(0, -1, 23, -24, 70_000, Int.MIN_VALUE, Int.MAX_VALUE)) {
+                people.put(person(id))
+                val found = listOf(people.get(id), people.get(id.toLong()), people.get(id.toBigInteger()), people.getMany(listOf(id)).single())
+                assertEquals(List(4) { person(id) }, found)
+            }
+            assertNull(people.get(Long.MIN_VALUE))
+            assertNull(people.get("1"))
+            people.put(person(8))
+            db.snapshot().use { before ->
+                people.delete(8)
+                assertEquals(person(8), before.collection(people).get(8))
+            }
+            assertNull(people.get(8))
+            db.transaction { tx ->
+                tx.collection(people).put(person(9))
+                assertEquals(person(9), tx.collection(people).get(9))
+                assertNull(people.blocking.get(9))
+            }
+        }
+    }
+
+    @Test
     fun `queries use indexes, in order, with limits`(): Unit = runBlocking {
         Database.inMemory().use { db ->
             val people = people(db)

@@ -18,6 +18,7 @@ private val USAGE = """
       --engine MICROS  what the engine itself takes for a get of 100 bytes
       --dir PATH     where the databases are made
       --quick        2,000 documents, 1 round
+      --reads A      reads of this one alone, in the processor's time: for machines that are busy
 """.trimIndent()
 
 fun main(arguments: Array<String>) {
@@ -36,6 +37,7 @@ fun main(arguments: Array<String>) {
     require(unknown.isEmpty()) { "there is no peer ${unknown.joinToString()}\n$USAGE" }
     val folder = Path.of(given("--dir") ?: System.getProperty("java.io.tmpdir")).resolve("kotlin-bench-${ProcessHandle.current().pid()}")
     try {
+        given("--reads")?.let { return reads(it, folder.createDirectories(), places, rounds) }
         Measurement(peers, places, rounds, given("--memory")?.toInt() ?: Peer.MEMORY_MB, folder.createDirectories()).run(given("--engine")?.toDouble())
     } finally {
         folder.toFile().deleteRecursively()

@@ -3,37 +3,38 @@ package dev.lightningdb.internal
 import dev.lightningdb.Uuid
 import java.math.BigInteger
 import java.time.Instant
+import java.nio.ByteBuffer as Numbers
 
 /** Reads CBOR (RFC 8949) of any form that a document may have, which the engine has seen to. */
 internal class CborReader(val bytes: ByteArray, var at: Int = 0) {
-    /** The names of the class that was read last. */
-    var names: Names? = null
+    /** The same bytes; numbers are read at once, highest byte first. */
+    private val numbers = Numbers.wrap(bytes)
 
     private fun fail(what: String): Nothing = throw IllegalArgumentException("$what, at byte $at of a document")
 
-    private fun unsigned(count: Int): Long {
-        val from = at
-        val to = from + count
-        if (to > bytes.size) fail("it ends within an item")
-        // The place is kept once: as a field it would be written for each byte.
-        var number = 0L
-        for (place in from until to) number = number shl 8 or (bytes[place].toLong() and 0xff)
-        at = to
-        return number
-    }
-
     val nextMajor: Int get() = (bytes[at].toInt() and 0xff) ushr 5
+
+    val isAtBytes: Boolean get() = at < bytes.size && nextMajor == 2
 
     val isAtNull: Boolean get() = bytes[at] == NULL || bytes[at] == UNDEFINED
 
     /** The argument of the next head, whose major type was looked at. */
-    fun argument(): Long = when (val low = bytes[at++].toInt() and 0x1f) {
-        in 0..23 -> low.toLong()
-        24 -> unsigned(1)
-        25 -> unsigned(2)
-        26 -> unsigned(4)
-        27 -> unsigned(8)
-        else -> fail("a length is not said")
+    fun argument(): Long {
+        val from = at
+        val low = bytes[from].toInt() and 0x1f
+        if (low < 24) {
+            at = from + 1
+            return low.toLong()
+        }
+        val argument = when (low) {
+            24 -> bytes[from + 1].toLong() and 0xff
+            25 -> numbers.getShort(from + 1).toLong() and 0xffff
+            26 -> numbers.getInt(from + 1).toLong() and 0xffff_ffffL
+            27 -> numbers.getLong(from + 1)
+            else -> fail("a length is not said")
+        }
+        at = from + 1 + (1 shl (low - 24))
+        return argument
     }
 
     private fun expect(major: Int, what: String): Long {
@@ -61,16 +62,31 @@ internal class CborReader(val bytes: ByteArray, var at: Int = 0) {
 
     fun text(): String {
         val length = size(expect(3, "text"))
-        at += length
-        return String(bytes, at - length, length, Charsets.UTF_8)
+        val from = at
+        at = from + length
+        return String(bytes, from, length, Charsets.UTF_8)
     }
 
-    /** Whether the next item is this name, as CBOR; then it is read. */
-    fun takes(name: ByteArray): Boolean {
+    /** Whether the next item is this name; then it is read. */
+    fun takes(name: Name): Boolean {
         val from = at
-        if (from + name.size > bytes.size) return false
-        for (i in name.indices) if (bytes[from + i] != name[i]) return false
-        at = from + name.size
+        val to = from + name.size
+        if (from + 8 > bytes.size) return takesLast(name)
+        if ((numbers.getLong(from) xor name.head) and name.mask != 0L) return false
+        if (name.size > 8) {
+            if (to > bytes.size || numbers.getLong(to - 8) != name.tail) return false
+            if (name.size > 16) for (i in 8 until name.size - 8) if (bytes[from + i] != name.cbor[i]) return false
+        }
+        at = to
+        return true
+    }
+
+    /** As [takes], where fewer bytes are left than a number has. */
+    private fun takesLast(name: Name): Boolean {
+        val to = at + name.size
+        if (to > bytes.size) return false
+        for (i in 0 until name.size) if (bytes[at + i] != name.cbor[i]) return false
+        at = to
         return true
     }
 
@@ -97,11 +113,14 @@ internal class CborReader(val bytes: ByteArray, var at: Int = 0) {
     fun double(): Double = when (nextMajor) {
         0 -> argument().let { if (it < 0) it.toULong().toDouble() else it.toDouble() }
         1 -> argument().let { if (it < 0) -1.0 - it.toULong().toDouble() else it.inv().toDouble() }
-        else -> when (bytes[at++].toInt() and 0xff) {
-            0xf9 -> half(unsigned(2).toInt())
-            0xfa -> Float.fromBits(unsigned(4).toInt()).toDouble()
-            0xfb -> Double.fromBits(unsigned(8))
-            else -> { at--; fail("a number was expected") }
+        else -> {
+            val from = at
+            when (bytes[from].toInt() and 0xff) {
+                0xf9 -> half(numbers.getShort(from + 1).toInt()).also { at = from + 3 }
+                0xfa -> numbers.getFloat(from + 1).toDouble().also { at = from + 5 }
+                0xfb -> numbers.getDouble(from + 1).also { at = from + 9 }
+                else -> fail("a number was expected")
+            }
         }
     }
 
@@ -137,7 +156,7 @@ internal class CborReader(val bytes: ByteArray, var at: Int = 0) {
             }
             Instant.ofEpochSecond(seconds, micros * 1000)
         }
-        CborWriter.TAG_UUID -> CborReader(byteString()).let { Uuid(it.unsigned(8), it.unsigned(8)) }
+        CborWriter.TAG_UUID -> Numbers.wrap(byteString()).let { Uuid(it.getLong(), it.getLong()) }
         else -> value()
     }
 
@@ -170,14 +189,20 @@ internal class CborReader(val bytes: ByteArray, var at: Int = 0) {
 
         private fun micros(time: Instant): Long = Math.addExact(Math.multiplyExact(time.epochSecond, MICROS), (time.nano / 1000).toLong())
 
+        /** A number of 16 bits: 1 for its sign, 5 for its exponent, 10 for its fraction. */
         private fun half(bits: Int): Double {
-            val sign = if (bits and 0x8000 != 0) -1.0 else 1.0
-            val fraction = bits and 0x3ff
-            return when (val exponent = bits ushr 10 and 0x1f) {
-                0 -> sign * fraction * Math.scalb(1.0, -24)
-                31 -> if (fraction == 0) sign * Double.POSITIVE_INFINITY else Double.NaN
-                else -> sign * Math.scalb((fraction or 0x400).toDouble(), exponent - 25)
-            }
+            val sign = (bits and 0x8000) shl 16
+            val rest = bits and 0x7fff
+            return when {
+                // As one of 32 bits has its exponent and its fraction.
+                rest in 0x400 until 0x7c00 -> Float.fromBits(sign or ((rest shl 13) + (112 shl 23)))
+                rest < 0x400 -> Float.fromBits(sign or (rest * TINY).toRawBits())
+                rest == 0x7c00 -> Float.fromBits(sign or Float.POSITIVE_INFINITY.toRawBits())
+                else -> Float.NaN
+            }.toDouble()
         }
+
+        /** 2^-24. */
+        private const val TINY = 5.9604645E-8f
     }
 }

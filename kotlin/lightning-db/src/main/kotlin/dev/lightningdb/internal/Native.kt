@@ -11,6 +11,9 @@ internal object Native {
 
     @JvmStatic external fun get(scope: Long, target: Long, key: ByteArray): ByteArray?
 
+    /** As [get], of a collection, where the key is an integer: nothing of it is copied. */
+    @JvmStatic external fun getNumbered(scope: Long, collection: Long, key: Long): ByteArray?
+
     /** The name of the index is UTF-8, the values are CBOR and packed. */
     @JvmStatic external fun getBy(scope: Long, collection: Long, index: ByteArray, values: ByteArray): ByteArray?
 
