@@ -24,6 +24,7 @@ use crate::database;
 use crate::encryption::{self, Answer, Ask, Encryption};
 use crate::failure::Failure;
 use crate::objects::{self, Object, invalid};
+use crate::opened;
 use crate::options::OpenOptions;
 use crate::scope;
 use crate::stop;
@@ -338,7 +339,7 @@ pub unsafe extern "C" fn lightning_open(
             };
         }
         // SAFETY: the caller's promise.
-        unsafe { give(database, database::open(read_text(path)?, &chosen)?) };
+        unsafe { give(database, opened::open(read_text(path)?, &chosen)?) };
         Ok(LIGHTNING_OK)
     })
 }
@@ -408,7 +409,7 @@ pub extern "C" fn lightning_remove_key(database: u64, slot: u8) -> i32 {
 /// Gives a database up; the last one who does so closes it.
 #[unsafe(no_mangle)]
 pub extern "C" fn lightning_close(database: u64) -> i32 {
-    call(|| Ok(database::close(database).map(|()| LIGHTNING_OK)?))
+    call(|| Ok(opened::close(database).map(|()| LIGHTNING_OK)?))
 }
 
 /// Lets go of the files of a database, for everybody in this process who has it open: what is committed is brought into them, they are
@@ -416,13 +417,13 @@ pub extern "C" fn lightning_close(database: u64) -> i32 {
 /// gives, they are closed.
 #[unsafe(no_mangle)]
 pub extern "C" fn lightning_suspend(database: u64) -> i32 {
-    call(|| Ok(database::suspend(database).map(|()| LIGHTNING_OK)?))
+    call(|| Ok(opened::suspend(database).map(|()| LIGHTNING_OK)?))
 }
 
 /// Takes the files again. As long as another process has them, that is tried for so many milliseconds.
 #[unsafe(no_mangle)]
 pub extern "C" fn lightning_resume(database: u64, wait_ms: u64) -> i32 {
-    call(|| Ok(database::resume(database, wait_ms).map(|()| LIGHTNING_OK)?))
+    call(|| Ok(opened::resume(database, wait_ms).map(|()| LIGHTNING_OK)?))
 }
 
 /// Gives memory back: `LIGHTNING_TRIM_MODERATE` or `LIGHTNING_TRIM_ALL`. `held` is how many bytes are kept; it may be null.
@@ -549,7 +550,7 @@ pub extern "C" fn lightning_commit(transaction: u64) -> i32 {
 /// Gives up a key, table, collection, cursor, snapshot, transaction or stoppable scope. A number that stands for nothing is left alone.
 #[unsafe(no_mangle)]
 pub extern "C" fn lightning_release(handle: u64) {
-    _ = call(|| Ok(database::release(handle).map(|()| LIGHTNING_OK)?));
+    _ = call(|| Ok(opened::release(handle).map(|()| LIGHTNING_OK)?));
 }
 
 /// Reads the value or document of a key. `length` is how long it is; where that is more than `capacity`, nothing was copied, and it is

@@ -1,16 +1,11 @@
 //! Databases: opening, what is in them, closing.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
-use std::thread::{self, ThreadId};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use lightning_db::env::{Clock, MemoryStorage, Storage, SystemClock, SystemEntropy, canonical_name};
+use lightning_db::env::{MemoryStorage, Storage, SystemClock, SystemEntropy};
 use lightning_db::{
-    AutoKey, Database as Core, Document, Environment, Error, FeedPosition, MigrationStep, Result, Schema, Since, Trim,
-    Update, Value,
+    AutoKey, Database as Core, Document, Environment, FeedPosition, MigrationStep, Result, Schema, Since, Trim, Update,
+    Value,
 };
 
 use crate::archive::{self, ArchiveOptions, ArchiveStatus};
@@ -23,7 +18,8 @@ use crate::files::Files;
 use crate::health::{Finding, Mode, Quarantined};
 use crate::limits::Limits;
 use crate::maintenance::{CheckReport, CompactionListener, ScrubListener, Stats};
-use crate::objects::{self, Object, Owner, locked};
+use crate::objects::{self, Object, locked};
+use crate::opened::{self, HandClock, Opened};
 use crate::options::OpenOptions;
 use crate::raw::Raw;
 use crate::restore;
@@ -32,211 +28,10 @@ use crate::stop::{Stop, unblock, unblock_needed};
 use crate::table::Table;
 use crate::transaction::{Isolation, Transaction};
 
-/// A database, shared by those in this process who opened it.
-pub struct Opened {
-    pub database: Core,
-    owner: Owner,
-    /// How many handles of it there are; changed with [`OPEN`] held. Not the number of references: calls have some for a moment.
-    handles: AtomicU64,
-    /// Where it is among those that are shared; none for one in memory, or for tests.
-    path: Option<PathBuf>,
-    /// None for one in memory.
-    files: Option<Arc<Files>>,
-    /// As whoever opened it first has chosen.
-    options: OpenOptions,
-    /// Held by whoever suspends or resumes it.
-    suspending: Mutex<()>,
-    clock: Option<Arc<HandClock>>,
-}
-
-/// What is open in this process, by path. Held while one is closed, so that nobody is given what is about to be closed.
-static OPEN: Mutex<Option<HashMap<PathBuf, Shared>>> = Mutex::new(None);
-/// Told when the opening of one is over.
-static OPENED: Condvar = Condvar::new();
-
-/// What those in this process who open a path find.
-enum Shared {
-    Open(Weak<Opened>),
-    /// Somebody opens it. That may take foreign code, which gives the key, so nothing is held meanwhile.
-    Opening(ThreadId),
-}
-
-/// An opening that is under way; over when it is dropped.
-struct Opening(PathBuf);
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        if let Some(open) = &mut *locked(&OPEN)
-            && matches!(open.get(&self.0), Some(Shared::Opening(by)) if *by == thread::current().id())
-        {
-            open.remove(&self.0);
-        }
-        OPENED.notify_all();
-    }
-}
-
 /// A database. Opened more than once in a process it is the same one, and closed when everybody has.
 #[derive(uniffi::Object)]
 pub struct Database {
     handle: u64,
-}
-
-/// The time of a database for tests.
-#[derive(Debug)]
-struct HandClock {
-    /// How long something takes is as everywhere.
-    system: SystemClock,
-    /// Milliseconds since 1970.
-    set_ms: AtomicU64,
-}
-
-impl Clock for HandClock {
-    fn monotonic_ns(&self) -> u64 {
-        self.system.monotonic_ns()
-    }
-
-    fn wall_ms(&self) -> u64 {
-        self.set_ms.load(Ordering::Relaxed)
-    }
-}
-
-/// Opens the database at a path, on the calling thread; gives its handle.
-pub(crate) fn open(path: &str, options: &OpenOptions) -> Result<u64> {
-    let name = canonical_name(path)?;
-    let opening = match share(path, &name, options)? {
-        Found::Handle(handle) => {
-            let opened = objects::opened(handle)?;
-            // Whoever comes later needs a key, too. It may be foreign code that has it.
-            opened.database.require_key(objects::key(options.key)?.as_ref()).inspect_err(|_| _ = close(handle))?;
-            return Ok(handle);
-        }
-        Found::Nothing(opening) => opening,
-    };
-    let files = Arc::new(Files::open(path, options.mode())?);
-    let environment = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
-    let database = Core::open_storage(Arc::clone(&files) as _, environment, options.to_core()?)?;
-    archive::go_on(&database, files.path());
-    let opened = Opened { path: Some(name.clone()), ..Opened::new(database, Some(files), options, None) };
-    let opened = Arc::new(opened);
-    let mut open = locked(&OPEN);
-    let handle = objects::insert(opened.owner, Object::Database(Arc::clone(&opened)))?;
-    opened.handles.fetch_add(1, Ordering::Relaxed);
-    open.get_or_insert_default().insert(name, Shared::Open(Arc::downgrade(&opened)));
-    drop(open);
-    drop(opening);
-    Ok(handle)
-}
-
-enum Found {
-    /// One more of one that is open.
-    Handle(u64),
-    /// It is the caller's to open.
-    Nothing(Opening),
-}
-
-/// One more handle of what is open under this name, unless it is to be opened first.
-fn share(path: &str, name: &PathBuf, options: &OpenOptions) -> Result<Found> {
-    let mut open = locked(&OPEN);
-    loop {
-        match open.get_or_insert_default().get(name) {
-            Some(Shared::Opening(by)) if *by == thread::current().id() => {
-                return Err(Error::Invalid {
-                    what: format!(
-                        "'{path}' is being opened, with a key that waits for this; the key is to come from elsewhere"
-                    ),
-                });
-            }
-            Some(Shared::Opening(_)) => open = OPENED.wait(open).unwrap_or_else(PoisonError::into_inner),
-            Some(Shared::Open(opened)) if let Some(opened) = opened.upgrade() => {
-                if let Some(other) = opened.options.difference(options) {
-                    return Err(Error::Invalid {
-                        what: format!(
-                            "'{path}' is open in this process with other options: {other}; open it with the same"
-                        ),
-                    });
-                }
-                let handle = objects::insert(opened.owner, Object::Database(Arc::clone(&opened)))?;
-                opened.handles.fetch_add(1, Ordering::Relaxed);
-                return Ok(Found::Handle(handle));
-            }
-            Some(Shared::Open(_)) | None => {
-                open.get_or_insert_default().insert(name.clone(), Shared::Opening(thread::current().id()));
-                return Ok(Found::Nothing(Opening(name.clone())));
-            }
-        }
-    }
-}
-
-/// Gives a handle up; closes the database with the last one.
-pub(crate) fn close(handle: u64) -> Result<()> {
-    let mut open = locked(&OPEN);
-    let Some(Object::Database(opened)) = objects::remove(handle) else { return Ok(()) };
-    if opened.handles.fetch_sub(1, Ordering::Relaxed) > 1 {
-        return Ok(());
-    }
-    if let (Some(open), Some(path)) = (open.as_mut(), &opened.path) {
-        open.remove(path);
-    }
-    let result = opened.database.close();
-    // The files are locked for as long as anything holds the database.
-    objects::remove_all_of(opened.owner);
-    result
-}
-
-/// Gives up a handle of any kind.
-pub(crate) fn release(handle: u64) -> Result<()> {
-    if let Ok(Object::Database(_)) = objects::get(handle) {
-        return close(handle);
-    }
-    drop(objects::remove(handle));
-    Ok(())
-}
-
-impl Opened {
-    fn new(database: Core, files: Option<Arc<Files>>, options: &OpenOptions, clock: Option<Arc<HandClock>>) -> Self {
-        let options = options.clone();
-        let (owner, handles, suspending) = (Owner::new(), AtomicU64::new(0), Mutex::new(()));
-        Self { database, owner, handles, path: None, files, options, suspending, clock }
-    }
-
-    fn suspend(&self) -> Result<()> {
-        let _suspending = locked(&self.suspending);
-        let suspended = self.database.suspend();
-        if matches!(suspended, Err(Error::Closed)) {
-            return suspended;
-        }
-        // Whatever is left in the log: an application that keeps a lock is killed.
-        let given_back = self.files.as_ref().map_or(Ok(()), |files| files.give_back());
-        suspended.and(given_back)
-    }
-
-    /// Waits until it is not suspended, for `limit` at most; whether it is not.
-    pub fn wait_until_resumed(&self, limit: Duration) -> bool {
-        self.files.as_ref().is_none_or(|files| files.wait_until_open(limit))
-    }
-
-    fn resume(&self, wait: Duration) -> Result<()> {
-        let _suspending = locked(&self.suspending);
-        if let Some(files) = &self.files {
-            files.take_again(wait)?;
-        }
-        self.database.resume().inspect_err(|_| {
-            // Nobody can use them, so nobody is to be kept out.
-            if let Some(files) = &self.files {
-                _ = files.give_back();
-            }
-        })
-    }
-}
-
-/// Lets go of the files of a database, for everybody in this process who has it open.
-pub(crate) fn suspend(handle: u64) -> Result<()> {
-    objects::opened(handle)?.suspend()
-}
-
-/// Takes them again. As long as another process has them, that is tried for so many milliseconds.
-pub(crate) fn resume(handle: u64, wait_ms: u64) -> Result<()> {
-    objects::opened(handle)?.resume(Duration::from_millis(wait_ms))
 }
 
 /// Gives memory back; gives how many bytes are held then.
@@ -249,12 +44,6 @@ pub(crate) fn trim_memory(handle: u64, level: TrimLevel) -> Result<u64> {
 }
 
 impl Database {
-    /// One that nobody shares.
-    fn apart(opened: Opened) -> Result<Arc<Self>, Failure> {
-        opened.handles.store(1, Ordering::Relaxed);
-        Ok(Arc::new(Self { handle: objects::insert(opened.owner, Object::Database(Arc::new(opened)))? }))
-    }
-
     fn finish_step(
         &self,
         step: u64,
@@ -392,17 +181,13 @@ impl Database {
     /// Opens the database at a path, on the calling thread.
     #[uniffi::constructor]
     pub fn open_blocking(path: String, options: OpenOptions) -> Result<Arc<Self>, Failure> {
-        Ok(Arc::new(Self { handle: open(&path, &options)? }))
+        Ok(Arc::new(Self { handle: opened::open(&path, &options)? }))
     }
 
     /// One more of a database that is open, by the number of another.
     #[uniffi::constructor]
     pub fn of(number: u64) -> Result<Arc<Self>, Failure> {
-        let _open = locked(&OPEN);
-        let opened = objects::opened(number)?;
-        let handle = objects::insert(opened.owner, Object::Database(Arc::clone(&opened)))?;
-        opened.handles.fetch_add(1, Ordering::Relaxed);
-        Ok(Arc::new(Self { handle }))
+        Ok(Arc::new(Self { handle: opened::another(number)? }))
     }
 
     /// A new database in memory, gone when it is closed.
@@ -410,13 +195,13 @@ impl Database {
     pub fn in_memory(options: OpenOptions) -> Result<Arc<Self>, Failure> {
         let environment = Environment { clock: Arc::new(SystemClock::default()), entropy: Arc::new(SystemEntropy) };
         let database = Core::open_storage(Arc::new(MemoryStorage::new()), environment, options.to_core()?)?;
-        Self::apart(Opened::new(database, None, &options, None))
+        Ok(Arc::new(Self { handle: Opened::new(database, None, &options, None).apart()? }))
     }
 
     /// A database for tests, in a file or in memory: its time is what `set_clock` says, 1970 at first, and it does nothing by itself.
     #[uniffi::constructor]
     pub fn for_tests(path: Option<String>, options: OpenOptions) -> Result<Arc<Self>, Failure> {
-        let clock = Arc::new(HandClock { system: SystemClock::default(), set_ms: AtomicU64::new(0) });
+        let clock = Arc::new(HandClock::default());
         let environment = Environment { clock: Arc::clone(&clock) as _, entropy: Arc::new(SystemEntropy) };
         let files = path.map(|path| Files::open(&path, options.mode())).transpose()?.map(Arc::new);
         let storage: Arc<dyn Storage> = match &files {
@@ -426,7 +211,7 @@ impl Database {
         let mut core = options.to_core()?;
         core.background_thread = false;
         let database = Core::open_storage(storage, environment, core)?;
-        Self::apart(Opened::new(database, files, &options, Some(clock)))
+        Ok(Arc::new(Self { handle: Opened::new(database, files, &options, Some(clock)).apart()? }))
     }
 
     /// The number by which the other calls know it.
@@ -439,7 +224,7 @@ impl Database {
         match objects::get(self.handle)? {
             Object::Database(opened) => match &opened.clock {
                 Some(clock) => {
-                    clock.set_ms.store(ms, Ordering::Relaxed);
+                    clock.set(ms);
                     Ok(())
                 }
                 None => Err(objects::invalid("only a database for tests has a clock that can be set").into()),
@@ -714,12 +499,12 @@ impl Database {
     /// Whatever it answers, the files are closed. An error says what was not brought into them.
     pub async fn suspend(&self) -> Result<(), Failure> {
         let handle = self.handle;
-        unblock_needed(move || Ok(suspend(handle)?)).await
+        unblock_needed(move || Ok(opened::suspend(handle)?)).await
     }
 
     /// As `suspend`, on the calling thread.
     pub fn suspend_blocking(&self) -> Result<(), Failure> {
-        Ok(suspend(self.handle)?)
+        Ok(opened::suspend(self.handle)?)
     }
 
     /// Takes the files again. As long as another process has them, that is tried for so many milliseconds; then it is `Locked`, and
@@ -727,13 +512,13 @@ impl Database {
     #[uniffi::method(default(wait_ms = 5000, stop = None))]
     pub async fn resume(&self, wait_ms: u64, stop: Option<Arc<Stop>>) -> Result<(), Failure> {
         let handle = self.handle;
-        unblock(stop, move || Ok(resume(handle, wait_ms)?)).await
+        unblock(stop, move || Ok(opened::resume(handle, wait_ms)?)).await
     }
 
     /// As `resume`, on the calling thread.
     #[uniffi::method(default(wait_ms = 5000))]
     pub fn resume_blocking(&self, wait_ms: u64) -> Result<(), Failure> {
-        Ok(resume(self.handle, wait_ms)?)
+        Ok(opened::resume(self.handle, wait_ms)?)
     }
 
     /// Gives memory back; gives how many bytes of what was read, and of what is not merged yet, are held then.
@@ -819,18 +604,18 @@ impl Database {
     /// `Closed`.
     pub async fn end(&self) -> Result<(), Failure> {
         let handle = self.handle;
-        unblock_needed(move || Ok(close(handle)?)).await
+        unblock_needed(move || Ok(opened::close(handle)?)).await
     }
 
     /// As `end`, on the calling thread.
     pub fn end_blocking(&self) -> Result<(), Failure> {
-        Ok(close(self.handle)?)
+        Ok(opened::close(self.handle)?)
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
         // Whatever fails here is found again in the log.
-        let _ = close(self.handle);
+        let _ = opened::close(self.handle);
     }
 }

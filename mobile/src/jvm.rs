@@ -340,7 +340,7 @@ entry! {
 
 entry! {
     fn Java_dev_lightningdb_internal_Native_release(env, handle: u64) -> (), or (), {
-        Ok(crate::database::release(handle)?)
+        Ok(crate::opened::release(handle)?)
     }
 }
 

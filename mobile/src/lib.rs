@@ -27,6 +27,7 @@ mod health;
 mod limits;
 mod maintenance;
 mod objects;
+mod opened;
 mod options;
 mod packed;
 mod raw;

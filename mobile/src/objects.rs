@@ -7,9 +7,9 @@ use lightning_db::{
     Collection, Database, EncryptionKey, Error, MigrationStep, Result, Snapshot, Subscription, Transaction,
 };
 
-use crate::database::Opened;
 use crate::feed::Following;
 use crate::handles::Handles;
+use crate::opened::Opened;
 use crate::raw::Raw;
 use crate::rows::Cursor;
 use crate::stop::Stoppable;

@@ -11,10 +11,11 @@ use crate::collection::Collection;
 use crate::encryption::Encryption;
 use crate::limits::Limits;
 use crate::objects::{self, Object};
+use crate::opened;
 use crate::options::OpenOptions;
 use crate::table::OpenTable;
 use crate::transaction::{Durability, Isolation};
-use crate::{database, snapshot, transaction};
+use crate::{snapshot, transaction};
 
 entry! {
     #[allow(clippy::too_many_arguments, reason = "one for each option")]
@@ -47,13 +48,13 @@ entry! {
             key,
             encryption: Some(if encryption == 0 { Encryption::Aes256Gcm } else { Encryption::ChaCha20Poly1305 }),
         };
-        Ok(database::open(&path, &options)?.cast_signed())
+        Ok(opened::open(&path, &options)?.cast_signed())
     }
 }
 
 entry! {
     fn Java_dev_lightningdb_internal_Native_close(env, database: u64) -> (), or (), {
-        Ok(database::close(database)?)
+        Ok(opened::close(database)?)
     }
 }
 
