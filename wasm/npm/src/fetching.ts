@@ -21,12 +21,17 @@ export function laterScript(forCollection = false): Promise<Later> | Later {
     come => (here = come),
     error => {
       coming = undefined
-      throw new LightningError('PartMissing', [`later.js beside ${import.meta.url}`, (error as Error).message], { cause: error })
+      throw missing('later.js', error)
     },
   )
   // Whoever waits for it hears of it.
   coming.catch(() => {})
   return coming
+}
+
+/** A script that did not come. */
+export function missing(name: string, error: unknown): LightningError {
+  return new LightningError('PartMissing', [`${name} beside ${import.meta.url}`, (error as Error).message], { cause: error })
 }
 
 /** Whether collections were used here before; then this script is fetched, too. */

@@ -2,7 +2,7 @@
 
 import { raced } from './abort.js'
 import { type Database, DatabaseOf, type OpenOptions } from './database.js'
-import { laterScript } from './fetching.js'
+import { laterScript, missing } from './fetching.js'
 import { leased } from './lease.js'
 import { hasLocks } from './messages.js'
 import { Peer, type Plan } from './peer.js'
@@ -28,7 +28,12 @@ const openHere = new Map<string, { peer: Peer; users: number }>()
 export async function open(name: string, options: BrowserOptions = {}): Promise<Database> {
   const { signal } = options
   signal?.throwIfAborted()
-  if (options.encryption !== undefined) return (await import('./encryption.js')).openEncrypted(name, options)
+  if (options.encryption !== undefined) {
+    const { openEncrypted } = await import('./encryption.js').catch(error => {
+      throw missing('encryption.js', error)
+    })
+    return openEncrypted(name, options)
+  }
   const plan = planOf(name, options)
   const { shared } = plan
   const page = (shared && openHere.get(name)) || { peer: new Peer(plan), users: 0 }

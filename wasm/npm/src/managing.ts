@@ -2,6 +2,7 @@
 
 import { raced } from './abort.js'
 import { LightningError } from './errors.js'
+import { missing } from './fetching.js'
 import * as idb from './idb.js'
 import { sweep, sweepAll } from './leftovers.js'
 import { hasLocks, ownerLock } from './messages.js'
@@ -17,7 +18,10 @@ const BUSY_MS = 5000
 /** Makes the database of a backup. */
 export async function restore(plan: Plan, source: BackupSource, overwrite: boolean, signal?: AbortSignal): Promise<void> {
   if (plan.options.encryption !== undefined && plan.start) {
-    const encrypted = (await import('./encryption.js')).encryptedPlan(plan)
+    const { encryptedPlan } = await import('./encryption.js').catch(error => {
+      throw missing('encryption.js', error)
+    })
+    const encrypted = encryptedPlan(plan)
     return restore(encrypted, source, overwrite, signal).catch(error => {
       throw encrypted.thrown() ?? error
     })

@@ -9,7 +9,12 @@ import * as tally from '../tally.mjs'
 
 /** Files that were fetched. */
 const fetched = new Set()
-const { address, close } = await serve(undefined, file => void fetched.add(path.basename(file)))
+/** The file that is not there. */
+let missing
+const { address, close } = await serve(undefined, file => {
+  fetched.add(path.basename(file))
+  return path.basename(file) === missing ? null : undefined
+})
 const profile = newProfile()
 const context = await launch(profile)
 const [page, other] = [await testPage(context, address), await testPage(context, address)]
@@ -290,6 +295,25 @@ try {
           worker.postMessage('sync')
         }),
     )
+  }
+  for (const [name, code] of [['encryption.js', 'PartMissing'], ['worker-encrypted.js', 'WorkerFailed'], ['encrypted.wasm', 'WorkerFailed']]) {
+    await tally.test(`${name} that is missing is named, and nothing is opened in clear`, async () => {
+      const fresh = await testPage(context, address)
+      missing = name
+      try {
+        const error = await fresh.evaluate(async () => {
+          const { code, message } = await window.lightning.open('missing', { encryption: { key: new Uint8Array(32) } }).catch(error => error)
+          return { code, message, list: await window.lightning.list() }
+        })
+        assert.equal(error.code, code, error.message)
+        // Of a worker that does not start a page learns no more than where it should be.
+        assert.ok(error.message.includes(name === 'worker-encrypted.js' ? "a worker's script beside" : name), error.message)
+        assert.deepEqual(error.list, [])
+      } finally {
+        missing = undefined
+        await fresh.close()
+      }
+    })
   }
   await test('what is no key is an error, and nothing is made', ['Invalid', 'Invalid', 'Invalid', 'Invalid', []], async () => {
     const { open, restore, list } = window.lightning
