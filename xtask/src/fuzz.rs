@@ -90,6 +90,7 @@ fn corpus(target: &str) -> Result<PathBuf> {
     let named = target.trim_end_matches("_resealed");
     let of = match named {
         "record_head" => "checkpoint_record",
+        "archive_piece" | "replay" => "increment",
         "salvage" => "open",
         own => own,
     };
@@ -114,4 +115,18 @@ pub fn smoke() -> Result<Command> {
     let mut command = cargo()?;
     command.args(["test", "-p", "lightning-db-tests", "--features", "testing", "--test", "hostile"]);
     Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_target_has_seeds() {
+        let targets = targets().unwrap();
+        assert!(targets.len() > 20, "{targets:?}");
+        for target in targets {
+            corpus(&target).unwrap();
+        }
+    }
 }
