@@ -1,6 +1,5 @@
 //! What is open in this process: opened more than once by its path a database is the same one, and closed when everybody has.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
@@ -34,7 +33,7 @@ pub struct Opened {
 }
 
 /// What is open in this process, by path. Held while one is closed, so that nobody is given what is about to be closed.
-static OPEN: Mutex<Option<HashMap<PathBuf, Shared>>> = Mutex::new(None);
+static OPEN: Mutex<Vec<(PathBuf, Shared)>> = Mutex::new(Vec::new());
 /// Told when the opening of one is over.
 static OPENED: Condvar = Condvar::new();
 
@@ -50,11 +49,8 @@ struct Opening(PathBuf);
 
 impl Drop for Opening {
     fn drop(&mut self) {
-        if let Some(open) = &mut *locked(&OPEN)
-            && matches!(open.get(&self.0), Some(Shared::Opening(by)) if *by == thread::current().id())
-        {
-            open.remove(&self.0);
-        }
+        let by = thread::current().id();
+        locked(&OPEN).retain(|(name, shared)| *name != self.0 || !matches!(shared, Shared::Opening(id) if *id == by));
         OPENED.notify_all();
     }
 }
@@ -105,10 +101,16 @@ pub fn open(path: &str, options: &OpenOptions) -> Result<u64> {
     let opened = Arc::new(opened);
     let mut open = locked(&OPEN);
     let handle = opened.another()?;
-    open.get_or_insert_default().insert(name, Shared::Open(Arc::downgrade(&opened)));
+    put(&mut open, name, Shared::Open(Arc::downgrade(&opened)));
     drop(open);
     drop(opening);
     Ok(handle)
+}
+
+/// From now on those who open this name find that.
+fn put(open: &mut Vec<(PathBuf, Shared)>, name: PathBuf, shared: Shared) {
+    open.retain(|(known, _)| *known != name);
+    open.push((name, shared));
 }
 
 enum Found {
@@ -122,7 +124,7 @@ enum Found {
 fn share(path: &str, name: &PathBuf, options: &OpenOptions) -> Result<Found> {
     let mut open = locked(&OPEN);
     loop {
-        match open.get_or_insert_default().get(name) {
+        match open.iter().find(|(known, _)| known == name).map(|(_, shared)| shared) {
             Some(Shared::Opening(by)) if *by == thread::current().id() => {
                 return Err(Error::Invalid {
                     what: format!(
@@ -142,7 +144,7 @@ fn share(path: &str, name: &PathBuf, options: &OpenOptions) -> Result<Found> {
                 return Ok(Found::Handle(opened.another()?));
             }
             Some(Shared::Open(_)) | None => {
-                open.get_or_insert_default().insert(name.clone(), Shared::Opening(thread::current().id()));
+                put(&mut open, name.clone(), Shared::Opening(thread::current().id()));
                 return Ok(Found::Nothing(Opening(name.clone())));
             }
         }
@@ -162,8 +164,8 @@ pub fn close(handle: u64) -> Result<()> {
     if opened.handles.fetch_sub(1, Ordering::Relaxed) > 1 {
         return Ok(());
     }
-    if let (Some(open), Some(path)) = (open.as_mut(), &opened.path) {
-        open.remove(path);
+    if let Some(path) = &opened.path {
+        open.retain(|(name, _)| name != path);
     }
     let result = opened.database.close();
     // The files are locked for as long as anything holds the database.

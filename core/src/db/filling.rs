@@ -11,11 +11,12 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, Builder, Scope, ScopedJoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::vec::Vec;
 
+use super::file_syncs::{Asking, FileSyncs};
 use super::partial::{Partial, failed};
 use super::pieces::{Pieces, REST_MAX};
 use super::stand_aside::StandAside;
@@ -87,12 +88,13 @@ impl Filling {
     ) -> (Result<()>, io::Result<()>) {
         let file = Arc::clone(&self.file);
         let (give, made) = sync_channel(WAITING_MAX);
-        let (ask, asked) = sync_channel(0);
+        let syncs = &FileSyncs::default();
         let (is_over, stop) = (&AtomicBool::new(false), Stop::current());
         let mut aside = StandAside::new(pieces.log_syncs());
         let of_syncer = aside.clone();
         thread::scope(|scope| {
-            let spawned = spawn(scope, move || sync_when_asked(&file, &asked, of_syncer)).and_then(|syncer| {
+            let asking = syncs.asking();
+            let spawned = spawn(scope, move || syncs.run(&file, of_syncer)).and_then(|syncer| {
                 let maker = move || {
                     let _entered = stop.as_ref().map(Stop::enter);
                     stand_behind();
@@ -104,11 +106,11 @@ impl Filling {
                 Ok(syncer) => syncer,
                 Err(error) => return (Err(failed(&error, path)), Ok(())),
             };
-            let mut written = self.write_waiting(&ask, &mut aside, path);
+            let mut written = self.write_waiting(&asking, &mut aside, path);
             if written.is_ok() {
                 written = made.iter().try_for_each(|made| {
                     let state = self.keep(made?);
-                    self.write_waiting(&ask, &mut aside, path)?;
+                    self.write_waiting(&asking, &mut aside, path)?;
                     told(&state);
                     Error::if_cancelled()
                 });
@@ -118,7 +120,7 @@ impl Filling {
             for made in made.iter().flatten() {
                 self.keep(made);
             }
-            drop(ask);
+            drop(asking);
             (written, syncer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })
     }
@@ -131,7 +133,7 @@ impl Filling {
 
     fn write_waiting(
         &mut self,
-        ask: &SyncSender<()>,
+        asking: &Asking<'_>,
         aside: &mut StandAside<impl Fn() -> u64>,
         path: &Path,
     ) -> Result<()> {
@@ -144,8 +146,7 @@ impl Filling {
             self.pieces.pop_front();
             if self.written - self.synced >= aside.bytes_at_once() {
                 self.synced = self.written;
-                // Waits for the sync before, and for the rest after it. Where that failed nobody listens, and it is told in the end.
-                _ = ask.send(());
+                asking.sync();
             }
         }
         Ok(())
@@ -157,15 +158,6 @@ fn spawn<'s, T: Send + 's>(
     run: impl FnOnce() -> T + Send + 's,
 ) -> io::Result<ScopedJoinHandle<'s, T>> {
     Builder::new().name("lightning-backup".into()).spawn_scoped(scope, run)
-}
-
-fn sync_when_asked(file: &File, asked: &Receiver<()>, mut aside: StandAside<impl Fn() -> u64>) -> io::Result<()> {
-    asked.iter().try_for_each(|()| {
-        let begun = Instant::now();
-        file.sync_data()?;
-        thread::sleep(aside.rest_after(begun.elapsed()));
-        Ok(())
-    })
 }
 
 /// Makes pieces and gives them away until all are made, one could not be, or it is over.

@@ -32,6 +32,8 @@ mod feed;
 mod feed_signal;
 #[cfg(all(test, feature = "std"))]
 mod feed_tests;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod file_syncs;
 #[cfg(feature = "std")]
 mod files;
 #[cfg(all(feature = "std", any(unix, windows)))]

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 /// Bytes of the stripped library at most, by system. What is reached with a little room: it is to be lowered (`docs/progress.md`, Size of
 /// the library). Systems that are not here are printed only.
 const BYTES_MAX: [(&str, u64); 4] =
-    [("linux-x86_64", 2_850_000), ("arm64-v8a", 1_496_000), ("armeabi-v7a", 1_192_000), ("x86_64", 1_930_000)];
+    [("linux-x86_64", 2_850_000), ("arm64-v8a", 1_500_000), ("armeabi-v7a", 1_192_000), ("x86_64", 1_930_000)];
 /// What is due for each system of a phone.
 const BYTES_DUE: u64 = 1_500_000;
 
