@@ -63,7 +63,9 @@ impl Type {
             "bytes" => Self::Bytes,
             _ => {
                 if let Some(inner) = name.strip_suffix('?') {
-                    Self::Optional(Box::new(Self::known(inner)?))
+                    // Nobody can type a value of what is optional twice, whose two nothings differ.
+                    let inner = Self::known(inner).filter(|inner| !matches!(inner, Self::Optional(_)))?;
+                    Self::Optional(Box::new(inner))
                 } else if let Some(parts) = name.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) {
                     let parts = split_parts(parts).map(Self::known).collect::<Option<Vec<_>>>()?;
                     (2..=6).contains(&parts.len()).then_some(Self::Tuple(parts))?
@@ -193,9 +195,21 @@ mod tests {
 
     #[test]
     fn other_names_are_kept_as_they_are() {
-        for name in
-            ["geo::Point", "u7", "(string)", "(string, geo::Point)", "bytes[x]", "i", "", "(", "(,)", "((", ")?"]
-        {
+        for name in [
+            "geo::Point",
+            "u7",
+            "(string)",
+            "(string, geo::Point)",
+            "bytes[x]",
+            "i",
+            "",
+            "(",
+            "(,)",
+            "((",
+            ")?",
+            "bytes??",
+            "(u8, bool??)",
+        ] {
             assert_eq!(Type::parse(name), Type::Other(name.to_owned()));
         }
         let deep = format!("u8{}", "?".repeat(1 << 20));
