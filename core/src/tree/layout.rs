@@ -246,6 +246,18 @@ fn digest_width(flags: u8) -> usize {
     if flags & HASHED != 0 { Digest::WIDTH_MAX } else { 4 }
 }
 
+/// Whether what has the length of a reference to a value is one: those of sealed values end with a mark.
+#[cfg(feature = "encryption")]
+fn is_reference(view: &NodeView<'_>, index: usize) -> bool {
+    view.slot(index).is_some()
+}
+
+/// Of these the length says it.
+#[cfg(not(feature = "encryption"))]
+fn is_reference(_: &NodeView<'_>, _: usize) -> bool {
+    true
+}
+
 /// Entries inside their bytes, kinds known, keys strictly ascending.
 fn verify_entries(view: &NodeView<'_>) -> Result<(), String> {
     let mut previous = None;
@@ -261,7 +273,7 @@ fn verify_entries(view: &NodeView<'_>) -> Result<(), String> {
         };
         let fits = match view.kind(index) {
             KIND_INLINE => view.level() == 0 || value_len == 0,
-            KIND_EXTENT => ValueRef::is_encoded_len(value_len),
+            KIND_EXTENT => ValueRef::is_encoded_len(value_len) && is_reference(view, index),
             KIND_TOMBSTONE => value_len == 0,
             other => return Err(format!("entry {index} is of unknown kind {other}")),
         };
